@@ -1,0 +1,101 @@
+"""What agency systems publish to `agency.<opd>.v1`."""
+
+from decimal import Decimal
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import EmailStr, Field, StringConstraints, model_validator
+
+from shared.contracts.payload import Code, EmployeeNumber, IsoDate, Jp, Label, Name, Payload
+from shared.contracts.vocabulary import EmploymentType, Form, Level, Pathway
+
+EmailAddress = Annotated[EmailStr, StringConstraints(max_length=254)]
+
+
+class EmployeeSnapshot(Payload):
+    """All that the agency's system knows of an employee; the newest by event time stands."""
+
+    employee_number: EmployeeNumber
+    previous_employee_number: EmployeeNumber | None = None
+    """The number before this one, when a new contract (PPPK) or an appointment changed it."""
+    name: Name
+    """With titles before and after, as printed on certificates."""
+    email: EmailAddress | None = None
+    language: Literal["id", "en"] = "id"
+    employment_type: EmploymentType
+    golongan: Code | None = None
+    pangkat: Label | None = None
+    jabatan: Label | None = None
+    unit_kerja: Label | None = None
+    opd: Label
+    """Name of the employing agency, as printed."""
+    supervisor_number: EmployeeNumber | None = None
+
+
+class EmployeeRegistered(EmployeeSnapshot):
+    TYPE: ClassVar[str] = "id.go.bandung.employee.registered.v1"
+
+
+class EmployeeChanged(EmployeeSnapshot):
+    TYPE: ClassVar[str] = "id.go.bandung.employee.changed.v1"
+
+
+class Organizer(Payload):
+    TYPE: ClassVar[str] = ""
+    code: Code
+    """Short code of the issuing body; upper and lower case are the same body."""
+    name: Label
+
+
+class Training(Payload):
+    TYPE: ClassVar[str] = ""
+    code: Code
+    batch: Code
+    """Batch (angkatan); a training without batches says "1"."""
+    title: Label
+    form: Form
+    pathway: Pathway
+    level: Level = Level.NATIONAL
+    organizer: Organizer
+    start_date: IsoDate
+    end_date: IsoDate
+    programme_jp: Jp | None = None
+    """JP of the programme; needed by forms that are credited by programme."""
+    sessions: Annotated[int, Field(ge=1, le=1000)] | None = None
+    """Number of sessions, for guidance, coaching and mentoring."""
+    place: Label | None = None
+
+    @model_validator(mode="after")
+    def _ends_after_start(self) -> "Training":
+        if self.end_date < self.start_date:
+            raise ValueError("end_date is before start_date: send the dates as YYYY-MM-DD, start first")
+        if (self.end_date - self.start_date).days > 366 * 8:
+            raise ValueError("the training lasts longer than 8 years: check start_date and end_date")
+        return self
+
+
+class Result(Payload):
+    TYPE: ClassVar[str] = ""
+    score: Annotated[Decimal, Field(ge=0, le=100, decimal_places=2)] | None = None
+    predicate: Label | None = None
+
+
+class TrainingCompleted(Payload):
+    """An employee completed a training; it describes itself, since many trainings are run elsewhere.
+
+    Sent again with the same content it changes nothing; with other content it is a correction.
+    """
+
+    TYPE: ClassVar[str] = "id.go.bandung.training.completed.v1"
+
+    employee_number: EmployeeNumber
+    training: Training
+    completed_on: IsoDate
+    result: Result = Result()
+    revision: Annotated[int, Field(ge=1, le=2**31 - 1)] | None = None
+    """Of differing contents the one with the highest revision stands; without it, the latest by event time."""
+
+    @model_validator(mode="after")
+    def _completed_after_start(self) -> "TrainingCompleted":
+        if self.completed_on < self.training.start_date:
+            raise ValueError("completed_on is before training.start_date: correct the date that is wrong")
+        return self

@@ -1,0 +1,44 @@
+"""Every event type, with the topic that carries it."""
+
+from shared.contracts.agency import EmployeeChanged, EmployeeRegistered, TrainingCompleted
+from shared.contracts.enrollment import (
+    CertificateIssued,
+    CertificateRendered,
+    CertificateRevoked,
+    CompletionRecorded,
+    EmployeeRecorded,
+    JpCredited,
+    ReinstateCertificate,
+    RevokeCertificate,
+    StoreRendering,
+)
+from shared.contracts.incentive import PointsSettled
+from shared.contracts.notification import ReleaseLetter
+from shared.contracts.payload import Payload
+from shared.contracts.pipeline import ReleaseWaiting
+from shared.contracts.topics import (
+    AGENCY,
+    COMMANDS,
+    ENROLLMENT_COMMANDS,
+    ENROLLMENT_EVENTS,
+    INCENTIVE_EVENTS,
+    NOTIFICATION_COMMANDS,
+)
+
+EVENT_TYPES: dict[type[Payload], str] = {
+    EmployeeRegistered: AGENCY,
+    EmployeeChanged: AGENCY,
+    TrainingCompleted: AGENCY,
+    EmployeeRecorded: ENROLLMENT_EVENTS,
+    CompletionRecorded: ENROLLMENT_EVENTS,
+    CertificateIssued: ENROLLMENT_EVENTS,
+    CertificateRevoked: ENROLLMENT_EVENTS,
+    CertificateRendered: ENROLLMENT_EVENTS,
+    JpCredited: ENROLLMENT_EVENTS,
+    PointsSettled: INCENTIVE_EVENTS,
+    RevokeCertificate: ENROLLMENT_COMMANDS,
+    ReinstateCertificate: ENROLLMENT_COMMANDS,
+    StoreRendering: ENROLLMENT_COMMANDS,
+    ReleaseLetter: NOTIFICATION_COMMANDS,
+    ReleaseWaiting: COMMANDS,
+}

@@ -1,0 +1,147 @@
+"""What enrollment publishes to `enrollment.events.v1`, and the commands on `enrollment.commands.v1`."""
+
+from decimal import Decimal
+from typing import ClassVar, Literal
+
+from shared.contracts.agency import EmailAddress
+from shared.contracts.payload import (
+    CertificateId,
+    Code,
+    CompletionId,
+    EmployeeId,
+    EmployeeNumber,
+    IsoDate,
+    Jp,
+    Label,
+    Name,
+    Payload,
+    Reason,
+    Timestamp,
+)
+from shared.contracts.vocabulary import EmploymentType, Form, Level
+
+
+class EmployeeRecorded(Payload):
+    """The record of an employee as it stands now; the highest version stands."""
+
+    TYPE: ClassVar[str] = "id.go.bandung.employee.recorded.v1"
+    employee_id: EmployeeId
+    version: int
+    employee_numbers: tuple[EmployeeNumber, ...]
+    """Oldest first; the last one is in force."""
+    name: Name
+    email: EmailAddress | None
+    language: Literal["id", "en"]
+    employment_type: EmploymentType
+    opd: Label
+
+
+class CompletionRecorded(Payload):
+    """A completion as it stands now: recorded, corrected or revoked; the highest version stands."""
+
+    TYPE: ClassVar[str] = "id.go.bandung.completion.recorded.v1"
+    completion_id: CompletionId
+    employee_id: EmployeeId
+    version: int
+    standing: bool
+    """False once revoked: it then counts for nothing."""
+    title: Label
+    organizer_code: Code
+    form: Form
+    level: Level
+    predicate: Label | None
+    completed_on: IsoDate
+
+
+class CertificateIssued(Payload):
+    """A certificate was issued, or issued anew after a correction (then with a higher revision)."""
+
+    TYPE: ClassVar[str] = "id.go.bandung.certificate.issued.v1"
+    certificate_id: CertificateId
+    completion_id: CompletionId
+    employee_id: EmployeeId
+    revision: int
+    certificate_number: Label
+    title: Label
+    organizer_name: Label
+    completed_on: IsoDate
+    jp: Jp
+    jp_reason: Label | None
+    """Why the JP are fewer than the form's rate gives, if they are."""
+    verification_url: str
+    download_url: str
+    """Signed; opens the PDF without signing in until `download_until`."""
+    download_until: Timestamp
+
+
+class CertificateRevoked(Payload):
+    TYPE: ClassVar[str] = "id.go.bandung.certificate.revoked.v1"
+    certificate_id: CertificateId
+    completion_id: CompletionId
+    employee_id: EmployeeId
+    revision: int
+    certificate_number: Label
+    title: Label
+    reason: Reason
+    verification_url: str
+
+
+class CertificateRendered(Payload):
+    """The PDF of a certificate's revision is stored."""
+
+    TYPE: ClassVar[str] = "id.go.bandung.certificate.rendered.v1"
+    certificate_id: CertificateId
+    revision: int
+    sha256: str
+    size_bytes: int
+
+
+class JpCredited(Payload):
+    """JP of one completion as they stand now; they change when another one uses up a cap before it."""
+
+    TYPE: ClassVar[str] = "id.go.bandung.jp.credited.v1"
+    completion_id: CompletionId
+    employee_id: EmployeeId
+    version: int
+    year: int
+    jp: Jp
+    rule: str
+    reason: Label | None
+    year_total_jp: Decimal
+
+
+# Commands. Only enrollment itself writes them: its HTTP routes, its workers, its handlers.
+
+
+class RevokeCertificate(Payload):
+    """An officer takes a certificate back. May come before the completion that it concerns."""
+
+    TYPE: ClassVar[str] = "id.go.bandung.certificate.revoke.v1"
+    completion_id: CompletionId
+    reason: Reason
+    officer: str
+    """Subject of the officer's token."""
+    opd: str | None
+    """Issuing body for which the officer may act; None: any."""
+
+
+class ReinstateCertificate(Payload):
+    """An officer lifts one revocation, named by its id."""
+
+    TYPE: ClassVar[str] = "id.go.bandung.certificate.reinstate.v1"
+    completion_id: CompletionId
+    revocation_id: str
+    reason: Reason
+    officer: str
+    opd: str | None
+
+
+class StoreRendering(Payload):
+    """A worker stored a PDF; its digest becomes part of the certificate."""
+
+    TYPE: ClassVar[str] = "id.go.bandung.certificate.store-rendering.v1"
+    certificate_id: CertificateId
+    completion_id: CompletionId
+    revision: int
+    sha256: str
+    size_bytes: int

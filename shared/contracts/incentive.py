@@ -1,0 +1,21 @@
+"""What incentive publishes to `incentive.events.v1`."""
+
+from typing import ClassVar
+
+from shared.contracts.payload import CompletionId, EmployeeId, Label, Payload
+
+
+class PointsSettled(Payload):
+    """The points of one completion are settled, be it with 0; later ones replace it by version."""
+
+    TYPE: ClassVar[str] = "id.go.bandung.points.settled.v1"
+    completion_id: CompletionId
+    employee_id: EmployeeId
+    version: int
+    completion_version: int
+    """Version of the completion that these points answer."""
+    points: int
+    reason: Label | None
+    """Why a cap cut them, if one did."""
+    balance: int
+    level: str

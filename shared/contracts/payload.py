@@ -1,0 +1,87 @@
+"""The base of all event payloads, and the field types that they share."""
+
+import re
+import unicodedata
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Annotated, ClassVar, NewType
+
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    Strict,
+    StringConstraints,
+    WithJsonSchema,
+)
+
+from shared.contracts.employee_number import check_employee_number
+
+EmployeeId = NewType("EmployeeId", str)
+CompletionId = NewType("CompletionId", str)
+CertificateId = NewType("CertificateId", str)
+
+# C0 and C1 controls, line and paragraph separators: they break mail headers, PDF lines and BSON keys.
+NO_CONTROLS = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$"
+
+
+class Payload(BaseModel):
+    """What an event says. Unknown fields are ignored, so that a newer sender stays readable."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", use_attribute_docstrings=True)
+
+    TYPE: ClassVar[str]
+    """CloudEvents `type`: reverse DNS, subject, past verb (commands: imperative), version."""
+
+
+def _nfc(text: str) -> str:
+    return text if text.isascii() else unicodedata.normalize("NFC", text)
+
+
+def _employee_number(text: str) -> str:
+    if (fault := check_employee_number(text)) is not None:
+        raise ValueError(fault)
+    return text
+
+
+def _single_line(longest: int) -> StringConstraints:
+    return StringConstraints(strip_whitespace=True, min_length=1, max_length=longest, pattern=NO_CONTROLS)
+
+
+Name = Annotated[str, _single_line(200), AfterValidator(_nfc)]
+"""A person's or body's name exactly as it is to be printed, titles included."""
+
+Label = Annotated[str, _single_line(300), AfterValidator(_nfc)]
+Code = Annotated[str, _single_line(80), AfterValidator(_nfc)]
+Reason = Annotated[str, _single_line(1000), AfterValidator(_nfc)]
+
+EmployeeNumber = Annotated[
+    str,
+    Strict(),
+    AfterValidator(_employee_number),
+    WithJsonSchema({"type": "string", "pattern": "^[0-9]{18}$", "description": "NIP or NI PPPK, as text"}),
+]
+"""NIP of a PNS or NI PPPK: personal data, since it shows birth date and sex."""
+
+IsoDate = Annotated[date, Strict()]
+"""A calendar date `YYYY-MM-DD`; a number is refused rather than read as seconds since 1970."""
+
+Timestamp = Annotated[AwareDatetime, AfterValidator(lambda moment: moment.astimezone(UTC))]
+
+Jp = Annotated[
+    Decimal,
+    Field(ge=0, le=10_000, decimal_places=1),
+    PlainSerializer(float, return_type=float, when_used="json"),
+]
+"""Learning hours (jam pelajaran); 1 JP = 45 minutes; one decimal."""
+
+
+def milliseconds(moment: datetime) -> int:
+    return int(moment.timestamp() * 1000)
+
+
+OPD_CODE = re.compile(r"[a-z0-9][a-z0-9-]{0,48}")
+"""An agency's code as it stands in its topic `agency.<opd>.v1`."""
