@@ -1,0 +1,215 @@
+"""JP that completed learnings are worth: pure, and the same for any order of arrival.
+
+Amounts are reckoned in whole tenths of a JP and shown as Decimals with one decimal.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from functools import lru_cache
+from operator import attrgetter
+from typing import Final
+
+from services.enrollment.jp_rates import Rate, Rates, load_rates, parse_rates, tenths
+
+__all__ = ["Capped", "Credit", "Learning", "Rates", "check", "credit_year", "load_rates", "parse_rates"]
+
+MOST_TENTHS: Final = 100_000
+"""10,000 JP, what the contracts' `Jp` can carry: above that a date or the programme's JP is mistyped."""
+
+
+@dataclass(frozen=True, slots=True)
+class Learning:
+    """What JP depend on, of one completion of one employee."""
+
+    completion_id: str
+    form: str
+    level: str
+    start_date: date
+    end_date: date
+    completed_on: date
+    programme_jp: Decimal | None = None
+    sessions: int | None = None
+    """Where the form is credited by session; None counts as 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Capped:
+    """`asked` JP by rate, `given` JP under the cap `rule`."""
+
+    asked: Decimal
+    given: Decimal
+    rule: str
+
+
+@dataclass(frozen=True, slots=True)
+class Credit:
+    asked: Decimal
+    """JP by rate, before any cap."""
+    jp: Decimal
+    rule: str
+    """Id of the row that gave the rate: `e_learning/2020-01-01`; `none` if no row does."""
+    capped: Capped | None = None
+    reason: str | None = None
+    """Why there are no JP at all, where no rate gives any."""
+
+
+def credit_year(learnings: Sequence[Learning], rates: Rates) -> dict[str, Credit]:
+    """Credits by completion id, for all learnings of one employee completed in one calendar year.
+
+    Earlier completions (then lower ids) use up caps first. A learning takes its days, or its months of
+    sessions, from the earliest on and never past its completion; what other learnings of the form took there
+    is gone. A learning that `check` refuses is credited 0 with that sentence, so that a narrowed rule never
+    stops a recount. Raises ValueError if the caller mixed years or passed a completion twice.
+    """
+    ordered = sorted(learnings, key=_BY_COMPLETION)
+    if ordered and ordered[0].completed_on.year != ordered[-1].completed_on.year:
+        first, last = ordered[0].completed_on.year, ordered[-1].completed_on.year
+        raise ValueError(f"learnings completed in {first} to {last}: credit each year by itself")
+    credits: dict[str, Credit] = {}
+    pools: dict[str, _Pool] = {}
+    for learning in ordered:
+        answer = _ask(learning, rates)
+        if isinstance(answer, str):
+            credits[learning.completion_id] = Credit(_ZERO, _ZERO, "none", None, answer)
+            continue
+        rate, asked = answer
+        asked_jp = _jp(asked)
+        if rate.cap is None:
+            credits[learning.completion_id] = Credit(asked_jp, asked_jp, rate.id, None, rate.reason)
+            continue
+        if (pool := pools.get(rate.pool)) is None:
+            pool = pools[rate.pool] = _Pool()
+        given = _take(learning, rate, asked, pool)
+        if given == asked:
+            credits[learning.completion_id] = Credit(asked_jp, asked_jp, rate.id)
+        else:
+            given_jp = _jp(given)
+            capped = Capped(asked_jp, given_jp, rate.cap_id)
+            credits[learning.completion_id] = Credit(asked_jp, given_jp, rate.id, capped)
+    if len(credits) != len(ordered):
+        raise ValueError(f"{len(ordered)} learnings have {len(credits)} completion ids: pass each once")
+    return credits
+
+
+def check(learning: Learning, rates: Rates) -> str | None:
+    """Why this learning can never be credited under these rates, as a sentence; None if it can.
+
+    A form whose row says that it has no rate can: it is credited 0, with the row's reason.
+    """
+    answer = _ask(learning, rates)
+    return answer if isinstance(answer, str) else None
+
+
+_BY_COMPLETION = attrgetter("completed_on", "completion_id")
+
+
+def _ask(learning: Learning, rates: Rates) -> tuple[Rate, int] | str:
+    """The rate in force and the tenths of JP that it gives before any cap, or why there are none."""
+    start, end = learning.start_date, learning.end_date
+    if end < start:
+        return f"end {end} is before start {start}: correct the date that is wrong, then send it again"
+    if learning.completed_on < start:
+        return f"completed on {learning.completed_on}, before start {start}: correct the date that is wrong"
+    rate = rates.in_force(learning.form, learning.completed_on)
+    if rate is None:
+        return _no_rate(learning, rates)
+    if rate.basis == "unrated":
+        return rate, 0
+    if rate.basis == "programme":
+        if (programme_jp := learning.programme_jp) is None:
+            return f"{learning.form} is credited by programme, but the programme's JP are missing: send them"
+        if not programme_jp.is_finite() or programme_jp < 0:
+            return f"the programme has {programme_jp} JP; 0 or more are allowed: correct them"
+        if (factor := rate.factors.get(learning.level)) is None:
+            return _no_level(learning, rate)
+        asked = tenths(programme_jp, factor) if programme_jp < MOST_TENTHS else MOST_TENTHS + 1
+    else:
+        if (unit := rate.tenths.get(learning.level)) is None:
+            return _no_level(learning, rate)
+        asked = unit
+        if rate.basis == "per_day":
+            asked = unit * ((end - start).days + 1)
+        elif rate.basis == "per_session" and learning.sessions is not None:
+            if learning.sessions < 1:
+                return f"{learning.sessions} sessions; 1 or more are allowed: correct them, or leave them out"
+            asked = unit * learning.sessions
+    if asked > MOST_TENTHS:
+        return (
+            f"{rate.id} would give more than {MOST_TENTHS // 10:,} JP from {start} to {end}: "
+            "correct dates, sessions or the programme's JP"
+        )
+    return rate, asked
+
+
+def _no_rate(learning: Learning, rates: Rates) -> str:
+    form, day, first = learning.form, learning.completed_on, rates.first_day(learning.form)
+    if first is None:
+        return f"no rate for {form!r}, an unknown form: correct it, or add a dated row, then replay"
+    if day < first:
+        return f"no rate for {form!r} on {day}; first is {first}: add a dated row, then replay"
+    return f"no rate for {form!r} in force on {day}: add a dated row, then replay"
+
+
+def _no_level(learning: Learning, rate: Rate) -> str:
+    known = ", ".join([*rate.tenths, *rate.factors])
+    return f"{rate.id} has no rate at level {learning.level!r}, only at: {known}: correct the level"
+
+
+def _take(learning: Learning, rate: Rate, asked: int, pool: "_Pool") -> int:
+    """Tenths that the cap leaves of `asked`."""
+    assert rate.cap is not None
+    start = learning.start_date
+    # No day after the completion can have been learned on, so an open-ended course gains no days by it.
+    end = min(learning.end_date, learning.completed_on)
+    if rate.basis == "per_session":
+        first, last = start.year * 12 + start.month, end.year * 12 + end.month
+        return rate.tenths[learning.level] * pool.take(first, last, rate.cap, learning.sessions or 1)
+    return pool.take(start.toordinal(), end.toordinal(), rate.cap, asked)
+
+
+class _Pool:
+    """What the learnings of a form have taken so far of each day (tenths) or month (sessions)."""
+
+    __slots__ = ("_beyond", "_taken")
+
+    def __init__(self) -> None:
+        self._taken: dict[int, int] = {}
+        # Per cap: a full slot leads to a later one, all between being full. So that 40 learnings that span
+        # the same year walk its days once, not 40 times.
+        self._beyond: dict[int, dict[int, int]] = {}
+
+    def take(self, first: int, last: int, cap: int, asked: int) -> int:
+        """Takes up to `asked` from slots first..last, earliest first, each up to `cap`; says how much."""
+        taken, beyond = self._taken, self._beyond.setdefault(cap, {})
+        slot, missing = first, asked
+        full = []
+        while missing and slot <= last:
+            if (later := beyond.get(slot)) is not None:
+                full.append(slot)
+                slot = later
+                continue
+            used = taken.get(slot, 0)
+            room = cap - used
+            if room > missing:
+                taken[slot] = used + missing
+                missing = 0
+                break
+            if room > 0:
+                taken[slot] = cap
+                missing -= room
+            full.append(slot)
+            slot += 1
+        for one in full:
+            beyond[one] = slot
+        return asked - missing
+
+
+@lru_cache(maxsize=4096)
+def _jp(amount: int) -> Decimal:
+    """Tenths as JP with one decimal."""
+    return Decimal(amount).scaleb(-1)
+
+
+_ZERO: Final = _jp(0)
