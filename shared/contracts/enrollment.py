@@ -60,6 +60,8 @@ class CertificateIssued(Payload):
     certificate_id: CertificateId
     completion_id: CompletionId
     employee_id: EmployeeId
+    completion_version: int
+    """Version of the completion that it certifies (see CompletionRecorded)."""
     revision: int
     certificate_number: Label
     title: Label
@@ -79,6 +81,8 @@ class CertificateRevoked(Payload):
     certificate_id: CertificateId
     completion_id: CompletionId
     employee_id: EmployeeId
+    completion_version: int
+    """Version of the completion that it certifies (see CompletionRecorded)."""
     revision: int
     certificate_number: Label
     title: Label
@@ -118,6 +122,7 @@ class RevokeCertificate(Payload):
 
     TYPE: ClassVar[str] = "id.go.bandung.certificate.revoke.v1"
     completion_id: CompletionId
+    employee_id: EmployeeId
     reason: Reason
     officer: str
     """Subject of the officer's token."""
@@ -130,6 +135,7 @@ class ReinstateCertificate(Payload):
 
     TYPE: ClassVar[str] = "id.go.bandung.certificate.reinstate.v1"
     completion_id: CompletionId
+    employee_id: EmployeeId
     revocation_id: str
     reason: Reason
     officer: str

@@ -1,0 +1,84 @@
+"""Which content of a completion stands, and whether it is revoked: folds over sets, the same in any order."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import msgspec
+
+from services.enrollment.documents import Completion, Content, Facts, Revocation
+from shared.contracts.agency import TrainingCompleted
+from shared.identifiers import Ids, key
+
+_JSON = msgspec.json.Encoder(order="deterministic")
+
+
+def facts_of(event: TrainingCompleted) -> Facts:
+    training, result = event.training, event.result
+    return Facts(
+        code=training.code,
+        batch=training.batch,
+        title=training.title,
+        form=training.form.value,
+        pathway=training.pathway.value,
+        level=training.level.value,
+        organizer_code=training.organizer.code,
+        organizer_name=training.organizer.name,
+        start_date=training.start_date,
+        end_date=training.end_date,
+        completed_on=event.completed_on,
+        programme_jp=None if training.programme_jp is None else training.programme_jp.normalize(),
+        sessions=training.sessions,
+        place=training.place,
+        score=None if result.score is None else result.score.normalize(),
+        predicate=result.predicate,
+    )
+
+
+def content_of(facts: Facts, *, sender: str, time: datetime, revision: int | None, ids: Ids) -> Content:
+    """`facts` as one sender reported them; absent fields don't count, so a newer sender's null is no change."""
+    return Content(ids.content(_JSON.encode(facts)), sender, time, revision or 0, facts)
+
+
+def with_content(completion: Completion, content: Content) -> Completion:
+    """The completion with this content in its set; the same completion when that changes nothing."""
+    contents = []
+    for known in completion.contents:
+        if (known.digest, known.sender, known.revision) == (content.digest, content.sender, content.revision):
+            if known.first_time <= content.first_time:
+                return completion
+            continue
+        contents.append(known)
+    contents.append(content)
+    contents.sort(key=lambda one: (one.first_time, one.digest, one.sender, one.revision))
+    return msgspec.structs.replace(completion, contents=contents)
+
+
+def standing(contents: Sequence[Content]) -> Content | None:
+    """The content that counts.
+
+    The sender whose content has the earliest event time owns the completion, and only its own contents correct
+    it; others are kept and don't stand. Of the owner's the highest revision stands, then the latest content by
+    the earliest time that it was seen under: so two systems that resend for ever don't flap, and going back
+    to an earlier content needs a revision.
+    """
+    if not contents:
+        return None
+    owner = min(contents, key=lambda one: (one.first_time, one.digest, one.sender)).sender
+    earliest: dict[bytes, datetime] = {}
+    for one in contents:
+        if one.sender == owner:
+            earliest[one.digest] = min(one.first_time, earliest.get(one.digest, one.first_time))
+    return max(
+        (one for one in contents if one.sender == owner),
+        key=lambda one: (one.revision, earliest[one.digest], one.digest),
+    )
+
+
+def effective_revocations(completion: Completion, stands: Content) -> list[Revocation]:
+    """Those by an officer of the issuing body (or of no particular body) that no reinstatement lifts."""
+    body = key(stands.facts.organizer_code)
+    return [
+        one
+        for one in completion.revocations
+        if one.id not in completion.lifted and (one.opd is None or key(one.opd) == body)
+    ]

@@ -1,0 +1,176 @@
+"""Enrollment's documents and their collections. An employee's lock covers the employee and all its completions."""
+
+from datetime import date, datetime
+from decimal import Decimal
+
+import msgspec
+
+from services.enrollment.certificate_face import CertificateFace
+from shared.contracts.payload import CertificateId, CompletionId, EmployeeId
+from shared.pipeline.documents import Collection
+
+
+class EmployeeNumberAlias(msgspec.Struct, frozen=True):
+    """A number that an employee has or had. Changed only under the locks of the number and its employee."""
+
+    id: str = msgspec.field(name="_id")
+    employee_id: EmployeeId
+
+
+class Profile(msgspec.Struct, frozen=True):
+    """The newest snapshot, as the agency sent it."""
+
+    employee_number: str
+    name: str
+    email: str | None
+    language: str
+    employment_type: str
+    golongan: str | None
+    pangkat: str | None
+    jabatan: str | None
+    unit_kerja: str | None
+    opd: str
+    supervisor_number: str | None
+
+
+class Employee(msgspec.Struct, frozen=True):
+    id: EmployeeId = msgspec.field(name="_id")
+    numbers: list[str]
+    profile: Profile
+    as_of: datetime
+    """Event time of the snapshot that stands."""
+    digest: bytes
+    version: int
+
+
+class Facts(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Business content of a completion: what makes it a copy, a correction, and what is printed."""
+
+    code: str
+    batch: str
+    title: str
+    form: str
+    pathway: str
+    level: str
+    organizer_code: str
+    organizer_name: str
+    start_date: date
+    end_date: date
+    completed_on: date
+    programme_jp: Decimal | None = None
+    sessions: int | None = None
+    place: str | None = None
+    score: Decimal | None = None
+    predicate: str | None = None
+
+
+class Content(msgspec.Struct, frozen=True):
+    """One of the contents that a completion was reported with."""
+
+    digest: bytes
+    sender: str
+    first_time: datetime
+    """The earliest event time that it was seen under."""
+    revision: int
+    facts: Facts
+
+
+class Revocation(msgspec.Struct, frozen=True):
+    id: str
+    reason: str
+    officer: str
+    opd: str | None
+    """The body that the officer may act for; None: any."""
+    at: datetime
+
+
+class Certificate(msgspec.Struct, frozen=True):
+    id: CertificateId
+    number: str
+    revision: int
+    code: str
+    earlier_codes: list[str]
+    issued_at: datetime
+    completion_version: int
+    holder_name: str
+    """As printed; a later change of name doesn't change a certificate."""
+    holder_number: str
+    jp: Decimal
+    """By rate, as printed: what other completions leave of a cap doesn't change a certificate."""
+    revoked: bool = False
+    sha256: str | None = None
+    """Of the stored PDF of this revision; None until it is made."""
+
+
+class Completion(msgspec.Struct, frozen=True):
+    id: CompletionId = msgspec.field(name="_id")
+    employee_id: EmployeeId
+    learning_year: str
+    """employee_id/year while it stands, else empty: the set over which JP are recomputed."""
+    version: int = 0
+    contents: list[Content] = []
+    revocations: list[Revocation] = []
+    lifted: list[str] = []
+    """Ids of revocations that a reinstatement names; it may come before its revocation."""
+    standing: bytes = b""
+    """Digest of the content that stands."""
+    certificate: Certificate | None = None
+    jp: Decimal = Decimal(0)
+    jp_rule: str = ""
+    jp_reason: str | None = None
+
+
+class Sequence(msgspec.Struct, frozen=True):
+    """The last number that a body gave out in a year; its lock makes numbers gapless."""
+
+    id: str = msgspec.field(name="_id")
+    last: int
+
+
+class Rendering(msgspec.Struct, frozen=True):
+    """Work: a PDF to be made. Inserted by the consumer; its state is the workers' (shared/pipeline/work.py)."""
+
+    id: str = msgspec.field(name="_id")
+    certificate_id: CertificateId
+    completion_id: CompletionId
+    employee_id: EmployeeId
+    revision: int
+    face: CertificateFace
+    traceparent: str | None
+    due: datetime
+    state: str = "queued"
+
+
+class StoredPdf(msgspec.Struct, frozen=True):
+    """Written once by a worker, never regenerated."""
+
+    id: str = msgspec.field(name="_id")
+    certificate_id: CertificateId
+    employee_id: EmployeeId
+    sha256: str
+    content: bytes
+
+
+EMPLOYEE_NUMBERS = Collection("employee_numbers", EmployeeNumberAlias)
+EMPLOYEES = Collection("employees", Employee)
+COMPLETIONS = Collection(
+    "completions",
+    Completion,
+    indexes=(
+        ("learning_year",),
+        ("employee_id",),
+        ("certificate.id",),
+        ("certificate.code",),
+        ("certificate.earlier_codes",),
+        ("certificate.number",),
+    ),
+)
+SEQUENCES = Collection("sequences", Sequence)
+RENDERINGS = Collection("renderings", Rendering, indexes=(("state", "due"),))
+STORED_PDFS = Collection("stored_pdfs", StoredPdf, indexes=(("certificate_id",),))
+
+COLLECTIONS = (EMPLOYEE_NUMBERS, EMPLOYEES, COMPLETIONS, SEQUENCES, RENDERINGS, STORED_PDFS)
+
+
+def rendering_id(certificate_id: str, revision: int) -> str:
+    return f"{certificate_id}/{revision}"

@@ -1,0 +1,343 @@
+"""Enrollment's decisions: (event, loaded state, terms) -> outcome. Pure: no I/O, clock, randomness or logging."""
+
+from collections.abc import Iterator
+
+import msgspec
+
+from services.enrollment.completions import content_of, effective_revocations, facts_of, standing, with_content
+from services.enrollment.documents import (
+    COMPLETIONS,
+    EMPLOYEE_NUMBERS,
+    EMPLOYEES,
+    Completion,
+    Employee,
+    EmployeeNumberAlias,
+    Profile,
+    Revocation,
+)
+from services.enrollment.jp import check
+from services.enrollment.settling import learning_of, settle, settling_keys
+from services.enrollment.terms import Terms
+from shared.contracts.agency import EmployeeChanged, EmployeeRegistered, EmployeeSnapshot, TrainingCompleted
+from shared.contracts.enrollment import (
+    CertificateRendered,
+    EmployeeRecorded,
+    ReinstateCertificate,
+    RevokeCertificate,
+    StoreRendering,
+)
+from shared.contracts.payload import CompletionId, EmployeeId, Payload
+from shared.contracts.vocabulary import EmploymentType
+from shared.identifiers import key
+from shared.pipeline.attempt import waiting_for, waits_for
+from shared.pipeline.documents import Doc, Lock, Need, State
+from shared.pipeline.errors import Rejected, Waiting
+from shared.pipeline.outcome import Fact, Outcome, Put, Verdict
+from shared.pipeline.reactions import Reaction, react
+from shared.pipeline.records import Received
+from shared.pipeline.waiting import RELEASE_WAITING
+
+_JSON = msgspec.json.Encoder(order="deterministic")
+
+# Employees: a snapshot with a version, the newest stands.
+
+
+def employee_keys(event: Received[EmployeeSnapshot], state: State, terms: Terms) -> Iterator[Need]:
+    data = event.data
+    numbers = [number for number in (data.previous_employee_number, data.employee_number) if number is not None]
+    for number in numbers:
+        yield Doc(EMPLOYEE_NUMBERS, number)
+    aliases = {number: state.get(EMPLOYEE_NUMBERS, number) for number in numbers}
+    for number, alias in aliases.items():
+        if alias is None:
+            yield from waiting_for(terms.ids.lacks_employee(number))
+    for employee_id in sorted(_owners(numbers, aliases, terms)):
+        yield Lock("employee/" + employee_id)
+        yield Doc(EMPLOYEES, employee_id)
+
+
+def _owners(
+    numbers: list[str], aliases: dict[str, EmployeeNumberAlias | None], terms: Terms
+) -> set[EmployeeId]:
+    """Who has these numbers; a new employee is named by the oldest of them."""
+    owners = {alias.employee_id for alias in aliases.values() if alias is not None}
+    return owners or {terms.ids.employee(numbers[0])}
+
+
+def record_employee(event: Received[EmployeeSnapshot], state: State, terms: Terms) -> Outcome:
+    """The newest snapshot by event time stands; a number not seen before becomes an alias, and what waited
+    for it is decided."""
+    data = event.data
+    numbers = [number for number in (data.previous_employee_number, data.employee_number) if number is not None]
+    aliases = {number: state.get(EMPLOYEE_NUMBERS, number) for number in numbers}
+    owners = _owners(numbers, aliases, terms)
+    if len(owners) > 1:
+        raise Rejected(
+            "previous_employee_number and employee_number belong to two different employees already: "
+            "have the two records merged first, then send the event again"
+        )
+    employee_id = owners.pop()
+    profile = Profile(
+        employee_number=data.employee_number,
+        name=data.name,
+        email=data.email,
+        language=data.language,
+        employment_type=data.employment_type.value,
+        golongan=data.golongan,
+        pangkat=data.pangkat,
+        jabatan=data.jabatan,
+        unit_kerja=data.unit_kerja,
+        opd=data.opd,
+        supervisor_number=data.supervisor_number,
+    )
+    digest = terms.ids.content(_JSON.encode(profile))
+    new = [number for number, alias in aliases.items() if alias is None]
+    changes = [
+        Put(EMPLOYEE_NUMBERS, EmployeeNumberAlias(id=number, employee_id=employee_id)) for number in new
+    ]
+    appeared = [terms.ids.lacks_employee(number) for number in new]
+    known = state.get(EMPLOYEES, employee_id)
+    if known is None:
+        employee = Employee(
+            id=employee_id, numbers=numbers, profile=profile, as_of=event.time, digest=digest, version=1
+        )
+        verdict, reason = Verdict.ACCEPTED, ""
+    else:
+        employee = msgspec.structs.replace(known, numbers=_history(known.numbers, numbers))
+        verdict, reason = Verdict.SUPERSEDED, f"a snapshot of {known.as_of.isoformat()} stands"
+        if digest == known.digest:
+            verdict, reason = Verdict.DUPLICATE, ""
+        if (event.time, digest) > (known.as_of, known.digest):
+            employee = msgspec.structs.replace(employee, profile=profile, as_of=event.time, digest=digest)
+            verdict = verdict if verdict is Verdict.DUPLICATE else Verdict.ACCEPTED
+            reason = ""
+        if (employee.numbers, employee.profile) != (known.numbers, known.profile):
+            employee = msgspec.structs.replace(employee, version=known.version + 1)
+    if employee != known:
+        changes.append(Put(EMPLOYEES, employee))
+    facts = [_recorded(employee)] if known is None or employee.version != known.version else []
+    return Outcome(verdict, reason, employee_id, digest, changes, facts, appeared)
+
+
+def _history(known: list[str], numbers: list[str]) -> list[str]:
+    """Oldest first: a previous number stands before the one that replaced it."""
+    *earlier, current = numbers
+    history = list(known)
+    for number in earlier:
+        if number not in history:
+            history.insert(history.index(current) if current in history else len(history), number)
+    return history if current in history else [*history, current]
+
+
+def _recorded(employee: Employee) -> Fact:
+    profile = employee.profile
+    payload = EmployeeRecorded(
+        employee_id=employee.id,
+        version=employee.version,
+        employee_numbers=tuple(employee.numbers),
+        name=profile.name,
+        email=profile.email,
+        language="en" if profile.language == "en" else "id",
+        employment_type=EmploymentType(profile.employment_type),
+        opd=profile.opd,
+    )
+    return Fact(payload, employee.id, employee.version, employee.id)
+
+
+# Completions: members of a set of contents; which one stands is a fold over the set.
+
+
+def completion_keys(event: Received[TrainingCompleted], state: State, terms: Terms) -> Iterator[Need]:
+    number = event.data.employee_number
+    yield Doc(EMPLOYEE_NUMBERS, number)
+    alias = state.get(EMPLOYEE_NUMBERS, number)
+    if alias is None:
+        yield waits_for(terms.ids.lacks_employee(number))
+    # An unknown employee will have this id; whoever changes an alias locks its employee too.
+    employee_id = terms.ids.employee(number) if alias is None else alias.employee_id
+    yield Doc(EMPLOYEES, employee_id)
+    completion_id = completion_id_of(event.data, employee_id, terms)
+    yield from settling_keys(completion_id, employee_id, facts_of(event.data), state)
+
+
+def completion_id_of(data: TrainingCompleted, employee_id: EmployeeId, terms: Terms) -> CompletionId:
+    training = data.training
+    return terms.ids.completion(employee_id, training.organizer.code, training.code, training.batch)
+
+
+def record_completion(event: Received[TrainingCompleted], state: State, terms: Terms) -> Outcome:
+    """A first content is accepted, another one is a correction or superseded, a known one is a duplicate."""
+    data = event.data
+    facts = facts_of(data)
+    alias = state.get(EMPLOYEE_NUMBERS, data.employee_number)
+    employee = None if alias is None else state.get(EMPLOYEES, alias.employee_id)
+    completion_id = completion_id_of(
+        data, terms.ids.employee(data.employee_number) if employee is None else employee.id, terms
+    )
+    if (fault := check(learning_of(completion_id, facts), terms.rates)) is not None:
+        raise Rejected(fault)
+    if employee is None:
+        raise Waiting(
+            terms.ids.lacks_employee(data.employee_number),
+            "the employee is not known yet: have the agency's system publish the employee's registration",
+        )
+    known = state.get(COMPLETIONS, completion_id)
+    content = content_of(facts, sender=event.sender, time=event.time, revision=data.revision, ids=terms.ids)
+    before = known or Completion(id=completion_id, employee_id=employee.id, learning_year="")
+    seen = any(content.digest == one.digest and content.revision <= one.revision for one in before.contents)
+    after = with_content(before, content)
+    if after is before:
+        return Outcome(Verdict.DUPLICATE, "this content was reported before", completion_id, content.digest)
+    settled = settle(after, employee, state, terms, event.now, event.traceparent)
+    if seen and settled.completion.standing == before.standing:
+        verdict, reason = Verdict.DUPLICATE, "this content was reported before"
+    elif settled.completion.standing != content.digest:
+        verdict, reason = Verdict.SUPERSEDED, _superseded(settled.completion, content.sender)
+    elif not before.contents:
+        verdict, reason = Verdict.ACCEPTED, ""
+    else:
+        verdict, reason = Verdict.CORRECTION, "replaces the content that stood"
+    return Outcome(verdict, reason, completion_id, content.digest, settled.changes, settled.facts)
+
+
+def _superseded(completion: Completion, sender: str) -> str:
+    stands = standing(completion.contents)
+    assert stands is not None
+    if stands.sender != sender:
+        return f"{stands.sender} reported this completion first, so only {stands.sender} corrects it"
+    return "a later content stands; to go back to this one, send it with a higher revision"
+
+
+# Revocations and reinstatements: members of sets too, so they may come before what they concern.
+
+
+def revocation_keys(
+    event: Received[RevokeCertificate] | Received[ReinstateCertificate], state: State, terms: Terms
+) -> Iterator[Need]:
+    yield Doc(EMPLOYEES, event.data.employee_id)
+    yield from settling_keys(event.data.completion_id, event.data.employee_id, None, state)
+
+
+def revoke_certificate(event: Received[RevokeCertificate], state: State, terms: Terms) -> Outcome:
+    data = event.data
+    known = _known(data.completion_id, data.employee_id, state)
+    revocation = Revocation(id=event.id, reason=data.reason, officer=data.officer, opd=data.opd, at=event.now)
+    content = terms.ids.content(_JSON.encode((data.completion_id, data.reason, data.officer, data.opd)))
+    for one in known.revocations:
+        if one.id == event.id:
+            return _repeated((one.reason, one.officer, one.opd) == (data.reason, data.officer, data.opd), known, content)
+    _check_body(known, data.opd)
+    after = msgspec.structs.replace(
+        known, revocations=sorted([*known.revocations, revocation], key=lambda one: one.id)
+    )
+    return _resettled(known, after, event, state, terms, content)
+
+
+def reinstate_certificate(event: Received[ReinstateCertificate], state: State, terms: Terms) -> Outcome:
+    data = event.data
+    known = _known(data.completion_id, data.employee_id, state)
+    content = terms.ids.content(_JSON.encode((data.completion_id, data.revocation_id)))
+    if data.revocation_id in known.lifted:
+        return _repeated(True, known, content)
+    _check_body(known, data.opd)
+    after = msgspec.structs.replace(known, lifted=sorted([*known.lifted, data.revocation_id]))
+    return _resettled(known, after, event, state, terms, content)
+
+
+def _known(completion_id: CompletionId, employee_id: EmployeeId, state: State) -> Completion:
+    known = state.get(COMPLETIONS, completion_id)
+    return known or Completion(id=completion_id, employee_id=employee_id, learning_year="")
+
+
+def _check_body(completion: Completion, opd: str | None) -> None:
+    stands = standing(completion.contents)
+    if stands is not None and opd is not None and key(opd) != key(stands.facts.organizer_code):
+        raise Rejected(
+            f"the certificate was issued by {stands.facts.organizer_code}: an officer of that body has to do this"
+        )
+
+
+def _resettled(
+    before: Completion,
+    after: Completion,
+    event: Received[RevokeCertificate] | Received[ReinstateCertificate],
+    state: State,
+    terms: Terms,
+    content: bytes,
+) -> Outcome:
+    employee = state.get(EMPLOYEES, after.employee_id)
+    if employee is None:  # then there is no completion either: the member waits in its set
+        return Outcome(
+            Verdict.ACCEPTED, "noted for a completion that has not come yet", after.id, content,
+            [Put(COMPLETIONS, after)], answer=_answer(after),
+        )  # fmt: skip
+    settled = settle(after, employee, state, terms, event.now, event.traceparent)
+    reason = "" if settled.facts else "noted; the certificate's status is as before"
+    return Outcome(
+        Verdict.ACCEPTED, reason, after.id, content, settled.changes, settled.facts,
+        answer=_answer(settled.completion),
+    )  # fmt: skip
+
+
+def _repeated(same: bool, completion: Completion, content: bytes) -> Outcome:
+    if not same:
+        raise Rejected("this Idempotency-Key was used for another request: take a new key")
+    return Outcome(Verdict.DUPLICATE, "done before", completion.id, content, answer=_answer(completion))
+
+
+def _answer(completion: Completion) -> dict[str, str | int | bool | None]:
+    certificate, stands = completion.certificate, standing(completion.contents)
+    lifted = len([one for one in completion.revocations if one.id in completion.lifted])
+    standing_revocations = (
+        len(completion.revocations) - lifted
+        if stands is None
+        else len(effective_revocations(completion, stands))
+    )
+    return {
+        "certificate_number": None if certificate is None else certificate.number,
+        "status": "unknown" if certificate is None else "revoked" if certificate.revoked else "valid",
+        "revocations_standing": standing_revocations,
+    }
+
+
+# Renderings: what a worker finished becomes part of the certificate.
+
+
+def rendering_keys(event: Received[StoreRendering], state: State, terms: Terms) -> Iterator[Need]:
+    yield Doc(COMPLETIONS, event.data.completion_id)
+    completion = state.get(COMPLETIONS, event.data.completion_id)
+    if completion is not None:
+        yield Lock("employee/" + completion.employee_id)
+
+
+def store_rendering(event: Received[StoreRendering], state: State, terms: Terms) -> Outcome:
+    data = event.data
+    completion = state.get(COMPLETIONS, data.completion_id)
+    certificate = None if completion is None else completion.certificate
+    if completion is None or certificate is None:
+        raise Rejected("there is no certificate of this id: the command was not written by a worker of this database")
+    if data.revision != certificate.revision:
+        return Outcome(Verdict.SUPERSEDED, f"revision {certificate.revision} is the current one", completion.id)
+    if certificate.sha256 == data.sha256:
+        return Outcome(Verdict.DUPLICATE, "stored before", completion.id)
+    rendered = msgspec.structs.replace(certificate, sha256=data.sha256)
+    fact = CertificateRendered(
+        certificate_id=certificate.id, revision=data.revision, sha256=data.sha256, size_bytes=data.size_bytes
+    )
+    return Outcome(
+        Verdict.ACCEPTED,
+        subject=completion.id,
+        changes=[Put(COMPLETIONS, msgspec.structs.replace(completion, certificate=rendered))],
+        facts=[Fact(fact, certificate.id, data.revision, completion.employee_id)],
+    )
+
+
+REACTIONS: dict[type[Payload], Reaction[Terms]] = {
+    EmployeeRegistered: react(employee_keys, record_employee),
+    EmployeeChanged: react(employee_keys, record_employee),
+    TrainingCompleted: react(completion_keys, record_completion),
+    RevokeCertificate: react(revocation_keys, revoke_certificate),
+    ReinstateCertificate: react(revocation_keys, reinstate_certificate),
+    StoreRendering: react(rendering_keys, store_rendering),
+    **RELEASE_WAITING,
+}

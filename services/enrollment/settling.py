@@ -1,0 +1,359 @@
+"""What follows from a changed completion: its certificate, the JP of the years it touches, the facts to publish.
+
+One function for every cause (completed, corrected, revoked, reinstated), so that order can't matter and
+reversal needs no code of its own.
+"""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
+from decimal import Decimal
+from typing import NamedTuple
+
+import msgspec
+
+from services.enrollment.certificate_face import CertificateFace
+from services.enrollment.completions import effective_revocations, standing
+from services.enrollment.documents import (
+    COMPLETIONS,
+    RENDERINGS,
+    SEQUENCES,
+    Certificate,
+    Completion,
+    Content,
+    Employee,
+    Facts,
+    Rendering,
+    Sequence,
+    rendering_id,
+)
+from services.enrollment.issuing_bodies import certificate_number, sequence_id
+from services.enrollment.jp import Credit, Learning, credit_year
+from services.enrollment.terms import Terms
+from shared.contracts.enrollment import CertificateIssued, CertificateRevoked, CompletionRecorded, JpCredited
+from shared.contracts.vocabulary import Form, Level
+from shared.pipeline.documents import Doc, Docs, Lock, Need, State
+from shared.pipeline.outcome import Fact, Put
+
+WIB = timezone(timedelta(hours=7), "WIB")
+REVOKED = "revoked"
+
+
+class Settled(NamedTuple):
+    completion: Completion
+    changes: list[Put]
+    facts: list[Fact]
+
+
+def settling_keys(completion_id: str, employee_id: str, facts: Facts | None, state: State) -> Iterator[Need]:
+    """All that `settle` may look at: the completion, the years that it leaves and enters, the body's sequence."""
+    yield Lock("employee/" + employee_id)
+    yield Doc(COMPLETIONS, completion_id)
+    known = state.get(COMPLETIONS, completion_id)
+    candidates = [] if facts is None else [facts]
+    if known is not None:
+        candidates += [content.facts for content in known.contents]
+    for year in sorted({year_of(employee_id, one) for one in candidates}):
+        yield Docs(COMPLETIONS, "learning_year", year)
+    if known is None or known.certificate is None:
+        for sequence in sorted({sequence_of(one) for one in candidates}):
+            yield Lock("sequence/" + sequence)
+            yield Doc(SEQUENCES, sequence)
+
+
+def settle(
+    after: Completion, employee: Employee, state: State, terms: Terms, now: datetime, traceparent: str | None
+) -> Settled:
+    """`after` has its sets of contents and revocations; all else of it is worked out here."""
+    before = state.get(COMPLETIONS, after.id) or Completion(
+        id=after.id, employee_id=after.employee_id, learning_year=""
+    )
+    stands = standing(after.contents)
+    if stands is None:  # a revocation overtook its completion: it waits as a tombstone
+        return Settled(after, [Put(COMPLETIONS, after)], [])
+    changes: list[Put] = []
+    facts: list[Fact] = []
+    revocations = effective_revocations(after, stands)
+    was_revoked = before.certificate is not None and before.certificate.revoked
+    corrected = before.standing != stands.digest
+    if corrected or bool(revocations) != was_revoked:
+        after = msgspec.structs.replace(after, version=before.version + 1, standing=stands.digest)
+        after = msgspec.structs.replace(
+            after, learning_year="" if revocations else year_of(after.employee_id, stands.facts)
+        )
+        facts.append(_recorded(after, stands.facts, not revocations))
+    credits = _credits(before, after, stands, state, terms)
+    if after.version != before.version:
+        asked = _by_rate(stands.facts, after.id, terms)
+        after, more_changes, more_facts = _certified(
+            before, after, stands, employee, asked, bool(revocations), state, terms, now, credits, traceparent
+        )
+        changes += more_changes
+        if revocations and not was_revoked:
+            more_facts.append(_revoked(after, stands.facts, revocations[0].reason, terms))
+        facts += more_facts
+    own, others = _credited(before, after, credits, state, bool(revocations))
+    changes += [Put(COMPLETIONS, own.completion), *(Put(COMPLETIONS, one.completion) for one in others)]
+    facts += [one.fact for one in (own, *others) if one.fact is not None]
+    return Settled(own.completion, changes, facts)
+
+
+def year_of(employee_id: str, facts: Facts) -> str:
+    return f"{employee_id}/{facts.completed_on.year}"
+
+
+def sequence_of(facts: Facts) -> str:
+    return sequence_id(facts.organizer_code, facts.completed_on.year)
+
+
+def learning_of(completion_id: str, facts: Facts) -> Learning:
+    return Learning(
+        completion_id=completion_id,
+        form=facts.form,
+        level=facts.level,
+        start_date=facts.start_date,
+        end_date=facts.end_date,
+        completed_on=facts.completed_on,
+        programme_jp=facts.programme_jp,
+        sessions=facts.sessions,
+    )
+
+
+def facts_standing(completion: Completion) -> Facts:
+    return next(content.facts for content in completion.contents if content.digest == completion.standing)
+
+
+def _by_rate(facts: Facts, completion_id: str, terms: Terms) -> Decimal:
+    """JP by rate, whatever other completions leave of a cap: what the certificate states."""
+    return credit_year([learning_of(completion_id, facts)], terms.rates)[completion_id].asked
+
+
+def _credits(
+    before: Completion, after: Completion, stands: Content, state: State, terms: Terms
+) -> dict[str, tuple[Completion, Credit]]:
+    """Credits of all completions in the years that this one leaves or enters."""
+    credits: dict[str, tuple[Completion, Credit]] = {}
+    for year in sorted({before.learning_year, after.learning_year} - {""}):
+        those = {one.id: one for one in state.all(COMPLETIONS, "learning_year", year) if one.id != after.id}
+        learnings = [learning_of(one.id, facts_standing(one)) for one in those.values()]
+        if after.learning_year == year:
+            those[after.id] = after
+            learnings.append(learning_of(after.id, stands.facts))
+        for id, credit in credit_year(learnings, terms.rates).items():
+            credits[id] = (those[id], credit)
+    return credits
+
+
+class _Credited(NamedTuple):
+    completion: Completion
+    fact: Fact | None
+
+
+def _credited(
+    before: Completion, after: Completion, credits: dict[str, tuple[Completion, Credit]], state: State, revoked: bool
+) -> tuple[_Credited, list[_Credited]]:
+    """The completion itself, and the others whose JP its coming or going changed."""
+    totals: dict[str, Decimal] = {}
+    for completion, credit in credits.values():
+        totals[completion.learning_year] = totals.get(completion.learning_year, Decimal(0)) + credit.jp
+    others = []
+    for id, (completion, credit) in credits.items():
+        if id != after.id and _differs(completion, credit):
+            changed = msgspec.structs.replace(
+                completion, version=completion.version + 1, jp=credit.jp, jp_rule=credit.rule, jp_reason=reason_of(credit)
+            )
+            others.append(_Credited(changed, _jp_fact(changed, facts_standing(changed), totals)))
+    own = credits.get(after.id)
+    if own is None:
+        own_credit = (Decimal(0), REVOKED if revoked else "", "sertifikat dicabut" if revoked else None)
+    else:
+        own_credit = (own[1].jp, own[1].rule, reason_of(own[1]))
+    if own_credit != (before.jp, before.jp_rule, before.jp_reason):
+        version = after.version if after.version != before.version else before.version + 1
+        after = msgspec.structs.replace(
+            after, version=version, jp=own_credit[0], jp_rule=own_credit[1], jp_reason=own_credit[2]
+        )
+        return _Credited(after, _jp_fact(after, facts_standing(after), totals)), others
+    return _Credited(after, None), others
+
+
+def reason_of(credit: Credit) -> str | None:
+    """In Indonesian, as it stands in mails and records."""
+    if credit.reason is not None:
+        return credit.reason
+    if credit.capped is not None:
+        return f"{credit.capped.asked} JP menurut tarif, {credit.capped.given} JP diberikan: batas {credit.capped.rule}"
+    return None
+
+
+def _differs(completion: Completion, credit: Credit) -> bool:
+    return (completion.jp, completion.jp_rule, completion.jp_reason) != (credit.jp, credit.rule, reason_of(credit))
+
+
+def _certified(
+    before: Completion,
+    after: Completion,
+    stands: Content,
+    employee: Employee,
+    asked: Decimal,
+    revoked: bool,
+    state: State,
+    terms: Terms,
+    now: datetime,
+    credits: dict[str, tuple[Completion, Credit]],
+    traceparent: str | None,
+) -> tuple[Completion, list[Put], list[Fact]]:
+    """A first certificate with the next number, or a new revision under the old one; none of them when revoked."""
+    changes: list[Put] = []
+    facts = stands.facts
+    certificate = before.certificate
+    if certificate is None:
+        sequence = state.get(SEQUENCES, sequence_of(facts))
+        last = 0 if sequence is None else sequence.last
+        changes.append(Put(SEQUENCES, Sequence(id=sequence_of(facts), last=last + 1)))
+        body = terms.bodies.at(facts.organizer_code, facts.completed_on)
+        number = certificate_number(
+            body, last + 1, facts.organizer_code, facts.completed_on, facts.code, facts.batch
+        )
+        id = terms.ids.certificate(after.id)
+        revision, earlier = 1, []
+    else:
+        id, number = certificate.id, certificate.number
+        revision = certificate.revision + (0 if revoked else 1)
+        earlier = certificate.earlier_codes if revoked else [*certificate.earlier_codes, certificate.code]
+    if certificate is not None and revoked:
+        issued = msgspec.structs.replace(certificate, revoked=True)
+        return msgspec.structs.replace(after, certificate=issued), changes, []
+    issued = Certificate(
+        id=id,
+        number=number,
+        revision=revision,
+        code=terms.ids.verification_code(id, revision),
+        earlier_codes=earlier,
+        issued_at=now,
+        completion_version=after.version,
+        holder_name=employee.profile.name,
+        holder_number=employee.profile.employee_number,
+        jp=asked,
+        revoked=revoked,
+    )
+    after = msgspec.structs.replace(after, certificate=issued)
+    if revoked:
+        return after, changes, []
+    changes.append(Put(RENDERINGS, _rendering(after, issued, facts, employee, terms, now, traceparent)))
+    return after, changes, [_issued(after, issued, facts, credits[after.id][1], terms)]
+
+
+def _recorded(completion: Completion, facts: Facts, standing: bool) -> Fact:
+    payload = CompletionRecorded(
+        completion_id=completion.id,
+        employee_id=completion.employee_id,
+        version=completion.version,
+        standing=standing,
+        title=facts.title,
+        organizer_code=facts.organizer_code,
+        form=Form(facts.form),
+        level=Level(facts.level),
+        predicate=facts.predicate,
+        completed_on=facts.completed_on,
+    )
+    return Fact(payload, completion.id, completion.version, completion.employee_id)
+
+
+def _issued(completion: Completion, certificate: Certificate, facts: Facts, credit: Credit, terms: Terms) -> Fact:
+    download_url, until = terms.links.download(certificate.id, certificate.issued_at)
+    payload = CertificateIssued(
+        certificate_id=certificate.id,
+        completion_id=completion.id,
+        employee_id=completion.employee_id,
+        completion_version=certificate.completion_version,
+        revision=certificate.revision,
+        certificate_number=certificate.number,
+        title=facts.title,
+        organizer_name=facts.organizer_name,
+        completed_on=facts.completed_on,
+        jp=credit.jp,
+        jp_reason=reason_of(credit),
+        verification_url=terms.links.verification(certificate.code),
+        download_url=download_url,
+        download_until=until,
+    )
+    return Fact(payload, certificate.id, completion.version, completion.employee_id)
+
+
+def _revoked(completion: Completion, facts: Facts, reason: str, terms: Terms) -> Fact:
+    certificate = completion.certificate
+    assert certificate is not None
+    payload = CertificateRevoked(
+        certificate_id=certificate.id,
+        completion_id=completion.id,
+        employee_id=completion.employee_id,
+        completion_version=completion.version,
+        revision=certificate.revision,
+        certificate_number=certificate.number,
+        title=facts.title,
+        reason=reason,
+        verification_url=terms.links.verification(certificate.code),
+    )
+    return Fact(payload, certificate.id, completion.version, completion.employee_id)
+
+
+def _jp_fact(completion: Completion, facts: Facts, totals: dict[str, Decimal]) -> Fact:
+    year = year_of(completion.employee_id, facts)
+    payload = JpCredited(
+        completion_id=completion.id,
+        employee_id=completion.employee_id,
+        version=completion.version,
+        year=facts.completed_on.year,
+        jp=completion.jp,
+        rule=completion.jp_rule,
+        reason=completion.jp_reason,
+        year_total_jp=totals.get(year, Decimal(0)),
+    )
+    return Fact(payload, completion.id, completion.version, completion.employee_id)
+
+
+def _rendering(
+    completion: Completion,
+    certificate: Certificate,
+    facts: Facts,
+    employee: Employee,
+    terms: Terms,
+    now: datetime,
+    traceparent: str | None,
+) -> Rendering:
+    profile = employee.profile
+    face = CertificateFace(
+        number=certificate.number,
+        holder_name=profile.name,
+        employee_number=profile.employee_number,
+        employment_type=profile.employment_type,  # type: ignore[arg-type]  # the contract's enum, stored as text
+        opd=profile.opd,
+        training_title=facts.title,
+        form=Form(facts.form).label.id,
+        organizer=facts.organizer_name,
+        start_date=facts.start_date,
+        end_date=facts.end_date,
+        completed_on=facts.completed_on,
+        issued_on=now.astimezone(WIB).date(),
+        jp=certificate.jp,
+        verification_url=terms.links.verification(certificate.code),
+        golongan=profile.golongan,
+        pangkat=profile.pangkat,
+        jabatan=profile.jabatan,
+        batch=f"Angkatan {facts.batch}" if facts.batch.isalnum() and len(facts.batch) <= 5 else facts.batch,
+        place=facts.place,
+        score=facts.score,
+        predicate=facts.predicate,
+        signatory=terms.bodies.at(facts.organizer_code, facts.completed_on).signatory,
+        revision=certificate.revision,
+    )
+    return Rendering(
+        id=rendering_id(certificate.id, certificate.revision),
+        certificate_id=certificate.id,
+        completion_id=completion.id,
+        employee_id=completion.employee_id,
+        revision=certificate.revision,
+        face=face,
+        traceparent=traceparent,
+        due=now,
+    )

@@ -1,0 +1,29 @@
+"""What enrollment's decisions rest on besides event and state: rules, ids, addresses."""
+
+from dataclasses import dataclass
+
+from services.enrollment.duty import Duties, load_duties
+from services.enrollment.issuing_bodies import IssuingBodies, load_bodies
+from services.enrollment.jp import Rates, load_rates
+from services.enrollment.links import Links
+from shared.identifiers import Ids
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    ids: Ids
+    links: Links
+    rates: Rates
+    duties: Duties
+    bodies: IssuingBodies
+
+    @property
+    def version(self) -> str:
+        """Of the rule files, noted in every decision."""
+        return f"{self.rates.version}-{self.bodies.version}"
+
+
+def load_terms(secret: str, public_url: str) -> Terms:
+    """Reads all rule files; raises RulesInvalid with the row that is wrong."""
+    ids = Ids(secret)
+    return Terms(ids, Links(public_url, ids), load_rates(), load_duties(), load_bodies())

@@ -1,0 +1,58 @@
+"""Ids that follow from what they name: keyed hashes, since an employee number is guessable (keyed BLAKE2b, RFC 7693)."""
+
+import base64
+import hashlib
+from typing import Final
+
+from shared.contracts.payload import CertificateId, CompletionId, EmployeeId
+
+SEPARATOR: Final = b"\x1f"
+
+
+def key(text: str) -> str:
+    """How codes are compared: without case and surplus blanks."""
+    return " ".join(text.casefold().split())
+
+
+class Ids:
+    """All ids and digests of an installation; the same secret gives the same ids."""
+
+    def __init__(self, secret: str) -> None:
+        self._key = hashlib.blake2b(secret.encode(), digest_size=32, person=b"kompeten-ids").digest()
+
+    def digest(self, scheme: bytes, *parts: bytes, size: int = 16) -> bytes:
+        """Keyed digest under a named scheme of at most 16 bytes; a new way of hashing takes a new name."""
+        return hashlib.blake2b(SEPARATOR.join(parts), key=self._key, digest_size=size, person=scheme).digest()
+
+    def employee(self, employee_number: str) -> EmployeeId:
+        """Id of an employee first known by this number; later numbers become aliases of it."""
+        return EmployeeId("emp_" + self.digest(b"employee", employee_number.encode()).hex())
+
+    def lacks_employee(self, employee_number: str) -> str:
+        """What a record waits for whose employee is unknown."""
+        return "employee/" + self.digest(b"lacks-employee", employee_number.encode()).hex()
+
+    def completion(self, employee_id: EmployeeId, organizer: str, code: str, batch: str) -> CompletionId:
+        """The business key of a completion: agencies resend it under new event ids."""
+        parts = (employee_id, key(organizer), key(code), key(batch))
+        return CompletionId("cmp_" + self.digest(b"completion", *(part.encode() for part in parts)).hex())
+
+    def certificate(self, completion_id: CompletionId) -> CertificateId:
+        return CertificateId("crt_" + self.digest(b"certificate", completion_id.encode()).hex())
+
+    def content(self, canonical: bytes) -> bytes:
+        """Digest of business content. Keyed: a plain hash would reveal an employee number."""
+        return self.digest(b"content-1", canonical)
+
+    def verification_code(self, certificate_id: CertificateId, revision: int) -> str:
+        """26 characters a-z2-7: 128 bits that nobody can guess."""
+        raw = self.digest(b"verification", certificate_id.encode(), str(revision).encode())
+        return base64.b32encode(raw).decode().rstrip("=").lower()
+
+    def letter(self, certificate_id: CertificateId, template: str, occasion: str) -> str:
+        """Intent of a mail; the address is no part of it."""
+        return "let_" + self.digest(b"letter", certificate_id.encode(), template.encode(), occasion.encode()).hex()
+
+    def signature(self, text: str) -> str:
+        """Of a link; base64url, 128 bits."""
+        return base64.urlsafe_b64encode(self.digest(b"link", text.encode())).decode().rstrip("=")

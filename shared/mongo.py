@@ -1,0 +1,294 @@
+"""MongoDB by Motor: the only module that imports it (docs/adr/0004-motor.md says what a switch takes)."""
+
+import asyncio
+import logging
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime
+from typing import Any, TypeVar
+
+import bson
+import msgspec
+from bson.codec_options import CodecOptions
+from bson.errors import BSONError
+from bson.raw_bson import RawBSONDocument
+from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorClientSession, AsyncIOMotorDatabase
+from pymongo import DeleteOne, InsertOne, ReadPreference, ReplaceOne, UpdateOne, WriteConcern
+from pymongo.errors import (
+    AutoReconnect,
+    BulkWriteError,
+    ConnectionFailure,
+    OperationFailure,
+    PyMongoError,
+    ServerSelectionTimeoutError,
+)
+from pymongo.read_concern import ReadConcern
+from pymongo.server_api import ServerApi
+
+from shared.pipeline.books import BOOKS, LOCKS, POSITIONS, Outgoing, Position
+from shared.pipeline.documents import Collection, Document
+from shared.pipeline.errors import Moved, Unavailable
+from shared.pipeline.store import Advance, Session, Write
+
+R = TypeVar("R")
+D = TypeVar("D", bound=Document)
+log = logging.getLogger(__name__)
+Raw = dict[str, Any]  # what MongoDB returns, before msgspec has given it a type
+
+AWARE: CodecOptions[Raw] = CodecOptions(tz_aware=True)
+NATIVE = (bytes, datetime)
+TRANSIENT, UNKNOWN_COMMIT = "TransientTransactionError", "UnknownTransactionCommitResult"
+# Codes of a server that is shutting down, stepping down or recovering: wait, nothing is at fault.
+NOT_PRIMARY = frozenset({89, 91, 189, 262, 9001, 10107, 11600, 11602, 13435, 13436})
+LONGEST_PAUSE_S = 0.2
+NOT_THERE_YET_S = 5.0
+
+
+class BsonDocument(RawBSONDocument):
+    """A document encoded once, by us; the driver copies its bytes."""
+
+    @property
+    def size_bytes(self) -> int:
+        return len(self.raw)
+
+
+def encode(document: Document) -> BsonDocument:
+    try:
+        return BsonDocument(bson.encode(msgspec.to_builtins(document, builtin_types=NATIVE)))
+    except (BSONError, OverflowError) as error:
+        raise ValueError(f"the database can't hold it: {type(error).__name__}") from error
+
+
+def connect(url: str) -> "AsyncIOMotorClient[Raw]":
+    """One client per event loop. Majority, journaled: what is acknowledged survives a failover."""
+    return AsyncIOMotorClient(
+        url,
+        w="majority",
+        journal=True,
+        readConcernLevel="majority",
+        server_api=ServerApi("1"),
+        serverSelectionTimeoutMS=int(NOT_THERE_YET_S * 1000),
+        connectTimeoutMS=int(NOT_THERE_YET_S * 1000),
+        appname="kompeten",
+        uuidRepresentation="standard",
+    )
+
+
+@asynccontextmanager
+async def translated() -> AsyncIterator[None]:
+    """The driver's errors become ours here and nowhere else."""
+    try:
+        yield
+    except PyMongoError as error:
+        if is_infrastructure(error):
+            raise Unavailable(f"MongoDB: {type(error).__name__}") from error
+        raise
+
+
+def is_infrastructure(error: PyMongoError) -> bool:
+    if isinstance(error, (ServerSelectionTimeoutError, AutoReconnect, ConnectionFailure)):
+        return True
+    return isinstance(error, OperationFailure) and error.code in NOT_PRIMARY
+
+
+class MongoStore:
+    """Implements `shared.pipeline.store.Store`; also reads for HTTP routes (majority, no transaction)."""
+
+    def __init__(self, client: "AsyncIOMotorClient[Raw]", database: str) -> None:
+        self.client = client
+        self.database: AsyncIOMotorDatabase[Raw] = client.get_database(database, codec_options=AWARE)
+
+    def encode(self, document: Document) -> BsonDocument:
+        return encode(document)
+
+    async def prepare(self, collections: Iterable[Collection[Document]]) -> None:
+        """Creates collections and indexes; a transaction must not have to."""
+        async with translated():
+            there = set(await self.database.list_collection_names())
+            for collection in (*BOOKS, *collections):
+                if collection.name not in there:
+                    await self._create(collection.name)
+                for fields in (*collection.indexes, *collection.unique):
+                    await self.database[collection.name].create_index(
+                        [(field, 1) for field in fields], unique=fields in collection.unique
+                    )
+            if LOCKS not in there:
+                await self._create(LOCKS)
+
+    async def _create(self, name: str) -> None:
+        try:
+            await self.database.create_collection(name)
+        except OperationFailure as error:
+            if error.code != 48:  # NamespaceExists: another replica was faster
+                raise
+
+    async def ping(self) -> None:
+        async with translated():
+            await self.database.command("ping")
+
+    async def attempt(self, work: Callable[[Session], Awaitable[R]]) -> R:
+        async with translated():
+            tries = 0
+            while True:
+                async with await self.client.start_session() as session:
+                    try:
+                        session.start_transaction(
+                            ReadConcern("snapshot"), WriteConcern("majority", j=True), ReadPreference.PRIMARY
+                        )
+                        result = await work(MongoSession(self.database, session))
+                        await _commit(session)
+                        return result
+                    except BaseException as error:
+                        # Not cancelled in between: a Motor call that is given up goes on in its thread.
+                        if session.in_transaction:
+                            await asyncio.shield(_abort(session))
+                        if not (isinstance(error, PyMongoError) and is_transient(error)):
+                            raise
+                tries += 1
+                # Full jitter: replicas that collided must not meet again.
+                await asyncio.sleep(random.random() * min(0.002 * 2**tries, LONGEST_PAUSE_S))  # noqa: S311
+
+    async def position(self, id: str, beginning: int) -> Position:
+        async with translated():
+            await self.database[POSITIONS.name].update_one(
+                {"_id": id}, {"$setOnInsert": to_raw(Position(id=id, next=beginning), without="_id")}, upsert=True
+            )
+            position = await self.read(POSITIONS, id)
+            assert position is not None
+            return position
+
+    async def stop(self, id: str, reason: str) -> None:
+        async with translated():
+            await self.database[POSITIONS.name].update_one({"_id": id}, {"$set": {"stopped": reason}})
+
+    # Reads outside the pipeline, for routes and workers.
+
+    async def read(self, collection: Collection[D], id: str) -> D | None:
+        async with translated():
+            raw = await self.database[collection.name].find_one({"_id": id})
+            return None if raw is None else msgspec.convert(raw, collection.document)
+
+    async def select(
+        self,
+        collection: Collection[D],
+        filter: Mapping[str, object],
+        *,
+        sort: Sequence[tuple[str, int]] = (),
+        limit: int = 0,
+    ) -> list[D]:
+        async with translated():
+            cursor = self.database[collection.name].find(dict(filter)).limit(limit)
+            if sort:
+                cursor = cursor.sort(list(sort))
+            return [msgspec.convert(raw, collection.document) async for raw in cursor]
+
+    async def count(self, collection: Collection[Document], filter: Mapping[str, object]) -> int:
+        async with translated():
+            return int(await self.database[collection.name].count_documents(dict(filter)))
+
+
+class MongoSession:
+    def __init__(self, database: "AsyncIOMotorDatabase[Raw]", session: AsyncIOMotorClientSession) -> None:
+        self.database, self.session = database, session
+
+    async def lock(self, names: Iterable[str]) -> None:
+        # Upserts, so that "unknown yet" is locked too: update_many left 1,071 of 1,500 waiting for ever.
+        await self.database[LOCKS].bulk_write(
+            [UpdateOne({"_id": name}, {"$inc": {"n": 1}}, upsert=True) for name in sorted(names)],
+            ordered=False,
+            session=self.session,
+        )
+
+    async def find(self, collection: Collection[D], ids: Sequence[str]) -> list[D]:
+        cursor = self.database[collection.name].find({"_id": {"$in": list(ids)}}, session=self.session)
+        return _typed(collection, await cursor.to_list(None))
+
+    async def find_by(self, collection: Collection[D], field: str, values: Sequence[str], limit: int) -> list[D]:
+        if not limit:
+            cursor = self.database[collection.name].find({field: {"$in": list(values)}}, session=self.session)
+            return _typed(collection, await cursor.to_list(None))
+        found: list[D] = []
+        # One look for all values first: pages are rare, and most values have nothing.
+        for value in await self.database[collection.name].distinct(
+            field, {field: {"$in": list(values)}}, session=self.session
+        ):
+            cursor = self.database[collection.name].find({field: value}, session=self.session)
+            found += _typed(collection, await cursor.sort("_id", 1).limit(limit).to_list(None))
+        return found
+
+    async def write(self, writes: Sequence[Write]) -> None:
+        by_collection: dict[str, list[InsertOne[Any] | ReplaceOne[Any] | DeleteOne]] = {}
+        for write in writes:
+            operations = by_collection.setdefault(write.collection.name, [])
+            if write.document is None:
+                operations.append(DeleteOne({"_id": write.id}))
+            elif write.new:
+                operations.append(InsertOne(write.document))
+            else:
+                operations.append(ReplaceOne({"_id": write.id}, write.document, upsert=True))
+        for name, operations in by_collection.items():
+            await self.database[name].bulk_write(operations, ordered=False, session=self.session)
+
+    async def advance(self, steps: Sequence[Advance]) -> None:
+        result = await self.database[POSITIONS.name].bulk_write(
+            [
+                UpdateOne(
+                    {"_id": step.position, "next": step.expected, "stopped": ""},
+                    {
+                        "$set": {
+                            "next": step.next,
+                            "pending": [_listed(record) for record in step.pending],
+                            "last_timestamp_ms": step.last_timestamp_ms,
+                            "last_digest": step.last_digest,
+                        }
+                    },
+                )
+                for step in steps
+            ],
+            session=self.session,
+        )
+        if result.matched_count < len(steps):
+            raise Moved
+
+
+def to_raw(document: Document, without: str = "") -> Raw:
+    raw: Raw = msgspec.to_builtins(document, builtin_types=NATIVE)
+    raw.pop(without, None)
+    return raw
+
+
+def _listed(record: Outgoing) -> list[object]:
+    return [record.topic, record.partition, record.key, record.value]
+
+
+def _typed(collection: Collection[D], found: list[Raw]) -> list[D]:
+    return msgspec.convert(found, list[collection.document])  # type: ignore[name-defined]
+
+
+def is_transient(error: PyMongoError) -> bool:
+    """Conflicts of transactions. A bulk write reports them without the label on some servers."""
+    if error.has_error_label(TRANSIENT):
+        return True
+    return isinstance(error, BulkWriteError) and any(
+        fault.get("code") == 112 for fault in (error.details or {}).get("writeErrors", [])
+    )
+
+
+async def _commit(session: AsyncIOMotorClientSession) -> None:
+    while True:
+        try:
+            await session.commit_transaction()
+        except PyMongoError as error:
+            if not error.has_error_label(UNKNOWN_COMMIT):
+                raise
+            await asyncio.sleep(0.05)  # the same commit again: it answers whether the first one stood
+        else:
+            return
+
+
+async def _abort(session: AsyncIOMotorClientSession) -> None:
+    try:
+        await session.abort_transaction()
+    except PyMongoError as error:
+        log.info("abort was not acknowledged: %s", type(error).__name__)

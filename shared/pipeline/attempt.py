@@ -1,0 +1,398 @@
+"""One attempt at a batch: decode, lock and load what the keys name, fold the handlers, write.
+
+Any failure throws all of it away: the caller starts again from the records.
+"""
+
+import hashlib
+import logging
+import traceback
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Generic, NamedTuple, TypeVar
+from zlib import crc32
+
+import msgspec
+
+from shared.contracts.catalogue import EVENT_TYPES
+from shared.contracts.cloudevents import Undecodable, check_clock, decode, encode, event_id, peek
+from shared.contracts.payload import Payload
+from shared.contracts.pipeline import ReleaseWaiting
+from shared.contracts.topics import PARTITIONS
+from shared.pipeline.books import (
+    DEAD_LETTER_CHUNKS,
+    DEAD_LETTERS,
+    DECISIONS,
+    WAITING,
+    DeadLetter,
+    DeadLetterChunk,
+    Decision,
+    Outgoing,
+    WaitingRecord,
+)
+from shared.pipeline.documents import Collection, Doc, Docs, Document, Lock, Need, NotLoaded, State
+from shared.pipeline.errors import Rejected, Waiting
+from shared.pipeline.outcome import Fact, Outcome, Put, Verdict
+from shared.pipeline.reactions import Reaction, Service
+from shared.pipeline.records import Received, Record
+from shared.pipeline.store import Advance, Encoded, Session, Store, Write
+from shared.telemetry import child_traceparent
+
+T = TypeVar("T")
+log = logging.getLogger(__name__)
+
+# MongoDB's limit is 16 MB a document; the rest of the 4 MB is for one event more.
+MOST_PENDING_BYTES = 4_000_000
+MOST_DOCUMENT_BYTES = 15_000_000
+CHUNK_BYTES = 8_000_000
+WAITING_PAGE = 500
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+KNOWN_TYPES = frozenset(payload.TYPE for payload in EVENT_TYPES)
+
+TopicPartition = tuple[str, int]
+
+
+def waits_for(lacks: str) -> Lock:
+    """The lock between those who wait for something and the one that brings it."""
+    return Lock("lacks/" + lacks)
+
+
+def waiting_for(lacks: str) -> Iterator[Need]:
+    """For the `keys` of an event that brings what others lack (see `Outcome.appeared`)."""
+    yield waits_for(lacks)
+    yield Docs(WAITING, "lacks", lacks, WAITING_PAGE)
+
+
+@dataclass(slots=True)
+class Item(Generic[T]):
+    """A record on its way through an attempt: an event with its reaction, a fault, or neither (not ours)."""
+
+    record: Record
+    event_type: str = ""
+    event: Received[Payload] | None = None
+    reaction: Reaction[T] | None = None
+    fault: Exception | None = None
+    waited: WaitingRecord | None = None
+
+
+class Decided(NamedTuple):
+    """What a committed attempt has decided; `taken` records of each partition, from its first on."""
+
+    steps: list[Advance]
+    taken: dict[TopicPartition, int]
+    decisions: list[Decision]
+
+
+class Reader(Generic[T]):
+    """Decodes records for a service. Done once a batch, however many attempts it takes."""
+
+    def __init__(self, service: Service[T]) -> None:
+        self.service = service
+        self.types = {payload.TYPE: payload for payload in service.reactions}
+
+    def read(self, record: Record, waited: WaitingRecord | None = None) -> Item[T]:
+        """A known type that the service does not react to leaves the item without event and fault."""
+        item = Item[T](record, waited=waited)
+        try:
+            item.event_type, structured = peek(record.value, record.headers)
+            payload = self.types.get(item.event_type)
+            if payload is None:
+                if item.event_type not in KNOWN_TYPES:
+                    raise Undecodable("its type is unknown: docs/reference/events.md lists those that exist")
+                return item
+            assert record.value is not None
+            event = decode(record.value, record.headers, structured, payload)
+            now = EPOCH + timedelta(milliseconds=record.timestamp_ms)
+            item.event = Received(
+                data=event.data,
+                id=event.attributes.id,
+                type=item.event_type,
+                time=check_clock(event.attributes, now),
+                sender=sender_of(record.at.topic, self.service.topic_prefix),
+                now=now,
+                traceparent=event.attributes.traceparent,
+                at=record.at,
+            )
+            item.reaction = self.service.reactions[payload]
+        except Undecodable as error:
+            item.fault = Rejected(str(error))
+        return item
+
+
+class Attempt(Generic[T]):
+    """One transaction's work. Made anew for each try, so that nothing of a failed one is kept."""
+
+    def __init__(self, reader: Reader[T], store: Store, session: Session) -> None:
+        self.reader, self.service, self.store, self.session = reader, reader.service, store, session
+        self.state = State()
+        self.encoded: dict[tuple[Collection[Document], str], Encoded] = {}
+        self.inserts: list[Write] = []
+        self.decisions: list[Decision] = []
+        self.outgoing: list[Outgoing] = []
+        self.outgoing_bytes = 0
+
+    async def run(
+        self, batch: Mapping[TopicPartition, Sequence[Item[T]]], group: str, expected: Mapping[TopicPartition, int]
+    ) -> Decided:
+        items = {tp: [replace(item) for item in those] for tp, those in batch.items()}
+        everyone = [item for those in items.values() for item in those]
+        await self.gather(everyone)
+        steps: list[Advance] = []
+        taken: dict[TopicPartition, int] = {}
+        for tp, those in items.items():
+            start, count = len(self.outgoing), 0
+            while count < len(those) and self.outgoing_bytes < MOST_PENDING_BYTES:
+                await self.fold(those[count], those[count].record, everyone)
+                count += 1
+            if count:
+                last = those[count - 1].record
+                taken[tp] = count
+                pending = self.outgoing[start:]
+                step = Advance(
+                    position_id(group, tp), expected[tp], last.at.offset + 1, pending, last.timestamp_ms, digest(last)
+                )
+                steps.append(step)
+        await self.session.write([*self.inserts, *self.writes()])
+        await self.session.advance(steps)
+        return Decided(steps, taken, self.decisions)
+
+    async def gather(self, items: Sequence[Item[T]]) -> None:
+        """Locks and loads, round by round, until no `keys` function asks for more."""
+        open_items = [item for item in items if item.event is not None and item.fault is None]
+        while open_items:
+            needs: set[Need] = set()
+            asking = []
+            for item in open_items:
+                if wanted := self.unmet(item):
+                    needs.update(wanted)
+                    asking.append(item)
+            await self.load(needs)
+            # What waits for something that one of these may bring is decided with it: its needs come along.
+            for need in needs:
+                if isinstance(need, Docs) and need.collection is WAITING:
+                    asking += [
+                        waiter
+                        for waiting in self.state.all(WAITING, "lacks", need.value)
+                        if (waiter := self.reader.read(waiting.record(), waiting)).fault is None
+                    ]
+            open_items = asking
+
+    def unmet(self, item: Item[T]) -> list[Need]:
+        assert item.event is not None and item.reaction is not None
+        met, wanted = self.state.met, []
+        try:
+            for need in item.reaction.keys(item.event, self.state, self.service.terms):
+                if need not in met:
+                    wanted.append(need)
+        except NotLoaded:
+            if not wanted:
+                item.fault = LookupError("its keys function looks at a document that it did not ask for")
+        except Exception as error:  # noqa: BLE001 - a fault of this event, not of the batch
+            item.fault = error
+            return []
+        return wanted
+
+    async def load(self, needs: Iterable[Need]) -> None:
+        locks: list[str] = []
+        docs: dict[Collection[Document], list[str]] = {}
+        sets: dict[tuple[Collection[Document], str, int], list[str]] = {}
+        needs = list(needs)
+        for need in needs:
+            if isinstance(need, Lock):
+                locks.append(need.name)
+            elif isinstance(need, Doc):
+                docs.setdefault(need.collection, []).append(need.id)
+            else:
+                sets.setdefault((need.collection, need.field, need.limit), []).append(need.value)
+        if locks:
+            await self.session.lock(locks)
+        found: list[tuple[Collection[Document], Document]] = []
+        for collection, ids in docs.items():
+            found += [(collection, document) for document in await self.session.find(collection, ids)]
+        for (collection, field, limit), values in sets.items():
+            found += [
+                (collection, document)
+                for document in await self.session.find_by(collection, field, values, limit)
+            ]
+        self.state.loaded(needs, found)
+
+    async def fold(self, item: Item[T], cause: Record, everyone: Sequence[Item[T]]) -> None:
+        """Decides one record and applies what follows; its own faults end in a decision too."""
+        if item.event is None and item.fault is None:
+            return
+        try:
+            if item.fault is not None:
+                raise item.fault
+            assert item.event is not None and item.reaction is not None
+            if self.unmet(item):  # an earlier record of the batch changed what this one rests on
+                await self.gather([item, *everyone])
+            if item.fault is not None:
+                raise item.fault
+            event = item.event
+            if item.waited is not None:
+                event = msgspec.structs.replace(event, now=EPOCH + timedelta(milliseconds=cause.timestamp_ms))
+            outcome = item.reaction.decide(event, self.state, self.service.terms)
+            encoded = [
+                (change, self.encode(change.document) if isinstance(change, Put) else None)
+                for change in outcome.changes
+            ]
+            outgoing = [self.outgoing_of(fact, event) for fact in outcome.facts]
+        except Waiting as waiting:
+            self.keep_waiting(item, waiting, cause)
+        except Rejected as error:
+            self.bury(item, "rejected", str(error), error, cause)
+        except Exception as error:  # noqa: BLE001 - kept as a bug of this event; the batch goes on
+            log.error("handler failed on %s: %s", item.record.at, where(error))
+            self.bury(item, "bug", where(error), error, cause)
+        else:
+            for change, document in encoded:
+                if isinstance(change, Put):
+                    assert document is not None
+                    self.state.apply(change.collection, change.document.id, change.document)
+                    self.encoded[change.collection, change.document.id] = document
+                else:
+                    self.state.apply(change.collection, change.id, None)
+            for record in outgoing:
+                self.send(record)
+            self.decide(item, outcome, cause)
+            await self.release(outcome, cause, everyone)
+
+    async def release(self, outcome: Outcome, cause: Record, everyone: Sequence[Item[T]]) -> None:
+        """Decides what waited for the things that appeared; a full page is followed by a command to oneself."""
+        for lacks in outcome.appeared:
+            page = self.state.all(WAITING, "lacks", lacks)
+            waiters = [self.reader.read(waiting.record(), waiting) for waiting in page]
+            for waiter in waiters:
+                await self.fold(waiter, cause, [*waiters, *everyone])
+            if len(page) >= WAITING_PAGE:
+                command = ReleaseWaiting(lacks=lacks, page=cause.at.offset)
+                self.send(self.outgoing_of(Fact(command, "waiting/" + lacks, cause.at.offset, lacks), None))
+
+    def encode(self, document: Document) -> Encoded:
+        encoded = self.store.encode(document)
+        if encoded.size_bytes > MOST_DOCUMENT_BYTES:
+            raise Rejected(
+                f"its document would have {encoded.size_bytes} bytes, {MOST_DOCUMENT_BYTES} are allowed: "
+                "split what it carries"
+            )
+        return encoded
+
+    def outgoing_of(self, fact: Fact, event: Received[Payload] | None) -> Outgoing:
+        payload = fact.payload
+        id = event_id(self.service.epoch, fact.aggregate, fact.version, payload.TYPE)
+        value = encode(
+            payload,
+            id=id,
+            source=f"urn:kompeten:{self.service.name}",
+            time=event.now if event is not None else EPOCH,
+            subject=fact.aggregate,
+            partitionkey=fact.key,
+            traceparent=child_traceparent(event.traceparent if event is not None else None, id),
+        )
+        return Outgoing(self.service.topic_of(type(payload)), partition_of(fact.key), fact.key.encode(), value)
+
+    def send(self, record: Outgoing) -> None:
+        self.outgoing.append(record)
+        self.outgoing_bytes += len(record.value) + len(record.key) + 64
+
+    def decide(self, item: Item[T], outcome: Outcome, cause: Record) -> None:
+        event = item.event
+        decision = Decision(
+            id=f"{item.record.at}/{item.record.turn}",
+            event_id=event.id if event is not None else "",
+            verdict=outcome.verdict.value,
+            decided_at=EPOCH + timedelta(milliseconds=cause.timestamp_ms),
+            subject=outcome.subject,
+            content=outcome.content,
+            reason=outcome.reason,
+            answer=outcome.answer,
+            rules=self.service.rules,
+        )
+        self.decisions.append(decision)
+        self.insert(DECISIONS, decision)
+        if item.waited is not None and outcome.verdict is not Verdict.WAITING:
+            self.state.apply(WAITING, item.waited.id, None)
+
+    def keep_waiting(self, item: Item[T], waiting: Waiting, cause: Record) -> None:
+        record, event = item.record, item.event
+        assert event is not None
+        id = str(record.at)
+        since = item.waited.since if item.waited is not None else EPOCH + timedelta(milliseconds=cause.timestamp_ms)
+        document = WaitingRecord(
+            id=id, lacks=waiting.lacks, reason=str(waiting), event_type=item.event_type, event_id=event.id,
+            topic=record.at.topic, partition=record.at.partition, offset=record.at.offset,
+            timestamp_ms=record.timestamp_ms, key=record.key, value=record.value, headers=list(record.headers),
+            turn=record.turn, since=since,
+        )  # fmt: skip
+        self.encoded[WAITING, id] = self.store.encode(document)
+        self.state.apply(WAITING, id, document)
+        self.decide(item, Outcome(Verdict.WAITING, reason=str(waiting), subject=waiting.lacks), cause)
+
+    def bury(self, item: Item[T], kind: str, reason: str, error: Exception, cause: Record) -> None:
+        record = item.record
+        value, chunks = record.value, 0
+        id = f"{record.at}/{record.turn}"
+        if value is not None and len(value) > CHUNK_BYTES:
+            parts = [value[at : at + CHUNK_BYTES] for at in range(0, len(value), CHUNK_BYTES)]
+            for n, part in enumerate(parts):
+                self.insert(DEAD_LETTER_CHUNKS, DeadLetterChunk(id=f"{id}/{n}", dead_letter=id, value=part))
+            value, chunks = None, len(parts)
+        moment = EPOCH + timedelta(milliseconds=cause.timestamp_ms)
+        self.insert(
+            DEAD_LETTERS,
+            DeadLetter(
+                id=id, kind=kind, reason=reason, fingerprint=fingerprint(item.event_type, error),
+                event_type=item.event_type, topic=record.at.topic, partition=record.at.partition,
+                offset=record.at.offset, timestamp_ms=record.timestamp_ms, key=record.key, value=value,
+                headers=list(record.headers), chunks=chunks, first_failed_at=moment, last_failed_at=moment,
+                attempts=1, rules=self.service.rules,
+            ),  # fmt: skip
+        )
+        verdict = Verdict.BUG if kind == "bug" else Verdict.REFUSED
+        self.decide(item, Outcome(verdict, reason=reason), cause)
+
+    def insert(self, collection: Collection[Document], document: Document) -> None:
+        self.inserts.append(Write(collection, document.id, self.store.encode(document), new=True))
+
+    def writes(self) -> Iterator[Write]:
+        for (collection, id), document in self.state.changed.items():
+            stored = self.state.stored(collection, id)
+            if document is not None:
+                yield Write(collection, id, self.encoded[collection, id], new=not stored)
+            elif stored:
+                yield Write(collection, id, None, new=False)
+
+
+def position_id(group: str, tp: TopicPartition) -> str:
+    return f"{group}/{tp[0]}/{tp[1]}"
+
+
+def partition_of(key: str) -> int:
+    """CRC-32, since only we write our topics: murmur2 in Python costs 10 us a key, and no consumer needs it."""
+    return crc32(key.encode()) % PARTITIONS
+
+
+def digest(record: Record) -> bytes:
+    """Tells whether the log still holds the record that was decided."""
+    return hashlib.blake2b(record.value or b"", key=(record.key or b"")[:64], digest_size=8).digest()
+
+
+def sender_of(topic: str, prefix: str) -> str:
+    """`agency.<opd>.v1` -> the opd; a service's topic -> the service."""
+    parts = topic.removeprefix(prefix).split(".")
+    return parts[1] if parts[0] == "agency" else parts[0]
+
+
+def where(error: Exception) -> str:
+    """Type and place of a bug; its text stays out, since it may repeat personal data."""
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f"{frames[-1].name}:{frames[-1].lineno}" if frames else "?"
+    return f"{type(error).__name__} in {place}"
+
+
+def fingerprint(event_type: str, error: Exception) -> str:
+    """Groups dead letters that fail alike: type of event, kind of error, its text without figures."""
+    text = "".join("#" if character.isdigit() else character for character in str(error)[:200])
+    if not isinstance(error, Rejected):
+        text = where(error)
+    return hashlib.blake2b(f"{event_type}|{text}".encode(), digest_size=8).hexdigest()

@@ -1,0 +1,126 @@
+"""The pipeline's own documents, the same in every service's database."""
+
+from datetime import datetime
+
+import msgspec
+
+from shared.pipeline.documents import Collection, Document
+from shared.pipeline.records import Coordinates, Record
+
+
+class Outgoing(msgspec.Struct, frozen=True, array_like=True):
+    """A record to be published, as bytes: published again after a crash it is the same."""
+
+    topic: str
+    partition: int
+    key: bytes
+    value: bytes
+
+
+class Position(msgspec.Struct, frozen=True):
+    """Where a consumer group stands in a partition; written by the transaction of each batch."""
+
+    id: str = msgspec.field(name="_id")
+    next: int
+    """Offset of the first record that is not decided yet."""
+    pending: list[Outgoing] = []
+    """Decided, perhaps not yet published."""
+    last_timestamp_ms: int = 0
+    last_digest: bytes = b""
+    """Of record `next - 1`: tells a recreated topic or a rolled-back database from ours."""
+    stopped: str = ""
+    """Why the partition stands still until an operator says otherwise."""
+
+
+class Decision(msgspec.Struct, frozen=True, omit_defaults=True, rename={
+    "id": "_id", "event_id": "e", "subject": "s", "content": "c", "verdict": "v",
+    "reason": "r", "answer": "a", "decided_at": "t", "rules": "p",
+}):  # fmt: skip  # one letter a field: there is one document a record, for good
+    """Insert-only. Receipts, traces and HTTP answers are reads of decisions."""
+
+    id: str
+    """topic/partition/offset/turn"""
+    event_id: str
+    verdict: str
+    decided_at: datetime
+    subject: str = ""
+    content: bytes = b""
+    reason: str = ""
+    answer: dict[str, str | int | bool | None] = {}
+    rules: str = ""
+    """Version of handlers and rules that decided."""
+
+
+class DeadLetter(msgspec.Struct, frozen=True):
+    """A record that could not be accepted, with all that is needed to replay it."""
+
+    id: str = msgspec.field(name="_id")
+    kind: str
+    """rejected | bug"""
+    reason: str
+    fingerprint: str
+    event_type: str
+    topic: str
+    partition: int
+    offset: int
+    timestamp_ms: int
+    key: bytes | None
+    value: bytes | None
+    headers: list[tuple[str, bytes]]
+    chunks: int
+    """Above 0 the value is too large for one document: it is in `dead_letter_chunks`, in that many parts."""
+    first_failed_at: datetime
+    last_failed_at: datetime
+    attempts: int
+    rules: str
+
+
+class DeadLetterChunk(msgspec.Struct, frozen=True):
+    id: str = msgspec.field(name="_id")
+    dead_letter: str
+    value: bytes
+
+
+class WaitingRecord(msgspec.Struct, frozen=True):
+    """A record that lacks something; decided in the transaction in which that appears."""
+
+    id: str = msgspec.field(name="_id")
+    lacks: str
+    reason: str
+    event_type: str
+    event_id: str
+    topic: str
+    partition: int
+    offset: int
+    timestamp_ms: int
+    key: bytes | None
+    value: bytes | None
+    headers: list[tuple[str, bytes]]
+    turn: int
+    since: datetime
+
+    def record(self) -> Record:
+        return Record(
+            at=Coordinates(self.topic, self.partition, self.offset),
+            timestamp_ms=self.timestamp_ms,
+            key=self.key,
+            value=self.value,
+            headers=tuple((name, content) for name, content in self.headers),
+            turn=self.turn + 1,
+        )
+
+
+POSITIONS = Collection("positions", Position)
+DECISIONS = Collection("decisions", Decision, indexes=(("e",), ("s",)))
+DEAD_LETTERS = Collection("dead_letters", DeadLetter, indexes=(("fingerprint",), ("last_failed_at",)))
+DEAD_LETTER_CHUNKS = Collection("dead_letter_chunks", DeadLetterChunk, indexes=(("dead_letter",),))
+WAITING = Collection("waiting", WaitingRecord, indexes=(("lacks", "_id"), ("since",)))
+LOCKS = "locks"
+
+BOOKS: tuple[Collection[Document], ...] = (
+    POSITIONS,
+    DECISIONS,
+    DEAD_LETTERS,
+    DEAD_LETTER_CHUNKS,
+    WAITING,
+)

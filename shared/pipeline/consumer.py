@@ -1,0 +1,313 @@
+"""Takes batches from Kafka and has them decided; the position in MongoDB is the truth, Kafka's is a copy."""
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Generic, TypeVar
+
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka.errors import (
+    IllegalStateError,
+    KafkaError,
+    NoOffsetForPartitionError,
+    OffsetOutOfRangeError,
+    UnsupportedCodecError,
+)
+
+from shared.failpoints import failpoint
+from shared.pipeline import metrics
+from shared.pipeline.attempt import Attempt, Decided, Item, Reader, digest, position_id
+from shared.pipeline.books import Decision, Position
+from shared.pipeline.errors import Moved, Unavailable
+from shared.pipeline.publisher import Publisher
+from shared.pipeline.reactions import Service
+from shared.pipeline.records import Coordinates, Record
+from shared.pipeline.store import Session, Store
+
+T = TypeVar("T")
+log = logging.getLogger(__name__)
+
+# 500: 4,571 events/s against 2,016 at 100; 1,000 and more gain little and take longer to repeat.
+MOST_RECORDS = 1000
+POLL_MS = 200
+OFFSETS_EVERY_S = 1.0
+LONGEST_PAUSE_S = 2.0
+STALLED_AFTER_S = 30.0
+
+
+class Consumer(Generic[T]):
+    """`run()` goes on until `stop()`; whatever happens in between is decided, waits or is stopped loudly."""
+
+    def __init__(
+        self,
+        service: Service[T],
+        store: Store,
+        publisher: Publisher,
+        bootstrap: str,
+        partitions: dict[str, int],
+        on_decided: Callable[[Sequence[Decision]], None] = lambda decisions: None,
+    ) -> None:
+        self.service, self.store, self.publisher = service, store, publisher
+        self.bootstrap, self.partitions, self.on_decided = bootstrap, partitions, on_decided
+        self.reader = Reader(service)
+        self.next: dict[TopicPartition, int] = {}
+        self.stopped: dict[TopicPartition, str] = {}
+        self.trouble = "has not started yet"
+        self.moved_at = time.monotonic()
+        self._unverified: dict[TopicPartition, Position] = {}
+        self._consumer: AIOKafkaConsumer | None = None
+        self._stopping = asyncio.Event()
+        self._offsets_at = 0.0
+
+    async def run(self) -> None:
+        pause_s = 0.05
+        while not self._stopping.is_set():
+            try:
+                await self._connect()
+                pause_s = 0.05
+                while not self._stopping.is_set():
+                    await self._cycle()
+            except Unavailable as error:
+                self._trouble(str(error))
+            except KafkaError as error:
+                self._trouble(f"Kafka: {type(error).__name__}")
+            finally:
+                await self._disconnect()
+            await self._pause(pause_s)
+            pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
+
+    def stop(self) -> None:
+        self._stopping.set()
+
+    def lag(self) -> dict[TopicPartition, int]:
+        """Records not decided yet in the partitions that this member has."""
+        if self._consumer is None:
+            return {}
+        marks = {tp: self._consumer.highwater(tp) for tp in self.next}
+        return {tp: max(0, (mark or 0) - self.next[tp]) for tp, mark in marks.items()}
+
+    def faults(self) -> list[str]:
+        """Why this member is not ready; empty when all is well."""
+        found = [self.trouble] if self.trouble else []
+        found += [f"partition {tp.topic}/{tp.partition} is stopped: {why}" for tp, why in self.stopped.items()]
+        if any(self.lag().values()) and time.monotonic() - self.moved_at > STALLED_AFTER_S:
+            found.append(f"no progress for {STALLED_AFTER_S:.0f} s although records are waiting")
+        return found
+
+    async def _cycle(self) -> None:
+        assert self._consumer is not None
+        consumer = self._consumer
+        assigned = consumer.assignment()
+        self.next = {tp: offset for tp, offset in self.next.items() if tp in assigned}
+        self.stopped = {tp: why for tp, why in self.stopped.items() if tp in assigned}
+        for tp in assigned:
+            if tp not in self.next and tp not in self.stopped:
+                await self._take_over(tp)
+        try:
+            fetched = await consumer.getmany(timeout_ms=POLL_MS, max_records=MOST_RECORDS)
+        except NoOffsetForPartitionError:  # assigned while we polled: taken over in the next cycle
+            return
+        except OffsetOutOfRangeError:
+            self.next.clear()  # taking over tells a gap from a recreated topic
+            return
+        except UnsupportedCodecError as error:
+            raise Unavailable(f"a topic's compression can't be read: {error}; install its codec") from error
+        self.trouble = ""
+        batch = {tp: ours for tp, records in fetched.items() if (ours := await self._ours(tp, records))}
+        if batch:
+            await self._decide(batch)
+            self.moved_at = time.monotonic()
+        elif not any(self.lag().values()):
+            self.moved_at = time.monotonic()
+        await self._note_offsets()
+
+    async def _decide(self, batch: dict[TopicPartition, list[Record]]) -> None:
+        """One transaction for all partitions of the batch, then what it left pending; then the next batch."""
+        started = time.perf_counter()
+        items = {(tp.topic, tp.partition): [self.reader.read(record) for record in records] for tp, records in batch.items()}
+        expected = {(tp.topic, tp.partition): self.next[tp] for tp in batch}
+        failpoint("before-transaction")
+        try:
+            decided = await self._attempt(items, expected)
+        except Moved:
+            for tp in batch:
+                self.next.pop(tp, None)
+            return
+        failpoint("after-commit")
+        for step, (topic, partition) in zip(decided.steps, decided.taken, strict=True):
+            self.next[TopicPartition(topic, partition)] = step.next
+        for tp, records in batch.items():
+            if decided.taken.get((tp.topic, tp.partition), 0) < len(records):
+                self._seek(tp, self.next[tp])
+        await self.publisher.publish([record for step in decided.steps for record in step.pending])
+        failpoint("after-publish")
+        self.on_decided(decided.decisions)
+        metrics.batch(self.service.name, decided, time.perf_counter() - started)
+
+    async def _attempt(
+        self, items: dict[tuple[str, int], list[Item[T]]], expected: dict[tuple[str, int], int]
+    ) -> Decided:
+        async def work(session: Session) -> Decided:
+            decided = await Attempt(self.reader, self.store, session).run(items, self.service.name, expected)
+            failpoint("before-commit")
+            return decided
+
+        try:
+            return await self.store.attempt(work)
+        except (Moved, Unavailable):
+            raise
+        except Exception as error:  # noqa: BLE001 - a fault that only writing showed: find the record, keep it as a bug
+            (tp, those), *others = items.items()
+            if not others and len(those) == 1:
+                if isinstance(those[0].fault, WriteFault):
+                    raise
+                log.exception("record %s can't be written", those[0].record.at)
+                return await self._attempt({tp: [replace(those[0], fault=WriteFault(str(type(error).__name__)))]}, expected)
+            half = {tp: those[: max(1, len(those) // 2)]}  # the rest is read again
+            return await self._attempt(half, {tp: expected[tp]})
+
+    async def _ours(self, tp: TopicPartition, records: list[ConsumerRecord]) -> list[Record]:
+        """The records from `next` on; a partition that doesn't continue where we stood is taken over or stopped."""
+        if tp not in self.next:
+            return []
+        verify = self._unverified.pop(tp, None)
+        found = [_record(record) for record in records]
+        if verify is not None and found[0].at.offset == verify.next - 1:
+            last, found = found[0], found[1:]
+            if (last.timestamp_ms, digest(last)) != (verify.last_timestamp_ms, verify.last_digest):
+                await self._halt(
+                    tp, f"record {verify.next - 1} is not the one that was decided: topic recreated or database restored"
+                )
+                return []
+        found = [record for record in found if record.at.offset >= self.next[tp]]
+        if found and found[0].at.offset > self.next[tp]:
+            assert self._consumer is not None
+            beginning = (await self._consumer.beginning_offsets([tp]))[tp]
+            if beginning > self.next[tp]:
+                await self._halt(tp, gap(self.next[tp], beginning))
+                return []
+        return found
+
+    async def _take_over(self, tp: TopicPartition) -> None:
+        """Reads where the group stands, publishes what may not have been, and goes on from there."""
+        assert self._consumer is not None
+        beginning = (await self._consumer.beginning_offsets([tp]))[tp]
+        end = (await self._consumer.end_offsets([tp]))[tp]
+        position = await self.store.position(position_id(self.service.name, (tp.topic, tp.partition)), beginning)
+        self._unverified.pop(tp, None)
+        if position.stopped:
+            self._pause_partition(tp, position.stopped)
+        elif position.next < beginning:
+            await self._halt(tp, gap(position.next, beginning))
+        elif position.next > end:
+            await self._halt(tp, f"the log ends at {end}, we stood at {position.next}: topic recreated or truncated")
+        else:
+            await self.publisher.publish(position.pending)
+            verifiable = position.next > beginning and position.last_digest
+            if self._seek(tp, position.next - 1 if verifiable else position.next):
+                self.next[tp] = position.next
+                if verifiable:
+                    self._unverified[tp] = position
+
+    def _seek(self, tp: TopicPartition, offset: int) -> bool:
+        assert self._consumer is not None
+        try:
+            self._consumer.seek(tp, offset)
+        except IllegalStateError:  # taken from us meanwhile
+            self.next.pop(tp, None)
+            return False
+        return True
+
+    async def _halt(self, tp: TopicPartition, why: str) -> None:
+        log.critical("partition %s/%s stopped: %s", tp.topic, tp.partition, why)
+        await self.store.stop(position_id(self.service.name, (tp.topic, tp.partition)), why)
+        self._pause_partition(tp, why)
+
+    def _pause_partition(self, tp: TopicPartition, why: str) -> None:
+        assert self._consumer is not None
+        self.next.pop(tp, None)
+        self.stopped[tp] = why
+        try:
+            self._consumer.seek(tp, 0)  # a position, so that getmany serves the others
+            self._consumer.pause(tp)
+        except IllegalStateError:
+            self.stopped.pop(tp, None)
+
+    async def _connect(self) -> None:
+        self._consumer = AIOKafkaConsumer(
+            *self.service.topics,
+            bootstrap_servers=self.bootstrap,
+            group_id=self.service.name if not self.service.topic_prefix else self.service.topic_prefix + self.service.name,
+            client_id=self.service.name,
+            auto_offset_reset="none",
+            enable_auto_commit=False,
+            max_poll_records=MOST_RECORDS,
+            max_partition_fetch_bytes=4 * 1024 * 1024,
+            session_timeout_ms=10_000,
+            heartbeat_interval_ms=1_000,
+            rebalance_timeout_ms=30_000,
+            fetch_max_wait_ms=100,
+            metadata_max_age_ms=60_000,
+        )
+        await self._consumer.start()
+        for topic, wanted in self.partitions.items():
+            there = self._consumer.partitions_for_topic(topic)
+            if there is None:
+                raise Unavailable(f"topic {topic} does not exist: create it with `python -m shared.stack.topics`")
+            if len(there) != wanted:
+                raise Unavailable(f"topic {topic} has {len(there)} partitions, {wanted} are declared")
+
+    async def _disconnect(self) -> None:
+        consumer, self._consumer = self._consumer, None
+        self.next.clear()
+        self._unverified.clear()
+        if consumer is not None:
+            try:
+                await asyncio.wait_for(consumer.stop(), 5)
+            except (KafkaError, TimeoutError) as error:
+                log.warning("consumer did not stop cleanly: %s", type(error).__name__)
+
+    async def _note_offsets(self) -> None:
+        """A copy for lag tools; nothing reads it back."""
+        if time.monotonic() - self._offsets_at < OFFSETS_EVERY_S or not self.next or self._consumer is None:
+            return
+        self._offsets_at = time.monotonic()
+        try:
+            await self._consumer.commit(dict(self.next))
+        except (KafkaError, IllegalStateError) as error:
+            log.info("offsets not noted: %s", type(error).__name__)
+
+    async def _pause(self, longest_s: float) -> None:
+        try:
+            await asyncio.wait_for(self._stopping.wait(), longest_s * (0.5 + random.random() / 2))  # noqa: S311
+        except TimeoutError:
+            pass
+
+    def _trouble(self, what: str) -> None:
+        if what != self.trouble:
+            log.warning("paused: %s", what)
+        self.trouble = what
+
+
+class WriteFault(Exception):
+    """Only writing showed that the record can't be stored."""
+
+
+def gap(next: int, beginning: int) -> str:
+    return (
+        f"records {next} to {beginning - 1} were deleted by retention before they were decided: "
+        "restore them or set the position forward by hand"
+    )
+
+
+def _record(record: ConsumerRecord) -> Record:
+    return Record(
+        at=Coordinates(record.topic, record.partition, record.offset),
+        timestamp_ms=record.timestamp,
+        key=record.key,
+        value=record.value,
+        headers=tuple(record.headers),
+    )

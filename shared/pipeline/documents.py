@@ -1,0 +1,130 @@
+"""What a decision may rest on, and what an attempt has loaded and changed since.
+
+A `keys` function yields needs: `Lock` (a name on which concurrent attempts collide), `Doc` (one document)
+and `Docs` (all documents whose field has a value). Whoever changes a document, or who belongs to a set,
+yields a lock that covers it; so what was loaded under the lock is what stands at commit.
+"""
+
+from collections.abc import Iterable
+from typing import Generic, NamedTuple, Protocol, TypeVar, cast
+
+
+class Document(Protocol):
+    @property
+    def id(self) -> str: ...
+
+
+D = TypeVar("D", bound=Document)
+D_co = TypeVar("D_co", bound=Document, covariant=True)
+
+
+class Collection(Generic[D_co]):
+    """A collection of documents of one type; an index is a tuple of field names."""
+
+    def __init__(
+        self,
+        name: str,
+        document: type[D_co],
+        indexes: tuple[tuple[str, ...], ...] = (),
+        unique: tuple[tuple[str, ...], ...] = (),
+    ) -> None:
+        self.name, self.document, self.indexes, self.unique = name, document, indexes, unique
+
+    def __repr__(self) -> str:
+        return f"Collection({self.name!r})"
+
+
+class Lock(NamedTuple):
+    name: str
+
+
+class Doc(NamedTuple):
+    collection: Collection[Document]
+    id: str
+
+
+class Docs(NamedTuple):
+    collection: Collection[Document]
+    field: str
+    value: str
+    limit: int = 0
+    """At most so many, lowest ids first; 0: all."""
+
+
+Need = Lock | Doc | Docs
+
+
+class NotLoaded(Exception):
+    """A `keys` function looked at what is not there yet; it is called again when it is."""
+
+
+class State:
+    """The working state of one attempt: later records of the batch see what earlier ones changed."""
+
+    def __init__(self) -> None:
+        self.met: set[Need] = set()
+        self.changed: dict[tuple[Collection[Document], str], Document | None] = {}
+        self._documents: dict[tuple[Collection[Document], str], Document | None] = {}
+        self._stored: set[tuple[Collection[Document], str]] = set()
+        # (collection, field) -> value -> ids; only values that were asked for.
+        self._sets: dict[tuple[Collection[Document], str], dict[str, dict[str, None]]] = {}
+
+    def get(self, collection: Collection[D], id: str) -> D | None:
+        """The document, or None when there is none; raises NotLoaded when nobody asked for it yet."""
+        try:
+            return cast("D | None", self._documents[collection, id])
+        except KeyError:
+            raise NotLoaded(f"{collection.name}/{id}") from None
+
+    def all(self, collection: Collection[D], field: str, value: str) -> list[D]:
+        """The documents of a set in order of id; raises NotLoaded when nobody asked for it yet."""
+        try:
+            ids = self._sets[collection, field][value]
+        except KeyError:
+            raise NotLoaded(f"{collection.name}[{field}]") from None
+        return [cast("D", self._documents[collection, id]) for id in sorted(ids)]
+
+    def stored(self, collection: Collection[Document], id: str) -> bool:
+        """Whether the document stood in the database when it was loaded."""
+        return (collection, id) in self._stored
+
+    def loaded(self, needs: Iterable[Need], documents: Iterable[tuple[Collection[Document], Document]]) -> None:
+        """Takes what a load found; a document changed by this attempt keeps its change."""
+        for need in needs:
+            self.met.add(need)
+            if isinstance(need, Doc):
+                self._documents.setdefault((need.collection, need.id), None)
+            elif isinstance(need, Docs):
+                values = self._sets.setdefault((need.collection, need.field), {})
+                # Those that this attempt already put into the set, before anybody asked for it.
+                values[need.value] = {
+                    id: None
+                    for (collection, id), document in self._documents.items()
+                    if collection is need.collection
+                    and document is not None
+                    and getattr(document, need.field) == need.value
+                } if any(key[0] is need.collection for key in self.changed) else {}
+        for collection, document in documents:
+            key = (collection, document.id)
+            self._stored.add(key)
+            if key in self.changed:
+                continue
+            self._documents[key] = document
+            self._join(collection, document)
+
+    def apply(self, collection: Collection[Document], id: str, document: Document | None) -> None:
+        """Puts a document (or takes it away, when None) after its handler returned."""
+        key = (collection, id)
+        before = self._documents.get(key)
+        if before is not None:
+            for (of, field), values in self._sets.items():
+                if of is collection and (members := values.get(getattr(before, field))) is not None:
+                    members.pop(id, None)
+        self._documents[key] = self.changed[key] = document
+        if document is not None:
+            self._join(collection, document)
+
+    def _join(self, collection: Collection[Document], document: Document) -> None:
+        for (of, field), values in self._sets.items():
+            if of is collection and (members := values.get(getattr(document, field))) is not None:
+                members[document.id] = None

@@ -1,0 +1,58 @@
+"""What a handler returns: its verdict, the documents that change, the facts that follow."""
+
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import NamedTuple
+
+import msgspec
+
+from shared.contracts.payload import Payload
+from shared.pipeline.documents import Collection, Document
+
+
+class Verdict(StrEnum):
+    ACCEPTED = "accepted"
+    CORRECTION = "correction"
+    SUPERSEDED = "superseded"
+    DUPLICATE = "duplicate"
+    WAITING = "waiting"
+    REFUSED = "refused"
+    BUG = "bug"
+    NOTHING = "nothing"
+
+
+class Put(NamedTuple):
+    """The document as it stands from now on."""
+
+    collection: Collection[Document]
+    document: Document
+
+
+class Remove(NamedTuple):
+    collection: Collection[Document]
+    id: str
+
+
+class Fact(NamedTuple):
+    """An event to publish. Its id follows from (aggregate, version, type), so a repetition has the same id."""
+
+    payload: Payload
+    aggregate: str
+    version: int
+    key: str
+    """Orders it: facts of one key share a partition. Also the CloudEvents `partitionkey`."""
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    verdict: Verdict
+    reason: str = ""
+    subject: str = ""
+    """The aggregate that was decided about: an id of ours, never an employee number."""
+    content: bytes = b""
+    """Digest of the business content, by which a copy is known."""
+    changes: Sequence[Put | Remove] = ()
+    facts: Sequence[Fact] = ()
+    appeared: Sequence[str] = ()
+    """What records may have been waiting for and is there now (`Waiting.lacks`)."""
+    answer: dict[str, str | int | bool | None] = {}
+    """For an HTTP caller who waits for the decision."""

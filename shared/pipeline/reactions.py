@@ -1,0 +1,65 @@
+"""What a service is to the pipeline: its table of reactions, its collections, its topics."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Generic, NamedTuple, TypeVar, cast
+
+from shared.contracts.catalogue import EVENT_TYPES
+from shared.contracts.payload import Payload
+from shared.contracts.topics import COMMANDS
+from shared.pipeline.documents import Collection, Document, Need, State
+from shared.pipeline.outcome import Outcome
+from shared.pipeline.records import Received
+
+T = TypeVar("T")
+P = TypeVar("P", bound=Payload)
+
+
+class Reaction(NamedTuple, Generic[T]):
+    """`keys` names what the decision may rest on; `decide` is pure: event, loaded state, terms -> outcome."""
+
+    keys: Callable[[Received[Payload], State, T], Iterable[Need]]
+    decide: Callable[[Received[Payload], State, T], Outcome]
+
+
+def react(
+    keys: Callable[[Received[P], State, T], Iterable[Need]],
+    decide: Callable[[Received[P], State, T], Outcome],
+) -> Reaction[T]:
+    """A row of the table: both functions take the same event. The table pairs them with its class."""
+    return cast("Reaction[T]", Reaction(keys, decide))  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True)
+class Service(Generic[T]):
+    name: str
+    terms: T
+    """Rules, secrets and addresses that decisions use: all that is neither event nor state."""
+    reactions: Mapping[type[Payload], Reaction[T]]
+    collections: tuple[Collection[Document], ...]
+    sources: tuple[str, ...]
+    """Topics that it reads, besides its own commands; without the prefix."""
+    events_topic: str = ""
+    """Where its facts go; empty when it publishes none."""
+    topic_prefix: str = ""
+    epoch: int = 0
+    """Raised by one when the database was restored from a backup; part of every event id from then on."""
+    rules: str = "1"
+    """Version of handlers and rules, noted in decisions and dead letters."""
+
+    @property
+    def commands_topic(self) -> str:
+        return self.topic_prefix + COMMANDS.format(service=self.name)
+
+    @property
+    def topics(self) -> tuple[str, ...]:
+        """All topics that it reads, its own commands last."""
+        return (*(self.topic_prefix + source for source in self.sources), self.commands_topic)
+
+    def topic_of(self, payload: type[Payload]) -> str:
+        declared = EVENT_TYPES[payload]
+        if declared in (COMMANDS, COMMANDS.format(service=self.name)):
+            return self.commands_topic
+        if declared != self.events_topic:
+            raise ValueError(f"{self.name} may not publish {payload.TYPE}: it belongs to {declared}")
+        return self.topic_prefix + declared

@@ -1,0 +1,44 @@
+"""A record as the log holds it, and an event as a handler sees it."""
+
+from datetime import datetime
+from typing import Generic, NamedTuple, TypeVar
+
+import msgspec
+
+from shared.contracts.payload import Payload
+
+P = TypeVar("P", bound=Payload)
+Headers = tuple[tuple[str, bytes], ...]
+
+
+class Coordinates(NamedTuple):
+    topic: str
+    partition: int
+    offset: int
+
+    def __str__(self) -> str:
+        return f"{self.topic}/{self.partition}/{self.offset}"
+
+
+class Record(msgspec.Struct, frozen=True):
+    at: Coordinates
+    timestamp_ms: int
+    """The log's own time of arrival (LogAppendTime): `now` for whatever is decided."""
+    key: bytes | None
+    value: bytes | None
+    headers: Headers = ()
+    turn: int = 0
+    """0 as read from the log; above, how often it was taken up again after waiting."""
+
+
+class Received(msgspec.Struct, Generic[P], frozen=True):
+    """A decoded event. `sender` is the agency (from its topic) or the service that wrote it."""
+
+    data: P
+    id: str
+    type: str
+    time: datetime
+    sender: str
+    now: datetime
+    traceparent: str | None
+    at: Coordinates

@@ -1,0 +1,72 @@
+"""What the pipeline asks of a database; `shared/mongo.py` is the real one."""
+
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import NamedTuple, Protocol, TypeVar
+
+from shared.pipeline.books import Outgoing, Position
+from shared.pipeline.documents import Collection, Document
+
+R = TypeVar("R")
+
+
+class Encoded(Protocol):
+    """A document as the store writes it; made inside the handler's `try`, so that its faults are the event's."""
+
+    @property
+    def size_bytes(self) -> int: ...
+
+
+class Write(NamedTuple):
+    collection: Collection[Document]
+    id: str
+    document: Encoded | None
+    """None: the document goes."""
+    new: bool
+    """It was not there when it was loaded under its lock."""
+
+
+class Advance(NamedTuple):
+    """A partition's step; void (`Moved`) unless the stored position still says `expected`."""
+
+    position: str
+    expected: int
+    next: int
+    pending: Sequence[Outgoing]
+    last_timestamp_ms: int
+    last_digest: bytes
+
+
+class Session(Protocol):
+    """One transaction."""
+
+    async def lock(self, names: Iterable[str]) -> None:
+        """Two attempts that lock a name collide, whether anything of that name exists or not."""
+
+    async def find(self, collection: Collection[Document], ids: Sequence[str]) -> list[Document]: ...
+
+    async def find_by(
+        self, collection: Collection[Document], field: str, values: Sequence[str], limit: int
+    ) -> list[Document]:
+        """Of each value at most `limit` (0: all), lowest ids first."""
+
+    async def write(self, writes: Sequence[Write]) -> None: ...
+
+    async def advance(self, steps: Sequence[Advance]) -> None:
+        """Raises Moved when one of them does not match."""
+
+
+class Store(Protocol):
+    def encode(self, document: Document) -> Encoded:
+        """Raises ValueError, TypeError or OverflowError on what the database can't hold."""
+
+    async def attempt(self, work: Callable[[Session], Awaitable[R]]) -> R:
+        """Runs `work` in a transaction until one commits; nothing of a failed one is kept.
+
+        Raises Moved as it comes, and Unavailable when the database is away.
+        """
+
+    async def position(self, id: str, beginning: int) -> Position:
+        """The stored position (majority), made with `next = beginning` when there is none."""
+
+    async def stop(self, id: str, reason: str) -> None:
+        """Notes in the position why it stands still."""
