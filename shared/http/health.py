@@ -1,0 +1,71 @@
+"""Alive, ready, measured: three public addresses that say nothing about what is inside."""
+
+import asyncio
+import logging
+import re
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from fastapi import APIRouter
+from fastapi.responses import JSONResponse, Response
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from shared.http.access import public
+from shared.redaction import redact
+
+_TIMEOUT_S: Final = 5
+# Addresses: URLs, IPv4 with or without port, host:port.
+_ADDRESS: Final = re.compile(r"\w[\w+.-]*://\S+|\b\d{1,3}(?:\.\d{1,3}){3}(?::\d+)?\b|\b[\w.-]+:\d{2,5}\b")
+
+_logger = logging.getLogger("kompeten.http.health")
+
+
+@dataclass(frozen=True)
+class Check:
+    """`sentence` tells an operator what is the case and what to do, without addresses or names of hosts."""
+
+    name: str
+    ok: bool
+    sentence: str
+
+    def document(self) -> dict[str, Any]:
+        return {
+            "name": self.name,
+            "ok": self.ok,
+            "sentence": redact(_ADDRESS.sub("[address]", self.sentence)),
+        }
+
+
+Readiness = Callable[[], Awaitable[Sequence[Check]]]
+
+
+def health_router(readiness: Readiness) -> APIRouter:
+    router = APIRouter(tags=["health"])
+
+    @router.get("/health/live", summary="The process answers", **public())
+    async def live() -> dict[str, str]:
+        return {"status": "live"}
+
+    @router.get("/health/ready", summary="The service can do its work: 200 or 503", **public())
+    async def ready() -> Response:
+        checks = await _checks(readiness)
+        ok = all(check.ok for check in checks)
+        return JSONResponse([check.document() for check in checks], 200 if ok else 503)
+
+    @router.get("/metrics", summary="Metrics in Prometheus' text format", **public())
+    def metrics() -> Response:
+        return Response(generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    return router
+
+
+async def _checks(readiness: Readiness) -> Sequence[Check]:
+    try:
+        async with asyncio.timeout(_TIMEOUT_S):
+            return await readiness()
+    except TimeoutError:
+        return [Check("readiness", False, f"The checks took longer than {_TIMEOUT_S} s: see the log.")]
+    except Exception:
+        _logger.exception("readiness check failed")
+        return [Check("readiness", False, "The checks themselves failed: see the log.")]

@@ -1,0 +1,96 @@
+"""The kinds of values a setting can have, each with the sentence that says what is wrong with one."""
+
+import re
+from typing import Annotated, Final, NewType
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BeforeValidator, SecretStr, ValidationInfo
+from pydantic_core import PydanticCustomError
+from pydantic_settings import NoDecode
+
+Opd = NewType("Opd", str)
+_OPD: Final = re.compile(r"[a-z0-9-]+")
+_LOCAL_HOSTS: Final = ("localhost", "::1", "::", "0.0.0.0")  # noqa: S104  refused, not bound
+_SECRET_MIN_CHARS: Final = 32
+_SECRET_MIN_DISTINCT: Final = 8
+_PLACEHOLDER: Final = re.compile(
+    r"change[-_ ]?(me|this|it)|placeholder|replace[-_ ]?(me|this)|example|insecure"
+)
+
+
+def _problem(sentence: str) -> PydanticCustomError:
+    # A type of our own: its text is shown as it stands, and never has the value of a secret.
+    return PydanticCustomError("setting", sentence)
+
+
+def _real_secret(secret: SecretStr) -> SecretStr:
+    value = secret.get_secret_value()
+    if len(value) < _SECRET_MIN_CHARS:
+        raise _problem(
+            f"has fewer than {_SECRET_MIN_CHARS} characters: generate it with 'openssl rand -hex 32'"
+        )
+    if _PLACEHOLDER.search(value.lower()) or len(set(value)) < _SECRET_MIN_DISTINCT:
+        raise _problem("is a placeholder: generate a secret with 'openssl rand -hex 32'")
+    return secret
+
+
+def _mongo_url(url: SecretStr) -> SecretStr:
+    if not re.match(r"mongodb(\+srv)?://[^/]", url.get_secret_value()):
+        raise _problem("is not a MongoDB address: it starts with 'mongodb://' or 'mongodb+srv://'")
+    return url
+
+
+def _comma_list(value: object) -> object:
+    return (
+        tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+    )
+
+
+def _opd_codes(codes: tuple[Opd, ...]) -> tuple[Opd, ...]:
+    for code in codes:
+        if not _OPD.fullmatch(code):
+            raise _problem(f"has the agency code {code[:40]!r}: a code has a-z, 0-9 and '-' only")
+    if len(set(codes)) < len(codes):
+        raise _problem("names an agency twice: name each once")
+    return codes
+
+
+def _http_url(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+        valid = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
+    except ValueError:
+        valid = False
+    if not valid or re.search(r"[\s\\]", url):
+        raise _problem("is not a web address: it starts with 'https://' or 'http://' and a host")
+    if parts.username is not None or parts.password is not None:
+        raise _problem("has a user name or password in it: leave that part out")
+    if parts.query or parts.fragment or url.endswith(("?", "#")):
+        raise _problem("has a '?' or '#' part: leave that out")
+    return url
+
+
+def _protected_url(url: str, info: ValidationInfo) -> str:
+    if not url.startswith("https://") and not info.data.get("development"):
+        raise _problem("does not start with 'https://': plain http is for KOMPETEN_DEVELOPMENT=true only")
+    return url
+
+
+def _public_url(url: str, info: ValidationInfo) -> str:
+    host = (urlsplit(url).hostname or "").rstrip(".")
+    # The address that means "every interface" is as unreachable for a reader as localhost.
+    local = host in _LOCAL_HOSTS or host.endswith(".localhost") or host.startswith("127.")
+    if local and not info.data.get("development"):
+        raise _problem(
+            "leads to this machine itself: set the address that readers of certificates and mails can open"
+        )
+    return url.rstrip("/")
+
+
+Secret = Annotated[SecretStr, AfterValidator(_real_secret)]
+MongoUrl = Annotated[SecretStr, AfterValidator(_mongo_url)]
+CommaList = BeforeValidator(_comma_list)
+OpdCodes = Annotated[tuple[Opd, ...], NoDecode, CommaList, AfterValidator(_opd_codes)]
+HttpUrl = Annotated[str, AfterValidator(_http_url)]
+ProtectedUrl = Annotated[HttpUrl, AfterValidator(_protected_url)]
+PublicUrl = Annotated[HttpUrl, AfterValidator(_public_url)]
