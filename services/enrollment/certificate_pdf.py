@@ -1,10 +1,11 @@
 """A certificate as PDF: one A4 page, PDF/A-2a and PDF/UA-1, the same bytes for the same face.
 
-Rendering is CPU work: call `render` in a process pool. Each thread of each
+Rendering is CPU work: call `render` in a process pool that spawns. Each thread of each
 process keeps one compiler, because Typst refuses one that is in use.
 """
 
 import json
+import os
 import re
 import threading
 import unicodedata
@@ -12,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from functools import cache
 from importlib.util import find_spec
+from operator import methodcaller
 from pathlib import Path
 from typing import Any
 
@@ -80,20 +82,29 @@ class Engine:
         self.present: set[str] = set()
 
     def render(self, values: dict[str, Any], issued: datetime) -> Rendered:
+        """PDF/A and PDF/UA refuse a character that no font has. That is seldom, so only
+        after a refusal is each character asked for, and the usual certificate pays nothing.
+        """
         try:
             return Rendered(self.compile(source(values), issued))
         except typst.TypstError as error:
-            # PDF/A and PDF/UA refuse a character that no font has. That is seldom: only
-            # now is each character asked for, so that the usual certificate costs nothing.
-            replaced = sorted(char for char in set("".join(_texts(values))) if self.is_missing(char))
-            if not replaced:
-                raise CertificateNotRendered(f"{error.message}: correct the template") from error
-        table = str.maketrans({char: self.substitute(char) for char in replaced})
-        try:
-            pdf = self.compile(source(_each_text(values, lambda text: text.translate(table))), issued)
-        except typst.TypstError as error:
-            raise CertificateNotRendered(f"{error.message}: correct the template") from error
-        return Rendered(pdf, tuple(replaced))
+            refusal = error
+        characters = set("".join(_texts(values)))
+        # Last, should a font have each character but not what they make together: Latin-1 alone.
+        for replaced in (
+            sorted(filter(self.is_missing, characters)),
+            sorted(c for c in characters if c > "\xff"),
+        ):
+            translate = methodcaller(
+                "translate", str.maketrans({char: self.substitute(char) for char in replaced})
+            )
+            try:
+                pdf = self.compile(source(_each_text(values, translate)), issued)
+            except typst.TypstError as error:
+                refusal = error
+            else:
+                return Rendered(pdf, tuple(replaced))
+        raise CertificateNotRendered(f"{refusal.message}: correct the template") from refusal
 
     def compile(self, main: bytes, issued: datetime) -> bytes:
         pdf, warnings = self.compiler.compile_with_warnings(
@@ -138,11 +149,16 @@ def fonts() -> typst.Fonts:
 
 
 _here = threading.local()
+_process: list[int] = []
 
 
 def _engine() -> Engine:
     if not hasattr(_here, "engine"):
+        _process.append(os.getpid())
         _here.engine = Engine()
+    if os.getpid() != _process[0]:
+        # Typst's own threads do not survive a fork: compiling would wait for them forever.
+        raise CertificateNotRendered("forked after a first rendering: start the pool by spawn or forkserver")
     engine: Engine = _here.engine
     return engine
 
@@ -150,8 +166,8 @@ def _engine() -> Engine:
 def source(values: dict[str, Any]) -> bytes:
     """The main file: the values as one literal.
 
-    `sys.inputs` would do, but a change there makes Typst forget the unchanged ornament:
-    48 ms a certificate against 19.
+    `sys.inputs` would do, but a change there makes Typst forget all that it has laid out:
+    48 ms a certificate against 19, when measured.
     """
     return (
         b'#import "certificate.typ": certificate\n#certificate(json(bytes('
@@ -165,7 +181,7 @@ def literal(text: str) -> bytes:
     return b'"' + text.replace("\\", "\\\\").replace('"', '\\"').encode() + b'"'
 
 
-def _tidy(values: dict[str, Any]) -> dict[str, Any]:
+def _tidy(values: dict[str, Any]) -> Any:
     # A line separator or half a surrogate pair has no place on one line of text.
     return _each_text(values, lambda text: UNFIT.sub(" ", text))
 
