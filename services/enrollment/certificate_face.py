@@ -1,0 +1,131 @@
+"""What a certificate shows, and the Indonesian words for it."""
+
+from datetime import UTC, date, datetime, time, timedelta, timezone
+from decimal import Decimal
+from typing import Any, Literal
+
+import msgspec
+
+MONTHS = (
+    "Januari", "Februari", "Maret", "April", "Mei", "Juni",
+    "Juli", "Agustus", "September", "Oktober", "November", "Desember",
+)  # fmt: skip
+WIB = timezone(timedelta(hours=7), "WIB")
+# Text between the parts of a line, as in "Penata, III/c  ·  Dinas Kesehatan".
+DOT = "  ·  "
+
+
+class Signatory(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Who answers for the certificate; the name with titles, as it is to be printed."""
+
+    name: str
+    nip: str
+    jabatan: str
+
+
+class CertificateFace(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Everything printed on one certificate, as text for people: labels, not codes.
+
+    `jp` is what was credited (1 JP = 45 min); `issued_on` is the WIB date, and
+    dates the PDF itself; `revision` counts from 1 and is printed from 2 on.
+    """
+
+    number: str
+    holder_name: str
+    employee_number: str
+    employment_type: Literal["pns", "cpns", "pppk"]
+    opd: str
+    training_title: str
+    form: str
+    organizer: str
+    start_date: date
+    end_date: date
+    completed_on: date
+    issued_on: date
+    jp: Decimal
+    verification_url: str
+    golongan: str | None = None
+    pangkat: str | None = None
+    jabatan: str | None = None
+    batch: str | None = None
+    place: str | None = None
+    score: Decimal | None = None
+    predicate: str | None = None
+    signatory: Signatory | None = None
+    revision: int = 1
+    language: Literal["id"] = "id"
+
+
+def printed(face: CertificateFace) -> dict[str, Any]:
+    """The face as the template's text: dates written out, absent parts left out."""
+    number_label = "NI PPPK" if face.employment_type == "pppk" else "NIP"
+    facts = [
+        ("Waktu pelaksanaan", "Period", period(face.start_date, face.end_date)),
+        ("Diselesaikan", "Completed", long_date(face.completed_on)),
+        ("Jam pelajaran", "Learning hours", f"{decimal_comma(face.jp)} JP"),
+    ]
+    if grade := _grade(face.score, face.predicate):
+        facts.append(("Predikat" if face.predicate else "Nilai", "Grade", grade))
+    return {
+        "number": face.number,
+        "number_line": _joined(
+            f"Nomor: {face.number}", f"Revisi {face.revision}" if face.revision > 1 else None
+        ),
+        "holder_name": face.holder_name,
+        "holder_line": _joined(
+            f"{number_label} {face.employee_number}",
+            face.employment_type.upper(),
+            ", ".join(filter(None, (face.pangkat, face.golongan))),
+        ),
+        "post_line": _joined(face.jabatan, face.opd),
+        "training_title": face.training_title,
+        "training_line": _joined(face.form, face.batch, face.place),
+        "organizer": face.organizer,
+        "facts": facts,
+        "issued": _parts(start_of_day(face.issued_on)),
+        "issue_line": f"Diterbitkan pada {long_date(face.issued_on)}",
+        "signatory": None if face.signatory is None else msgspec.structs.asdict(face.signatory),
+        "verification_url": face.verification_url,
+        "language": face.language,
+    }
+
+
+def start_of_day(day: date) -> datetime:
+    """The first instant of a WIB day, in UTC: never later than anything done on that day."""
+    return datetime.combine(day, time.min, WIB).astimezone(UTC)
+
+
+def long_date(day: date) -> str:
+    """11 April 2026"""
+    return f"{day.day} {MONTHS[day.month - 1]} {day.year}"
+
+
+def period(start: date, end: date) -> str:
+    """6–11 April 2026; what both dates share is written once."""
+    if start == end:
+        return long_date(end)
+    if (start.year, start.month) == (end.year, end.month):
+        return f"{start.day}–{long_date(end)}"
+    if start.year == end.year:
+        return f"{start.day} {MONTHS[start.month - 1]} – {long_date(end)}"
+    return f"{long_date(start)} – {long_date(end)}"
+
+
+def decimal_comma(amount: Decimal) -> str:
+    """4.50 is written 4,5 and 40.0 is written 40."""
+    digits = f"{amount:f}"
+    return (digits.rstrip("0").rstrip(".") if "." in digits else digits).replace(".", ",")
+
+
+def _parts(moment: datetime) -> dict[str, int]:
+    return {name: getattr(moment, name) for name in ("year", "month", "day", "hour", "minute", "second")}
+
+
+def _grade(score: Decimal | None, predicate: str | None) -> str:
+    if score is None:
+        return predicate or ""
+    return f"{predicate} ({decimal_comma(score)})" if predicate else decimal_comma(score)
+
+
+def _joined(*parts: str | None) -> str:
+    return DOT.join(part for part in parts if part)
