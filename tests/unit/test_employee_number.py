@@ -61,6 +61,8 @@ def test_a_mask_keeps_the_first_and_the_last_four() -> None:
     assert mask("198501012010011001") == "1985******1001"
 
 
-@pytest.mark.parametrize("text", ["", "1985", "1985010120100110011", "Siti Aminah, S.Kom", "19850101201001100A"])
+@pytest.mark.parametrize(
+    "text", ["", "1985", "1985010120100110011", "Siti Aminah, S.Kom", "19850101201001100A"]
+)
 def test_what_is_no_number_is_masked_whole(text: str) -> None:
     assert mask(text) == "******"

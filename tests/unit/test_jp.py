@@ -67,9 +67,7 @@ def credited(*learnings: Learning) -> list[str]:
         ("formal_education", "0.0", "0.0"),
     ],
 )
-def test_each_form_is_credited_as_the_table_says(
-    form: str, national: str, international: str | None
-) -> None:
+def test_each_form_is_credited_as_the_table_says(form: str, national: str, international: str | None) -> None:
     for level, expected in (("national", national), ("international", international)):
         done = learning(form=form, end="2026-03-03", level=level, programme_jp="5", sessions=3)
         if expected is None:
@@ -186,9 +184,18 @@ def test_jp_are_rounded_half_up_to_one_decimal(programme_jp: str, level: str, ex
 @pytest.mark.parametrize(
     ("done", "said"),
     [
-        (learning(start="2026-03-02", end="2026-03-01", completed="2026-03-02"), "end 2026-03-01 is before start"),
-        (learning(end="2026-03-05", completed="2026-03-01"), "completed on 2026-03-01, before start 2026-03-02"),
-        (learning(form="internship", start="2019-03-01"), "no rate for 'internship' on 2019-03-01; first is 2020"),
+        (
+            learning(start="2026-03-02", end="2026-03-01", completed="2026-03-02"),
+            "end 2026-03-01 is before start",
+        ),
+        (
+            learning(end="2026-03-05", completed="2026-03-01"),
+            "completed on 2026-03-01, before start 2026-03-02",
+        ),
+        (
+            learning(form="internship", start="2019-03-01"),
+            "no rate for 'internship' on 2019-03-01; first is 2020",
+        ),
         (learning(form="webinar", start="2019-03-01"), "no rate for 'webinar' on 2019-03-01; first is 2020"),
         (learning(form="karaoke"), "'karaoke', an unknown form"),
         (learning(level="galactic"), "no rate at level 'galactic', only at: national, international"),
@@ -285,7 +292,9 @@ def test_a_row_with_an_end_leaves_a_gap() -> None:
     ended = SEMINAR.replace("    basis", "    until: 2025-12-31\n    basis")
     rates = parse_rates(f"rates:{ended}{WEBINAR}")
     assert check(learning(start="2025-12-31"), rates) is None
-    assert "no rate for 'seminar' in force on 2026-01-01" in (check(learning(start="2026-01-01"), rates) or "")
+    assert "no rate for 'seminar' in force on 2026-01-01" in (
+        check(learning(start="2026-01-01"), rates) or ""
+    )
     assert "no rate for 'webinar' in force on" in (check(learning(form="webinar"), rates) or "")
 
 
@@ -336,7 +345,11 @@ ROW_1 = "jp.yaml, rates, row 1 (form: seminar, from: 2020-01-01"
         ("international: 6", "international: plus 20", "neither JP, nor an uplift"),
         ("international: 6", "international: true", "neither JP, nor an uplift"),
         ("international: 6", "international: -6", ROW_1),
-        ("international: 6", "international: 6\n    cap: {sessions_per_month: 2}", "cap.jp_per_day' is missing"),
+        (
+            "international: 6",
+            "international: 6\n    cap: {sessions_per_month: 2}",
+            "cap.jp_per_day' is missing",
+        ),
         ("international: 6", "international: 6\n    cap: {jp_per_day: 0}", ROW_1),
         ("international: 6", "international: 6\n    note: x", "'per_day.note' is no known key"),
         ("from: 2020-01-01", "from: 2020-13-01", "not readable as YAML"),
@@ -375,7 +388,8 @@ def test_a_malformed_row_fails_with_a_sentence_that_names_it(wrong: str, right: 
         ),
         (f"rates:{WEBINAR}", "row webinar/2020-01-01 counts as seminar, which has no row"),
         (
-            f"rates:{SEMINAR}{WEBINAR}{WEBINAR.replace('webinar', 'course').replace('as: seminar', 'as: webinar')}",
+            f"rates:{SEMINAR}{WEBINAR}"
+            + WEBINAR.replace("webinar", "course").replace("as: seminar", "as: webinar"),
             "row course/2020-01-01 counts as webinar, which itself counts as another",
         ),
         ("rates: [", "not readable as YAML"),
@@ -397,7 +411,9 @@ def test_nothing_is_owed_before_the_first_row() -> None:
     assert duty("pppk", 2018, load_duties()) == Duty(jp("0.0"), None, "none")
 
 
-DUTY = "duties:\n  - {employment_type: pppk, from: 2019-01-01, floor: 20, ceiling: 24, source: a test, confidence: M}"
+DUTY = """duties:
+  - {employment_type: pppk, from: 2019-01-01, floor: 20, ceiling: 24, source: a test, confidence: M}
+"""
 
 
 def test_a_ceiling_can_be_set_from_a_year_on() -> None:
