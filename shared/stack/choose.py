@@ -1,0 +1,148 @@
+"""Which Kafka, MongoDB and mail server a run uses: those it is given, Docker's, or this machine's own."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from shared.stack import containers, native
+from shared.stack.errors import StackError, StackMissing
+from shared.stack.ports import HOST, free_ports, url_answers
+from shared.stack.processes import ROOT, Child, Processes
+
+READY_S = 60.0
+MODES = ("docker", "native")
+
+
+@dataclass(frozen=True)
+class Stack:
+    kafka: str
+    """host:port"""
+    mongo: str
+    """URL; a replica set, so transactions work"""
+    smtp: str
+    """host:port"""
+    mail_page: str
+    """URL: a page for people, Mailpit's /api/v1 for programs"""
+    issuer: str
+    """URL, as in the `iss` of its tokens"""
+    took: str
+    """given, docker or native"""
+    why: str
+
+
+@dataclass(frozen=True)
+class _Brokers:
+    kafka: str
+    mongo: str
+    took: str
+    why: str
+
+
+@contextmanager
+def local_stack(
+    run_dir: Path,
+    kafka: str | None = None,
+    mongo: str | None = None,
+    smtp: str | None = None,
+    mail_page: str | None = None,
+    mode: str | None = None,
+    cache_dir: Path | None = None,
+) -> Iterator[Stack]:
+    """Everything up and ready inside the `with`, and gone after it, whatever ends it.
+
+    An address left out is looked for in KOMPETEN_KAFKA, KOMPETEN_MONGO, KOMPETEN_SMTP, KOMPETEN_MAIL_PAGE;
+    `mode` (docker or native) in STACK; `cache_dir` in KOMPETEN_CACHE, else `.run/cache`. Logs are in
+    `<run_dir>/logs`; native data stays in `run_dir` and is found again. StackMissing tells what to install,
+    StackError what failed; both are meant to be printed without a traceback.
+    """
+    kafka, mongo = kafka or os.environ.get("KOMPETEN_KAFKA"), mongo or os.environ.get("KOMPETEN_MONGO")
+    smtp, mail_page = (
+        smtp or os.environ.get("KOMPETEN_SMTP"),
+        mail_page or os.environ.get("KOMPETEN_MAIL_PAGE"),
+    )
+    mode = mode or os.environ.get("STACK") or None
+    cache = cache_dir or Path(os.environ.get("KOMPETEN_CACHE") or ROOT / ".run/cache")
+    if mode not in (None, *MODES):
+        raise StackError(f"STACK is {mode!r}: allowed are {' and '.join(MODES)}, or nothing to let it choose")
+    if (smtp is None) != (mail_page is None):
+        raise StackError("KOMPETEN_SMTP and KOMPETEN_MAIL_PAGE go together: set both or none")
+    with Processes(run_dir) as processes:
+        issuer = _start_issuer(processes)
+        mail = None if smtp and mail_page else _start_mail(processes)
+        brokers = _brokers(processes, kafka, mongo, mode, cache.resolve())
+        _await_url(*issuer, "/.well-known/openid-configuration")
+        if mail is not None:
+            child, smtp, mail_page = mail
+            _await_url(child, mail_page, "/readyz")
+        assert smtp is not None
+        assert mail_page is not None
+        print(f"stack: {brokers.took} ({brokers.why})", flush=True)
+        yield Stack(
+            brokers.kafka,
+            brokers.mongo,
+            smtp,
+            mail_page,
+            issuer=issuer[1],
+            took=brokers.took,
+            why=brokers.why,
+        )
+
+
+def _brokers(
+    processes: Processes, kafka: str | None, mongo: str | None, mode: str | None, cache: Path
+) -> _Brokers:
+    if kafka and mongo:
+        return _Brokers(kafka, mongo, "given", "KOMPETEN_KAFKA and KOMPETEN_MONGO")
+    why = "STACK=native"
+    if mode != "native":
+        try:
+            version = containers.engine_and_images()
+            contained = containers.start_kafka_and_mongo(processes, kafka, mongo)
+            return _Brokers(
+                *contained, "docker", f"engine {version} answers" if mode is None else "STACK=docker"
+            )
+        except StackError as error:
+            if mode == "docker":
+                raise
+            why = str(error).splitlines()[0]
+            processes.ask(do="remove containers")
+    try:
+        return _Brokers(*_native(processes, kafka, mongo, cache), "native", why)
+    except StackMissing as missing:
+        hint = "" if mode == "native" else f"\n(Docker would do too, but: {why})"
+        raise StackMissing(f"{missing}{hint}") from missing
+
+
+def _native(processes: Processes, kafka: str | None, mongo: str | None, cache: Path) -> tuple[str, str]:
+    """Both are started before either is waited for: together 4 s, one after the other 6."""
+    started_mongo = None if mongo else native.start_mongo(processes, processes.run_dir / "mongo", cache)
+    started_kafka = None if kafka else native.start_kafka(processes, processes.run_dir / "kafka", cache)
+    if started_mongo is not None:
+        native.mongo_ready(*started_mongo)
+        mongo = started_mongo[1]
+    if started_kafka is not None:
+        native.kafka_ready(*started_kafka)
+        kafka = started_kafka[1]
+    assert kafka is not None
+    assert mongo is not None
+    return kafka, mongo
+
+
+def _start_issuer(processes: Processes) -> tuple[Child, str]:
+    (port,) = free_ports(1)
+    child = processes.start_python("issuer", "shared.stack.issuer", "--port", str(port))
+    return child, f"http://{HOST}:{port}"
+
+
+def _start_mail(processes: Processes) -> tuple[Child, str, str]:
+    smtp, http = free_ports(2)
+    ports = ["--smtp-port", str(smtp), "--http-port", str(http)]
+    directory = ["--directory", str(processes.run_dir / "mail")]
+    child = processes.start_python("mailcatcher", "shared.stack.mailcatcher", *ports, *directory)
+    return child, f"{HOST}:{smtp}", f"http://{HOST}:{http}"
+
+
+def _await_url(child: Child, url: str, path: str) -> None:
+    child.wait_ready(lambda: url_answers(url + path), READY_S)

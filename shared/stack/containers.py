@@ -1,0 +1,129 @@
+"""Kafka and MongoDB as containers, under the images' own names. Removing them is the guardian's work."""
+
+import os
+import uuid
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import requests
+from docker.client import DockerClient
+from docker.errors import DockerException, ImageNotFound
+
+from shared.stack import broker, probes
+from shared.stack.errors import StackError
+from shared.stack.ports import HOST, free_ports
+from shared.stack.processes import Processes, wait_ready
+
+if TYPE_CHECKING:
+    from docker.models.containers import Container
+    from testcontainers.core.container import DockerContainer
+
+MONGO_IMAGE = "mongo:8.0"
+KAFKA_IMAGE = "apache/kafka:4.3.1"
+RYUK_IMAGE = "testcontainers/ryuk:0.8.1"
+READY_S = 90.0
+LABEL = "kompeten.stack"
+FAILURES = (DockerException, requests.RequestException)
+
+
+def engine_and_images() -> str:
+    """The engine's version. StackError: no engine answers, or an image is not to be had."""
+    try:
+        client = DockerClient.from_env(timeout=10)
+        version = str(client.version()["Version"])
+    except FAILURES as error:
+        raise StackError("no Docker engine answers") from error
+    for image in (MONGO_IMAGE, KAFKA_IMAGE):
+        try:
+            client.images.get(image)
+        except ImageNotFound:
+            _pull(image)
+    return version
+
+
+def _pull(image: str) -> None:
+    print(f"stack: pulling {image}", flush=True)
+    try:
+        DockerClient.from_env(timeout=300).images.pull(image)
+    except FAILURES as error:
+        raise StackError(f"Docker answers, but the image {image} is neither here nor to be pulled") from error
+
+
+def start_kafka_and_mongo(processes: Processes, kafka: str | None, mongo: str | None) -> tuple[str, str]:
+    """Kafka's address and MongoDB's URL, both ready; one that is given is not started."""
+    _settle_testcontainers()
+    label = f"{LABEL}={uuid.uuid4().hex}"
+    processes.ask(do="watch containers", label=label)  # before the first is made: none can be forgotten
+    kafka_port, mongo_port = free_ports(2)
+    address, url = kafka or f"{HOST}:{kafka_port}", mongo or probes.mongo_url(f"{HOST}:{mongo_port}")
+    try:
+        started_mongo = None if mongo else _start("mongod", _mongo(mongo_port), mongo_port, label)
+        started_kafka = None if kafka else _start("kafka", _kafka(kafka_port), kafka_port, label)
+        if started_mongo is not None:
+            _wait("mongod", started_mongo, lambda: probes.is_primary(url))
+        if started_kafka is not None:
+            _wait("kafka", started_kafka, lambda: probes.kafka_answers(address))
+    except FAILURES as error:
+        raise StackError(f"Docker could not run the containers: {error}") from error
+    return address, url
+
+
+def _settle_testcontainers() -> None:
+    """Read once, when testcontainers is first imported; what the user has set stays."""
+    if Path("/.dockerenv").exists():
+        os.environ.setdefault("TESTCONTAINERS_CONNECTION_MODE", "docker_host")
+    try:
+        DockerClient.from_env().images.get(RYUK_IMAGE)
+    except ImageNotFound:
+        # The guardian does Ryuk's work; it is a second pair of eyes where its image is there.
+        os.environ.setdefault("TESTCONTAINERS_RYUK_DISABLED", "true")
+
+
+def _mongo(port: int) -> "DockerContainer":
+    """Listens inside on the port it has outside: a replica set's clients use the members' own addresses."""
+    from testcontainers.core.container import DockerContainer
+
+    options = ["--port", str(port), "--bind_ip_all", *probes.MONGOD_OPTIONS]
+    return DockerContainer(MONGO_IMAGE).with_command(["mongod", *options])
+
+
+def _kafka(port: int) -> "DockerContainer":
+    """HOST is for this machine, BROKER for the broker and the tools in the container."""
+    from testcontainers.core.container import DockerContainer
+
+    settings = {
+        **broker.SETTINGS,
+        "controller.quorum.voters": "1@localhost:9093",
+        "listeners": f"HOST://0.0.0.0:{port},BROKER://localhost:9092,CONTROLLER://localhost:9093",
+        "advertised.listeners": f"HOST://{HOST}:{port},BROKER://localhost:9092",
+        "inter.broker.listener.name": "BROKER",
+        "listener.security.protocol.map": "HOST:PLAINTEXT,BROKER:PLAINTEXT,CONTROLLER:PLAINTEXT",
+    }
+    variables = {
+        **broker.as_variables(settings),
+        "CLUSTER_ID": broker.CLUSTER_ID,
+        "KAFKA_HEAP_OPTS": broker.HEAP,
+    }
+    return DockerContainer(KAFKA_IMAGE).with_envs(**variables)
+
+
+def _start(name: str, container: "DockerContainer", port: int, label: str) -> "Container":
+    container.ports[str(port)] = (HOST, port)  # type: ignore[assignment]  # Docker takes it; with_bind_ports does not
+    key, _, value = label.partition("=")
+    container.with_kwargs(labels={key: value, f"{LABEL}.name": name})
+    container.start()
+    if container.get_container_host_ip() not in ("localhost", HOST):
+        raise StackError(f"the Docker engine is on another machine ({container.get_container_host_ip()})")
+    return container.get_wrapped_container()
+
+
+def _wait(name: str, container: "Container", ready: probes.Probe) -> None:
+    def has_ended() -> str | None:
+        container.reload()
+        return (
+            None if container.status in ("created", "running") else f"stopped (container {container.status})"
+        )
+
+    wait_ready(
+        name, ready, READY_S, "ready", has_ended, lambda: container.logs(tail=30).decode(errors="replace")
+    )

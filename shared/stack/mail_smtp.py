@@ -1,0 +1,98 @@
+"""The SMTP side of the mail catcher, and the faults that a test can order of it.
+
+mode              what the client meets                             is the mail kept?
+none              250                                               yes
+refuse            421 instead of a greeting                         no
+tempfail          451 at RCPT                                       no
+slow              every DATA is answered `delay_s` later            yes, unless the client left before
+close_after_data  a dropped connection for an answer to DATA        yes, and the client cannot know
+"""
+
+import asyncio
+from typing import Any, Literal
+
+from aiosmtpd.smtp import SMTP, Envelope, Session
+from pydantic import BaseModel, ConfigDict, PositiveFloat, PositiveInt
+
+from shared.stack.mail_store import MailStore
+
+Mode = Literal["none", "refuse", "tempfail", "slow", "close_after_data"]
+SIZE_LIMIT_BYTES = 50_000_000
+
+
+class Fault(BaseModel):
+    """`count`: how many times, then none again; without it until the next order."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    mode: Mode
+    count: PositiveInt | None = None
+    delay_s: PositiveFloat = 5.0
+
+
+class Faults:
+    def __init__(self) -> None:
+        self.ordered = Fault(mode="none")
+        self.given = 0
+
+    def order(self, fault: Fault) -> None:
+        self.ordered, self.given = fault, 0
+
+    def take(self, mode: Mode) -> bool:
+        """Whether to fail now, in this way; counts it."""
+        fault = self.ordered
+        if fault.mode != mode or (fault.count is not None and self.given >= fault.count):
+            return False
+        self.given += 1
+        return True
+
+
+class Receiver:
+    """aiosmtpd's handler."""
+
+    def __init__(self, store: MailStore, faults: Faults) -> None:
+        self.store, self.faults = store, faults
+
+    async def handle_RCPT(
+        self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
+    ) -> str:
+        if self.faults.take("tempfail"):
+            return "451 4.3.0 Ordered by a test: try again later"
+        envelope.rcpt_tos.append(address)
+        return "250 2.1.5 OK"
+
+    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
+        if self.faults.take("slow"):
+            await asyncio.sleep(self.faults.ordered.delay_s)  # ended by aiosmtpd when the client leaves
+        raw = envelope.original_content or b""
+        mail = self.store.add(raw, envelope.mail_from or "", envelope.rcpt_tos)
+        if self.faults.take("close_after_data"):
+            assert server.transport is not None
+            server.transport.close()
+            await asyncio.Event().wait()  # nothing is answered; ended by aiosmtpd when the connection is gone
+        return f"250 2.0.0 Ok: queued as {mail.id}"
+
+
+class Connection(SMTP):
+    def __init__(self, receiver: Receiver, **options: Any) -> None:
+        self._faults = receiver.faults
+        super().__init__(receiver, **options)
+
+    async def _handle_client(self) -> None:
+        if self._faults.take("refuse"):
+            await self.push("421 4.3.2 Ordered by a test: no service")
+            assert self.transport is not None
+            self.transport.close()
+            return
+        await super()._handle_client()
+
+
+async def listen(receiver: Receiver, host: str, port: int) -> asyncio.Server:
+    loop = asyncio.get_running_loop()
+
+    def connection() -> Connection:
+        return Connection(
+            receiver, hostname="localhost", loop=loop, enable_SMTPUTF8=True, data_size_limit=SIZE_LIMIT_BYTES
+        )
+
+    return await loop.create_server(connection, host, port)

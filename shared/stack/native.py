@@ -1,0 +1,77 @@
+"""Kafka and MongoDB as processes of this machine. Who wants to break one starts it alone."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+from shared.stack import broker, fetch, probes
+from shared.stack.errors import StackError
+from shared.stack.ports import HOST, free_ports
+from shared.stack.processes import Child, Processes
+
+READY_S = 90.0
+
+
+def start_kafka(processes: Processes, data: Path, cache: Path, port: int | None = None) -> tuple[Child, str]:
+    """The broker and its address, not yet ready (see `kafka_ready`). What `data` holds is kept."""
+    java, jars = fetch.java(), fetch.kafka_jars(cache)
+    controller, *free = free_ports(2)
+    address = f"{HOST}:{port or free[0]}"
+    data.mkdir(parents=True, exist_ok=True)
+    properties = data / "server.properties"
+    properties.write_text(broker.as_properties(_settings(address, f"{HOST}:{controller}", data / "log")))
+    if not (data / "log/meta.properties").exists():
+        _format(java, jars, properties)
+    log4j = f"-Dlog4j2.configurationFile={Path(__file__).with_name('log4j2.properties')}"
+    argv = [
+        java,
+        *broker.HEAP.split(),
+        "-XX:+UseG1GC",
+        log4j,
+        "-cp",
+        f"{jars}/*",
+        "kafka.Kafka",
+        str(properties),
+    ]
+    return processes.start("kafka", argv), address
+
+
+def kafka_ready(kafka: Child, address: str) -> None:
+    kafka.wait_ready(lambda: probes.kafka_answers(address), READY_S)
+
+
+def start_mongo(processes: Processes, data: Path, cache: Path, port: int | None = None) -> tuple[Child, str]:
+    """A one-node replica set and its URL, not yet ready (see `mongo_ready`). What `data` holds is kept."""
+    binary = fetch.mongod(cache)
+    port = port or free_ports(1)[0]
+    data.mkdir(parents=True, exist_ok=True)
+    argv = [binary, "--dbpath", str(data), "--port", str(port), "--bind_ip", HOST, "--nounixsocket"]
+    argv += [*probes.MONGOD_OPTIONS, "--setParameter", "diagnosticDataCollectionEnabled=false"]
+    return processes.start("mongod", argv), probes.mongo_url(f"{HOST}:{port}")
+
+
+def mongo_ready(mongo: Child, url: str) -> None:
+    mongo.wait_ready(lambda: probes.is_primary(url), READY_S, "primary")
+
+
+def _settings(address: str, controller: str, log: Path) -> dict[str, str]:
+    return {
+        **broker.SETTINGS,
+        "controller.quorum.voters": f"1@{controller}",
+        "listeners": f"PLAINTEXT://{address},CONTROLLER://{controller}",
+        "advertised.listeners": f"PLAINTEXT://{address}",
+        "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT",
+        "log.dirs": str(log),
+    }
+
+
+def _format(java: str, jars: Path, properties: Path) -> None:
+    # One thread and the first compiler only: it lives for a second.
+    flags = ["-Xshare:auto", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]
+    tool = ["kafka.tools.StorageTool", "format", "-t", broker.CLUSTER_ID, "-c", str(properties)]
+    done = subprocess.run(
+        [java, *flags, "-cp", f"{jars}/*", *tool], capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        shutil.rmtree(properties.parent / "log", ignore_errors=True)
+        raise StackError(f"Kafka's storage could not be formatted\n{done.stdout}{done.stderr}")
