@@ -51,7 +51,10 @@ class Ids:
 
     def letter(self, certificate_id: CertificateId, template: str, occasion: str) -> str:
         """Intent of a mail; the address is no part of it."""
-        return "let_" + self.digest(b"letter", certificate_id.encode(), template.encode(), occasion.encode()).hex()
+        return (
+            "let_"
+            + self.digest(b"letter", certificate_id.encode(), template.encode(), occasion.encode()).hex()
+        )
 
     def signature(self, text: str) -> str:
         """Of a link; base64url, 128 bits."""

@@ -152,7 +152,9 @@ class MongoStore:
     async def position(self, id: str, beginning: int) -> Position:
         async with translated():
             await self.database[POSITIONS.name].update_one(
-                {"_id": id}, {"$setOnInsert": to_raw(Position(id=id, next=beginning), without="_id")}, upsert=True
+                {"_id": id},
+                {"$setOnInsert": to_raw(Position(id=id, next=beginning), without="_id")},
+                upsert=True,
             )
             position = await self.read(POSITIONS, id)
             assert position is not None
@@ -204,7 +206,9 @@ class MongoSession:
         cursor = self.database[collection.name].find({"_id": {"$in": list(ids)}}, session=self.session)
         return _typed(collection, await cursor.to_list(None))
 
-    async def find_by(self, collection: Collection[D], field: str, values: Sequence[str], limit: int) -> list[D]:
+    async def find_by(
+        self, collection: Collection[D], field: str, values: Sequence[str], limit: int
+    ) -> list[D]:
         if not limit:
             cursor = self.database[collection.name].find({field: {"$in": list(values)}}, session=self.session)
             return _typed(collection, await cursor.to_list(None))

@@ -4,7 +4,13 @@ from collections.abc import Iterator
 
 import msgspec
 
-from services.enrollment.completions import content_of, effective_revocations, facts_of, standing, with_content
+from services.enrollment.completions import (
+    content_of,
+    effective_revocations,
+    facts_of,
+    standing,
+    with_content,
+)
 from services.enrollment.documents import (
     COMPLETIONS,
     EMPLOYEE_NUMBERS,
@@ -44,7 +50,9 @@ _JSON = msgspec.json.Encoder(order="deterministic")
 
 def employee_keys(event: Received[EmployeeSnapshot], state: State, terms: Terms) -> Iterator[Need]:
     data = event.data
-    numbers = [number for number in (data.previous_employee_number, data.employee_number) if number is not None]
+    numbers = [
+        number for number in (data.previous_employee_number, data.employee_number) if number is not None
+    ]
     for number in numbers:
         yield Doc(EMPLOYEE_NUMBERS, number)
     aliases = {number: state.get(EMPLOYEE_NUMBERS, number) for number in numbers}
@@ -68,7 +76,9 @@ def record_employee(event: Received[EmployeeSnapshot], state: State, terms: Term
     """The newest snapshot by event time stands; a number not seen before becomes an alias, and what waited
     for it is decided."""
     data = event.data
-    numbers = [number for number in (data.previous_employee_number, data.employee_number) if number is not None]
+    numbers = [
+        number for number in (data.previous_employee_number, data.employee_number) if number is not None
+    ]
     aliases = {number: state.get(EMPLOYEE_NUMBERS, number) for number in numbers}
     owners = _owners(numbers, aliases, terms)
     if len(owners) > 1:
@@ -225,7 +235,9 @@ def revoke_certificate(event: Received[RevokeCertificate], state: State, terms: 
     content = terms.ids.content(_JSON.encode((data.completion_id, data.reason, data.officer, data.opd)))
     for one in known.revocations:
         if one.id == event.id:
-            return _repeated((one.reason, one.officer, one.opd) == (data.reason, data.officer, data.opd), known, content)
+            return _repeated(
+                (one.reason, one.officer, one.opd) == (data.reason, data.officer, data.opd), known, content
+            )
     _check_body(known, data.opd)
     after = msgspec.structs.replace(
         known, revocations=sorted([*known.revocations, revocation], key=lambda one: one.id)
@@ -315,9 +327,13 @@ def store_rendering(event: Received[StoreRendering], state: State, terms: Terms)
     completion = state.get(COMPLETIONS, data.completion_id)
     certificate = None if completion is None else completion.certificate
     if completion is None or certificate is None:
-        raise Rejected("there is no certificate of this id: the command was not written by a worker of this database")
+        raise Rejected(
+            "there is no certificate of this id: the command was not written by a worker of this database"
+        )
     if data.revision != certificate.revision:
-        return Outcome(Verdict.SUPERSEDED, f"revision {certificate.revision} is the current one", completion.id)
+        return Outcome(
+            Verdict.SUPERSEDED, f"revision {certificate.revision} is the current one", completion.id
+        )
     if certificate.sha256 == data.sha256:
         return Outcome(Verdict.DUPLICATE, "stored before", completion.id)
     rendered = msgspec.structs.replace(certificate, sha256=data.sha256)

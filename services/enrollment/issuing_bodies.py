@@ -69,7 +69,9 @@ class IssuingBodies:
         raise LookupError(f"no row for {ANY!r} on {day}")  # excluded by load_bodies for all days since 2000
 
 
-def certificate_number(body: IssuingBody, sequence: int, organizer: str, day: date, code: str, batch: str) -> str:
+def certificate_number(
+    body: IssuingBody, sequence: int, organizer: str, day: date, code: str, batch: str
+) -> str:
     """`sequence` counts from 1 within issuing body and year of completion."""
     return _filled(body.template, sequence, organizer.strip().upper(), day, code, batch)
 
@@ -88,5 +90,10 @@ def load_bodies(path: Path = BODIES_YAML) -> IssuingBodies:
 
 def _filled(template: str, sequence: int, organizer: str, day: date, code: str, batch: str) -> str:
     return template.format(
-        sequence=sequence, body=organizer, year=day.year, month_roman=ROMAN[day.month - 1], code=code, batch=batch
+        sequence=sequence,
+        body=organizer,
+        year=day.year,
+        month_roman=ROMAN[day.month - 1],
+        code=code,
+        batch=batch,
     )

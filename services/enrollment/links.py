@@ -42,10 +42,10 @@ class Links:
         seconds, dot2, signature = rest.partition(".")
         expected = self._ids.signature(f"{certificate_id}.{seconds}")
         # compare_digest wants ASCII; anything else is not ours anyway
-        if not (dot and dot2 and signature.isascii() and compare_digest(signature, expected) and seconds.isdigit()):
+        if not (
+            dot and dot2 and signature.isascii() and compare_digest(signature, expected) and seconds.isdigit()
+        ):
             raise NotOurs
         if now.timestamp() > int(seconds):
             raise Expired
         return CertificateId(certificate_id)
-
-

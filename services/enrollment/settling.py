@@ -149,7 +149,11 @@ class _Credited(NamedTuple):
 
 
 def _credited(
-    before: Completion, after: Completion, credits: dict[str, tuple[Completion, Credit]], state: State, revoked: bool
+    before: Completion,
+    after: Completion,
+    credits: dict[str, tuple[Completion, Credit]],
+    state: State,
+    revoked: bool,
 ) -> tuple[_Credited, list[_Credited]]:
     """The completion itself, and the others whose JP its coming or going changed."""
     totals: dict[str, Decimal] = {}
@@ -159,7 +163,11 @@ def _credited(
     for id, (completion, credit) in credits.items():
         if id != after.id and _differs(completion, credit):
             changed = msgspec.structs.replace(
-                completion, version=completion.version + 1, jp=credit.jp, jp_rule=credit.rule, jp_reason=reason_of(credit)
+                completion,
+                version=completion.version + 1,
+                jp=credit.jp,
+                jp_rule=credit.rule,
+                jp_reason=reason_of(credit),
             )
             others.append(_Credited(changed, _jp_fact(changed, facts_standing(changed), totals)))
     own = credits.get(after.id)
@@ -186,7 +194,11 @@ def reason_of(credit: Credit) -> str | None:
 
 
 def _differs(completion: Completion, credit: Credit) -> bool:
-    return (completion.jp, completion.jp_rule, completion.jp_reason) != (credit.jp, credit.rule, reason_of(credit))
+    return (completion.jp, completion.jp_rule, completion.jp_reason) != (
+        credit.jp,
+        credit.rule,
+        reason_of(credit),
+    )
 
 
 def _certified(
@@ -259,7 +271,9 @@ def _recorded(completion: Completion, facts: Facts, standing: bool) -> Fact:
     return Fact(payload, completion.id, completion.version, completion.employee_id)
 
 
-def _issued(completion: Completion, certificate: Certificate, facts: Facts, credit: Credit, terms: Terms) -> Fact:
+def _issued(
+    completion: Completion, certificate: Certificate, facts: Facts, credit: Credit, terms: Terms
+) -> Fact:
     download_url, until = terms.links.download(certificate.id, certificate.issued_at)
     payload = CertificateIssued(
         certificate_id=certificate.id,

@@ -128,7 +128,9 @@ def check_clock(attributes: Attributes, arrived: datetime) -> datetime:
     if attributes.time is None:
         return arrived
     if attributes.time > arrived + MOST_AHEAD:
-        raise Undecodable("time lies more than a day ahead of the arrival: set the sender's clock, send again")
+        raise Undecodable(
+            "time lies more than a day ahead of the arrival: set the sender's clock, send again"
+        )
     return attributes.time
 
 
@@ -156,7 +158,9 @@ def encode(
     if traceparent is not None:
         attributes["traceparent"] = traceparent
     try:
-        return to_json(attributes)[:-1] + b',"data":' + payload.__pydantic_serializer__.to_json(payload) + b"}"
+        return (
+            to_json(attributes)[:-1] + b',"data":' + payload.__pydantic_serializer__.to_json(payload) + b"}"
+        )
     except PydanticSerializationError as error:
         raise ValueError(f"{payload.TYPE} cannot be written as JSON: {error}") from error
 

@@ -39,7 +39,13 @@ def agency_topic(opd: str, prefix: str = "") -> str:
 
 def topic_specs(agencies: Iterable[str], prefix: str = "") -> list[TopicSpec]:
     """All topics of an installation; an agency's topic has one partition, which keeps its order."""
-    own = (ENROLLMENT_EVENTS, ENROLLMENT_COMMANDS, INCENTIVE_EVENTS, INCENTIVE_COMMANDS, NOTIFICATION_COMMANDS)
+    own = (
+        ENROLLMENT_EVENTS,
+        ENROLLMENT_COMMANDS,
+        INCENTIVE_EVENTS,
+        INCENTIVE_COMMANDS,
+        NOTIFICATION_COMMANDS,
+    )
     return [
         *(TopicSpec(agency_topic(opd, prefix), 1, CONFIG) for opd in agencies),
         *(TopicSpec(prefix + name, PARTITIONS, CONFIG) for name in own),

@@ -132,7 +132,10 @@ class Attempt(Generic[T]):
         self.outgoing_bytes = 0
 
     async def run(
-        self, batch: Mapping[TopicPartition, Sequence[Item[T]]], group: str, expected: Mapping[TopicPartition, int]
+        self,
+        batch: Mapping[TopicPartition, Sequence[Item[T]]],
+        group: str,
+        expected: Mapping[TopicPartition, int],
     ) -> Decided:
         items = {tp: [replace(item) for item in those] for tp, those in batch.items()}
         everyone = [item for those in items.values() for item in those]
@@ -149,7 +152,12 @@ class Attempt(Generic[T]):
                 taken[tp] = count
                 pending = self.outgoing[start:]
                 step = Advance(
-                    position_id(group, tp), expected[tp], last.at.offset + 1, pending, last.timestamp_ms, digest(last)
+                    position_id(group, tp),
+                    expected[tp],
+                    last.at.offset + 1,
+                    pending,
+                    last.timestamp_ms,
+                    digest(last),
                 )
                 steps.append(step)
         await self.session.write([*self.inserts, *self.writes()])
@@ -289,7 +297,9 @@ class Attempt(Generic[T]):
             partitionkey=fact.key,
             traceparent=child_traceparent(event.traceparent if event is not None else None, id),
         )
-        return Outgoing(self.service.topic_of(type(payload)), partition_of(fact.key), fact.key.encode(), value)
+        return Outgoing(
+            self.service.topic_of(type(payload)), partition_of(fact.key), fact.key.encode(), value
+        )
 
     def send(self, record: Outgoing) -> None:
         self.outgoing.append(record)
@@ -317,7 +327,11 @@ class Attempt(Generic[T]):
         record, event = item.record, item.event
         assert event is not None
         id = str(record.at)
-        since = item.waited.since if item.waited is not None else EPOCH + timedelta(milliseconds=cause.timestamp_ms)
+        since = (
+            item.waited.since
+            if item.waited is not None
+            else EPOCH + timedelta(milliseconds=cause.timestamp_ms)
+        )
         document = WaitingRecord(
             id=id, lacks=waiting.lacks, reason=str(waiting), event_type=item.event_type, event_id=event.id,
             topic=record.at.topic, partition=record.at.partition, offset=record.at.offset,
@@ -341,11 +355,23 @@ class Attempt(Generic[T]):
         self.insert(
             DEAD_LETTERS,
             DeadLetter(
-                id=id, kind=kind, reason=reason, fingerprint=fingerprint(item.event_type, error),
-                event_type=item.event_type, topic=record.at.topic, partition=record.at.partition,
-                offset=record.at.offset, timestamp_ms=record.timestamp_ms, key=record.key, value=value,
-                headers=list(record.headers), chunks=chunks, first_failed_at=moment, last_failed_at=moment,
-                attempts=1, rules=self.service.rules,
+                id=id,
+                kind=kind,
+                reason=reason,
+                fingerprint=fingerprint(item.event_type, error),
+                event_type=item.event_type,
+                topic=record.at.topic,
+                partition=record.at.partition,
+                offset=record.at.offset,
+                timestamp_ms=record.timestamp_ms,
+                key=record.key,
+                value=value,
+                headers=list(record.headers),
+                chunks=chunks,
+                first_failed_at=moment,
+                last_failed_at=moment,
+                attempts=1,
+                rules=self.service.rules,
             ),  # fmt: skip
         )
         verdict = Verdict.BUG if kind == "bug" else Verdict.REFUSED

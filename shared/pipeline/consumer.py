@@ -92,7 +92,9 @@ class Consumer(Generic[T]):
     def faults(self) -> list[str]:
         """Why this member is not ready; empty when all is well."""
         found = [self.trouble] if self.trouble else []
-        found += [f"partition {tp.topic}/{tp.partition} is stopped: {why}" for tp, why in self.stopped.items()]
+        found += [
+            f"partition {tp.topic}/{tp.partition} is stopped: {why}" for tp, why in self.stopped.items()
+        ]
         if any(self.lag().values()) and time.monotonic() - self.moved_at > STALLED_AFTER_S:
             found.append(f"no progress for {STALLED_AFTER_S:.0f} s although records are waiting")
         return found
@@ -127,7 +129,10 @@ class Consumer(Generic[T]):
     async def _decide(self, batch: dict[TopicPartition, list[Record]]) -> None:
         """One transaction for all partitions of the batch, then what it left pending; then the next batch."""
         started = time.perf_counter()
-        items = {(tp.topic, tp.partition): [self.reader.read(record) for record in records] for tp, records in batch.items()}
+        items = {
+            (tp.topic, tp.partition): [self.reader.read(record) for record in records]
+            for tp, records in batch.items()
+        }
         expected = {(tp.topic, tp.partition): self.next[tp] for tp in batch}
         failpoint("before-transaction")
         try:
@@ -159,13 +164,15 @@ class Consumer(Generic[T]):
             return await self.store.attempt(work)
         except (Moved, Unavailable):
             raise
-        except Exception as error:  # noqa: BLE001 - a fault that only writing showed: find the record, keep it as a bug
+        except Exception as error:
             (tp, those), *others = items.items()
             if not others and len(those) == 1:
                 if isinstance(those[0].fault, WriteFault):
                     raise
                 log.exception("record %s can't be written", those[0].record.at)
-                return await self._attempt({tp: [replace(those[0], fault=WriteFault(str(type(error).__name__)))]}, expected)
+                return await self._attempt(
+                    {tp: [replace(those[0], fault=WriteFault(str(type(error).__name__)))]}, expected
+                )
             half = {tp: those[: max(1, len(those) // 2)]}  # the rest is read again
             return await self._attempt(half, {tp: expected[tp]})
 
@@ -179,7 +186,8 @@ class Consumer(Generic[T]):
             last, found = found[0], found[1:]
             if (last.timestamp_ms, digest(last)) != (verify.last_timestamp_ms, verify.last_digest):
                 await self._halt(
-                    tp, f"record {verify.next - 1} is not the one that was decided: topic recreated or database restored"
+                    tp,
+                    f"record {verify.next - 1} is not the one that was decided: topic recreated or database restored",
                 )
                 return []
         found = [record for record in found if record.at.offset >= self.next[tp]]
@@ -196,14 +204,18 @@ class Consumer(Generic[T]):
         assert self._consumer is not None
         beginning = (await self._consumer.beginning_offsets([tp]))[tp]
         end = (await self._consumer.end_offsets([tp]))[tp]
-        position = await self.store.position(position_id(self.service.name, (tp.topic, tp.partition)), beginning)
+        position = await self.store.position(
+            position_id(self.service.name, (tp.topic, tp.partition)), beginning
+        )
         self._unverified.pop(tp, None)
         if position.stopped:
             self._pause_partition(tp, position.stopped)
         elif position.next < beginning:
             await self._halt(tp, gap(position.next, beginning))
         elif position.next > end:
-            await self._halt(tp, f"the log ends at {end}, we stood at {position.next}: topic recreated or truncated")
+            await self._halt(
+                tp, f"the log ends at {end}, we stood at {position.next}: topic recreated or truncated"
+            )
         else:
             await self.publisher.publish(position.pending)
             verifiable = position.next > beginning and position.last_digest
@@ -240,7 +252,9 @@ class Consumer(Generic[T]):
         self._consumer = AIOKafkaConsumer(
             *self.service.topics,
             bootstrap_servers=self.bootstrap,
-            group_id=self.service.name if not self.service.topic_prefix else self.service.topic_prefix + self.service.name,
+            group_id=self.service.name
+            if not self.service.topic_prefix
+            else self.service.topic_prefix + self.service.name,
             client_id=self.service.name,
             auto_offset_reset="none",
             enable_auto_commit=False,
@@ -256,7 +270,9 @@ class Consumer(Generic[T]):
         for topic, wanted in self.partitions.items():
             there = self._consumer.partitions_for_topic(topic)
             if there is None:
-                raise Unavailable(f"topic {topic} does not exist: create it with `python -m shared.stack.topics`")
+                raise Unavailable(
+                    f"topic {topic} does not exist: create it with `python -m shared.stack.topics`"
+                )
             if len(there) != wanted:
                 raise Unavailable(f"topic {topic} has {len(there)} partitions, {wanted} are declared")
 

@@ -88,7 +88,9 @@ class State:
         """Whether the document stood in the database when it was loaded."""
         return (collection, id) in self._stored
 
-    def loaded(self, needs: Iterable[Need], documents: Iterable[tuple[Collection[Document], Document]]) -> None:
+    def loaded(
+        self, needs: Iterable[Need], documents: Iterable[tuple[Collection[Document], Document]]
+    ) -> None:
         """Takes what a load found; a document changed by this attempt keeps its change."""
         for need in needs:
             self.met.add(need)
@@ -97,13 +99,17 @@ class State:
             elif isinstance(need, Docs):
                 values = self._sets.setdefault((need.collection, need.field), {})
                 # Those that this attempt already put into the set, before anybody asked for it.
-                values[need.value] = {
-                    id: None
-                    for (collection, id), document in self._documents.items()
-                    if collection is need.collection
-                    and document is not None
-                    and getattr(document, need.field) == need.value
-                } if any(key[0] is need.collection for key in self.changed) else {}
+                values[need.value] = (
+                    {
+                        id: None
+                        for (collection, id), document in self._documents.items()
+                        if collection is need.collection
+                        and document is not None
+                        and getattr(document, need.field) == need.value
+                    }
+                    if any(key[0] is need.collection for key in self.changed)
+                    else {}
+                )
         for collection, document in documents:
             key = (collection, document.id)
             self._stored.add(key)

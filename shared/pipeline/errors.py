@@ -1,11 +1,11 @@
 """Three ways in which a record is not accepted, and two in which a batch is given up.
 
-    Rejected      it can never succeed as it is              -> dead letter
-    Waiting       it lacks something that may still come     -> waits
-    anything else that a handler raises is a bug             -> dead letter, kind "bug"
+Rejected      it can never succeed as it is              -> dead letter
+Waiting       it lacks something that may still come     -> waits
+anything else that a handler raises is a bug             -> dead letter, kind "bug"
 
-    Moved         another member has the partition           -> take over again
-    Unavailable   database or broker away                    -> pause, back off, charge nothing
+Moved         another member has the partition           -> take over again
+Unavailable   database or broker away                    -> pause, back off, charge nothing
 """
 
 
