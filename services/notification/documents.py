@@ -1,0 +1,105 @@
+"""Notification's documents. An employee's lock covers the contact, the points and the letters of the employee."""
+
+from datetime import datetime
+from decimal import Decimal
+
+import msgspec
+
+from shared.contracts.payload import CertificateId, CompletionId, EmployeeId
+from shared.pipeline.documents import Collection
+
+
+class Contact(msgspec.Struct, frozen=True):
+    """Where and how an employee is written to; the newest version stands."""
+
+    id: EmployeeId = msgspec.field(name="_id")
+    version: int
+    employee_numbers: list[str]
+    name: str
+    email: str | None
+    language: str
+
+
+class SettledPoints(msgspec.Struct, frozen=True):
+    """The newest that incentive said about the points of a completion."""
+
+    id: CompletionId = msgspec.field(name="_id")
+    employee_id: EmployeeId
+    version: int
+    completion_version: int
+    points: int
+    reason: str | None
+    balance: int
+    level: str
+
+
+class Letter(msgspec.Struct, frozen=True):
+    """The intent of one mail. Id from (certificate, template, occasion), never from the address."""
+
+    id: str = msgspec.field(name="_id")
+    certificate_id: CertificateId
+    completion_id: CompletionId
+    employee_id: EmployeeId
+    template: str
+    revision: int
+    state: str
+    """collecting: waits for its points | released: handed to the mailers | dropped: see `reason`."""
+    reason: str
+    due: datetime
+    """When it goes without the points."""
+    completion_version: int
+    certificate_number: str
+    title: str
+    verification_url: str
+    organizer_name: str | None = None
+    completed_on: str | None = None
+    jp: Decimal | None = None
+    jp_reason: str | None = None
+    download_url: str | None = None
+    download_until: datetime | None = None
+    revocation_reason: str | None = None
+    points: int | None = None
+    points_reason: str | None = None
+    balance: int | None = None
+    level: str | None = None
+    traceparent: str | None = None
+
+
+class Mail(msgspec.Struct, frozen=True):
+    """Work: a letter to be sent. Inserted by the consumer; its state is the mailers' alone (mailer.py).
+
+    queued -> leased -> handing_over -> sent | deferred | bounced | suppressed | skipped | unknown
+    """
+
+    id: str = msgspec.field(name="_id")
+    """The letter's id."""
+    employee_id: EmployeeId
+    letter: Letter
+    """As it was when it was released: what the mail says."""
+    due: datetime
+    state: str = "queued"
+    reason: str = ""
+    attempts: int = 0
+    message_id: str = ""
+    repeated: int = 0
+    """How often it was handed over again although the first time may have arrived."""
+    sent_at: datetime | None = None
+    lease: str = ""
+    lease_until: datetime | None = None
+
+
+class MailCancellation(msgspec.Struct, frozen=True):
+    """Inserted by the consumer; a mailer looks for it before the point of no return."""
+
+    id: str = msgspec.field(name="_id")
+    """The letter's id."""
+    reason: str
+
+
+CONTACTS = Collection("contacts", Contact)
+SETTLED_POINTS = Collection("settled_points", SettledPoints)
+LETTERS = Collection("letters", Letter, indexes=(("completion_id",), ("state", "due"), ("employee_id",)))
+MAILS = Collection("mails", Mail, indexes=(("state", "due"), ("employee_id",), ("lease",)))
+MAIL_CANCELLATIONS = Collection("mail_cancellations", MailCancellation)
+
+COLLECTIONS = (CONTACTS, SETTLED_POINTS, LETTERS, MAILS, MAIL_CANCELLATIONS)
