@@ -141,7 +141,7 @@ class MongoStore:
                         return result
                     except BaseException as error:
                         # Not cancelled in between: a Motor call that is given up goes on in its thread.
-                        if session.in_transaction:
+                        if session.in_transaction:  # type: ignore[truthy-function]  # delegated: a property at run time
                             await asyncio.shield(_abort(session))
                         if not (isinstance(error, PyMongoError) and is_transient(error)):
                             raise

@@ -64,7 +64,12 @@ class IssuingBodies:
         for subject in (key(code), ANY):
             timeline = self._bodies.get(subject)
             if timeline is not None and (row := timeline.at(day)) is not None:
-                signatory = row.signatory and Signatory(**row.signatory.model_dump())
+                signs = row.signatory
+                signatory = (
+                    None
+                    if signs is None
+                    else Signatory(name=signs.name, nip=signs.nip, jabatan=signs.jabatan)
+                )
                 return IssuingBody(row.number, signatory)
         raise LookupError(f"no row for {ANY!r} on {day}")  # excluded by load_bodies for all days since 2000
 

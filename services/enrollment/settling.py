@@ -133,7 +133,9 @@ def _credits(
     """Credits of all completions in the years that this one leaves or enters."""
     credits: dict[str, tuple[Completion, Credit]] = {}
     for year in sorted({before.learning_year, after.learning_year} - {""}):
-        those = {one.id: one for one in state.all(COMPLETIONS, "learning_year", year) if one.id != after.id}
+        those: dict[str, Completion] = {
+            one.id: one for one in state.all(COMPLETIONS, "learning_year", year) if one.id != after.id
+        }
         learnings = [learning_of(one.id, facts_standing(one)) for one in those.values()]
         if after.learning_year == year:
             those[after.id] = after

@@ -186,7 +186,8 @@ class Attempt(Generic[T]):
             open_items = asking
 
     def unmet(self, item: Item[T]) -> list[Need]:
-        assert item.event is not None and item.reaction is not None
+        assert item.event is not None
+        assert item.reaction is not None
         met, wanted = self.state.met, []
         try:
             for need in item.reaction.keys(item.event, self.state, self.service.terms):
@@ -231,7 +232,8 @@ class Attempt(Generic[T]):
         try:
             if item.fault is not None:
                 raise item.fault
-            assert item.event is not None and item.reaction is not None
+            assert item.event is not None
+            assert item.reaction is not None
             if self.unmet(item):  # an earlier record of the batch changed what this one rests on
                 await self.gather([item, *everyone])
             if item.fault is not None:
@@ -372,7 +374,7 @@ class Attempt(Generic[T]):
                 last_failed_at=moment,
                 attempts=1,
                 rules=self.service.rules,
-            ),  # fmt: skip
+            ),
         )
         verdict = Verdict.BUG if kind == "bug" else Verdict.REFUSED
         self.decide(item, Outcome(verdict, reason=reason), cause)

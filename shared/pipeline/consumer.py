@@ -1,6 +1,7 @@
 """Takes batches from Kafka and has them decided; the position in MongoDB is the truth, Kafka's is a copy."""
 
 import asyncio
+import contextlib
 import logging
 import random
 import time
@@ -28,6 +29,7 @@ from shared.pipeline.records import Coordinates, Record
 from shared.pipeline.store import Session, Store
 
 T = TypeVar("T")
+Raw = ConsumerRecord[bytes, bytes]
 log = logging.getLogger(__name__)
 
 # 500: 4,571 events/s against 2,016 at 100; 1,000 and more gain little and take longer to repeat.
@@ -176,7 +178,7 @@ class Consumer(Generic[T]):
             half = {tp: those[: max(1, len(those) // 2)]}  # the rest is read again
             return await self._attempt(half, {tp: expected[tp]})
 
-    async def _ours(self, tp: TopicPartition, records: list[ConsumerRecord]) -> list[Record]:
+    async def _ours(self, tp: TopicPartition, records: list[Raw]) -> list[Record]:
         """The records from `next` on; a partition that doesn't continue where we stood is taken over or stopped."""
         if tp not in self.next:
             return []
@@ -297,10 +299,8 @@ class Consumer(Generic[T]):
             log.info("offsets not noted: %s", type(error).__name__)
 
     async def _pause(self, longest_s: float) -> None:
-        try:
+        with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._stopping.wait(), longest_s * (0.5 + random.random() / 2))  # noqa: S311
-        except TimeoutError:
-            pass
 
     def _trouble(self, what: str) -> None:
         if what != self.trouble:
@@ -319,7 +319,7 @@ def gap(next: int, beginning: int) -> str:
     )
 
 
-def _record(record: ConsumerRecord) -> Record:
+def _record(record: Raw) -> Record:
     return Record(
         at=Coordinates(record.topic, record.partition, record.offset),
         timestamp_ms=record.timestamp,

@@ -1,0 +1,15 @@
+"""What incentive's decisions rest on besides event and state."""
+
+from dataclasses import dataclass
+
+from services.incentive.points import PointRules, load_point_rules
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    rules: PointRules
+
+
+def load_terms() -> Terms:
+    """Reads the rule file; raises RulesInvalid with the row that is wrong."""
+    return Terms(load_point_rules())

@@ -1,0 +1,243 @@
+"""Notification's decisions: (event, loaded state, terms) -> outcome. Pure: no I/O, clock, randomness or logging.
+
+A letter is collected until certificate and points are there, at most `LONGEST_WAIT`, and goes out once.
+"""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+import msgspec
+
+from services.notification.documents import (
+    CONTACTS,
+    LETTERS,
+    MAIL_CANCELLATIONS,
+    MAILS,
+    SETTLED_POINTS,
+    Contact,
+    Letter,
+    Mail,
+    MailCancellation,
+    SettledPoints,
+)
+from services.notification.terms import Terms
+from shared.contracts.enrollment import CertificateIssued, CertificateRevoked, EmployeeRecorded
+from shared.contracts.incentive import PointsSettled
+from shared.contracts.notification import ReleaseLetter
+from shared.contracts.payload import EmployeeId, Payload
+from shared.pipeline.attempt import waiting_for, waits_for
+from shared.pipeline.documents import Doc, Docs, Lock, Need, State
+from shared.pipeline.errors import Rejected, Waiting
+from shared.pipeline.outcome import Outcome, Put, Verdict
+from shared.pipeline.reactions import Reaction, react
+from shared.pipeline.records import Received
+from shared.pipeline.waiting import RELEASE_WAITING
+
+ISSUED, REVOKED = "certificate_issued", "certificate_revoked"
+COLLECTING, RELEASED, DROPPED = "collecting", "released", "dropped"
+LONGEST_WAIT = timedelta(seconds=60)
+
+
+def lacks_contact(employee_id: EmployeeId) -> str:
+    return "contact/" + employee_id
+
+
+def contact_keys(event: Received[EmployeeRecorded], state: State, terms: Terms) -> Iterator[Need]:
+    employee_id = event.data.employee_id
+    yield Lock("employee/" + employee_id)
+    yield Doc(CONTACTS, employee_id)
+    if state.get(CONTACTS, employee_id) is None:
+        yield from waiting_for(lacks_contact(employee_id))
+
+
+def record_contact(event: Received[EmployeeRecorded], state: State, terms: Terms) -> Outcome:
+    data = event.data
+    known = state.get(CONTACTS, data.employee_id)
+    if known is not None and known.version >= data.version:
+        return Outcome(Verdict.SUPERSEDED, f"version {known.version} stands", data.employee_id)
+    contact = Contact(
+        id=data.employee_id,
+        version=data.version,
+        employee_numbers=list(data.employee_numbers),
+        name=data.name,
+        email=data.email,
+        language=data.language,
+    )
+    return Outcome(
+        Verdict.ACCEPTED,
+        subject=data.employee_id,
+        changes=[Put(CONTACTS, contact)],
+        appeared=[lacks_contact(data.employee_id)] if known is None else [],
+    )
+
+
+def certificate_keys(
+    event: Received[CertificateIssued] | Received[CertificateRevoked], state: State, terms: Terms
+) -> Iterator[Need]:
+    data = event.data
+    yield Lock("employee/" + data.employee_id)
+    yield Doc(CONTACTS, data.employee_id)
+    yield Doc(SETTLED_POINTS, data.completion_id)
+    yield Docs(LETTERS, "completion_id", data.completion_id)
+    if state.get(CONTACTS, data.employee_id) is None:
+        yield waits_for(lacks_contact(data.employee_id))
+
+
+def write_issued_letter(event: Received[CertificateIssued], state: State, terms: Terms) -> Outcome:
+    """Begins a letter; it is released at once when its points are known already."""
+    data = event.data
+    letter = Letter(
+        id=terms.ids.letter(data.certificate_id, ISSUED, str(data.revision)),
+        certificate_id=data.certificate_id,
+        completion_id=data.completion_id,
+        employee_id=data.employee_id,
+        template=ISSUED,
+        revision=data.revision,
+        state=COLLECTING,
+        reason="",
+        due=event.now + LONGEST_WAIT,
+        completion_version=data.completion_version,
+        certificate_number=data.certificate_number,
+        title=data.title,
+        verification_url=data.verification_url,
+        organizer_name=data.organizer_name,
+        completed_on=data.completed_on.isoformat(),
+        jp=data.jp,
+        jp_reason=data.jp_reason,
+        download_url=data.download_url,
+        download_until=data.download_until,
+        traceparent=event.traceparent,
+    )
+    return _begin(letter, event, state)
+
+
+def write_revoked_letter(event: Received[CertificateRevoked], state: State, terms: Terms) -> Outcome:
+    """Says that a certificate was taken back; an earlier letter that has not gone out yet never does."""
+    data = event.data
+    letter = Letter(
+        id=terms.ids.letter(data.certificate_id, REVOKED, str(data.completion_version)),
+        certificate_id=data.certificate_id,
+        completion_id=data.completion_id,
+        employee_id=data.employee_id,
+        template=REVOKED,
+        revision=data.revision,
+        state=COLLECTING,
+        reason="",
+        due=event.now,
+        completion_version=data.completion_version,
+        certificate_number=data.certificate_number,
+        title=data.title,
+        verification_url=data.verification_url,
+        revocation_reason=data.reason,
+        traceparent=event.traceparent,
+    )
+    return _begin(letter, event, state)
+
+
+def _begin(
+    letter: Letter, event: Received[CertificateIssued] | Received[CertificateRevoked], state: State
+) -> Outcome:
+    if state.get(CONTACTS, letter.employee_id) is None:
+        raise Waiting(
+            lacks_contact(letter.employee_id),
+            "the employee's contact has not come yet: enrollment publishes it before the certificate",
+        )
+    others = state.all(LETTERS, "completion_id", letter.completion_id)
+    if any(other.id == letter.id for other in others):
+        return Outcome(Verdict.DUPLICATE, "this letter was begun before", letter.id)
+    newest = max((other.completion_version for other in others), default=0)
+    if newest > letter.completion_version:
+        dropped = msgspec.structs.replace(
+            letter, state=DROPPED, reason="a newer letter tells what stands now"
+        )
+        return Outcome(Verdict.SUPERSEDED, dropped.reason, letter.id, changes=[Put(LETTERS, dropped)])
+    changes: list[Put] = []
+    for other in others:
+        if other.state == COLLECTING:
+            reason = "overtaken before it was sent"
+            changes.append(Put(LETTERS, msgspec.structs.replace(other, state=DROPPED, reason=reason)))
+        elif other.state == RELEASED:  # it may still be in the queue; a mailer looks before it hands over
+            changes.append(
+                Put(MAIL_CANCELLATIONS, MailCancellation(id=other.id, reason="overtaken before it was sent"))
+            )
+    points = state.get(SETTLED_POINTS, letter.completion_id)
+    if letter.template == REVOKED or (
+        points is not None and points.completion_version >= letter.completion_version
+    ):
+        changes += _released(letter, points, event.now)
+    else:
+        changes.append(Put(LETTERS, letter))
+    return Outcome(Verdict.ACCEPTED, subject=letter.id, changes=changes)
+
+
+def _released(letter: Letter, points: SettledPoints | None, now: datetime) -> list[Put]:
+    if points is not None and letter.template == ISSUED:
+        letter = msgspec.structs.replace(
+            letter,
+            points=points.points,
+            points_reason=points.reason,
+            balance=points.balance,
+            level=points.level,
+        )
+    letter = msgspec.structs.replace(letter, state=RELEASED)
+    return [
+        Put(LETTERS, letter),
+        Put(MAILS, Mail(id=letter.id, employee_id=letter.employee_id, letter=letter, due=now)),
+    ]
+
+
+def points_keys(event: Received[PointsSettled], state: State, terms: Terms) -> Iterator[Need]:
+    data = event.data
+    yield Lock("employee/" + data.employee_id)
+    yield Doc(SETTLED_POINTS, data.completion_id)
+    yield Docs(LETTERS, "completion_id", data.completion_id)
+
+
+def note_points(event: Received[PointsSettled], state: State, terms: Terms) -> Outcome:
+    """Releases the letter that waits for these points; points that come after a letter send none."""
+    data = event.data
+    known = state.get(SETTLED_POINTS, data.completion_id)
+    if known is not None and known.version >= data.version:
+        return Outcome(Verdict.SUPERSEDED, f"version {known.version} stands", data.completion_id)
+    points = SettledPoints(
+        id=data.completion_id,
+        employee_id=data.employee_id,
+        version=data.version,
+        completion_version=data.completion_version,
+        points=data.points,
+        reason=data.reason,
+        balance=data.balance,
+        level=data.level,
+    )
+    changes: list[Put] = [Put(SETTLED_POINTS, points)]
+    for letter in state.all(LETTERS, "completion_id", data.completion_id):
+        if letter.state == COLLECTING and data.completion_version >= letter.completion_version:
+            changes += _released(letter, points, event.now)
+    return Outcome(Verdict.ACCEPTED, subject=data.completion_id, changes=changes)
+
+
+def release_keys(event: Received[ReleaseLetter], state: State, terms: Terms) -> Iterator[Need]:
+    yield Doc(LETTERS, event.data.letter_id)
+    letter = state.get(LETTERS, event.data.letter_id)
+    if letter is not None:
+        yield Lock("employee/" + letter.employee_id)
+
+
+def release_letter(event: Received[ReleaseLetter], state: State, terms: Terms) -> Outcome:
+    """The timer's command: send without the points, if the letter still waits and is due."""
+    letter = state.get(LETTERS, event.data.letter_id)
+    if letter is None:
+        raise Rejected("there is no such letter: the command was not written by this service")
+    if letter.state != COLLECTING or event.now < letter.due:
+        return Outcome(Verdict.NOTHING, f"the letter is {letter.state}", letter.id)
+    return Outcome(Verdict.ACCEPTED, subject=letter.id, changes=_released(letter, None, event.now))
+
+
+REACTIONS: dict[type[Payload], Reaction[Terms]] = {
+    EmployeeRecorded: react(contact_keys, record_contact),
+    CertificateIssued: react(certificate_keys, write_issued_letter),
+    CertificateRevoked: react(certificate_keys, write_revoked_letter),
+    PointsSettled: react(points_keys, note_points),
+    ReleaseLetter: react(release_keys, release_letter),
+    **RELEASE_WAITING,
+}
