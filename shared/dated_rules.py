@@ -20,6 +20,7 @@ from pydantic import (
     ValidationError,
     model_validator,
 )
+from pydantic_core import ErrorDetails
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -62,9 +63,11 @@ class Row(BaseModel):
 R = TypeVar("R", bound=Row)
 
 
-def _decimal(value: object) -> object:
-    # Strict models take a Decimal only; whole numbers come from YAML as int. bool is an int, and no amount.
-    return Decimal(value) if isinstance(value, int) and not isinstance(value, bool) else value
+def _decimal(value: object) -> Decimal:
+    # bool is an int, and no amount.
+    if isinstance(value, int | Decimal) and not isinstance(value, bool):
+        return Decimal(value)
+    raise ValueError(f"{value!r} is no number such as 4 or 2.5")
 
 
 Jp = Annotated[Decimal, BeforeValidator(_decimal), Field(ge=0, le=10_000, decimal_places=1)]
@@ -141,7 +144,7 @@ class RuleFile:
         self.version = sha256(text.encode()).hexdigest()[:12]
         try:
             document = yaml.load(text, _StrictLoader)  # noqa: S506 - derives from SafeLoader
-        except (yaml.YAMLError, ValueError) as error:
+        except yaml.YAMLError as error:
             raise RulesInvalid(f"{name}: not readable as YAML: {' '.join(str(error).split())}") from error
         if not isinstance(document, dict) or set(document) != set(tables):
             given = ", ".join(map(str, document)) if isinstance(document, dict) else type(document).__name__
@@ -158,7 +161,7 @@ class RuleFile:
         try:
             return model.validate_python(item)
         except ValidationError as error:
-            faults = "; ".join(_fault(list(one["loc"]), one["type"], one["msg"]) for one in error.errors())
+            faults = "; ".join(_fault(one, item) for one in error.errors(include_url=False))
             raise RulesInvalid(f"{self.name}, {table}, row {number} ({_name(item)}): {faults}") from error
 
 
@@ -170,14 +173,25 @@ def _name(item: object) -> str:
     return ", ".join(shown[:3])[:120]
 
 
-def _fault(loc: list[int | str], kind: str, message: str) -> str:
+def _fault(error: ErrorDetails, item: object) -> str:
+    loc = list(error["loc"])
+    if loc and isinstance(item, dict) and loc[0] == item.get("basis"):
+        del loc[0]  # which kind of row it is, no key of it
     key = ".".join(str(part) for part in loc)
-    if kind == "extra_forbidden":
-        return f"{key!r} is no known key: remove or correct it"
-    if kind == "missing":
-        return f"{key!r} is missing: add it"
-    message = message.removeprefix("Value error, ")
-    return f"{key!r}: {message}" if key else message
+    match error["type"]:
+        case "extra_forbidden":
+            return f"{key!r} is no known key: remove or correct it"
+        case "missing":
+            return f"{key!r} is missing: add it"
+        case "union_tag_not_found":
+            return "'basis' is missing: add it"
+        case "value_error":
+            said = error["msg"].removeprefix("Value error, ")
+        case "union_tag_invalid":
+            return f"'basis': {error['msg']}"
+        case _:
+            said = f"{error['msg']}; given {str(error['input'])[:60]!r}"
+    return f"{key!r}: {said}" if key else said
 
 
 class _StrictLoader(yaml.SafeLoader):
@@ -192,20 +206,23 @@ class _StrictLoader(yaml.SafeLoader):
                 )
         return super().construct_mapping(node, deep)
 
-    def whole(self, node: yaml.ScalarNode) -> int:
-        return int(self._plain(node, r"[-+]?(0|[1-9][0-9]*)"))
+    # What looks like a number or a date but is no plain one stays text, so that its row's model refuses it.
 
-    def decimal(self, node: yaml.ScalarNode) -> Decimal:
-        return Decimal(self._plain(node, r"[-+]?[0-9]+\.[0-9]+"))
-
-    def _plain(self, node: yaml.ScalarNode, pattern: str) -> str:
+    def whole(self, node: yaml.ScalarNode) -> int | str:
         text = str(self.construct_scalar(node))
-        if re.fullmatch(pattern, text) is None:
-            raise yaml.constructor.ConstructorError(
-                None, None, f"{text!r} is no plain number such as 4 or 2.5", node.start_mark
-            )
-        return text
+        return int(text) if re.fullmatch(r"[-+]?(0|[1-9][0-9]{0,17})", text) else text
+
+    def decimal(self, node: yaml.ScalarNode) -> Decimal | str:
+        text = str(self.construct_scalar(node))
+        return Decimal(text) if re.fullmatch(r"[-+]?[0-9]+\.[0-9]+", text) else text
+
+    def day(self, node: yaml.ScalarNode) -> object:
+        try:
+            return self.construct_yaml_timestamp(node)
+        except ValueError:
+            return self.construct_scalar(node)
 
 
 _StrictLoader.add_constructor("tag:yaml.org,2002:int", _StrictLoader.whole)
 _StrictLoader.add_constructor("tag:yaml.org,2002:float", _StrictLoader.decimal)
+_StrictLoader.add_constructor("tag:yaml.org,2002:timestamp", _StrictLoader.day)
