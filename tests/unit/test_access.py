@@ -256,6 +256,15 @@ async def test_issuer_out_of_reach_is_503_that_says_what_to_do(access: OidcAcces
     assert issuer.url not in problem.detail
 
 
+async def test_unknown_key_during_an_outage_is_not_blamed_on_the_caller(
+    access: OidcAccess, issuer: Issuer, clock: Clock
+) -> None:
+    await access.principal(issuer.token())
+    issuer.up = False
+    clock.now += 11
+    assert (await refusal(access, issuer.token(key=OTHER_RSA_KEY, kid="rsa-2"))).status_code == 503
+
+
 async def test_slow_issuer_blocks_neither_the_loop_nor_for_ever(access: OidcAccess, issuer: Issuer) -> None:
     issuer.delay_s = 1.2
     asking = asyncio.create_task(refusal(access, issuer.token()))

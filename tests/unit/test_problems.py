@@ -301,8 +301,10 @@ async def test_declared_size_over_the_limit_is_refused_before_the_body_is_read()
         reader, writer = await asyncio.open_connection(host, int(port))
         head = ["POST /registrations HTTP/1.1", "Host: x", "Content-Length: 9999", "", ""]
         writer.write("\r\n".join(head).encode())
-        answer = await asyncio.wait_for(reader.read(), 5)
-        writer.close()
+        try:
+            answer = await asyncio.wait_for(reader.read(), 5)
+        finally:
+            writer.close()
     assert answer.startswith(b"HTTP/1.1 413")
     assert b"/problems/too-large" in answer
 
