@@ -12,7 +12,11 @@ MASK: Final = "******"
 
 # The order matters: a user part is cut from a URL before what follows it can pass for an address.
 _RULES: Final[tuple[tuple[re.Pattern[str], str], ...]] = (
+    # Pydantic's error text, which quotes the value: a name would pass all rules below.
+    (re.compile(r"input_value=.*?, input_type=", re.DOTALL), "input_value=[hidden], input_type="),
     (re.compile(r"://[^/\s@\"']+@"), "://[credentials]@"),
+    # An employee number that went through a float.
+    (re.compile(r"\b\d\.\d+e\+1[5-9]\b", re.IGNORECASE), MASK),
     (re.compile(r"\b(bearer|basic|dpop)\s+[^\s\"',;]+", re.IGNORECASE), r"\1 [token]"),
     (re.compile(r"\beyJ[\w-]+\.[\w-]*(?:\.[\w-]*)*"), "[token]"),
     # Wider than a valid address, as it is the malformed ones that end up in error messages.

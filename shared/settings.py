@@ -153,13 +153,16 @@ def _environment() -> Mapping[str, str]:
 
 
 def _unknown_variables(cls: type[Settings]) -> list[str]:
-    names = [variable(name) for name in cls.model_fields]
-    known = [*names, *(f"{name}_FILE" for name in names)]
+    names = {name.upper() for name in cls.model_fields}
+    files = {f"{name}_FILE" for name in names}
     sentences = []
-    for name in sorted(_environment().keys() - set(known)):
-        near = difflib.get_close_matches(name, known, n=2, cutoff=0.75)
-        advice = f"did you mean {' or '.join(near)}?" if near else "remove it."
-        sentences.append(f"{name} is no setting of {cls.service}: {advice}")
+    for given in sorted(name.removeprefix(PREFIX) for name in _environment()):
+        if given in names | files:
+            continue
+        # Compared without the prefix, which would make everything look alike.
+        near = difflib.get_close_matches(given, files if given.endswith("_FILE") else names, n=2, cutoff=0.8)
+        advice = f"did you mean {' or '.join(PREFIX + name for name in near)}?" if near else "remove it."
+        sentences.append(f"{PREFIX}{given} is no setting of {cls.service}: {advice}")
     return sentences
 
 

@@ -111,6 +111,13 @@ class RedactingFormatter(JsonFormatter):
             )
         return super().format(record)
 
+    def add_fields(
+        self, log_data: dict[str, Any], record: logging.LogRecord, message_dict: dict[str, Any]
+    ) -> None:
+        super().add_fields(log_data, record, message_dict)
+        # Last, as a caller's extra field of the same name would have replaced them.
+        log_data |= {"level": record.levelname, "logger": record.name}
+
     def process_log_record(self, log_data: dict[str, Any]) -> dict[str, Any]:
         timestamp = log_data.pop("timestamp").isoformat()
         fields = {key: redact_value(value) for key, value in log_data.items() if key != "color_message"}

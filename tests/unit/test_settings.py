@@ -1,0 +1,182 @@
+"""A wrong deployment is refused at start: one sentence per problem, never a secret's value."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import ClassVar
+
+import pytest
+from pydantic import Field, ValidationError
+
+from shared import settings
+from shared.settings import Settings, load, reference_table
+
+SECRET = "b7f0c2a94d8e13567a0b9c8d7e6f5a41"
+
+
+class IncentiveSettings(Settings):
+    service: ClassVar[str] = "incentive"
+
+    http_port: int = Field(8002, ge=0, le=65535, description="Port to listen on")
+    caps_file: str | None = Field(None, description="File of dated caps")
+
+
+class MailSettings(Settings):
+    service: ClassVar[str] = "notification"
+
+    smtp_host: str = Field(description="Mail server")
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.MonkeyPatch:
+    monkeypatch.setattr(settings, "SECRETS_DIR", tmp_path / "secrets")
+    for name in [name for name in os.environ if name.upper().startswith("KOMPETEN_")]:
+        monkeypatch.delenv(name)
+    for name, value in {
+        "MONGO": "mongodb://app:hunter2@db/?replicaSet=rs0",
+        "AGENCIES": "dinkes, bkpsdm",
+        "PUBLIC_URL": "https://kompeten.example.go.id/belajar/",
+        "SECRET": SECRET,
+        "OIDC_ISSUER": "https://sso.example.go.id/realms/asn",
+    }.items():
+        monkeypatch.setenv(f"KOMPETEN_{name}", value)
+    return monkeypatch
+
+
+def refused(capsys: pytest.CaptureFixture[str], cls: type[Settings] = IncentiveSettings) -> list[str]:
+    with pytest.raises(SystemExit) as caught:
+        load(cls)
+    assert caught.value.code == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    return str(err).splitlines()
+
+
+def test_service_reads_common_and_own_settings() -> None:
+    loaded = load(IncentiveSettings)
+    assert loaded.public_url == "https://kompeten.example.go.id/belajar"
+    assert loaded.agencies == ("dinkes", "bkpsdm")
+    assert (loaded.http_port, loaded.caps_file, loaded.topic_prefix) == (8002, None, "")
+    assert loaded.mongo.get_secret_value().startswith("mongodb://app:")
+
+
+def test_settings_do_not_change_and_do_not_show_secrets() -> None:
+    loaded = load(IncentiveSettings)
+    with pytest.raises(ValidationError):
+        loaded.http_port = 1  # type: ignore[misc]
+    for shown in (repr(loaded), str(loaded), loaded.model_dump_json()):
+        assert SECRET not in shown
+        assert "hunter2" not in shown
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "sentence"),
+    [
+        ("SECRET", "changeme", "KOMPETEN_SECRET has fewer than 32 characters: generate it"),
+        ("SECRET", "changeme" * 5, "KOMPETEN_SECRET is a placeholder: generate"),
+        ("SECRET", "a" * 40, "KOMPETEN_SECRET is a placeholder: generate"),
+        ("MONGO", "postgres://u:hunter2@db", "KOMPETEN_MONGO is not a MongoDB address"),
+        ("AGENCIES", "dinkes,Dinas Kesehatan", "KOMPETEN_AGENCIES has the agency code 'Dinas Kesehatan'"),
+        ("AGENCIES", "dinkes,dinkes", "KOMPETEN_AGENCIES names an agency twice"),
+        ("AGENCIES", " , ", "KOMPETEN_AGENCIES is not accepted"),
+        ("PUBLIC_URL", "", "KOMPETEN_PUBLIC_URL is missing: set it"),
+        ("PUBLIC_URL", "kompeten.example.go.id", "KOMPETEN_PUBLIC_URL is not a web address"),
+        ("PUBLIC_URL", "ftp://kompeten.example.go.id", "KOMPETEN_PUBLIC_URL is not a web address"),
+        ("PUBLIC_URL", "https://x:99999/", "KOMPETEN_PUBLIC_URL is not a web address"),
+        ("PUBLIC_URL", "https://u:hunter2@x/", "KOMPETEN_PUBLIC_URL has a user name or password"),
+        ("PUBLIC_URL", "https://x/?a=1", "KOMPETEN_PUBLIC_URL has a '?' or '#' part"),
+        ("PUBLIC_URL", "http://localhost:8000", "KOMPETEN_PUBLIC_URL leads to this machine"),
+        ("PUBLIC_URL", "http://127.0.0.1/x", "KOMPETEN_PUBLIC_URL leads to this machine"),
+        ("PUBLIC_URL", "http://[::1]/", "KOMPETEN_PUBLIC_URL leads to this machine"),
+        ("OIDC_ISSUER", "http://sso.example.go.id", "KOMPETEN_OIDC_ISSUER does not start with 'https://'"),
+        ("HTTP_PORT", "eight", "KOMPETEN_HTTP_PORT='eight' is not accepted: input should be"),
+        ("HTTP_PORT", "70000", "KOMPETEN_HTTP_PORT='70000' is not accepted"),
+        ("KAFKA", "kafka", "KOMPETEN_KAFKA is not accepted"),
+        ("LOG_LEVEL", "LOUD", "KOMPETEN_LOG_LEVEL is not accepted"),
+        ("STOP_TIMEOUT_S", "0", "KOMPETEN_STOP_TIMEOUT_S='0' is not accepted"),
+        ("DEVELOPMENT", "perhaps", "KOMPETEN_DEVELOPMENT='perhaps' is not accepted"),
+        ("SECRT", "x", "KOMPETEN_SECRT is no setting of incentive: did you mean KOMPETEN_SECRET?"),
+        ("SMTP_HOST", "x", "KOMPETEN_SMTP_HOST is no setting of incentive: remove it."),
+        ("SECRET_FILE", "/nowhere/hunter2", "KOMPETEN_SECRET_FILE names a file that cannot be read"),
+    ],
+)
+def test_wrong_setting_is_one_sentence_without_its_secret(
+    environment: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str, value: str, sentence: str
+) -> None:
+    if name.endswith("_FILE"):
+        environment.delenv(f"KOMPETEN_{name.removesuffix('_FILE')}")
+    environment.setenv(f"KOMPETEN_{name}", value)
+    (line,) = refused(capsys)
+    assert line.startswith(sentence)
+    assert line.endswith((".", "?"))
+    assert "hunter2" not in line
+    assert name not in ("SECRET", "MONGO") or value not in line
+
+
+def test_all_problems_are_told_at_once(
+    environment: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("MONGO", "SECRET", "OIDC_ISSUER"):
+        environment.delenv(f"KOMPETEN_{name}")
+    environment.setenv("KOMPETEN_KAFKA_", "x")
+    assert len(refused(capsys)) == 4
+
+
+def test_development_allows_localhost_and_plain_http_but_no_placeholder_secret(
+    environment: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    environment.setenv("KOMPETEN_DEVELOPMENT", "true")
+    environment.setenv("KOMPETEN_PUBLIC_URL", "http://localhost:8000/")
+    environment.setenv("KOMPETEN_OIDC_ISSUER", "http://localhost:9000")
+    assert load(IncentiveSettings).public_url == "http://localhost:8000"
+    environment.setenv("KOMPETEN_SECRET", "changeme")
+    assert len(refused(capsys)) == 1
+
+
+def test_secret_comes_from_the_file_that_is_named(environment: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "key").write_text(f"{SECRET[::-1]}\n")
+    environment.delenv("KOMPETEN_SECRET")
+    environment.setenv("KOMPETEN_SECRET_FILE", str(tmp_path / "key"))
+    assert load(IncentiveSettings).secret.get_secret_value() == SECRET[::-1]
+
+
+def test_secret_comes_from_the_mounted_directory(environment: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "secrets").mkdir()
+    (tmp_path / "secrets" / "kompeten_secret").write_text(SECRET[::-1])
+    environment.delenv("KOMPETEN_SECRET")
+    assert load(IncentiveSettings).secret.get_secret_value() == SECRET[::-1]
+
+
+def test_variable_and_file_together_are_refused(
+    environment: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (tmp_path / "key").write_text(SECRET)
+    environment.setenv("KOMPETEN_SECRET_FILE", str(tmp_path / "key"))
+    assert refused(capsys) == ["KOMPETEN_SECRET and KOMPETEN_SECRET_FILE are both set: keep one of them."]
+
+
+def test_process_with_bad_settings_ends_with_2_and_no_traceback() -> None:
+    program = "from shared.settings import Settings, load; load(Settings)"
+    environment = {"PATH": "", "KOMPETEN_SECRET": "hunter2"}
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=environment)
+    assert (ran.returncode, ran.stdout) == (2, "")
+    assert "Traceback" not in ran.stderr
+    assert "hunter2" not in ran.stderr
+    assert len(ran.stderr.splitlines()) == 5
+
+
+def test_reference_names_every_variable_once_with_its_readers() -> None:
+    table = reference_table([IncentiveSettings, MailSettings])
+    assert "| `KOMPETEN_SMTP_HOST` | text | required | notification | Mail server |" in table
+    assert "| `KOMPETEN_SECRET` | secret | required | all |" in table
+    assert "| `KOMPETEN_HTTP_PORT` | whole number | `8002` | incentive |" in table
+    assert "| `KOMPETEN_DEVELOPMENT` | true or false | `false` | all |" in table
+
+
+def test_setting_without_description_is_refused() -> None:
+    class Undescribed(Settings):
+        depth: int = 3
+
+    with pytest.raises(ValueError, match=r"Undescribed.depth has no description"):
+        reference_table([Undescribed])
