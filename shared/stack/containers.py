@@ -34,10 +34,12 @@ def engine_and_images() -> str:
     except FAILURES as error:
         raise StackError("no Docker engine answers") from error
     for image in (MONGO_IMAGE, KAFKA_IMAGE):
+        # testcontainers' own setting for those who pull through a mirror
+        name = os.environ.get("TESTCONTAINERS_HUB_IMAGE_NAME_PREFIX", "") + image
         try:
-            client.images.get(image)
+            client.images.get(name)
         except ImageNotFound:
-            _pull(image)
+            _pull(name)
     return version
 
 
