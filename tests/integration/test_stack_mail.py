@@ -72,11 +72,27 @@ def test_a_mail_is_listed_and_shown(catcher: Catcher) -> None:
     assert catcher.page.get(f"/api/v1/message/{listed['ID']}/part/1").content == b"%PDF-1.7"
 
 
-def test_the_source_is_what_was_sent(catcher: Catcher) -> None:
-    raw = b"Subject: tepat\r\n\r\n.titik\r\nakhir\r\n"
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"Subject: tepat\r\n\r\n.titik\r\n..\r\n.\r\nakhir\r\n",
+        b".\r\n",
+        b"Subject: lampiran\r\n\r\n" + (b"y" * 76 + b"\r\n") * 20_000,
+    ],
+    ids=["dots", "a dot alone", "1.5 MB"],
+)
+def test_the_source_is_what_was_sent(catcher: Catcher, raw: bytes) -> None:
     with catcher.connect() as smtp:
         smtp.sendmail("a@example.org", ["b@example.org"], raw)
+        smtp.sendmail("a@example.org", ["b@example.org"], raw)
     assert catcher.page.get("/api/v1/message/latest/raw").content == raw
+    assert catcher.count() == 2
+
+
+def test_a_line_that_other_servers_would_refuse_is_refused(catcher: Catcher) -> None:
+    with catcher.connect() as smtp, pytest.raises(smtplib.SMTPDataError, match="Line too long"):
+        smtp.sendmail("a@example.org", ["b@example.org"], b"x" * 999 + b"\r\n")
+    assert catcher.count() == 0
 
 
 def test_pages_of_the_list_are_newest_first(catcher: Catcher) -> None:
