@@ -1,13 +1,13 @@
 """Nothing that a stack started outlives its starter, and what fails says why."""
 
-import json
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Protocol
 
 import psutil
 import pytest
@@ -27,12 +27,24 @@ def until(happened: Callable[[], object], timeout_s: float = 60) -> None:
         time.sleep(0.05)
 
 
-def start_stack(run_dir: Path, mode: str) -> subprocess.Popen[bytes]:
-    log = (run_dir / "starter.log").open("wb")
-    env = {**os.environ, "STACK": mode}
-    return subprocess.Popen(
-        [sys.executable, "-m", "shared.stack", str(run_dir)], cwd=ROOT, env=env, stdout=log
-    )
+class Starts(Protocol):
+    def __call__(self, run_dir: Path, mode: str) -> subprocess.Popen[bytes]: ...
+
+
+@pytest.fixture
+def start_stack() -> Iterator[Starts]:
+    starters: list[subprocess.Popen[bytes]] = []
+
+    def start(run_dir: Path, mode: str) -> subprocess.Popen[bytes]:
+        argv, env = [sys.executable, "-m", "shared.stack", str(run_dir)], {**os.environ, "STACK": mode}
+        with (run_dir / "starter.log").open("wb") as log:
+            starters.append(subprocess.Popen(argv, cwd=ROOT, env=env, stdout=log))
+        return starters[-1]
+
+    yield start
+    for starter in starters:
+        starter.kill()
+        starter.wait(30)
 
 
 def printed_addresses(run_dir: Path) -> bool:
@@ -44,7 +56,9 @@ def with_descendants(starter: subprocess.Popen[bytes]) -> list[psutil.Process]:
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
-def test_nothing_outlives_a_starter_that_is_killed(tmp_path: Path, number: signal.Signals) -> None:
+def test_nothing_outlives_a_starter_that_is_killed(
+    start_stack: Starts, tmp_path: Path, number: signal.Signals
+) -> None:
     starter = start_stack(tmp_path, "native")
     until(lambda: printed_addresses(tmp_path) or starter.poll() is not None)
     started = with_descendants(starter)
@@ -55,7 +69,9 @@ def test_nothing_outlives_a_starter_that_is_killed(tmp_path: Path, number: signa
     until(lambda: not any(process.is_running() for process in started))
 
 
-def test_nothing_outlives_a_starter_that_is_killed_while_starting(tmp_path: Path) -> None:
+def test_nothing_outlives_a_starter_that_is_killed_while_starting(
+    start_stack: Starts, tmp_path: Path
+) -> None:
     starter = start_stack(tmp_path, "native")
     until(lambda: len(with_descendants(starter)) >= 4)
     started = with_descendants(starter)
@@ -119,25 +135,21 @@ def test_mongodb_comes_back_on_another_port_with_its_data(processes: Processes, 
         mongo.stop()
 
 
-def test_no_container_outlives_a_starter_that_is_killed(tmp_path: Path) -> None:
+def test_no_container_outlives_a_starter_that_is_killed(start_stack: Starts, tmp_path: Path) -> None:
     try:
         containers.engine_and_images()
     except StackError as reason:
         pytest.skip(f"Docker is not tried: {reason}")
-    engine = DockerClient.from_env()
-
-    def ours(before: set[str]) -> set[str]:
-        listed = engine.containers.list(all=True, ignore_removed=True)
-        return {str(each.id) for each in listed if containers.LABEL in each.labels} - before
-
-    before = ours(set())
     starter = start_stack(tmp_path, "docker")
     until(lambda: printed_addresses(tmp_path) or starter.poll() is not None, 120)
     assert printed_addresses(tmp_path), "the stack did not come up by Docker: see above"
-    addresses = json.loads((tmp_path / "starter.log").read_bytes().splitlines()[-1])
-    assert addresses["took"] == "docker"
-    assert len(ours(before)) == 2
+
+    def theirs() -> int:
+        label = f"{containers.LABEL}.starter={starter.pid}"
+        return len(DockerClient.from_env().containers.list(all=True, filters={"label": label}))
+
+    assert theirs() == 2
     started = with_descendants(starter)
     starter.kill()
     starter.wait(30)
-    until(lambda: not ours(before) and not any(process.is_running() for process in started))
+    until(lambda: theirs() == 0 and not any(process.is_running() for process in started))
