@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from shared.stack import containers, native
+from shared.stack.companions import issuer_ready, mail_ready, start_issuer, start_mail
 from shared.stack.errors import StackError, StackMissing
-from shared.stack.ports import HOST, free_ports, url_answers
-from shared.stack.processes import ROOT, Child, Processes
+from shared.stack.processes import ROOT, Processes
 
-READY_S = 60.0
 MODES = ("docker", "native")
 
 
@@ -69,13 +68,13 @@ def local_stack(
     if (smtp is None) != (mail_page is None):
         raise StackError("KOMPETEN_SMTP and KOMPETEN_MAIL_PAGE go together: set both or none")
     with Processes(run_dir) as processes:
-        issuer = _start_issuer(processes)
-        mail = None if smtp and mail_page else _start_mail(processes)
+        issuer = start_issuer(processes)
+        mail = None if smtp and mail_page else start_mail(processes, processes.run_dir / "mail")
         brokers = _brokers(processes, kafka, mongo, mode, cache.resolve())
-        _await_url(*issuer, "/.well-known/openid-configuration")
+        issuer_ready(*issuer)
         if mail is not None:
             child, smtp, mail_page = mail
-            _await_url(child, mail_page, "/readyz")
+            mail_ready(child, mail_page)
         assert smtp is not None
         assert mail_page is not None
         print(f"stack: {brokers.took} ({brokers.why})", flush=True)
@@ -128,21 +127,3 @@ def _native(processes: Processes, kafka: str | None, mongo: str | None, cache: P
     assert kafka is not None
     assert mongo is not None
     return kafka, mongo
-
-
-def _start_issuer(processes: Processes) -> tuple[Child, str]:
-    (port,) = free_ports(1)
-    child = processes.start_python("issuer", "shared.stack.issuer", "--port", str(port))
-    return child, f"http://{HOST}:{port}"
-
-
-def _start_mail(processes: Processes) -> tuple[Child, str, str]:
-    smtp, http = free_ports(2)
-    ports = ["--smtp-port", str(smtp), "--http-port", str(http)]
-    directory = ["--directory", str(processes.run_dir / "mail")]
-    child = processes.start_python("mailcatcher", "shared.stack.mailcatcher", *ports, *directory)
-    return child, f"{HOST}:{smtp}", f"http://{HOST}:{http}"
-
-
-def _await_url(child: Child, url: str, path: str) -> None:
-    child.wait_ready(lambda: url_answers(url + path), READY_S)

@@ -34,10 +34,12 @@ def engine_and_images() -> str:
     except FAILURES as error:
         raise StackError("no Docker engine answers") from error
     for image in (MONGO_IMAGE, KAFKA_IMAGE):
+        # testcontainers' own setting for those who pull through a mirror
+        name = os.environ.get("TESTCONTAINERS_HUB_IMAGE_NAME_PREFIX", "") + image
         try:
-            client.images.get(image)
+            client.images.get(name)
         except ImageNotFound:
-            _pull(image)
+            _pull(name)
     return version
 
 
@@ -110,7 +112,7 @@ def _kafka(port: int) -> "DockerContainer":
 def _start(name: str, container: "DockerContainer", port: int, label: str) -> "Container":
     container.ports[str(port)] = (HOST, port)  # type: ignore[assignment]  # Docker takes it; with_bind_ports does not
     key, _, value = label.partition("=")
-    container.with_kwargs(labels={key: value, f"{LABEL}.name": name})
+    container.with_kwargs(labels={key: value, f"{LABEL}.name": name, f"{LABEL}.starter": str(os.getpid())})
     container.start()
     if container.get_container_host_ip() not in ("localhost", HOST):
         raise StackError(f"the Docker engine is on another machine ({container.get_container_host_ip()})")

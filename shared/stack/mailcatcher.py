@@ -1,10 +1,10 @@
 """Catches every mail that is sent to it, shows it on a page, delivers none. For demo and tests only."""
 
 import argparse
-import asyncio
 from pathlib import Path
 
 import uvicorn
+import uvloop
 
 from shared.stack import mail_smtp
 from shared.stack.mail_app import make_app
@@ -29,7 +29,7 @@ def main() -> None:
     parser.add_argument("--directory", type=Path, required=True, help="where mails are kept")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on; 0.0.0.0 inside Compose")
     asked = parser.parse_args()
-    asyncio.run(serve(asked.host, asked.smtp_port, asked.http_port, asked.directory))
+    uvloop.run(serve(asked.host, asked.smtp_port, asked.http_port, asked.directory))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,62 @@
+"""What every kind of test may ask for. The stack comes up only if a test asks, once for all workers."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from shared.stack import Stack, StackError
+from shared.stack.processes import Processes
+from tests.stack_once import RUNS, StackOnce, ask, forget_old_runs
+
+ONCE = pytest.StashKey[StackOnce]()
+WORKERS_WAY = pytest.StashKey[tuple[str, str]]()
+FAILED = pytest.StashKey[bool]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        forget_old_runs()
+        config.stash[ONCE] = StackOnce(RUNS / str(os.getpid()))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """By pytest-xdist, for each worker that it starts."""
+    if WORKERS_WAY not in node.config.stash:
+        node.config.stash[WORKERS_WAY] = node.config.stash[ONCE].answer_workers()
+    node.workerinput["stack"] = node.config.stash[WORKERS_WAY]
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    session.config.stash[FAILED] = exitstatus != pytest.ExitCode.OK
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    if ONCE in config.stash and (took := config.stash[ONCE].took()):
+        terminalreporter.write_line(f"stack: {took}")
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if ONCE in config.stash:
+        config.stash[ONCE].close(keep=config.stash.get(FAILED, True))
+
+
+@pytest.fixture(scope="session")
+def stack(request: pytest.FixtureRequest) -> Stack:
+    """Shared by all tests: use topics and databases with names of your own, order no faults, stop nothing."""
+    try:
+        if hasattr(request.config, "workerinput"):
+            return ask(*request.config.workerinput["stack"])
+        return request.config.stash[ONCE].get()
+    except StackError as error:
+        pytest.fail(str(error), pytrace=False)
+
+
+@pytest.fixture
+def processes(tmp_path: Path) -> Iterator[Processes]:
+    """For what a test starts, and may break; all of it ends with the test."""
+    with Processes(tmp_path / "run") as started:
+        yield started
