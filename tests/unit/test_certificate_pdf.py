@@ -251,6 +251,18 @@ def test_long_values_shrink_onto_one_page_inside_the_frame(changes: dict[str, An
     assert max(right for _, _, right, _ in boxes) < page.get_width() - edge
 
 
+@pytest.mark.parametrize("title", ["Pelatihan Kepemimpinan " * 13, "X" * 300])
+def test_a_long_title_leaves_its_neighbours_room(title: str) -> None:
+    page = pypdfium2.PdfDocument(render(face(training_title=title)))[0].get_textpage()
+    text = page.get_text_range()
+    first, last = text.index(title[:20]), text.index("Pelatihan teknis") - 3
+    above = page.get_charbox(text.index("telah menyelesaikan"))[1]
+    below = page.get_charbox(text.index("Pelatihan teknis"))[3]
+    boxes = [page.get_charbox(index) for index in range(first, last) if not text[index].isspace()]
+    assert below < min(bottom for _, bottom, _, _ in boxes)
+    assert max(top for *_, top in boxes) < above
+
+
 @pytest.mark.parametrize(
     ("template", "reason"),
     [
