@@ -11,9 +11,8 @@ import threading
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, partial
 from importlib.util import find_spec
-from operator import methodcaller
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +37,10 @@ TEMPLATES = Path(__file__).with_name("templates")
 FONT_PACKAGES = ("fontpkg_marcellus", "fontpkg_amiri", "noto_cjk_sans_jp_regular")
 UNPRINTABLE = "�"
 UNFIT = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\u2028\\u2029\\ud800-\\udfff]+")
+# What is not Latin-1 nor among the signs that the template and titles use.
+FANCY = re.compile("[^\\x20-\\x7e\\xa0-\\xff‘’“”–—•]")
+# 10,000: all the letters of all names a process has been asked for, and no attack on its memory.
+REMEMBERED = 10_000
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -76,35 +79,43 @@ def qr_svg(address: str) -> str:
 class Engine:
     """One Typst compiler with its fonts; for one thread at a time."""
 
-    def __init__(self) -> None:
-        self.compiler = typst.Compiler(root=TEMPLATES, font_paths=fonts(), ignore_system_fonts=True)
+    def __init__(self, templates: Path = TEMPLATES) -> None:
+        self.compiler = typst.Compiler(root=templates, font_paths=fonts(), ignore_system_fonts=True)
         self.missing: set[str] = set()
         self.present: set[str] = set()
 
     def render(self, values: dict[str, Any], issued: datetime) -> Rendered:
         """PDF/A and PDF/UA refuse a character that no font has. That is seldom, so only
-        after a refusal is each character asked for, and the usual certificate pays nothing.
+        after a refusal is each one asked for, and the usual certificate pays nothing.
         """
         try:
             return Rendered(self.compile(source(values), issued))
         except typst.TypstError as error:
             refusal = error
-        characters = set("".join(_texts(values)))
-        # Last, should a font have each character but not what they make together: Latin-1 alone.
-        for replaced in (
-            sorted(filter(self.is_missing, characters)),
-            sorted(c for c in characters if c > "\xff"),
-        ):
-            translate = methodcaller(
-                "translate", str.maketrans({char: self.substitute(char) for char in replaced})
-            )
+        # Last, should what stands side by side be refused where each part is not: Latin-1 alone.
+        for replace in (self.printable, plain_only):
+            replaced: set[str] = set()
+            printable = _each_text(values, partial(replace, replaced=replaced))
             try:
-                pdf = self.compile(source(_each_text(values, translate)), issued)
+                return Rendered(self.compile(source(printable), issued), tuple(sorted(replaced)))
             except typst.TypstError as error:
                 refusal = error
-            else:
-                return Rendered(pdf, tuple(replaced))
         raise CertificateNotRendered(f"{refusal.message}: correct the template") from refusal
+
+    def printable(self, text: str, replaced: set[str]) -> str:
+        parts = []
+        for letter in letters(text):
+            part = letter
+            if self.is_missing(letter):
+                missing = set(filter(self.is_missing, letter))
+                part = "".join(self.substitute(char) if char in missing else char for char in letter)
+                if self.is_missing(part):
+                    # A font has the letter and one has its marks, but none has them together.
+                    missing.update(letter[1:])
+                    part = part[0]
+                replaced |= missing
+            parts.append(part)
+        return "".join(parts)
 
     def compile(self, main: bytes, issued: datetime) -> bytes:
         pdf, warnings = self.compiler.compile_with_warnings(
@@ -118,9 +129,12 @@ class Engine:
         return pdf
 
     def is_missing(self, char: str) -> bool:
-        """Whether this one character cannot be printed; the answer is kept."""
+        """Whether this character, or letter with its marks, cannot be printed; the answer is kept."""
         if char in self.present or char.isascii():
             return False
+        if len(self.missing) + len(self.present) > REMEMBERED:
+            self.missing.clear()
+            self.present.clear()
         if char not in self.missing:
             try:
                 self.compile(b'#import "certificate.typ": probe\n#probe(' + literal(char) + b")", EPOCH)
@@ -134,6 +148,22 @@ class Engine:
         """Its plain form when it has one, as B for a mathematical B."""
         plain = "".join(c for c in unicodedata.normalize("NFKD", char) if not self.is_missing(c))
         return plain or UNPRINTABLE
+
+
+def letters(text: str) -> list[str]:
+    """Each character with the marks and joiners after it."""
+    found: list[str] = []
+    for char in text:
+        if found and unicodedata.category(char) in {"Mn", "Mc", "Me", "Cf"}:
+            found[-1] += char
+        else:
+            found.append(char)
+    return found
+
+
+def plain_only(text: str, replaced: set[str]) -> str:
+    replaced.update(FANCY.findall(text))
+    return FANCY.sub(UNPRINTABLE, text)
 
 
 @cache
