@@ -30,6 +30,7 @@ from shared.pipeline.books import BOOKS, LOCKS, POSITIONS, Outgoing, Position
 from shared.pipeline.documents import Collection, Document
 from shared.pipeline.errors import Moved, Unavailable
 from shared.pipeline.store import Advance, Session, Write
+from shared.pipeline.work import Claim, Note
 
 R = TypeVar("R")
 D = TypeVar("D", bound=Document)
@@ -43,6 +44,9 @@ TRANSIENT, UNKNOWN_COMMIT = "TransientTransactionError", "UnknownTransactionComm
 NOT_PRIMARY = frozenset({89, 91, 189, 262, 9001, 10107, 11600, 11602, 13435, 13436})
 LONGEST_PAUSE_S = 0.2
 NOT_THERE_YET_S = 5.0
+NOW = "$$NOW"  # the server's clock
+# `null` comes before every date, and a lease that was ended has none.
+LEASE_IS_OVER = {"$and": [{"$gt": ["$lease_until", None]}, {"$lte": ["$lease_until", NOW]}]}
 
 
 class BsonDocument(RawBSONDocument):
@@ -189,6 +193,42 @@ class MongoStore:
         async with translated():
             return int(await self.database[collection.name].count_documents(dict(filter)))
 
+    # Work outside the pipeline (shared.pipeline.work.WorkStore).
+
+    async def lease_items(self, collection: Collection[D], claim: Claim) -> list[D]:
+        items = self.database[collection.name]
+        # Each branch is a range of the index (state, due), `$$NOW` included; MongoDB merges them sorted.
+        free = [
+            {"state": {"$in": list(claim.ready)}, "$expr": {"$lte": ["$due", NOW]}},
+            {"state": {"$in": list(claim.abandoned)}, "$expr": LEASE_IS_OVER},
+        ]
+        async with translated():
+            cursor = items.find({"$or": free}, {"_id": 1}).sort("due", 1).limit(claim.limit)
+            ids = [raw["_id"] async for raw in cursor]
+            if not ids:
+                return []
+            # The condition again: two workers may have found the same ones, one of them leases each.
+            lease = {"state": claim.becomes, "lease": claim.token, "lease_until": later(claim.lease_s)}
+            await items.update_many({"_id": {"$in": ids}, "$or": free}, [{"$set": lease}])
+            found = items.find({"_id": {"$in": ids}, "lease": claim.token}).sort("due", 1)
+            return _typed(collection, await found.to_list(None))
+
+    async def hold_items(
+        self, collection: Collection[D], ids: Sequence[str], token: str, state: str, lease_s: float
+    ) -> list[str]:
+        items, held = self.database[collection.name], {"_id": {"$in": list(ids)}, "lease": token}
+        async with translated():
+            result = await items.update_many(held, [{"$set": {"state": state, "lease_until": later(lease_s)}}])
+            if result.matched_count == len(ids):
+                return list(ids)
+            return [raw["_id"] async for raw in items.find(held, {"_id": 1})]
+
+    async def note_items(self, collection: Collection[Document], notes: Sequence[Note]) -> int:
+        updates = [UpdateOne({"_id": note.id, "lease": note.lease}, [{"$set": _noted(note)}]) for note in notes]
+        async with translated():
+            result = await self.database[collection.name].bulk_write(updates, ordered=False)
+            return int(result.matched_count)
+
 
 class MongoSession:
     def __init__(self, database: "AsyncIOMotorDatabase[Raw]", session: AsyncIOMotorClientSession) -> None:
@@ -260,6 +300,23 @@ def to_raw(document: Document, without: str = "") -> Raw:
     raw: Raw = msgspec.to_builtins(document, builtin_types=NATIVE)
     raw.pop(without, None)
     return raw
+
+
+def later(seconds: float) -> Raw:
+    return {"$add": [NOW, round(seconds * 1000)]}
+
+
+def _noted(note: Note) -> Raw:
+    # Literal: a reason that starts with "$" would be read as a field's name.
+    return {
+        "state": note.state,
+        "lease": "",
+        "lease_until": None,
+        **{field: {"$literal": value} for field, value in note.set.items()},
+        **{field: {"$add": [{"$ifNull": [f"${field}", 0]}, count]} for field, count in note.add.items()},
+        **dict.fromkeys(note.stamp, NOW),
+        **({} if note.delay_s is None else {"due": later(note.delay_s)}),
+    }
 
 
 def _listed(record: Outgoing) -> list[object]:

@@ -1,0 +1,140 @@
+"""What the mails say. To add one: a row in LETTERS, and a folder of that name under templates/.
+
+A folder has `subject`, `text` and `html`, each as `.id.j2` (Indonesian) and `.en.j2`. Only HTML is escaped:
+subject and text are not markup, "Ma'ruf" stays as it is.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from datetime import date, datetime, timedelta, timezone
+from decimal import Decimal
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.utils import format_datetime, parseaddr
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
+
+from services.notification.documents import Contact, Letter
+from services.notification.headers import WIRE, address, one_line
+
+TEMPLATES: Final = Path(__file__).with_name("templates")
+LANGUAGES: Final = ("id", "en")
+WIB: Final = timezone(timedelta(hours=7), "WIB")
+_MONTHS: Final = {
+    "id": "Januari Februari Maret April Mei Juni Juli Agustus September Oktober November Desember".split(),
+    "en": "January February March April May June July August September October November December".split(),
+}
+
+Values = Mapping[str, object]
+
+
+def certificate_issued(letter: Letter) -> Values:
+    """Issued for the first time, or (revision above 1) issued anew after a correction."""
+    return {
+        "organizer": letter.organizer_name,
+        "completed_on": None if letter.completed_on is None else date.fromisoformat(letter.completed_on),
+        "jp": letter.jp,
+        "jp_reason": letter.jp_reason,
+        "points": letter.points,
+        "points_reason": letter.points_reason,
+        "balance": letter.balance,
+        "level": letter.level,
+        "download_url": letter.download_url,
+        "download_until": letter.download_until,
+    }
+
+
+def certificate_revoked(letter: Letter) -> Values:
+    return {"reason": letter.revocation_reason}
+
+
+def compose(letter: Letter, contact: Contact, sender: str, now: datetime) -> EmailMessage:
+    """The mail as it is sent, CRLF by `as_bytes()`. `sender` is an address, with a name if wanted.
+
+    Raises ValueError when the contact has no address that mail can be sent to.
+    """
+    language = contact.language if contact.language in LANGUAGES else LANGUAGES[0]
+    values = {
+        "name": contact.name,
+        "title": letter.title,
+        "number": letter.certificate_number,
+        "revision": letter.revision,
+        "verification_url": letter.verification_url,
+        **LETTERS[letter.template](letter),
+    }
+    values = {name: _tidy(value) for name, value in values.items()}
+    writer = _address_of(sender)
+    message = EmailMessage(policy=WIRE)
+    message["From"] = writer
+    message["To"] = address(contact.name, contact.email or "")
+    message["Subject"] = one_line(_template(letter.template, "subject", language).render(values))
+    message["Date"] = format_datetime(now)
+    message["Message-ID"] = message_id(letter, sender)
+    message["Auto-Submitted"] = "auto-generated"  # RFC 3834: no out-of-office reply, please
+    message["X-Auto-Response-Suppress"] = "All"  # the same for Exchange
+    values["subject"] = message["Subject"]
+    values["sender"] = writer.display_name or writer.addr_spec
+    # Quoted-printable: lines of any length, any letter, and still readable in the source.
+    text = _template(letter.template, "text", language).render(values)
+    message.set_content(text, charset="utf-8", cte="quoted-printable")
+    html = _template(letter.template, "html", language).render(values)
+    message.add_alternative(html, subtype="html", charset="utf-8", cte="quoted-printable")
+    message["Content-Language"] = language  # last: add_alternative moves Content- headers to the first part
+    return message
+
+
+def message_id(letter: Letter, sender: str) -> str:
+    """The same whenever the letter is sent, so that a mailbox can tell a repeated one."""
+    return f"<{re.sub(r'[^A-Za-z0-9_-]', '.', letter.id)}@{_address_of(sender).domain}>"
+
+
+def written(value: object, language: str) -> str:
+    """Dates in words, moments in WIB, numbers with their language's comma."""
+    if isinstance(value, datetime):
+        moment = value.astimezone(WIB)
+        clock = f"pukul {moment:%H.%M}" if language == "id" else f"at {moment:%H:%M}"
+        return f"{written(moment.date(), language)} {clock} WIB"
+    if isinstance(value, date):
+        return f"{value.day} {_MONTHS[language][value.month - 1]} {value.year}"
+    if isinstance(value, Decimal | float | int):
+        text = f"{Decimal(str(value)):,f}"
+        text = re.sub(r"(\.\d*?)0+$", r"\1", text).removesuffix(".")
+        return text.translate(str.maketrans(",.", ".,")) if language == "id" else text
+    return str(value)
+
+
+@cache
+def _address_of(sender: str) -> Address:
+    return address(*parseaddr(sender))
+
+
+@cache
+def _template(letter: str, part: str, language: str) -> Template:
+    return _environment(part == "html", language).get_template(f"{letter}/{part}.{language}.j2")
+
+
+@cache
+def _environment(escaping: bool, language: str) -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=escaping,  # noqa: S701  HTML alone is markup
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters["written"] = lambda value: written(value, language)
+    return environment
+
+
+def _tidy(value: Any) -> Any:
+    return one_line(value) if isinstance(value, str) else value
+
+
+LETTERS: Final[Mapping[str, Callable[[Letter], Values]]] = {
+    "certificate_issued": certificate_issued,
+    "certificate_revoked": certificate_revoked,
+}
