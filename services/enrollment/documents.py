@@ -139,6 +139,8 @@ class Rendering(msgspec.Struct, frozen=True):
     traceparent: str | None
     due: datetime
     state: str = "queued"
+    lease: str = ""
+    attempts: int = 0
 
 
 class StoredPdf(msgspec.Struct, frozen=True):

@@ -238,7 +238,8 @@ def revoke_certificate(event: Received[RevokeCertificate], state: State, terms: 
             return _repeated(
                 (one.reason, one.officer, one.opd) == (data.reason, data.officer, data.opd), known, content
             )
-    _check_body(known, data.opd)
+    if (refused := _other_body(known, data.opd)) is not None:
+        return refused
     after = msgspec.structs.replace(
         known, revocations=sorted([*known.revocations, revocation], key=lambda one: one.id)
     )
@@ -251,7 +252,8 @@ def reinstate_certificate(event: Received[ReinstateCertificate], state: State, t
     content = terms.ids.content(_JSON.encode((data.completion_id, data.revocation_id)))
     if data.revocation_id in known.lifted:
         return _repeated(True, known, content)
-    _check_body(known, data.opd)
+    if (refused := _other_body(known, data.opd)) is not None:
+        return refused
     after = msgspec.structs.replace(known, lifted=sorted([*known.lifted, data.revocation_id]))
     return _resettled(known, after, event, state, terms, content)
 
@@ -261,12 +263,13 @@ def _known(completion_id: CompletionId, employee_id: EmployeeId, state: State) -
     return known or Completion(id=completion_id, employee_id=employee_id, learning_year="")
 
 
-def _check_body(completion: Completion, opd: str | None) -> None:
+def _other_body(completion: Completion, opd: str | None) -> Outcome | None:
+    """The refusal, if the officer acts for another body than the one that issued the certificate."""
     stands = standing(completion.contents)
-    if stands is not None and opd is not None and key(opd) != key(stands.facts.organizer_code):
-        raise Rejected(
-            f"the certificate was issued by {stands.facts.organizer_code}: an officer of that body has to do this"
-        )
+    if stands is None or opd is None or key(opd) == key(stands.facts.organizer_code):
+        return None
+    reason = f"the certificate was issued by {stands.facts.organizer_code}: ask an officer of that body"
+    return Outcome(Verdict.REFUSED, reason, completion.id, answer={"problem": "not-your-agency"})
 
 
 def _resettled(
@@ -293,7 +296,10 @@ def _resettled(
 
 def _repeated(same: bool, completion: Completion, content: bytes) -> Outcome:
     if not same:
-        raise Rejected("this Idempotency-Key was used for another request: take a new key")
+        reason = "this Idempotency-Key was used for another request: take a new key"
+        return Outcome(
+            Verdict.REFUSED, reason, completion.id, content, answer={"problem": "idempotency-key-reused"}
+        )
     return Outcome(Verdict.DUPLICATE, "done before", completion.id, content, answer=_answer(completion))
 
 

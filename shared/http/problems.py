@@ -51,6 +51,15 @@ PROBLEMS: Final[Mapping[str, ProblemType]] = {
     "method-not-allowed": ProblemType(
         405, "This address does not know that method", "Use one of the methods in the Allow header."
     ),
+    "refused": ProblemType(
+        409, "This can't be done as things stand", "Look at the record's current state, then decide again."
+    ),
+    "link-expired": ProblemType(
+        410, "This link has expired", "Sign in to download the certificate, or ask the training officer."
+    ),
+    "certificate-revoked": ProblemType(
+        410, "This certificate was revoked", "Ask the training officer of the body that issued it."
+    ),
     "too-large": ProblemType(413, "The request is too large", "Split it into smaller requests."),
     "unsupported-media-type": ProblemType(
         415, "This content type is not read here", "Send JSON with 'Content-Type: application/json'."
@@ -68,6 +77,9 @@ PROBLEMS: Final[Mapping[str, ProblemType]] = {
     ),
     "not-ready": ProblemType(
         503, "The service is not ready", "Nothing was done: send it again in a few seconds."
+    ),
+    "being-prepared": ProblemType(
+        503, "The PDF is being prepared", "Try again in a few seconds: it is made right after the completion."
     ),
     "issuer-unreachable": ProblemType(
         503,

@@ -1,0 +1,199 @@
+"""Runs a service: HTTP, consumer and workers in one event loop, from a clean start to a clean stop."""
+
+import asyncio
+import contextlib
+import logging
+import signal
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Generic, Protocol, TypeVar
+
+import uvicorn
+from fastapi import APIRouter, FastAPI
+
+from shared.contracts.topics import topic_specs
+from shared.http.access import Access, ClaimNames, OidcAccess
+from shared.http.app import create_app
+from shared.http.commands import Board, Commands
+from shared.http.health import Check
+from shared.mongo import MongoStore, connect
+from shared.pipeline.consumer import Consumer
+from shared.pipeline.errors import Unavailable
+from shared.pipeline.publisher import Publisher
+from shared.pipeline.reactions import Service
+from shared.settings import Settings
+from shared.telemetry import configure_logging, configure_tracing, shutdown_tracing
+
+T = TypeVar("T")
+log = logging.getLogger(__name__)
+AGAIN_S = 1.0
+
+
+class Worker(Protocol):
+    """Work outside the pipeline: `run` goes on until `stop`, then ends what it has in hand."""
+
+    async def run(self) -> None: ...
+
+    def stop(self) -> None: ...
+
+    def faults(self) -> list[str]: ...
+
+
+@dataclass
+class Parts(Generic[T]):
+    """What routes and workers of a service are built from."""
+
+    service: Service[T]
+    store: MongoStore
+    publisher: Publisher
+    board: Board
+    commands: Commands
+    workers: list[Worker] = field(default_factory=list)
+
+
+def make_parts(service: Service[T], settings: Settings) -> Parts[T]:
+    store = MongoStore(
+        connect(settings.mongo.get_secret_value()), f"{settings.database_prefix}_{service.name}"
+    )
+    publisher = Publisher(settings.kafka, client_id=f"kompeten-{service.name}")
+    board = Board(store)
+    commands = Commands(service.name, service.commands_topic, publisher, board)
+    return Parts(service, store, publisher, board, commands)
+
+
+def access_of(settings: Settings) -> Access:
+    return OidcAccess(
+        issuer=settings.oidc_issuer,
+        audience=settings.oidc_audience,
+        jwks_url=settings.oidc_jwks_url,
+        claims=ClaimNames(
+            settings.oidc_roles_claim, settings.oidc_employee_number_claim, settings.oidc_opd_claim
+        ),
+    )
+
+
+class Runner(Generic[T]):
+    """One process of a service."""
+
+    def __init__(self, settings: Settings, parts: Parts[T], routers: Sequence[APIRouter]) -> None:
+        self.settings, self.parts = settings, parts
+        self.prepared = False
+        partitions = {
+            spec.name: spec.partitions
+            for spec in topic_specs(settings.agencies, settings.topic_prefix)
+            if spec.name in parts.service.topics
+        }
+        self.consumer = Consumer(
+            parts.service, parts.store, parts.publisher, settings.kafka, partitions, parts.board.decided
+        )
+        self.app: FastAPI = create_app(
+            parts.service.name, routers=routers, readiness=self.readiness, access=access_of(settings)
+        )
+        self._stop = asyncio.Event()
+
+    async def readiness(self) -> list[Check]:
+        """Progress against lag, not only a connection."""
+        checks = [await self._database()]
+        faults = self.consumer.faults()
+        checks.append(Check("consumer", not faults, "; ".join(faults) or "Decides what comes in."))
+        for worker in self.parts.workers:
+            faults = worker.faults()
+            name = type(worker).__name__.lower()
+            checks.append(Check(name, not faults, "; ".join(faults) or "Works off what is due."))
+        return checks
+
+    async def _database(self) -> Check:
+        try:
+            await self.parts.store.ping()
+        except Unavailable as error:
+            return Check("database", False, f"{error}: nothing is lost, work goes on when it is back.")
+        return Check("database", self.prepared, "Answers." if self.prepared else "Is being prepared.")
+
+    async def run(self) -> int:
+        """Exit status: 0 after a clean stop, 1 when a part ended by itself."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self._stop.set)
+        config = uvicorn.Config(
+            self.app,
+            host=self.settings.http_host,
+            port=self.settings.http_port,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=int(self.settings.stop_timeout_s),
+            lifespan="on",
+        )
+        server = _Server(config)
+        parts = {asyncio.create_task(server.serve(), name="http")}
+        if not await self._prepare(parts):
+            return await self._end(server, parts)
+        parts.add(asyncio.create_task(self.consumer.run(), name="consumer"))
+        for worker in self.parts.workers:
+            parts.add(asyncio.create_task(worker.run(), name=type(worker).__name__))
+        log.info("started")
+        stopping = asyncio.create_task(self._stop.wait(), name="stop")
+        await asyncio.wait({stopping, *parts}, return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        return await self._end(server, parts)
+
+    async def _prepare(self, parts: set["asyncio.Task[None]"]) -> bool:
+        """Collections and indexes, as soon as MongoDB answers; meanwhile the process is live but not ready."""
+        while not self._stop.is_set() and not any(task.done() for task in parts):
+            try:
+                await self.parts.store.prepare(self.parts.service.collections)
+            except Unavailable as error:
+                log.warning("waiting for the database: %s", error)
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._stop.wait(), AGAIN_S)
+            else:
+                self.prepared = True
+                return True
+        return False
+
+    async def _end(self, server: "_Server", parts: set["asyncio.Task[None]"]) -> int:
+        """The batch and the items in hand are finished, within the time that the settings allow."""
+        failed = [
+            task for task in parts if task.done() and (task.cancelled() or task.exception() is not None)
+        ]
+        for task in failed:
+            log.critical("%s ended by itself", task.get_name(), exc_info=task.exception())
+        by_itself = not self._stop.is_set()
+        self.consumer.stop()
+        for worker in self.parts.workers:
+            worker.stop()
+        server.should_exit = True
+        _, late = await asyncio.wait(parts, timeout=self.settings.stop_timeout_s)
+        for task in late:
+            log.error("%s did not end within %s s", task.get_name(), self.settings.stop_timeout_s)
+            task.cancel()
+        await self.parts.publisher.stop()
+        self.parts.store.client.close()
+        log.info("stopped")
+        return 1 if by_itself or late else 0
+
+
+class _Server(uvicorn.Server):
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield  # signals are the runner's, who ends the consumer first
+
+
+def main(settings: Settings, build: Callable[[], Runner[T]]) -> None:
+    """Runs until told to stop, then exits."""
+    configure_logging(settings.service, settings.log_level)
+    configure_tracing(settings.service, settings.otlp_endpoint)
+
+    async def go() -> int:
+        return await build().run()
+
+    loop_factory = None
+    with contextlib.suppress(ImportError):
+        import uvloop
+
+        loop_factory = uvloop.new_event_loop
+    with asyncio.Runner(loop_factory=loop_factory) as runner:
+        status = runner.run(go())
+    shutdown_tracing()
+    sys.exit(status)
