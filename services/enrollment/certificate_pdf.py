@@ -65,9 +65,9 @@ def render_with_notes(face: CertificateFace | Mapping[str, Any]) -> Rendered:
     if not isinstance(face, CertificateFace):
         face = msgspec.convert(face, CertificateFace)
     values = _tidy(printed(face))
-    values["qr"] = qr_svg(face.verification_url)
+    qr = qr_svg(face.verification_url)
     # Dated by the day of issue, so that the bytes never depend on the clock.
-    return _engine().render(values, start_of_day(face.issued_on))
+    return _engine().render(values, qr, start_of_day(face.issued_on))
 
 
 def qr_svg(address: str) -> str:
@@ -84,12 +84,12 @@ class Engine:
         self.missing: set[str] = set()
         self.present: set[str] = set()
 
-    def render(self, values: dict[str, Any], issued: datetime) -> Rendered:
+    def render(self, values: dict[str, Any], qr: str, issued: datetime) -> Rendered:
         """PDF/A and PDF/UA refuse a character that no font has. That is seldom, so only
         after a refusal is each one asked for, and the usual certificate pays nothing.
         """
         try:
-            return Rendered(self.compile(source(values), issued))
+            return Rendered(self.compile(source({**values, "qr": qr}), issued))
         except typst.TypstError as error:
             refusal = error
         # Last, should what stands side by side be refused where each part is not: Latin-1 alone.
@@ -97,7 +97,9 @@ class Engine:
             replaced: set[str] = set()
             printable = _each_text(values, partial(replace, replaced=replaced))
             try:
-                return Rendered(self.compile(source(printable), issued), tuple(sorted(replaced)))
+                return Rendered(
+                    self.compile(source({**printable, "qr": qr}), issued), tuple(sorted(replaced))
+                )
             except typst.TypstError as error:
                 refusal = error
         raise CertificateNotRendered(f"{refusal.message}: correct the template") from refusal
