@@ -189,6 +189,19 @@ class MongoStore:
                 cursor = cursor.sort(list(sort))
             return [msgspec.convert(raw, collection.document) async for raw in cursor]
 
+    async def keep(self, documents: Sequence[D], collection: Collection[D]) -> dict[str, D]:
+        """Stores what is not there yet; by id what stands now: the first that was stored, never a later one."""
+        if not documents:
+            return {}
+        async with translated():
+            operations = [
+                UpdateOne({"_id": one.id}, {"$setOnInsert": to_raw(one, without="_id")}, upsert=True)
+                for one in documents
+            ]
+            await self.database[collection.name].bulk_write(operations, ordered=False)
+            cursor = self.database[collection.name].find({"_id": {"$in": [one.id for one in documents]}})
+            return {one.id: one for one in _typed(collection, await cursor.to_list(None))}
+
     async def count(self, collection: Collection[Document], filter: Mapping[str, object]) -> int:
         async with translated():
             return int(await self.database[collection.name].count_documents(dict(filter)))

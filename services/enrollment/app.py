@@ -1,0 +1,33 @@
+"""Enrollment as a whole: its reactions, topics, routes and workers."""
+
+from services.enrollment.documents import COLLECTIONS
+from services.enrollment.handlers import REACTIONS
+from services.enrollment.renderer import Renderer
+from services.enrollment.routes import routers
+from services.enrollment.settings import EnrollmentSettings
+from services.enrollment.terms import Terms, load_terms
+from shared.contracts.topics import ENROLLMENT_EVENTS, agency_topic
+from shared.pipeline.reactions import Service
+from shared.service import Parts, Runner, make_parts
+
+
+def service_of(settings: EnrollmentSettings, terms: Terms) -> Service[Terms]:
+    return Service(
+        name="enrollment",
+        terms=terms,
+        reactions=REACTIONS,
+        collections=COLLECTIONS,
+        sources=tuple(agency_topic(opd) for opd in settings.agencies),
+        events_topic=ENROLLMENT_EVENTS,
+        topic_prefix=settings.topic_prefix,
+        epoch=settings.epoch,
+        rules=terms.version,
+    )
+
+
+def build(settings: EnrollmentSettings) -> Runner[Terms]:
+    terms = load_terms(settings.secret.get_secret_value(), settings.public_url)
+    parts: Parts[Terms] = make_parts(service_of(settings, terms), settings)
+    if settings.pdf_workers:
+        parts.workers.append(Renderer(parts.store, parts.commands, settings.pdf_workers))
+    return Runner(settings, parts, routers(parts, settings.agencies))

@@ -1,0 +1,105 @@
+"""What people see of enrollment: an employee's own record, a certificate's state for officers."""
+
+from datetime import date
+from decimal import Decimal
+from typing import Literal
+
+from pydantic import BaseModel
+
+from services.enrollment.documents import Completion, Employee
+from services.enrollment.duty import duty
+from services.enrollment.settling import facts_standing
+from services.enrollment.terms import Terms
+from shared.contracts.payload import Jp
+from shared.contracts.vocabulary import Form
+
+
+class CertificateView(BaseModel):
+    certificate_id: str
+    number: str
+    status: Literal["valid", "revoked"]
+    revision: int
+    verification_url: str
+    pdf_ready: bool
+    revocation_ids: list[str]
+    """Of the revocations that stand; a reinstatement names one."""
+
+
+class CompletionView(BaseModel):
+    completion_id: str
+    title: str
+    organizer: str
+    form: str
+    form_label: str
+    batch: str
+    completed_on: date
+    jp: Jp
+    jp_rule: str
+    jp_reason: str | None
+    certificate: CertificateView | None
+
+
+class YearView(BaseModel):
+    year: int
+    jp: Jp
+    duty_jp: Jp
+    """JP owed this year. PP 11/2017 art. 203(4)."""
+    still_owed_jp: Jp
+
+
+class RecordView(BaseModel):
+    employee_id: str
+    name: str
+    years: list[YearView]
+    completions: list[CompletionView]
+    """Latest first."""
+
+
+def record_view(employee: Employee, completions: list[Completion], terms: Terms) -> RecordView:
+    shown = [one for one in completions if one.standing]
+    totals: dict[int, Decimal] = {}
+    for one in shown:
+        year = facts_standing(one).completed_on.year
+        totals[year] = totals.get(year, Decimal(0)) + one.jp
+    years = []
+    for year, total in sorted(totals.items(), reverse=True):
+        owed = duty(employee.profile.employment_type, year, terms.duties).floor
+        years.append(
+            YearView(year=year, jp=total, duty_jp=owed, still_owed_jp=max(Decimal(0), owed - total))
+        )
+    views = sorted(
+        (completion_view(one, terms) for one in shown), key=lambda one: (one.completed_on, one.completion_id), reverse=True
+    )
+    return RecordView(employee_id=employee.id, name=employee.profile.name, years=years, completions=views)
+
+
+def completion_view(completion: Completion, terms: Terms) -> CompletionView:
+    facts = facts_standing(completion)
+    return CompletionView(
+        completion_id=completion.id,
+        title=facts.title,
+        organizer=facts.organizer_name,
+        form=facts.form,
+        form_label=Form(facts.form).label.id,
+        batch=facts.batch,
+        completed_on=facts.completed_on,
+        jp=completion.jp,
+        jp_rule=completion.jp_rule,
+        jp_reason=completion.jp_reason,
+        certificate=certificate_view(completion, terms),
+    )
+
+
+def certificate_view(completion: Completion, terms: Terms) -> CertificateView | None:
+    certificate = completion.certificate
+    if certificate is None:
+        return None
+    return CertificateView(
+        certificate_id=certificate.id,
+        number=certificate.number,
+        status="revoked" if certificate.revoked else "valid",
+        revision=certificate.revision,
+        verification_url=terms.links.verification(certificate.code),
+        pdf_ready=certificate.sha256 is not None,
+        revocation_ids=[one.id for one in completion.revocations if one.id not in completion.lifted],
+    )

@@ -1,0 +1,126 @@
+"""Makes the PDFs, outside the event loop and outside the pipeline's transaction.
+
+A PDF is stored once and never made again; what follows from it goes through the log like all else.
+"""
+
+import asyncio
+import contextlib
+import hashlib
+import logging
+import multiprocessing
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+
+import msgspec
+from prometheus_client import Counter
+
+from services.enrollment.certificate_pdf import CertificateNotRendered, render
+from services.enrollment.documents import RENDERINGS, STORED_PDFS, Rendering, StoredPdf
+from shared.contracts.cloudevents import event_id
+from shared.contracts.enrollment import StoreRendering
+from shared.failpoints import failpoint
+from shared.http.commands import Commands
+from shared.mongo import MongoStore
+from shared.pipeline.errors import Unavailable
+from shared.pipeline.work import Note, WorkQueue, deferral
+
+log = logging.getLogger(__name__)
+RENDERED = Counter("kompeten_certificates_rendered_total", "PDFs made", ["outcome"])
+
+LEASE_S = 60.0
+PER_WORKER = 16
+IDLE_S = 0.1
+LONGEST_PAUSE_S = 5.0
+# The template is at fault then, never one face: a new version mends it, so it is tried again for ever.
+AGAIN_S = 300.0
+
+
+class Renderer:
+    """Leases renderings, makes them in `workers` processes, stores the PDFs, tells the pipeline."""
+
+    def __init__(self, store: MongoStore, commands: Commands, workers: int) -> None:
+        self._store, self._commands, self._workers = store, commands, workers
+        self._queue = WorkQueue(store, RENDERINGS, LEASE_S)
+        self._stopping = asyncio.Event()
+        self._trouble = ""
+
+    def stop(self) -> None:
+        self._stopping.set()
+
+    def faults(self) -> list[str]:
+        return [self._trouble] if self._trouble else []
+
+    async def run(self) -> None:
+        pause_s = IDLE_S
+        pool = self._pool()
+        try:
+            while not self._stopping.is_set():
+                try:
+                    worked = await self._batch(pool)
+                    self._trouble = "" if worked else self._trouble
+                    pause_s = IDLE_S
+                except Unavailable as error:
+                    self._trouble, worked = str(error), False
+                    pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
+                except BrokenProcessPool:
+                    self._trouble, worked = "a rendering process died: started anew", False
+                    pool = self._pool()
+                if not worked:
+                    with contextlib.suppress(TimeoutError):
+                        await asyncio.wait_for(self._stopping.wait(), pause_s)
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+    def _pool(self) -> ProcessPoolExecutor:
+        # Typst's threads don't survive a fork.
+        return ProcessPoolExecutor(self._workers, multiprocessing.get_context("spawn"))
+
+    async def _batch(self, pool: ProcessPoolExecutor) -> bool:
+        """Whether there was anything to do."""
+        items = await self._queue.lease(PER_WORKER * self._workers)
+        if not items:
+            return False
+        loop = asyncio.get_running_loop()
+        jobs = [loop.run_in_executor(pool, render, msgspec.to_builtins(item.face)) for item in items]
+        made = await asyncio.gather(*jobs, return_exceptions=True)
+        notes: list[Note] = []
+        stored: list[tuple[Rendering, StoredPdf]] = []
+        for item, pdf in zip(items, made, strict=True):
+            if isinstance(pdf, bytes):
+                stored.append((item, _stored(item, pdf)))
+            elif isinstance(pdf, CertificateNotRendered):
+                RENDERED.labels("failed").inc()
+                self._trouble = f"certificates can't be made: {pdf}"
+                log.error("rendering failed: %s", pdf)
+                notes.append(deferral(item.id, item.lease, str(pdf), AGAIN_S))
+            else:
+                raise pdf
+        failpoint("rendered-not-stored")
+        standing = await self._store.keep([pdf for _, pdf in stored], STORED_PDFS)
+        failpoint("rendering-stored")
+        await asyncio.gather(*(self._tell(item, standing[item.id]) for item, _ in stored))
+        notes += [Note(item.id, item.lease, "done") for item, _ in stored]
+        await self._queue.finish_many(notes)
+        RENDERED.labels("made").inc(len(stored))
+        return True
+
+    async def _tell(self, item: Rendering, pdf: StoredPdf) -> None:
+        command = StoreRendering(
+            certificate_id=item.certificate_id,
+            completion_id=item.completion_id,
+            revision=item.revision,
+            sha256=pdf.sha256,
+            size_bytes=len(pdf.content),
+        )
+        id = event_id(0, item.id, 1, command.TYPE)
+        await self._commands.submit(command, id=id, key=item.employee_id, traceparent=item.traceparent)
+
+
+def _stored(item: Rendering, pdf: bytes) -> StoredPdf:
+    return StoredPdf(
+        id=item.id,
+        certificate_id=item.certificate_id,
+        employee_id=item.employee_id,
+        sha256=hashlib.sha256(pdf).hexdigest(),
+        content=pdf,
+    )

@@ -1,0 +1,261 @@
+"""Enrollment's routes. Each declares who may call it; each change goes through the log."""
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Request
+from fastapi.responses import Response
+from pydantic import BaseModel, Field
+
+from services.enrollment.documents import (
+    COMPLETIONS,
+    EMPLOYEE_NUMBERS,
+    EMPLOYEES,
+    STORED_PDFS,
+    Completion,
+    Employee,
+    StoredPdf,
+    rendering_id,
+)
+from services.enrollment.intake import intake_router
+from services.enrollment.links import Expired, NotOurs
+from services.enrollment.records import CompletionView, RecordView, completion_view, record_view
+from services.enrollment.settling import facts_standing
+from services.enrollment.terms import Terms
+from services.enrollment.verification import (
+    BeingPrepared,
+    LinkExpired,
+    LinkUnknown,
+    OpenedPdf,
+    Revoked,
+    download_router,
+    pdf_response,
+    verification_router,
+)
+from shared.contracts.enrollment import ReinstateCertificate, RevokeCertificate
+from shared.contracts.payload import Code, EmployeeNumber, Reason
+from shared.http.access import Caller, Principal, Role, allow
+from shared.http.commands import IdempotencyKey
+from shared.http.decisions import decisions_router
+from shared.http.problems import Problem
+from shared.identifiers import key
+from shared.service import Parts
+
+CertificateIdPath = Annotated[str, Path(pattern=r"^crt_[0-9a-f]{32}$")]
+
+
+class ReasonBody(BaseModel):
+    reason: Reason = Field(description="Told to the employee and kept with the certificate.")
+
+
+class ReinstatementBody(ReasonBody):
+    revocation_id: str = Field(max_length=200, description="The revocation that is lifted, by its id.")
+
+
+class CompletionRevocationBody(ReasonBody):
+    """Names a completion by its business key, so that it can be revoked before it has come."""
+
+    employee_number: EmployeeNumber
+    organizer_code: Code
+    training_code: Code
+    batch: Code
+
+
+class NumberBody(BaseModel):
+    certificate_number: str = Field(min_length=1, max_length=300)
+
+
+def routers(parts: Parts[Terms], agencies: tuple[str, ...]) -> list[APIRouter]:
+    reads = Reads(parts)
+    return [
+        intake_router(parts.publisher, agencies, parts.service.topic_prefix),
+        _own_record(reads),
+        _officer(parts, reads),
+        decisions_router(parts.store),
+        verification_router(reads.by_code),
+        download_router(reads.by_link),
+    ]
+
+
+class Reads:
+    """Reads go to MongoDB directly (majority); they change nothing."""
+
+    def __init__(self, parts: Parts[Terms]) -> None:
+        self.store, self.terms = parts.store, parts.service.terms
+
+    async def employee(self, caller: Principal) -> Employee:
+        if caller.employee_number is None:
+            raise Problem("forbidden", "Your token names no employee number: sign in as an employee.")
+        alias = await self.store.read(EMPLOYEE_NUMBERS, caller.employee_number)
+        employee = None if alias is None else await self.store.read(EMPLOYEES, alias.employee_id)
+        if employee is None:
+            raise Problem("not-found", "You are not registered yet: ask your agency's personnel office.")
+        return employee
+
+    async def by_certificate(self, certificate_id: str) -> Completion | None:
+        found = await self.store.select(COMPLETIONS, {"certificate.id": certificate_id}, limit=1)
+        return found[0] if found else None
+
+    async def by_code(self, code: str) -> Completion | None:
+        for field in ("certificate.code", "certificate.earlier_codes"):
+            if found := await self.store.select(COMPLETIONS, {field: code}, limit=1):
+                return found[0]
+        return None
+
+    async def by_link(self, token: str) -> OpenedPdf:
+        try:
+            certificate_id = self.terms.links.opened(token, datetime.now(UTC))
+        except Expired:
+            raise LinkExpired from None
+        except NotOurs:
+            raise LinkUnknown from None
+        completion = await self.by_certificate(certificate_id)
+        if completion is None:
+            raise LinkUnknown
+        return await self.pdf(completion)
+
+    async def pdf(self, completion: Completion) -> OpenedPdf:
+        """The PDF of the current revision; raises Revoked or BeingPrepared."""
+        certificate = completion.certificate
+        if certificate is None or certificate.revoked:
+            raise Revoked
+        stored: StoredPdf | None = await self.store.read(
+            STORED_PDFS, rendering_id(certificate.id, certificate.revision)
+        )
+        if stored is None:
+            raise BeingPrepared
+        return OpenedPdf(stored.content, stored.sha256, certificate.number)
+
+
+def _own_record(reads: Reads) -> APIRouter:
+    router = APIRouter(tags=["own record"])
+
+    @router.get("/me/record", summary="My completions, certificates and JP", **allow(Role.employee))
+    async def my_record(caller: Caller) -> RecordView:
+        employee = await reads.employee(caller)
+        completions = await reads.store.select(COMPLETIONS, {"employee_id": employee.id})
+        return record_view(employee, completions, reads.terms)
+
+    @router.get(
+        "/certificates/{certificate_id}/pdf",
+        summary="A certificate's PDF, for its holder or an officer of its issuing body",
+        response_class=Response,
+        **allow(Role.employee, Role.officer),
+    )
+    async def pdf(certificate_id: CertificateIdPath, caller: Caller) -> Response:
+        completion = await reads.by_certificate(certificate_id)
+        if completion is None or not await _may_read(completion, caller, reads):
+            raise Problem("not-found", "There is no such certificate among those that you may open.")
+        return pdf_response(await reads.pdf(completion))
+
+    return router
+
+
+async def _may_read(completion: Completion, caller: Principal, reads: Reads) -> bool:
+    if Role.officer in caller.roles and _acts_for(caller, completion):
+        return True
+    if Role.employee not in caller.roles or caller.employee_number is None:
+        return False
+    alias = await reads.store.read(EMPLOYEE_NUMBERS, caller.employee_number)
+    return alias is not None and alias.employee_id == completion.employee_id
+
+
+def _acts_for(caller: Principal, completion: Completion) -> bool:
+    """An officer acts for the body that its token names; without one, for all."""
+    return caller.opd is None or key(caller.opd) == key(facts_standing(completion).organizer_code)
+
+
+def _officer(parts: Parts[Terms], reads: Reads) -> APIRouter:
+    router = APIRouter(tags=["officer"])
+
+    @router.post("/certificates/search", summary="Find a certificate by its number", **allow(Role.officer))
+    async def search(body: NumberBody, caller: Caller) -> list[CompletionView]:
+        found = await reads.store.select(
+            COMPLETIONS, {"certificate.number": body.certificate_number.strip()}, limit=20
+        )
+        return [completion_view(one, reads.terms) for one in found if _acts_for(caller, one)]
+
+    @router.post("/certificates/{certificate_id}/revocations", summary="Revoke", **allow(Role.officer))
+    async def revoke(
+        certificate_id: CertificateIdPath,
+        body: ReasonBody,
+        caller: Caller,
+        request: Request,
+        idempotency_key: IdempotencyKey = None,
+    ) -> Response:
+        completion = await _named(certificate_id, reads)
+        command = RevokeCertificate(
+            completion_id=completion.id,
+            employee_id=completion.employee_id,
+            reason=body.reason,
+            officer=caller.subject,
+            opd=caller.opd,
+        )
+        return await parts.commands.answer(
+            command,
+            caller=caller,
+            route="revoke",
+            idempotency_key=idempotency_key,
+            key=completion.employee_id,
+            traceparent=request.state.traceparent,
+        )
+
+    @router.post("/certificates/{certificate_id}/reinstatements", summary="Lift a revocation", **allow(Role.officer))
+    async def reinstate(
+        certificate_id: CertificateIdPath,
+        body: ReinstatementBody,
+        caller: Caller,
+        request: Request,
+        idempotency_key: IdempotencyKey = None,
+    ) -> Response:
+        completion = await _named(certificate_id, reads)
+        command = ReinstateCertificate(
+            completion_id=completion.id,
+            employee_id=completion.employee_id,
+            revocation_id=body.revocation_id,
+            reason=body.reason,
+            officer=caller.subject,
+            opd=caller.opd,
+        )
+        return await parts.commands.answer(
+            command,
+            caller=caller,
+            route="reinstate",
+            idempotency_key=idempotency_key,
+            key=completion.employee_id,
+            traceparent=request.state.traceparent,
+        )
+
+    @router.post(
+        "/completions/revocations", summary="Revoke by training and employee, also in advance", **allow(Role.officer)
+    )
+    async def revoke_completion(
+        body: CompletionRevocationBody, caller: Caller, request: Request, idempotency_key: IdempotencyKey = None
+    ) -> Response:
+        alias = await reads.store.read(EMPLOYEE_NUMBERS, body.employee_number)
+        ids = reads.terms.ids
+        employee_id = ids.employee(body.employee_number) if alias is None else alias.employee_id
+        command = RevokeCertificate(
+            completion_id=ids.completion(employee_id, body.organizer_code, body.training_code, body.batch),
+            employee_id=employee_id,
+            reason=body.reason,
+            officer=caller.subject,
+            opd=caller.opd,
+        )
+        return await parts.commands.answer(
+            command,
+            caller=caller,
+            route="revoke-completion",
+            idempotency_key=idempotency_key,
+            key=employee_id,
+            traceparent=request.state.traceparent,
+        )
+
+    return router
+
+
+async def _named(certificate_id: str, reads: Reads) -> Completion:
+    completion = await reads.by_certificate(certificate_id)
+    if completion is None:
+        raise Problem("not-found", "There is no certificate of this id: look it up by its number first.")
+    return completion

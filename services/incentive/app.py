@@ -1,0 +1,29 @@
+"""Incentive as a whole: its reactions, topics and routes."""
+
+from services.incentive.documents import COLLECTIONS
+from services.incentive.handlers import REACTIONS
+from services.incentive.routes import routers
+from services.incentive.settings import IncentiveSettings
+from services.incentive.terms import Terms, load_terms
+from shared.contracts.topics import ENROLLMENT_EVENTS, INCENTIVE_EVENTS
+from shared.pipeline.reactions import Service
+from shared.service import Parts, Runner, make_parts
+
+
+def service_of(settings: IncentiveSettings, terms: Terms) -> Service[Terms]:
+    return Service(
+        name="incentive",
+        terms=terms,
+        reactions=REACTIONS,
+        collections=COLLECTIONS,
+        sources=(ENROLLMENT_EVENTS,),
+        events_topic=INCENTIVE_EVENTS,
+        topic_prefix=settings.topic_prefix,
+        epoch=settings.epoch,
+        rules=terms.rules.version,
+    )
+
+
+def build(settings: IncentiveSettings) -> Runner[Terms]:
+    parts: Parts[Terms] = make_parts(service_of(settings, load_terms()), settings)
+    return Runner(settings, parts, routers(parts))

@@ -1,0 +1,74 @@
+"""Incentive's routes."""
+
+from datetime import datetime
+
+from fastapi import APIRouter
+from pydantic import BaseModel
+
+from services.incentive.documents import PEOPLE, POINT_ENTRIES, PointEntry
+from services.incentive.points import level_of
+from services.incentive.terms import Terms
+from shared.http.access import Caller, Role, allow
+from shared.http.decisions import decisions_router
+from shared.http.problems import Problem
+from shared.service import Parts
+
+
+class LineView(BaseModel):
+    rule: str
+    points: int
+
+
+class EntryView(BaseModel):
+    sequence: int
+    title: str
+    month: str
+    points: int
+    lines: list[LineView]
+    reason: str | None
+    recorded_at: datetime
+
+
+class PointsView(BaseModel):
+    balance: int
+    level: str
+    level_name: str
+    entries: list[EntryView]
+    """Latest first; each says which rule gave it, and why a cap cut it."""
+
+
+def routers(parts: Parts[Terms]) -> list[APIRouter]:
+    return [_own_points(parts), decisions_router(parts.store)]
+
+
+def _own_points(parts: Parts[Terms]) -> APIRouter:
+    router = APIRouter(tags=["own points"])
+
+    @router.get("/me/points", summary="My points, and how each came about", **allow(Role.employee))
+    async def my_points(caller: Caller) -> PointsView:
+        if caller.employee_number is None:
+            raise Problem("forbidden", "Your token names no employee number: sign in as an employee.")
+        people = await parts.store.select(PEOPLE, {"employee_numbers": caller.employee_number}, limit=1)
+        if not people:
+            raise Problem("not-found", "You are not registered yet: ask your agency's personnel office.")
+        entries = await parts.store.select(POINT_ENTRIES, {"employee_id": people[0].id}, sort=[("sequence", -1)])
+        # From the ledger itself: what is shown always adds up.
+        balance = sum(entry.points for entry in entries)
+        level = level_of(balance, parts.service.terms.rules)
+        return PointsView(
+            balance=balance, level=level.id, level_name=level.name.id, entries=[_view(entry) for entry in entries]
+        )
+
+    return router
+
+
+def _view(entry: PointEntry) -> EntryView:
+    return EntryView(
+        sequence=entry.sequence,
+        title=entry.title,
+        month=entry.month,
+        points=entry.points,
+        lines=[LineView(rule=line.rule, points=line.points) for line in entry.lines],
+        reason=entry.reason,
+        recorded_at=entry.recorded_at,
+    )
