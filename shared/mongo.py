@@ -218,13 +218,17 @@ class MongoStore:
     ) -> list[str]:
         items, held = self.database[collection.name], {"_id": {"$in": list(ids)}, "lease": token}
         async with translated():
-            result = await items.update_many(held, [{"$set": {"state": state, "lease_until": later(lease_s)}}])
+            result = await items.update_many(
+                held, [{"$set": {"state": state, "lease_until": later(lease_s)}}]
+            )
             if result.matched_count == len(ids):
                 return list(ids)
             return [raw["_id"] async for raw in items.find(held, {"_id": 1})]
 
     async def note_items(self, collection: Collection[Document], notes: Sequence[Note]) -> int:
-        updates = [UpdateOne({"_id": note.id, "lease": note.lease}, [{"$set": _noted(note)}]) for note in notes]
+        updates = [
+            UpdateOne({"_id": note.id, "lease": note.lease}, [{"$set": _noted(note)}]) for note in notes
+        ]
         async with translated():
             result = await self.database[collection.name].bulk_write(updates, ordered=False)
             return int(result.matched_count)
