@@ -41,7 +41,8 @@ class WirePolicy(EmailPolicy):
         return f"{name}: {self._encoded(name, value)}\r\n" if _is_ours(name) else super().fold(name, value)
 
     def fold_binary(self, name: str, value: Any) -> bytes:
-        return self.fold(name, value).encode("utf-8" if self.utf8 else "ascii")
+        # Beyond ASCII there is at most an address that only SMTPUTF8 can carry.
+        return self.fold(name, value).encode("utf-8")
 
     def _encoded(self, name: str, value: Any) -> str:
         if name.lower() == "subject":

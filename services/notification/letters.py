@@ -24,9 +24,15 @@ TEMPLATES: Final = Path(__file__).with_name("templates")
 LANGUAGES: Final = ("id", "en")
 WIB: Final = timezone(timedelta(hours=7), "WIB")
 _MONTHS: Final = {
-    "id": "Januari Februari Maret April Mei Juni Juli Agustus September Oktober November Desember".split(),
-    "en": "January February March April May June July August September October November December".split(),
-}
+    "id": (
+        "Januari", "Februari", "Maret", "April", "Mei", "Juni",
+        "Juli", "Agustus", "September", "Oktober", "November", "Desember",
+    ),
+    "en": (
+        "January", "February", "March", "April", "May", "June",
+        "July", "August", "September", "October", "November", "December",
+    ),
+}  # fmt: skip
 
 Values = Mapping[str, object]
 

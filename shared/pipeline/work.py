@@ -44,7 +44,7 @@ class Note(NamedTuple):
 
 
 class Claim(NamedTuple):
-    """Which items a worker asks for: due ones in a state of `ready`, ones of `abandoned` whose lease is over."""
+    """What a worker asks for: due items in a state of `ready`, those of `abandoned` whose lease is over."""
 
     token: str
     lease_s: float

@@ -4,6 +4,7 @@ mode              what the client meets                             is the mail 
 none              250                                               yes
 refuse            421 instead of a greeting                         no
 tempfail          451 at RCPT                                       no
+permfail          550 at RCPT, with the address, as servers do      no
 slow              every DATA is answered `delay_s` later            yes, unless the client left before
 close_after_data  a dropped connection for an answer to DATA        yes, and the client cannot know
 """
@@ -16,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, PositiveFloat, PositiveInt
 
 from shared.stack.mail_store import MailStore
 
-Mode = Literal["none", "refuse", "tempfail", "slow", "close_after_data"]
+Mode = Literal["none", "refuse", "tempfail", "permfail", "slow", "close_after_data"]
 SIZE_LIMIT_BYTES = 50_000_000
 END = b"\r\n.\r\n"
 LINE_LIMIT_BYTES = 998  # RFC 5321 4.5.3.1.6, without its end
@@ -60,6 +61,8 @@ class Receiver:
     ) -> str:
         if self.faults.take("tempfail"):
             return "451 4.3.0 Ordered by a test: try again later"
+        if self.faults.take("permfail"):
+            return f"550 5.1.1 <{address}> Ordered by a test: no such mailbox"
         envelope.rcpt_tos.append(address)
         return "250 2.1.5 OK"
 

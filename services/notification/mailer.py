@@ -1,0 +1,335 @@
+"""Hands mails to the mail server: each once, and where that can't be known, counted.
+
+    queued, deferred -> leased        safe to take over
+                     -> handing_over  written before DATA; left behind, nobody knows: `unknown`, by policy
+                     -> sent | deferred | bounced | skipped | unknown (held)
+
+What is not the mail's fault (the server is away) charges it nothing and pauses all of them.
+"""
+
+import asyncio
+import logging
+import random
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from email.utils import parseaddr
+from time import monotonic, time_ns
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, assert_never
+
+from services.notification.circuit import Circuit
+from services.notification.documents import CONTACTS, MAIL_CANCELLATIONS, MAILS, Mail
+from services.notification.headers import address
+from services.notification.letters import compose, message_id
+from services.notification.metrics import LEASES_LOST, REPEATED
+from services.notification.metrics import MAILS as COUNTED
+from services.notification.smtp import (
+    IDLE_S,
+    Accepted,
+    Connections,
+    Delivery,
+    Refused,
+    ServerAway,
+    SmtpServer,
+    TryLater,
+    Unsure,
+)
+from shared.failpoints import failpoint
+from shared.pipeline.errors import Unavailable
+from shared.pipeline.work import Note, WorkQueue, deferral
+from shared.telemetry import child_traceparent, record_span
+
+if TYPE_CHECKING:
+    from shared.mongo import MongoStore
+
+HANDING_OVER: Final = "handing_over"
+UNKNOWN: Final = "unknown"
+BATCH: Final = 64
+POLL_S: Final = 0.5
+"""How long a mail waits at most before a mailer finds it that nobody woke."""
+LONGEST_RETRY_S: Final = 3600.0
+BUG_RETRY_S: Final = 3600.0
+MOST_ATTEMPTS: Final = 80
+"""About three days, then a mail that is put off again and again has bounced."""
+MOST_REPEATS: Final = 3
+"""A server that breaks off after DATA each time may deliver each time."""
+DATABASE_PAUSE_S: Final = 1.0
+log = logging.getLogger(__name__)
+
+
+class Ready(NamedTuple):
+    mail: Mail
+    recipient: str
+    message: bytes
+
+
+class Mailer:
+    """One a replica; any number of replicas share the queue."""
+
+    def __init__(
+        self,
+        store: "MongoStore",
+        server: SmtpServer,
+        sender: str,
+        *,
+        connections: int = 4,
+        unknown: Literal["resend", "hold"] = "resend",
+        lease_s: float = 60.0,
+        retry_s: float = 30.0,
+        pause_s: float = 1.0,
+    ) -> None:
+        """First delay of a mail that was put off (`retry_s`), of all while the server is away (`pause_s`)."""
+        self.circuit = Circuit(pause_s)
+        self._store, self._sender, self._unknown, self._retry_s = store, sender, unknown, retry_s
+        self._envelope_from = address(*parseaddr(sender)).addr_spec
+        self._queue = WorkQueue(store, MAILS, lease_s)
+        # A mail is begun in the first half of its lease and has less than the other half: never past it.
+        self._begin_within_s = lease_s / 2
+        self._connections = Connections(server, connections, deadline_s=lease_s * 0.4)
+        self._stopping, self._woken, self._to_note = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        self._leasing, self._sending, self._noting = asyncio.Lock(), asyncio.Lock(), asyncio.Lock()
+        self._notes: list[Note] = []
+        self._running = self._database_away = False
+
+    async def run(self) -> None:
+        """Until `stop`; what is on its way by then is finished and noted."""
+        self._running = True
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                noting = tasks.create_task(self._note_for_ever())
+                abandoned = tasks.create_task(self._again(self._resolve_abandoned))
+                # One lane prepares its batch while the other's is sent.
+                lanes = [tasks.create_task(self._again(self._lane)) for _ in range(2)]
+                await asyncio.gather(*lanes)
+                await abandoned
+                noting.cancel()
+        finally:
+            self._running = False
+            await self._connections.close()
+
+    def stop(self) -> None:
+        self._stopping.set()
+        self._woken.set()
+
+    def wake(self) -> None:
+        """There is something to send: spares it the wait for the next poll."""
+        self._woken.set()
+
+    def faults(self) -> list[str]:
+        """Sentences for readiness; empty when mails go out."""
+        faults = []
+        if not self._running and not self._stopping.is_set():
+            faults.append("the mailer does not run: restart the service")
+        if self.circuit.open:
+            faults.append(f"mail server: {self.circuit.reason}; mails wait and go out once it works")
+        if self._database_away:
+            faults.append("the mailer can't reach its database; it tries again by itself")
+        return faults
+
+    async def _again(self, step: Callable[[], Awaitable[None]]) -> None:
+        """A step over and over; while the database is away, with pauses."""
+        while not self._stopping.is_set():
+            try:
+                await step()
+                self._database_away = False
+            except Unavailable as error:
+                self._database_away = True
+                log.warning("mails wait: %s", error)
+                await self._pause(DATABASE_PAUSE_S)
+
+    async def _lane(self) -> None:
+        if self.circuit.open and not await self._server_works():
+            return
+        async with self._leasing:
+            mails = await self._queue.lease(BATCH)
+            if not mails:
+                await self._connections.close(IDLE_S)
+                await self._pause(POLL_S, self._woken)
+                self._woken.clear()
+                return
+        failpoint("mail-leased")
+        await self._send(mails)
+
+    async def _server_works(self) -> bool:
+        """Tries it without any mail, when it is time to."""
+        await self._pause(self.circuit.pause_s)
+        if self._stopping.is_set():
+            return False
+        async with self._connections.one() as connection:
+            try:
+                await connection.probe()
+            except ServerAway as away:
+                self._failed(away)
+                return False
+        self._worked()
+        return True
+
+    async def _send(self, mails: Sequence[Mail]) -> None:
+        ready = await self._prepared(mails)
+        async with self._sending:
+            ready = await self._not_cancelled(ready)
+            began = monotonic()
+            held = {mail.id for mail in await self._queue.hold([one.mail for one in ready], HANDING_OVER)}
+            LEASES_LOST.inc(len(ready) - len(held))
+            failpoint("mail-handing-over")
+            waiting = deque(one for one in ready if one.mail.id in held)
+            workers = (self._work(waiting, began) for _ in range(self._connections.count))
+            await asyncio.gather(*workers)
+            # Not begun: the server is away, it was too slow, or we stop.
+            unbegun = [Note(one.mail.id, one.mail.lease, "queued") for one in waiting]
+            await self._noted(unbegun)
+
+    async def _prepared(self, mails: Sequence[Mail]) -> list[Ready]:
+        employees = list({mail.employee_id for mail in mails})
+        contacts = {one.id: one for one in await self._store.select(CONTACTS, {"_id": {"$in": employees}})}
+        ready, notes = list[Ready](), list[Note]()
+        now = datetime.now(UTC)
+        for mail in mails:
+            contact = contacts.get(mail.employee_id)
+            if contact is None or not contact.email:
+                notes.append(_skipped(mail, "the employee has no e-mail address"))
+                continue
+            try:
+                message = compose(mail.letter, contact, self._sender, now)
+                recipient = message["To"].addresses[0].addr_spec
+                ready.append(Ready(mail, recipient, message.as_bytes()))
+            except ValueError as error:
+                notes.append(_skipped(mail, str(error)))
+            except Exception as error:  # noqa: BLE001  one letter's fault must not keep the others: parked
+                log.error("letter %s can't be written: %s", mail.id, type(error).__name__)
+                notes.append(deferral(mail.id, mail.lease, f"bug: {type(error).__name__}", BUG_RETRY_S))
+        await self._noted(notes)
+        return ready
+
+    async def _not_cancelled(self, ready: Sequence[Ready]) -> list[Ready]:
+        ids = [one.mail.id for one in ready]
+        found = await self._store.select(MAIL_CANCELLATIONS, {"_id": {"$in": ids}}) if ids else []
+        reasons = {one.id: one.reason for one in found}
+        await self._noted(
+            [_skipped(one.mail, reasons[one.mail.id]) for one in ready if one.mail.id in reasons]
+        )
+        return [one for one in ready if one.mail.id not in reasons]
+
+    async def _work(self, waiting: deque[Ready], began: float) -> None:
+        """One connection's share of a batch."""
+        async with self._connections.one() as connection:
+            while waiting and not self.circuit.open and not self._stopping.is_set():
+                if monotonic() - began > self._begin_within_s:
+                    return
+                one = waiting.popleft()
+                start_ns = time_ns()
+                try:
+                    delivery = await connection.deliver(self._envelope_from, one.recipient, one.message)
+                except ServerAway as away:
+                    waiting.appendleft(one)
+                    self._failed(away)
+                    return
+                if isinstance(delivery, Accepted):
+                    failpoint("mail-accepted")
+                self._notes.append(self._outcome(one.mail, delivery))
+                self._to_note.set()
+                _trace(one.mail, delivery, start_ns)
+
+    def _outcome(self, mail: Mail, delivery: Delivery) -> Note:
+        match delivery:
+            case Accepted():
+                fields = {"message_id": message_id(mail.letter, self._sender), "reason": ""}
+                return Note(mail.id, mail.lease, "sent", fields, stamp=("sent_at",))
+            case Refused(reason):
+                return Note(mail.id, mail.lease, "bounced", {"reason": reason})
+            case TryLater(reason) if mail.attempts + 1 >= MOST_ATTEMPTS:
+                reason = f"given up after {mail.attempts + 1} attempts: {reason}"
+                return Note(mail.id, mail.lease, "bounced", {"reason": reason}, {"attempts": 1})
+            case TryLater(reason):
+                return deferral(mail.id, mail.lease, reason, self._delay_s(mail))
+            case Unsure(reason):
+                return self._unsure(mail, reason)
+        assert_never(delivery)
+
+    def _unsure(self, mail: Mail, reason: str) -> Note:
+        if self._unknown == "hold" or mail.repeated >= MOST_REPEATS:
+            return Note(mail.id, mail.lease, UNKNOWN, {"reason": reason})
+        REPEATED.inc()
+        return deferral(mail.id, mail.lease, reason, self._delay_s(mail), repeated=1)
+
+    def _delay_s(self, mail: Mail) -> float:
+        longest = min(self._retry_s * 2.0 ** min(mail.attempts, 20), LONGEST_RETRY_S)
+        jitter = random.uniform(0.5, 1)  # noqa: S311
+        return longest * jitter
+
+    async def _resolve_abandoned(self) -> None:
+        """What a mailer was handing over when it went may have arrived."""
+        mails = await self._queue.lease_abandoned(BATCH, (HANDING_OVER, UNKNOWN), UNKNOWN)
+        await self._noted([self._unsure(mail, "a mailer was gone while handing it over") for mail in mails])
+        if len(mails) < BATCH:
+            await self._pause(self._queue.lease_s / 4)
+
+    async def _noted(self, notes: Sequence[Note]) -> None:
+        self._notes += notes
+        await self._flush()
+
+    async def _note_for_ever(self) -> None:
+        """At once, and those that come meanwhile together: one write each cost a third of the speed."""
+        while True:
+            await self._to_note.wait()
+            self._to_note.clear()
+            await self._flush()
+
+    async def _flush(self) -> None:
+        async with self._noting:
+            while self._notes:
+                notes, self._notes = self._notes, []
+                await self._write(notes)
+
+    async def _write(self, notes: Sequence[Note]) -> None:
+        while True:
+            try:
+                lost = len(notes) - await self._queue.finish_many(notes)
+                break
+            except Unavailable as error:
+                # Kept until it works: a note that is lost leaves a sent mail unknown.
+                self._database_away = True
+                log.warning("%d outcomes of mails wait: %s", len(notes), error)
+                await asyncio.sleep(DATABASE_PAUSE_S)
+        self._database_away = False
+        for note in notes:
+            COUNTED.labels(note.state).inc()
+        if lost:
+            LEASES_LOST.inc(lost)
+            log.warning("%d outcomes of mails were refused: their leases were over", lost)
+        failpoint("mail-noted")
+
+    async def _pause(self, seconds: float, until: asyncio.Event | None = None) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await (until or self._stopping).wait()
+
+    def _failed(self, away: ServerAway) -> None:
+        if self.circuit.failed(str(away)):
+            log.warning("mail server: %s; all mails wait", away)
+
+    def _worked(self) -> None:
+        if self.circuit.worked():
+            log.info("the mail server works again")
+
+
+def _skipped(mail: Mail, reason: str) -> Note:
+    return Note(mail.id, mail.lease, "skipped", {"reason": reason})
+
+
+def _trace(mail: Mail, delivery: Delivery, start_ns: int) -> None:
+    parent = mail.letter.traceparent
+    if parent is not None:
+        own = child_traceparent(parent, f"{mail.id}/{mail.attempts}")
+        outcome = {"mail.outcome": type(delivery).__name__, "mail.template": mail.letter.template}
+        record_span(
+            "hand over mail",
+            own,
+            parent,
+            start_ns,
+            time_ns(),
+            outcome,
+            kind="client",
+            error=not isinstance(delivery, Accepted),
+        )

@@ -1,0 +1,60 @@
+"""What notification reads beyond the settings that all services share: its mail server."""
+
+from email.utils import parseaddr
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import AfterValidator, Field, SecretStr, ValidationInfo
+from pydantic_core import PydanticCustomError
+
+from services.notification.headers import address
+from services.notification.smtp import SmtpServer
+from shared.settings import Settings
+
+
+def _mail_address(sender: str) -> str:
+    try:
+        one = address(*parseaddr(sender))
+    except ValueError:
+        one = None
+    if one is None or not one.addr_spec.isascii() or "." not in one.domain:
+        raise PydanticCustomError("setting", "is no address: write 'Kompeten <kompeten@agency.go.id>'")
+    return sender
+
+
+def _credentials(password: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+    user, tls = info.data.get("smtp_user"), info.data.get("smtp_tls")
+    if (user is None) != (password is None):
+        raise PydanticCustomError("setting", "and KOMPETEN_SMTP_USER go together: set both or none")
+    if password is not None and tls == "none" and not info.data.get("development"):
+        raise PydanticCustomError(
+            "setting", "would go out unprotected: set KOMPETEN_SMTP_TLS=starttls or tls"
+        )
+    return password
+
+
+class NotificationSettings(Settings):
+    service: ClassVar[str] = "notification"
+
+    smtp_host: str = Field("127.0.0.1", pattern=r"^[^\s:/]+$", description="Mail server that takes all mails")
+    smtp_port: int = Field(25, ge=1, le=65535, description="Its port; usual are 587 (starttls) and 465 (tls)")
+    smtp_tls: Literal["none", "starttls", "tls"] = Field(
+        "none", description="How the connection to the mail server is protected; its certificate is checked"
+    )
+    smtp_user: str | None = Field(None, description="Name to sign in with at the mail server")
+    smtp_password: Annotated[SecretStr | None, AfterValidator(_credentials)] = Field(
+        None, validate_default=True, description="Password to sign in with at the mail server"
+    )
+    mail_from: Annotated[str, AfterValidator(_mail_address)] = Field(
+        description="Sender of all mails: an address, with a name if wanted",
+        examples=["Kompeten <kompeten@agency.go.id>"],
+    )
+    mail_connections: int = Field(4, ge=1, le=50, description="Connections to the mail server at a time")
+    mail_unknown: Literal["resend", "hold"] = Field(
+        "resend",
+        description="A mail of which nobody knows whether it arrived is sent again, and counted; or held",
+    )
+
+    def smtp(self) -> SmtpServer:
+        password = None if self.smtp_password is None else self.smtp_password.get_secret_value()
+        name = address(*parseaddr(self.mail_from)).domain
+        return SmtpServer(self.smtp_host, self.smtp_port, self.smtp_tls, self.smtp_user, password, name)
