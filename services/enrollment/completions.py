@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from decimal import Decimal
 
 import msgspec
 
@@ -10,6 +11,8 @@ from shared.contracts.agency import TrainingCompleted
 from shared.identifiers import Ids, key
 
 _JSON = msgspec.json.Encoder(order="deterministic")
+# 20, 20.0 and 2E+1 are the same content.
+TENTH, HUNDREDTH = Decimal("0.1"), Decimal("0.01")
 
 
 def facts_of(event: TrainingCompleted) -> Facts:
@@ -26,10 +29,10 @@ def facts_of(event: TrainingCompleted) -> Facts:
         start_date=training.start_date,
         end_date=training.end_date,
         completed_on=event.completed_on,
-        programme_jp=None if training.programme_jp is None else training.programme_jp.normalize(),
+        programme_jp=None if training.programme_jp is None else training.programme_jp.quantize(TENTH),
         sessions=training.sessions,
         place=training.place,
-        score=None if result.score is None else result.score.normalize(),
+        score=None if result.score is None else result.score.quantize(HUNDREDTH),
         predicate=result.predicate,
     )
 

@@ -51,7 +51,9 @@ def intake_router(publisher: Publisher, agencies: Sequence[str], topic_prefix: s
     )
     async def publish(request: Request, caller: Caller) -> Response:
         if caller.opd is None or caller.opd not in agencies:
-            raise Problem("not-your-agency", "Your token names no agency that is connected here: ask the operator.")
+            raise Problem(
+                "not-your-agency", "Your token names no agency that is connected here: ask the operator."
+            )
         checked = [_check(index, event) for index, event in enumerate(_events(await request.body(), request))]
         topic = agency_topic(caller.opd, topic_prefix)
         verdicts = await _publish(checked, publisher, topic)
@@ -67,7 +69,9 @@ def _events(body: bytes, request: Request) -> list[Any]:
     try:
         document = json.loads(body)
     except (ValueError, RecursionError):
-        raise Problem("bad-request", "The body is not JSON in UTF-8: send a JSON array of CloudEvents.") from None
+        raise Problem(
+            "bad-request", "The body is not JSON in UTF-8: send a JSON array of CloudEvents."
+        ) from None
     events = document if isinstance(document, list) else [document]
     if not 0 < len(events) <= MOST_EVENTS:
         raise Problem("too-large" if events else "bad-request", f"Send 1 to {MOST_EVENTS} events at a time.")

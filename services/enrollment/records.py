@@ -64,11 +64,11 @@ def record_view(employee: Employee, completions: list[Completion], terms: Terms)
     years = []
     for year, total in sorted(totals.items(), reverse=True):
         owed = duty(employee.profile.employment_type, year, terms.duties).floor
-        years.append(
-            YearView(year=year, jp=total, duty_jp=owed, still_owed_jp=max(Decimal(0), owed - total))
-        )
+        years.append(YearView(year=year, jp=total, duty_jp=owed, still_owed_jp=max(Decimal(0), owed - total)))
     views = sorted(
-        (completion_view(one, terms) for one in shown), key=lambda one: (one.completed_on, one.completion_id), reverse=True
+        (completion_view(one, terms) for one in shown),
+        key=lambda one: (one.completed_on, one.completion_id),
+        reverse=True,
     )
     return RecordView(employee_id=employee.id, name=employee.profile.name, years=years, completions=views)
 

@@ -200,7 +200,9 @@ def _officer(parts: Parts[Terms], reads: Reads) -> APIRouter:
             traceparent=request.state.traceparent,
         )
 
-    @router.post("/certificates/{certificate_id}/reinstatements", summary="Lift a revocation", **allow(Role.officer))
+    @router.post(
+        "/certificates/{certificate_id}/reinstatements", summary="Lift a revocation", **allow(Role.officer)
+    )
     async def reinstate(
         certificate_id: CertificateIdPath,
         body: ReinstatementBody,
@@ -227,10 +229,15 @@ def _officer(parts: Parts[Terms], reads: Reads) -> APIRouter:
         )
 
     @router.post(
-        "/completions/revocations", summary="Revoke by training and employee, also in advance", **allow(Role.officer)
+        "/completions/revocations",
+        summary="Revoke by training and employee, also in advance",
+        **allow(Role.officer),
     )
     async def revoke_completion(
-        body: CompletionRevocationBody, caller: Caller, request: Request, idempotency_key: IdempotencyKey = None
+        body: CompletionRevocationBody,
+        caller: Caller,
+        request: Request,
+        idempotency_key: IdempotencyKey = None,
     ) -> Response:
         alias = await reads.store.read(EMPLOYEE_NUMBERS, body.employee_number)
         ids = reads.terms.ids

@@ -14,4 +14,6 @@ class EnrollmentSettings(Settings):
     epoch: int = Field(
         0, ge=0, description="Raise by one after restoring the database from a backup: part of every event id"
     )
-    pdf_workers: int = Field(1, ge=0, le=64, description="Processes that render certificates; 0 renders none here")
+    pdf_workers: int = Field(
+        1, ge=0, le=64, description="Processes that render certificates; 0 renders none here"
+    )

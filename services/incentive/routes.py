@@ -51,12 +51,17 @@ def _own_points(parts: Parts[Terms]) -> APIRouter:
         people = await parts.store.select(PEOPLE, {"employee_numbers": caller.employee_number}, limit=1)
         if not people:
             raise Problem("not-found", "You are not registered yet: ask your agency's personnel office.")
-        entries = await parts.store.select(POINT_ENTRIES, {"employee_id": people[0].id}, sort=[("sequence", -1)])
+        entries = await parts.store.select(
+            POINT_ENTRIES, {"employee_id": people[0].id}, sort=[("sequence", -1)]
+        )
         # From the ledger itself: what is shown always adds up.
         balance = sum(entry.points for entry in entries)
         level = level_of(balance, parts.service.terms.rules)
         return PointsView(
-            balance=balance, level=level.id, level_name=level.name.id, entries=[_view(entry) for entry in entries]
+            balance=balance,
+            level=level.id,
+            level_name=level.name.id,
+            entries=[_view(entry) for entry in entries],
         )
 
     return router

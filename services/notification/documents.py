@@ -96,7 +96,7 @@ class MailCancellation(msgspec.Struct, frozen=True):
     reason: str
 
 
-CONTACTS = Collection("contacts", Contact)
+CONTACTS = Collection("contacts", Contact, indexes=(("employee_numbers",),))
 SETTLED_POINTS = Collection("settled_points", SettledPoints)
 LETTERS = Collection("letters", Letter, indexes=(("completion_id",), ("state", "due"), ("employee_id",)))
 MAILS = Collection("mails", Mail, indexes=(("state", "due"), ("employee_id",), ("lease",)))

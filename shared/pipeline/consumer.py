@@ -272,9 +272,7 @@ class Consumer(Generic[T]):
         for topic, wanted in self.partitions.items():
             there = self._consumer.partitions_for_topic(topic)
             if there is None:
-                raise Unavailable(
-                    f"topic {topic} does not exist: create it with `python -m shared.stack.topics`"
-                )
+                raise Unavailable(f"topic {topic} does not exist: create it with `python -m shared.topics`")
             if len(there) != wanted:
                 raise Unavailable(f"topic {topic} has {len(there)} partitions, {wanted} are declared")
 

@@ -15,7 +15,7 @@ from docker.client import DockerClient
 
 from shared.stack import StackError, containers, native
 from shared.stack.processes import ROOT, Processes
-from shared.stack.topics import create_topics
+from shared.topics import create_topics
 
 CACHE = ROOT / ".run/cache"
 

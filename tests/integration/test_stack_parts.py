@@ -11,7 +11,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
 from shared.stack import Stack, StackError
-from shared.stack.topics import create_topics
+from shared.topics import TopicsDiffer, create_topics
 
 
 def fresh(name: str) -> str:
@@ -52,13 +52,13 @@ async def test_topics_are_created_once_with_their_settings(stack: Stack) -> None
 async def test_another_number_of_partitions_is_refused(stack: Stack) -> None:
     topic = fresh("fixed")
     await create_topics(stack.kafka, [(topic, 4, {})])
-    with pytest.raises(StackError, match=f"{topic} has 4, declared are 5"):
+    with pytest.raises(TopicsDiffer, match=f"{topic} has 4, declared are 5"):
         await create_topics(stack.kafka, [(topic, 5, {})])
 
 
 async def test_a_setting_that_kafka_does_not_know_is_named(stack: Stack) -> None:
     topic = fresh("odd")
-    with pytest.raises(StackError, match=f"topic {topic} could not be created: .*no.such.setting"):
+    with pytest.raises(TopicsDiffer, match=f"topic {topic} could not be created: .*no.such.setting"):
         await create_topics(stack.kafka, [(topic, 1, {"no.such.setting": "1"})])
 
 

@@ -1,16 +1,24 @@
 """Creates declared topics. One that exists with other partitions is an error: keys would change places."""
 
 import asyncio
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.errors import TopicAlreadyExistsError, for_code
+from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
+from pydantic import ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from shared.stack.errors import StackError
+from shared.contracts.topics import topic_specs
+from shared.setting_types import OpdCodes
 
 VISIBLE_S = 30.0
+
+
+class TopicsDiffer(Exception):
+    """The broker's topics are not the declared ones."""
 
 
 class TopicSpec(NamedTuple):
@@ -45,7 +53,7 @@ async def _create(admin: AIOKafkaAdminClient, missing: Sequence[TopicSpec]) -> N
         # Somebody was quicker: whether it is the same topic, the partitions tell.
         if code and error is not TopicAlreadyExistsError:
             reason = rest[0] if rest and rest[0] else error.__name__
-            raise StackError(f"topic {name} could not be created: {reason}")
+            raise TopicsDiffer(f"topic {name} could not be created: {reason}")
 
 
 async def _until_visible(admin: AIOKafkaAdminClient, wanted: Sequence[TopicSpec]) -> None:
@@ -56,7 +64,7 @@ async def _until_visible(admin: AIOKafkaAdminClient, wanted: Sequence[TopicSpec]
         if not absent:
             return _verify(wanted, known)
         if time.monotonic() > deadline:
-            raise StackError(f"after {VISIBLE_S:g} s the broker still does not show {', '.join(absent)}")
+            raise TopicsDiffer(f"after {VISIBLE_S:g} s the broker still does not show {', '.join(absent)}")
         await asyncio.sleep(0.05)
 
 
@@ -79,4 +87,39 @@ def _verify(wanted: Sequence[TopicSpec], known: Mapping[str, int]) -> None:
         if known.get(topic.name, topic.partitions) != topic.partitions
     ]
     if wrong:
-        raise StackError(f"wrong number of partitions: {'; '.join(wrong)}. Keys would move: use a new topic")
+        raise TopicsDiffer(
+            f"wrong number of partitions: {'; '.join(wrong)}. Keys would move: use a new topic"
+        )
+
+
+class TopicSettings(BaseSettings):
+    """The few of `shared.settings.Settings` that making topics takes."""
+
+    model_config = SettingsConfigDict(env_prefix="KOMPETEN_", extra="ignore")
+    kafka: str = "127.0.0.1:9092"
+    topic_prefix: str = ""
+    agencies: OpdCodes
+
+
+def main() -> None:
+    """`python -m shared.topics`: makes what is missing, verifies the rest; run once before the services."""
+    try:
+        settings = TopicSettings()
+        names = asyncio.run(
+            create_topics(
+                settings.kafka,
+                [
+                    (spec.name, spec.partitions, spec.config)
+                    for spec in topic_specs(settings.agencies, settings.topic_prefix)
+                ],
+            )
+        )
+    except ValidationError as error:
+        sys.exit("; ".join(f"KOMPETEN_{str(one['loc'][0]).upper()}: {one['msg']}" for one in error.errors()))
+    except (KafkaError, TopicsDiffer) as error:
+        sys.exit(f"topics: {error}")
+    sys.stdout.write(f"made: {', '.join(names) or 'nothing, all were there'}\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,37 @@
+"""Notification as a whole: its reactions, topics, routes and workers."""
+
+from services.notification.documents import COLLECTIONS
+from services.notification.handlers import REACTIONS
+from services.notification.mailer import Mailer
+from services.notification.routes import routers
+from services.notification.settings import NotificationSettings
+from services.notification.terms import Terms, load_terms
+from services.notification.ticker import Ticker
+from shared.contracts.topics import ENROLLMENT_EVENTS, INCENTIVE_EVENTS
+from shared.pipeline.reactions import Service
+from shared.service import Parts, Runner, make_parts
+
+
+def service_of(settings: NotificationSettings, terms: Terms) -> Service[Terms]:
+    return Service(
+        name="notification",
+        terms=terms,
+        reactions=REACTIONS,
+        collections=COLLECTIONS,
+        sources=(ENROLLMENT_EVENTS, INCENTIVE_EVENTS),
+        topic_prefix=settings.topic_prefix,
+    )
+
+
+def build(settings: NotificationSettings) -> Runner[Terms]:
+    terms = load_terms(settings.secret.get_secret_value())
+    parts: Parts[Terms] = make_parts(service_of(settings, terms), settings)
+    mailer = Mailer(
+        parts.store,
+        settings.smtp(),
+        settings.mail_from,
+        connections=settings.mail_connections,
+        unknown=settings.mail_unknown,
+    )
+    parts.workers += [mailer, Ticker(parts.store, parts.commands)]
+    return Runner(settings, parts, routers(parts))

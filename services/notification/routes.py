@@ -1,0 +1,55 @@
+"""Notification's routes."""
+
+from datetime import datetime
+
+from fastapi import APIRouter
+from pydantic import BaseModel
+
+from services.notification.documents import CONTACTS, MAILS
+from services.notification.terms import Terms
+from shared.http.access import Caller, Role, allow
+from shared.http.decisions import decisions_router
+from shared.http.problems import Problem
+from shared.service import Parts
+
+
+class MailView(BaseModel):
+    template: str
+    certificate_number: str
+    title: str
+    state: str
+    """queued, leased, handing_over, sent, deferred, bounced, suppressed, skipped or unknown."""
+    reason: str | None
+    sent_at: datetime | None
+
+
+def routers(parts: Parts[Terms]) -> list[APIRouter]:
+    return [_own_mails(parts), decisions_router(parts.store)]
+
+
+def _own_mails(parts: Parts[Terms]) -> APIRouter:
+    router = APIRouter(tags=["own mails"])
+
+    @router.get("/me/mails", summary="What was mailed to me, and what became of it", **allow(Role.employee))
+    async def my_mails(caller: Caller) -> list[MailView]:
+        if caller.employee_number is None:
+            raise Problem("forbidden", "Your token names no employee number: sign in as an employee.")
+        contacts = await parts.store.select(CONTACTS, {"employee_numbers": caller.employee_number}, limit=1)
+        if not contacts:
+            raise Problem("not-found", "You are not registered yet: ask your agency's personnel office.")
+        mails = await parts.store.select(
+            MAILS, {"employee_id": contacts[0].id}, sort=[("due", -1)], limit=200
+        )
+        return [
+            MailView(
+                template=mail.letter.template,
+                certificate_number=mail.letter.certificate_number,
+                title=mail.letter.title,
+                state=mail.state,
+                reason=mail.reason or None,
+                sent_at=mail.sent_at,
+            )
+            for mail in mails
+        ]
+
+    return router

@@ -1,0 +1,47 @@
+"""Finds letters that waited long enough and says so by a command; any replica may, its id is the letter's."""
+
+import asyncio
+import contextlib
+from datetime import UTC, datetime
+
+from services.notification.documents import LETTERS
+from services.notification.handlers import COLLECTING
+from shared.contracts.cloudevents import event_id
+from shared.contracts.notification import ReleaseLetter
+from shared.http.commands import Commands
+from shared.mongo import MongoStore
+from shared.pipeline.errors import Unavailable
+
+EVERY_S = 1.0
+MOST = 500
+
+
+class Ticker:
+    def __init__(self, store: MongoStore, commands: Commands) -> None:
+        self._store, self._commands = store, commands
+        self._stopping = asyncio.Event()
+        self._trouble = ""
+
+    def stop(self) -> None:
+        self._stopping.set()
+
+    def faults(self) -> list[str]:
+        return [self._trouble] if self._trouble else []
+
+    async def run(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                due = await self._store.select(
+                    LETTERS, {"state": COLLECTING, "due": {"$lte": datetime.now(UTC)}}, limit=MOST
+                )
+                for letter in due:
+                    command = ReleaseLetter(letter_id=letter.id)
+                    id = event_id(0, letter.id, 1, command.TYPE)
+                    await self._commands.submit(
+                        command, id=id, key=letter.employee_id, traceparent=letter.traceparent
+                    )
+                self._trouble = ""
+            except Unavailable as error:
+                self._trouble = str(error)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), EVERY_S)

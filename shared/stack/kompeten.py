@@ -1,0 +1,148 @@
+"""Runs Kompeten itself on a stack: its topics, and the three services as processes."""
+
+import asyncio
+import json
+import secrets
+import urllib.request
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from shared.contracts.topics import topic_specs
+from shared.stack.choose import Stack
+from shared.stack.ports import free_ports, url_answers
+from shared.stack.processes import Child, Processes
+from shared.topics import create_topics
+
+SERVICES = ("enrollment", "incentive", "notification")
+READY_WITHIN_S = 60.0
+ROLES = ("employee", "supervisor", "officer", "agency", "operator", "auditor")
+
+
+@dataclass
+class Kompeten:
+    """The product as it runs; `env` is what each service was started with."""
+
+    stack: Stack
+    agencies: tuple[str, ...]
+    topic_prefix: str
+    database_prefix: str
+    urls: dict[str, str]
+    env: dict[str, dict[str, str]]
+    children: dict[str, Child] = field(default_factory=dict)
+
+    def database(self, service: str) -> str:
+        return f"{self.database_prefix}_{service}"
+
+    def token(self, role: str, **claims: str) -> str:
+        """An access token of the local issuer; `employee_number` and `opd` say for whom."""
+        request = urllib.request.Request(  # noqa: S310 - an address of our own stack
+            f"{self.stack.issuer}/token",
+            json.dumps({"role": role, **claims}).encode(),
+            {"content-type": "application/json"},
+        )
+        with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310
+            return str(json.load(answer)["access_token"])
+
+    def describe(self) -> dict[str, object]:
+        """For anybody's script: addresses, process ids, where to get a token."""
+        return {
+            "kafka": self.stack.kafka,
+            "mongo": self.stack.mongo,
+            "smtp": self.stack.smtp,
+            "mail_page": self.stack.mail_page,
+            "issuer": self.stack.issuer,
+            "took": self.stack.took,
+            "agencies": list(self.agencies),
+            "topic_prefix": self.topic_prefix,
+            "databases": {name: self.database(name) for name in SERVICES},
+            "services": self.urls,
+            "pids": {name: child.pid for name, child in self.children.items()},
+            "tokens": {
+                role: {
+                    "method": "POST",
+                    "url": f"{self.stack.issuer}/token",
+                    "json": _wish(role, self.agencies[0]),
+                }
+                for role in ROLES
+            },
+        }
+
+
+def _wish(role: str, opd: str) -> dict[str, str]:
+    wish = {"role": role}
+    if role in ("employee", "supervisor"):
+        wish["employee_number"] = "198501012010011001"
+    if role in ("agency", "officer", "supervisor"):
+        wish["opd"] = opd
+    return wish
+
+
+def configure(
+    stack: Stack,
+    agencies: Sequence[str],
+    *,
+    topic_prefix: str = "",
+    database_prefix: str = "kompeten",
+    public_url: str | None = None,
+    settings: Mapping[str, Mapping[str, str]] | None = None,
+) -> Kompeten:
+    """Settings for each service, on free ports; `settings` adds to them by service (`*`: for all)."""
+    ports = dict(zip(SERVICES, free_ports(len(SERVICES)), strict=True))
+    urls = {name: f"http://127.0.0.1:{port}" for name, port in ports.items()}
+    smtp_host, _, smtp_port = stack.smtp.rpartition(":")
+    common = {
+        "KOMPETEN_DEVELOPMENT": "true",
+        "KOMPETEN_KAFKA": stack.kafka,
+        "KOMPETEN_MONGO": stack.mongo,
+        "KOMPETEN_DATABASE_PREFIX": database_prefix,
+        "KOMPETEN_TOPIC_PREFIX": topic_prefix,
+        "KOMPETEN_AGENCIES": ",".join(agencies),
+        "KOMPETEN_PUBLIC_URL": public_url or urls["enrollment"],
+        "KOMPETEN_SECRET": secrets.token_hex(32),
+        "KOMPETEN_OIDC_ISSUER": stack.issuer,
+    }
+    own = {"notification": {"KOMPETEN_SMTP_HOST": smtp_host, "KOMPETEN_SMTP_PORT": smtp_port,
+                            "KOMPETEN_MAIL_FROM": "Kompeten Kota Bandung <kompeten@bandung.example>"}}  # fmt: skip
+    added = settings or {}
+    env = {
+        name: {
+            **common,
+            "KOMPETEN_HTTP_PORT": str(ports[name]),
+            **own.get(name, {}),
+            **added.get("*", {}),
+            **added.get(name, {}),
+        }
+        for name in SERVICES
+    }
+    return Kompeten(stack, tuple(agencies), topic_prefix, database_prefix, urls, env)
+
+
+def make_topics(kompeten: Kompeten) -> None:
+    specs = topic_specs(kompeten.agencies, kompeten.topic_prefix)
+    asyncio.run(
+        create_topics(kompeten.stack.kafka, [(spec.name, spec.partitions, spec.config) for spec in specs])
+    )
+
+
+def start(kompeten: Kompeten, processes: Processes, names: Sequence[str] = SERVICES) -> None:
+    """Starts the services and waits until each is ready."""
+    for name in names:
+        launch(kompeten, processes, name)
+    for name in names:
+        kompeten.children[name].wait_ready(
+            lambda url=kompeten.urls[name]: url_answers(f"{url}/health/ready"),
+            READY_WITHIN_S,  # type: ignore[misc]
+        )
+
+
+def launch(kompeten: Kompeten, processes: Processes, name: str, **env: str) -> Child:
+    """Starts one service without waiting; `env` adds to its settings."""
+    wanted = {**kompeten.env[name], **env}
+    child = processes.start_python(name, f"services.{name}", env=wanted)
+    kompeten.children[name] = child
+    return child
+
+
+def write_description(kompeten: Kompeten, path: Path) -> None:
+    path.write_text(json.dumps(kompeten.describe(), indent=2) + "\n", encoding="utf-8")
