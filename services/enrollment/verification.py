@@ -1,6 +1,7 @@
 """stub"""
 
 from typing import NamedTuple
+
 from fastapi import APIRouter
 from fastapi.responses import Response
 

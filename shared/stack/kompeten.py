@@ -6,6 +6,7 @@ import secrets
 import urllib.request
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from shared.contracts.topics import topic_specs
@@ -131,8 +132,7 @@ def start(kompeten: Kompeten, processes: Processes, names: Sequence[str] = SERVI
         launch(kompeten, processes, name)
     for name in names:
         kompeten.children[name].wait_ready(
-            lambda url=kompeten.urls[name]: url_answers(f"{url}/health/ready"),
-            READY_WITHIN_S,  # type: ignore[misc]
+            partial(url_answers, f"{kompeten.urls[name]}/health/ready"), READY_WITHIN_S
         )
 
 

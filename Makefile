@@ -1,0 +1,60 @@
+# `make` lists the targets. Each makes `.venv` first, from hashed locks.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+BIN := .venv/bin
+# A worker a core; the stack comes up once for all of them.
+WORKERS ?= $(shell nproc 2>/dev/null || echo 2)
+
+.PHONY: help demo up test check format bench bench-full reference lock clean
+
+help: ## This list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+
+demo: .venv/.dev ## A realistic day of the city, on real Kafka, MongoDB and SMTP; ends with a table
+	@$(BIN)/python -m demo
+
+up: .venv/.dev ## The same stack, kept running; addresses in .run/stack.json; Ctrl-C stops all of it
+	@$(BIN)/python -m demo.up
+
+test: .venv/.dev ## All tests: unit, property, contract, integration, end-to-end, chaos
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
+
+check: .venv/.dev ## What CI checks before the tests: format, lint, types, imports, generated pages
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/python -m tools.reference --check
+
+format: .venv/.dev ## Format and mend what can be mended
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+bench: .venv/.bench ## Figures against peers, at most 10 minutes; writes tests/bench/results/
+	@$(BIN)/python -m tests.bench
+
+bench-full: .venv/.bench ## All figures, at full length
+	@$(BIN)/python -m tests.bench --full
+
+reference: .venv/.dev ## Regenerate docs/reference from the code
+	@$(BIN)/python -m tools.reference
+
+lock: .venv/.dev ## Pin dependencies anew, by hash (needs uv)
+	uv pip compile pyproject.toml --universal --generate-hashes --no-emit-index-url --no-header -q -o requirements/run.txt
+	uv pip compile pyproject.toml --group dev --universal --generate-hashes --no-emit-index-url --no-header -q -c requirements/run.txt -o requirements/dev.txt
+	uv pip compile pyproject.toml --group dev --group bench --universal --generate-hashes --no-emit-index-url --no-header -q -c requirements/dev.txt -o requirements/bench.txt
+
+clean: ## Remove what the targets made
+	rm -rf .venv .run .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+.venv/.dev: requirements/dev.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: install it, or name it: make PYTHON=python3.12 ...")'
+	@$(PYTHON) -m venv .venv || { echo "the venv module is missing: apt-get install python3-venv"; exit 1; }
+	@echo "installing Python packages into .venv"
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
+.venv/.bench: requirements/bench.txt .venv/.dev
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
