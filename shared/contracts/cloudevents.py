@@ -6,6 +6,7 @@ Sources: CloudEvents 1.0.2, its JSON format and its Kafka protocol binding; the 
 
 import base64
 import binascii
+import hashlib
 import uuid
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
@@ -23,6 +24,7 @@ STRUCTURED = "application/cloudevents+json; charset=UTF-8"
 LONGEST_ID = 200
 MOST_AHEAD = timedelta(days=1)
 NAMESPACE = uuid.UUID("6f1d8a52-6a2e-5c8b-9a55-0c3c8e0f7a11")
+_NAMESPACE = NAMESPACE.bytes
 
 
 class Undecodable(ValueError):
@@ -166,8 +168,13 @@ def encode(
 
 
 def event_id(epoch: int, aggregate: str, version: int, type: str) -> str:
-    """The same fact has the same id, however often it is published (RFC 9562, version 5)."""
-    return str(uuid.uuid5(NAMESPACE, f"{epoch}/{aggregate}/{version}/{type}"))
+    """The same fact has the same id, however often it is published (a UUID of version 5, RFC 9562)."""
+    # As uuid.uuid5, without its objects: 2 us instead of 10, three times an event.
+    raw = bytearray(hashlib.sha1(_NAMESPACE + f"{epoch}/{aggregate}/{version}/{type}".encode()).digest()[:16])  # noqa: S324
+    raw[6] = raw[6] & 0x0F | 0x50
+    raw[8] = raw[8] & 0x3F | 0x80
+    text = raw.hex()
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
 def describe(error: ValidationError) -> str:
