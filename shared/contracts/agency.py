@@ -32,10 +32,14 @@ class EmployeeSnapshot(Payload):
 
 
 class EmployeeRegistered(EmployeeSnapshot):
+    """All that the agency's system knows of an employee, sent for the first time."""
+
     TYPE: ClassVar[str] = "id.go.bandung.employee.registered.v1"
 
 
 class EmployeeChanged(EmployeeSnapshot):
+    """The same again after a change: everything, not only what changed; the newest by event time stands."""
+
     TYPE: ClassVar[str] = "id.go.bandung.employee.changed.v1"
 
 

@@ -112,7 +112,10 @@ def _refused(given: _Document, taken: _Document, path: str, words: _Words) -> It
 
 
 def _default_differs(one: Schema, other: Schema) -> bool:
-    return bool(one["default"] != other["default"])
+    defaults = one["default"], other["default"]
+    if all(isinstance(default, dict) for default in defaults):  # a field more is no other default
+        return any(defaults[0][name] != defaults[1][name] for name in defaults[0].keys() & defaults[1].keys())
+    return bool(defaults[0] != defaults[1])
 
 
 def _differences(given: _Document, taken: _Document, path: str, words: _Words) -> Iterator[str]:

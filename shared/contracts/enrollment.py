@@ -78,6 +78,8 @@ class CertificateIssued(Payload):
 
 
 class CertificateRevoked(Payload):
+    """A certificate no longer stands; its page says so, and its points and hours are taken back."""
+
     TYPE: ClassVar[str] = "id.go.bandung.certificate.revoked.v1"
     certificate_id: CertificateId
     completion_id: CompletionId

@@ -19,3 +19,4 @@ class PointsSettled(Payload):
     """Why a cap cut them, if one did."""
     balance: Points
     level: str
+    """Level that the balance reaches."""
