@@ -7,7 +7,7 @@ What a service does not have yet is left out; a module that is there but lacks w
 import argparse
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -34,25 +34,34 @@ REFERENCE: Final = Path(__file__).parents[1] / "docs" / "reference"
 GENERATED_NAMES: Final = ("schemas/*.json", "openapi-*.json", "asyncapi.yaml", "*.md")
 
 
+Find = Callable[[str, str], ModuleType | None]
+"""(service, name) -> its module, or None while it has none."""
+
+
 class Incomplete(Exception):
     """A service's module lacks what the reference is made from."""
 
 
-def reference_files() -> dict[str, str]:
+def _module(service: str, name: str) -> ModuleType | None:
+    path = f"services.{service}.{name}"
+    return import_module(path) if find_spec(path) is not None else None
+
+
+def reference_files(find: Find = _module) -> dict[str, str]:
     """File name below docs/reference -> text."""
     return {
-        **contract_files(reactions()),
+        **contract_files(reactions(find)),
         "problems.md": f"{GENERATED}# Problems\n\n{_PROBLEMS}\n\n{problems.reference_table()}",
-        "settings.md": f"{GENERATED}# Settings\n\n{_SETTINGS}\n\n{reference_table(settings_classes())}",
-        **{f"openapi-{service}.json": json_text(api) for service, api in api_documents().items()},
+        "settings.md": f"{GENERATED}# Settings\n\n{_SETTINGS}\n\n{reference_table(settings_classes(find))}",
+        **{f"openapi-{service}.json": json_text(api) for service, api in api_documents(find).items()},
     }
 
 
-def reactions() -> Readers:
+def reactions(find: Find = _module) -> Readers:
     """Service -> classes in the table REACTIONS of its handlers."""
     found: dict[str, tuple[Any, ...]] = {}
     for service in SERVICES:
-        if (handlers := _module(service, "handlers")) is not None:
+        if (handlers := find(service, "handlers")) is not None:
             found[service] = tuple(_offered(handlers, "REACTIONS"))
             for payload in found[service]:
                 if payload not in EVENT_TYPES:
@@ -62,11 +71,11 @@ def reactions() -> Readers:
     return found
 
 
-def settings_classes() -> list[type[Settings]]:
+def settings_classes(find: Find = _module) -> list[type[Settings]]:
     """The services' settings; while no service has any, what all of them share."""
     found: list[type[Settings]] = []
     for service in SERVICES:
-        if (module := _module(service, "settings")) is not None:
+        if (module := find(service, "settings")) is not None:
             cls = _offered(module, f"{service.title()}Settings")
             if not (isinstance(cls, type) and issubclass(cls, Settings)):
                 raise Incomplete(f"{module.__name__}.{service.title()}Settings is no subclass of Settings")
@@ -76,19 +85,14 @@ def settings_classes() -> list[type[Settings]]:
     return found or [Settings]
 
 
-def api_documents() -> dict[str, dict[str, Any]]:
+def api_documents(find: Find = _module) -> dict[str, dict[str, Any]]:
     """Service -> its OpenAPI document, from the function `openapi() -> dict` of its module `app`."""
     found = {}
     for service in SERVICES:
-        app = _module(service, "app")
+        app = find(service, "app")
         if app is not None and hasattr(app, "openapi"):
             found[service] = app.openapi()
     return found
-
-
-def _module(service: str, name: str) -> ModuleType | None:
-    path = f"services.{service}.{name}"
-    return import_module(path) if find_spec(path) is not None else None
 
 
 def _offered(module: ModuleType, name: str) -> Any:
@@ -140,7 +144,7 @@ def release(root: Path = REFERENCE) -> list[str]:
     return [f"released/{name}" for name in write(schema_files(), root / "released")]
 
 
-def main(arguments: list[str] | None = None) -> int:
+def main(arguments: list[str] | None = None, root: Path = REFERENCE) -> int:
     parser = argparse.ArgumentParser(prog=COMMAND, description="Writes docs/reference from the code.")
     modes = parser.add_mutually_exclusive_group()
     modes.add_argument("--check", action="store_true", help="write nothing; fail when a file is stale")
@@ -149,14 +153,14 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         files = reference_files()
         if chosen.check:
-            if names := stale(files):
+            if names := stale(files, root):
                 sys.stderr.write("".join(f"stale: docs/reference/{name}\n" for name in names))
                 sys.stderr.write(f"Write them anew: {COMMAND}\n")
                 return 1
             return 0
-        changed = write(files)
+        changed = write(files, root)
         if chosen.release:
-            changed += release()
+            changed += release(root)
     except (Incomplete, LookupError, ValueError) as error:
         sys.stderr.write(f"{error}\n")
         return 1

@@ -15,6 +15,7 @@ Part = dict[str, Any]
 KAFKA_BINDING: Final = "0.5.0"
 SCHEMA_FORMAT: Final = "application/schema+json;version=draft-2020-12"
 TRACEPARENT: Final = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+ENVELOPE_NAME: Final = "cloudevent.json"
 EXAMPLE_ID: Final = "0b6f6c1e-5d0a-4c53-9d57-0c1f4f5b6a10"
 
 
@@ -49,7 +50,6 @@ def asyncapi(readers: Readers) -> Part:
                 for payload in EVENT_TYPES
                 for name, message in _messages(payload, _agency(payload)).items()
             },
-            "schemas": {"envelope": {"schemaFormat": SCHEMA_FORMAT, "schema": _ENVELOPE}},
             "correlationIds": {
                 "structuredTrace": {
                     "description": "W3C Trace Context of the trace that the event belongs to",
@@ -66,6 +66,10 @@ def asyncapi(readers: Readers) -> Part:
 
 def _agency(payload: type[Payload]) -> bool:
     return EVENT_TYPES[payload] == AGENCY
+
+
+def _owner(payload: type[Payload]) -> str:
+    return writer_of(EVENT_TYPES[payload].format(service="enrollment"))
 
 
 def _name(topic: str) -> str:
@@ -161,7 +165,7 @@ def _messages(payload: type[Payload], both_modes: bool) -> Part:
                 "schemaFormat": SCHEMA_FORMAT,
                 "schema": {
                     "$schema": DIALECT,
-                    "allOf": [{"$ref": "#/components/schemas/envelope/schema"}],
+                    "allOf": [{"$ref": f"./schemas/{ENVELOPE_NAME}"}],
                     "properties": {"type": {"const": payload.TYPE}, "data": data},
                     "required": ["data"],
                 },
@@ -190,7 +194,7 @@ def structured_example(payload: type[Payload]) -> Part:
     return {
         "specversion": "1.0",
         "id": EXAMPLE_ID,
-        "source": "urn:dinas-contoh:simpeg",
+        "source": "urn:dinas-contoh:simpeg" if _agency(payload) else f"urn:kompeten:{_owner(payload)}",
         "type": payload.TYPE,
         "time": MOMENT.isoformat().replace("+00:00", "Z"),
         "datacontenttype": JSON,
@@ -214,20 +218,24 @@ def binary_headers(payload: type[Payload]) -> dict[str, str]:
 
 def _headers(payload: type[Payload]) -> Part:
     properties: Part = {"content-type": {"type": "string", "enum": [JSON]}}
-    for name, schema in _ENVELOPE["properties"].items():
+    for name, schema in ENVELOPE["properties"].items():
         if name != "datacontenttype":
             properties[f"ce_{name}"] = schema
     properties["ce_type"] = {"type": "string", "const": payload.TYPE}
     return {
         "type": "object",
         "properties": properties,
-        "required": [f"ce_{name}" for name in _ENVELOPE["required"]],
+        "required": [f"ce_{name}" for name in ENVELOPE["required"]],
     }
 
 
 _MESSAGE_BINDING: Final = {"kafka": {"key": {"type": "string"}, "bindingVersion": KAFKA_BINDING}}
 
-_ENVELOPE: Final[Part] = {
+ENVELOPE: Final[Part] = {
+    "$schema": DIALECT,
+    "$id": ENVELOPE_NAME,
+    "title": "CloudEvent",
+    "description": "The attributes of an event in the structured form; its type's own file has `data`",
     "type": "object",
     "properties": {
         "specversion": {"type": "string", "const": "1.0"},

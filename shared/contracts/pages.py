@@ -158,7 +158,8 @@ def _publishing() -> str:
         [
             "## How an agency publishes",
             f"One event per record, to the agency's own topic `{AGENCY}`; the record's key does not matter. "
-            "Both forms of CloudEvents are read. Below, `kcat` sends the same event twice, which records it once.",
+            "Both forms of CloudEvents are read. Below, `kcat` sends the same event in each; sent twice, "
+            "it is recorded once.",
             f"Structured: attributes and data in one JSON document, header `content-type: {STRUCTURED}`.",
             _code(
                 "sh",

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import yaml
 
-from shared.contracts.asyncapi import asyncapi
+from shared.contracts.asyncapi import ENVELOPE, ENVELOPE_NAME, asyncapi
 from shared.contracts.catalogue import EVENT_TYPES
 from shared.contracts.compatibility import breaks
 from shared.contracts.pages import events_page, topics_page
@@ -20,6 +20,7 @@ def contract_files(readers: Readers) -> dict[str, str]:
     """`readers` are the services' tables: service -> the payload classes that it reacts to."""
     return {
         **{f"schemas/{name}": text for name, text in schema_files().items()},
+        f"schemas/{ENVELOPE_NAME}": json_text(ENVELOPE),
         "asyncapi.yaml": yaml.dump(
             asyncapi(readers), Dumper=_Plain, sort_keys=False, allow_unicode=True, width=100
         ),
