@@ -37,6 +37,8 @@ from shared.pipeline.records import Coordinates, Received
 from tests.bench.workload import OPD, load, settings_for
 
 Facts = list[tuple[bytes, bytes, int]]
+Event = Received[TrainingCompleted]
+Found = list[tuple[Collection[Document], Document]]
 
 
 def received(
@@ -252,8 +254,7 @@ async def faststream(kafka: str, mongo: str, run: str, events: int, batch: bool 
     async with broker:
         await broker.start()
         await finished.wait()
-        seconds = time.perf_counter() - start
-    return seconds
+        return time.perf_counter() - start
 
 
 async def main(contender: str, kafka: str, mongo: str, run: str, events: int) -> None:
