@@ -6,8 +6,8 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import AfterValidator, Field, SecretStr, ValidationInfo
 from pydantic_core import PydanticCustomError
 
-from services.notification.headers import address
 from services.notification.smtp import SmtpServer
+from services.notification.wire import address
 from shared.settings import Settings
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import secrets
+import signal
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -344,3 +345,23 @@ async def test_a_stopped_mailer_leaves_nothing_half_done(store: MongoStore, catc
     async with running(mailer_for(store, catcher.port, lease_s=2)):
         await until(store, sent=300)
     assert set(catcher.received().values()) == {1}
+
+
+@pytest.mark.parametrize("failpoint", ["mail-leased", "mail-handing-over", "mail-accepted", "mail-noted"])
+async def test_a_killed_mailer_loses_no_mail_and_every_double_is_counted(
+    stack: Stack, store: MongoStore, catcher: Catcher, processes: Processes, failpoint: str
+) -> None:
+    mails = await given(store, 20)
+    arguments = [stack.mongo, store.database.name, str(catcher.port), "2"]
+    env = {"KOMPETEN_FAILPOINT": failpoint}
+    child = processes.start_python("mailer", "tests.integration.mailer_process", *arguments, env=env)
+    assert await asyncio.to_thread(child.wait, WITHIN_S) == -signal.SIGKILL
+    async with running(mailer_for(store, catcher.port, lease_s=4)):
+        sent = await until(store, sent=20)
+    received = catcher.received()
+    assert set(received) == {f"{one.id}@bandung.example" for one in mails}
+    for one in sent:
+        assert received[f"{one.id}@bandung.example"] - 1 <= one.repeated
+    if failpoint == "mail-leased":
+        assert received.total() == 20
+        assert all(one.repeated == 0 for one in sent)
