@@ -25,7 +25,8 @@ from services.notification.documents import (
     Mail,
     MailCancellation,
 )
-from services.notification.mailer import HANDING_OVER, MOST_REPEATS, Mailer
+from services.notification.mailer import HANDING_OVER, Mailer
+from services.notification.outcomes import MOST_REPEATS
 from services.notification.smtp import SmtpServer
 from shared.contracts.payload import CertificateId, CompletionId, EmployeeId
 from shared.mongo import MongoStore, connect
@@ -83,10 +84,14 @@ async def store(stack: Stack) -> AsyncIterator[MongoStore]:
 
 
 def mailer_for(
-    store: MongoStore, port: int, unknown: Literal["resend", "hold"] = "resend", lease_s: float = 10
+    store: MongoStore,
+    port: int,
+    unknown: Literal["resend", "hold"] = "resend",
+    lease_s: float = 10,
+    retry_s: float = 0.05,
 ) -> Mailer:
     server = SmtpServer(HOST, port, client_name="bandung.example")
-    return Mailer(store, server, SENDER, unknown=unknown, lease_s=lease_s, retry_s=0.05, pause_s=0.05)
+    return Mailer(store, server, SENDER, unknown=unknown, lease_s=lease_s, retry_s=retry_s, pause_s=0.05)
 
 
 @asynccontextmanager
@@ -201,9 +206,7 @@ async def test_a_temporary_refusal_is_tried_again(store: MongoStore, catcher: Ca
 async def test_a_mail_that_waits_says_why(store: MongoStore, catcher: Catcher) -> None:
     await given(store, 1)
     catcher.order("tempfail")
-    mailer = mailer_for(store, catcher.port)
-    mailer._retry_s = 3600
-    async with running(mailer):
+    async with running(mailer_for(store, catcher.port, retry_s=3600)):
         (one,) = await until(store, deferred=1)
     assert one.reason.startswith("451 4.3.0")
     assert one.due > datetime.now(UTC) + timedelta(minutes=20)
