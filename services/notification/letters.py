@@ -61,7 +61,7 @@ def certificate_revoked(letter: Letter) -> Values:
 def compose(letter: Letter, contact: Contact, sender: str, now: datetime) -> EmailMessage:
     """The mail as it is sent, CRLF by `as_bytes()`. `sender` is an address, with a name if wanted.
 
-    Raises ValueError when the contact has no address that mail can be sent to.
+    Raises NoAddress when the contact has none that mail can be sent to.
     """
     language = contact.language if contact.language in LANGUAGES else LANGUAGES[0]
     values = {

@@ -32,7 +32,7 @@ from services.notification.smtp import (
     ServerAway,
     SmtpServer,
 )
-from services.notification.wire import address
+from services.notification.wire import NoAddress, address
 from shared.failpoints import failpoint
 from shared.pipeline.errors import Unavailable
 from shared.pipeline.work import Note, WorkQueue, deferral
@@ -157,7 +157,8 @@ class Mailer:
             except ServerAway as away:
                 self._failed(away)
                 return False
-        self._worked()
+        self.circuit.close()
+        log.info("the mail server answers again")
         return True
 
     async def _send(self, mails: Sequence[Mail]) -> None:
@@ -193,7 +194,7 @@ class Mailer:
                 message = compose(mail.letter, contact, self._sender, now)
                 recipient = message["To"].addresses[0].addr_spec
                 ready.append(Ready(mail, recipient, message.as_bytes()))
-            except ValueError as error:
+            except NoAddress as error:
                 notes.append(skipped(mail, str(error)))
             except Exception as error:  # noqa: BLE001  one letter's fault must not keep the others: parked
                 log.error("letter %s can't be written: %s", mail.id, type(error).__name__)
@@ -226,6 +227,7 @@ class Mailer:
                     return
                 if isinstance(delivery, Accepted):
                     failpoint("mail-accepted")
+                    self.circuit.worked()
                 self._notes.append(self._outcome(one.mail, delivery))
                 self._to_note.set()
                 _trace(one.mail, delivery, start_ns)
@@ -288,10 +290,6 @@ class Mailer:
     def _failed(self, away: ServerAway) -> None:
         if self.circuit.failed(str(away)):
             log.warning("mail server: %s; all mails wait", away)
-
-    def _worked(self) -> None:
-        if self.circuit.worked():
-            log.info("the mail server works again")
 
 
 def _trace(mail: Mail, delivery: Delivery, start_ns: int) -> None:

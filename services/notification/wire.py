@@ -25,16 +25,24 @@ _PLAIN_CHARS: Final = 60
 _PARSED: Final = ("from", "to", "content-type")
 
 
+class NoAddress(ValueError):
+    """Its text does not repeat what was given."""
+
+
 def one_line(text: str) -> str:
     return _UNENCODABLE.sub("\N{REPLACEMENT CHARACTER}", _BREAKS.sub(" ", text)).strip()
 
 
 def address(name: str, addr_spec: str) -> Address:
-    """With the domain in ASCII. Raises ValueError if it is no address."""
+    """With the domain in ASCII. Raises NoAddress."""
     local, at, domain = one_line(addr_spec).rpartition("@")
     if not (at and local and domain) or _NOT_IN_ADDRESS.search(local + domain):
-        raise ValueError("not an address that mail can be sent to")
-    return Address(one_line(name), local, domain if domain.isascii() else domain.encode("idna").decode())
+        raise NoAddress("not an address that mail can be sent to")
+    try:
+        domain = domain if domain.isascii() else domain.encode("idna").decode()
+    except UnicodeError:
+        raise NoAddress("the domain of the address can't be written in ASCII") from None
+    return Address(one_line(name), local, domain)
 
 
 class WirePolicy(EmailPolicy):

@@ -368,3 +368,14 @@ async def test_a_killed_mailer_loses_no_mail_and_every_double_is_counted(
     if failpoint == "mail-leased":
         assert received.total() == 20
         assert all(one.repeated == 0 for one in sent)
+
+
+async def test_a_letter_with_broken_data_waits_for_a_fix_and_is_not_skipped(
+    store: MongoStore, catcher: Catcher
+) -> None:
+    await given(store, 1)
+    change = {"$set": {"letter.completed_on": "soon"}}
+    await store.database[MAILS.name].update_one({"_id": "let_0000"}, change)
+    async with running(mailer_for(store, catcher.port)):
+        (one,) = await until(store, deferred=1)
+    assert one.reason == "bug: ValueError"

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 import msgspec
 import pytest
 
+from services.notification.circuit import Circuit
 from services.notification.documents import Mail
 from services.notification.outcomes import (
     LONGEST_RETRY_S,
@@ -27,7 +28,8 @@ def noted(delivery: Delivery, patience: Patience = RESEND, jitter: float = 1, **
 
 
 @pytest.mark.parametrize(("delivery", "state"), [
-    (Accepted(), "sent"), (Refused("550"), "bounced"), (TryLater("451"), "deferred"), (Unsure("lost"), "deferred"),
+    (Accepted(), "sent"), (Refused("550"), "bounced"),
+    (TryLater("451"), "deferred"), (Unsure("lost"), "deferred"),
 ])  # fmt: skip
 def test_each_outcome_has_its_state(delivery: Delivery, state: str) -> None:
     note = noted(delivery)
@@ -58,3 +60,23 @@ def test_only_a_mail_that_may_have_arrived_counts_as_repeated() -> None:
 def test_an_unsure_mail_is_held_by_policy_and_after_enough_repeats() -> None:
     assert noted(Unsure("lost"), HOLD).state == "unknown"
     assert noted(Unsure("lost"), repeated=MOST_REPEATS).state == "unknown"
+
+
+def test_a_server_that_answers_but_takes_no_mail_is_tried_less_and_less() -> None:
+    circuit = Circuit(first_pause_s=1)
+    pauses = []
+    for _ in range(4):
+        circuit.failed("our sender address is refused")
+        pauses.append(circuit.pause_s)
+        circuit.close()
+        circuit._until = 0
+    assert all(2**n / 2 * 0.99 <= pause <= 2**n for n, pause in enumerate(pauses))
+
+
+def test_connections_that_fail_together_fail_once() -> None:
+    circuit = Circuit(first_pause_s=1)
+    assert circuit.failed("no connection")
+    assert not any(circuit.failed("no connection") for _ in range(8))
+    assert 0 < circuit.pause_s <= 1
+    circuit.worked()
+    assert not circuit.open
