@@ -2,9 +2,8 @@
 
 import argparse
 import asyncio
-import fcntl
 import secrets
-import shutil
+import signal
 import sys
 import time
 from collections.abc import Iterator
@@ -18,6 +17,7 @@ from demo.expectations import expectations
 from demo.keepsakes import keep
 from demo.publish import Published, certificate_of, publish, revoke, revoke_in_advance
 from demo.reconcile import reconcile
+from demo.runs import fresh
 from demo.settling import settle
 from services.enrollment.documents import STORED_PDFS
 from shared.stack import StackError, local_stack
@@ -35,6 +35,7 @@ def main() -> int:
     asked = parser.parse_args()
     if not 40 <= asked.employees <= 990:
         parser.error(f"--employees {asked.employees}: 40 to 990 are allowed")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     began = time.monotonic()
     city = build_city(asked.employees, asked.seed)
     with fresh(asked.run_dir) as run_dir, running(city, run_dir) as kompeten:
@@ -44,19 +45,6 @@ def main() -> int:
             return _play(city, kompeten, reader, run_dir)
         finally:
             reader.close()
-
-
-@contextmanager
-def fresh(run_dir: Path) -> Iterator[Path]:
-    """The directory, emptied, for this run alone."""
-    run_dir.parent.mkdir(parents=True, exist_ok=True)
-    with run_dir.with_name(f".{run_dir.name}.lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise StackError(f"another run uses {run_dir}: wait for it, or take another --run-dir") from None
-        shutil.rmtree(run_dir, ignore_errors=True)
-        yield run_dir
 
 
 @contextmanager
@@ -99,8 +87,7 @@ async def _day(city: City, kompeten: Kompeten, reader: Reader) -> tuple[Publishe
         await revoke_in_advance(revocation, kompeten)
     with report.shown(city) as show:
         began, first = time.monotonic(), time.time()
-        publishing = asyncio.create_task(publish(city, kompeten))
-        published = await publishing
+        published = await publish(city, kompeten)
         published_s = time.monotonic() - began
         in_time = await settle(kompeten, reader, show, DEADLINE_S)
         last_mail_s = max((one.timestamp() for one in reader.sent_at()), default=first) - first
