@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import httpx
+
 from demo import report
 from demo.books import Reader
 from demo.city import City, build_city
@@ -97,6 +99,8 @@ async def _day(city: City, kompeten: Kompeten, reader: Reader) -> tuple[Publishe
         in_time = await settle(kompeten, reader, show, DEADLINE_S / 4) and in_time
     if not in_time:
         report.say(f"not everything was settled within {DEADLINE_S:g} s; what is missing counts as lost")
+        for name, url in kompeten.urls.items():
+            report.say(f"{name}: {httpx.get(f'{url}/health/ready', timeout=10).text}")
     return published, report.Times(published_s, last_mail_s, delays)
 
 

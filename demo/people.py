@@ -76,7 +76,9 @@ def employees_of(agency: Agency, count: int, random: Random) -> Iterator[Employe
         special = place // 4 * len(AGENCIES) + index if place % 4 == 1 else len(SPECIAL)
         name = SPECIAL[special] if special < len(SPECIAL) else _name(random)
         ranks = CONTRACT_RANKS if kind is EmploymentType.PPPK else RANKS
-        golongan, pangkat, jabatan = RANKS[-1] if place == 0 else random.choice(ranks)
+        # A young one has not risen far.
+        most = len(ranks) if number[:4] < "1988" else 3
+        golongan, pangkat, jabatan = RANKS[-1] if place == 0 else random.choice(ranks[:most])
         yield EmployeeRegistered(
             employee_number=number,
             name=name,

@@ -15,7 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from demo.city import City
-from demo.reconcile import Books, Finding, count
+from demo.reconcile import REVOKED, Books, Finding, count
 from demo.settling import Progress as Stage
 from demo.settling import goal
 
@@ -67,16 +67,18 @@ def went_in(city: City) -> list[tuple[str, str]]:
 
 def came_out(books: Books, result: dict[str, int], pdfs: int, refused: int) -> list[tuple[str, str]]:
     revoked = sum(one.revoked for one in books.certified)
+    reissues = sum(max(0, one.revision - 1) for one in books.certified)
+    told_revoked = sum(one.template == REVOKED and bool(one.message_id) for one in books.letters)
     jp = sum((one.jp for one in books.certified), Decimal(0))
     points = sum(one.ledger for one in books.accounts)
     reasons = Counter(_short(reason) for reason in books.dead_letters)
     return [
         ("completions", str(result["completions"])),
         ("certificates", f"{result['certificates']} ({revoked} of them revoked)"),
-        ("PDFs", str(pdfs)),
+        ("PDFs", f"{pdfs} ({reissues} certificates were issued anew after a correction)"),
         ("JP credits", f"{result['jp_credits']} (together {jp:,.1f} JP)"),
         ("point entries", f"{result['point_entries']} (together {points:,} points)"),
-        ("mails", str(result["mails"])),
+        ("mails", f"{result['mails']} ({told_revoked} tell of a revocation; some employees have no address)"),
         ("dead letters", str(result["dead_letters"])),
         *((f"  {times} x", reason) for reason, times in reasons.most_common()),
         ("refused over HTTP", str(refused)),
