@@ -90,10 +90,15 @@ def measure(stack: Stack, completions: int, latencies: int, run_dir: Path) -> di
         latency = asyncio.run(idle_latency(running, latencies, employees))
         print("  idle latency measured", flush=True)
         done_before = running.count("notification", "mails")
-        values = [(n % employees % 4, cloudevent(completed(n % employees, n // employees))) for n in range(completions)]
+        values = [
+            (n % employees % 4, cloudevent(completed(n % employees, n // employees)))
+            for n in range(completions)
+        ]
         begun = time.perf_counter()
         asyncio.run(publish(running, values))
-        running.until(lambda: running.count("notification", "mails") >= done_before + min(10_000, completions))
+        running.until(
+            lambda: running.count("notification", "mails") >= done_before + min(10_000, completions)
+        )
         early = running.memory_mb()
         running.until(lambda: running.count("notification", "mails") >= done_before + completions)
         seconds = time.perf_counter() - begun
