@@ -100,7 +100,9 @@ async def _day(city: City, kompeten: Kompeten, reader: Reader) -> tuple[Publishe
     if not in_time:
         report.say(f"not everything was settled within {DEADLINE_S:g} s; what is missing counts as lost")
         for name, url in kompeten.urls.items():
-            report.say(f"{name}: {(await asyncio.to_thread(httpx.get, f'{url}/health/ready', timeout=10)).text}")
+            report.say(
+                f"{name}: {(await asyncio.to_thread(httpx.get, f'{url}/health/ready', timeout=10)).text}"
+            )
     return published, report.Times(published_s, last_mail_s, delays)
 
 

@@ -33,5 +33,6 @@ def build(settings: NotificationSettings) -> Runner[Terms]:
         connections=settings.mail_connections,
         unknown=settings.mail_unknown,
     )
+    parts.woken.append(mailer.wake)
     parts.workers += [mailer, Ticker(parts.store, parts.commands)]
     return Runner(settings, parts, routers(parts))

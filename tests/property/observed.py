@@ -98,9 +98,7 @@ async def points_explain_themselves(city: City) -> None:
         for one in await city.documents("enrollment", COMPLETIONS)
         if one.certificate is not None and not one.certificate.revoked
     }
-    assert standing == {
-        one.id for one in await city.documents("incentive", EARNED_COMPLETIONS) if one.month
-    }
+    assert standing == {one.id for one in await city.documents("incentive", EARNED_COMPLETIONS) if one.month}
 
 
 async def every_record_was_decided_once(city: City) -> None:
