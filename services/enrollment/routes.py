@@ -71,7 +71,7 @@ def routers(parts: Parts[Terms], agencies: tuple[str, ...]) -> list[APIRouter]:
         intake_router(parts.publisher, agencies, parts.service.topic_prefix),
         _own_record(reads),
         _officer(parts, reads),
-        decisions_router(parts.store),
+        decisions_router(parts.store, parts.service.topic_prefix),
         verification_router(reads.by_code),
         download_router(reads.by_link),
     ]
