@@ -33,6 +33,11 @@ def parse_traceparent(header: str | None) -> tuple[str, str] | None:
     return None if fields is None else fields[:2]
 
 
+def root_traceparent(event_id: str) -> str:
+    """Of an event that came without one: a trace of its own, the same at each reading."""
+    return child_traceparent(None, event_id)
+
+
 def child_traceparent(parent: str | None, event_id: str) -> str:
     """The same text for the same arguments. Without a valid parent the trace id comes from the event too.
 

@@ -1,7 +1,5 @@
 """Enrollment's decisions: (event, loaded state, terms) -> outcome. Pure: no I/O, clock, randomness or logging."""
 
-from collections.abc import Iterator
-
 import msgspec
 
 from services.enrollment.completions import (
@@ -21,8 +19,9 @@ from services.enrollment.documents import (
     Profile,
     Revocation,
 )
+from services.enrollment.issuing_bodies import sequence_id
 from services.enrollment.jp import check
-from services.enrollment.settling import learning_of, settle, settling_keys
+from services.enrollment.settling import learning_of, settle, settling_keys, year_of
 from services.enrollment.terms import Terms
 from shared.contracts.agency import EmployeeChanged, EmployeeRegistered, EmployeeSnapshot, TrainingCompleted
 from shared.contracts.enrollment import (
@@ -36,7 +35,7 @@ from shared.contracts.payload import CompletionId, EmployeeId, Payload
 from shared.contracts.vocabulary import EmploymentType
 from shared.identifiers import key
 from shared.pipeline.attempt import waiting_for, waits_for
-from shared.pipeline.documents import Doc, Lock, Need, State
+from shared.pipeline.documents import LOAD, Doc, Keys, Lock, State
 from shared.pipeline.errors import Rejected, Waiting
 from shared.pipeline.outcome import Fact, Outcome, Put, Verdict
 from shared.pipeline.reactions import Reaction, react
@@ -48,13 +47,14 @@ _JSON = msgspec.json.Encoder(order="deterministic")
 # Employees: a snapshot with a version, the newest stands.
 
 
-def employee_keys(event: Received[EmployeeSnapshot], state: State, terms: Terms) -> Iterator[Need]:
+def employee_keys(event: Received[EmployeeSnapshot], state: State, terms: Terms) -> Keys:
     data = event.data
     numbers = [
         number for number in (data.previous_employee_number, data.employee_number) if number is not None
     ]
     for number in numbers:
         yield Doc(EMPLOYEE_NUMBERS, number)
+    yield LOAD
     aliases = {number: state.get(EMPLOYEE_NUMBERS, number) for number in numbers}
     for number, alias in aliases.items():
         if alias is None:
@@ -157,9 +157,10 @@ def _recorded(employee: Employee) -> Fact:
 # Completions: members of a set of contents; which one stands is a fold over the set.
 
 
-def completion_keys(event: Received[TrainingCompleted], state: State, terms: Terms) -> Iterator[Need]:
+def completion_keys(event: Received[TrainingCompleted], state: State, terms: Terms) -> Keys:
     number = event.data.employee_number
     yield Doc(EMPLOYEE_NUMBERS, number)
+    yield LOAD
     alias = state.get(EMPLOYEE_NUMBERS, number)
     if alias is None:
         yield waits_for(terms.ids.lacks_employee(number))
@@ -167,7 +168,10 @@ def completion_keys(event: Received[TrainingCompleted], state: State, terms: Ter
     employee_id = terms.ids.employee(number) if alias is None else alias.employee_id
     yield Doc(EMPLOYEES, employee_id)
     completion_id = completion_id_of(event.data, employee_id, terms)
-    yield from settling_keys(completion_id, employee_id, facts_of(event.data), state)
+    data = event.data
+    year = year_of(employee_id, data.completed_on)
+    sequence = sequence_id(data.training.organizer.code, data.completed_on.year)
+    yield from settling_keys(completion_id, employee_id, state, year, sequence)
 
 
 def completion_id_of(data: TrainingCompleted, employee_id: EmployeeId, terms: Terms) -> CompletionId:
@@ -223,9 +227,9 @@ def _superseded(completion: Completion, sender: str) -> str:
 
 def revocation_keys(
     event: Received[RevokeCertificate] | Received[ReinstateCertificate], state: State, terms: Terms
-) -> Iterator[Need]:
+) -> Keys:
     yield Doc(EMPLOYEES, event.data.employee_id)
-    yield from settling_keys(event.data.completion_id, event.data.employee_id, None, state)
+    yield from settling_keys(event.data.completion_id, event.data.employee_id, state)
 
 
 def revoke_certificate(event: Received[RevokeCertificate], state: State, terms: Terms) -> Outcome:
@@ -321,8 +325,9 @@ def _answer(completion: Completion) -> dict[str, str | int | bool | None]:
 # Renderings: what a worker finished becomes part of the certificate.
 
 
-def rendering_keys(event: Received[StoreRendering], state: State, terms: Terms) -> Iterator[Need]:
+def rendering_keys(event: Received[StoreRendering], state: State, terms: Terms) -> Keys:
     yield Doc(COMPLETIONS, event.data.completion_id)
+    yield LOAD
     completion = state.get(COMPLETIONS, event.data.completion_id)
     if completion is not None:
         yield Lock("employee/" + completion.employee_id)

@@ -4,8 +4,7 @@ One function for every cause (completed, corrected, revoked, reinstated), so tha
 reversal needs no code of its own.
 """
 
-from collections.abc import Iterator
-from datetime import datetime, timedelta, timezone
+from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
 from typing import NamedTuple
 
@@ -31,7 +30,7 @@ from services.enrollment.jp import Credit, Learning, credit_year
 from services.enrollment.terms import Terms
 from shared.contracts.enrollment import CertificateIssued, CertificateRevoked, CompletionRecorded, JpCredited
 from shared.contracts.vocabulary import Form, Level
-from shared.pipeline.documents import Doc, Docs, Lock, Need, State
+from shared.pipeline.documents import LOAD, Doc, Docs, Keys, Lock, State
 from shared.pipeline.outcome import Fact, Put
 
 WIB = timezone(timedelta(hours=7), "WIB")
@@ -44,20 +43,26 @@ class Settled(NamedTuple):
     facts: list[Fact]
 
 
-def settling_keys(completion_id: str, employee_id: str, facts: Facts | None, state: State) -> Iterator[Need]:
-    """All that `settle` may look at: the completion, the years that it leaves and enters, the body's sequence."""
+def settling_keys(
+    completion_id: str, employee_id: str, state: State, year: str = "", sequence: str = ""
+) -> Keys:
+    """All that `settle` may look at: the completion, the years that it leaves and enters, the body's sequence.
+
+    `year` and `sequence` are those of a content that comes in.
+    """
     yield Lock("employee/" + employee_id)
     yield Doc(COMPLETIONS, completion_id)
-    known = state.get(COMPLETIONS, completion_id)
-    candidates = [] if facts is None else [facts]
-    if known is not None:
-        candidates += [content.facts for content in known.contents]
-    for year in sorted({year_of(employee_id, one) for one in candidates}):
+    if year:
         yield Docs(COMPLETIONS, "learning_year", year)
+    yield LOAD
+    known = state.get(COMPLETIONS, completion_id)
+    contents = () if known is None else known.contents
+    for facts in {content.digest: content.facts for content in contents}.values():
+        yield Docs(COMPLETIONS, "learning_year", year_of(employee_id, facts.completed_on))
     if known is None or known.certificate is None:
-        for sequence in sorted({sequence_of(one) for one in candidates}):
-            yield Lock("sequence/" + sequence)
-            yield Doc(SEQUENCES, sequence)
+        for one in sorted({sequence, *(sequence_of(content.facts) for content in contents)} - {""}):
+            yield Lock("sequence/" + one)
+            yield Doc(SEQUENCES, one)
 
 
 def settle(
@@ -78,12 +83,12 @@ def settle(
     if corrected or bool(revocations) != was_revoked:
         after = msgspec.structs.replace(after, version=before.version + 1, standing=stands.digest)
         after = msgspec.structs.replace(
-            after, learning_year="" if revocations else year_of(after.employee_id, stands.facts)
+            after, learning_year="" if revocations else year_of(after.employee_id, stands.facts.completed_on)
         )
         facts.append(_recorded(after, stands.facts, not revocations))
     credits = _credits(before, after, stands, state, terms)
     if after.version != before.version:
-        asked = _by_rate(stands.facts, after.id, terms)
+        asked = credits[after.id][1].asked if after.id in credits else _by_rate(stands.facts, after.id, terms)
         after, more_changes, more_facts = _certified(
             before, after, stands, employee, asked, bool(revocations), state, terms, now, credits, traceparent
         )
@@ -97,8 +102,8 @@ def settle(
     return Settled(own.completion, changes, facts)
 
 
-def year_of(employee_id: str, facts: Facts) -> str:
-    return f"{employee_id}/{facts.completed_on.year}"
+def year_of(employee_id: str, completed_on: date) -> str:
+    return f"{employee_id}/{completed_on.year}"
 
 
 def sequence_of(facts: Facts) -> str:
@@ -314,7 +319,7 @@ def _revoked(completion: Completion, facts: Facts, reason: str, terms: Terms) ->
 
 
 def _jp_fact(completion: Completion, facts: Facts, totals: dict[str, Decimal]) -> Fact:
-    year = year_of(completion.employee_id, facts)
+    year = year_of(completion.employee_id, facts.completed_on)
     payload = JpCredited(
         completion_id=completion.id,
         employee_id=completion.employee_id,

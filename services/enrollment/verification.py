@@ -1,40 +1,248 @@
-"""stub"""
+"""What anybody may open: a certificate's verification by code, and its PDF by the link of the mail.
 
-from typing import NamedTuple
+Nothing here changes anything, however often it is called; nothing is stored by a browser or found by a
+search engine. A code or link that is not ours gets the same answer, however near it is to one of ours.
+"""
 
-from fastapi import APIRouter
-from fastapi.responses import Response
+import re
+import unicodedata
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any, Final, NamedTuple
+from urllib.parse import quote
+
+from fastapi import APIRouter, Form, Request
+from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+
+from services.enrollment.documents import Completion
+from services.enrollment.pages import (
+    POLICY,
+    REFRESH_S,
+    Subject,
+    Verification,
+    form_page,
+    notice_page,
+    verification_of,
+    verification_page,
+)
+from shared.http.access import RouteAccess, public
+from shared.http.negotiation import prefers_json
+from shared.http.problems import Problem, problem_response
+
+__all__ = [
+    "BeingPrepared",
+    "LinkExpired",
+    "LinkUnknown",
+    "NotDownloadable",
+    "OpenedPdf",
+    "Revoked",
+    "Verification",
+    "code_in",
+    "download_router",
+    "pdf_response",
+    "verification_router",
+]
+
+_CODE: Final = re.compile(r"[a-z2-7]{26}")
+# More than any address that ends in a code.
+_MAX_TYPED_CHARS: Final = 500
+_PRIVATE: Final = {
+    "Cache-Control": "no-store, private",
+    "X-Robots-Tag": "noindex, nofollow, noarchive",
+    "Vary": "Accept",
+}
+_PAGE: Final = {**_PRIVATE, "Content-Security-Policy": POLICY, "Content-Language": "id, en"}
+# No default-src: browsers show a PDF inside a page of their own, and would apply it to that page.
+_PDF: Final = {**_PRIVATE, "Content-Security-Policy": "frame-ancestors 'none'"}
 
 
-class LinkExpired(Exception):
-    pass
+class NotDownloadable(Problem):
+    """Why a PDF isn't given: for data a problem document, for people a page."""
+
+    subject: Subject
 
 
-class LinkUnknown(Exception):
-    pass
+class LinkExpired(NotDownloadable):
+    subject = Subject.LINK_EXPIRED
+
+    def __init__(self) -> None:
+        super().__init__("link-expired")
 
 
-class BeingPrepared(Exception):
-    pass
+class LinkUnknown(NotDownloadable):
+    subject = Subject.LINK_UNKNOWN
+
+    def __init__(self) -> None:
+        super().__init__(
+            "not-found", "This link is not one of ours: copy all of it from the mail, to the last character."
+        )
 
 
-class Revoked(Exception):
-    pass
+class BeingPrepared(NotDownloadable):
+    subject = Subject.BEING_PREPARED
+
+    def __init__(self) -> None:
+        super().__init__("being-prepared", headers={"Retry-After": str(REFRESH_S)})
+
+
+class Revoked(NotDownloadable):
+    subject = Subject.REVOKED
+
+    def __init__(self) -> None:
+        super().__init__("certificate-revoked")
 
 
 class OpenedPdf(NamedTuple):
     content: bytes
     sha256: str
     number: str
+    """Of the certificate; it names the file."""
+
+
+def verification_router(find: Callable[[str], Awaitable[Completion | None]]) -> APIRouter:
+    """`find` gets a code of the right shape in lower case, current or earlier; None: nobody's."""
+    router = APIRouter(tags=["public"])
+
+    async def ask() -> Response:
+        return HTMLResponse(form_page(), headers=_PAGE)
+
+    async def type_in(request: Request, code: Annotated[str, Form()] = "") -> Response:
+        typed = code_in(code)
+        if typed is None:
+            return _unknown(request, form_action="v")
+        # Relative, so that it holds behind a proxy that adds a prefix.
+        return RedirectResponse(f"v/{typed}", 303, headers=_PRIVATE)
+
+    async def verify(request: Request, code: str) -> Response:
+        asked = code_in(code)
+        completion = None if asked is None else await find(asked)
+        shown = None if completion is None or asked is None else verification_of(completion, asked)
+        if shown is None:
+            return _unknown(request, form_action="../v")
+        if _wants_data(request):
+            return JSONResponse(shown.model_dump(mode="json"), headers=_PRIVATE)
+        return HTMLResponse(verification_page(shown), headers=_PAGE)
+
+    _reading(router, "/v", ask, "A form for a certificate's code", {200: _as("text/html")})
+    router.add_api_route(
+        "/v",
+        type_in,
+        methods=["POST"],
+        status_code=303,
+        summary="Leads to the verification of the code typed in",
+        **_public({404: {"description": "This is no code"}}),
+    )
+    _reading(
+        router,
+        "/v/{code}",
+        verify,
+        "Whether a certificate is genuine and valid, as a page or as JSON",
+        {
+            200: {"model": Verification, **_as("text/html")},
+            404: {"description": "No certificate has this code"},
+        },
+    )
+    return router
+
+
+def download_router(open_link: Callable[[str], Awaitable[OpenedPdf]]) -> APIRouter:
+    """`open_link` gets the token as it came, and raises LinkUnknown, LinkExpired, Revoked or BeingPrepared."""
+    router = APIRouter(tags=["public"])
+
+    async def download(request: Request, token: str) -> Response:
+        try:
+            return pdf_response(await open_link(token))
+        except NotDownloadable as refusal:
+            if _wants_data(request):
+                response, headers = problem_response(refusal), _PRIVATE
+            else:
+                page = notice_page(refusal.subject)
+                response, headers = HTMLResponse(page, refusal.status_code, refusal.headers), _PAGE
+            response.headers.update(headers)
+            return response
+
+    _reading(
+        router,
+        "/d/{token}",
+        download,
+        "A certificate's PDF, by the link of the mail",
+        {
+            200: _as("application/pdf"),
+            404: {"description": "This link is not one of ours"},
+            410: {"description": "The link has expired, or the certificate was revoked"},
+            503: {"description": "The PDF is being prepared: ask again after Retry-After seconds"},
+        },
+    )
+    return router
 
 
 def pdf_response(pdf: OpenedPdf) -> Response:
-    return Response(pdf.content, media_type="application/pdf")
+    """Shown in the browser, and saved under the certificate's number."""
+    headers = {
+        **_PDF,
+        "ETag": f'"{pdf.sha256}"',
+        "Content-Disposition": _disposition(pdf.number),
+    }
+    return Response(pdf.content, media_type="application/pdf", headers=headers)
 
 
-def verification_router(find: object) -> APIRouter:
-    return APIRouter()
+def code_in(typed: str) -> str | None:
+    """The code in what a person typed or pasted: capitals, blanks, hyphens, the whole address; else None."""
+    if len(typed) > _MAX_TYPED_CHARS:
+        return None
+    last = typed.strip().rstrip("/").rpartition("/")[2]
+    code = re.sub(r"[\s\-]+", "", last).lower()
+    return code if _CODE.fullmatch(code) else None
 
 
-def download_router(find: object) -> APIRouter:
-    return APIRouter()
+def _unknown(request: Request, form_action: str) -> Response:
+    if _wants_data(request):
+        detail = (
+            "No certificate has this code: compare all its 26 characters (a-z, 2-7) with the certificate."
+        )
+        return problem_response(Problem("not-found", detail, headers=_PRIVATE))
+    return HTMLResponse(notice_page(Subject.UNKNOWN_CODE, form_action), 404, _PAGE)
+
+
+def _wants_data(request: Request) -> bool:
+    return prefers_json(",".join(request.headers.getlist("accept")))
+
+
+def _reading(
+    router: APIRouter,
+    path: str,
+    endpoint: Callable[..., Awaitable[Response]],
+    summary: str,
+    responses: dict[int | str, dict[str, Any]],
+) -> None:
+    """GET and HEAD; two routes, as FastAPI gives both methods of one route the same operation id."""
+    for method in ("GET", "HEAD"):
+        router.add_api_route(
+            path,
+            endpoint,
+            methods=[method],
+            summary=summary,
+            response_class=Response,
+            include_in_schema=method == "GET",
+            **_public(responses),
+        )
+
+
+def _public(responses: dict[int | str, dict[str, Any]]) -> RouteAccess:
+    declared = public()
+    declared["responses"] = responses
+    return declared
+
+
+def _as(media_type: str) -> dict[str, Any]:
+    return {"description": "Successful Response", "content": {media_type: {"schema": {"type": "string"}}}}
+
+
+def _disposition(number: str) -> str:
+    """RFC 6266: a plain name for all, and the exact one for those who read `filename*`."""
+    exact = re.sub(r"[^\w.()&+,-]+", "-", number).strip("-.")[:100] or "tanpa-nomor"
+    plain = unicodedata.normalize("NFKD", exact).encode("ascii", "ignore").decode()
+    plain = re.sub(r"[^A-Za-z0-9._-]+", "-", plain).strip("-.") or "tanpa-nomor"
+    return (
+        f'inline; filename="sertifikat-{plain}.pdf"; '
+        f"filename*=UTF-8''{quote(f'sertifikat-{exact}.pdf', safe='')}"
+    )

@@ -1,6 +1,5 @@
 """Incentive's decisions: (event, loaded state, terms) -> outcome. Pure: no I/O, clock, randomness or logging."""
 
-from collections.abc import Iterator
 from typing import NamedTuple
 
 import msgspec
@@ -21,7 +20,7 @@ from services.incentive.terms import Terms
 from shared.contracts.enrollment import CompletionRecorded, EmployeeRecorded
 from shared.contracts.incentive import PointsSettled
 from shared.contracts.payload import Payload
-from shared.pipeline.documents import Doc, Docs, Lock, Need, State
+from shared.pipeline.documents import LOAD, Doc, Docs, Keys, Lock, State
 from shared.pipeline.outcome import Fact, Outcome, Put, Verdict
 from shared.pipeline.reactions import Reaction, react
 from shared.pipeline.records import Received
@@ -30,7 +29,7 @@ from shared.pipeline.waiting import RELEASE_WAITING
 NOTHING = Award(0, ())
 
 
-def person_keys(event: Received[EmployeeRecorded], state: State, terms: Terms) -> Iterator[Need]:
+def person_keys(event: Received[EmployeeRecorded], state: State, terms: Terms) -> Keys:
     yield Lock("employee/" + event.data.employee_id)
     yield Doc(PEOPLE, event.data.employee_id)
 
@@ -44,12 +43,13 @@ def record_person(event: Received[EmployeeRecorded], state: State, terms: Terms)
     return Outcome(Verdict.ACCEPTED, subject=data.employee_id, changes=[Put(PEOPLE, person)])
 
 
-def completion_keys(event: Received[CompletionRecorded], state: State, terms: Terms) -> Iterator[Need]:
+def completion_keys(event: Received[CompletionRecorded], state: State, terms: Terms) -> Keys:
     data = event.data
     yield Lock("employee/" + data.employee_id)
     yield Doc(ACCOUNTS, data.employee_id)
     yield Doc(EARNED_COMPLETIONS, data.completion_id)
     yield Docs(EARNED_COMPLETIONS, "month", month_of(data))
+    yield LOAD
     known = state.get(EARNED_COMPLETIONS, data.completion_id)
     if known is not None and known.month:
         yield Docs(EARNED_COMPLETIONS, "month", known.month)

@@ -3,7 +3,6 @@
 A letter is collected until certificate and points are there, at most `LONGEST_WAIT`, and goes out once.
 """
 
-from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 import msgspec
@@ -26,7 +25,7 @@ from shared.contracts.incentive import PointsSettled
 from shared.contracts.notification import ReleaseLetter
 from shared.contracts.payload import EmployeeId, Payload
 from shared.pipeline.attempt import waiting_for, waits_for
-from shared.pipeline.documents import Doc, Docs, Lock, Need, State
+from shared.pipeline.documents import LOAD, Doc, Docs, Keys, Lock, State
 from shared.pipeline.errors import Rejected, Waiting
 from shared.pipeline.outcome import Outcome, Put, Verdict
 from shared.pipeline.reactions import Reaction, react
@@ -42,10 +41,11 @@ def lacks_contact(employee_id: EmployeeId) -> str:
     return "contact/" + employee_id
 
 
-def contact_keys(event: Received[EmployeeRecorded], state: State, terms: Terms) -> Iterator[Need]:
+def contact_keys(event: Received[EmployeeRecorded], state: State, terms: Terms) -> Keys:
     employee_id = event.data.employee_id
     yield Lock("employee/" + employee_id)
     yield Doc(CONTACTS, employee_id)
+    yield LOAD
     if state.get(CONTACTS, employee_id) is None:
         yield from waiting_for(lacks_contact(employee_id))
 
@@ -73,12 +73,13 @@ def record_contact(event: Received[EmployeeRecorded], state: State, terms: Terms
 
 def certificate_keys(
     event: Received[CertificateIssued] | Received[CertificateRevoked], state: State, terms: Terms
-) -> Iterator[Need]:
+) -> Keys:
     data = event.data
     yield Lock("employee/" + data.employee_id)
     yield Doc(CONTACTS, data.employee_id)
     yield Doc(SETTLED_POINTS, data.completion_id)
     yield Docs(LETTERS, "completion_id", data.completion_id)
+    yield LOAD
     if state.get(CONTACTS, data.employee_id) is None:
         yield waits_for(lacks_contact(data.employee_id))
 
@@ -186,7 +187,7 @@ def _released(letter: Letter, points: SettledPoints | None, now: datetime) -> li
     ]
 
 
-def points_keys(event: Received[PointsSettled], state: State, terms: Terms) -> Iterator[Need]:
+def points_keys(event: Received[PointsSettled], state: State, terms: Terms) -> Keys:
     data = event.data
     yield Lock("employee/" + data.employee_id)
     yield Doc(SETTLED_POINTS, data.completion_id)
@@ -216,8 +217,9 @@ def note_points(event: Received[PointsSettled], state: State, terms: Terms) -> O
     return Outcome(Verdict.ACCEPTED, subject=data.completion_id, changes=changes)
 
 
-def release_keys(event: Received[ReleaseLetter], state: State, terms: Terms) -> Iterator[Need]:
+def release_keys(event: Received[ReleaseLetter], state: State, terms: Terms) -> Keys:
     yield Doc(LETTERS, event.data.letter_id)
+    yield LOAD
     letter = state.get(LETTERS, event.data.letter_id)
     if letter is not None:
         yield Lock("employee/" + letter.employee_id)

@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import EmailStr, Field, StringConstraints, model_validator
 
-from shared.contracts.payload import Code, EmployeeNumber, IsoDate, Jp, Label, Name, Payload
+from shared.contracts.payload import AS_NUMBER, Code, EmployeeNumber, IsoDate, Jp, Label, Name, Payload
 from shared.contracts.vocabulary import EmploymentType, Form, Level, Pathway
 
 EmailAddress = Annotated[EmailStr, StringConstraints(max_length=254)]
@@ -32,10 +32,14 @@ class EmployeeSnapshot(Payload):
 
 
 class EmployeeRegistered(EmployeeSnapshot):
+    """All that the agency's system knows of an employee, sent for the first time."""
+
     TYPE: ClassVar[str] = "id.go.bandung.employee.registered.v1"
 
 
 class EmployeeChanged(EmployeeSnapshot):
+    """The same again after a change: everything, not only what changed; the newest by event time stands."""
+
     TYPE: ClassVar[str] = "id.go.bandung.employee.changed.v1"
 
 
@@ -75,7 +79,7 @@ class Training(Payload):
 
 class Result(Payload):
     TYPE: ClassVar[str] = ""
-    score: Annotated[Decimal, Field(ge=0, le=100, decimal_places=2)] | None = None
+    score: Annotated[Decimal, Field(ge=0, le=100, decimal_places=2), AS_NUMBER] | None = None
     predicate: Label | None = None
 
 
@@ -92,7 +96,7 @@ class TrainingCompleted(Payload):
     completed_on: IsoDate
     result: Result = Result()
     revision: Annotated[int, Field(ge=1, le=2**31 - 1)] | None = None
-    """Of differing contents the one with the highest revision stands; without it, the latest by event time."""
+    """Of differing contents the highest revision stands; without one, the latest by event time."""
 
     @model_validator(mode="after")
     def _completed_after_start(self) -> "TrainingCompleted":

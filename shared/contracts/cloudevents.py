@@ -6,13 +6,16 @@ Sources: CloudEvents 1.0.2, its JSON format and its Kafka protocol binding; the 
 
 import base64
 import binascii
+import hashlib
+import json
+import re
 import uuid
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import cache
-from typing import Generic, NamedTuple, TypeVar
+from typing import Annotated, Any, Generic, NamedTuple, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 from pydantic_core import PydanticSerializationError, from_json, to_json
 
 from shared.contracts.payload import NO_CONTROLS, Payload, Timestamp
@@ -22,11 +25,13 @@ JSON = "application/json"
 STRUCTURED = "application/cloudevents+json; charset=UTF-8"
 LONGEST_ID = 200
 MOST_AHEAD = timedelta(days=1)
+Text = Annotated[str, StringConstraints(min_length=1, pattern=NO_CONTROLS)]
 NAMESPACE = uuid.UUID("6f1d8a52-6a2e-5c8b-9a55-0c3c8e0f7a11")
+_NAMESPACE = NAMESPACE.bytes
 
 
 class Undecodable(ValueError):
-    """The record is no event that we know; the text says why and what to do, without repeating its content."""
+    """The record is no event that we know. The text says why and what to do, and repeats nothing of it."""
 
 
 class Attributes(BaseModel):
@@ -34,11 +39,11 @@ class Attributes(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore")
     specversion: str
-    id: str
-    source: str
-    type: str
+    id: Text
+    source: Text
+    type: Text
     time: Timestamp | None = None
-    subject: str | None = None
+    subject: Text | None = None
     traceparent: str | None = None
 
 
@@ -56,26 +61,29 @@ def _structured(payload: type[Payload]) -> type[_Structured[Payload]]:
     return _Structured[payload]  # type: ignore[valid-type]
 
 
-def peek(value: bytes | None, headers: Iterable[tuple[str, bytes]]) -> tuple[str, bool]:
+_ATTRIBUTES = tuple((f"ce_{name}", name) for name in Attributes.model_fields)
+
+
+def peek(value: bytes | None, headers: Iterable[tuple[str, bytes | None]]) -> tuple[str, bool]:
     """The event's type, and whether it is structured; raises Undecodable when it is no CloudEvent."""
     if not value:
         raise Undecodable("the record has no value: send the event as JSON (tombstones mean nothing here)")
     named = dict(headers)
-    content_type = named.get("content-type", b"").decode("latin-1").split(";")[0].strip().lower()
+    content_type = (named.get("content-type") or b"").decode("latin-1").split(";")[0].strip().lower()
     if content_type.startswith("application/cloudevents-batch"):
         raise Undecodable("header content-type is a batch: send one event per Kafka record")
-    if "ce_specversion" in named or "ce_type" in named:
+    # The content type decides, as the Kafka binding says: relays copy ce_ headers beside structured events.
+    structured = content_type in ("application/cloudevents+json", "application/cloudevents")
+    if not structured and ("ce_specversion" in named or "ce_type" in named):
         if content_type not in ("", JSON) and not content_type.endswith("+json"):
             raise Undecodable("header content-type of a binary CloudEvent must be application/json")
         return _header(named, "ce_type"), False
-    if content_type not in ("", JSON, "application/cloudevents+json", "application/cloudevents"):
+    if not structured and content_type not in ("", JSON):
         raise Undecodable(
-            "header content-type is neither application/cloudevents+json nor, with ce_ headers, application/json"
+            "header content-type is neither application/cloudevents+json "
+            "nor, with ce_ headers, application/json"
         )
-    try:
-        document = from_json(value)
-    except ValueError as error:
-        raise Undecodable(f"the value is not JSON in UTF-8: {_safe(error)}") from error
+    document = _document(value)
     if not isinstance(document, dict) or not isinstance(document.get("type"), str):
         raise Undecodable(
             "the value is JSON but no CloudEvent: it needs specversion, id, source, type and data "
@@ -85,42 +93,86 @@ def peek(value: bytes | None, headers: Iterable[tuple[str, bytes]]) -> tuple[str
 
 
 def decode(
-    value: bytes, headers: Iterable[tuple[str, bytes]], structured: bool, payload: type[Payload]
+    value: bytes, headers: Iterable[tuple[str, bytes | None]], structured: bool, payload: type[Payload]
 ) -> Event:
     """Reads an event of a known type; raises Undecodable with one sentence for each field that is wrong."""
-    if b"\\u0000" in value or b"\x00" in value:
-        raise Undecodable("the event contains the character U+0000, which no database key or text may hold")
+    document = _unambiguous(value)
     try:
         if structured:
-            event = _decode_structured(value, payload)
+            event = _decode_structured(value, document, payload)
         else:
             named = dict(headers)
             attributes = Attributes.model_validate(
-                {name[3:]: _header(named, name) for name in named if name.startswith("ce_")}
+                {name: _header(named, header) for header, name in _ATTRIBUTES if header in named}
             )
             event = Event(attributes, payload.model_validate_json(value))
     except ValidationError as error:
         raise Undecodable(describe(error)) from None  # the cause repeats the input
     if event.attributes.specversion != "1.0":
         raise Undecodable("specversion is not 1.0: send CloudEvents 1.0")
-    if not 0 < len(event.attributes.id) <= LONGEST_ID:
+    if len(event.attributes.id) > LONGEST_ID:
         raise Undecodable(f"id must have 1 to {LONGEST_ID} characters")
     return event
 
 
-def _decode_structured(value: bytes, payload: type[Payload]) -> Event:
-    try:
-        event = _structured(payload).model_validate_json(value)
-    except ValidationError:
-        document = from_json(value)
-        if "data" in document or "data_base64" not in document:
-            raise
+def _decode_structured(value: bytes, document: object, payload: type[Payload]) -> Event:
+    if isinstance(document, dict) and "data_base64" in document and "data" not in document:
         try:
             data = base64.b64decode(document["data_base64"], validate=True)
         except (binascii.Error, TypeError, ValueError):
             raise Undecodable("data_base64 is not base64: send the event's data as JSON in `data`") from None
+        _unambiguous(data)
         return Event(Attributes.model_validate(document), payload.model_validate_json(data))
+    event = _structured(payload).model_validate_json(value)
     return Event(event, event.data)
+
+
+def _document(value: bytes) -> Any:
+    try:
+        return from_json(value, cache_strings="keys")
+    except ValueError as error:
+        raise Undecodable(f"the value is not JSON in UTF-8: {_json_fault(error)}") from None
+
+
+_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
+_BLANKS = b" \t\r\n"
+
+
+def _unambiguous(value: bytes) -> Any:
+    """The JSON document, if every reader of it sees the same one."""
+    if b"\\u0000" in value and _NUL.search(value) is not None:
+        raise Undecodable("the event contains the character U+0000, which no database key or text may hold")
+    document = _document(value)
+    # A quotation mark before a colon ends a name or, seldom, belongs to a text: only where there are more of
+    # them than names does the slow reader look (11 us for 500 bytes; counting takes 2).
+    if value.translate(None, _BLANKS).count(b'":') != _names(document):
+        json.loads(value, object_pairs_hook=_distinct, parse_int=_skipped, parse_float=_skipped)
+    return document
+
+
+def _names(document: object) -> int:
+    """How many names its objects have; plain loops, since this runs for every event."""
+    parts: Iterable[object] = ()
+    count = 0
+    if isinstance(document, dict):
+        count, parts = len(document), document.values()
+    elif isinstance(document, list):
+        parts = document
+    for part in parts:
+        if part.__class__ is dict or part.__class__ is list:
+            count += _names(part)
+    return count
+
+
+def _distinct(pairs: list[tuple[str, object]]) -> None:
+    if len({name for name, _ in pairs}) < len(pairs):
+        raise Undecodable(
+            "a field stands twice in one object, so readers differ in what it says: send it once"
+        )
+
+
+def _skipped(_number: str) -> None:
+    return None
 
 
 def check_clock(attributes: Attributes, arrived: datetime) -> datetime:
@@ -166,8 +218,13 @@ def encode(
 
 
 def event_id(epoch: int, aggregate: str, version: int, type: str) -> str:
-    """The same fact has the same id, however often it is published (RFC 9562, version 5)."""
-    return str(uuid.uuid5(NAMESPACE, f"{epoch}/{aggregate}/{version}/{type}"))
+    """The same fact has the same id, however often it is published (a UUID of version 5, RFC 9562)."""
+    # As uuid.uuid5, without its objects: 2 us instead of 10, three times an event.
+    raw = bytearray(hashlib.sha1(_NAMESPACE + f"{epoch}/{aggregate}/{version}/{type}".encode()).digest()[:16])  # noqa: S324
+    raw[6] = raw[6] & 0x0F | 0x50
+    raw[8] = raw[8] & 0x3F | 0x80
+    text = raw.hex()
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
 def describe(error: ValidationError) -> str:
@@ -185,23 +242,31 @@ _PLAIN: Mapping[str, str] = {
     "string_pattern_mismatch": "has a control character or does not match its pattern",
     "date_type": "must be a date YYYY-MM-DD, as text",
 }
+# The validator of addresses repeats parts of them, and its texts are not ours to check.
+_ADDRESS_FAULT = "value is not a valid email address"
 
 
 def _plain(kind: str, message: str) -> str:
+    if message.startswith(_ADDRESS_FAULT):
+        return "is not a valid e-mail address"
     return _PLAIN.get(kind, message.removeprefix("Value error, "))
 
 
-def _header(named: Mapping[str, bytes], name: str) -> str:
+def _header(named: Mapping[str, bytes | None], name: str) -> str:
+    value = named.get(name)
+    if value is None:
+        raise Undecodable(f"header {name} is missing")
     try:
-        return named[name].decode()
-    except KeyError:
-        raise Undecodable(f"header {name} is missing") from None
+        return value.decode()
     except UnicodeDecodeError:
         raise Undecodable(f"header {name} is not UTF-8") from None
 
 
-def _safe(error: ValueError) -> str:
-    return str(error).split(" at line")[0]
+def _json_fault(error: ValueError) -> str:
+    text = str(error).split(" at line")[0]
+    if "surrogate" in text or "hex escape" in text:
+        return "an escape \\ud800 to \\udfff is half a character: send both halves, or the character itself"
+    return text
 
 
 __all__ = [

@@ -1,6 +1,5 @@
 """What enrollment publishes to `enrollment.events.v1`, and the commands on `enrollment.commands.v1`."""
 
-from decimal import Decimal
 from typing import ClassVar, Literal
 
 from shared.contracts.agency import EmailAddress
@@ -8,10 +7,12 @@ from shared.contracts.payload import (
     CertificateId,
     Code,
     CompletionId,
+    Count,
     EmployeeId,
     EmployeeNumber,
     IsoDate,
     Jp,
+    JpTotal,
     Label,
     Name,
     Payload,
@@ -26,7 +27,7 @@ class EmployeeRecorded(Payload):
 
     TYPE: ClassVar[str] = "id.go.bandung.employee.recorded.v1"
     employee_id: EmployeeId
-    version: int
+    version: Count
     employee_numbers: tuple[EmployeeNumber, ...]
     """Oldest first; the last one is in force."""
     name: Name
@@ -42,7 +43,7 @@ class CompletionRecorded(Payload):
     TYPE: ClassVar[str] = "id.go.bandung.completion.recorded.v1"
     completion_id: CompletionId
     employee_id: EmployeeId
-    version: int
+    version: Count
     standing: bool
     """False once revoked: it then counts for nothing."""
     title: Label
@@ -60,9 +61,9 @@ class CertificateIssued(Payload):
     certificate_id: CertificateId
     completion_id: CompletionId
     employee_id: EmployeeId
-    completion_version: int
+    completion_version: Count
     """Version of the completion that it certifies (see CompletionRecorded)."""
-    revision: int
+    revision: Count
     certificate_number: Label
     title: Label
     organizer_name: Label
@@ -77,13 +78,15 @@ class CertificateIssued(Payload):
 
 
 class CertificateRevoked(Payload):
+    """A certificate no longer stands; its page says so, and its points and hours are taken back."""
+
     TYPE: ClassVar[str] = "id.go.bandung.certificate.revoked.v1"
     certificate_id: CertificateId
     completion_id: CompletionId
     employee_id: EmployeeId
-    completion_version: int
+    completion_version: Count
     """Version of the completion that it certifies (see CompletionRecorded)."""
-    revision: int
+    revision: Count
     certificate_number: Label
     title: Label
     reason: Reason
@@ -95,9 +98,9 @@ class CertificateRendered(Payload):
 
     TYPE: ClassVar[str] = "id.go.bandung.certificate.rendered.v1"
     certificate_id: CertificateId
-    revision: int
+    revision: Count
     sha256: str
-    size_bytes: int
+    size_bytes: Count
 
 
 class JpCredited(Payload):
@@ -106,12 +109,12 @@ class JpCredited(Payload):
     TYPE: ClassVar[str] = "id.go.bandung.jp.credited.v1"
     completion_id: CompletionId
     employee_id: EmployeeId
-    version: int
-    year: int
+    version: Count
+    year: Count
     jp: Jp
     rule: str
     reason: Label | None
-    year_total_jp: Decimal
+    year_total_jp: JpTotal
 
 
 # Commands. Only enrollment itself writes them: its HTTP routes, its workers, its handlers.
@@ -148,6 +151,6 @@ class StoreRendering(Payload):
     TYPE: ClassVar[str] = "id.go.bandung.certificate.store-rendering.v1"
     certificate_id: CertificateId
     completion_id: CompletionId
-    revision: int
+    revision: Count
     sha256: str
-    size_bytes: int
+    size_bytes: Count

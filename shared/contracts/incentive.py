@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from shared.contracts.payload import CompletionId, EmployeeId, Label, Payload
+from shared.contracts.payload import CompletionId, Count, EmployeeId, Label, Payload, Points
 
 
 class PointsSettled(Payload):
@@ -11,11 +11,12 @@ class PointsSettled(Payload):
     TYPE: ClassVar[str] = "id.go.bandung.points.settled.v1"
     completion_id: CompletionId
     employee_id: EmployeeId
-    version: int
-    completion_version: int
+    version: Count
+    completion_version: Count
     """Version of the completion that these points answer."""
-    points: int
+    points: Points
     reason: Label | None
     """Why a cap cut them, if one did."""
-    balance: int
+    balance: Points
     level: str
+    """Level that the balance reaches."""

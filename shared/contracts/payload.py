@@ -10,6 +10,7 @@ from pydantic import (
     AfterValidator,
     AwareDatetime,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     PlainSerializer,
@@ -26,6 +27,9 @@ CertificateId = NewType("CertificateId", str)
 
 # C0 and C1 controls, line and paragraph separators: they break mail headers, PDF lines and BSON keys.
 NO_CONTROLS = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$"
+
+# 2**53 - 1: beyond it JavaScript and others round whole numbers; BSON ends at 2**63 - 1.
+MOST = 2**53 - 1
 
 
 class Payload(BaseModel):
@@ -47,6 +51,27 @@ def _employee_number(text: str) -> str:
     return text
 
 
+def _calendar_date(value: object) -> object:
+    if type(value) is date or (isinstance(value, str) and len(value) == 10 and value[4] == "-"):
+        return value
+    raise ValueError("must be a date YYYY-MM-DD, as text")
+
+
+def _moment(value: object) -> object:
+    if isinstance(value, datetime) or (
+        isinstance(value, str) and value[4:5] == "-" and value[10:11] in "Tt "
+    ):
+        return value
+    raise ValueError("must be a moment YYYY-MM-DDThh:mm:ss with Z or an offset such as +07:00, as text")
+
+
+def _utc(moment: datetime) -> datetime:
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("lies outside the years 1 to 9999: correct it") from None
+
+
 def _single_line(longest: int) -> StringConstraints:
     return StringConstraints(strip_whitespace=True, min_length=1, max_length=longest, pattern=NO_CONTROLS)
 
@@ -66,17 +91,24 @@ EmployeeNumber = Annotated[
 ]
 """NIP of a PNS or NI PPPK: personal data, since it shows birth date and sex."""
 
-IsoDate = Annotated[date, Strict()]
+IsoDate = Annotated[date, BeforeValidator(_calendar_date)]
 """A calendar date `YYYY-MM-DD`; a number is refused rather than read as seconds since 1970."""
 
-Timestamp = Annotated[AwareDatetime, AfterValidator(lambda moment: moment.astimezone(UTC))]
+Timestamp = Annotated[AwareDatetime, BeforeValidator(_moment), AfterValidator(_utc)]
+"""A moment with its offset (RFC 3339), kept in UTC; a number is refused as with dates."""
 
-Jp = Annotated[
-    Decimal,
-    Field(ge=0, le=10_000, decimal_places=1),
-    PlainSerializer(float, return_type=float, when_used="json"),
-]
+Count = Annotated[int, Field(ge=0, le=MOST)]
+"""A version, a revision, a size."""
+
+Points = Annotated[int, Field(ge=-MOST, le=MOST)]
+
+AS_NUMBER = PlainSerializer(float, return_type=float, when_used="json")
+
+Jp = Annotated[Decimal, Field(ge=0, le=10_000, decimal_places=1), AS_NUMBER]
 """Learning hours (jam pelajaran); 1 JP = 45 minutes; one decimal."""
+
+JpTotal = Annotated[Decimal, Field(ge=0, le=1_000_000, decimal_places=1), AS_NUMBER]
+"""Learning hours of several completions."""
 
 
 def milliseconds(moment: datetime) -> int:

@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from shared.contracts.payload import Payload
+from shared.contracts.payload import Count, Payload
 
 
 class ReleaseWaiting(Payload):
@@ -10,4 +10,4 @@ class ReleaseWaiting(Payload):
 
     TYPE: ClassVar[str] = "id.go.bandung.waiting.release.v1"
     lacks: str
-    page: int
+    page: Count

@@ -7,8 +7,9 @@ import hashlib
 import logging
 import traceback
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Generic, NamedTuple, TypeVar
 from zlib import crc32
 
@@ -30,11 +31,11 @@ from shared.pipeline.books import (
     Outgoing,
     WaitingRecord,
 )
-from shared.pipeline.documents import Collection, Doc, Docs, Document, Lock, Need, NotLoaded, State
+from shared.pipeline.documents import Collection, Doc, Docs, Document, Key, Keys, Load, Lock, Need, State
 from shared.pipeline.errors import Rejected, Waiting
 from shared.pipeline.outcome import Fact, Outcome, Put, Verdict
 from shared.pipeline.reactions import Reaction, Service
-from shared.pipeline.records import Received, Record
+from shared.pipeline.records import Coordinates, Received, Record
 from shared.pipeline.store import Advance, Encoded, Session, Store, Write
 from shared.telemetry import child_traceparent
 
@@ -57,7 +58,7 @@ def waits_for(lacks: str) -> Lock:
     return Lock("lacks/" + lacks)
 
 
-def waiting_for(lacks: str) -> Iterator[Need]:
+def waiting_for(lacks: str) -> Keys:
     """For the `keys` of an event that brings what others lack (see `Outcome.appeared`)."""
     yield waits_for(lacks)
     yield Docs(WAITING, "lacks", lacks, WAITING_PAGE)
@@ -73,6 +74,9 @@ class Item(Generic[T]):
     reaction: Reaction[T] | None = None
     fault: Exception | None = None
     waited: WaitingRecord | None = None
+    rests_on: list[Key] = field(default_factory=list)
+    """What its keys looked at, in this attempt."""
+    folded: bool = False
 
 
 class Decided(NamedTuple):
@@ -137,7 +141,7 @@ class Attempt(Generic[T]):
         group: str,
         expected: Mapping[TopicPartition, int],
     ) -> Decided:
-        items = {tp: [replace(item) for item in those] for tp, those in batch.items()}
+        items = {tp: [replace(item, rests_on=[]) for item in those] for tp, those in batch.items()}
         everyone = [item for those in items.values() for item in those]
         await self.gather(everyone)
         steps: list[Advance] = []
@@ -164,42 +168,52 @@ class Attempt(Generic[T]):
         await self.session.advance(steps)
         return Decided(steps, taken, self.decisions)
 
-    async def gather(self, items: Sequence[Item[T]]) -> None:
-        """Locks and loads, round by round, until no `keys` function asks for more."""
-        open_items = [item for item in items if item.event is not None and item.fault is None]
-        while open_items:
+    async def gather(self, items: Iterable[Item[T]]) -> None:
+        """Locks and loads what the items' `keys` name: one round of bulk calls for each LOAD among them."""
+        running = [
+            (item, self.keys_of(item)) for item in items if item.event is not None and item.fault is None
+        ]
+        while running:
             needs: set[Need] = set()
-            asking = []
-            for item in open_items:
-                if wanted := self.unmet(item):
-                    needs.update(wanted)
-                    asking.append(item)
+            paused = [(item, keys) for item, keys in running if self.ask(item, keys, needs)]
             await self.load(needs)
             # What waits for something that one of these may bring is decided with it: its needs come along.
             for need in needs:
                 if isinstance(need, Docs) and need.collection is WAITING:
-                    asking += [
-                        waiter
-                        for waiting in self.state.all(WAITING, "lacks", need.value)
-                        if (waiter := self.reader.read(waiting.record(), waiting)).fault is None
-                    ]
-            open_items = asking
+                    for waiting in self.state.all(WAITING, "lacks", need.value):
+                        waiter = self.reader.read(waiting.record(), waiting)
+                        if waiter.fault is None:
+                            paused.append((waiter, self.keys_of(waiter)))
+            running = paused
 
-    def unmet(self, item: Item[T]) -> list[Need]:
+    def keys_of(self, item: Item[T]) -> Keys:
         assert item.event is not None
         assert item.reaction is not None
-        met, wanted = self.state.met, []
+        item.rests_on = []
+        return item.reaction.keys(item.event, self.state, self.service.terms)
+
+    def ask(self, item: Item[T], keys: Keys, needs: set[Need]) -> bool:
+        """Adds what the item lacks, up to the next LOAD that has to wait for it; False when it is through."""
+        wanting = False
+        self.state.looked_at = item.rests_on
         try:
-            for need in item.reaction.keys(item.event, self.state, self.service.terms):
-                if need not in met:
-                    wanted.append(need)
-        except NotLoaded:
-            if not wanted:
-                item.fault = LookupError("its keys function looks at a document that it did not ask for")
+            for need in keys:
+                if isinstance(need, Load):
+                    if wanting:
+                        return True
+                elif need not in self.state.met:
+                    needs.add(need)
+                    wanting = True
         except Exception as error:  # noqa: BLE001 - a fault of this event, not of the batch
             item.fault = error
-            return []
-        return wanted
+        finally:
+            self.state.looked_at = None
+        return False
+
+    def overtaken(self, item: Item[T]) -> bool:
+        """Whether an earlier record of the batch changed what this item's keys rest on."""
+        changed = self.state.changed
+        return any(key in changed for key in item.rests_on)
 
     async def load(self, needs: Iterable[Need]) -> None:
         locks: list[str] = []
@@ -218,15 +232,16 @@ class Attempt(Generic[T]):
         found: list[tuple[Collection[Document], Document]] = []
         for collection, ids in docs.items():
             found += [(collection, document) for document in await self.session.find(collection, ids)]
-        for (collection, field, limit), values in sets.items():
+        for (collection, name, limit), values in sets.items():
             found += [
                 (collection, document)
-                for document in await self.session.find_by(collection, field, values, limit)
+                for document in await self.session.find_by(collection, name, values, limit)
             ]
         self.state.loaded(needs, found)
 
     async def fold(self, item: Item[T], cause: Record, everyone: Sequence[Item[T]]) -> None:
         """Decides one record and applies what follows; its own faults end in a decision too."""
+        item.folded = True
         if item.event is None and item.fault is None:
             return
         try:
@@ -234,8 +249,17 @@ class Attempt(Generic[T]):
                 raise item.fault
             assert item.event is not None
             assert item.reaction is not None
-            if self.unmet(item):  # an earlier record of the batch changed what this one rests on
-                await self.gather([item, *everyone])
+            if item.waited is not None or self.overtaken(item):
+                await self.gather(
+                    [
+                        item,
+                        *(
+                            one
+                            for one in everyone
+                            if one is not item and not one.folded and self.overtaken(one)
+                        ),
+                    ]
+                )
             if item.fault is not None:
                 raise item.fault
             event = item.event
@@ -328,7 +352,7 @@ class Attempt(Generic[T]):
     def keep_waiting(self, item: Item[T], waiting: Waiting, cause: Record) -> None:
         record, event = item.record, item.event
         assert event is not None
-        id = str(record.at)
+        id = waiting_id(record.at)
         since = (
             item.waited.since
             if item.waited is not None
@@ -395,6 +419,12 @@ def position_id(group: str, tp: TopicPartition) -> str:
     return f"{group}/{tp[0]}/{tp[1]}"
 
 
+def waiting_id(at: Coordinates) -> str:
+    """Sorts as the log does, since what waited is decided in order of id. Without the zeros offset 100 came
+    before 98: a correction before its original, and a certificate issued twice for nothing."""
+    return f"{at.topic}/{at.partition}/{at.offset:019d}"
+
+
 def partition_of(key: str) -> int:
     """CRC-32, since only we write our topics: murmur2 in Python costs 10 us a key, and no consumer needs it."""
     return crc32(key.encode()) % PARTITIONS
@@ -405,6 +435,7 @@ def digest(record: Record) -> bytes:
     return hashlib.blake2b(record.value or b"", key=(record.key or b"")[:64], digest_size=8).digest()
 
 
+@lru_cache(maxsize=1024)
 def sender_of(topic: str, prefix: str) -> str:
     """`agency.<opd>.v1` -> the opd; a service's topic -> the service."""
     parts = topic.removeprefix(prefix).split(".")

@@ -1,11 +1,13 @@
 """What a decision may rest on, and what an attempt has loaded and changed since.
 
 A `keys` function yields needs: `Lock` (a name on which concurrent attempts collide), `Doc` (one document)
-and `Docs` (all documents whose field has a value). Whoever changes a document, or who belongs to a set,
-yields a lock that covers it; so what was loaded under the lock is what stands at commit.
+and `Docs` (all documents whose field has a value). It yields `LOAD` before it looks at the state: what was
+named so far is locked and loaded, for the whole batch at once, before its next line runs. Whoever changes a
+document, or who belongs to a set, yields a lock that covers it; so what was loaded under the lock is what
+stands at commit.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Generic, NamedTuple, Protocol, TypeVar, cast
 
 
@@ -54,8 +56,17 @@ class Docs(NamedTuple):
 Need = Lock | Doc | Docs
 
 
-class NotLoaded(Exception):
-    """A `keys` function looked at what is not there yet; it is called again when it is."""
+class Load(NamedTuple):
+    """See LOAD."""
+
+
+LOAD = Load()
+Keys = Iterator[Need | Load]
+Key = tuple[Collection[Document], str]
+
+
+class NotLoaded(LookupError):
+    """A document was looked at that no `keys` function asked for."""
 
 
 class State:
@@ -63,21 +74,25 @@ class State:
 
     def __init__(self) -> None:
         self.met: set[Need] = set()
-        self.changed: dict[tuple[Collection[Document], str], Document | None] = {}
-        self._documents: dict[tuple[Collection[Document], str], Document | None] = {}
-        self._stored: set[tuple[Collection[Document], str]] = set()
+        self.changed: dict[Key, Document | None] = {}
+        self.looked_at: list[Key] | None = None
+        """Where it is set, takes note of each document that was looked at."""
+        self._documents: dict[Key, Document | None] = {}
+        self._stored: set[Key] = set()
         # (collection, field) -> value -> ids; only values that were asked for.
         self._sets: dict[tuple[Collection[Document], str], dict[str, dict[str, None]]] = {}
 
     def get(self, collection: Collection[D], id: str) -> D | None:
-        """The document, or None when there is none; raises NotLoaded when nobody asked for it yet."""
+        """The document, or None when there is none; raises NotLoaded when nobody asked for it."""
+        if self.looked_at is not None:
+            self.looked_at.append((collection, id))
         try:
             return cast("D | None", self._documents[collection, id])
         except KeyError:
             raise NotLoaded(f"{collection.name}/{id}") from None
 
     def all(self, collection: Collection[D], field: str, value: str) -> list[D]:
-        """The documents of a set in order of id; raises NotLoaded when nobody asked for it yet."""
+        """The documents of a set in order of id; raises NotLoaded when nobody asked for it."""
         try:
             ids = self._sets[collection, field][value]
         except KeyError:

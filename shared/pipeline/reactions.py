@@ -1,13 +1,13 @@
 """What a service is to the pipeline: its table of reactions, its collections, its topics."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Generic, NamedTuple, TypeVar, cast
 
 from shared.contracts.catalogue import EVENT_TYPES
 from shared.contracts.payload import Payload
 from shared.contracts.topics import COMMANDS
-from shared.pipeline.documents import Collection, Document, Need, State
+from shared.pipeline.documents import Collection, Document, Keys, State
 from shared.pipeline.outcome import Outcome
 from shared.pipeline.records import Received
 
@@ -18,12 +18,12 @@ P = TypeVar("P", bound=Payload)
 class Reaction(NamedTuple, Generic[T]):
     """`keys` names what the decision may rest on; `decide` is pure: event, loaded state, terms -> outcome."""
 
-    keys: Callable[[Received[Payload], State, T], Iterable[Need]]
+    keys: Callable[[Received[Payload], State, T], Keys]
     decide: Callable[[Received[Payload], State, T], Outcome]
 
 
 def react(
-    keys: Callable[[Received[P], State, T], Iterable[Need]],
+    keys: Callable[[Received[P], State, T], Keys],
     decide: Callable[[Received[P], State, T], Outcome],
 ) -> Reaction[T]:
     """A row of the table: both functions take the same event. The table pairs them with its class."""

@@ -1,18 +1,17 @@
 """The reaction to a service's own command to look at the next page of waiting records."""
 
-from collections.abc import Iterator
 from typing import Any
 
 from shared.contracts.payload import Payload
 from shared.contracts.pipeline import ReleaseWaiting
 from shared.pipeline.attempt import waiting_for
-from shared.pipeline.documents import Need, State
+from shared.pipeline.documents import Keys, State
 from shared.pipeline.outcome import Outcome, Verdict
 from shared.pipeline.reactions import Reaction, react
 from shared.pipeline.records import Received
 
 
-def release_keys(event: Received[ReleaseWaiting], state: State, terms: object) -> Iterator[Need]:
+def release_keys(event: Received[ReleaseWaiting], state: State, terms: object) -> Keys:
     yield from waiting_for(event.data.lacks)
 
 

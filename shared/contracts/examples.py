@@ -1,0 +1,185 @@
+"""One complete example of each event; the reference shows it, and no person has these numbers."""
+
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Final
+
+from shared.contracts.agency import (
+    EmployeeChanged,
+    EmployeeRegistered,
+    Organizer,
+    Result,
+    Training,
+    TrainingCompleted,
+)
+from shared.contracts.enrollment import (
+    CertificateIssued,
+    CertificateRendered,
+    CertificateRevoked,
+    CompletionRecorded,
+    EmployeeRecorded,
+    JpCredited,
+    ReinstateCertificate,
+    RevokeCertificate,
+    StoreRendering,
+)
+from shared.contracts.incentive import PointsSettled
+from shared.contracts.notification import ReleaseLetter
+from shared.contracts.payload import CertificateId, CompletionId, EmployeeId, Payload
+from shared.contracts.pipeline import ReleaseWaiting
+from shared.contracts.vocabulary import EmploymentType, Form, Level, Pathway
+
+NIP: Final = "198501012010011001"
+NI_PPPK: Final = "199001012023212001"
+SUPERVISOR: Final = "197501012000011001"
+EMPLOYEE: Final = EmployeeId("emp_0a1b2c3d4e5f60718293a4b5c6d7e8f9")
+COMPLETION: Final = CompletionId("cmp_1b2c3d4e5f60718293a4b5c6d7e8f90a")
+CERTIFICATE: Final = CertificateId("crt_2c3d4e5f60718293a4b5c6d7e8f90a1b")
+NUMBER: Final = "000123/BKPSDM/2026"
+TITLE: Final = "Pelayanan Publik Berbasis Data"
+VERIFY: Final = "https://kompeten.example/v/abcdefghijklmnopqrstuvwxyz"
+SHA256: Final = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
+MOMENT: Final = datetime(2026, 3, 5, 2, 30, tzinfo=UTC)
+DAY: Final = date(2026, 3, 4)
+
+_EMPLOYEE = EmployeeRegistered(
+    employee_number=NIP,
+    name="Dra. Contoh Pegawai, M.Si.",
+    email="contoh.pegawai@example.com",
+    language="id",
+    employment_type=EmploymentType.PNS,
+    golongan="III/c",
+    pangkat="Penata",
+    jabatan="Analis Kebijakan Ahli Muda",
+    unit_kerja="Bidang Pengembangan Kompetensi",
+    opd="Dinas Contoh Kota Bandung",
+    supervisor_number=SUPERVISOR,
+)
+_COMPLETED = TrainingCompleted(
+    employee_number=NIP,
+    training=Training(
+        code="PPBD",
+        batch="2026-1",
+        title=TITLE,
+        form=Form.SEMINAR,
+        pathway=Pathway.CLASSICAL,
+        level=Level.NATIONAL,
+        organizer=Organizer(code="BKPSDM", name="Badan Kepegawaian dan Pengembangan SDM Kota Bandung"),
+        start_date=date(2026, 3, 3),
+        end_date=DAY,
+        place="Bandung",
+    ),
+    completed_on=DAY,
+    result=Result(score=Decimal("88.5"), predicate="Sangat Memuaskan"),
+    revision=1,
+)
+_EXAMPLES: Final[tuple[Payload, ...]] = (
+    _EMPLOYEE,
+    EmployeeChanged(
+        employee_number=NI_PPPK,
+        previous_employee_number="199001012018211001",
+        name="Contoh Pegawai Kontrak, S.Kom.",
+        email="contoh.kontrak@example.com",
+        employment_type=EmploymentType.PPPK,
+        golongan="IX",
+        jabatan="Pranata Komputer Ahli Pertama",
+        opd="Dinas Contoh Kota Bandung",
+    ),
+    _COMPLETED,
+    EmployeeRecorded(
+        employee_id=EMPLOYEE,
+        version=1,
+        employee_numbers=(NIP,),
+        name=_EMPLOYEE.name,
+        email=_EMPLOYEE.email,
+        language="id",
+        employment_type=EmploymentType.PNS,
+        opd=_EMPLOYEE.opd,
+    ),
+    CompletionRecorded(
+        completion_id=COMPLETION,
+        employee_id=EMPLOYEE,
+        version=1,
+        standing=True,
+        title=TITLE,
+        organizer_code="BKPSDM",
+        form=Form.SEMINAR,
+        level=Level.NATIONAL,
+        predicate="Sangat Memuaskan",
+        completed_on=DAY,
+    ),
+    CertificateIssued(
+        certificate_id=CERTIFICATE,
+        completion_id=COMPLETION,
+        employee_id=EMPLOYEE,
+        completion_version=1,
+        revision=1,
+        certificate_number=NUMBER,
+        title=TITLE,
+        organizer_name=_COMPLETED.training.organizer.name,
+        completed_on=DAY,
+        jp=Decimal(8),
+        jp_reason=None,
+        verification_url=VERIFY,
+        download_url="https://kompeten.example/certificates/crt_2c3d4e5f.pdf?until=1777948200&signature=c2lnbmF0dXJl",
+        download_until=datetime(2026, 5, 5, 2, 30, tzinfo=UTC),
+    ),
+    CertificateRevoked(
+        certificate_id=CERTIFICATE,
+        completion_id=COMPLETION,
+        employee_id=EMPLOYEE,
+        completion_version=2,
+        revision=2,
+        certificate_number=NUMBER,
+        title=TITLE,
+        reason="The attendance list was mixed up with another batch's.",
+        verification_url=VERIFY,
+    ),
+    CertificateRendered(certificate_id=CERTIFICATE, revision=1, sha256=SHA256, size_bytes=48_213),
+    JpCredited(
+        completion_id=COMPLETION,
+        employee_id=EMPLOYEE,
+        version=1,
+        year=2026,
+        jp=Decimal(8),
+        rule="seminar-per-day",
+        reason=None,
+        year_total_jp=Decimal("14.5"),
+    ),
+    PointsSettled(
+        completion_id=COMPLETION,
+        employee_id=EMPLOYEE,
+        version=1,
+        completion_version=1,
+        points=30,
+        reason="30 of 40 points: the month's cap was reached",
+        balance=180,
+        level="bronze",
+    ),
+    RevokeCertificate(
+        completion_id=COMPLETION,
+        employee_id=EMPLOYEE,
+        reason="The attendance list was mixed up with another batch's.",
+        officer="7d0c6a3e",
+        opd="BKPSDM",
+    ),
+    ReinstateCertificate(
+        completion_id=COMPLETION,
+        employee_id=EMPLOYEE,
+        revocation_id="0f1e2d3c-4b5a-5968-8776-655443322110",
+        reason="The attendance list was right after all.",
+        officer="7d0c6a3e",
+        opd=None,
+    ),
+    StoreRendering(
+        certificate_id=CERTIFICATE,
+        completion_id=COMPLETION,
+        revision=1,
+        sha256=SHA256,
+        size_bytes=48_213,
+    ),
+    ReleaseLetter(letter_id="let_3d4e5f60718293a4b5c6d7e8f90a1b2c"),
+    ReleaseWaiting(lacks="employee/4e5f60718293a4b5c6d7e8f90a1b2c3d", page=1),
+)
+
+EXAMPLES: Final[dict[type[Payload], Payload]] = {type(example): example for example in _EXAMPLES}

@@ -1,0 +1,224 @@
+"""The pages of the reference that people read: events and topics."""
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from shared.contracts.agency import TrainingCompleted
+from shared.contracts.asyncapi import binary_headers, structured_example
+from shared.contracts.catalogue import EVENT_TYPES
+from shared.contracts.cloudevents import LONGEST_ID, MOST_AHEAD, STRUCTURED
+from shared.contracts.participants import (
+    Readers,
+    payloads_by_topic,
+    readers_of,
+    topics_of,
+    writer_of,
+)
+from shared.contracts.payload import OPD_CODE, Payload
+from shared.contracts.schemas import example_of, schema_of
+from shared.contracts.topics import AGENCY, CONFIG, DAY_MS, topic_specs
+
+GENERATED: Final = "<!-- Written by `python -m tools.reference`; edit what it is written from. -->\n"
+EXAMPLE_TOPIC: Final = AGENCY.format(opd="dinas-contoh")
+
+
+def events_page(readers: Readers) -> str:
+    parts = [GENERATED + "# Events", _INTRODUCTION, _table(_overview(readers)), _publishing(), _RULES]
+    parts += [_section(payload, readers) for payload in EVENT_TYPES]
+    return "\n\n".join(parts) + "\n"
+
+
+def topics_page(readers: Readers) -> str:
+    rows = [["topic", "partitions", "written by", "read by", "events"]]
+    by_topic = payloads_by_topic(readers)
+    for spec in topic_specs(["{opd}"]):
+        topic = spec.name
+        payloads = by_topic.get(topic, [])
+        reading = (
+            [writer_of(topic)]
+            if topic.endswith(".commands.v1")
+            else sorted({service for payload in payloads for service in readers_of(payload, readers)})
+        )
+        names = ", ".join(payload.__name__ for payload in payloads) or "none yet"
+        rows.append(
+            [f"`{topic}`", str(spec.partitions), writer_of(topic), ", ".join(reading) or "nobody yet", names]
+        )
+    settings = [["setting", "value"], *([f"`{name}`", f"`{value}`"] for name, value in CONFIG.items())]
+    days = int(CONFIG["retention.ms"]) // DAY_MS
+    return "\n\n".join(
+        [
+            GENERATED + "# Topics",
+            "Every topic is declared before its first record: the broker's automatic creation is off, and a "
+            "service is not ready while a topic is missing or has another number of partitions. "
+            "`KOMPETEN_TOPIC_PREFIX` goes before every name.",
+            _table(rows),
+            f"`{{opd}}` is an agency's code (`{OPD_CODE.pattern}`), one of `KOMPETEN_AGENCIES`. An agency "
+            "may write to its own topic and read none of the others.",
+            "All topics have these settings:",
+            _table(settings),
+            f"Records are kept {days} days, twice the age of the oldest backup that one would restore. The "
+            "broker stamps the time of arrival, since decisions use it as their `now`. The number of "
+            "partitions never changes: keys map to partitions by it.",
+        ]
+    ) + "\n"  # fmt: skip
+
+
+_INTRODUCTION: Final = """\
+All that goes between agencies and services is an event, a [CloudEvent
+1.0](https://github.com/cloudevents/spec) in a Kafka record. A type's `.v1` is a promise: fields may be
+added, and readers ignore those that they don't know; none is renamed, removed or made required.
+[asyncapi.yaml](asyncapi.yaml) says the same to machines, [schemas/](schemas/) has each event's data as
+JSON Schema, [released/](released/) what was promised."""
+
+
+def _overview(readers: Readers) -> list[list[str]]:
+    rows = [["event", "written by", "read by", "what it says"]]
+    for payload in EVENT_TYPES:
+        rows.append(
+            [
+                f"[`{payload.TYPE}`](#{_anchor(payload)})",
+                _writers(payload, readers),
+                ", ".join(readers_of(payload, readers)) or "nobody yet",
+                _summary(payload),
+            ]
+        )
+    return rows
+
+
+def _writers(payload: type[Payload], readers: Readers) -> str:
+    return ", ".join(sorted({writer_of(topic) for topic in topics_of(payload, readers)})) or "nobody yet"
+
+
+def _section(payload: type[Payload], readers: Readers) -> str:
+    schema = schema_of(payload)
+    topics = ", ".join(f"`{topic}`" for topic in topics_of(payload, readers)) or "no topic yet"
+    rows = [
+        ["field", "value", "needed", "meaning"],
+        *_fields(schema, schema.get("$defs", {})),
+    ]
+    return "\n\n".join(
+        [
+            f"## {payload.__name__}",
+            f"`{payload.TYPE}` on {topics}, written by {_writers(payload, readers)}; "
+            f"[schema](schemas/{payload.TYPE}.json)",
+            " ".join(schema["description"].split("\n")).replace("  ", "\n\n"),
+            _table(rows),
+            _code("json", json.dumps(example_of(payload), indent=2, ensure_ascii=False)),
+        ]
+    )  # fmt: skip
+
+
+def _fields(schema: Mapping[str, Any], definitions: Mapping[str, Any], path: str = "") -> Iterator[list[str]]:
+    for name, field in schema["properties"].items():
+        needed = "yes" if name in schema.get("required", ()) else "no"
+        inner = definitions.get(str(field.get("$ref", "")).removeprefix("#/$defs/"), {})
+        yield [f"`{path}{name}`", _kind(field, definitions), needed, field["description"]]
+        if "properties" in inner:
+            yield from _fields(inner, definitions, f"{path}{name}.")
+
+
+def _kind(field: Mapping[str, Any], definitions: Mapping[str, Any]) -> str:
+    """A field's schema in words."""
+    if "anyOf" in field:
+        return " or ".join(_kind(one, definitions) for one in field["anyOf"])
+    if "$ref" in field:
+        return _kind(definitions[field["$ref"].removeprefix("#/$defs/")], definitions)
+    if "enum" in field:
+        return ", ".join(f"`{value}`" for value in field["enum"])
+    if field["type"] == "array":
+        return f"list of: {_kind(field['items'], definitions)}"
+    word = _WORDS.get(field.get("format", "")) or _WORDS.get(field["type"]) or str(field["type"])
+    if field.get("pattern") == "^[0-9]{18}$":
+        return "18 digits as text"
+    if "maxLength" in field:
+        return f"{word} of {field.get('minLength', 0)} to {field['maxLength']} characters"
+    if "maximum" in field and field["maximum"] < 2**31:
+        return f"{word} {field['minimum']:g} to {field['maximum']:g}"
+    return word
+
+
+_WORDS: Final = {
+    "string": "text",
+    "integer": "whole number",
+    "boolean": "true or false",
+    "null": "null",
+    "date": "date `YYYY-MM-DD`",
+    "date-time": "moment (RFC 3339)",
+    "email": "e-mail address",
+}
+
+
+def _publishing() -> str:
+    payload = TrainingCompleted
+    structured = json.dumps(structured_example(payload), ensure_ascii=False)
+    data = json.dumps(example_of(payload), ensure_ascii=False)
+    headers = " \\\n".join(f"  -H '{name}={value}'" for name, value in binary_headers(payload).items())
+    return "\n\n".join(
+        [
+            "## How an agency publishes",
+            f"One event per record, to the agency's own topic `{AGENCY}`; the record's key does not matter. "
+            "Both forms of CloudEvents are read. Below, `kcat` sends the same event in each; sent twice, "
+            "it is recorded once.",
+            f"Structured: attributes and data in one JSON document, header `content-type: {STRUCTURED}`.",
+            _code(
+                "sh",
+                f'kcat -P -b "$KAFKA" -t {EXAMPLE_TOPIC} \\\n'
+                f"  -H 'content-type={STRUCTURED}' <<'EVENT'\n{structured}\nEVENT",
+            ),
+            "Binary: attributes as headers that begin with `ce_`, the data alone as value.",
+            _code(
+                "sh", f'kcat -P -b "$KAFKA" -t {EXAMPLE_TOPIC} \\\n{headers} <<\'EVENT\'\n{data}\nEVENT'
+            ),
+            "Without `content-type` a record is binary if it has `ce_type` or `ce_specversion`, else "
+            "structured. If `content-type` says structured, `ce_` headers beside it are ignored.",
+        ]
+    )  # fmt: skip
+
+
+_RULES: Final = f"""\
+## Rules for senders
+
+* **Employee numbers are text**: `"198501012010011001"`, never a number. JavaScript and spreadsheets
+  round 18 digits, so a NIP as JSON number is refused.
+* **Dates** are `YYYY-MM-DD`. **Moments** have their offset: `2026-03-05T09:30:00+07:00` or `...Z`.
+  Numbers of seconds are refused in both.
+* **`id`** names the event, 1 to {LONGEST_ID} characters; a repetition keeps it. **`time`** is when it
+  happened in the sender's system, at most {MOST_AHEAD.days} day ahead of the arrival; without it the
+  arrival counts.
+* **Order does not matter.** A completion of an employee who is not known yet waits for the
+  registration.
+* **A completion** is one employee in one batch of one training of one issuing body: `employee_number`,
+  `training.organizer.code`, `training.code`, `training.batch`. Upper and lower case are the same.
+* **A duplicate** has the same content for the same completion, whatever its `id` and `time`; absent and
+  null are the same. It changes nothing, so sending again is always safe.
+* **A correction** has other content. The highest `revision` stands; without revisions, the content that
+  was new last, by `time`. To go back to an earlier content, send it with a higher `revision`. Only the
+  agency that reported a completion first corrects it.
+* **An employee** is sent whole each time: what is left out is gone. The newest by `time` stands. When
+  the number changes, send `previous_employee_number` along.
+* **Text** is UTF-8, without control characters or halves of surrogate pairs; blanks at its ends are cut
+  off. No field stands twice in an object. Whole numbers end at 2^53 - 1.
+* **Limits**: a record has at most {int(CONFIG["max.message.bytes"]) // 1024**2} MiB; batches are not
+  read.
+
+What breaks a rule is refused and kept as a dead letter, with a sentence that names the field and says
+what to do. It never holds up the events behind it. Correct it and send it again."""
+
+
+def _table(rows: list[list[str]]) -> str:
+    head, *body = [[cell.replace("|", "\\|").replace("\n", " ") for cell in row] for row in rows]
+    lines = [head, ["---"] * len(head), *body]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _code(language: str, text: str) -> str:
+    return f"```{language}\n{text}\n```"
+
+
+def _anchor(payload: type[Payload]) -> str:
+    return payload.__name__.lower()
+
+
+def _summary(payload: type[Payload]) -> str:
+    return (payload.__doc__ or "").strip().split("\n\n")[0].replace("\n", " ")

@@ -1,0 +1,50 @@
+"""One stage against its peers, in one run on one stack: `python -m tests.bench.stage [EVENTS] [PER_EMPLOYEE]`."""
+
+import asyncio
+import json
+import subprocess
+import sys
+import uuid
+from pathlib import Path
+
+from pymongo import MongoClient
+
+from shared.stack import Stack, local_stack
+from tests.bench.workload import prepare
+
+SLOW = 2_000  # one transaction a message: enough for a steady rate
+
+
+def measure(
+    stack: Stack, events: int, per_employee: int, contenders: tuple[str, ...] = ()
+) -> list[dict[str, float]]:
+    """Each contender on its own topics and database, one after the other; the order is rotated by nobody: peers
+    run first, so that ours has the warm broker no more than they."""
+    results = []
+    for contender in contenders or ("faststream", "faststream_batch", "ours", "bare"):
+        run = "bench" + uuid.uuid4().hex[:8]
+        count = min(events, SLOW) if contender == "faststream" else events
+        count -= count % per_employee
+        asyncio.run(prepare(stack.kafka, stack.mongo, run, count, per_employee))
+        done = subprocess.run(
+            [sys.executable, "-m", "tests.bench.contenders", contender, stack.kafka, stack.mongo, run, str(count)],
+            capture_output=True, text=True, timeout=600,
+        )  # fmt: skip
+        if done.returncode:
+            raise RuntimeError(f"{contender}: {done.stderr[-3000:]}")
+        result = json.loads(done.stdout.splitlines()[-1])
+        result["per_employee"] = per_employee
+        results.append(result)
+        print(
+            f"  {contender:17} {result['events_per_s']:8,.0f}/s  {result['cpu_us_per_event']:7,.0f} us CPU",
+            flush=True,
+        )
+        MongoClient(stack.mongo).drop_database(f"{run}_enrollment")
+    return results
+
+
+if __name__ == "__main__":
+    count = int(sys.argv[1]) if len(sys.argv) > 1 else 20_000
+    each = int(sys.argv[2]) if len(sys.argv) > 2 else 5
+    with local_stack(Path(".run/bench")) as running:
+        measure(running, count, each, tuple(sys.argv[3:]))
