@@ -73,9 +73,7 @@ def test_the_certificate_has_the_bodys_next_number(story: Story) -> None:
     ("organizer", "number"),
     [("BKPSDM", r"800\.2/\d{4,}/BKPSDM/III/2026"), ("Diskominfo", r"800\.2\.4/\d{4,}/DISKOMINFO/2026")],
 )
-def test_a_body_with_a_format_of_its_own_numbers_by_it(
-    product: Product, organizer: str, number: str
-) -> None:
+def test_a_body_with_a_format_of_its_own_numbers_by_it(product: Product, organizer: str, number: str) -> None:
     person = somebody()
     product.publish(person.registration(), completed(person.number, organizer=organizer))
     product.settled()
