@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import time
 import uuid
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
@@ -21,7 +22,7 @@ from shared.pipeline.books import DECISIONS, Decision
 from shared.pipeline.errors import Unavailable
 from shared.pipeline.outcome import Verdict
 from shared.pipeline.publisher import Publisher
-from shared.telemetry import child_traceparent
+from shared.telemetry import child_traceparent, record_span
 
 ANSWER_WITHIN_S = 2.0
 POLL_EVERY_S = 0.05
@@ -82,6 +83,12 @@ class Board:
             futures.remove(future)
         return bool(futures)
 
+    async def first(self, repeated: Decision) -> Decision:
+        """What was decided when the same request came for the first time."""
+        same = {"e": repeated.event_id, "c": repeated.content, "v": {"$ne": Verdict.DUPLICATE}}
+        found = await self._store.select(DECISIONS, same, sort=[("t", 1)], limit=1)
+        return found[0] if found else repeated
+
     async def _poll(self) -> None:
         while self._waiting:
             await asyncio.sleep(POLL_EVERY_S)
@@ -99,7 +106,7 @@ class Place(NamedTuple):
 
 
 class Commands:
-    """Submits a service's own commands."""
+    """Submits a service's own commands. `route` of an answer names the resource too: a key is of one request."""
 
     def __init__(self, service: str, topic: str, publisher: Publisher, board: Board) -> None:
         self._service, self._topic, self._publisher, self._board = service, topic, publisher, board
@@ -115,15 +122,17 @@ class Commands:
     ) -> Place:
         """Writes the command to the log. Raises Unavailable, also when only the acknowledgement is missing;
         `on_accepted` tells the two apart."""
+        now, own = datetime.now(UTC), child_traceparent(traceparent, id)
         value = encode(
             payload,
             id=id,
             source=f"urn:kompeten:{self._service}",
-            time=datetime.now(UTC),
+            time=now,
             subject=key,
             partitionkey=key,
-            traceparent=child_traceparent(traceparent, id),
+            traceparent=own,
         )
+        start_ns = time.time_ns()
         partition, offset = await self._publisher.send(
             self._topic,
             value,
@@ -132,6 +141,7 @@ class Commands:
             headers=[("content-type", STRUCTURED.encode())],
             on_accepted=on_accepted,
         )
+        record_span(f"publish {payload.TYPE}", own, traceparent, start_ns, time.time_ns(), kind="producer")
         return Place(id, self._topic, partition, offset)
 
     async def answer(
@@ -164,7 +174,11 @@ class Commands:
         decision = await self._board.wait(
             f"{place.topic}/{place.partition}/{place.offset}/0", ANSWER_WITHIN_S
         )
-        return pending(id) if decision is None else answered(decision)
+        if decision is None:
+            return pending(id)
+        if decision.verdict == Verdict.DUPLICATE and idempotency_key is not None:
+            decision = await self._board.first(decision)
+        return answered(decision)
 
 
 def command_id(caller: Principal, route: str, idempotency_key: str | None) -> str:

@@ -27,6 +27,7 @@ from shared.pipeline.publisher import Publisher
 from shared.pipeline.reactions import Service
 from shared.pipeline.records import Coordinates, Record
 from shared.pipeline.store import Session, Store
+from shared.pipeline.telling import tell
 
 T = TypeVar("T")
 Raw = ConsumerRecord[bytes, bytes]
@@ -153,7 +154,9 @@ class Consumer(Generic[T]):
         await self.publisher.publish([record for step in decided.steps for record in step.pending])
         failpoint("after-publish")
         self.on_decided(decided.decisions)
-        metrics.batch(self.service.name, decided, time.perf_counter() - started)
+        seconds = time.perf_counter() - started
+        metrics.batch(self.service.name, decided, seconds)
+        tell(self.service, decided, seconds)
 
     async def _attempt(
         self, items: dict[tuple[str, int], list[Item[T]]], expected: dict[tuple[str, int], int]
@@ -281,6 +284,7 @@ class Consumer(Generic[T]):
         consumer, self._consumer = self._consumer, None
         self.next.clear()
         self._unverified.clear()
+        metrics.lag(self.service.name, {})
         if consumer is not None:
             try:
                 await asyncio.wait_for(consumer.stop(), 5)
@@ -292,6 +296,7 @@ class Consumer(Generic[T]):
         if time.monotonic() - self._offsets_at < OFFSETS_EVERY_S or not self.next or self._consumer is None:
             return
         self._offsets_at = time.monotonic()
+        metrics.lag(self.service.name, self.lag())
         try:
             await self._consumer.commit(dict(self.next))
         except (KafkaError, IllegalStateError) as error:
