@@ -84,6 +84,14 @@ class Revocation(msgspec.Struct, frozen=True):
     at: datetime
 
 
+class Lifting(msgspec.Struct, frozen=True):
+    """A reinstatement: names the revocation that it lifts, and may come before it."""
+
+    revocation_id: str
+    opd: str | None
+    """As a revocation's: the body that the officer may act for."""
+
+
 class Certificate(msgspec.Struct, frozen=True):
     id: CertificateId
     number: str
@@ -110,8 +118,7 @@ class Completion(msgspec.Struct, frozen=True):
     version: int = 0
     contents: list[Content] = []
     revocations: list[Revocation] = []
-    lifted: list[str] = []
-    """Ids of revocations that a reinstatement names; it may come before its revocation."""
+    lifted: list[Lifting] = []
     standing: bytes = b""
     """Digest of the content that stands."""
     certificate: Certificate | None = None

@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel
 
+from services.enrollment.completions import effective_revocations, standing
 from services.enrollment.documents import Completion, Employee
 from services.enrollment.duty import duty
 from services.enrollment.settling import facts_standing
@@ -94,6 +95,7 @@ def certificate_view(completion: Completion, terms: Terms) -> CertificateView | 
     certificate = completion.certificate
     if certificate is None:
         return None
+    stands = standing(completion.contents)
     return CertificateView(
         certificate_id=certificate.id,
         number=certificate.number,
@@ -101,5 +103,7 @@ def certificate_view(completion: Completion, terms: Terms) -> CertificateView | 
         revision=certificate.revision,
         verification_url=terms.links.verification(certificate.code),
         pdf_ready=certificate.sha256 is not None,
-        revocation_ids=[one.id for one in completion.revocations if one.id not in completion.lifted],
+        revocation_ids=[]
+        if stands is None
+        else [one.id for one in effective_revocations(completion, stands)],
     )
