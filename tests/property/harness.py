@@ -224,9 +224,7 @@ class City:
     def lag(self, member: Member[Any]) -> dict[TopicPartition, int]:
         topics = set(member.service.topics)
         lag = {
-            tp: len(records) - member.next.get(tp, 0)
-            for tp, records in self.log.items()
-            if tp[0] in topics
+            tp: len(records) - member.next.get(tp, 0) for tp, records in self.log.items() if tp[0] in topics
         }
         return {tp: count for tp, count in lag.items() if count}
 
@@ -267,7 +265,9 @@ class City:
         if "enrollment" not in self.members:
             return False
         queued = [
-            one for one in await self.documents("enrollment", enrollment.RENDERINGS) if one.id not in self.told
+            one
+            for one in await self.documents("enrollment", enrollment.RENDERINGS)
+            if one.id not in self.told
         ]
         for one in queued:
             self.told.add(one.id)
@@ -288,7 +288,9 @@ class City:
         due = [one for one in letters if one.state == COLLECTING and one.due <= self.now]
         for one in due:
             command = ReleaseLetter(letter_id=one.id)
-            self.command(NOTIFICATION_COMMANDS, command, event_id(0, one.id, 1, command.TYPE), one.employee_id)
+            self.command(
+                NOTIFICATION_COMMANDS, command, event_id(0, one.id, 1, command.TYPE), one.employee_id
+            )
         return bool(due)
 
     def command(self, topic: str, payload: Payload, id: str, key: str) -> None:
@@ -300,4 +302,3 @@ class City:
         if isinstance(store, MemoryStore):
             return await store.documents(collection)
         return await store.select(collection, {}, sort=[("_id", 1)])
-

@@ -46,7 +46,8 @@ async def observe(city: City) -> Ending:
         one.id: (sorted(one.numbers), one.profile) for one in await city.documents("enrollment", EMPLOYEES)
     }
     points = {one.id: one.points for one in await city.documents("incentive", EARNED_COMPLETIONS)}
-    balances = {one.id: one.balance for one in await city.documents("incentive", ACCOUNTS)}
+    # No account yet is the same as nothing in it.
+    balances = {one.id: one.balance for one in await city.documents("incentive", ACCOUNTS) if one.balance}
     waiting, dead = set(), set()
     for name in city.members:
         waiting |= {f"{name}/{one.event_id}" for one in await city.documents(name, WAITING)}
@@ -98,9 +99,7 @@ async def points_explain_themselves(city: City) -> None:
         for one in await city.documents("enrollment", COMPLETIONS)
         if one.certificate is not None and not one.certificate.revoked
     }
-    assert standing == {
-        one.id for one in await city.documents("incentive", EARNED_COMPLETIONS) if one.month
-    }
+    assert standing == {one.id for one in await city.documents("incentive", EARNED_COMPLETIONS) if one.month}
 
 
 async def every_record_was_decided_once(city: City) -> None:
