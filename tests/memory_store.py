@@ -45,7 +45,7 @@ class MemoryStore:
         # A commit replaces a collection's dict, so that the ones that sessions began with stay as they were.
         self.collections: dict[str, dict[str, Stored]] = {}
         self.written_at: dict[Key, int] = {}
-        self.holders: dict[Key, "MemorySession"] = {}
+        self.holders: dict[Key, MemorySession] = {}
         self.commits = 0
 
     def encode(self, document: Document) -> BsonDocument:

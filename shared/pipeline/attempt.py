@@ -35,7 +35,7 @@ from shared.pipeline.documents import Collection, Doc, Docs, Document, Key, Keys
 from shared.pipeline.errors import Rejected, Waiting
 from shared.pipeline.outcome import Fact, Outcome, Put, Verdict
 from shared.pipeline.reactions import Reaction, Service
-from shared.pipeline.records import Received, Record
+from shared.pipeline.records import Coordinates, Received, Record
 from shared.pipeline.store import Advance, Encoded, Session, Store, Write
 from shared.telemetry import child_traceparent
 
@@ -352,7 +352,7 @@ class Attempt(Generic[T]):
     def keep_waiting(self, item: Item[T], waiting: Waiting, cause: Record) -> None:
         record, event = item.record, item.event
         assert event is not None
-        id = str(record.at)
+        id = waiting_id(record.at)
         since = (
             item.waited.since
             if item.waited is not None
@@ -417,6 +417,12 @@ class Attempt(Generic[T]):
 
 def position_id(group: str, tp: TopicPartition) -> str:
     return f"{group}/{tp[0]}/{tp[1]}"
+
+
+def waiting_id(at: Coordinates) -> str:
+    """Sorts as the log does, since what waited is decided in order of id. Without the zeros offset 100 came
+    before 98: a correction before its original, and a certificate issued twice for nothing."""
+    return f"{at.topic}/{at.partition}/{at.offset:019d}"
 
 
 def partition_of(key: str) -> int:

@@ -88,8 +88,9 @@ class Consumer(Generic[T]):
         """Records not decided yet in the partitions that this member has."""
         if self._consumer is None:
             return {}
-        marks = {tp: self._consumer.highwater(tp) for tp in self.next}
-        return {tp: max(0, (mark or 0) - self.next[tp]) for tp, mark in marks.items()}
+        # A rebalance takes partitions away at any await; `next` hears of it in the next cycle.
+        ours = self.next.keys() & self._consumer.assignment()
+        return {tp: max(0, (self._consumer.highwater(tp) or 0) - self.next[tp]) for tp in ours}
 
     def faults(self) -> list[str]:
         """Why this member is not ready; empty when all is well."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import secrets
 import urllib.request
 from collections.abc import Mapping, Sequence
@@ -139,10 +140,16 @@ def start(kompeten: Kompeten, processes: Processes, names: Sequence[str] = SERVI
 def launch(kompeten: Kompeten, processes: Processes, name: str, **env: str) -> Child:
     """Starts one service without waiting; `env` adds to its settings."""
     wanted = {**kompeten.env[name], **env}
-    child = processes.start_python(name, f"services.{name}", env=wanted)
+    # The starter's own variables (KOMPETEN_CACHE, KOMPETEN_SMTP) are no settings of a service, which refuses them.
+    foreign = {name: None for name in os.environ if name.startswith("KOMPETEN_") and name not in wanted}
+    child = processes.start_python(name, f"services.{name}", env={**foreign, **wanted})
     kompeten.children[name] = child
     return child
 
 
 def write_description(kompeten: Kompeten, path: Path) -> None:
-    path.write_text(json.dumps(kompeten.describe(), indent=2) + "\n", encoding="utf-8")
+    """Whole or not at all: scripts wait for the file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    partial.write_text(json.dumps(kompeten.describe(), indent=2) + "\n", encoding="utf-8")
+    partial.replace(path)

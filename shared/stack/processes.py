@@ -51,24 +51,29 @@ class Processes:
         self,
         name: str,
         argv: Sequence[str],
-        env: Mapping[str, str] | None = None,
+        env: Mapping[str, str | None] | None = None,
         cwd: Path = ROOT,
     ) -> "Child":
-        """Output goes to `<run_dir>/logs/<name>.log`; `env` comes on top of this process's own."""
+        """Output goes to `<run_dir>/logs/<name>.log`; `env` comes on top of this process's own, None takes away."""
         log = self.logs / f"{name}.log"
         log_start = log.stat().st_size if log.exists() else 0
         answer = self.ask(
             do="start",
             name=name,
             argv=list(argv),
-            env={**os.environ, **(env or {})},
+            env={key: value for key, value in {**os.environ, **(env or {})}.items() if value is not None},
             cwd=str(cwd),
             log=str(log),
         )
         return Child(self, name, int(answer["pid"]), log, log_start)
 
     def start_python(
-        self, name: str, module: str, *args: str, env: Mapping[str, str] | None = None, cwd: Path = ROOT
+        self,
+        name: str,
+        module: str,
+        *args: str,
+        env: Mapping[str, str | None] | None = None,
+        cwd: Path = ROOT,
     ) -> "Child":
         """`python -m module args`, by this interpreter; its output is not held back in a buffer."""
         return self.start(
