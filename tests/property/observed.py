@@ -46,7 +46,8 @@ async def observe(city: City) -> Ending:
         one.id: (sorted(one.numbers), one.profile) for one in await city.documents("enrollment", EMPLOYEES)
     }
     points = {one.id: one.points for one in await city.documents("incentive", EARNED_COMPLETIONS)}
-    balances = {one.id: one.balance for one in await city.documents("incentive", ACCOUNTS)}
+    # No account yet is the same as nothing in it.
+    balances = {one.id: one.balance for one in await city.documents("incentive", ACCOUNTS) if one.balance}
     waiting, dead = set(), set()
     for name in city.members:
         waiting |= {f"{name}/{one.event_id}" for one in await city.documents(name, WAITING)}
