@@ -87,7 +87,7 @@ def histories(draw: st.DrawFn, most: int = 12) -> list[Sending]:
         said.append((changed(BUDI, previous_employee_number=None, name="Budi M."), AGENCIES[0]))
     reported: list[TrainingCompleted] = []
     revocations: list[tuple[str, TrainingCompleted]] = []
-    for number in range(draw(st.integers(1, most))):
+    for _ in range(draw(st.integers(1, most))):
         kinds = ["completed"]
         if reported:
             kinds += ["completed", "again", "corrected", "revoked"]
