@@ -417,7 +417,9 @@ class Attempt(Generic[T]):
         for (collection, id), document in self.state.changed.items():
             stored = self.state.stored(collection, id)
             if document is not None:
-                yield Write(collection, id, self.encoded[collection, id], new=not stored)
+                # A waiting record is not loaded by its id, and after a replay it may be there.
+                new = not stored and collection is not WAITING
+                yield Write(collection, id, self.encoded[collection, id], new=new)
             elif stored:
                 yield Write(collection, id, None, new=False)
 

@@ -10,6 +10,8 @@ from datetime import UTC, datetime
 from random import Random
 from typing import Any, Final, Generic, TypeVar
 
+from msgspec.structs import replace
+
 from services.enrollment import documents as enrollment
 from services.enrollment.handlers import REACTIONS as ENROLLMENT_REACTIONS
 from services.enrollment.terms import Terms, load_terms
@@ -230,12 +232,15 @@ class City:
 
     async def batch(self, member: Member[Any], counts: dict[TopicPartition, int]) -> Decided:
         """One transaction over the next records of these partitions, then what it left pending."""
-        for tp in counts:
-            if tp not in member.next:
-                member.next[tp] = (await member.store.position(position_id(member.service.name, tp), 0)).next
-        expected = {tp: member.next[tp] for tp in counts}
+        positions = {
+            tp: await member.store.position(position_id(member.service.name, tp), 0) for tp in counts
+        }
+        expected = {tp: position.next for tp, position in positions.items()}
         items = {
-            tp: [member.reader.read(record) for record in self.log[tp][expected[tp] : expected[tp] + count]]
+            tp: [
+                member.reader.read(replace(record, turn=positions[tp].turn))
+                for record in self.log[tp][expected[tp] : expected[tp] + count]
+            ]
             for tp, count in counts.items()
         }
 
@@ -259,6 +264,13 @@ class City:
             member.next[tp] = step.next
         self.publish(pending)
         return decided
+
+    async def start_again(self, name: str) -> None:
+        """An operator has a service decide its whole log again."""
+        member = self.members[name]
+        for tp in list(member.next):
+            await member.store.set_back(position_id(name, tp), 0)
+            member.next[tp] = 0
 
     async def render(self) -> bool:
         """Workers finish the PDFs that are queued; whether there were any."""

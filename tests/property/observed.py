@@ -14,6 +14,7 @@ from shared.contracts.cloudevents import decode, peek
 from shared.contracts.enrollment import CertificateIssued, CertificateRevoked, JpCredited
 from shared.contracts.payload import Payload
 from shared.contracts.topics import ENROLLMENT_EVENTS
+from shared.pipeline.attempt import waiting_id
 from shared.pipeline.books import DEAD_LETTERS, DECISIONS, WAITING
 from tests.property.harness import City
 
@@ -117,7 +118,7 @@ async def every_record_was_decided_once(city: City) -> None:
                     continue
                 turn = 0
                 while decisions[f"{record.at}/{turn}"].verdict == "waiting":
-                    if waiting.get(str(record.at)) == turn:
+                    if waiting.get(waiting_id(record.at)) == turn:
                         break
                     turn += 1
                 ours += turn + 1
