@@ -88,7 +88,8 @@ class Consumer(Generic[T]):
         """Records not decided yet in the partitions that this member has."""
         if self._consumer is None:
             return {}
-        marks = {tp: self._consumer.highwater(tp) for tp in self.next}
+        held = self._consumer.assignment()  # a rebalance in the background may have taken some
+        marks = {tp: self._consumer.highwater(tp) for tp in self.next if tp in held}
         return {tp: max(0, (mark or 0) - self.next[tp]) for tp, mark in marks.items()}
 
     def faults(self) -> list[str]:
