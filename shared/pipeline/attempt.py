@@ -171,8 +171,9 @@ class Attempt(Generic[T]):
                     digest(last),
                 )
                 steps.append(step)
-        await self.session.write([*self.inserts, *self.writes()])
+        # The fence first: to who has lost the partition, decisions that are there already look like a bad record.
         await self.session.advance(steps)
+        await self.session.write([*self.inserts, *self.writes()])
         return Decided(steps, taken, self.decisions, self.outcomes)
 
     async def gather(self, items: Iterable[Item[T]]) -> None:
