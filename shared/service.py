@@ -60,7 +60,7 @@ def make_parts(service: Service[T], settings: Settings) -> Parts[T]:
         connect(settings.mongo.get_secret_value()), f"{settings.database_prefix}_{service.name}"
     )
     publisher = Publisher(settings.kafka, client_id=f"kompeten-{service.name}")
-    board = Board(store)
+    board = Board(store, service.commands_topic)
     commands = Commands(service.name, service.commands_topic, publisher, board)
     return Parts(service, store, publisher, board, commands)
 
