@@ -107,7 +107,7 @@ def whole_rows(together: dict[str, object]) -> list[Row]:
 
 
 def pdf_row(pdfs: dict[str, float]) -> Row:
-    rate = pdfs["pdfs_per_s_per_core"]
+    rate = pdfs["per_second_per_core"]
     return Row("PDFs per second and core", f"{rate:.0f}", ">= 100", rate >= 100)
 
 
