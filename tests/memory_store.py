@@ -11,7 +11,7 @@ import bson
 import msgspec
 
 from shared.mongo import AWARE, BsonDocument, encode
-from shared.pipeline.books import LOCKS, POSITIONS, Position
+from shared.pipeline.books import LOCKS, POSITIONS, TURNS_A_REPLAY, Position
 from shared.pipeline.documents import Collection, Document
 from shared.pipeline.errors import Moved
 from shared.pipeline.store import Advance, Session, Write
@@ -75,11 +75,18 @@ class MemoryStore:
 
         return await self.attempt(work)
 
+    async def set_back(self, id: str, next: int) -> None:
+        turn = (await self.position(id, next)).turn + TURNS_A_REPLAY
+        await self._change(id, next=next, turn=turn, stopped="", last_timestamp_ms=0, last_digest=b"")
+
     async def stop(self, id: str, reason: str) -> None:
+        await self._change(id, stopped=reason)
+
+    async def _change(self, id: str, **fields: object) -> None:
         async def work(session: Session) -> None:
             for found in await session.find(POSITIONS, [id]):
-                stopped = msgspec.structs.replace(cast(Position, found), stopped=reason)
-                await session.write([Write(POSITIONS, id, encode(stopped), new=False)])
+                changed = msgspec.structs.replace(cast(Position, found), **fields)
+                await session.write([Write(POSITIONS, id, encode(changed), new=False)])
 
         await self.attempt(work)
 
@@ -145,8 +152,8 @@ class MemorySession:
             found = self._read((POSITIONS.name, step.position))
             if found is None or (found.document.next, found.document.stopped) != (step.expected, ""):
                 raise Moved
-            moved = Position(
-                id=step.position, next=step.next, pending=list(step.pending),
+            moved = msgspec.structs.replace(
+                cast(Position, found.document), next=step.next, pending=list(step.pending),
                 last_timestamp_ms=step.last_timestamp_ms, last_digest=step.last_digest,
             )  # fmt: skip
             await self.write([Write(POSITIONS, step.position, encode(moved), new=False)])

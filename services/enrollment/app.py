@@ -1,5 +1,7 @@
 """Enrollment as a whole: its reactions, topics, routes and workers."""
 
+from typing import Any
+
 from services.enrollment.documents import COLLECTIONS
 from services.enrollment.handlers import REACTIONS
 from services.enrollment.renderer import Renderer
@@ -8,7 +10,7 @@ from services.enrollment.settings import EnrollmentSettings
 from services.enrollment.terms import Terms, load_terms
 from shared.contracts.topics import ENROLLMENT_EVENTS, agency_topic
 from shared.pipeline.reactions import Service
-from shared.service import Parts, Runner, make_parts
+from shared.service import ON_PAPER, Parts, Runner, make_parts, openapi_of
 
 
 def service_of(settings: EnrollmentSettings, terms: Terms) -> Service[Terms]:
@@ -31,3 +33,8 @@ def build(settings: EnrollmentSettings) -> Runner[Terms]:
     if settings.pdf_workers:
         parts.workers.append(Renderer(parts.store, parts.commands, settings.pdf_workers))
     return Runner(settings, parts, routers(parts, settings.agencies))
+
+
+def openapi() -> dict[str, Any]:
+    """For the reference; needs no network."""
+    return openapi_of(build(EnrollmentSettings(**ON_PAPER)))

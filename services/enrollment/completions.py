@@ -78,10 +78,11 @@ def standing(contents: Sequence[Content]) -> Content | None:
 
 
 def effective_revocations(completion: Completion, stands: Content) -> list[Revocation]:
-    """Those by an officer of the issuing body (or of no particular body) that no reinstatement lifts."""
+    """Those by an officer of the issuing body (or of no particular body) that no such officer lifted."""
     body = key(stands.facts.organizer_code)
-    return [
-        one
-        for one in completion.revocations
-        if one.id not in completion.lifted and (one.opd is None or key(one.opd) == body)
-    ]
+    lifted = {one.revocation_id for one in completion.reinstatements if _may_act(one.opd, body)}
+    return [one for one in completion.revocations if one.id not in lifted and _may_act(one.opd, body)]
+
+
+def _may_act(opd: str | None, body: str) -> bool:
+    return opd is None or key(opd) == body

@@ -84,6 +84,17 @@ class Revocation(msgspec.Struct, frozen=True):
     at: datetime
 
 
+class Reinstatement(msgspec.Struct, frozen=True):
+    """Lifts a revocation; it may come before it. Its body counts as the revocation's own does."""
+
+    id: str
+    revocation_id: str
+    reason: str
+    officer: str
+    opd: str | None
+    at: datetime
+
+
 class Certificate(msgspec.Struct, frozen=True):
     id: CertificateId
     number: str
@@ -110,8 +121,7 @@ class Completion(msgspec.Struct, frozen=True):
     version: int = 0
     contents: list[Content] = []
     revocations: list[Revocation] = []
-    lifted: list[str] = []
-    """Ids of revocations that a reinstatement names; it may come before its revocation."""
+    reinstatements: list[Reinstatement] = []
     standing: bytes = b""
     """Digest of the content that stands."""
     certificate: Certificate | None = None

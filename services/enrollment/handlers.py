@@ -17,6 +17,7 @@ from services.enrollment.documents import (
     Employee,
     EmployeeNumberAlias,
     Profile,
+    Reinstatement,
     Revocation,
 )
 from services.enrollment.issuing_bodies import sequence_id
@@ -253,12 +254,25 @@ def revoke_certificate(event: Received[RevokeCertificate], state: State, terms: 
 def reinstate_certificate(event: Received[ReinstateCertificate], state: State, terms: Terms) -> Outcome:
     data = event.data
     known = _known(data.completion_id, data.employee_id, state)
-    content = terms.ids.content(_JSON.encode((data.completion_id, data.revocation_id)))
-    if data.revocation_id in known.lifted:
-        return _repeated(True, known, content)
+    reinstatement = Reinstatement(
+        id=event.id,
+        revocation_id=data.revocation_id,
+        reason=data.reason,
+        officer=data.officer,
+        opd=data.opd,
+        at=event.now,
+    )
+    content = terms.ids.content(
+        _JSON.encode((data.completion_id, data.revocation_id, data.reason, data.officer, data.opd))
+    )
+    for one in known.reinstatements:
+        if one.id == event.id:
+            return _repeated(msgspec.structs.replace(reinstatement, at=one.at) == one, known, content)
     if (refused := _other_body(known, data.opd)) is not None:
         return refused
-    after = msgspec.structs.replace(known, lifted=sorted([*known.lifted, data.revocation_id]))
+    after = msgspec.structs.replace(
+        known, reinstatements=sorted([*known.reinstatements, reinstatement], key=lambda one: one.id)
+    )
     return _resettled(known, after, event, state, terms, content)
 
 
@@ -309,12 +323,11 @@ def _repeated(same: bool, completion: Completion, content: bytes) -> Outcome:
 
 def _answer(completion: Completion) -> dict[str, str | int | bool | None]:
     certificate, stands = completion.certificate, standing(completion.contents)
-    lifted = len([one for one in completion.revocations if one.id in completion.lifted])
-    standing_revocations = (
-        len(completion.revocations) - lifted
-        if stands is None
-        else len(effective_revocations(completion, stands))
-    )
+    if stands is None:
+        lifted = {one.revocation_id for one in completion.reinstatements}
+        standing_revocations = len([one for one in completion.revocations if one.id not in lifted])
+    else:
+        standing_revocations = len(effective_revocations(completion, stands))
     return {
         "certificate_number": None if certificate is None else certificate.number,
         "status": "unknown" if certificate is None else "revoked" if certificate.revoked else "valid",

@@ -71,7 +71,7 @@ def routers(parts: Parts[Terms], agencies: tuple[str, ...]) -> list[APIRouter]:
         intake_router(parts.publisher, agencies, parts.service.topic_prefix),
         _own_record(reads),
         _officer(parts, reads),
-        decisions_router(parts.store),
+        decisions_router(parts.store, parts.service.topic_prefix),
         verification_router(reads.by_code),
         download_router(reads.by_link),
     ]
@@ -194,7 +194,7 @@ def _officer(parts: Parts[Terms], reads: Reads) -> APIRouter:
         return await parts.commands.answer(
             command,
             caller=caller,
-            route="revoke",
+            route=f"revoke/{completion.id}",
             idempotency_key=idempotency_key,
             key=completion.employee_id,
             traceparent=request.state.traceparent,
@@ -222,7 +222,7 @@ def _officer(parts: Parts[Terms], reads: Reads) -> APIRouter:
         return await parts.commands.answer(
             command,
             caller=caller,
-            route="reinstate",
+            route=f"reinstate/{completion.id}",
             idempotency_key=idempotency_key,
             key=completion.employee_id,
             traceparent=request.state.traceparent,
@@ -239,11 +239,14 @@ def _officer(parts: Parts[Terms], reads: Reads) -> APIRouter:
         request: Request,
         idempotency_key: IdempotencyKey = None,
     ) -> Response:
+        if caller.opd is not None and key(caller.opd) != key(body.organizer_code):
+            raise Problem("not-your-agency", "Another body issues this certificate: ask an officer of it.")
         alias = await reads.store.read(EMPLOYEE_NUMBERS, body.employee_number)
         ids = reads.terms.ids
         employee_id = ids.employee(body.employee_number) if alias is None else alias.employee_id
+        completion_id = ids.completion(employee_id, body.organizer_code, body.training_code, body.batch)
         command = RevokeCertificate(
-            completion_id=ids.completion(employee_id, body.organizer_code, body.training_code, body.batch),
+            completion_id=completion_id,
             employee_id=employee_id,
             reason=body.reason,
             officer=caller.subject,
@@ -252,7 +255,7 @@ def _officer(parts: Parts[Terms], reads: Reads) -> APIRouter:
         return await parts.commands.answer(
             command,
             caller=caller,
-            route="revoke-completion",
+            route=f"revoke/{completion_id}",
             idempotency_key=idempotency_key,
             key=employee_id,
             traceparent=request.state.traceparent,

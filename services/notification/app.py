@@ -1,5 +1,7 @@
 """Notification as a whole: its reactions, topics, routes and workers."""
 
+from typing import Any
+
 from services.notification.documents import COLLECTIONS
 from services.notification.handlers import REACTIONS
 from services.notification.mailer import Mailer
@@ -9,7 +11,7 @@ from services.notification.terms import Terms, load_terms
 from services.notification.ticker import Ticker
 from shared.contracts.topics import ENROLLMENT_EVENTS, INCENTIVE_EVENTS
 from shared.pipeline.reactions import Service
-from shared.service import Parts, Runner, make_parts
+from shared.service import ON_PAPER, Parts, Runner, make_parts, openapi_of
 
 
 def service_of(settings: NotificationSettings, terms: Terms) -> Service[Terms]:
@@ -33,5 +35,11 @@ def build(settings: NotificationSettings) -> Runner[Terms]:
         connections=settings.mail_connections,
         unknown=settings.mail_unknown,
     )
+    parts.woken.append(mailer.wake)
     parts.workers += [mailer, Ticker(parts.store, parts.commands)]
     return Runner(settings, parts, routers(parts))
+
+
+def openapi() -> dict[str, Any]:
+    """For the reference; needs no network."""
+    return openapi_of(build(NotificationSettings(**ON_PAPER, mail_from="kompeten@bandung.example")))

@@ -27,6 +27,7 @@ from shared.pipeline.publisher import Publisher
 from shared.pipeline.reactions import Service
 from shared.pipeline.records import Coordinates, Record
 from shared.pipeline.store import Session, Store
+from shared.pipeline.telling import tell
 
 T = TypeVar("T")
 Raw = ConsumerRecord[bytes, bytes]
@@ -56,6 +57,7 @@ class Consumer(Generic[T]):
         self.bootstrap, self.partitions, self.on_decided = bootstrap, partitions, on_decided
         self.reader = Reader(service)
         self.next: dict[TopicPartition, int] = {}
+        self.turn: dict[TopicPartition, int] = {}
         self.stopped: dict[TopicPartition, str] = {}
         self.trouble = "has not started yet"
         self.moved_at = time.monotonic()
@@ -153,7 +155,9 @@ class Consumer(Generic[T]):
         await self.publisher.publish([record for step in decided.steps for record in step.pending])
         failpoint("after-publish")
         self.on_decided(decided.decisions)
-        metrics.batch(self.service.name, decided, time.perf_counter() - started)
+        seconds = time.perf_counter() - started
+        metrics.batch(self.service.name, decided, seconds)
+        tell(self.service, decided, seconds)
 
     async def _attempt(
         self, items: dict[tuple[str, int], list[Item[T]]], expected: dict[tuple[str, int], int]
@@ -184,7 +188,7 @@ class Consumer(Generic[T]):
         if tp not in self.next:
             return []
         verify = self._unverified.pop(tp, None)
-        found = [_record(record) for record in records]
+        found = [_record(record, self.turn[tp]) for record in records]
         if verify is not None and found[0].at.offset == verify.next - 1:
             last, found = found[0], found[1:]
             if (last.timestamp_ms, digest(last)) != (verify.last_timestamp_ms, verify.last_digest):
@@ -223,7 +227,7 @@ class Consumer(Generic[T]):
             await self.publisher.publish(position.pending)
             verifiable = position.next > beginning and position.last_digest
             if self._seek(tp, position.next - 1 if verifiable else position.next):
-                self.next[tp] = position.next
+                self.next[tp], self.turn[tp] = position.next, position.turn
                 if verifiable:
                     self._unverified[tp] = position
 
@@ -281,6 +285,7 @@ class Consumer(Generic[T]):
         consumer, self._consumer = self._consumer, None
         self.next.clear()
         self._unverified.clear()
+        metrics.lag(self.service.name, {})
         if consumer is not None:
             try:
                 await asyncio.wait_for(consumer.stop(), 5)
@@ -292,6 +297,7 @@ class Consumer(Generic[T]):
         if time.monotonic() - self._offsets_at < OFFSETS_EVERY_S or not self.next or self._consumer is None:
             return
         self._offsets_at = time.monotonic()
+        metrics.lag(self.service.name, self.lag())
         try:
             await self._consumer.commit(dict(self.next))
         except (KafkaError, IllegalStateError) as error:
@@ -318,11 +324,12 @@ def gap(next: int, beginning: int) -> str:
     )
 
 
-def _record(record: Raw) -> Record:
+def _record(record: Raw, turn: int) -> Record:
     return Record(
         at=Coordinates(record.topic, record.partition, record.offset),
         timestamp_ms=record.timestamp,
         key=record.key,
         value=record.value,
         headers=tuple(record.headers),
+        turn=turn,
     )

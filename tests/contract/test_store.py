@@ -315,6 +315,23 @@ class StoreContract:
         position = await store.position(PARTITION, 0)
         assert (position.next, position.stopped) == (3, "topic recreated")
 
+    async def test_a_position_set_back_moves_on_from_there_in_a_turn_of_its_own(self, store: Store) -> None:
+        await store.position(PARTITION, 0)
+        await store.attempt(lambda session: session.advance([step(0, 8)]))
+        await store.stop(PARTITION, "an operator looks at it")
+        await store.set_back(PARTITION, 3)
+        position = await store.position(PARTITION, 0)
+        assert (position.next, position.turn > 0, position.stopped, position.last_digest) == (
+            3,
+            True,
+            "",
+            b"",
+        )
+        with pytest.raises(Moved):
+            await store.attempt(lambda session: session.advance([step(8, 9)]))
+        await store.attempt(lambda session: session.advance([step(3, 4)]))
+        assert (await store.position(PARTITION, 0)).turn == position.turn
+
 
 class TestMemoryStore(StoreContract):
     @pytest.fixture

@@ -10,6 +10,8 @@ from datetime import UTC, datetime
 from random import Random
 from typing import Any, Final, Generic, TypeVar
 
+from msgspec.structs import replace
+
 from services.enrollment import documents as enrollment
 from services.enrollment.handlers import REACTIONS as ENROLLMENT_REACTIONS
 from services.enrollment.terms import Terms, load_terms
@@ -224,20 +226,21 @@ class City:
     def lag(self, member: Member[Any]) -> dict[TopicPartition, int]:
         topics = set(member.service.topics)
         lag = {
-            tp: len(records) - member.next.get(tp, 0)
-            for tp, records in self.log.items()
-            if tp[0] in topics
+            tp: len(records) - member.next.get(tp, 0) for tp, records in self.log.items() if tp[0] in topics
         }
         return {tp: count for tp, count in lag.items() if count}
 
     async def batch(self, member: Member[Any], counts: dict[TopicPartition, int]) -> Decided:
         """One transaction over the next records of these partitions, then what it left pending."""
-        for tp in counts:
-            if tp not in member.next:
-                member.next[tp] = (await member.store.position(position_id(member.service.name, tp), 0)).next
-        expected = {tp: member.next[tp] for tp in counts}
+        positions = {
+            tp: await member.store.position(position_id(member.service.name, tp), 0) for tp in counts
+        }
+        expected = {tp: position.next for tp, position in positions.items()}
         items = {
-            tp: [member.reader.read(record) for record in self.log[tp][expected[tp] : expected[tp] + count]]
+            tp: [
+                member.reader.read(replace(record, turn=positions[tp].turn))
+                for record in self.log[tp][expected[tp] : expected[tp] + count]
+            ]
             for tp, count in counts.items()
         }
 
@@ -262,12 +265,21 @@ class City:
         self.publish(pending)
         return decided
 
+    async def start_again(self, name: str) -> None:
+        """An operator has a service decide its whole log again."""
+        member = self.members[name]
+        for tp in list(member.next):
+            await member.store.set_back(position_id(name, tp), 0)
+            member.next[tp] = 0
+
     async def render(self) -> bool:
         """Workers finish the PDFs that are queued; whether there were any."""
         if "enrollment" not in self.members:
             return False
         queued = [
-            one for one in await self.documents("enrollment", enrollment.RENDERINGS) if one.id not in self.told
+            one
+            for one in await self.documents("enrollment", enrollment.RENDERINGS)
+            if one.id not in self.told
         ]
         for one in queued:
             self.told.add(one.id)
@@ -288,7 +300,9 @@ class City:
         due = [one for one in letters if one.state == COLLECTING and one.due <= self.now]
         for one in due:
             command = ReleaseLetter(letter_id=one.id)
-            self.command(NOTIFICATION_COMMANDS, command, event_id(0, one.id, 1, command.TYPE), one.employee_id)
+            self.command(
+                NOTIFICATION_COMMANDS, command, event_id(0, one.id, 1, command.TYPE), one.employee_id
+            )
         return bool(due)
 
     def command(self, topic: str, payload: Payload, id: str, key: str) -> None:
@@ -300,4 +314,3 @@ class City:
         if isinstance(store, MemoryStore):
             return await store.documents(collection)
         return await store.select(collection, {}, sort=[("_id", 1)])
-

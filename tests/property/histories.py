@@ -39,12 +39,20 @@ TRAININGS: tuple[dict[str, object], ...] = (
     {"code": "H", "form": "formal_education", "start_date": "2026-01-05", "organizer": "LAN"},
     {"code": "I", "form": "e_learning", "start_date": "2019-01-05", "programme_jp": 4, "organizer": "LAN"},
 )  # fmt: skip
-COMPLETED_ON = (date(2025, 12, 20), date(2025, 12, 31), date(2026, 1, 10), date(2026, 1, 31), date(2026, 2, 1))
+COMPLETED_ON = (
+    date(2025, 12, 20),
+    date(2025, 12, 31),
+    date(2026, 1, 10),
+    date(2026, 1, 31),
+    date(2026, 2, 1),
+)
 
 
 def completion_id(data: TrainingCompleted) -> str:
     training = data.training
-    return IDS.completion(EMPLOYEE[data.employee_number], training.organizer.code, training.code, training.batch)
+    return IDS.completion(
+        EMPLOYEE[data.employee_number], training.organizer.code, training.code, training.batch
+    )
 
 
 @st.composite
@@ -79,7 +87,7 @@ def histories(draw: st.DrawFn, most: int = 12) -> list[Sending]:
         said.append((changed(BUDI, previous_employee_number=None, name="Budi M."), AGENCIES[0]))
     reported: list[TrainingCompleted] = []
     revocations: list[tuple[str, TrainingCompleted]] = []
-    for number in range(draw(st.integers(1, most))):
+    for _ in range(draw(st.integers(1, most))):
         kinds = ["completed"]
         if reported:
             kinds += ["completed", "again", "corrected", "revoked"]
@@ -111,7 +119,12 @@ def histories(draw: st.DrawFn, most: int = 12) -> list[Sending]:
             of = draw(st.sampled_from(reported))
             revocations.append((f"sent-{len(said)}", of))
             said.append(
-                (revoke(completion_id=completion_id(of), employee_id=EMPLOYEE[of.employee_number], opd=opd), OFFICER)
+                (
+                    revoke(
+                        completion_id=completion_id(of), employee_id=EMPLOYEE[of.employee_number], opd=opd
+                    ),
+                    OFFICER,
+                )
             )
         else:
             revocation, of = draw(st.sampled_from(revocations))

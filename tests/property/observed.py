@@ -14,6 +14,7 @@ from shared.contracts.cloudevents import decode, peek
 from shared.contracts.enrollment import CertificateIssued, CertificateRevoked, JpCredited
 from shared.contracts.payload import Payload
 from shared.contracts.topics import ENROLLMENT_EVENTS
+from shared.pipeline.attempt import waiting_id
 from shared.pipeline.books import DEAD_LETTERS, DECISIONS, WAITING
 from tests.property.harness import City
 
@@ -46,7 +47,8 @@ async def observe(city: City) -> Ending:
         one.id: (sorted(one.numbers), one.profile) for one in await city.documents("enrollment", EMPLOYEES)
     }
     points = {one.id: one.points for one in await city.documents("incentive", EARNED_COMPLETIONS)}
-    balances = {one.id: one.balance for one in await city.documents("incentive", ACCOUNTS)}
+    # No account yet is the same as nothing in it.
+    balances = {one.id: one.balance for one in await city.documents("incentive", ACCOUNTS) if one.balance}
     waiting, dead = set(), set()
     for name in city.members:
         waiting |= {f"{name}/{one.event_id}" for one in await city.documents(name, WAITING)}
@@ -98,9 +100,7 @@ async def points_explain_themselves(city: City) -> None:
         for one in await city.documents("enrollment", COMPLETIONS)
         if one.certificate is not None and not one.certificate.revoked
     }
-    assert standing == {
-        one.id for one in await city.documents("incentive", EARNED_COMPLETIONS) if one.month
-    }
+    assert standing == {one.id for one in await city.documents("incentive", EARNED_COMPLETIONS) if one.month}
 
 
 async def every_record_was_decided_once(city: City) -> None:
@@ -118,7 +118,7 @@ async def every_record_was_decided_once(city: City) -> None:
                     continue
                 turn = 0
                 while decisions[f"{record.at}/{turn}"].verdict == "waiting":
-                    if waiting.get(str(record.at)) == turn:
+                    if waiting.get(waiting_id(record.at)) == turn:
                         break
                     turn += 1
                 ours += turn + 1
