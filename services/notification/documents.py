@@ -43,7 +43,8 @@ class Letter(msgspec.Struct, frozen=True):
     template: str
     revision: int
     state: str
-    """collecting: waits for its points | released: handed to the mailers | dropped: see `reason`."""
+    """collecting: waits for its points | released: handed to the mailers | dropped: see `reason`
+    | overtaken: released, then cancelled by a newer letter, unless its mail had gone out already."""
     reason: str
     due: datetime
     """When it goes without the points."""

@@ -33,7 +33,7 @@ from shared.pipeline.records import Received
 from shared.pipeline.waiting import RELEASE_WAITING
 
 ISSUED, REVOKED = "certificate_issued", "certificate_revoked"
-COLLECTING, RELEASED, DROPPED = "collecting", "released", "dropped"
+COLLECTING, RELEASED, DROPPED, OVERTAKEN = "collecting", "released", "dropped", "overtaken"
 LONGEST_WAIT = timedelta(seconds=60)
 
 
@@ -158,9 +158,11 @@ def _begin(
             reason = "overtaken before it was sent"
             changes.append(Put(LETTERS, msgspec.structs.replace(other, state=DROPPED, reason=reason)))
         elif other.state == RELEASED:  # it may still be in the queue; a mailer looks before it hands over
-            changes.append(
-                Put(MAIL_CANCELLATIONS, MailCancellation(id=other.id, reason="overtaken before it was sent"))
-            )
+            # Noted in the letter too: a third letter must not cancel the first one's mail again.
+            changes += [
+                Put(MAIL_CANCELLATIONS, MailCancellation(id=other.id, reason="overtaken before it was sent")),
+                Put(LETTERS, msgspec.structs.replace(other, state=OVERTAKEN)),
+            ]
     points = state.get(SETTLED_POINTS, letter.completion_id)
     if letter.template == REVOKED or (
         points is not None and points.completion_version >= letter.completion_version
