@@ -26,7 +26,7 @@ from pymongo.errors import (
 from pymongo.read_concern import ReadConcern
 from pymongo.server_api import ServerApi
 
-from shared.pipeline.books import BOOKS, LOCKS, POSITIONS, Outgoing, Position
+from shared.pipeline.books import BOOKS, LOCKS, POSITIONS, TURNS_A_REPLAY, Outgoing, Position
 from shared.pipeline.documents import Collection, Document
 from shared.pipeline.errors import Moved, Unavailable
 from shared.pipeline.store import Advance, Session, Write
@@ -163,6 +163,14 @@ class MongoStore:
             position = await self.read(POSITIONS, id)
             assert position is not None
             return position
+
+    async def set_back(self, id: str, next: int) -> None:
+        async with translated():
+            # Without the digest: of the record before `next` none was kept.
+            again = {"next": next, "stopped": "", "last_timestamp_ms": 0, "last_digest": b""}
+            await self.database[POSITIONS.name].update_one(
+                {"_id": id}, {"$set": again, "$inc": {"turn": TURNS_A_REPLAY}}
+            )
 
     async def stop(self, id: str, reason: str) -> None:
         async with translated():

@@ -18,6 +18,7 @@ from shared.http.app import create_app
 from shared.http.commands import Board, Commands
 from shared.http.health import Check
 from shared.mongo import MongoStore, connect
+from shared.pipeline.books import Decision
 from shared.pipeline.consumer import Consumer
 from shared.pipeline.errors import Unavailable
 from shared.pipeline.publisher import Publisher
@@ -50,6 +51,8 @@ class Parts(Generic[T]):
     board: Board
     commands: Commands
     workers: list[Worker] = field(default_factory=list)
+    woken: list[Callable[[], None]] = field(default_factory=list)
+    """Called after each batch: what it decided may be work for somebody."""
 
 
 def make_parts(service: Service[T], settings: Settings) -> Parts[T]:
@@ -57,7 +60,7 @@ def make_parts(service: Service[T], settings: Settings) -> Parts[T]:
         connect(settings.mongo.get_secret_value()), f"{settings.database_prefix}_{service.name}"
     )
     publisher = Publisher(settings.kafka, client_id=f"kompeten-{service.name}")
-    board = Board(store)
+    board = Board(store, service.commands_topic)
     commands = Commands(service.name, service.commands_topic, publisher, board)
     return Parts(service, store, publisher, board, commands)
 
@@ -85,12 +88,17 @@ class Runner(Generic[T]):
             if spec.name in parts.service.topics
         }
         self.consumer = Consumer(
-            parts.service, parts.store, parts.publisher, settings.kafka, partitions, parts.board.decided
+            parts.service, parts.store, parts.publisher, settings.kafka, partitions, self._decided
         )
         self.app: FastAPI = create_app(
             parts.service.name, routers=routers, readiness=self.readiness, access=access_of(settings)
         )
         self._stop = asyncio.Event()
+
+    def _decided(self, decisions: Sequence[Decision]) -> None:
+        self.parts.board.decided(decisions)
+        for wake in self.parts.woken:
+            wake()
 
     async def readiness(self) -> list[Check]:
         """Progress against lag, not only a connection."""

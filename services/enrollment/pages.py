@@ -232,12 +232,12 @@ NOTICES: Final[Mapping[Subject, Notice]] = {
         ),
         (
             Bilingual(
-                "Masuklah dengan akun Anda dan unduh sertifikat dari catatan pelatihan Anda;",
-                "Sign in with your account and download the certificate from your training record;",
+                "Masuklah dengan akun Anda dan unduh sertifikat dari catatan pelatihan Anda.",
+                "Sign in with your account and download the certificate from your training record.",
             ),
             Bilingual(
-                "atau mintalah berkasnya kepada pengelola pelatihan di instansi Anda.",
-                "or ask your agency's training officer for the file.",
+                "Atau mintalah berkasnya kepada pengelola pelatihan di instansi Anda.",
+                "Or ask your agency's training officer for the file.",
             ),
         ),
     ),

@@ -4,7 +4,8 @@ from typing import Any
 
 from services.notification.documents import COLLECTIONS, MAILS
 from services.notification.handlers import REACTIONS
-from services.notification.mailer import HANDING_OVER, UNKNOWN, Mailer
+from services.notification.mailer import HANDING_OVER, Mailer
+from services.notification.outcomes import UNKNOWN
 from services.notification.routes import routers
 from services.notification.settings import NotificationSettings
 from services.notification.terms import Terms, load_terms
@@ -37,6 +38,7 @@ def build(settings: NotificationSettings) -> Runner[Terms]:
         connections=settings.mail_connections,
         unknown=settings.mail_unknown,
     )
+    parts.woken.append(mailer.wake)
     backlog = Backlog("notification", parts.store, {MAILS: (QUEUED, DEFERRED, LEASED, HANDING_OVER, UNKNOWN)})
     parts.workers += [mailer, Ticker(parts.store, parts.commands), backlog]
     return Runner(settings, parts, routers(parts))

@@ -8,7 +8,7 @@ LONGEST_PAUSE_S: Final = 60.0
 
 
 class Circuit:
-    """Open from a failure on until the server was seen working; pauses double, with jitter."""
+    """Open from a failure on until the server answers; pauses double, with jitter."""
 
     def __init__(self, first_pause_s: float) -> None:
         self.reason = ""
@@ -34,8 +34,10 @@ class Circuit:
             self._until = monotonic() + pause_s * random.uniform(0.5, 1)  # noqa: S311
         return opened
 
-    def worked(self) -> bool:
-        """Whether this closed it."""
-        closed = self.open
-        self.reason, self._failures, self._until = "", 0, 0.0
-        return closed
+    def close(self) -> None:
+        """The server answers. Whether it takes mail will be seen: until then pauses go on growing."""
+        self.reason = ""
+
+    def worked(self) -> None:
+        """It took a mail."""
+        self.reason, self._failures = "", 0

@@ -28,6 +28,7 @@ class SettledPoints(msgspec.Struct, frozen=True):
     version: int
     completion_version: int
     points: int
+    points_by_rule: int
     reason: str | None
     balance: int
     level: str
@@ -43,8 +44,8 @@ class Letter(msgspec.Struct, frozen=True):
     template: str
     revision: int
     state: str
-    """collecting: waits for its points | released: handed to the mailers | dropped: see `reason`
-    | overtaken: released, then cancelled by a newer letter, unless its mail had gone out already."""
+    """collecting: waits for its points | released: handed to the mailers | overtaken: released, then cancelled
+    (once), as a newer letter came | dropped: see `reason`."""
     reason: str
     due: datetime
     """When it goes without the points."""
@@ -55,11 +56,13 @@ class Letter(msgspec.Struct, frozen=True):
     organizer_name: str | None = None
     completed_on: str | None = None
     jp: Decimal | None = None
+    jp_by_rate: Decimal | None = None
     jp_reason: str | None = None
     download_url: str | None = None
     download_until: datetime | None = None
     revocation_reason: str | None = None
     points: int | None = None
+    points_by_rule: int | None = None
     points_reason: str | None = None
     balance: int | None = None
     level: str | None = None

@@ -33,7 +33,7 @@ from shared.pipeline.records import Received
 from shared.pipeline.waiting import RELEASE_WAITING
 
 ISSUED, REVOKED = "certificate_issued", "certificate_revoked"
-COLLECTING, RELEASED, DROPPED, OVERTAKEN = "collecting", "released", "dropped", "overtaken"
+COLLECTING, RELEASED, OVERTAKEN, DROPPED = "collecting", "released", "overtaken", "dropped"
 LONGEST_WAIT = timedelta(seconds=60)
 
 
@@ -104,6 +104,7 @@ def write_issued_letter(event: Received[CertificateIssued], state: State, terms:
         organizer_name=data.organizer_name,
         completed_on=data.completed_on.isoformat(),
         jp=data.jp,
+        jp_by_rate=data.jp_by_rate,
         jp_reason=data.jp_reason,
         download_url=data.download_url,
         download_until=data.download_until,
@@ -158,11 +159,9 @@ def _begin(
             reason = "overtaken before it was sent"
             changes.append(Put(LETTERS, msgspec.structs.replace(other, state=DROPPED, reason=reason)))
         elif other.state == RELEASED:  # it may still be in the queue; a mailer looks before it hands over
-            # Noted in the letter too: a third letter must not cancel the first one's mail again.
-            changes += [
-                Put(MAIL_CANCELLATIONS, MailCancellation(id=other.id, reason="overtaken before it was sent")),
-                Put(LETTERS, msgspec.structs.replace(other, state=OVERTAKEN)),
-            ]
+            reason = "overtaken before it was sent"
+            changes.append(Put(LETTERS, msgspec.structs.replace(other, state=OVERTAKEN)))
+            changes.append(Put(MAIL_CANCELLATIONS, MailCancellation(id=other.id, reason=reason)))
     points = state.get(SETTLED_POINTS, letter.completion_id)
     if letter.template == REVOKED or (
         points is not None and points.completion_version >= letter.completion_version
@@ -178,6 +177,7 @@ def _released(letter: Letter, points: SettledPoints | None, now: datetime) -> li
         letter = msgspec.structs.replace(
             letter,
             points=points.points,
+            points_by_rule=points.points_by_rule,
             points_reason=points.reason,
             balance=points.balance,
             level=points.level,
@@ -208,6 +208,7 @@ def note_points(event: Received[PointsSettled], state: State, terms: Terms) -> O
         version=data.version,
         completion_version=data.completion_version,
         points=data.points,
+        points_by_rule=data.points_by_rule,
         reason=data.reason,
         balance=data.balance,
         level=data.level,

@@ -18,7 +18,7 @@ from typing import Any, Final
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from services.notification.documents import Contact, Letter
-from services.notification.headers import WIRE, address, one_line
+from services.notification.wire import WIRE, address, alternatives, one_line
 
 TEMPLATES: Final = Path(__file__).with_name("templates")
 LANGUAGES: Final = ("id", "en")
@@ -34,6 +34,7 @@ _MONTHS: Final = {
     ),
 }  # fmt: skip
 
+_COMMAS: Final = str.maketrans(",.", ".,")
 Values = Mapping[str, object]
 
 
@@ -43,8 +44,10 @@ def certificate_issued(letter: Letter) -> Values:
         "organizer": letter.organizer_name,
         "completed_on": None if letter.completed_on is None else date.fromisoformat(letter.completed_on),
         "jp": letter.jp,
+        "jp_by_rate": letter.jp_by_rate,
         "jp_reason": letter.jp_reason,
         "points": letter.points,
+        "points_by_rule": letter.points_by_rule,
         "points_reason": letter.points_reason,
         "balance": letter.balance,
         "level": letter.level,
@@ -60,7 +63,7 @@ def certificate_revoked(letter: Letter) -> Values:
 def compose(letter: Letter, contact: Contact, sender: str, now: datetime) -> EmailMessage:
     """The mail as it is sent, CRLF by `as_bytes()`. `sender` is an address, with a name if wanted.
 
-    Raises ValueError when the contact has no address that mail can be sent to.
+    Raises NoAddress when the contact has none that mail can be sent to.
     """
     language = contact.language if contact.language in LANGUAGES else LANGUAGES[0]
     values = {
@@ -76,19 +79,17 @@ def compose(letter: Letter, contact: Contact, sender: str, now: datetime) -> Ema
     message = EmailMessage(policy=WIRE)
     message["From"] = writer
     message["To"] = address(contact.name, contact.email or "")
-    message["Subject"] = one_line(_template(letter.template, "subject", language).render(values))
+    subject = _template(letter.template, "subject", language).render(values).strip()
+    message["Subject"] = subject
     message["Date"] = format_datetime(now)
     message["Message-ID"] = message_id(letter, sender)
+    message["Content-Language"] = language
     message["Auto-Submitted"] = "auto-generated"  # RFC 3834: no out-of-office reply, please
     message["X-Auto-Response-Suppress"] = "All"  # the same for Exchange
-    values["subject"] = message["Subject"]
+    values["subject"] = subject
     values["sender"] = writer.display_name or writer.addr_spec
-    # Quoted-printable: lines of any length, any letter, and still readable in the source.
     text = _template(letter.template, "text", language).render(values)
-    message.set_content(text, charset="utf-8", cte="quoted-printable")
-    html = _template(letter.template, "html", language).render(values)
-    message.add_alternative(html, subtype="html", charset="utf-8", cte="quoted-printable")
-    message["Content-Language"] = language  # last: add_alternative moves Content- headers to the first part
+    alternatives(message, text, _template(letter.template, "html", language).render(values))
     return message
 
 
@@ -107,8 +108,9 @@ def written(value: object, language: str) -> str:
         return f"{value.day} {_MONTHS[language][value.month - 1]} {value.year}"
     if isinstance(value, Decimal | float | int):
         text = f"{Decimal(str(value)):,f}"
-        text = re.sub(r"(\.\d*?)0+$", r"\1", text).removesuffix(".")
-        return text.translate(str.maketrans(",.", ".,")) if language == "id" else text
+        if "." in text:
+            text = text.rstrip("0").rstrip(".")
+        return text.translate(_COMMAS) if language == "id" else text
     return str(value)
 
 

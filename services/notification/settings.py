@@ -6,15 +6,15 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import AfterValidator, Field, SecretStr, ValidationInfo
 from pydantic_core import PydanticCustomError
 
-from services.notification.headers import address
 from services.notification.smtp import SmtpServer
+from services.notification.wire import NoAddress, address
 from shared.settings import Settings
 
 
 def _mail_address(sender: str) -> str:
     try:
         one = address(*parseaddr(sender))
-    except ValueError:
+    except NoAddress:
         one = None
     if one is None or not one.addr_spec.isascii() or "." not in one.domain:
         raise PydanticCustomError("setting", "is no address: write 'Kompeten <kompeten@agency.go.id>'")

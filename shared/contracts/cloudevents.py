@@ -241,6 +241,8 @@ _PLAIN: Mapping[str, str] = {
     "string_type": "must be text: send it in quotation marks",
     "string_pattern_mismatch": "has a control character or does not match its pattern",
     "date_type": "must be a date YYYY-MM-DD, as text",
+    "date_from_datetime_parsing": "is no date that exists: send it as YYYY-MM-DD",
+    "date_parsing": "is no date that exists: send it as YYYY-MM-DD",
 }
 # The validator of addresses repeats parts of them, and its texts are not ours to check.
 _ADDRESS_FAULT = "value is not a valid email address"

@@ -34,7 +34,7 @@ from shared.pipeline.documents import Collection, Doc, Docs, Document, Key, Keys
 from shared.pipeline.errors import Rejected, Waiting
 from shared.pipeline.outcome import Fact, Outcome, Put, Verdict
 from shared.pipeline.reactions import Reaction, Service
-from shared.pipeline.records import Received, Record
+from shared.pipeline.records import Coordinates, Received, Record
 from shared.pipeline.store import Advance, Encoded, Session, Store, Write
 from shared.telemetry import child_traceparent, parse_traceparent, root_traceparent
 
@@ -171,8 +171,9 @@ class Attempt(Generic[T]):
                     digest(last),
                 )
                 steps.append(step)
-        await self.session.write([*self.inserts, *self.writes()])
+        # The fence first: to who has lost the partition, decisions that are there already look like a bad record.
         await self.session.advance(steps)
+        await self.session.write([*self.inserts, *self.writes()])
         return Decided(steps, taken, self.decisions, self.outcomes)
 
     async def gather(self, items: Iterable[Item[T]]) -> None:
@@ -359,7 +360,7 @@ class Attempt(Generic[T]):
     def keep_waiting(self, item: Item[T], waiting: Waiting, cause: Record) -> None:
         record, event = item.record, item.event
         assert event is not None
-        id = str(record.at)
+        id = waiting_id(record.at)
         since = (
             item.waited.since
             if item.waited is not None
@@ -417,13 +418,21 @@ class Attempt(Generic[T]):
         for (collection, id), document in self.state.changed.items():
             stored = self.state.stored(collection, id)
             if document is not None:
-                yield Write(collection, id, self.encoded[collection, id], new=not stored)
+                # A waiting record is not loaded by its id, and after a replay it may be there.
+                new = not stored and collection is not WAITING
+                yield Write(collection, id, self.encoded[collection, id], new=new)
             elif stored:
                 yield Write(collection, id, None, new=False)
 
 
 def position_id(group: str, tp: TopicPartition) -> str:
     return f"{group}/{tp[0]}/{tp[1]}"
+
+
+def waiting_id(at: Coordinates) -> str:
+    """Sorts as the log does, since what waited is decided in order of id. Without the zeros offset 100 came
+    before 98: a correction before its original, and a certificate issued twice for nothing."""
+    return f"{at.topic}/{at.partition}/{at.offset:019d}"
 
 
 def partition_of(key: str) -> int:

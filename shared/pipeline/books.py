@@ -30,6 +30,8 @@ class Position(msgspec.Struct, frozen=True):
     """Of record `next - 1`: tells a recreated topic or a rolled-back database from ours."""
     stopped: str = ""
     """Why the partition stands still until an operator says otherwise."""
+    turn: int = 0
+    """Turn of records as they are read; setting `next` back raises it, since decisions are never overwritten."""
 
 
 class Decision(msgspec.Struct, frozen=True, omit_defaults=True, rename={
@@ -109,6 +111,9 @@ class WaitingRecord(msgspec.Struct, frozen=True):
             turn=self.turn + 1,
         )
 
+
+# By so much a replay raises the turn: more often nothing is taken up again after waiting.
+TURNS_A_REPLAY = 1_000_000
 
 POSITIONS = Collection("positions", Position)
 DECISIONS = Collection("decisions", Decision, indexes=(("e",), ("s",)))

@@ -57,6 +57,7 @@ class Consumer(Generic[T]):
         self.bootstrap, self.partitions, self.on_decided = bootstrap, partitions, on_decided
         self.reader = Reader(service)
         self.next: dict[TopicPartition, int] = {}
+        self.turn: dict[TopicPartition, int] = {}
         self.stopped: dict[TopicPartition, str] = {}
         self.trouble = "has not started yet"
         self.moved_at = time.monotonic()
@@ -89,8 +90,9 @@ class Consumer(Generic[T]):
         """Records not decided yet in the partitions that this member has."""
         if self._consumer is None:
             return {}
-        marks = {tp: self._consumer.highwater(tp) for tp in self.next}
-        return {tp: max(0, (mark or 0) - self.next[tp]) for tp, mark in marks.items()}
+        # A rebalance takes partitions away at any await; `next` hears of it in the next cycle.
+        ours = self.next.keys() & self._consumer.assignment()
+        return {tp: max(0, (self._consumer.highwater(tp) or 0) - self.next[tp]) for tp in ours}
 
     def faults(self) -> list[str]:
         """Why this member is not ready; empty when all is well."""
@@ -186,7 +188,7 @@ class Consumer(Generic[T]):
         if tp not in self.next:
             return []
         verify = self._unverified.pop(tp, None)
-        found = [_record(record) for record in records]
+        found = [_record(record, self.turn[tp]) for record in records]
         if verify is not None and found[0].at.offset == verify.next - 1:
             last, found = found[0], found[1:]
             if (last.timestamp_ms, digest(last)) != (verify.last_timestamp_ms, verify.last_digest):
@@ -225,7 +227,7 @@ class Consumer(Generic[T]):
             await self.publisher.publish(position.pending)
             verifiable = position.next > beginning and position.last_digest
             if self._seek(tp, position.next - 1 if verifiable else position.next):
-                self.next[tp] = position.next
+                self.next[tp], self.turn[tp] = position.next, position.turn
                 if verifiable:
                     self._unverified[tp] = position
 
@@ -322,11 +324,12 @@ def gap(next: int, beginning: int) -> str:
     )
 
 
-def _record(record: Raw) -> Record:
+def _record(record: Raw, turn: int) -> Record:
     return Record(
         at=Coordinates(record.topic, record.partition, record.offset),
         timestamp_ms=record.timestamp,
         key=record.key,
         value=record.value,
         headers=tuple(record.headers),
+        turn=turn,
     )

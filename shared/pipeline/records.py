@@ -28,7 +28,7 @@ class Record(msgspec.Struct, frozen=True):
     value: bytes | None
     headers: Headers = ()
     turn: int = 0
-    """0 as read from the log; above, how often it was taken up again after waiting."""
+    """0 as first read from the log; above, how often it was taken up again, after waiting or by a replay."""
 
 
 class Received(msgspec.Struct, Generic[P], frozen=True):

@@ -68,5 +68,8 @@ class Store(Protocol):
     async def position(self, id: str, beginning: int) -> Position:
         """The stored position (majority), made with `next = beginning` when there is none."""
 
+    async def set_back(self, id: str, next: int) -> None:
+        """Has the records from `next` on decided again, in a turn of their own; also starts what was stopped."""
+
     async def stop(self, id: str, reason: str) -> None:
         """Notes in the position why it stands still."""

@@ -69,8 +69,8 @@ def cloudevent(payload: Payload) -> bytes:
         id=str(uuid.uuid4()),
         source="urn:bench",
         time=MOMENT,
-        subject="",
-        partitionkey="",
+        subject="bench",
+        partitionkey="bench",
         traceparent=None,
     )
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import secrets
+import signal
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -24,7 +25,8 @@ from services.notification.documents import (
     Mail,
     MailCancellation,
 )
-from services.notification.mailer import HANDING_OVER, MOST_REPEATS, Mailer
+from services.notification.mailer import HANDING_OVER, Mailer
+from services.notification.outcomes import MOST_REPEATS
 from services.notification.smtp import SmtpServer
 from shared.contracts.payload import CertificateId, CompletionId, EmployeeId
 from shared.mongo import MongoStore, connect
@@ -82,10 +84,14 @@ async def store(stack: Stack) -> AsyncIterator[MongoStore]:
 
 
 def mailer_for(
-    store: MongoStore, port: int, unknown: Literal["resend", "hold"] = "resend", lease_s: float = 10
+    store: MongoStore,
+    port: int,
+    unknown: Literal["resend", "hold"] = "resend",
+    lease_s: float = 10,
+    retry_s: float = 0.05,
 ) -> Mailer:
     server = SmtpServer(HOST, port, client_name="bandung.example")
-    return Mailer(store, server, SENDER, unknown=unknown, lease_s=lease_s, retry_s=0.05, pause_s=0.05)
+    return Mailer(store, server, SENDER, unknown=unknown, lease_s=lease_s, retry_s=retry_s, pause_s=0.05)
 
 
 @asynccontextmanager
@@ -200,9 +206,7 @@ async def test_a_temporary_refusal_is_tried_again(store: MongoStore, catcher: Ca
 async def test_a_mail_that_waits_says_why(store: MongoStore, catcher: Catcher) -> None:
     await given(store, 1)
     catcher.order("tempfail")
-    mailer = mailer_for(store, catcher.port)
-    mailer._retry_s = 3600
-    async with running(mailer):
+    async with running(mailer_for(store, catcher.port, retry_s=3600)):
         (one,) = await until(store, deferred=1)
     assert one.reason.startswith("451 4.3.0")
     assert one.due > datetime.now(UTC) + timedelta(minutes=20)
@@ -344,3 +348,34 @@ async def test_a_stopped_mailer_leaves_nothing_half_done(store: MongoStore, catc
     async with running(mailer_for(store, catcher.port, lease_s=2)):
         await until(store, sent=300)
     assert set(catcher.received().values()) == {1}
+
+
+@pytest.mark.parametrize("failpoint", ["mail-leased", "mail-handing-over", "mail-accepted", "mail-noted"])
+async def test_a_killed_mailer_loses_no_mail_and_every_double_is_counted(
+    stack: Stack, store: MongoStore, catcher: Catcher, processes: Processes, failpoint: str
+) -> None:
+    mails = await given(store, 20)
+    arguments = [stack.mongo, store.database.name, str(catcher.port), "2"]
+    env = {"KOMPETEN_FAILPOINT": failpoint}
+    child = processes.start_python("mailer", "tests.integration.mailer_process", *arguments, env=env)
+    assert await asyncio.to_thread(child.wait, WITHIN_S) == -signal.SIGKILL
+    async with running(mailer_for(store, catcher.port, lease_s=4)):
+        sent = await until(store, sent=20)
+    received = catcher.received()
+    assert set(received) == {f"{one.id}@bandung.example" for one in mails}
+    for one in sent:
+        assert received[f"{one.id}@bandung.example"] - 1 <= one.repeated
+    if failpoint == "mail-leased":
+        assert received.total() == 20
+        assert all(one.repeated == 0 for one in sent)
+
+
+async def test_a_letter_with_broken_data_waits_for_a_fix_and_is_not_skipped(
+    store: MongoStore, catcher: Catcher
+) -> None:
+    await given(store, 1)
+    change = {"$set": {"letter.completed_on": "soon"}}
+    await store.database[MAILS.name].update_one({"_id": "let_0000"}, change)
+    async with running(mailer_for(store, catcher.port)):
+        (one,) = await until(store, deferred=1)
+    assert one.reason == "bug: ValueError"

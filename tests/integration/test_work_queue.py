@@ -69,7 +69,7 @@ async def test_oldest_items_come_first_with_a_lease(store: MongoStore) -> None:
     assert [errand.id for errand in leased] == ids[:3]
     assert {errand.state for errand in leased} == {"leased"}
     assert len({errand.lease for errand in leased} - {""}) == 1
-    assert all(errand.lease_until > datetime.now(UTC) for errand in leased)
+    assert all(errand.lease_until and errand.lease_until > datetime.now(UTC) for errand in leased)
 
 
 async def test_what_is_not_due_is_not_leased(store: MongoStore) -> None:

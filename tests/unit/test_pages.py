@@ -16,7 +16,7 @@ import pytest
 from markupsafe import escape
 
 from services.enrollment.documents import Certificate, Completion, Content, Facts, Revocation
-from services.enrollment.pages import NOTICES, Subject, notice_page
+from services.enrollment.pages import NOTICES, TEMPLATES, Subject, notice_page
 from services.enrollment.verification import (
     BeingPrepared,
     LinkExpired,
@@ -288,7 +288,6 @@ async def test_a_completion_that_does_not_own_the_code_is_not_shown(
     async def any_completion(code: str) -> Completion | None:
         return register.completion
 
-    register.find = any_completion  # type: ignore[method-assign]  # a look-up gone wrong
     app = create_app(
         "enrollment", routers=[verification_router(any_completion)], readiness=ready, access=NoAccess()
     )
@@ -425,6 +424,33 @@ def test_every_notice_has_steps_in_both_languages(subject: Subject) -> None:
     for text in (notice.banner.heading, notice.banner.explanation, *notice.steps):
         assert escape(text.id) in page
         assert escape(text.en) in page
+
+
+ON_PAPER = ["ink", "muted", "link"]
+TONES = ["genuine", "replaced", "revoked", "unknown"]
+PAIRS = [
+    *((fore, back) for fore in ON_PAPER for back in ("paper", "card")),
+    *((fore, f"{tone}-back") for tone in TONES for fore in (tone, "ink", "muted")),
+    *(("sign", tone) for tone in TONES),
+    ("on-button", "button"),
+    ("ink", "code"),
+]
+
+
+@pytest.mark.parametrize("scheme", [0, 1], ids=["light", "dark"])
+@pytest.mark.parametrize(("fore", "back"), PAIRS)
+def test_text_stands_out_from_its_ground(scheme: int, fore: str, back: str) -> None:
+    """WCAG 2.2, 1.4.3: 4.5 to 1."""
+    style = (TEMPLATES / "pages" / "style.css").read_text(encoding="utf-8")
+    colours = dict(re.findall(r"--([a-z-]+): (#[0-9a-f]{6});", style.split(":root {")[scheme + 1]))
+    lighter, darker = sorted((luminance(colours[fore]), luminance(colours[back])), reverse=True)
+    assert (lighter + 0.05) / (darker + 0.05) >= 4.5
+
+
+def luminance(colour: str) -> float:
+    parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    red, green, blue = (one / 12.92 if one <= 0.04045 else ((one + 0.055) / 1.055) ** 2.4 for one in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
 
 @pytest.mark.parametrize("path", ["/v", f"/v/{CODE}", f"/v/{NOBODYS}", "/d/token"])

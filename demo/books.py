@@ -1,0 +1,199 @@
+"""Reads what came out: from the services' databases and from the mail catcher."""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from email import message_from_bytes, policy
+from typing import Any, NamedTuple, TypeVar
+
+import httpx
+import msgspec
+from bson.codec_options import CodecOptions
+from pymongo import MongoClient
+from pymongo.database import Database
+
+from demo.city import Occasion
+from demo.reconcile import Account, Books, Caught, Certified, Letter, Points
+from services.enrollment.documents import COMPLETIONS, EMPLOYEES, STORED_PDFS, Completion
+from services.incentive.documents import ACCOUNTS, EARNED_COMPLETIONS, POINT_ENTRIES
+from services.notification.documents import LETTERS, MAILS, Mail
+from shared.pipeline.books import DEAD_LETTERS, DECISIONS, WAITING
+from shared.pipeline.documents import Collection, Document
+from shared.stack.kompeten import SERVICES, Kompeten
+
+Raw = dict[str, Any]  # what MongoDB returns, before msgspec has given it a type
+D = TypeVar("D", bound=Document)
+LINK = re.compile(r"https?://\S+/v/[a-z2-7]+")
+EVERYTHING = 1_000_000
+
+
+class MailIndex(NamedTuple):
+    id: str
+    message_id: str
+    recipient: str
+    subject: str
+
+
+class Reader:
+    """Majority reads of the three databases; mails that arrived before it was made are somebody else's."""
+
+    def __init__(self, kompeten: Kompeten) -> None:
+        self._kompeten = kompeten
+        client: MongoClient[Raw] = MongoClient(kompeten.stack.mongo, readConcernLevel="majority")
+        self._client = client
+        self._mails = httpx.Client(base_url=kompeten.stack.mail_page, timeout=30)
+        self._read: dict[str, Caught] = {}
+        self._earlier = {one.id for one in self._index()}
+
+    def close(self) -> None:
+        self._client.close()
+        self._mails.close()
+
+    def database(self, service: str) -> Database[Raw]:
+        codec: CodecOptions[Raw] = CodecOptions(tz_aware=True)
+        return self._client.get_database(self._kompeten.database(service), codec_options=codec)
+
+    def all(
+        self, service: str, collection: Collection[D], filter: Mapping[str, object] | None = None
+    ) -> list[D]:
+        found = list(self.database(service)[collection.name].find(dict(filter or {})))
+        return msgspec.convert(found, list[collection.document])  # type: ignore[name-defined]
+
+    def count(self, service: str, collection: Collection[Document], **filter: object) -> int:
+        return self.database(service)[collection.name].count_documents(filter)
+
+    def books(self) -> Books:
+        completions = [one for one in self.all("enrollment", COMPLETIONS) if one.standing]
+        return Books(
+            certified=tuple(self._certified(completions)),
+            points=tuple(self._points()),
+            accounts=tuple(self._accounts()),
+            letters=tuple(self._letters()),
+            caught=tuple(self.caught()),
+            dead_letters=self.dead_letters(),
+            point_entries=self.count("incentive", POINT_ENTRIES),
+            waiting=sum(self.count(service, WAITING) for service in SERVICES),
+            decided=self.decided(),
+        )
+
+    def dead_letters(self) -> tuple[str, ...]:
+        return tuple(one.reason for service in SERVICES for one in self.all(service, DEAD_LETTERS))
+
+    def decided(self) -> int:
+        """Records of the agencies' topics that have a first verdict."""
+        topics = "|".join(
+            re.escape(f"{self._kompeten.topic_prefix}agency.{opd}.v1") for opd in self._kompeten.agencies
+        )
+        return self.count("enrollment", DECISIONS, _id={"$regex": f"^({topics})/[0-9]+/[0-9]+/0$"})
+
+    def caught(self) -> list[Caught]:
+        """Each mail's text is fetched once."""
+        index = [one for one in self._index() if one.id not in self._earlier]
+        for one in index:
+            if one.id not in self._read:
+                text = text_of(self.raw_mail(one.id))
+                link = LINK.search(text)
+                self._read[one.id] = Caught(
+                    one.message_id, one.recipient, one.subject, link.group() if link else ""
+                )
+        return [self._read[one.id] for one in index]
+
+    def count_mails(self) -> int:
+        answer = self._mails.get("/api/v1/messages", params={"limit": 0})
+        return int(answer.json()["total"]) - len(self._earlier)
+
+    def raw_mail(self, id: str) -> bytes:
+        return self._mails.get(f"/api/v1/message/{id}/raw").content
+
+    def mail_of(self, message_id: str) -> bytes:
+        return self.raw_mail(next(one.id for one in self._index() if one.message_id == message_id))
+
+    def delays_s(self) -> list[float]:
+        """From the arrival of a completion in the log to its certificate's mail, in order; first mails only."""
+        arrived: dict[str, datetime] = {}
+        agencies = "^" + re.escape(self._kompeten.topic_prefix + "agency.")
+        accepted = {"v": "accepted", "_id": {"$regex": agencies}}
+        for one in self.all("enrollment", DECISIONS, accepted):
+            arrived[one.subject] = min(arrived.get(one.subject, one.decided_at), one.decided_at)
+        sent = ((mail.letter, mail.sent_at) for mail in self.sent_mails())
+        return sorted(
+            (at - arrived[letter.completion_id]).total_seconds()
+            for letter, at in sent
+            if at is not None and letter.revision == 1 and letter.completion_id in arrived
+        )
+
+    def sent_mails(self) -> list[Mail]:
+        return self.all("notification", MAILS, {"state": "sent"})
+
+    def sent_at(self) -> list[datetime]:
+        return [mail.sent_at for mail in self.sent_mails() if mail.sent_at is not None]
+
+    def _index(self) -> list[MailIndex]:
+        answer = self._mails.get("/api/v1/messages", params={"limit": EVERYTHING})
+        return [
+            MailIndex(
+                one["ID"], one["MessageID"], one["To"][0]["Address"] if one["To"] else "", one["Subject"]
+            )
+            for one in answer.json()["messages"]
+        ]
+
+    def _certified(self, completions: list[Completion]) -> Iterator[Certified]:
+        numbers = {one.id: tuple(one.numbers) for one in self.all("enrollment", EMPLOYEES)}
+        stored = self.database("enrollment")[STORED_PDFS.name].find({}, {"sha256": 1})
+        pdfs = {raw["_id"]: raw["sha256"] for raw in stored}
+        for one in completions:
+            facts = next(content.facts for content in one.contents if content.digest == one.standing)
+            has = numbers.get(one.employee_id, ("",))
+            certificate = one.certificate
+            pdf = None if certificate is None else pdfs.get(f"{certificate.id}/{certificate.revision}")
+            yield Certified(
+                completion_id=one.id,
+                numbers=has,
+                occasion=Occasion(has[0], facts.organizer_code, facts.code, facts.batch),
+                title=facts.title,
+                score=facts.score,
+                year=facts.completed_on.year,
+                certificate_id=None if certificate is None else certificate.id,
+                number=None if certificate is None else certificate.number,
+                revision=0 if certificate is None else certificate.revision,
+                revoked=certificate is not None and certificate.revoked,
+                jp=one.jp,
+                jp_rule=one.jp_rule,
+                has_pdf=certificate is not None and pdf is not None and pdf == certificate.sha256,
+            )
+
+    def _points(self) -> Iterator[Points]:
+        ledger: dict[str, int] = defaultdict(int)
+        for entry in self.all("incentive", POINT_ENTRIES):
+            ledger[entry.completion_id] += entry.points
+        for one in self.all("incentive", EARNED_COMPLETIONS):
+            month = one.month.partition("/")[2]
+            yield Points(one.id, month, one.points, one.settled, ledger[one.id])
+
+    def _accounts(self) -> Iterator[Account]:
+        ledger: dict[str, int] = defaultdict(int)
+        for entry in self.all("incentive", POINT_ENTRIES):
+            ledger[entry.employee_id] += entry.points
+        for one in self.all("incentive", ACCOUNTS):
+            yield Account(one.id, one.balance, ledger.pop(one.id, 0))
+        for id, points in ledger.items():
+            yield Account(id, 0, points)
+
+    def _letters(self) -> Iterator[Letter]:
+        sent = {mail.id: mail.message_id.strip("<>") for mail in self.sent_mails()}
+        for one in self.all("notification", LETTERS):
+            yield Letter(one.id, one.completion_id, one.template, one.revision, sent.get(one.id, ""))
+
+
+def text_of(raw: bytes) -> str:
+    return _part(raw, "plain")
+
+
+def html_of(raw: bytes) -> str:
+    return _part(raw, "html")
+
+
+def _part(raw: bytes, kind: str) -> str:
+    body = message_from_bytes(raw, policy=policy.default).get_body((kind,))
+    return "" if body is None else str(body.get_content())

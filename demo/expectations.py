@@ -1,0 +1,71 @@
+"""JP and points that the city's completions are worth together, whatever the order in which they came."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from decimal import Decimal
+
+from demo.city import City, Expected
+from services.enrollment.jp import Learning, credit_year, load_rates
+from services.incentive.points import Achievement, award_month, load_point_rules
+
+
+@dataclass(frozen=True)
+class Expectations:
+    """What the day must leave behind; employees by the number that they had first."""
+
+    completions: tuple[Expected, ...]
+    jp: dict[tuple[str, int], Decimal]
+    """By employee and year."""
+    points: dict[tuple[str, str], int]
+    """By employee and month, YYYY-MM."""
+    dead_letters: dict[str, int]
+    """By a part of the reason."""
+    waiting: int
+    records: int
+    """Records that the agencies' topics hold."""
+
+
+def expectations(city: City) -> Expectations:
+    """Caps are by employee and year or month, so totals don't depend on ids, nor on who used a cap up first."""
+    everything = tuple(city.expected.values())
+    return Expectations(
+        completions=everything,
+        jp=_jp(everything),
+        points=_points(everything),
+        dead_letters=dict(city.dead_letters),
+        waiting=city.waiting,
+        records=city.records.total(),
+    )
+
+
+def _jp(everything: Iterable[Expected]) -> dict[tuple[str, int], Decimal]:
+    learnings: dict[tuple[str, int], list[Learning]] = defaultdict(list)
+    for one in everything:
+        training, day = one.completed.training, one.completed.completed_on
+        of_year = learnings[one.occasion.employee_number, day.year]
+        if not one.revoked:
+            of_year.append(
+                Learning(str(one.occasion), training.form, training.level, training.start_date,
+                         training.end_date, day, training.programme_jp, training.sessions)
+            )  # fmt: skip
+    rates = load_rates()
+    return {
+        key: sum((credit.jp for credit in credit_year(those, rates).values()), Decimal(0))
+        for key, those in learnings.items()
+    }
+
+
+def _points(everything: Iterable[Expected]) -> dict[tuple[str, str], int]:
+    achievements: dict[tuple[str, str], list[Achievement]] = defaultdict(list)
+    for one in everything:
+        training, day = one.completed.training, one.completed.completed_on
+        of_month = achievements[one.occasion.employee_number, f"{day:%Y-%m}"]
+        if not one.revoked:
+            predicate = one.completed.result.predicate
+            of_month.append(Achievement(str(one.occasion), training.form, training.level, predicate, day))
+    rules = load_point_rules()
+    return {
+        key: sum(award.points for award in award_month(those, rules).values())
+        for key, those in achievements.items()
+    }

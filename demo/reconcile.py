@@ -1,0 +1,261 @@
+"""What is lost and what is there twice: expectations against what databases and mail catcher hold. Pure."""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Final, Literal, NamedTuple, TypeVar
+
+from demo.city import Expected, Occasion
+from demo.expectations import Expectations
+from shared.contracts.employee_number import mask
+
+ISSUED: Final = "certificate_issued"
+REVOKED: Final = "certificate_revoked"
+T = TypeVar("T")
+
+
+class Certified(NamedTuple):
+    """A completion that stands in enrollment's database, and its certificate."""
+
+    completion_id: str
+    numbers: tuple[str, ...]
+    """All that the employee has or had."""
+    occasion: Occasion
+    """With the oldest of these numbers."""
+    title: str
+    score: Decimal | None
+    year: int
+    certificate_id: str | None
+    number: str | None
+    revision: int
+    revoked: bool
+    jp: Decimal
+    jp_rule: str
+    """Empty: not credited."""
+    has_pdf: bool
+
+
+class Points(NamedTuple):
+    """A completion in incentive's database."""
+
+    completion_id: str
+    month: str
+    points: int
+    settlements: int
+    ledger: int
+    """Sum of its entries."""
+
+
+class Account(NamedTuple):
+    employee_id: str
+    balance: int
+    ledger: int
+
+
+class Letter(NamedTuple):
+    """A letter in notification's database; `message_id` once its mail was sent."""
+
+    id: str
+    completion_id: str
+    template: str
+    revision: int
+    message_id: str
+
+
+class Caught(NamedTuple):
+    """A mail that arrived."""
+
+    message_id: str
+    recipient: str
+    subject: str
+    link: str
+    """Of the verification page: names certificate and revision."""
+
+
+@dataclass(frozen=True)
+class Books:
+    """All that was found."""
+
+    certified: Sequence[Certified] = ()
+    points: Sequence[Points] = ()
+    accounts: Sequence[Account] = ()
+    letters: Sequence[Letter] = ()
+    caught: Sequence[Caught] = ()
+    dead_letters: Sequence[str] = ()
+    """Their reasons."""
+    point_entries: int = 0
+    """Lines of the ledger."""
+    waiting: int = 0
+    decided: int = 0
+    """Records of the agencies' topics that have a verdict."""
+
+
+class Finding(NamedTuple):
+    kind: Literal["lost", "doubled"]
+    subject: str
+    """Counted once, however much of it is wrong."""
+    what: str
+
+
+def reconcile(expected: Expectations, books: Books) -> list[Finding]:
+    """Empty when everything came out exactly once."""
+    return [
+        *_completions(expected, books),
+        *_certificates(books),
+        *_mails(books),
+        *_ledgers(books),
+        *_totals(expected, books),
+        *_events(expected, books),
+    ]
+
+
+def count(findings: Iterable[Finding], kind: Literal["lost", "doubled"]) -> int:
+    return len({finding.subject for finding in findings if finding.kind == kind})
+
+
+def _completions(expected: Expectations, books: Books) -> Iterator[Finding]:
+    found = _grouped(books.certified, lambda one: one.occasion)
+    points = {one.completion_id: one for one in books.points}
+    letters = _grouped(books.letters, lambda one: one.completion_id)
+    caught = Counter(one.message_id for one in books.caught)
+    for one in expected.completions:
+        rows = found.pop(one.occasion, [])
+        subject = described(one.occasion)
+        if not rows:
+            yield Finding("lost", subject, "no completion")
+        if len(rows) > 1:
+            yield Finding("doubled", subject, f"{len(rows)} completions")
+        for row in rows:
+            missing = [*_missing(one, row, points.get(row.completion_id))]
+            mailed = [mail for mail in letters.get(row.completion_id, []) if caught[mail.message_id]]
+            missing += _missing_mail(one, row, mailed)
+            yield from (Finding("lost", subject, what) for what in missing)
+            if mailed and not one.mailed:
+                yield Finding("doubled", subject, "a mail to somebody without an address")
+    for occasion, rows in found.items():
+        for row in rows:
+            yield Finding("doubled", described(occasion), f"nobody reported it: {row.completion_id}")
+
+
+def _missing(one: Expected, row: Certified, points: Points | None) -> Iterator[str]:
+    if row.number is None:
+        yield "no certificate"
+    elif not row.has_pdf and not one.revoked:
+        yield "no PDF"
+    if not row.jp_rule:
+        yield "no JP credit"
+    if points is None or not points.settlements:
+        yield "no settlement of points"
+    if row.revoked != one.revoked:
+        yield "not revoked" if one.revoked else "revoked, though nobody did"
+    if row.title != one.completed.training.title or row.score != one.completed.result.score:
+        yield "its correction does not stand"
+
+
+def _missing_mail(one: Expected, row: Certified, mailed: Sequence[Letter]) -> Iterator[str]:
+    """The last word must have been mailed; an earlier revision may have been overtaken."""
+    if not one.mailed:
+        return
+    if one.revoked:
+        if not any(mail.template == REVOKED for mail in mailed):
+            yield "no mail about the revocation"
+    elif not any((mail.template, mail.revision) == (ISSUED, row.revision) for mail in mailed):
+        yield "no mail"
+
+
+def _certificates(books: Books) -> Iterator[Finding]:
+    numbers = Counter(one.number for one in books.certified if one.number is not None)
+    for number, times in _repeated(numbers):
+        yield Finding("doubled", f"certificate number {number}", f"given {times} times")
+    ids = Counter(one.certificate_id for one in books.certified if one.certificate_id is not None)
+    for id, times in _repeated(ids):
+        yield Finding("doubled", f"certificate {id}", f"of {times} completions")
+
+
+def _mails(books: Books) -> Iterator[Finding]:
+    for id, times in _repeated(Counter(one.message_id for one in books.caught)):
+        yield Finding("doubled", f"mail {id}", f"arrived {times} times")
+    occasions = _grouped(books.caught, lambda one: (one.recipient, one.subject, one.link))
+    for (_, subject, _), mails in occasions.items():
+        if len({mail.message_id for mail in mails}) > 1:
+            yield Finding("doubled", f"mail {mails[0].message_id}", f"{len(mails)} mails say: {subject}")
+    letters = Counter((one.completion_id, one.template, one.revision) for one in books.letters)
+    for (completion_id, template, revision), times in _repeated(letters):
+        what = f"{times} letters {template} of revision {revision}"
+        yield Finding("doubled", f"letters of {completion_id}", what)
+    known = {one.message_id for one in books.letters if one.message_id}
+    for stranger in sorted({one.message_id for one in books.caught} - known):
+        yield Finding("doubled", f"mail {stranger}", "arrived, but no letter says that it was sent")
+
+
+def _ledgers(books: Books) -> Iterator[Finding]:
+    rows = [(f"points of {one.completion_id}", one.points, one.ledger) for one in books.points]
+    rows += [(f"balance of {one.employee_id}", one.balance, one.ledger) for one in books.accounts]
+    for subject, stated, ledger in rows:
+        if stated != ledger:
+            yield _difference(subject, ledger, stated, "points in the ledger")
+
+
+def _totals(expected: Expectations, books: Books) -> Iterator[Finding]:
+    first = {one.completion_id: one.occasion.employee_number for one in books.certified}
+    jp: dict[tuple[str, int], Decimal] = defaultdict(Decimal)
+    for one in books.certified:
+        jp[one.occasion.employee_number, one.year] += one.jp
+    for key in expected.jp.keys() | jp.keys():
+        given, wanted = jp.get(key, Decimal(0)), expected.jp.get(key, Decimal(0))
+        if given != wanted:
+            yield _difference(f"JP of {mask(key[0])} in {key[1]}", given, wanted, "JP")
+    points: dict[tuple[str, str], int] = defaultdict(int)
+    for settled in books.points:
+        if settled.month:
+            points[first.get(settled.completion_id, ""), settled.month] += settled.ledger
+    for month in expected.points.keys() | points.keys():
+        had, due = points.get(month, 0), expected.points.get(month, 0)
+        if had != due:
+            yield _difference(f"points of {mask(month[0])} in {month[1]}", had, due, "points")
+
+
+def _events(expected: Expectations, books: Books) -> Iterator[Finding]:
+    left = list(books.dead_letters)
+    for part, wanted in expected.dead_letters.items():
+        those = [reason for reason in left if part in reason]
+        left = [reason for reason in left if part not in reason]
+        for place in range(len(those), wanted):
+            yield Finding("lost", f"malformed event {place}: {part}", "no dead letter")
+        for place in range(wanted, len(those)):
+            yield Finding("doubled", f"malformed event {place}: {part}", "a dead letter too many")
+    for place, reason in enumerate(left):
+        yield Finding("lost", f"dead letter {place}", f"a good event was refused: {reason}")
+    for place in range(abs(books.waiting - expected.waiting)):
+        what = f"{books.waiting} wait, {expected.waiting} should"
+        yield Finding("lost", f"waiting event {place}", what)
+    for place in range(books.decided, expected.records):
+        what = f"{books.decided} of {expected.records} records have a verdict"
+        yield Finding("lost", f"record {place}", what)
+    for place in range(expected.records, books.decided):
+        what = f"{books.decided} verdicts on {expected.records} records"
+        yield Finding("doubled", f"record {place}", what)
+
+
+def _difference(subject: str, found: Decimal | int, wanted: Decimal | int, unit: str) -> Finding:
+    return Finding("doubled" if found > wanted else "lost", subject, f"{found} {unit}, {wanted} expected")
+
+
+def described(occasion: Occasion) -> str:
+    number = mask(occasion.employee_number)
+    return f"{occasion.organizer} {occasion.code}/{occasion.batch} of {number}"
+
+
+K = TypeVar("K", bound=Hashable)
+
+
+def _grouped(rows: Iterable[T], by: Callable[[T], K]) -> dict[K, list[T]]:
+    groups: dict[K, list[T]] = defaultdict(list)
+    for row in rows:
+        groups[by(row)].append(row)
+    return dict(groups)
+
+
+def _repeated(counted: Counter[K]) -> Iterator[tuple[K, int]]:
+    return ((one, times) for one, times in counted.items() if times > 1)

@@ -1,0 +1,55 @@
+"""What is noted about a mail after a delivery was tried; pure."""
+
+from typing import Final, Literal, NamedTuple, assert_never
+
+from services.notification.documents import Mail
+from services.notification.smtp import Accepted, Delivery, Refused, TryLater, Unsure
+from shared.pipeline.work import Note, deferral
+
+UNKNOWN: Final = "unknown"
+LONGEST_RETRY_S: Final = 3600.0
+MOST_ATTEMPTS: Final = 80
+"""About three days, then a mail that is put off again and again has bounced."""
+MOST_REPEATS: Final = 3
+"""A server that breaks off after DATA each time may deliver each time."""
+
+
+class Patience(NamedTuple):
+    unknown: Literal["resend", "hold"]
+    """What becomes of a mail that may have arrived."""
+    retry_s: float
+    """The first delay; each further one is twice as long."""
+
+
+def outcome(mail: Mail, delivery: Delivery, message_id: str, patience: Patience, jitter: float) -> Note:
+    """`jitter`: 0 to 1, so that mails that failed together don't come back together."""
+    match delivery:
+        case Accepted():
+            fields = {"message_id": message_id, "reason": ""}
+            return Note(mail.id, mail.lease, "sent", fields, stamp=("sent_at",))
+        case Refused(reason):
+            return Note(mail.id, mail.lease, "bounced", {"reason": reason})
+        case TryLater(reason) if mail.attempts + 1 >= MOST_ATTEMPTS:
+            reason = f"given up after {mail.attempts + 1} attempts: {reason}"
+            return Note(mail.id, mail.lease, "bounced", {"reason": reason}, {"attempts": 1})
+        case TryLater(reason):
+            return deferral(mail.id, mail.lease, reason, _delay_s(mail, patience, jitter))
+        case Unsure(reason):
+            return unsure(mail, reason, patience, jitter)
+    assert_never(delivery)
+
+
+def unsure(mail: Mail, reason: str, patience: Patience, jitter: float) -> Note:
+    """It may have arrived: sent again, and counted as repeated; or held."""
+    if patience.unknown == "hold" or mail.repeated >= MOST_REPEATS:
+        return Note(mail.id, mail.lease, UNKNOWN, {"reason": reason})
+    return deferral(mail.id, mail.lease, reason, _delay_s(mail, patience, jitter), repeated=1)
+
+
+def skipped(mail: Mail, reason: str) -> Note:
+    return Note(mail.id, mail.lease, "skipped", {"reason": reason})
+
+
+def _delay_s(mail: Mail, patience: Patience, jitter: float) -> float:
+    longest_s = min(patience.retry_s * 2.0 ** min(mail.attempts, 20), LONGEST_RETRY_S)
+    return longest_s * (1 + jitter) / 2

@@ -1,0 +1,263 @@
+"""An operator's day with docker-compose.yml: first start, events, three replicas, killed processes, down and up.
+
+In order: each test goes on where the one before it ended. Takes minutes and a Docker engine, so it runs only when
+asked: KOMPETEN_TEST_COMPOSE=1 pytest tests/end_to_end/test_compose.py
+"""
+
+import asyncio
+import hashlib
+import json
+import os
+import re
+import threading
+import time
+from collections.abc import Iterator
+from functools import partial
+
+import pytest
+from aiokafka import AIOKafkaProducer
+
+from tests.end_to_end.compose_project import Project, until, why_not
+
+ASKED = os.environ.get("KOMPETEN_TEST_COMPOSE") == "1"
+REASON = why_not() if ASKED else "runs with KOMPETEN_TEST_COMPOSE=1 only, as .ci/run does: it takes minutes"
+pytestmark = [
+    pytest.mark.skipif(REASON is not None, reason=str(REASON)),
+    pytest.mark.xdist_group("compose"),
+]
+
+TRAININGS = 4
+"""A person: a workshop of 10 points in each of so many months, which no cap cuts."""
+POINTS = 10
+# A mail whose mailer was killed is taken over when its lease is over (60 s).
+SETTLED_WITHIN_S = 120
+SERVICES = ("enrollment", "notification", "incentive")
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
+    project = Project(tmp_path_factory.mktemp("compose"))
+    try:
+        yield project
+    finally:
+        project.remove()
+
+
+@pytest.fixture(scope="module")
+def people() -> list[int]:
+    """Whose events were published so far."""
+    return []
+
+
+def number(person: int) -> str:
+    return f"19850101201001{1 + person % 2}{person:03d}"
+
+
+def events(person: int) -> list[dict[str, object]]:
+    def event(id: str, type: str, data: dict[str, object]) -> dict[str, object]:
+        return {
+            "specversion": "1.0", "id": f"{person}-{id}", "source": "/simpeg", "type": f"id.go.bandung.{type}.v1",
+            "time": "2026-05-04T03:02:01Z", "data": {"employee_number": number(person), **data},
+        }  # fmt: skip
+
+    registered = {
+        "name": f"Pegawai {person}, S.Kom.", "email": f"p{person}@bandung.example", "employment_type": "pns",
+        "opd": "Dinas Komunikasi dan Informatika",
+    }  # fmt: skip
+    completed = [
+        event(f"t{month}", "training.completed", {
+            "completed_on": f"2026-{month:02d}-03",
+            "training": {
+                "code": f"KEAMANAN-{month}", "batch": "1", "title": f"Keamanan Informasi {month}", "form": "workshop",
+                "pathway": "classical", "organizer": {"code": "BKPSDM", "name": "BKPSDM Kota Bandung"},
+                "start_date": f"2026-{month:02d}-02", "end_date": f"2026-{month:02d}-03",
+            },
+        })
+        for month in range(1, TRAININGS + 1)
+    ]  # fmt: skip
+    return [event("r", "employee.registered", registered), *completed]
+
+
+def send_by_http(project: Project, person: int) -> None:
+    """As the manual asks of an agency: until it is accepted."""
+    token = project.token("agency", opd="diskominfo")
+    url = f"{project.url('ENROLLMENT')}/events"
+    answer: tuple[int, bytes] = (0, b"")
+
+    def accepted() -> bool:
+        nonlocal answer
+        answer = project.call("POST", url, events(person), token)
+        return answer[0] == 202
+
+    until(accepted, 60, lambda: answer)
+
+
+def send_by_kafka(project: Project, persons: list[int]) -> None:
+    async def send() -> None:
+        address = f"127.0.0.1:{project.port['KAFKA']}"
+        async with AIOKafkaProducer(
+            bootstrap_servers=address, acks="all", enable_idempotence=True
+        ) as producer:
+            for person in persons:
+                for event in events(person):
+                    headers = [("content-type", b"application/cloudevents+json; charset=UTF-8")]
+                    await producer.send_and_wait(
+                        "agency.bkpsdm.v1", json.dumps(event).encode(), headers=headers
+                    )
+
+    asyncio.run(send())
+
+
+def all_there(people: list[int]) -> dict[str, object]:
+    count = len(people) * TRAININGS
+    return {
+        "employees": len(people),
+        "completions": count,
+        "certificates": count,
+        "certificate_numbers": count,
+        "last_numbers": count,
+        "pdfs": count,
+        "certificates_with_pdf": count,
+        "point_entries": count,
+        "points": count * POINTS,
+        "accounts_equal_to_ledger": len(people),
+        "mails": {"sent": count},
+        "waiting": 0,
+        "dead_letters": 0,
+    }
+
+
+def counted(project: Project) -> dict[str, object]:
+    found = project.counted()
+    found.pop("repeated_mails")
+    return found
+
+
+def settle(project: Project, people: list[int]) -> None:
+    until(lambda: counted(project) == all_there(people), SETTLED_WITHIN_S, lambda: project.counted())
+
+
+def back(project: Project, container: str) -> bool:
+    return project.inspect(container)["RestartCount"] >= 1 and project.healthy(container)
+
+
+def test_without_settings_it_says_what_to_do(project: Project) -> None:
+    del project.env["KOMPETEN_PUBLIC_URL"]
+    refused = project.run("docker", "compose", "up", "--wait", check=False)
+    project.env["KOMPETEN_PUBLIC_URL"] = project.url("ENROLLMENT")
+    assert refused.returncode != 0
+    assert "is not set" in refused.stderr
+
+
+def test_two_commands_start_it(project: Project) -> None:
+    project.run("deploy/make-secrets.sh")
+    project.up()
+    for service in ("mongo", "kafka", "mailpit", "issuer", *SERVICES):
+        assert [project.healthy(container) for container in project.containers(service)] == [True], service
+
+
+def test_secrets_made_before_are_kept(project: Project) -> None:
+    secret = project.folder / "deploy/secrets/kompeten_secret"
+    before = secret.read_text()
+    assert project.run("deploy/make-secrets.sh").stdout == ""
+    assert secret.read_text() == before
+
+
+def test_containers_can_do_little(project: Project) -> None:
+    for service in SERVICES:
+        inspected = project.inspect(project.containers(service)[0])
+        assert inspected["Config"]["User"] == "10001:10001"
+        assert inspected["HostConfig"]["ReadonlyRootfs"]
+        assert inspected["HostConfig"]["CapDrop"] == ["ALL"]
+        assert inspected["HostConfig"]["Memory"] > 0
+        published = [one for ports in inspected["NetworkSettings"]["Ports"].values() for one in ports or ()]
+        assert {one["HostIp"] for one in published} == {"127.0.0.1"}
+    assert not any(project.inspect(project.containers("mongo")[0])["HostConfig"]["PortBindings"].values())
+
+
+def test_events_by_http_and_kafka_arrive_everywhere(project: Project, people: list[int]) -> None:
+    send_by_http(project, 1)
+    send_by_kafka(project, [2, 3])
+    people += [1, 2, 3]
+    settle(project, people)
+    assert len(project.mails()) == len(people) * TRAININGS
+
+
+def test_the_holder_finds_points_and_certificates(project: Project) -> None:
+    token = project.token("employee", employee_number=number(1))
+    incentive = project.compose("port", "incentive", "8002").strip()
+    status, answer = project.call("GET", f"http://{incentive}/me/points", token=token)
+    assert (status, json.loads(answer)["balance"]) == (200, TRAININGS * POINTS)
+    status, answer = project.call("GET", f"{project.url('ENROLLMENT')}/me/record", token=token)
+    assert status == 200
+    assert len(json.loads(answer)["completions"]) == TRAININGS
+
+
+def test_the_links_in_a_mail_lead_to_verification_and_pdf(project: Project) -> None:
+    mail = next(mail for mail in project.mails() if mail["To"][0]["Address"] == "p1@bandung.example")
+    status, answer = project.call("GET", f"{project.url('MAIL_PAGE')}/api/v1/message/{mail['ID']}")
+    assert status == 200
+    text = json.loads(answer)["Text"]
+    base = re.escape(project.url("ENROLLMENT"))
+    verification, download = (re.search(rf"{base}/{part}/\S+", text) for part in ("v", "d"))
+    assert verification is not None
+    assert download is not None
+    status, answer = project.call("GET", verification.group(), accept="application/json")
+    assert (status, json.loads(answer).get("status")) == (200, "valid")
+    shown = json.loads(answer)["sha256"]
+    status, pdf = project.call("GET", download.group())
+    assert (status, hashlib.sha256(pdf).hexdigest()) == (200, shown)
+
+
+def test_three_replicas_start_beside_each_other(project: Project, people: list[int]) -> None:
+    project.up("--scale", "incentive=3")
+    containers = project.containers("incentive")
+    assert [project.healthy(one) for one in containers] == [True, True, True]
+    send_by_kafka(project, [4])
+    people.append(4)
+    settle(project, people)
+
+
+def test_killed_processes_come_back_and_nothing_is_lost_or_doubled(
+    project: Project, people: list[int]
+) -> None:
+    coming = list(range(10, 40))
+    failed: list[BaseException] = []
+
+    def send() -> None:
+        try:
+            for person in coming[:15]:
+                send_by_http(project, person)
+                time.sleep(1)
+        except BaseException as error:
+            failed.append(error)
+
+    sending = threading.Thread(target=send)
+    sending.start()
+    send_by_kafka(project, coming[15:])
+    killed = [one for service in (*SERVICES, "kafka", "mongo") for one in project.containers(service)]
+    for container in killed:
+        project.kill(container)
+    sending.join()
+    assert not failed, failed
+    people += coming
+    for container in killed:
+        until(partial(back, project, container), 120, partial(project.inspect, container))
+    settle(project, people)
+    letters = [mail["MessageID"] for mail in project.mails()]
+    assert len(set(letters)) == len(people) * TRAININGS
+    # A mail may be there twice only if that is known.
+    assert len(letters) - len(set(letters)) <= project.counted()["repeated_mails"]
+
+
+@pytest.mark.parametrize("person", [50, 51])
+def test_down_and_up_keeps_all_and_goes_on(project: Project, people: list[int], person: int) -> None:
+    before = project.counted()
+    project.compose("down")
+    project.up()
+    assert project.counted() == before
+    send_by_http(project, person)
+    people.append(person)
+    settle(project, people)
+    # The catcher starts empty: no mail of before is sent again.
+    assert {mail["To"][0]["Address"] for mail in project.mails()} == {f"p{person}@bandung.example"}

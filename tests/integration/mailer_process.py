@@ -1,0 +1,19 @@
+"""A mailer in a process of its own, for tests that kill it: MONGO_URL DATABASE SMTP_PORT LEASE_S."""
+
+import asyncio
+import sys
+
+from services.notification.mailer import Mailer
+from services.notification.smtp import SmtpServer
+from shared.mongo import MongoStore, connect
+from shared.stack.ports import HOST
+
+
+async def main(url: str, database: str, port: int, lease_s: float) -> None:
+    server = SmtpServer(HOST, port, client_name="bandung.example")
+    store = MongoStore(connect(url), database)
+    await Mailer(store, server, "Kompeten <kompeten@bandung.example>", lease_s=lease_s).run()
+
+
+if __name__ == "__main__":
+    asyncio.run(main(sys.argv[1], sys.argv[2], int(sys.argv[3]), float(sys.argv[4])))

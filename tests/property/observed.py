@@ -1,0 +1,184 @@
+"""What a city ends with: the facts that no order may change, and the promises that hold after any order."""
+
+from collections import Counter, defaultdict
+from decimal import Decimal
+from typing import NamedTuple
+
+from services.enrollment.documents import COMPLETIONS, EMPLOYEES, SEQUENCES
+from services.enrollment.settling import facts_standing
+from services.incentive.documents import ACCOUNTS, EARNED_COMPLETIONS, POINT_ENTRIES
+from services.notification.documents import LETTERS, MAIL_CANCELLATIONS, MAILS, Letter
+from services.notification.handlers import ISSUED, RELEASED, REVOKED
+from shared.contracts.catalogue import EVENT_TYPES
+from shared.contracts.cloudevents import decode, peek
+from shared.contracts.enrollment import CertificateIssued, CertificateRevoked, JpCredited
+from shared.contracts.payload import Payload
+from shared.contracts.topics import ENROLLMENT_EVENTS
+from shared.pipeline.attempt import waiting_id
+from shared.pipeline.books import DEAD_LETTERS, DECISIONS, WAITING
+from tests.property.harness import City
+
+BY_TYPE = {payload.TYPE: payload for payload in EVENT_TYPES}
+
+
+class Ending(NamedTuple):
+    """Equal for all orders, splits, repetitions and resends of the same sendings."""
+
+    employees: dict[str, object]
+    completions: dict[str, object]
+    year_totals: dict[str, Decimal]
+    points: dict[str, int]
+    balances: dict[str, int]
+    waiting: set[str]
+    dead: set[tuple[str, str]]
+
+
+async def observe(city: City) -> Ending:
+    completions = {}
+    totals: dict[str, Decimal] = defaultdict(Decimal)
+    for one in await city.documents("enrollment", COMPLETIONS):
+        if not one.standing:
+            continue
+        facts = facts_standing(one)
+        assert one.certificate is not None
+        completions[one.id] = (facts, one.jp, one.jp_rule, one.jp_reason, one.certificate.revoked)
+        totals[f"{one.employee_id}/{facts.completed_on.year}"] += one.jp
+    employees = {
+        one.id: (sorted(one.numbers), one.profile) for one in await city.documents("enrollment", EMPLOYEES)
+    }
+    points = {one.id: one.points for one in await city.documents("incentive", EARNED_COMPLETIONS)}
+    # No account yet is the same as nothing in it.
+    balances = {one.id: one.balance for one in await city.documents("incentive", ACCOUNTS) if one.balance}
+    waiting, dead = set(), set()
+    for name in city.members:
+        waiting |= {f"{name}/{one.event_id}" for one in await city.documents(name, WAITING)}
+        dead |= {(name, one.kind, one.reason) for one in await city.documents(name, DEAD_LETTERS)}
+    return Ending(employees, completions, dict(totals), points, balances, waiting, dead)
+
+
+async def promises(city: City) -> None:
+    """Raises AssertionError where one is broken."""
+    await numbers_have_no_gap(city)
+    await points_explain_themselves(city)
+    await every_record_was_decided_once(city)
+    await letters_tell_what_stands(city)
+    await what_was_published_ends_in_what_stands(city)
+    for name in city.members:
+        assert [one for one in await city.documents(name, DEAD_LETTERS) if one.kind == "bug"] == []
+
+
+async def numbers_have_no_gap(city: City) -> None:
+    given: dict[str, list[int]] = defaultdict(list)
+    for one in await city.documents("enrollment", COMPLETIONS):
+        if one.certificate is not None:
+            sequence, body, year = one.certificate.number.split("/")
+            given[f"{body.lower()}/{year}"].append(int(sequence))
+    last = {one.id: one.last for one in await city.documents("enrollment", SEQUENCES)}
+    assert {id: sorted(numbers) for id, numbers in given.items()} == {
+        id: list(range(1, count + 1)) for id, count in last.items()
+    }
+
+
+async def points_explain_themselves(city: City) -> None:
+    """The ledger sums to the balance and, for each completion, to the points that it has; no gap in its lines."""
+    by_account: Counter[str] = Counter()
+    by_completion: Counter[str] = Counter()
+    lines: dict[str, list[int]] = defaultdict(list)
+    for entry in await city.documents("incentive", POINT_ENTRIES):
+        assert entry.points != 0
+        by_account[entry.employee_id] += entry.points
+        by_completion[entry.completion_id] += entry.points
+        lines[entry.employee_id].append(entry.sequence)
+    for account in await city.documents("incentive", ACCOUNTS):
+        assert account.balance == by_account[account.id]
+        assert lines[account.id] == list(range(1, account.last_sequence + 1))
+    for earned in await city.documents("incentive", EARNED_COMPLETIONS):
+        assert earned.points == by_completion[earned.id]
+        assert earned.month or earned.points == 0
+    standing = {
+        one.id
+        for one in await city.documents("enrollment", COMPLETIONS)
+        if one.certificate is not None and not one.certificate.revoked
+    }
+    assert standing == {one.id for one in await city.documents("incentive", EARNED_COMPLETIONS) if one.month}
+
+
+async def every_record_was_decided_once(city: City) -> None:
+    for name, member in city.members.items():
+        decisions = {one.id: one for one in await city.documents(name, DECISIONS)}
+        waiting = {one.id: one.turn for one in await city.documents(name, WAITING)}
+        assert len(decisions) == sum(len(decided.decisions) for decided in member.decided)
+        ours = 0
+        for tp, records in city.log.items():
+            if tp[0] not in member.service.topics:
+                continue
+            for record in records:
+                item = member.reader.read(record)
+                if item.event is None and item.fault is None:
+                    continue
+                turn = 0
+                while decisions[f"{record.at}/{turn}"].verdict == "waiting":
+                    if waiting.get(waiting_id(record.at)) == turn:
+                        break
+                    turn += 1
+                ours += turn + 1
+        assert ours == len(decisions)
+
+
+async def letters_tell_what_stands(city: City) -> None:
+    letters: dict[str, list[Letter]] = defaultdict(list)
+    for letter in await city.documents("notification", LETTERS):
+        letters[letter.completion_id].append(letter)
+    mails = {one.id: one for one in await city.documents("notification", MAILS)}
+    cancelled = {one.id for one in await city.documents("notification", MAIL_CANCELLATIONS)}
+    issued = published(city, CertificateIssued)
+    revoked = published(city, CertificateRevoked)
+    assert len(mails) <= len(issued) + len(revoked)
+    for one in await city.documents("enrollment", COMPLETIONS):
+        certificate = one.certificate
+        if certificate is None:
+            assert one.id not in letters
+            continue
+        those = letters[one.id]
+        newest = max(those, key=lambda letter: letter.completion_version)
+        assert newest.template == (REVOKED if certificate.revoked else ISSUED)
+        assert newest.state == RELEASED
+        assert newest.id in mails
+        assert newest.id not in cancelled
+        if not certificate.revoked:
+            assert newest.revision == certificate.revision
+            assert newest.verification_url.endswith(certificate.code)
+        # All that were released before are not to go out any more, if they have not.
+        assert {letter.id for letter in those if letter.id in mails} - {newest.id} <= cancelled
+        revisions = [letter.revision for letter in those if letter.template == ISSUED and letter.id in mails]
+        assert len(revisions) == len(set(revisions))
+
+
+async def what_was_published_ends_in_what_stands(city: City) -> None:
+    """The newest version of each event says what the database says: a reader of events alone knows it all."""
+    credited: dict[str, JpCredited] = {}
+    for fact in published(city, JpCredited).values():
+        assert isinstance(fact, JpCredited)
+        if fact.completion_id not in credited or credited[fact.completion_id].version < fact.version:
+            credited[fact.completion_id] = fact
+    for one in await city.documents("enrollment", COMPLETIONS):
+        if one.standing:
+            assert one.jp == (credited[one.id].jp if one.id in credited else 0)
+
+
+def published(city: City, payload: type[Payload]) -> dict[str, Payload]:
+    """By event id; a repeated id has the same bytes."""
+    found: dict[str, Payload] = {}
+    values: dict[str, bytes] = {}
+    for (topic, _), records in city.log.items():
+        if topic != ENROLLMENT_EVENTS:
+            continue
+        for record in records:
+            type, structured = peek(record.value, record.headers)
+            if type != payload.TYPE:
+                continue
+            assert record.value is not None
+            event = decode(record.value, record.headers, structured, payload)
+            assert values.setdefault(event.attributes.id, record.value) == record.value
+            found[event.attributes.id] = event.data
+    return found

@@ -1,0 +1,65 @@
+"""The mail server's settings: wrong ones are refused at start, by name and without a secret."""
+
+import os
+
+import pytest
+
+from services.notification.settings import NotificationSettings
+from shared.settings import load
+
+USUAL = {
+    "KOMPETEN_MONGO": "mongodb://db/?replicaSet=rs0",
+    "KOMPETEN_AGENCIES": "bkpsdm",
+    "KOMPETEN_PUBLIC_URL": "https://kompeten.example",
+    "KOMPETEN_SECRET": "0f1e2d3c4b5a69788796a5b4c3d2e1f00f1e2d3c",
+    "KOMPETEN_OIDC_ISSUER": "https://id.example",
+    "KOMPETEN_MAIL_FROM": "Kompeten Kota Bandung <kompeten@bandung.example>",
+}
+
+
+@pytest.fixture(autouse=True)
+def _only_these_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.startswith("KOMPETEN_")]:
+        monkeypatch.delenv(name)
+    for name, value in USUAL.items():
+        monkeypatch.setenv(name, value)
+
+
+def test_the_mail_server_is_this_machine_unless_told_otherwise() -> None:
+    settings = load(NotificationSettings)
+    assert (settings.smtp_host, settings.smtp_port, settings.smtp_tls) == ("127.0.0.1", 25, "none")
+    assert (settings.mail_connections, settings.mail_unknown) == (4, "resend")
+    assert settings.smtp().client_name == "bandung.example"
+
+
+def test_a_password_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KOMPETEN_SMTP_TLS", "starttls")
+    monkeypatch.setenv("KOMPETEN_SMTP_USER", "kompeten")
+    monkeypatch.setenv("KOMPETEN_SMTP_PASSWORD", "s3cret-of-the-server")
+    settings = load(NotificationSettings)
+    assert settings.smtp().password == "s3cret-of-the-server"
+    assert "s3cret" not in repr(settings) + repr(settings.smtp())
+
+
+@pytest.mark.parametrize(("changes", "sentence"), [
+    ({"KOMPETEN_MAIL_FROM": "Kompeten"}, "KOMPETEN_MAIL_FROM is no address"),
+    ({"KOMPETEN_MAIL_FROM": ""}, "KOMPETEN_MAIL_FROM is missing"),
+    ({"KOMPETEN_SMTP_USER": "kompeten"}, "KOMPETEN_SMTP_PASSWORD and KOMPETEN_SMTP_USER go together"),
+    ({"KOMPETEN_SMTP_PASSWORD": "s3cret"}, "KOMPETEN_SMTP_PASSWORD and KOMPETEN_SMTP_USER go together"),
+    ({"KOMPETEN_SMTP_USER": "kompeten", "KOMPETEN_SMTP_PASSWORD": "s3cret"}, "would go out unprotected"),
+    ({"KOMPETEN_MAIL_UNKNOWN": "maybe"}, "KOMPETEN_MAIL_UNKNOWN is not accepted"),
+    ({"KOMPETEN_SMTP_HOST": "smtp://mail"}, "KOMPETEN_SMTP_HOST is not accepted"),
+])  # fmt: skip
+def test_a_wrong_setting_is_refused_by_name(
+    changes: dict[str, str],
+    sentence: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for name, value in changes.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(SystemExit):
+        load(NotificationSettings)
+    told = capsys.readouterr().err
+    assert sentence in told
+    assert "s3cret" not in told

@@ -1,0 +1,9 @@
+"""Records that waited are decided in the order of the log."""
+
+from shared.pipeline.attempt import waiting_id
+from shared.pipeline.records import Coordinates
+
+
+def test_ids_of_waiting_records_sort_as_the_log_does() -> None:
+    places = [Coordinates("agency.dinkes.v1", 0, offset) for offset in (9, 98, 100, 1_000, 2**63 - 1)]
+    assert sorted(places, key=waiting_id) == places
