@@ -8,7 +8,14 @@ from shared.contracts.cloudevents import event_id
 from shared.pipeline.attempt import Decided, Item
 from shared.pipeline.outcome import Outcome, Verdict
 from shared.pipeline.reactions import Service
-from shared.telemetry import child_traceparent, is_tracing, log_context, parse_traceparent, record_span
+from shared.telemetry import (
+    child_traceparent,
+    is_tracing,
+    log_context,
+    parse_traceparent,
+    record_span,
+    root_traceparent,
+)
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -44,12 +51,15 @@ def _record_spans(service: Service[T], item: Item[Any], outcome: Outcome, start_
     event = item.event
     if event is None:
         return
+    # One that came without a trace is the root of its own: nobody recorded the span that stands in for its sender.
+    made_up = root_traceparent(f"{event.sender}/{event.id}") == event.traceparent
+    parent = None if made_up else event.traceparent
     # By service: two of them decide the same event.
     own = child_traceparent(event.traceparent, f"{service.name}/{item.record.at}/{item.record.turn}")
     record_span(
         f"decide {event.type}",
         own,
-        event.traceparent,
+        parent,
         start_ns,
         end_ns,
         {

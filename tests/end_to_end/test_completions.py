@@ -83,6 +83,19 @@ def test_the_very_same_event_resent_is_once(product: Product) -> None:
     assert [one["verdict"] for one in product.decisions(event["id"])] == ["accepted", *["duplicate"] * 2]
 
 
+def test_each_correction_is_told_and_one_certificate_stands(product: Product) -> None:
+    person = somebody()
+    product.publish(person.registration())
+    for place in ("Bandung", "Cimahi", "Lembang", "Bandung"):  # the last one was said before
+        product.publish(completed(person.number, place=place))
+        product.settled()
+    whole = whole_of(product, person)
+    assert (whole["completions"], whole["numbers"], whole["revisions"]) == (1, 1, [3])
+    assert (whole["jp"], whole["entries"]) == ([8.0], [15])
+    subjects = [mail["Subject"].split(":")[0] for mail in product.mails_for(person.email)]
+    assert subjects == ["Sertifikat Anda telah terbit", *["Sertifikat Anda diterbitkan ulang"] * 2]
+
+
 def test_a_completion_before_its_employee_waits_and_is_then_recorded(product: Product) -> None:
     person = somebody()
     (early,) = product.publish(completed(person.number))
