@@ -6,9 +6,9 @@ from typing import Any
 
 import msgspec
 import pytest
-from pydantic import model_validator
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pydantic import model_validator
 
 from services.enrollment.documents import COMPLETIONS
 from services.enrollment.handlers import REACTIONS
