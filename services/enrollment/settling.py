@@ -136,7 +136,9 @@ def _credits(
 ) -> dict[str, tuple[Completion, Credit]]:
     """Credits of all completions in the years that this one leaves or enters."""
     credits: dict[str, tuple[Completion, Credit]] = {}
-    for year in sorted({before.learning_year, after.learning_year} - {""}):
+    # Its year too when it comes revoked: what is published about it gives the year's total.
+    own_year = year_of(after.employee_id, stands.facts.completed_on)
+    for year in sorted({before.learning_year, own_year} - {""}):
         those: dict[str, Completion] = {
             one.id: one for one in state.all(COMPLETIONS, "learning_year", year) if one.id != after.id
         }

@@ -45,6 +45,8 @@ MOST_PENDING_BYTES = 4_000_000
 MOST_DOCUMENT_BYTES = 15_000_000
 CHUNK_BYTES = 8_000_000
 WAITING_PAGE = 500
+# Of an unknown type that is kept in a dead letter, beside the record itself.
+LONGEST_TYPE = 200
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 KNOWN_TYPES = frozenset(payload.TYPE for payload in EVENT_TYPES)
 
@@ -126,6 +128,8 @@ class Reader(Generic[T]):
             item.reaction = self.service.reactions[payload]
         except Undecodable as error:
             item.fault = Rejected(str(error))
+        except Exception as error:  # noqa: BLE001 - a fault of this record; nothing around could bisect to it
+            item.fault = error
         return item
 
 
@@ -393,7 +397,7 @@ class Attempt(Generic[T]):
                 kind=kind,
                 reason=reason,
                 fingerprint=fingerprint(item.event_type, error),
-                event_type=item.event_type,
+                event_type=item.event_type[:LONGEST_TYPE],
                 topic=record.at.topic,
                 partition=record.at.partition,
                 offset=record.at.offset,

@@ -68,7 +68,7 @@ class DeadLetter(msgspec.Struct, frozen=True):
     timestamp_ms: int
     key: bytes | None
     value: bytes | None
-    headers: list[tuple[str, bytes]]
+    headers: list[tuple[str, bytes | None]]
     chunks: int
     """Above 0 the value is too large for one document: it is in `dead_letter_chunks`, in that many parts."""
     first_failed_at: datetime
@@ -97,7 +97,7 @@ class WaitingRecord(msgspec.Struct, frozen=True):
     timestamp_ms: int
     key: bytes | None
     value: bytes | None
-    headers: list[tuple[str, bytes]]
+    headers: list[tuple[str, bytes | None]]
     turn: int
     since: datetime
 

@@ -8,7 +8,7 @@ import msgspec
 from shared.contracts.payload import Payload
 
 P = TypeVar("P", bound=Payload)
-Headers = tuple[tuple[str, bytes], ...]
+Headers = tuple[tuple[str, bytes | None], ...]  # Kafka lets a header have no value
 
 
 class Coordinates(NamedTuple):

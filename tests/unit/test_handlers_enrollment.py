@@ -1,0 +1,283 @@
+"""What enrollment decides, rule by rule."""
+
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from services.enrollment.documents import COMPLETIONS, EMPLOYEES, RENDERINGS, SEQUENCES, Completion
+from services.enrollment.settling import facts_standing
+from shared.contracts.agency import TrainingCompleted
+from shared.contracts.enrollment import (
+    CertificateIssued,
+    CertificateRevoked,
+    JpCredited,
+    ReinstateCertificate,
+    RevokeCertificate,
+)
+from shared.contracts.vocabulary import EmploymentType
+from shared.pipeline.errors import Rejected, Waiting
+from shared.pipeline.outcome import Verdict
+from tests.factories import NIP, OTHER_NIP, changed, completed, registered, reinstate, rendering, revoke
+from tests.property.harness import ENROLLMENT, TERMS
+from tests.unit.given import NINE, Given
+
+BUDI = registered(NIP)
+SEMINAR = completed(NIP, organizer="PUSDIK", score=None, revision=None)
+
+
+def about(completion: TrainingCompleted) -> dict[str, Any]:
+    training = completion.training
+    employee_id = TERMS.ids.employee(completion.employee_number)
+    id = TERMS.ids.completion(employee_id, training.organizer.code, training.code, training.batch)
+    return {"completion_id": id, "employee_id": employee_id}
+
+
+def revoked(opd: str | None = None, reason: str = "Salah unggah") -> RevokeCertificate:
+    return revoke(**about(SEMINAR), opd=opd, reason=reason)
+
+
+def reinstated(revocation_id: str, opd: str | None = None) -> ReinstateCertificate:
+    return reinstate(**about(SEMINAR), revocation_id=revocation_id, opd=opd)
+
+
+def scored(score: int, revision: int | None = None) -> TrainingCompleted:
+    return completed(NIP, organizer="PUSDIK", score=Decimal(score), revision=revision)
+
+
+def score(completion: Completion) -> Decimal | None:
+    return facts_standing(completion).score
+
+
+# Completions.
+
+
+def test_a_completion_becomes_a_certificate_hours_and_a_pdf_to_be_made() -> None:
+    city = Given(ENROLLMENT, BUDI)
+    outcome = city.when(SEMINAR)
+    assert outcome.verdict is Verdict.ACCEPTED
+    assert city.kinds() == ["CompletionRecorded", "CertificateIssued", "JpCredited"]
+    _, issued, credited = city.facts
+    assert isinstance(issued, CertificateIssued)
+    assert isinstance(credited, JpCredited)
+    assert (issued.certificate_number, issued.revision, issued.jp) == ("00001/PUSDIK/2026", 1, 8)
+    assert (credited.jp, credited.year_total_jp, credited.rule) == (8, 8, "seminar/2020-01-01")
+    assert city.one(RENDERINGS).face.holder_name == BUDI.name
+
+
+def test_a_completion_of_an_unknown_employee_waits_for_the_registration() -> None:
+    city = Given(ENROLLMENT)
+    with pytest.raises(Waiting) as waiting:
+        city.when(SEMINAR)
+    outcome = city.when(BUDI)
+    assert list(outcome.appeared) == [waiting.value.lacks]
+    assert NIP not in waiting.value.lacks + str(waiting.value)
+
+
+def test_a_completion_without_a_rate_is_refused_even_before_its_employee_is_known() -> None:
+    with pytest.raises(Rejected, match="no rate for 'seminar' on 2019-03-04; first is 2020-01-01"):
+        Given(ENROLLMENT).when(completed(NIP, start_date="2019-03-04", completed_on="2019-03-04"))
+
+
+def test_a_resent_completion_changes_nothing_whatever_its_id() -> None:
+    city = Given(ENROLLMENT, BUDI, SEMINAR)
+    outcome = city.when(SEMINAR, id="another")
+    assert (outcome.verdict, list(outcome.changes), city.kinds()) == (Verdict.DUPLICATE, [], [])
+
+
+def test_writing_a_number_or_blanks_otherwise_is_no_correction() -> None:
+    city = Given(ENROLLMENT, BUDI, scored(90))
+    again = completed(
+        NIP, organizer="PUSDIK", score=Decimal("90.00"), title=f" {SEMINAR.training.title} ", revision=None
+    )
+    assert city.when(again).verdict is Verdict.DUPLICATE
+
+
+def test_a_correction_issues_the_certificate_anew_under_its_number() -> None:
+    city = Given(ENROLLMENT, BUDI, scored(80))
+    before = city.one(COMPLETIONS).certificate
+    outcome = city.when(scored(90))
+    after = city.one(COMPLETIONS).certificate
+    assert outcome.verdict is Verdict.CORRECTION
+    assert before is not None
+    assert after is not None
+    assert (after.number, after.revision) == (before.number, 2)
+    assert after.code != before.code
+    assert after.earlier_codes == [before.code]
+    assert city.one(SEQUENCES).last == 1
+
+
+def test_an_older_content_that_comes_late_is_superseded() -> None:
+    city = Given(ENROLLMENT, BUDI, scored(90))
+    outcome = city.when(scored(80), time=NINE - timedelta(days=1))
+    assert outcome.verdict is Verdict.SUPERSEDED
+    assert score(city.one(COMPLETIONS)) == 90
+
+
+def test_going_back_to_an_earlier_content_needs_a_higher_revision() -> None:
+    city = Given(ENROLLMENT, BUDI, scored(80), scored(90))
+    assert city.when(scored(80)).verdict is Verdict.DUPLICATE
+    assert score(city.one(COMPLETIONS)) == 90
+    assert city.when(scored(80, revision=1)).verdict is Verdict.CORRECTION
+    assert score(city.one(COMPLETIONS)) == 80
+
+
+def test_the_higher_revision_stands_whenever_it_was_sent() -> None:
+    city = Given(ENROLLMENT, BUDI, scored(90, revision=2))
+    assert city.when(scored(80, revision=1)).verdict is Verdict.SUPERSEDED
+    assert score(city.one(COMPLETIONS)) == 90
+
+
+def test_only_the_agency_that_reported_first_corrects() -> None:
+    city = Given(ENROLLMENT, BUDI)
+    city.when(scored(80), sender="dinas-a")
+    outcome = city.when(scored(90, revision=9), sender="dinas-b")
+    assert outcome.verdict is Verdict.SUPERSEDED
+    assert outcome.reason == "dinas-a reported this completion first, so only dinas-a corrects it"
+    assert city.when(scored(70), sender="dinas-a").verdict is Verdict.CORRECTION
+
+
+def test_the_agency_that_reported_first_by_its_clock_takes_over_when_it_comes_late() -> None:
+    city = Given(ENROLLMENT, BUDI)
+    city.when(scored(90), sender="dinas-b")
+    outcome = city.when(scored(80), sender="dinas-a", time=NINE - timedelta(days=1))
+    assert outcome.verdict is Verdict.CORRECTION
+    assert score(city.one(COMPLETIONS)) == 80
+
+
+def test_a_correction_to_an_earlier_day_takes_the_cap_from_another_completion() -> None:
+    days = {"start_date": "2026-03-01", "end_date": "2026-03-01", "form": "e_learning", "programme_jp": 3}
+    city = Given(ENROLLMENT, BUDI)
+    city.when(completed(NIP, code="FIRST", completed_on="2026-03-02", **days))
+    city.when(completed(NIP, code="SECOND", completed_on="2026-03-04", **days))
+    city.when(completed(NIP, code="SECOND", completed_on="2026-03-01", **days))
+    jp = {facts_standing(one).code: (one.jp, one.jp_reason) for one in city.all(COMPLETIONS)}
+    assert jp["SECOND"] == (3, None)
+    assert jp["FIRST"] == (
+        0,
+        "3.0 JP menurut tarif, 0.0 JP diberikan: batas e_learning/2020-01-01/jp_per_day",
+    )
+    assert city.kinds().count("JpCredited") == 2
+
+
+# Revocations.
+
+
+def test_a_revocation_takes_the_hours_back_and_the_certificate_keeps_its_number() -> None:
+    city = Given(ENROLLMENT, BUDI, SEMINAR)
+    outcome = city.when(revoked())
+    assert city.kinds() == ["CompletionRecorded", "CertificateRevoked", "JpCredited"]
+    assert outcome.answer == {
+        "certificate_number": "00001/PUSDIK/2026", "status": "revoked", "revocations_standing": 1
+    }  # fmt: skip
+    assert (city.one(COMPLETIONS).jp, city.one(COMPLETIONS).learning_year) == (0, "")
+
+
+def test_a_second_revocation_is_noted_and_tells_nobody() -> None:
+    city = Given(ENROLLMENT, BUDI, SEMINAR, revoked())
+    outcome = city.when(revoked(reason="Lain"))
+    assert (outcome.verdict, city.kinds(), outcome.answer["revocations_standing"]) == (
+        Verdict.ACCEPTED,
+        [],
+        2,
+    )
+
+
+def test_a_certificate_stands_again_when_all_its_revocations_are_lifted() -> None:
+    city = Given(ENROLLMENT, BUDI, SEMINAR)
+    city.when(revoked(), id="r1")
+    city.when(revoked(reason="Lain"), id="r2")
+    assert city.when(reinstated("r1")).answer["status"] == "revoked"
+    assert city.when(reinstated("r2")).answer["status"] == "valid"
+    assert city.kinds() == ["CompletionRecorded", "CertificateIssued", "JpCredited"]
+    certificate = city.one(COMPLETIONS).certificate
+    assert certificate is not None
+    assert (certificate.number, certificate.revision) == ("00001/PUSDIK/2026", 2)
+
+
+@pytest.mark.parametrize("opd", [None, "pusdik", " PUSDIK "])
+def test_an_officer_of_the_issuing_body_or_of_any_may_revoke(opd: str | None) -> None:
+    city = Given(ENROLLMENT, BUDI, SEMINAR)
+    assert city.when(revoked(opd)).answer["status"] == "revoked"
+
+
+def test_another_bodys_officer_is_refused_and_told_whom_to_ask() -> None:
+    city = Given(ENROLLMENT, BUDI, SEMINAR)
+    city.when(revoked("PUSDIK"), id="r1")
+    for command in (revoked("LAN"), reinstated("r1", "LAN")):
+        outcome = city.when(command)
+        assert (outcome.verdict, list(outcome.changes)) == (Verdict.REFUSED, [])
+        assert outcome.answer == {"problem": "not-your-agency"}
+        assert outcome.reason == "the certificate was issued by PUSDIK: ask an officer of that body"
+
+
+def test_a_repeated_command_has_the_first_ones_answer() -> None:
+    city = Given(ENROLLMENT, BUDI, SEMINAR)
+    first = city.when(revoked(), id="r1")
+    again = city.when(revoked(), id="r1")
+    assert (again.verdict, again.answer, list(again.changes)) == (Verdict.DUPLICATE, first.answer, [])
+
+
+def test_a_key_that_was_used_for_another_request_is_refused() -> None:
+    city = Given(ENROLLMENT, BUDI, SEMINAR)
+    city.when(revoked(), id="r1")
+    outcome = city.when(revoked(reason="Lain"), id="r1")
+    assert (outcome.verdict, outcome.answer) == (Verdict.REFUSED, {"problem": "idempotency-key-reused"})
+
+
+def test_a_completion_that_comes_after_its_revocation_is_numbered_and_revoked() -> None:
+    city = Given(ENROLLMENT, BUDI, revoked())
+    city.when(SEMINAR)
+    assert city.kinds() == ["CompletionRecorded", "CertificateRevoked", "JpCredited"]
+    told = city.facts[1]
+    assert isinstance(told, CertificateRevoked)
+    assert (told.certificate_number, told.reason) == ("00001/PUSDIK/2026", "Salah unggah")
+    assert city.all(RENDERINGS) == []
+
+
+# Employees.
+
+
+def test_the_newest_snapshot_by_event_time_stands() -> None:
+    city = Given(ENROLLMENT)
+    city.when(registered(NIP, name="Budi Baru"), time=NINE)
+    outcome = city.when(registered(NIP, name="Budi Lama"), time=NINE - timedelta(days=1))
+    assert outcome.verdict is Verdict.SUPERSEDED
+    assert (city.one(EMPLOYEES).profile.name, city.one(EMPLOYEES).version) == ("Budi Baru", 1)
+
+
+@pytest.mark.parametrize("number_first", [True, False])
+def test_a_new_number_leads_to_the_same_employee(number_first: bool) -> None:
+    new_number = changed(OTHER_NIP, previous_employee_number=NIP, employment_type=EmploymentType.PPPK)
+    city = Given(ENROLLMENT, *((new_number, BUDI) if number_first else (BUDI, new_number)))
+    assert city.one(EMPLOYEES).numbers == [NIP, OTHER_NIP]
+    city.when(completed(OTHER_NIP))
+    assert city.when(completed(NIP)).verdict is Verdict.DUPLICATE
+
+
+def test_two_employees_never_become_one_by_a_number() -> None:
+    city = Given(ENROLLMENT, BUDI, registered(OTHER_NIP))
+    with pytest.raises(Rejected, match="two different employees"):
+        city.when(changed(OTHER_NIP, previous_employee_number=NIP))
+
+
+# Renderings.
+
+
+def test_the_digest_of_a_pdf_belongs_to_its_revision_alone() -> None:
+    city = Given(ENROLLMENT, BUDI, scored(80), scored(90))
+    completion = city.one(COMPLETIONS)
+    assert completion.certificate is not None
+
+    def rendered(revision: int) -> Verdict:
+        command = rendering(
+            certificate_id=completion.certificate.id, completion_id=completion.id, revision=revision
+        )
+        return city.when(command).verdict
+
+    assert [rendered(1), rendered(2), rendered(2)] == [
+        Verdict.SUPERSEDED,
+        Verdict.ACCEPTED,
+        Verdict.DUPLICATE,
+    ]
