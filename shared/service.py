@@ -51,6 +51,8 @@ class Parts(Generic[T]):
     board: Board
     commands: Commands
     workers: list[Worker] = field(default_factory=list)
+    caught_up: Callable[[], bool] = lambda: False
+    """Whether the consumer has decided all that is in its partitions."""
     woken: list[Callable[[], None]] = field(default_factory=list)
     """Called after each batch: what it decided may be work for somebody."""
 
@@ -90,6 +92,7 @@ class Runner(Generic[T]):
         self.consumer = Consumer(
             parts.service, parts.store, parts.publisher, settings.kafka, partitions, self._decided
         )
+        parts.caught_up = self.consumer.caught_up
         self.app: FastAPI = create_app(
             parts.service.name, routers=routers, readiness=self.readiness, access=access_of(settings)
         )

@@ -40,7 +40,7 @@ def build(settings: NotificationSettings) -> Runner[Terms]:
     )
     parts.woken.append(mailer.wake)
     backlog = Backlog("notification", parts.store, {MAILS: (QUEUED, DEFERRED, LEASED, HANDING_OVER, UNKNOWN)})
-    parts.workers += [mailer, Ticker(parts.store, parts.commands), backlog]
+    parts.workers += [mailer, Ticker(parts.store, parts.commands, lambda: parts.caught_up()), backlog]
     return Runner(settings, parts, routers(parts))
 
 

@@ -92,6 +92,16 @@ def peek(value: bytes | None, headers: Iterable[tuple[str, bytes | None]]) -> tu
     return document["type"], True
 
 
+def id_in(value: bytes | None, headers: Iterable[tuple[str, bytes | None]]) -> str:
+    """The id that a record seems to have, or "": so that its sender finds what became of it though it can't be read."""
+    try:
+        id = dict(headers).get("ce_id") or from_json(value or b"")["id"]
+        id = id.decode() if isinstance(id, bytes) else id
+    except (ValueError, KeyError, TypeError, IndexError):
+        return ""
+    return id if isinstance(id, str) and id.isprintable() and len(id) <= LONGEST_ID else ""
+
+
 def decode(
     value: bytes, headers: Iterable[tuple[str, bytes | None]], structured: bool, payload: type[Payload]
 ) -> Event:

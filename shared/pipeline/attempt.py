@@ -15,7 +15,7 @@ from zlib import crc32
 import msgspec
 
 from shared.contracts.catalogue import EVENT_TYPES
-from shared.contracts.cloudevents import Undecodable, check_clock, decode, encode, event_id, peek
+from shared.contracts.cloudevents import Undecodable, check_clock, decode, encode, event_id, id_in, peek
 from shared.contracts.payload import Payload
 from shared.contracts.pipeline import ReleaseWaiting
 from shared.contracts.topics import PARTITIONS
@@ -346,7 +346,7 @@ class Attempt(Generic[T]):
         event = item.event
         decision = Decision(
             id=f"{item.record.at}/{item.record.turn}",
-            event_id=event.id if event is not None else "",
+            event_id=event.id if event is not None else id_in(item.record.value, item.record.headers),
             verdict=outcome.verdict.value,
             decided_at=EPOCH + timedelta(milliseconds=cause.timestamp_ms),
             subject=outcome.subject,

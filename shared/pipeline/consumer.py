@@ -94,6 +94,9 @@ class Consumer(Generic[T]):
         ours = self.next.keys() & self._consumer.assignment()
         return {tp: max(0, (self._consumer.highwater(tp) or 0) - self.next[tp]) for tp in ours}
 
+    def caught_up(self) -> bool:
+        return bool(self.next) and not self.trouble and not any(self.lag().values())
+
     def faults(self) -> list[str]:
         """Why this member is not ready; empty when all is well."""
         found = [self.trouble] if self.trouble else []
