@@ -157,7 +157,8 @@ def _begin(
         if other.state == COLLECTING:
             reason = "overtaken before it was sent"
             changes.append(Put(LETTERS, msgspec.structs.replace(other, state=DROPPED, reason=reason)))
-        elif other.state == RELEASED:  # it may still be in the queue; a mailer looks before it hands over
+        elif other.state == RELEASED and other.completion_version == newest:
+            # It may still be in the queue; a mailer looks before it hands over. Earlier ones were cancelled by it.
             changes.append(
                 Put(MAIL_CANCELLATIONS, MailCancellation(id=other.id, reason="overtaken before it was sent"))
             )
