@@ -35,7 +35,7 @@ from services.enrollment.verification import (
 from shared.contracts.enrollment import ReinstateCertificate, RevokeCertificate
 from shared.contracts.payload import Code, EmployeeNumber, Reason
 from shared.http.access import Caller, Principal, Role, allow
-from shared.http.commands import IdempotencyKey
+from shared.http.commands import IdempotencyKey, commanding
 from shared.http.decisions import decisions_router
 from shared.http.problems import Problem
 from shared.identifiers import key
@@ -175,7 +175,9 @@ def _officer(parts: Parts[Terms], reads: Reads) -> APIRouter:
         )
         return [completion_view(one, reads.terms) for one in found if _acts_for(caller, one)]
 
-    @router.post("/certificates/{certificate_id}/revocations", summary="Revoke", **allow(Role.officer))
+    @router.post(
+        "/certificates/{certificate_id}/revocations", summary="Revoke", **commanding(allow(Role.officer))
+    )
     async def revoke(
         certificate_id: CertificateIdPath,
         body: ReasonBody,
@@ -201,7 +203,9 @@ def _officer(parts: Parts[Terms], reads: Reads) -> APIRouter:
         )
 
     @router.post(
-        "/certificates/{certificate_id}/reinstatements", summary="Lift a revocation", **allow(Role.officer)
+        "/certificates/{certificate_id}/reinstatements",
+        summary="Lift a revocation",
+        **commanding(allow(Role.officer)),
     )
     async def reinstate(
         certificate_id: CertificateIdPath,
@@ -231,7 +235,7 @@ def _officer(parts: Parts[Terms], reads: Reads) -> APIRouter:
     @router.post(
         "/completions/revocations",
         summary="Revoke by training and employee, also in advance",
-        **allow(Role.officer),
+        **commanding(allow(Role.officer)),
     )
     async def revoke_completion(
         body: CompletionRevocationBody,

@@ -7,14 +7,15 @@ import uuid
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import Annotated, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 from fastapi import Header
 from fastapi.responses import JSONResponse, Response
+from pydantic import BaseModel, ConfigDict
 
 from shared.contracts.cloudevents import NAMESPACE, STRUCTURED, encode
 from shared.contracts.payload import Payload
-from shared.http.access import Principal
+from shared.http.access import Principal, RouteAccess
 from shared.http.problems import Problem, problem_response
 from shared.mongo import MongoStore
 from shared.pipeline.attempt import partition_of
@@ -174,6 +175,37 @@ class Commands:
         if decision.verdict == Verdict.DUPLICATE and idempotency_key is not None:
             decision = await self._board.first(decision)
         return answered(decision)
+
+
+class Answered(BaseModel):
+    """The decision that stands. Further fields tell what the command is about as it stands then."""
+
+    model_config = ConfigDict(extra="allow")
+
+    command_id: str
+    status: Literal["decided"]
+    verdict: str
+    """accepted, or duplicate when it had been done before."""
+    reason: str | None
+
+
+class Pending(BaseModel):
+    """In the log, not decided yet: see the header Location."""
+
+    command_id: str
+    status: Literal["pending"]
+    detail: str
+
+
+def commanding(access: RouteAccess) -> RouteAccess:
+    """For a route that answers by `Commands.answer`: documents its answers."""
+    access["responses"] |= {
+        200: {"model": Answered, "description": "The decision that stands"},
+        202: {"model": Pending, "description": "Will be decided: look at Location"},
+        409: {"description": "Refused as things stand"},
+        503: {"description": "Kafka did not take it: send it again with the same Idempotency-Key"},
+    }
+    return access
 
 
 def command_id(caller: Principal, route: str, idempotency_key: str | None) -> str:

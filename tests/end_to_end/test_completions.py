@@ -120,7 +120,7 @@ def test_the_registration_may_come_from_another_agency(product: Product) -> None
 
 
 def test_a_completion_of_last_year_counts_for_last_year(product: Product) -> None:
-    """It is November 2026 or later when this runs, or at least no longer December 2025."""
+    """Completed in December 2025, sent whenever this runs."""
     person = somebody()
     training = {"start_date": "2025-12-19", "end_date": "2025-12-20", "organizer": "LEMBAGA-AKHIR-TAHUN"}
     product.publish(person.registration(), completed(person.number, **training))

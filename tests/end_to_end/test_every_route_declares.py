@@ -112,7 +112,7 @@ def test_another_method_is_a_problem(product: Product, operation: Operation) -> 
     answer = product.client(None, operation.service).delete(operation.address)
     assert answer.status_code == 405
     assert answer.headers["content-type"] == "application/problem+json"
-    assert operation.method in answer.headers["allow"] or "allow" in answer.headers
+    assert answer.headers["allow"]
 
 
 @pytest.mark.parametrize("service", BUILDS)
