@@ -41,7 +41,8 @@ class MemoryStore:
 
     def __init__(self, interrupt: Callable[[], bool] = lambda: False) -> None:
         self.interrupt = interrupt
-        self.attempts = 0
+        self.calls = 0
+        """What would be a round trip each."""
         # A commit replaces a collection's dict, so that the ones that sessions began with stay as they were.
         self.collections: dict[str, dict[str, Stored]] = {}
         self.written_at: dict[Key, int] = {}
@@ -53,7 +54,6 @@ class MemoryStore:
 
     async def attempt(self, work: Callable[[Session], Awaitable[R]]) -> R:
         while True:
-            self.attempts += 1
             session = MemorySession(self)
             try:
                 result = await work(session)
@@ -108,12 +108,14 @@ class MemorySession:
         self.own: dict[Key, Stored | None] = {}
 
     async def lock(self, names: Iterable[str]) -> None:
+        self.store.calls += 1
         await asyncio.sleep(0)
         for name in sorted(names):
             self._claim((LOCKS, name))
             self.own[LOCKS, name] = Stored(b"", None)
 
     async def find(self, collection: Collection[Document], ids: Sequence[str]) -> list[Document]:
+        self.store.calls += 1
         await asyncio.sleep(0)
         found = (self._read((collection.name, id)) for id in ids)
         return [one.document for one in found if one is not None]
@@ -121,6 +123,7 @@ class MemorySession:
     async def find_by(
         self, collection: Collection[Document], field: str, values: Sequence[str], limit: int
     ) -> list[Document]:
+        self.store.calls += 1
         await asyncio.sleep(0)
         ids = set(self.snapshot.get(collection.name, {}))
         ids |= {id for name, id in self.own if name == collection.name}
@@ -132,6 +135,7 @@ class MemorySession:
         return [one for found in by_value.values() for one in (found[:limit] if limit else found)]
 
     async def write(self, writes: Sequence[Write]) -> None:
+        self.store.calls += 1
         await asyncio.sleep(0)
         for write in writes:
             key = (write.collection.name, write.id)

@@ -50,9 +50,7 @@ _JSON = msgspec.json.Encoder(order="deterministic")
 
 def employee_keys(event: Received[EmployeeSnapshot], state: State, terms: Terms) -> Keys:
     data = event.data
-    numbers = [
-        number for number in (data.previous_employee_number, data.employee_number) if number is not None
-    ]
+    numbers = _numbers(data)
     for number in numbers:
         yield Doc(EMPLOYEE_NUMBERS, number)
     yield LOAD
@@ -63,6 +61,12 @@ def employee_keys(event: Received[EmployeeSnapshot], state: State, terms: Terms)
     for employee_id in sorted(_owners(numbers, aliases, terms)):
         yield Lock("employee/" + employee_id)
         yield Doc(EMPLOYEES, employee_id)
+
+
+def _numbers(data: EmployeeSnapshot) -> list[str]:
+    """The previous one, if there is another, then the one in force."""
+    previous, current = data.previous_employee_number, data.employee_number
+    return [current] if previous in (None, current) else [previous, current]
 
 
 def _owners(
@@ -77,9 +81,7 @@ def record_employee(event: Received[EmployeeSnapshot], state: State, terms: Term
     """The newest snapshot by event time stands; a number not seen before becomes an alias, and what waited
     for it is decided."""
     data = event.data
-    numbers = [
-        number for number in (data.previous_employee_number, data.employee_number) if number is not None
-    ]
+    numbers = _numbers(data)
     aliases = {number: state.get(EMPLOYEE_NUMBERS, number) for number in numbers}
     owners = _owners(numbers, aliases, terms)
     if len(owners) > 1:

@@ -76,6 +76,8 @@ class Item(Generic[T]):
     waited: WaitingRecord | None = None
     rests_on: list[Key] = field(default_factory=list)
     """What its keys looked at, in this attempt."""
+    asked_at: int = 0
+    """After how many changes of the state."""
     folded: bool = False
 
 
@@ -201,7 +203,7 @@ class Attempt(Generic[T]):
     def keys_of(self, item: Item[T]) -> Keys:
         assert item.event is not None
         assert item.reaction is not None
-        item.rests_on = []
+        item.rests_on, item.asked_at = [], self.state.changes
         return item.reaction.keys(item.event, self.state, self.service.terms)
 
     def ask(self, item: Item[T], keys: Keys, needs: set[Need]) -> bool:
@@ -223,9 +225,12 @@ class Attempt(Generic[T]):
         return False
 
     def overtaken(self, item: Item[T]) -> bool:
-        """Whether an earlier record of the batch changed what this item's keys rest on."""
-        changed = self.state.changed
-        return any(key in changed for key in item.rests_on)
+        """Whether an earlier record of the batch changed what this item's keys rest on, since they were asked.
+
+        Asked again at every change of the batch, 800 events with their employees' registrations took 1.7 s.
+        """
+        changed_at = self.state.changed_at
+        return any(changed_at.get(key, 0) > item.asked_at for key in item.rests_on)
 
     async def load(self, needs: Iterable[Need]) -> None:
         locks: list[str] = []
@@ -261,7 +266,7 @@ class Attempt(Generic[T]):
                 raise item.fault
             assert item.event is not None
             assert item.reaction is not None
-            if item.waited is not None or self.overtaken(item):
+            if self.overtaken(item):
                 await self.gather(
                     [
                         item,
@@ -307,6 +312,7 @@ class Attempt(Generic[T]):
         for lacks in outcome.appeared:
             page = self.state.all(WAITING, "lacks", lacks)
             waiters = [self.reader.read(waiting.record(), waiting) for waiting in page]
+            await self.gather(waiters)  # all at once: by an earlier number each asked for itself
             for waiter in waiters:
                 await self.fold(waiter, cause, [*waiters, *everyone])
             if len(page) >= WAITING_PAGE:

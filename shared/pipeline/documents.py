@@ -75,6 +75,9 @@ class State:
     def __init__(self) -> None:
         self.met: set[Need] = set()
         self.changed: dict[Key, Document | None] = {}
+        self.changed_at: dict[Key, int] = {}
+        self.changes = 0
+        """Counts them: tells whether a document changed since somebody looked."""
         self.looked_at: list[Key] | None = None
         """Where it is set, takes note of each document that was looked at."""
         self._documents: dict[Key, Document | None] = {}
@@ -142,6 +145,8 @@ class State:
                 if of is collection and (members := values.get(getattr(before, field))) is not None:
                     members.pop(id, None)
         self._documents[key] = self.changed[key] = document
+        self.changes += 1
+        self.changed_at[key] = self.changes
         if document is not None:
             self._join(collection, document)
 

@@ -256,6 +256,11 @@ def test_a_new_number_leads_to_the_same_employee(number_first: bool) -> None:
     assert city.when(completed(NIP)).verdict is Verdict.DUPLICATE
 
 
+def test_a_previous_number_that_is_the_same_is_no_history() -> None:
+    city = Given(ENROLLMENT, registered(NIP, previous_employee_number=NIP))
+    assert city.one(EMPLOYEES).numbers == [NIP]
+
+
 def test_two_employees_never_become_one_by_a_number() -> None:
     city = Given(ENROLLMENT, BUDI, registered(OTHER_NIP))
     with pytest.raises(Rejected, match="two different employees"):
