@@ -41,7 +41,7 @@ LONGEST_PAUSE_S = 2.0
 STALLED_AFTER_S = 30.0
 
 
-class Assignments(ConsumerRebalanceListener):  # type: ignore[misc]
+class Assignments(ConsumerRebalanceListener):
     """Whether there is a new one, which may have the same partitions and has forgotten where each was read."""
 
     def __init__(self) -> None:
