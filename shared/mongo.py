@@ -265,12 +265,14 @@ class MongoSession:
         self.database, self.session = database, session
 
     async def lock(self, names: Iterable[str]) -> None:
-        # Upserts, so that "unknown yet" is locked too: update_many left 1,071 of 1,500 waiting for ever.
-        await self.database[LOCKS].bulk_write(
-            [UpdateOne({"_id": name}, {"$inc": {"n": 1}}, upsert=True) for name in sorted(names)],
-            ordered=False,
-            session=self.session,
-        )
+        wanted = sorted(names)
+        locks = self.database[LOCKS]
+        # Most are there already: one command for all of them, instead of an upsert each.
+        there = await locks.update_many({"_id": {"$in": wanted}}, {"$inc": {"n": 1}}, session=self.session)
+        if there.matched_count < len(wanted):
+            # Upserts, so that "unknown yet" is locked too: update_many alone left those waiting for ever.
+            upserts = [UpdateOne({"_id": name}, {"$inc": {"n": 1}}, upsert=True) for name in wanted]
+            await locks.bulk_write(upserts, ordered=False, session=self.session)
 
     async def find(self, collection: Collection[D], ids: Sequence[str]) -> list[D]:
         cursor = self.database[collection.name].find({"_id": {"$in": list(ids)}}, session=self.session)

@@ -34,6 +34,7 @@ from shared.pipeline.documents import Collection, Doc, Docs, Document, Load, Loc
 from shared.pipeline.outcome import Outcome, Put
 from shared.pipeline.publisher import HEADERS, Publisher
 from shared.pipeline.records import Coordinates, Received
+from shared.service import tune_gc
 from tests.bench.workload import OPD, load, settings_for
 
 Facts = list[tuple[bytes, bytes, int]]
@@ -264,6 +265,7 @@ async def main(contender: str, kafka: str, mongo: str, run: str, events: int) ->
         "faststream": faststream,
         "faststream_batch": lambda *args: faststream(*args, batch=True),
     }
+    tune_gc()
     cpu = resource.getrusage(resource.RUSAGE_SELF)
     seconds = await contenders[contender](kafka, mongo, run, events)
     used = resource.getrusage(resource.RUSAGE_SELF)
