@@ -30,6 +30,7 @@ from shared.telemetry import configure_logging, configure_tracing, shutdown_trac
 T = TypeVar("T")
 log = logging.getLogger(__name__)
 AGAIN_S = 1.0
+DATABASE_ANSWERS_WITHIN_S = 2.0
 
 
 class Worker(Protocol):
@@ -117,9 +118,11 @@ class Runner(Generic[T]):
 
     async def _database(self) -> Check:
         try:
-            await self.parts.store.ping()
-        except Unavailable as error:
-            return Check("database", False, f"{error}: nothing is lost, work goes on when it is back.")
+            # Sooner than the driver, which looks for a server as long as the checks may take altogether.
+            await asyncio.wait_for(self.parts.store.ping(), DATABASE_ANSWERS_WITHIN_S)
+        except (Unavailable, TimeoutError) as error:
+            why = str(error) or "MongoDB does not answer"
+            return Check("database", False, f"{why}: nothing is lost, work goes on when it is back.")
         return Check("database", self.prepared, "Answers." if self.prepared else "Is being prepared.")
 
     async def run(self) -> int:

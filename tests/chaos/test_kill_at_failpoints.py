@@ -1,0 +1,70 @@
+"""Each service is killed at each place where a crash could lose or double something, and started again."""
+
+import asyncio
+import signal
+from typing import Final
+
+import pytest
+
+from shared.failpoints import NAMES
+from shared.stack.kompeten import SERVICES
+from tests.chaos.system import System
+
+pytestmark = pytest.mark.xdist_group("chaos-failpoints")
+
+# Services that die in one flow: a kill costs the group's session timeout (10 s), so they share it.
+ROUNDS: Final = (
+    {"enrollment": "before-transaction:3", "incentive": "before-transaction:2", "notification": "mail-leased:2"},
+    {"enrollment": "before-commit:3", "incentive": "before-commit:3", "notification": "before-commit:2"},
+    {"enrollment": "after-commit:2", "incentive": "after-commit:2", "notification": "after-commit:3"},
+    {"enrollment": "half-published:5", "incentive": "half-published:4", "notification": "after-publish:2"},
+    {"enrollment": "after-publish:3", "incentive": "after-publish:2", "notification": "mail-accepted:9"},
+    {"enrollment": "rendered-not-stored:2", "notification": "mail-handing-over:2"},
+    {"enrollment": "rendering-stored:2", "notification": "mail-noted:2"},
+    {"notification": "before-transaction:3"},
+)
+PER_ROUND: Final = 60
+
+
+def test_every_failpoint_has_its_round() -> None:
+    armed = {(service, point.partition(":")[0]) for one in ROUNDS for service, point in one.items()}
+    pipeline = {name for name in NAMES if not name.startswith(("mail-", "render"))}
+    wanted = {(service, name) for service in SERVICES for name in pipeline}
+    wanted.remove(("notification", "half-published"))  # it publishes nothing
+    wanted |= {("enrollment", name) for name in NAMES if name.startswith("render")}
+    wanted |= {("notification", name) for name in NAMES if name.startswith("mail-")}
+    assert armed == wanted
+
+
+@pytest.mark.parametrize("armed", ROUNDS, ids=lambda armed: "+".join(f"{n[:4]}-{p}" for n, p in armed.items()))
+async def test_killed_there_nothing_is_lost_or_doubled(system: System, armed: dict[str, str]) -> None:
+    running = set(system.kompeten.children)
+    before = sum(mail.repeated for mail in (await system.read()).mails)
+    for service in armed:
+        if service in running and system.child(service).poll() is None:
+            assert await system.stopped(service) == 0
+    for service in {*SERVICES} - running | {*armed}:
+        system.launch(service, armed.get(service, ""))
+    sending = asyncio.create_task(system.flow(PER_ROUND))
+    waiting = dict(armed)
+    while waiting:
+        for service in list(waiting):
+            if (status := system.child(service).poll()) is None:
+                continue
+            assert status == -signal.SIGKILL, system.child(service).tail()
+            del waiting[service]
+            system.expire_leases(service)
+            system.launch(service)
+        if sending.done() and waiting:
+            sending.result()
+            assert len(system.traffic.reported) < 2_000, f"never passed: {waiting}"
+            sending = asyncio.create_task(system.flow(10))
+        await asyncio.sleep(0.1)
+    await sending
+    found = await system.settled()
+    arrived_again = sum(found.caught.values()) - len(found.caught)
+    if "mail-accepted" in armed.get("notification", ""):
+        assert arrived_again >= 1, "the mail whose acceptance was not noted is sent again"
+    repeated = sum(mail.repeated for mail in found.mails)
+    if not armed.get("notification", "").startswith("mail-"):
+        assert repeated == before, "mails are only repeated where a mailer died"

@@ -1,0 +1,169 @@
+"""Positions against a log that is not what it was, and against a member that is no longer who it thinks it is."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import TypeVar
+
+import pytest
+
+from shared.mongo import MongoStore
+from shared.pipeline.books import POSITIONS
+from shared.pipeline.errors import Moved
+from shared.pipeline.store import Session
+from shared.stack import Stack
+from tests import factories
+from tests.chaos.members import SECRET, WITHIN_S, Place, place_of, stopped
+from tests.chaos.traffic import AGENCIES, Message, Traffic
+
+pytestmark = pytest.mark.xdist_group("chaos-outages")
+R = TypeVar("R")
+
+
+@pytest.fixture
+async def place(stack: Stack) -> AsyncIterator[Place]:
+    async with place_of(stack) as made:
+        yield made
+
+
+def events(place: Place, count: int, agency: str = AGENCIES[0], start: int = 0) -> list[Message]:
+    return [
+        _structured(place, agency, f"event-{agency}-{n}", f"19800101200001{1 + n % 2}{n:03}")
+        for n in range(start, start + count)
+    ]
+
+
+def _structured(place: Place, agency: str, id: str, number: str) -> Message:
+    record = factories.as_record(factories.registered(number), id=id)
+    assert record.value is not None
+    return Message(place.agency(agency), 0, None, record.value, record.headers)
+
+
+async def others_go_on(place: Place, start: int = 0) -> None:
+    topic, before = place.agency(AGENCIES[1]), await place.verdicts(place.agency(AGENCIES[1]))
+    await place.send(events(place, 3, AGENCIES[1], start=start))
+    await place.decided(topic, len(before) + 3)
+
+
+async def test_a_topic_made_anew_stops_its_partition(place: Place) -> None:
+    topic = place.agency()
+    await place.send(events(place, 5))
+    async with place.member():
+        await place.decided(topic, 5)
+    await place.recreate(topic)
+    await place.send(events(place, 8, start=100))
+    async with place.member() as member:
+        await stopped(place, member, topic, "is not the one that was decided")
+        await others_go_on(place, 200)
+    async with place.member() as member:  # a restart doesn't forget it
+        await stopped(place, member, topic, "is not the one that was decided")
+        assert len(await place.verdicts(topic)) == 5
+
+
+async def test_a_position_beyond_the_end_of_the_log_stops_its_partition(place: Place) -> None:
+    topic = place.agency()
+    await place.send(events(place, 5))
+    async with place.member():
+        await place.decided(topic, 5)
+    await place.recreate(topic)
+    await place.send(events(place, 2, start=100))
+    async with place.member() as member:
+        await stopped(place, member, topic, "the log ends at 2, we stood at 5")
+        await others_go_on(place, 200)
+
+
+async def test_a_topic_made_anew_under_a_running_member_stops_its_partition(place: Place) -> None:
+    topic = place.agency()
+    await place.send(events(place, 5))
+    async with place.member() as member:
+        await place.decided(topic, 5)
+        await place.recreate(topic)
+        await place.send(events(place, 2, start=100))
+        await stopped(place, member, topic, "the log ends at 2, we stood at 5")
+        await others_go_on(place, 200)
+
+
+async def test_records_deleted_before_they_were_decided_stop_their_partition(place: Place) -> None:
+    topic = place.agency()
+    await place.send(events(place, 3))
+    async with place.member():
+        await place.decided(topic, 3)
+    await place.send(events(place, 7, start=3))
+    await place.delete_before(topic, 6)
+    async with place.member() as member:
+        await stopped(place, member, topic, "records 3 to 5 were deleted by retention")
+        await others_go_on(place)
+    # An operator accepts the loss: the position is set forward by hand.
+    position = await place.position(topic)
+    assert position is not None
+    await place.store.database[POSITIONS.name].update_one(
+        {"_id": position.id}, {"$set": {"next": 6, "stopped": ""}}
+    )
+    async with place.member() as member:
+        found = await place.decided(topic, 7)
+        assert sorted(found) == [0, 1, 2, 6, 7, 8, 9]
+        assert not member.faults()
+
+
+async def test_records_that_were_decided_may_be_deleted(place: Place) -> None:
+    topic = place.agency()
+    await place.send(events(place, 5))
+    async with place.member():
+        await place.decided(topic, 5)
+    await place.delete_before(topic, 5)
+    await place.send(events(place, 2, start=5))
+    async with place.member() as member:
+        await place.decided(topic, 7)
+        assert not member.faults()
+
+
+class Held(MongoStore):
+    """Holds its first attempt until `go`; then what became of it."""
+
+    def __init__(self, like: MongoStore) -> None:
+        self.client, self.database = like.client, like.database
+        self.begun, self.go, self.came_to = asyncio.Event(), asyncio.Event(), list[str]()
+
+    async def attempt(self, work: Callable[[Session], Awaitable[R]]) -> R:
+        self.begun.set()
+        await self.go.wait()
+        try:
+            result = await super().attempt(work)
+        except Moved:
+            self.came_to.append("moved")
+            raise
+        self.came_to.append("written")
+        return result
+
+
+async def test_a_member_that_lost_its_partition_writes_nothing(place: Place) -> None:
+    """It has a batch of both agencies in hand while another member takes one of them over and decides it."""
+    topics = [place.agency(one) for one in AGENCIES]
+    for agency in AGENCIES:
+        await place.send(events(place, 4, agency, start=10 * AGENCIES.index(agency)))
+    slow = Held(place.store)
+    async with place.member(slow):
+        async with asyncio.timeout(WITHIN_S):
+            await slow.begun.wait()
+        async with place.member():
+            async with asyncio.timeout(WITHIN_S):
+                while not [topic for topic in topics if len(await place.verdicts(topic)) == 4]:
+                    await asyncio.sleep(0.1)
+            slow.go.set()
+            for topic in topics:
+                verdicts = await place.decided(topic, 4)
+                assert verdicts == dict.fromkeys(range(4), "accepted")
+    assert slow.came_to[0] == "moved"
+
+
+async def test_two_agencies_traffic_survives_members_that_come_and_go(place: Place) -> None:
+    """Rebalances only: each record has one decision, however often its partition moved."""
+    traffic = Traffic(SECRET, place.prefix, 5, revoking=False)
+    async with place.member():
+        for _ in range(4):
+            async with place.member():
+                await place.send(traffic.batch(15))
+                await asyncio.sleep(1)
+        for agency in AGENCIES:
+            topic = place.agency(agency)
+            await place.decided(topic, sum(message.topic == topic for message in traffic.messages))
+    assert await place.store.database["completions"].count_documents({}) == 60

@@ -1,0 +1,33 @@
+"""All services run, and again and again one of them is killed at no chosen place."""
+
+import asyncio
+import random
+from typing import Final
+
+import pytest
+
+from shared.stack.kompeten import SERVICES
+from tests.chaos.system import System
+
+pytestmark = pytest.mark.xdist_group("chaos-kills")
+
+COMPLETIONS: Final = 1500
+KILLS: Final = 10
+SEED: Final = 20260305
+
+
+async def test_ten_kills_lose_and_double_nothing(system: System) -> None:
+    dice = random.Random(SEED)
+    await system.started()
+    sending = asyncio.create_task(system.flow(COMPLETIONS, per_batch=30, pause_s=0.7))
+    for _ in range(KILLS):
+        # Long enough for the group to have let the dead member go, so that the next kill finds work in hand.
+        await asyncio.sleep(dice.uniform(1.0, 6.0))
+        service = dice.choice(SERVICES)
+        assert system.child(service).poll() is None, system.child(service).tail()
+        system.child(service).kill()
+        system.expire_leases(service)
+        system.launch(service)
+    await sending
+    found = await system.settled(within_s=240)
+    assert len(found.completions) == COMPLETIONS

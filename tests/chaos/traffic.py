@@ -1,0 +1,185 @@
+"""What a test sends in: a seeded city's events with all that really happens to them, and what must come of it."""
+
+import json
+import random
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import Final, NamedTuple
+
+from shared.contracts.cloudevents import STRUCTURED
+from shared.contracts.enrollment import RevokeCertificate
+from shared.contracts.payload import CompletionId, EmployeeId, Payload
+from shared.contracts.topics import COMMANDS, agency_topic
+from shared.identifiers import Ids
+from shared.pipeline.attempt import partition_of
+from shared.pipeline.records import Headers
+from tests import factories
+
+AGENCIES: Final = ("dinas-a", "dinas-b")
+BODIES: Final = ("BKPSDM", "DISKOMINFO", "DINKES")
+FORMS: Final = ("seminar", "webinar", "workshop", "e_learning")
+
+
+class Message(NamedTuple):
+    topic: str
+    partition: int
+    key: bytes | None
+    value: bytes
+    headers: Headers
+
+
+@dataclass(frozen=True)
+class Reported:
+    """A completion as it must stand in the end."""
+
+    completion_id: CompletionId
+    employee_id: EmployeeId
+    score: Decimal
+    revoked: bool = False
+
+
+@dataclass
+class Employee:
+    number: str
+    agency: str
+    registered: bool = False
+    completions: list[CompletionId] = field(default_factory=list)
+
+
+class Traffic:
+    """Makes batches; `reported` and `messages` say what was sent so far."""
+
+    def __init__(self, secret: str, topic_prefix: str, seed: int, *, revoking: bool = True) -> None:
+        self.ids, self.prefix, self.revoking = Ids(secret), topic_prefix, revoking
+        self.random = random.Random(seed)
+        self.reported: dict[CompletionId, Reported] = {}
+        self.messages: list[Message] = []
+        self._employees: list[Employee] = []
+        self._sent: dict[CompletionId, tuple[Employee, dict[str, object], int]] = {}
+        self._count = 0
+
+    def batch(self, completions: int) -> list[Message]:
+        """As many new completions, and with them late registrations, resends, corrections and revocations."""
+        made: list[Message] = []
+        for _ in range(completions):
+            employee = self._employee()
+            if not employee.registered and self.random.random() < 0.7:
+                made.append(self._registration(employee))
+            made.append(self._completion(employee))
+            if not employee.registered:  # its completion waits for it
+                made.append(self._registration(employee))
+            dice = self.random.random()
+            if dice < 0.12:
+                made.append(self._resent())
+            elif dice < 0.2:
+                made.append(self._corrected())
+            elif dice < 0.24 and self.revoking:
+                made.append(self._revoked())
+        self.messages += made
+        return made
+
+    def _employee(self) -> Employee:
+        if self._employees and self.random.random() < 0.6:
+            return self.random.choice(self._employees)
+        place = len(self._employees)
+        number = f"{1970 + place // 4000}0{1 + place % 9}15200{place % 10}03{1 + place % 2}{place // 9 % 1000:03}"
+        made = Employee(number, AGENCIES[place % len(AGENCIES)])
+        self._employees.append(made)
+        return made
+
+    def _registration(self, employee: Employee) -> Message:
+        employee.registered = True
+        place = self._employees.index(employee)
+        payload = factories.registered(
+            employee.number,
+            name=f"Pegawai Nomor {place}, S.Kom.",
+            email=f"pegawai{place}@example.org",
+            language="id" if place % 3 else "en",
+        )
+        return self._message(payload, employee.agency)
+
+    def _completion(self, employee: Employee) -> Message:
+        form = self.random.choice(FORMS)
+        code, body = f"K{len(self._sent)}", self.random.choice(BODIES)
+        completed_on = date(2025, 1, 10) + timedelta(days=self.random.randrange(300))
+        training: dict[str, object] = {
+            "code": code,
+            "batch": "1",
+            "form": form,
+            "organizer": body,
+            "start_date": completed_on,
+            "programme_jp": Decimal(4) if form == "e_learning" else None,
+        }
+        employee_id = self.ids.employee(employee.number)
+        id = self.ids.completion(employee_id, body, code, "1")
+        self._sent[id] = (employee, training, 1)
+        self.reported[id] = Reported(id, employee_id, Decimal("70.00"))
+        employee.completions.append(id)
+        return self._told(id)
+
+    def _told(self, id: CompletionId) -> Message:
+        employee, training, revision = self._sent[id]
+        payload = factories.completed(
+            employee.number, score=self.reported[id].score, revision=revision, **training
+        )
+        return self._message(payload, employee.agency)
+
+    def _resent(self) -> Message:
+        return self._told(self.random.choice(list(self._sent)))
+
+    def _corrected(self) -> Message:
+        id = self.random.choice(list(self._sent))
+        employee, training, revision = self._sent[id]
+        self._sent[id] = (employee, training, revision + 1)
+        self.reported[id] = replace(self.reported[id], score=Decimal(70 + revision).quantize(Decimal("0.01")))
+        return self._told(id)
+
+    def _revoked(self) -> Message:
+        id = self.random.choice(list(self._sent))
+        self.reported[id] = replace(self.reported[id], revoked=True)
+        command = RevokeCertificate(
+            completion_id=id,
+            employee_id=self.reported[id].employee_id,
+            reason="The attendance list was mixed up.",
+            officer="officer-1",
+            opd=None,
+        )
+        key = self.reported[id].employee_id
+        value, headers = self._wire(command)
+        topic = self.prefix + COMMANDS.format(service="enrollment")
+        return Message(topic, partition_of(key), key.encode(), value, headers)
+
+    def _message(self, payload: Payload, agency: str) -> Message:
+        return Message(agency_topic(agency, self.prefix), 0, None, *self._wire(payload))
+
+    def _wire(self, payload: Payload) -> tuple[bytes, Headers]:
+        """Every third in binary mode."""
+        self._count += 1
+        # Distinct and rising, so that "later" is what the sender meant by it.
+        time = datetime.now(UTC) - timedelta(hours=2) + timedelta(milliseconds=self._count)
+        record = factories.as_record(
+            payload, id=f"event-{self._count}", time=time, mode="structured" if self._count % 3 else "binary"
+        )
+        assert record.value is not None
+        return record.value, record.headers
+
+
+def unrevoked_employees(reported: Iterable[Reported]) -> set[str]:
+    """Those whose facts all come from one partition, so that their order is promised."""
+    reported = list(reported)
+    return {one.employee_id for one in reported} - {one.employee_id for one in reported if one.revoked}
+
+
+def split(messages: Sequence[Message], size: int) -> list[Sequence[Message]]:
+    return [messages[at : at + size] for at in range(0, len(messages), size)]
+
+
+def garbled(message: Message, **fields: object) -> Message:
+    """The same structured event with other fields in its data."""
+    event = json.loads(message.value)
+    event["data"].update(fields)
+    return message._replace(
+        value=json.dumps(event).encode(), headers=(("content-type", STRUCTURED.encode()),)
+    )
