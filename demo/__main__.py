@@ -100,8 +100,16 @@ async def _day(city: City, kompeten: Kompeten, reader: Reader) -> tuple[Publishe
     if not in_time:
         report.say(f"not everything was settled within {DEADLINE_S:g} s; what is missing counts as lost")
         for name, url in kompeten.urls.items():
-            report.say(f"{name}: {(await asyncio.to_thread(httpx.get, f'{url}/health/ready', timeout=10)).text}")
+            report.say(f"{name}: {await asyncio.to_thread(readiness, url)}")
     return published, report.Times(published_s, last_mail_s, delays)
+
+
+def readiness(url: str) -> str:
+    """What a service says of itself."""
+    try:
+        return httpx.get(f"{url}/health/ready", timeout=10).text
+    except httpx.HTTPError as error:
+        return f"does not answer: {type(error).__name__}"
 
 
 if __name__ == "__main__":

@@ -5,9 +5,9 @@ import contextlib
 import logging
 import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Final, Generic, Protocol, TypeVar
 
 import uvicorn
 from fastapi import APIRouter, FastAPI
@@ -18,6 +18,7 @@ from shared.http.app import create_app
 from shared.http.commands import Board, Commands
 from shared.http.health import Check
 from shared.mongo import MongoStore, connect
+from shared.pipeline.books import Decision
 from shared.pipeline.consumer import Consumer
 from shared.pipeline.errors import Unavailable
 from shared.pipeline.publisher import Publisher
@@ -50,6 +51,10 @@ class Parts(Generic[T]):
     board: Board
     commands: Commands
     workers: list[Worker] = field(default_factory=list)
+    caught_up: Callable[[], bool] = lambda: False
+    """Whether the consumer has decided all that is in its partitions."""
+    woken: list[Callable[[], None]] = field(default_factory=list)
+    """Called after each batch: what it decided may be work for somebody."""
 
 
 def make_parts(service: Service[T], settings: Settings) -> Parts[T]:
@@ -57,7 +62,7 @@ def make_parts(service: Service[T], settings: Settings) -> Parts[T]:
         connect(settings.mongo.get_secret_value()), f"{settings.database_prefix}_{service.name}"
     )
     publisher = Publisher(settings.kafka, client_id=f"kompeten-{service.name}")
-    board = Board(store)
+    board = Board(store, service.commands_topic)
     commands = Commands(service.name, service.commands_topic, publisher, board)
     return Parts(service, store, publisher, board, commands)
 
@@ -85,12 +90,18 @@ class Runner(Generic[T]):
             if spec.name in parts.service.topics
         }
         self.consumer = Consumer(
-            parts.service, parts.store, parts.publisher, settings.kafka, partitions, parts.board.decided
+            parts.service, parts.store, parts.publisher, settings.kafka, partitions, self._decided
         )
+        parts.caught_up = self.consumer.caught_up
         self.app: FastAPI = create_app(
             parts.service.name, routers=routers, readiness=self.readiness, access=access_of(settings)
         )
         self._stop = asyncio.Event()
+
+    def _decided(self, decisions: Sequence[Decision]) -> None:
+        self.parts.board.decided(decisions)
+        for wake in self.parts.woken:
+            wake()
 
     async def readiness(self) -> list[Check]:
         """Progress against lag, not only a connection."""
@@ -172,6 +183,25 @@ class Runner(Generic[T]):
         self.parts.store.client.close()
         log.info("stopped")
         return 1 if by_itself or late else 0
+
+
+# Enough to build a service without any network: its routes are documented and checked that way.
+ON_PAPER: Final[Mapping[str, Any]] = {
+    "development": True,
+    "mongo": "mongodb://127.0.0.1/?replicaSet=rs0",
+    "agencies": "dinas-contoh",
+    "public_url": "http://127.0.0.1:8001",
+    "secret": bytes(range(32)).hex(),
+    "oidc_issuer": "http://127.0.0.1:8080",
+}
+
+
+def openapi_of(runner: Runner[T]) -> dict[str, Any]:
+    """The OpenAPI document of a service that was built and never runs."""
+    try:
+        return runner.app.openapi()
+    finally:
+        runner.parts.store.client.close()
 
 
 class _Server(uvicorn.Server):

@@ -153,11 +153,15 @@ def _environment() -> Mapping[str, str]:
 
 
 def _unknown_variables(cls: type[Settings]) -> list[str]:
+    environment = _environment()
     names = {name.upper() for name in cls.model_fields}
     files = {f"{name}_FILE" for name in names}
+    known = names | files
+    if environment.get(f"{PREFIX}DEVELOPMENT") == "true":
+        known |= {"FAILPOINT"}  # tests kill a service with it (shared/failpoints.py); never in production
     sentences = []
-    for given in sorted(name.removeprefix(PREFIX) for name in _environment()):
-        if given in names | files:
+    for given in sorted(name.removeprefix(PREFIX) for name in environment):
+        if given in known:
             continue
         # Compared without the prefix, which would make everything look alike.
         near = difflib.get_close_matches(given, files if given.endswith("_FILE") else names, n=2, cutoff=0.8)

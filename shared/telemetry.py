@@ -15,9 +15,11 @@ from shared.redaction import redact, redact_value
 from shared.tracing import (
     child_traceparent,
     configure_tracing,
+    is_tracing,
     parse_traceparent,
     record_span,
     request_traceparent,
+    root_traceparent,
     shutdown_tracing,
 )
 
@@ -25,11 +27,13 @@ __all__ = [
     "child_traceparent",
     "configure_logging",
     "configure_tracing",
+    "is_tracing",
     "log_context",
     "parse_traceparent",
     "record_span",
     "redact",
     "request_traceparent",
+    "root_traceparent",
     "shutdown_tracing",
 ]
 

@@ -85,6 +85,11 @@ def shutdown_tracing() -> None:
     _processor = _resource = None
 
 
+def is_tracing() -> bool:
+    """Whether spans go anywhere: spares callers the work of naming them."""
+    return _processor is not None
+
+
 def record_span(
     name: str,
     traceparent: str,

@@ -1,14 +1,18 @@
 """Enrollment as a whole: its reactions, topics, routes and workers."""
 
-from services.enrollment.documents import COLLECTIONS
+from typing import Any
+
+from services.enrollment.documents import COLLECTIONS, RENDERINGS
 from services.enrollment.handlers import REACTIONS
 from services.enrollment.renderer import Renderer
 from services.enrollment.routes import routers
 from services.enrollment.settings import EnrollmentSettings
 from services.enrollment.terms import Terms, load_terms
+from shared.backlog import Backlog
 from shared.contracts.topics import ENROLLMENT_EVENTS, agency_topic
 from shared.pipeline.reactions import Service
-from shared.service import Parts, Runner, make_parts
+from shared.pipeline.work import DEFERRED, LEASED, QUEUED
+from shared.service import ON_PAPER, Parts, Runner, make_parts, openapi_of
 
 
 def service_of(settings: EnrollmentSettings, terms: Terms) -> Service[Terms]:
@@ -28,6 +32,12 @@ def service_of(settings: EnrollmentSettings, terms: Terms) -> Service[Terms]:
 def build(settings: EnrollmentSettings) -> Runner[Terms]:
     terms = load_terms(settings.secret.get_secret_value(), settings.public_url)
     parts: Parts[Terms] = make_parts(service_of(settings, terms), settings)
+    parts.workers.append(Backlog("enrollment", parts.store, {RENDERINGS: (QUEUED, DEFERRED, LEASED)}))
     if settings.pdf_workers:
         parts.workers.append(Renderer(parts.store, parts.commands, settings.pdf_workers))
     return Runner(settings, parts, routers(parts, settings.agencies))
+
+
+def openapi() -> dict[str, Any]:
+    """For the reference; needs no network."""
+    return openapi_of(build(EnrollmentSettings(**ON_PAPER)))

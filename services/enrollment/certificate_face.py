@@ -26,7 +26,7 @@ class Signatory(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 class CertificateFace(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Everything printed on one certificate, as text for people: labels, not codes.
 
-    `jp` is what was credited (1 JP = 45 min); `issued_on` is the WIB date, and
+    `jp` is by the form's rate, whatever caps leave of it (1 JP = 45 min); `issued_on` is the WIB date, and
     dates the PDF itself; `revision` counts from 1 and is printed from 2 on.
     """
 

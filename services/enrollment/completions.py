@@ -77,17 +77,12 @@ def standing(contents: Sequence[Content]) -> Content | None:
     )
 
 
-def acts_for(opd: str | None, stands: Content) -> bool:
-    """Whether an officer of this body (None: of any) may act on the certificate of this content."""
-    return opd is None or key(opd) == key(stands.facts.organizer_code)
-
-
-def lifted_ids(completion: Completion, stands: Content | None) -> set[str]:
-    """Of the revocations that are lifted; who lifted them is not known to be allowed while nothing stands."""
-    return {one.revocation_id for one in completion.lifted if stands is None or acts_for(one.opd, stands)}
-
-
 def effective_revocations(completion: Completion, stands: Content) -> list[Revocation]:
-    """Those by an officer of the issuing body (or of no particular body) that no such reinstatement lifts."""
-    lifted = lifted_ids(completion, stands)
-    return [one for one in completion.revocations if one.id not in lifted and acts_for(one.opd, stands)]
+    """Those by an officer of the issuing body (or of no particular body) that no such officer lifted."""
+    body = key(stands.facts.organizer_code)
+    lifted = {one.revocation_id for one in completion.reinstatements if _may_act(one.opd, body)}
+    return [one for one in completion.revocations if one.id not in lifted and _may_act(one.opd, body)]
+
+
+def _may_act(opd: str | None, body: str) -> bool:
+    return opd is None or key(opd) == body

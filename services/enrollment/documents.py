@@ -84,12 +84,15 @@ class Revocation(msgspec.Struct, frozen=True):
     at: datetime
 
 
-class Lifting(msgspec.Struct, frozen=True):
-    """A reinstatement: names the revocation that it lifts, and may come before it."""
+class Reinstatement(msgspec.Struct, frozen=True):
+    """Lifts a revocation; it may come before it. Its body counts as the revocation's own does."""
 
+    id: str
     revocation_id: str
+    reason: str
+    officer: str
     opd: str | None
-    """As a revocation's: the body that the officer may act for."""
+    at: datetime
 
 
 class Certificate(msgspec.Struct, frozen=True):
@@ -118,7 +121,7 @@ class Completion(msgspec.Struct, frozen=True):
     version: int = 0
     contents: list[Content] = []
     revocations: list[Revocation] = []
-    lifted: list[Lifting] = []
+    reinstatements: list[Reinstatement] = []
     standing: bytes = b""
     """Digest of the content that stands."""
     certificate: Certificate | None = None

@@ -3,11 +3,9 @@
 import msgspec
 
 from services.enrollment.completions import (
-    acts_for,
     content_of,
     effective_revocations,
     facts_of,
-    lifted_ids,
     standing,
     with_content,
 )
@@ -18,8 +16,8 @@ from services.enrollment.documents import (
     Completion,
     Employee,
     EmployeeNumberAlias,
-    Lifting,
     Profile,
+    Reinstatement,
     Revocation,
 )
 from services.enrollment.issuing_bodies import sequence_id
@@ -36,6 +34,7 @@ from shared.contracts.enrollment import (
 )
 from shared.contracts.payload import CompletionId, EmployeeId, Payload
 from shared.contracts.vocabulary import EmploymentType
+from shared.identifiers import key
 from shared.pipeline.attempt import waiting_for, waits_for
 from shared.pipeline.documents import LOAD, Doc, Keys, Lock, State
 from shared.pipeline.errors import Rejected, Waiting
@@ -257,19 +256,26 @@ def revoke_certificate(event: Received[RevokeCertificate], state: State, terms: 
 def reinstate_certificate(event: Received[ReinstateCertificate], state: State, terms: Terms) -> Outcome:
     data = event.data
     known = _known(data.completion_id, data.employee_id, state)
-    content = terms.ids.content(_JSON.encode((data.completion_id, data.revocation_id)))
-    lifting = Lifting(revocation_id=data.revocation_id, opd=data.opd)
-    stands = standing(known.contents)
-    if lifting in known.lifted or (stands is not None and data.revocation_id in lifted_ids(known, stands)):
-        return _repeated(True, known, content)
+    reinstatement = Reinstatement(
+        id=event.id,
+        revocation_id=data.revocation_id,
+        reason=data.reason,
+        officer=data.officer,
+        opd=data.opd,
+        at=event.now,
+    )
+    content = terms.ids.content(
+        _JSON.encode((data.completion_id, data.revocation_id, data.reason, data.officer, data.opd))
+    )
+    for one in known.reinstatements:
+        if one.id == event.id:
+            return _repeated(msgspec.structs.replace(reinstatement, at=one.at) == one, known, content)
     if (refused := _other_body(known, data.opd)) is not None:
         return refused
-    after = msgspec.structs.replace(known, lifted=sorted([*known.lifted, lifting], key=_by_revocation))
+    after = msgspec.structs.replace(
+        known, reinstatements=sorted([*known.reinstatements, reinstatement], key=lambda one: one.id)
+    )
     return _resettled(known, after, event, state, terms, content)
-
-
-def _by_revocation(one: Lifting) -> tuple[str, str]:
-    return one.revocation_id, one.opd or ""
 
 
 def _known(completion_id: CompletionId, employee_id: EmployeeId, state: State) -> Completion:
@@ -280,7 +286,7 @@ def _known(completion_id: CompletionId, employee_id: EmployeeId, state: State) -
 def _other_body(completion: Completion, opd: str | None) -> Outcome | None:
     """The refusal, if the officer acts for another body than the one that issued the certificate."""
     stands = standing(completion.contents)
-    if stands is None or acts_for(opd, stands):
+    if stands is None or opd is None or key(opd) == key(stands.facts.organizer_code):
         return None
     reason = f"the certificate was issued by {stands.facts.organizer_code}: ask an officer of that body"
     return Outcome(Verdict.REFUSED, reason, completion.id, answer={"problem": "not-your-agency"})
@@ -319,12 +325,11 @@ def _repeated(same: bool, completion: Completion, content: bytes) -> Outcome:
 
 def _answer(completion: Completion) -> dict[str, str | int | bool | None]:
     certificate, stands = completion.certificate, standing(completion.contents)
-    lifted = lifted_ids(completion, stands)
-    standing_revocations = (
-        len([one for one in completion.revocations if one.id not in lifted])
-        if stands is None
-        else len(effective_revocations(completion, stands))
-    )
+    if stands is None:
+        lifted = {one.revocation_id for one in completion.reinstatements}
+        standing_revocations = len([one for one in completion.revocations if one.id not in lifted])
+    else:
+        standing_revocations = len(effective_revocations(completion, stands))
     return {
         "certificate_number": None if certificate is None else certificate.number,
         "status": "unknown" if certificate is None else "revoked" if certificate.revoked else "valid",

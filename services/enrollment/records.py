@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import BaseModel
 
 from services.enrollment.completions import effective_revocations, standing
-from services.enrollment.documents import Completion, Employee
+from services.enrollment.documents import Completion, Employee, Revocation
 from services.enrollment.duty import duty
 from services.enrollment.settling import facts_standing
 from services.enrollment.terms import Terms
@@ -91,11 +91,15 @@ def completion_view(completion: Completion, terms: Terms) -> CompletionView:
     )
 
 
+def _revocations_standing(completion: Completion) -> list[Revocation]:
+    stands = standing(completion.contents)
+    return [] if stands is None else effective_revocations(completion, stands)
+
+
 def certificate_view(completion: Completion, terms: Terms) -> CertificateView | None:
     certificate = completion.certificate
     if certificate is None:
         return None
-    stands = standing(completion.contents)
     return CertificateView(
         certificate_id=certificate.id,
         number=certificate.number,
@@ -103,7 +107,5 @@ def certificate_view(completion: Completion, terms: Terms) -> CertificateView | 
         revision=certificate.revision,
         verification_url=terms.links.verification(certificate.code),
         pdf_ready=certificate.sha256 is not None,
-        revocation_ids=[]
-        if stands is None
-        else [one.id for one in effective_revocations(completion, stands)],
+        revocation_ids=[one.id for one in _revocations_standing(completion)],
     )

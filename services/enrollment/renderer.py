@@ -57,7 +57,6 @@ class Renderer:
             while not self._stopping.is_set():
                 try:
                     worked = await self._batch(pool)
-                    self._trouble = "" if worked else self._trouble
                     pause_s = IDLE_S
                 except Unavailable as error:
                     self._trouble, worked = str(error), False
@@ -88,13 +87,16 @@ class Renderer:
         for item, pdf in zip(items, made, strict=True):
             if isinstance(pdf, bytes):
                 stored.append((item, _stored(item, pdf)))
-            elif isinstance(pdf, CertificateNotRendered):
-                RENDERED.labels("failed").inc()
-                self._trouble = f"certificates can't be made: {pdf}"
-                log.error("rendering failed: %s", pdf)
-                notes.append(deferral(item.id, item.lease, str(pdf), AGAIN_S))
-            else:
+            elif isinstance(pdf, BrokenProcessPool):
                 raise pdf
+            else:  # one item's fault must not keep the others from being made
+                why = str(pdf) if isinstance(pdf, CertificateNotRendered) else type(pdf).__name__
+                RENDERED.labels("failed").inc()
+                log.error("rendering %s failed: %s", item.id, why)
+                notes.append(deferral(item.id, item.lease, why, AGAIN_S))
+        self._trouble = (
+            f"{len(notes)} certificates of the last batch can't be made: see the log" if notes else ""
+        )
         failpoint("rendered-not-stored")
         standing = await self._store.keep([pdf for _, pdf in stored], STORED_PDFS)
         failpoint("rendering-stored")

@@ -35,7 +35,7 @@ from services.enrollment.verification import (
 from shared.contracts.enrollment import ReinstateCertificate, RevokeCertificate
 from shared.contracts.payload import Code, EmployeeNumber, Reason
 from shared.http.access import Caller, Principal, Role, allow
-from shared.http.commands import IdempotencyKey
+from shared.http.commands import IdempotencyKey, commanding
 from shared.http.decisions import decisions_router
 from shared.http.problems import Problem
 from shared.identifiers import key
@@ -71,7 +71,7 @@ def routers(parts: Parts[Terms], agencies: tuple[str, ...]) -> list[APIRouter]:
         intake_router(parts.publisher, agencies, parts.service.topic_prefix),
         _own_record(reads),
         _officer(parts, reads),
-        decisions_router(parts.store),
+        decisions_router(parts.store, parts.service.topic_prefix),
         verification_router(reads.by_code),
         download_router(reads.by_link),
     ]
@@ -175,7 +175,9 @@ def _officer(parts: Parts[Terms], reads: Reads) -> APIRouter:
         )
         return [completion_view(one, reads.terms) for one in found if _acts_for(caller, one)]
 
-    @router.post("/certificates/{certificate_id}/revocations", summary="Revoke", **allow(Role.officer))
+    @router.post(
+        "/certificates/{certificate_id}/revocations", summary="Revoke", **commanding(allow(Role.officer))
+    )
     async def revoke(
         certificate_id: CertificateIdPath,
         body: ReasonBody,
@@ -194,14 +196,16 @@ def _officer(parts: Parts[Terms], reads: Reads) -> APIRouter:
         return await parts.commands.answer(
             command,
             caller=caller,
-            route="revoke",
+            route=f"revoke/{completion.id}",
             idempotency_key=idempotency_key,
             key=completion.employee_id,
             traceparent=request.state.traceparent,
         )
 
     @router.post(
-        "/certificates/{certificate_id}/reinstatements", summary="Lift a revocation", **allow(Role.officer)
+        "/certificates/{certificate_id}/reinstatements",
+        summary="Lift a revocation",
+        **commanding(allow(Role.officer)),
     )
     async def reinstate(
         certificate_id: CertificateIdPath,
@@ -222,7 +226,7 @@ def _officer(parts: Parts[Terms], reads: Reads) -> APIRouter:
         return await parts.commands.answer(
             command,
             caller=caller,
-            route="reinstate",
+            route=f"reinstate/{completion.id}",
             idempotency_key=idempotency_key,
             key=completion.employee_id,
             traceparent=request.state.traceparent,
@@ -231,7 +235,7 @@ def _officer(parts: Parts[Terms], reads: Reads) -> APIRouter:
     @router.post(
         "/completions/revocations",
         summary="Revoke by training and employee, also in advance",
-        **allow(Role.officer),
+        **commanding(allow(Role.officer)),
     )
     async def revoke_completion(
         body: CompletionRevocationBody,
@@ -239,11 +243,14 @@ def _officer(parts: Parts[Terms], reads: Reads) -> APIRouter:
         request: Request,
         idempotency_key: IdempotencyKey = None,
     ) -> Response:
+        if caller.opd is not None and key(caller.opd) != key(body.organizer_code):
+            raise Problem("not-your-agency", "Another body issues this certificate: ask an officer of it.")
         alias = await reads.store.read(EMPLOYEE_NUMBERS, body.employee_number)
         ids = reads.terms.ids
         employee_id = ids.employee(body.employee_number) if alias is None else alias.employee_id
+        completion_id = ids.completion(employee_id, body.organizer_code, body.training_code, body.batch)
         command = RevokeCertificate(
-            completion_id=ids.completion(employee_id, body.organizer_code, body.training_code, body.batch),
+            completion_id=completion_id,
             employee_id=employee_id,
             reason=body.reason,
             officer=caller.subject,
@@ -252,7 +259,7 @@ def _officer(parts: Parts[Terms], reads: Reads) -> APIRouter:
         return await parts.commands.answer(
             command,
             caller=caller,
-            route="revoke-completion",
+            route=f"revoke/{completion_id}",
             idempotency_key=idempotency_key,
             key=employee_id,
             traceparent=request.state.traceparent,

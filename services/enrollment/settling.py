@@ -4,13 +4,13 @@ One function for every cause (completed, corrected, revoked, reinstated), so tha
 reversal needs no code of its own.
 """
 
-from datetime import date, datetime, timedelta, timezone
+from datetime import date, datetime
 from decimal import Decimal
 from typing import NamedTuple
 
 import msgspec
 
-from services.enrollment.certificate_face import CertificateFace
+from services.enrollment.certificate_face import WIB, CertificateFace, decimal_comma
 from services.enrollment.completions import effective_revocations, standing
 from services.enrollment.documents import (
     COMPLETIONS,
@@ -33,7 +33,6 @@ from shared.contracts.vocabulary import Form, Level
 from shared.pipeline.documents import LOAD, Doc, Docs, Keys, Lock, State
 from shared.pipeline.outcome import Fact, Put
 
-WIB = timezone(timedelta(hours=7), "WIB")
 REVOKED = "revoked"
 
 
@@ -198,7 +197,9 @@ def reason_of(credit: Credit) -> str | None:
     if credit.reason is not None:
         return credit.reason
     if credit.capped is not None:
-        return f"{credit.capped.asked} JP menurut tarif, {credit.capped.given} JP diberikan: batas {credit.capped.rule}"
+        span = "sehari" if credit.capped.rule.endswith("_day") else "sebulan"
+        asked, given = (decimal_comma(jp) for jp in (credit.capped.asked, credit.capped.given))
+        return f"{asked} JP menurut tarif, {given} JP diakui: batas {span} untuk bentuk ini tercapai"
     return None
 
 
@@ -295,6 +296,7 @@ def _issued(
         organizer_name=facts.organizer_name,
         completed_on=facts.completed_on,
         jp=credit.jp,
+        jp_by_rate=certificate.jp,
         jp_reason=reason_of(credit),
         verification_url=terms.links.verification(certificate.code),
         download_url=download_url,

@@ -1,13 +1,16 @@
 """Incentive as a whole: its reactions, topics and routes."""
 
+from typing import Any
+
 from services.incentive.documents import COLLECTIONS
 from services.incentive.handlers import REACTIONS
 from services.incentive.routes import routers
 from services.incentive.settings import IncentiveSettings
 from services.incentive.terms import Terms, load_terms
+from shared.backlog import Backlog
 from shared.contracts.topics import ENROLLMENT_EVENTS, INCENTIVE_EVENTS
 from shared.pipeline.reactions import Service
-from shared.service import Parts, Runner, make_parts
+from shared.service import ON_PAPER, Parts, Runner, make_parts, openapi_of
 
 
 def service_of(settings: IncentiveSettings, terms: Terms) -> Service[Terms]:
@@ -26,4 +29,10 @@ def service_of(settings: IncentiveSettings, terms: Terms) -> Service[Terms]:
 
 def build(settings: IncentiveSettings) -> Runner[Terms]:
     parts: Parts[Terms] = make_parts(service_of(settings, load_terms()), settings)
+    parts.workers.append(Backlog("incentive", parts.store, {}))
     return Runner(settings, parts, routers(parts))
+
+
+def openapi() -> dict[str, Any]:
+    """For the reference; needs no network."""
+    return openapi_of(build(IncentiveSettings(**ON_PAPER)))

@@ -31,6 +31,8 @@ class EarnedCompletion(msgspec.Struct, frozen=True):
     predicate: str | None
     completed_on: date
     points: int = 0
+    points_by_rule: int = 0
+    """Before the month's cap."""
     reason: str | None = None
     settled: int = 0
     """Version of the last PointsSettled."""

@@ -103,9 +103,7 @@ def _difference(completion: EarnedCompletion, award: Award, standing: bool) -> D
     if not standing:
         reason = "sertifikat dicabut"
     elif award.capped is not None:
-        reason = (
-            f"{award.capped.asked} poin menurut aturan, {award.points} diberikan: batas {award.capped.rule}"
-        )
+        reason = f"{award.capped.asked} poin menurut aturan, {award.points} diberikan: batas sebulan tercapai"
     return Difference(completion, award, reason, award.points - completion.points)
 
 
@@ -123,7 +121,12 @@ def _booked(
     changes: list[Put] = []
     settled: list[EarnedCompletion] = []
     for one in differences:
-        changed = msgspec.structs.replace(one.completion, points=one.award.points, reason=one.reason)
+        changed = msgspec.structs.replace(
+            one.completion,
+            points=one.award.points,
+            points_by_rule=sum(line.points for line in one.award.lines),
+            reason=one.reason,
+        )
         if one.points:
             account = Account(
                 id=account.id, balance=account.balance + one.points, last_sequence=account.last_sequence + 1
@@ -164,6 +167,7 @@ def _settled(completion: EarnedCompletion, account: Account, level: str) -> Fact
         version=completion.settled,
         completion_version=completion.version,
         points=completion.points,
+        points_by_rule=completion.points_by_rule,
         reason=completion.reason,
         balance=account.balance,
         level=level,

@@ -38,7 +38,7 @@ class PointsView(BaseModel):
 
 
 def routers(parts: Parts[Terms]) -> list[APIRouter]:
-    return [_own_points(parts), decisions_router(parts.store)]
+    return [_own_points(parts), decisions_router(parts.store, parts.service.topic_prefix)]
 
 
 def _own_points(parts: Parts[Terms]) -> APIRouter:

@@ -1,15 +1,20 @@
 """Notification as a whole: its reactions, topics, routes and workers."""
 
-from services.notification.documents import COLLECTIONS
+from typing import Any
+
+from services.notification.documents import COLLECTIONS, MAILS
 from services.notification.handlers import REACTIONS
-from services.notification.mailer import Mailer
+from services.notification.mailer import HANDING_OVER, Mailer
+from services.notification.outcomes import UNKNOWN
 from services.notification.routes import routers
 from services.notification.settings import NotificationSettings
 from services.notification.terms import Terms, load_terms
 from services.notification.ticker import Ticker
+from shared.backlog import Backlog
 from shared.contracts.topics import ENROLLMENT_EVENTS, INCENTIVE_EVENTS
 from shared.pipeline.reactions import Service
-from shared.service import Parts, Runner, make_parts
+from shared.pipeline.work import DEFERRED, LEASED, QUEUED
+from shared.service import ON_PAPER, Parts, Runner, make_parts, openapi_of
 
 
 def service_of(settings: NotificationSettings, terms: Terms) -> Service[Terms]:
@@ -33,5 +38,12 @@ def build(settings: NotificationSettings) -> Runner[Terms]:
         connections=settings.mail_connections,
         unknown=settings.mail_unknown,
     )
-    parts.workers += [mailer, Ticker(parts.store, parts.commands)]
+    parts.woken.append(mailer.wake)
+    backlog = Backlog("notification", parts.store, {MAILS: (QUEUED, DEFERRED, LEASED, HANDING_OVER, UNKNOWN)})
+    parts.workers += [mailer, Ticker(parts.store, parts.commands, lambda: parts.caught_up()), backlog]
     return Runner(settings, parts, routers(parts))
+
+
+def openapi() -> dict[str, Any]:
+    """For the reference; needs no network."""
+    return openapi_of(build(NotificationSettings(**ON_PAPER, mail_from="kompeten@bandung.example")))

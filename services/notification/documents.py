@@ -28,6 +28,7 @@ class SettledPoints(msgspec.Struct, frozen=True):
     version: int
     completion_version: int
     points: int
+    points_by_rule: int
     reason: str | None
     balance: int
     level: str
@@ -55,11 +56,13 @@ class Letter(msgspec.Struct, frozen=True):
     organizer_name: str | None = None
     completed_on: str | None = None
     jp: Decimal | None = None
+    jp_by_rate: Decimal | None = None
     jp_reason: str | None = None
     download_url: str | None = None
     download_until: datetime | None = None
     revocation_reason: str | None = None
     points: int | None = None
+    points_by_rule: int | None = None
     points_reason: str | None = None
     balance: int | None = None
     level: str | None = None

@@ -104,6 +104,7 @@ def write_issued_letter(event: Received[CertificateIssued], state: State, terms:
         organizer_name=data.organizer_name,
         completed_on=data.completed_on.isoformat(),
         jp=data.jp,
+        jp_by_rate=data.jp_by_rate,
         jp_reason=data.jp_reason,
         download_url=data.download_url,
         download_until=data.download_until,
@@ -176,6 +177,7 @@ def _released(letter: Letter, points: SettledPoints | None, now: datetime) -> li
         letter = msgspec.structs.replace(
             letter,
             points=points.points,
+            points_by_rule=points.points_by_rule,
             points_reason=points.reason,
             balance=points.balance,
             level=points.level,
@@ -206,6 +208,7 @@ def note_points(event: Received[PointsSettled], state: State, terms: Terms) -> O
         version=data.version,
         completion_version=data.completion_version,
         points=data.points,
+        points_by_rule=data.points_by_rule,
         reason=data.reason,
         balance=data.balance,
         level=data.level,

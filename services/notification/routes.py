@@ -24,7 +24,7 @@ class MailView(BaseModel):
 
 
 def routers(parts: Parts[Terms]) -> list[APIRouter]:
-    return [_own_mails(parts), decisions_router(parts.store)]
+    return [_own_mails(parts), decisions_router(parts.store, parts.service.topic_prefix)]
 
 
 def _own_mails(parts: Parts[Terms]) -> APIRouter:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 from services.notification.documents import LETTERS
@@ -17,8 +18,9 @@ MOST = 500
 
 
 class Ticker:
-    def __init__(self, store: MongoStore, commands: Commands) -> None:
-        self._store, self._commands = store, commands
+    def __init__(self, store: MongoStore, commands: Commands, caught_up: Callable[[], bool]) -> None:
+        """While the consumer is behind nothing is due: the points may be among what it has not read yet."""
+        self._store, self._commands, self._caught_up = store, commands, caught_up
         self._stopping = asyncio.Event()
         self._trouble = ""
 
@@ -31,17 +33,19 @@ class Ticker:
     async def run(self) -> None:
         while not self._stopping.is_set():
             try:
-                due = await self._store.select(
-                    LETTERS, {"state": COLLECTING, "due": {"$lte": datetime.now(UTC)}}, limit=MOST
-                )
-                for letter in due:
-                    command = ReleaseLetter(letter_id=letter.id)
-                    id = event_id(0, letter.id, 1, command.TYPE)
-                    await self._commands.submit(
-                        command, id=id, key=letter.employee_id, traceparent=letter.traceparent
-                    )
+                if self._caught_up():
+                    await self._release()
                 self._trouble = ""
             except Unavailable as error:
                 self._trouble = str(error)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), EVERY_S)
+
+    async def _release(self) -> None:
+        overdue = {"state": COLLECTING, "due": {"$lte": datetime.now(UTC)}}
+        for letter in await self._store.select(LETTERS, overdue, limit=MOST):
+            command = ReleaseLetter(letter_id=letter.id)
+            id = event_id(0, letter.id, 1, command.TYPE)
+            await self._commands.submit(
+                command, id=id, key=letter.employee_id, traceparent=letter.traceparent
+            )

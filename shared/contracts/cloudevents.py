@@ -92,6 +92,16 @@ def peek(value: bytes | None, headers: Iterable[tuple[str, bytes | None]]) -> tu
     return document["type"], True
 
 
+def id_in(value: bytes | None, headers: Iterable[tuple[str, bytes | None]]) -> str:
+    """The id that a record seems to have, or "": so that its sender finds what became of it though it can't be read."""
+    try:
+        id = dict(headers).get("ce_id") or from_json(value or b"")["id"]
+        id = id.decode() if isinstance(id, bytes) else id
+    except (ValueError, KeyError, TypeError, IndexError):
+        return ""
+    return id if isinstance(id, str) and id.isprintable() and len(id) <= LONGEST_ID else ""
+
+
 def decode(
     value: bytes, headers: Iterable[tuple[str, bytes | None]], structured: bool, payload: type[Payload]
 ) -> Event:
@@ -241,6 +251,8 @@ _PLAIN: Mapping[str, str] = {
     "string_type": "must be text: send it in quotation marks",
     "string_pattern_mismatch": "has a control character or does not match its pattern",
     "date_type": "must be a date YYYY-MM-DD, as text",
+    "date_from_datetime_parsing": "is no date that exists: send it as YYYY-MM-DD",
+    "date_parsing": "is no date that exists: send it as YYYY-MM-DD",
 }
 # The validator of addresses repeats parts of them, and its texts are not ours to check.
 _ADDRESS_FAULT = "value is not a valid email address"

@@ -69,6 +69,8 @@ class CertificateIssued(Payload):
     organizer_name: Label
     completed_on: IsoDate
     jp: Jp
+    jp_by_rate: Jp
+    """What the form's rate gives, as printed on the certificate."""
     jp_reason: Label | None
     """Why the JP are fewer than the form's rate gives, if they are."""
     verification_url: str

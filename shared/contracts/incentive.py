@@ -15,6 +15,8 @@ class PointsSettled(Payload):
     completion_version: Count
     """Version of the completion that these points answer."""
     points: Points
+    points_by_rule: Points
+    """What the rules give before the month's cap."""
     reason: Label | None
     """Why a cap cut them, if one did."""
     balance: Points

@@ -92,7 +92,10 @@ class Edge:
                 route = self._templates().find(method, path)
                 shown = method if method in _METHODS else "other"
                 _SECONDS.labels(self._service, shown, route, status).observe(duration_s)
-                _access_log.info(
+                # Probes come every few seconds: those that find all well would bury the rest.
+                quiet = route.startswith(("/health/", "/metrics")) and status < 400
+                _access_log.log(
+                    logging.DEBUG if quiet else logging.INFO,
                     "request",
                     extra={
                         "method": shown,

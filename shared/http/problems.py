@@ -16,6 +16,8 @@ from fastapi.exceptions import RequestValidationError, ResponseValidationError
 from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 
+from shared.pipeline.errors import Unavailable
+
 MEDIA_TYPE: Final = "application/problem+json"
 
 _logger = logging.getLogger("kompeten.http")
@@ -172,6 +174,7 @@ def install_problems(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _on_http_exception)
     app.add_exception_handler(RequestValidationError, _on_invalid_request)
     app.add_exception_handler(ResponseValidationError, _on_invalid_response)
+    app.add_exception_handler(Unavailable, _on_unavailable)
 
 
 async def _on_http_exception(_request: Request, error: Exception) -> Response:
@@ -201,6 +204,11 @@ async def _on_invalid_request(_request: Request, error: Exception) -> Response:
     return problem_response(Problem("invalid-input", errors=field_errors(error.errors())))
 
 
+async def _on_unavailable(_request: Request, _error: Exception) -> Response:
+    """The database or the log is away: nobody's fault here, and it passes."""
+    return problem_response(Problem("not-ready", headers={"Retry-After": "5"}))
+
+
 async def _on_invalid_response(_request: Request, error: Exception) -> Response:
     return internal_error(error)
 
@@ -225,11 +233,11 @@ def field_errors(errors: Sequence[Any], where: str | None = None) -> list[FieldE
 
 
 # A key of a mapping is input; what does not look like one of our field names is not repeated.
-_FIELD_NAME: Final = re.compile(r"(?!.*\d{4})[A-Za-z][A-Za-z0-9_-]{0,39}")
+FIELD_NAME: Final = re.compile(r"(?!.*\d{4})[A-Za-z][A-Za-z0-9_-]{0,39}")
 
 
 def _pointer(location: Sequence[int | str]) -> str:
-    parts = (str(part) if isinstance(part, int) or _FIELD_NAME.fullmatch(part) else "*" for part in location)
+    parts = (str(part) if isinstance(part, int) or FIELD_NAME.fullmatch(part) else "*" for part in location)
     return "".join("/" + part for part in parts)
 
 
@@ -270,7 +278,7 @@ def describe_problems(document: dict[str, Any]) -> dict[str, Any]:
     for path in document["paths"].values():
         for operation in path.values():
             responses = operation["responses"]
-            if "422" in responses:
+            if "HTTPValidationError" in str(responses.get("422")):
                 responses["422"] = {"description": PROBLEMS["invalid-input"].title, "content": content}
             responses["default"] = {"description": "An error", "content": content}
     return document

@@ -4,19 +4,18 @@ Any failure throws all of it away: the caller starts again from the records.
 """
 
 import hashlib
-import logging
 import traceback
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from typing import Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 from zlib import crc32
 
 import msgspec
 
 from shared.contracts.catalogue import EVENT_TYPES
-from shared.contracts.cloudevents import Undecodable, check_clock, decode, encode, event_id, peek
+from shared.contracts.cloudevents import Undecodable, check_clock, decode, encode, event_id, id_in, peek
 from shared.contracts.payload import Payload
 from shared.contracts.pipeline import ReleaseWaiting
 from shared.contracts.topics import PARTITIONS
@@ -37,10 +36,9 @@ from shared.pipeline.outcome import Fact, Outcome, Put, Verdict
 from shared.pipeline.reactions import Reaction, Service
 from shared.pipeline.records import Coordinates, Received, Record
 from shared.pipeline.store import Advance, Encoded, Session, Store, Write
-from shared.telemetry import child_traceparent
+from shared.telemetry import child_traceparent, parse_traceparent, root_traceparent
 
 T = TypeVar("T")
-log = logging.getLogger(__name__)
 
 # MongoDB's limit is 16 MB a document; the rest of the 4 MB is for one event more.
 MOST_PENDING_BYTES = 4_000_000
@@ -89,6 +87,8 @@ class Decided(NamedTuple):
     steps: list[Advance]
     taken: dict[TopicPartition, int]
     decisions: list[Decision]
+    outcomes: "Sequence[tuple[Item[Any], Outcome]]" = ()
+    """What led to each of the decisions."""
 
 
 class Reader(Generic[T]):
@@ -111,14 +111,20 @@ class Reader(Generic[T]):
             assert record.value is not None
             event = decode(record.value, record.headers, structured, payload)
             now = EPOCH + timedelta(milliseconds=record.timestamp_ms)
+            sender, traceparent = (
+                sender_of(record.at.topic, self.service.topic_prefix),
+                event.attributes.traceparent,
+            )
+            if parse_traceparent(traceparent) is None:  # else each of its consequences would begin a trace
+                traceparent = root_traceparent(f"{sender}/{event.attributes.id}")
             item.event = Received(
                 data=event.data,
                 id=event.attributes.id,
                 type=item.event_type,
                 time=check_clock(event.attributes, now),
-                sender=sender_of(record.at.topic, self.service.topic_prefix),
+                sender=sender,
                 now=now,
-                traceparent=event.attributes.traceparent,
+                traceparent=traceparent,
                 at=record.at,
             )
             item.reaction = self.service.reactions[payload]
@@ -138,6 +144,7 @@ class Attempt(Generic[T]):
         self.encoded: dict[tuple[Collection[Document], str], Encoded] = {}
         self.inserts: list[Write] = []
         self.decisions: list[Decision] = []
+        self.outcomes: list[tuple[Item[T], Outcome]] = []
         self.outgoing: list[Outgoing] = []
         self.outgoing_bytes = 0
 
@@ -170,9 +177,10 @@ class Attempt(Generic[T]):
                     digest(last),
                 )
                 steps.append(step)
-        await self.session.write([*self.inserts, *self.writes()])
+        # The fence first: to who has lost the partition, decisions that are there already look like a bad record.
         await self.session.advance(steps)
-        return Decided(steps, taken, self.decisions)
+        await self.session.write([*self.inserts, *self.writes()])
+        return Decided(steps, taken, self.decisions, self.outcomes)
 
     async def gather(self, items: Iterable[Item[T]]) -> None:
         """Locks and loads what the items' `keys` name: one round of bulk calls for each LOAD among them."""
@@ -285,7 +293,6 @@ class Attempt(Generic[T]):
         except Rejected as error:
             self.bury(item, "rejected", str(error), error, cause)
         except Exception as error:  # noqa: BLE001 - kept as a bug of this event; the batch goes on
-            log.error("handler failed on %s: %s", item.record.at, where(error))
             self.bury(item, "bug", where(error), error, cause)
         else:
             for change, document in encoded:
@@ -345,7 +352,7 @@ class Attempt(Generic[T]):
         event = item.event
         decision = Decision(
             id=f"{item.record.at}/{item.record.turn}",
-            event_id=event.id if event is not None else "",
+            event_id=event.id if event is not None else id_in(item.record.value, item.record.headers),
             verdict=outcome.verdict.value,
             decided_at=EPOCH + timedelta(milliseconds=cause.timestamp_ms),
             subject=outcome.subject,
@@ -355,6 +362,7 @@ class Attempt(Generic[T]):
             rules=self.service.rules,
         )
         self.decisions.append(decision)
+        self.outcomes.append((item, outcome))
         self.insert(DECISIONS, decision)
         if item.waited is not None and outcome.verdict is not Verdict.WAITING:
             self.state.apply(WAITING, item.waited.id, None)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Generic, TypeVar
 
-from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
 from aiokafka.errors import (
     IllegalStateError,
     KafkaError,
@@ -27,6 +27,7 @@ from shared.pipeline.publisher import Publisher
 from shared.pipeline.reactions import Service
 from shared.pipeline.records import Coordinates, Record
 from shared.pipeline.store import Session, Store
+from shared.pipeline.telling import tell
 
 T = TypeVar("T")
 Raw = ConsumerRecord[bytes, bytes]
@@ -38,6 +39,19 @@ POLL_MS = 200
 OFFSETS_EVERY_S = 1.0
 LONGEST_PAUSE_S = 2.0
 STALLED_AFTER_S = 30.0
+
+
+class Assignments(ConsumerRebalanceListener):
+    """Whether there is a new one, which may have the same partitions and has forgotten where each was read."""
+
+    def __init__(self) -> None:
+        self.new = False
+
+    async def on_partitions_revoked(self, revoked: object) -> None:
+        pass
+
+    async def on_partitions_assigned(self, assigned: object) -> None:
+        self.new = True
 
 
 class Consumer(Generic[T]):
@@ -61,6 +75,7 @@ class Consumer(Generic[T]):
         self.trouble = "has not started yet"
         self.moved_at = time.monotonic()
         self._unverified: dict[TopicPartition, Position] = {}
+        self._assignments = Assignments()
         self._consumer: AIOKafkaConsumer | None = None
         self._stopping = asyncio.Event()
         self._offsets_at = 0.0
@@ -93,6 +108,9 @@ class Consumer(Generic[T]):
         ours = self.next.keys() & self._consumer.assignment()
         return {tp: max(0, (self._consumer.highwater(tp) or 0) - self.next[tp]) for tp in ours}
 
+    def caught_up(self) -> bool:
+        return bool(self.next) and not self.trouble and not any(self.lag().values())
+
     def faults(self) -> list[str]:
         """Why this member is not ready; empty when all is well."""
         found = [self.trouble] if self.trouble else []
@@ -106,22 +124,22 @@ class Consumer(Generic[T]):
     async def _cycle(self) -> None:
         assert self._consumer is not None
         consumer = self._consumer
-        assigned = consumer.assignment()
-        self.next = {tp: offset for tp, offset in self.next.items() if tp in assigned}
-        self.stopped = {tp: why for tp, why in self.stopped.items() if tp in assigned}
-        for tp in assigned:
+        if self._assignments.new:
+            self._assignments.new = False
+            self._forget()
+        for tp in consumer.assignment():
             if tp not in self.next and tp not in self.stopped:
                 await self._take_over(tp)
         try:
             fetched = await consumer.getmany(timeout_ms=POLL_MS, max_records=MOST_RECORDS)
-        except NoOffsetForPartitionError:  # assigned while we polled: taken over in the next cycle
-            return
-        except OffsetOutOfRangeError:
-            self.next.clear()  # taking over tells a gap from a recreated topic
+        except (NoOffsetForPartitionError, OffsetOutOfRangeError):
+            self._forget()  # assigned while we polled; or taking over tells a gap from a recreated topic
             return
         except UnsupportedCodecError as error:
             raise Unavailable(f"a topic's compression can't be read: {error}; install its codec") from error
         self.trouble = ""
+        if self._assignments.new:  # read from where Kafka thinks we stand
+            return
         batch = {tp: ours for tp, records in fetched.items() if (ours := await self._ours(tp, records))}
         if batch:
             await self._decide(batch)
@@ -154,7 +172,9 @@ class Consumer(Generic[T]):
         await self.publisher.publish([record for step in decided.steps for record in step.pending])
         failpoint("after-publish")
         self.on_decided(decided.decisions)
-        metrics.batch(self.service.name, decided, time.perf_counter() - started)
+        seconds = time.perf_counter() - started
+        metrics.batch(self.service.name, decided, seconds)
+        tell(self.service, decided, seconds)
 
     async def _attempt(
         self, items: dict[tuple[str, int], list[Item[T]]], expected: dict[tuple[str, int], int]
@@ -228,6 +248,12 @@ class Consumer(Generic[T]):
                 if verifiable:
                     self._unverified[tp] = position
 
+    def _forget(self) -> None:
+        """Every partition is taken over again."""
+        self.next.clear()
+        self.stopped.clear()
+        self._unverified.clear()
+
     def _seek(self, tp: TopicPartition, offset: int) -> bool:
         assert self._consumer is not None
         try:
@@ -254,7 +280,6 @@ class Consumer(Generic[T]):
 
     async def _connect(self) -> None:
         self._consumer = AIOKafkaConsumer(
-            *self.service.topics,
             bootstrap_servers=self.bootstrap,
             group_id=self.service.name
             if not self.service.topic_prefix
@@ -268,8 +293,9 @@ class Consumer(Generic[T]):
             heartbeat_interval_ms=1_000,
             rebalance_timeout_ms=30_000,
             fetch_max_wait_ms=100,
-            metadata_max_age_ms=60_000,
+            metadata_max_age_ms=10_000,  # so long nobody notices that a topic was made anew
         )
+        self._consumer.subscribe(self.service.topics, listener=self._assignments)
         await self._consumer.start()
         for topic, wanted in self.partitions.items():
             there = self._consumer.partitions_for_topic(topic)
@@ -280,8 +306,8 @@ class Consumer(Generic[T]):
 
     async def _disconnect(self) -> None:
         consumer, self._consumer = self._consumer, None
-        self.next.clear()
-        self._unverified.clear()
+        self._forget()
+        metrics.lag(self.service.name, {})
         if consumer is not None:
             try:
                 await asyncio.wait_for(consumer.stop(), 5)
@@ -293,6 +319,7 @@ class Consumer(Generic[T]):
         if time.monotonic() - self._offsets_at < OFFSETS_EVERY_S or not self.next or self._consumer is None:
             return
         self._offsets_at = time.monotonic()
+        metrics.lag(self.service.name, self.lag())
         try:
             await self._consumer.commit(dict(self.next))
         except (KafkaError, IllegalStateError) as error:

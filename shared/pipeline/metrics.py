@@ -1,11 +1,14 @@
 """Prometheus metrics of the pipeline. Labels are services and verdicts: never an id, never a person."""
 
 from collections import Counter as Tally
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from prometheus_client import Counter, Histogram
+from prometheus_client import Counter, Gauge, Histogram
 
 if TYPE_CHECKING:
+    from aiokafka import TopicPartition
+
     from shared.pipeline.attempt import Decided
 
 DECISIONS = Counter("kompeten_decisions_total", "Records decided", ["service", "verdict"])
@@ -16,6 +19,18 @@ BATCH_SECONDS = Histogram(
     ["service"],
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5),
 )
+
+LAG = Gauge("kompeten_lag_records", "Records not decided yet", ["service", "topic", "partition"])
+_lagging: dict[str, set[tuple[str, int]]] = {}
+
+
+def lag(service: str, by_partition: "Mapping[TopicPartition, int]") -> None:
+    """A partition that another replica has now is no longer shown here."""
+    for topic, partition in _lagging.get(service, set()) - by_partition.keys():
+        LAG.remove(service, topic, str(partition))
+    _lagging[service] = set(by_partition)
+    for tp, records in by_partition.items():
+        LAG.labels(service, tp.topic, str(tp.partition)).set(records)
 
 
 def batch(service: str, decided: "Decided", seconds: float) -> None:

@@ -86,9 +86,7 @@ def measure(stack: Stack, completions: int, latencies: int, run_dir: Path) -> di
         employees = completions // PER_EMPLOYEE
         asyncio.run(publish(running, [(n % 4, cloudevent(registered(n))) for n in range(employees)]))
         running.until(lambda: running.count("notification", "contacts") >= employees)
-        print("  employees registered", flush=True)
         latency = asyncio.run(idle_latency(running, latencies, employees))
-        print("  idle latency measured", flush=True)
         done_before = running.count("notification", "mails")
         values = [
             (n % employees % 4, cloudevent(completed(n % employees, n // employees)))

@@ -134,8 +134,8 @@ class Product:
         consumer = AIOKafkaConsumer(bootstrap_servers=self.kompeten.stack.kafka, enable_auto_commit=False)
         async with consumer:
             consumer.assign([tp])
+            consumer.seek(tp, 0)
             end = (await consumer.end_offsets([tp]))[tp]
-            await consumer.seek_to_beginning(tp)
             values: list[bytes] = []
             while await consumer.position(tp) < end:
                 for records in (await consumer.getmany(timeout_ms=1000)).values():

@@ -156,7 +156,7 @@ def test_a_correction_to_an_earlier_day_takes_the_cap_from_another_completion() 
     assert jp["SECOND"] == (3, None)
     assert jp["FIRST"] == (
         0,
-        "3.0 JP menurut tarif, 0.0 JP diberikan: batas e_learning/2020-01-01/jp_per_day",
+        "3 JP menurut tarif, 0 JP diakui: batas sehari untuk bentuk ini tercapai",
     )
     assert city.kinds().count("JpCredited") == 2
 

@@ -87,7 +87,7 @@ def test_a_month_gives_at_most_a_hundred_points_and_says_who_lost_what() -> None
     (third,) = [one for one in city.all(EARNED_COMPLETIONS) if one.id == "c"]
     assert (third.points, third.reason) == (
         0,
-        "50 poin menurut aturan, 0 diberikan: batas month_cap/2025-01-01",
+        "50 poin menurut aturan, 0 diberikan: batas sebulan tercapai",
     )
 
 
@@ -96,7 +96,7 @@ def test_an_earlier_completion_that_comes_late_moves_the_cap_and_the_history_exp
     city.when(recorded("a", form=Form.FORMAL_EDUCATION, day=1))
     assert ledger(city)[2:] == [
         ("a", 50, None),
-        ("c", -50, "50 poin menurut aturan, 0 diberikan: batas month_cap/2025-01-01"),
+        ("c", -50, "50 poin menurut aturan, 0 diberikan: batas sebulan tercapai"),
     ]
     assert sorted(settled(city)) == [("a", 50, 100), ("c", 0, 100)]
     assert city.one(ACCOUNTS).balance == 100

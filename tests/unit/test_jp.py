@@ -101,7 +101,7 @@ def test_a_webinar_names_the_seminars_row() -> None:
 
 def test_formal_education_is_accepted_and_says_why_it_has_no_jp() -> None:
     credit = credit_year([learning(form="formal_education", end="2027-03-02")], RATES)["c1"]
-    assert (credit.jp, credit.reason) == (jp("0.0"), "no JP rate is known for formal education")
+    assert (credit.jp, credit.reason) == (jp("0.0"), "belum ada tarif JP untuk pendidikan formal")
 
 
 def test_a_daily_cap_is_shared_by_completions_of_a_form_and_the_earlier_comes_first() -> None:

@@ -159,7 +159,7 @@ def test_both_parts_give_the_same_facts(template: str, language: str) -> None:
         date = "11 April 2026"
         until = "11 Mei 2026 pukul 23.59 WIB" if language == "id" else "11 May 2026 at 23:59 WIB"
         jp, balance = ("12,5 JP", "1.250") if language == "id" else ("12.5 JP", "1,250")
-        facts += ["BKPSDM Kota Bandung", date, jp, "45", balance, "mahir", until]
+        facts += ["BKPSDM Kota Bandung", date, jp, "45", balance, "Mahir", until]
         assert f"\n{one.download_url}\n" in mail.text
         assert one.download_url in mail.page.links
     else:

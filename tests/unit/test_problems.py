@@ -22,6 +22,7 @@ from shared.http.access import Principal, Role, allow, public
 from shared.http.app import create_app
 from shared.http.health import Check
 from shared.http.problems import PROBLEMS, Problem, UndocumentedProblem, reference_table
+from shared.pipeline.errors import Unavailable
 from shared.telemetry import RedactingFormatter
 
 NIP_17 = "19850312201001100"
@@ -70,6 +71,10 @@ def router() -> APIRouter:
     @made.get("/fails", **public())
     async def fails() -> None:
         raise RuntimeError(f"no such person {NIP_17} {BAD_MAIL}")
+
+    @made.get("/away", **public())
+    async def away() -> None:
+        raise Unavailable("MongoDB: ServerSelectionTimeoutError")
 
     @made.get("/bad-response", response_model=Registration, **public())
     async def bad_response() -> dict[str, str]:
@@ -252,6 +257,12 @@ async def test_internal_error_is_logged_under_the_id_the_caller_is_told(
     for given in (NIP_17, BAD_MAIL, "santoso"):
         assert given not in log.getvalue()
         assert given not in json.dumps(document)
+
+
+async def test_a_database_that_is_away_is_told_to_wait_for(http: httpx.AsyncClient) -> None:
+    answer = await http.get("/away")
+    assert (answer.status_code, answer.json()["type"]) == (503, "/problems/not-ready")
+    assert answer.headers["retry-after"] == "5"
 
 
 async def test_answer_that_breaks_off_is_not_taken_for_the_whole(log: io.StringIO) -> None:

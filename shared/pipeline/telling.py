@@ -1,0 +1,83 @@
+"""What is told of a batch once it stands: a span for each event, a line for each that was refused."""
+
+import logging
+import time
+from typing import Any, TypeVar
+
+from shared.contracts.cloudevents import event_id
+from shared.pipeline.attempt import Decided, Item
+from shared.pipeline.outcome import Outcome, Verdict
+from shared.pipeline.reactions import Service
+from shared.telemetry import (
+    child_traceparent,
+    is_tracing,
+    log_context,
+    parse_traceparent,
+    record_span,
+    root_traceparent,
+)
+
+T = TypeVar("T")
+log = logging.getLogger(__name__)
+
+
+def tell(service: Service[T], decided: Decided, seconds: float) -> None:
+    """After the batch is committed and published, so that nothing is told twice or of what was undone."""
+    end_ns = time.time_ns()
+    for item, outcome in decided.outcomes:
+        if outcome.verdict in (Verdict.REFUSED, Verdict.BUG):
+            _log_refusal(item, outcome)
+    if is_tracing():
+        for item, outcome in decided.outcomes:
+            _record_spans(service, item, outcome, end_ns - int(seconds * 1e9), end_ns)
+
+
+def _log_refusal(item: Item[Any], outcome: Outcome) -> None:
+    event = item.event
+    ids = parse_traceparent(event.traceparent) if event is not None else None
+    with log_context(trace_id=None if ids is None else ids[0], event_id=None if event is None else event.id):
+        log.log(
+            logging.ERROR if outcome.verdict is Verdict.BUG else logging.WARNING,
+            "%s: record %s",
+            "handler failed" if outcome.verdict is Verdict.BUG else "refused",
+            item.record.at,
+            extra={"event_type": item.event_type, "reason": outcome.reason},
+        )
+
+
+def _record_spans(service: Service[T], item: Item[Any], outcome: Outcome, start_ns: int, end_ns: int) -> None:
+    """The decision below the event that it is about; below it the events that it caused, under the ids
+    that they carry as their own traceparent."""
+    event = item.event
+    if event is None:
+        return
+    # One that came without a trace is the root of its own: nobody recorded the span that stands in for its sender.
+    made_up = root_traceparent(f"{event.sender}/{event.id}") == event.traceparent
+    parent = None if made_up else event.traceparent
+    # By service: two of them decide the same event.
+    own = child_traceparent(event.traceparent, f"{service.name}/{item.record.at}/{item.record.turn}")
+    record_span(
+        f"decide {event.type}",
+        own,
+        parent,
+        start_ns,
+        end_ns,
+        {
+            "kompeten.verdict": outcome.verdict.value,
+            "kompeten.subject": outcome.subject,
+            "kompeten.event": event.id,
+        },
+        kind="consumer",
+        error=outcome.verdict is Verdict.BUG,
+    )
+    for fact in outcome.facts:
+        id = event_id(service.epoch, fact.aggregate, fact.version, fact.payload.TYPE)
+        record_span(
+            f"publish {fact.payload.TYPE}",
+            child_traceparent(event.traceparent, id),
+            own,
+            end_ns,
+            end_ns,
+            {"kompeten.event": id},
+            kind="producer",
+        )
