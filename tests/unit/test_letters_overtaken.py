@@ -33,7 +33,7 @@ def test_a_third_letter_does_not_cancel_the_first_again() -> None:
     """Inserting that cancellation a second time was refused by the database, and the letter was lost."""
     event = issued(1).data
     contact = Contact(event.employee_id, 1, [factories.NIP], "Rina", "rina@example.org", "id")
-    points = SettledPoints(event.completion_id, event.employee_id, 9, 9, 10, None, 10, "")
+    points = SettledPoints(event.completion_id, event.employee_id, 9, 9, 10, 10, None, 10, "")
     state = State()
     state.loaded(
         [
