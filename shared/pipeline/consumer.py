@@ -20,7 +20,7 @@ from aiokafka.errors import (
 
 from shared.failpoints import failpoint
 from shared.pipeline import metrics
-from shared.pipeline.attempt import Attempt, Decided, Item, Reader, digest, position_id
+from shared.pipeline.attempt import Attempt, Decided, Item, Reader, digest, position_id, where
 from shared.pipeline.books import Decision, Position
 from shared.pipeline.errors import Moved, Unavailable
 from shared.pipeline.publisher import Publisher
@@ -193,7 +193,8 @@ class Consumer(Generic[T]):
             if not others and len(those) == 1:
                 if isinstance(those[0].fault, WriteFault):
                     raise
-                log.exception("record %s can't be written", those[0].record.at)
+                # Without its text: a bulk write error repeats the whole document.
+                log.error("record %s can't be written: %s", those[0].record.at, where(error))
                 return await self._attempt(
                     {tp: [replace(those[0], fault=WriteFault(str(type(error).__name__)))]}, expected
                 )

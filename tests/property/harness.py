@@ -122,7 +122,7 @@ class Weather:
     double: float = 0.0
     """A published record stands in the log twice."""
     shuffle: float = 0.0
-    """What a batch leaves pending is published in any order."""
+    """What a batch leaves pending is published in any order, and some of it after that of later batches."""
     timers: float = 0.0
     """A minute passes, and letters that are due go without their points."""
 
@@ -158,6 +158,7 @@ class City:
         self.log: dict[TopicPartition, list[Record]] = {}
         self.now_ms = int(MORNING.timestamp() * 1000)
         self.told: set[str] = set()
+        self.held: list[Outgoing] = []
 
     def _interrupted(self) -> bool:
         return self.random.random() < self.weather.interrupt
@@ -184,6 +185,12 @@ class City:
                     one.topic, one.partition, one.key, one.value, (("content-type", STRUCTURED.encode()),)
                 )
 
+    def release(self) -> bool:
+        """Publishes what was held back; whether there was any."""
+        held, self.held = self.held, []
+        self.publish(held)
+        return bool(held)
+
     def wait(self, seconds: float) -> None:
         self.now_ms += int(seconds * 1000)
 
@@ -206,12 +213,14 @@ class City:
         for _ in range(MOST_TURNS):
             while await self.work():
                 pass
-            if not await self.render() and not await self.tick(wait=True):
+            if not self.release() and not await self.render() and not await self.tick(wait=True):
                 return
         raise AssertionError("the services never come to an end")
 
     async def work(self) -> bool:
         """One batch of one service, split anywhere; whether there was anything to decide."""
+        if self.held and self.random.random() < 0.1:
+            self.release()
         behind = [member for member in self.members.values() if self.lag(member)]
         if not behind:
             return False
@@ -254,6 +263,8 @@ class City:
         pending = [record for step in decided.steps for record in step.pending]
         if self.random.random() < self.weather.shuffle:
             self.random.shuffle(pending)
+            count = self.random.randint(0, len(pending))
+            pending, self.held = pending[count:], self.held + pending[:count]
         if self.random.random() < self.weather.crash:
             self.publish(pending[: self.random.randint(0, len(pending))])
             pending = []

@@ -37,6 +37,8 @@ TRAININGS: tuple[dict[str, object], ...] = (
     {"code": "G", "form": "structural_leadership", "start_date": "2026-01-05", "programme_jp": 40,
      "organizer": "LAN"},
     {"code": "H", "form": "formal_education", "start_date": "2026-01-05", "organizer": "LAN"},
+    {"code": "J", "form": "formal_education", "start_date": "2026-01-05", "organizer": "LAN"},
+    {"code": "K", "form": "formal_education", "start_date": "2026-01-05", "organizer": "PUSDIK"},
     {"code": "I", "form": "e_learning", "start_date": "2019-01-05", "programme_jp": 4, "organizer": "LAN"},
 )  # fmt: skip
 COMPLETED_ON = (
@@ -57,14 +59,14 @@ def completion_id(data: TrainingCompleted) -> str:
 
 @st.composite
 def completions(draw: st.DrawFn) -> TrainingCompleted:
-    training = dict(draw(st.sampled_from(TRAININGS)))
+    training = dict(draw(st.sampled_from([*TRAININGS[1:5] * 4, *TRAININGS])))  # those under a cap more often
     days = [day for day in COMPLETED_ON if day.isoformat() >= str(training["start_date"])]
     day = draw(st.sampled_from(days))
     if training["code"] == "I":
         day = date(2019, 2, 1)
-    training["end_date"] = training["start_date"] if draw(st.booleans()) else day
+    training["end_date"] = draw(st.sampled_from([training["start_date"], training["start_date"], day]))
     return completed(
-        draw(st.sampled_from([BUDI, BUDI, BUDI, SRI, SRI_EARLIER, NOBODY])),
+        draw(st.sampled_from([BUDI] * 6 + [SRI, SRI_EARLIER, NOBODY])),
         completed_on=day,
         score=draw(st.sampled_from([None, Decimal("80"), Decimal("90.5")])),
         predicate=draw(st.sampled_from([None, "Memuaskan"])),
@@ -87,10 +89,10 @@ def histories(draw: st.DrawFn, most: int = 12) -> list[Sending]:
         said.append((changed(BUDI, previous_employee_number=None, name="Budi M."), AGENCIES[0]))
     reported: list[TrainingCompleted] = []
     revocations: list[tuple[str, TrainingCompleted]] = []
-    for _ in range(draw(st.integers(1, most))):
+    for _ in range(draw(st.integers(min(4, most), most))):
         kinds = ["completed"]
         if reported:
-            kinds += ["completed", "again", "corrected", "revoked"]
+            kinds += ["completed", "again", "corrected", "corrected", "revoked"]
         if revocations:
             kinds += ["reinstated"]
         kind = draw(st.sampled_from(kinds))
@@ -138,7 +140,7 @@ def histories(draw: st.DrawFn, most: int = 12) -> list[Sending]:
                 )
             )  # fmt: skip
     return [
-        Sending(payload, f"sent-{number}", SENT_FROM + timedelta(hours=draw(st.integers(0, 20))), sender)
+        Sending(payload, f"sent-{number}", SENT_FROM + timedelta(hours=draw(st.integers(0, 5))), sender)
         for number, (payload, sender) in enumerate(said)
     ]
 

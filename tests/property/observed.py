@@ -4,10 +4,12 @@ from collections import Counter, defaultdict
 from decimal import Decimal
 from typing import NamedTuple
 
-from services.enrollment.documents import COMPLETIONS, EMPLOYEES, SEQUENCES
+from services.enrollment.documents import COMPLETIONS, EMPLOYEES, SEQUENCES, Completion
 from services.enrollment.issuing_bodies import sequence_id
-from services.enrollment.settling import facts_standing
-from services.incentive.documents import ACCOUNTS, EARNED_COMPLETIONS, POINT_ENTRIES
+from services.enrollment.jp import credit_year
+from services.enrollment.settling import facts_standing, learning_of
+from services.incentive.documents import ACCOUNTS, EARNED_COMPLETIONS, POINT_ENTRIES, EarnedCompletion
+from services.incentive.points import award_month
 from services.notification.documents import LETTERS, MAIL_CANCELLATIONS, MAILS, Letter
 from services.notification.handlers import ISSUED, RELEASED, REVOKED
 from shared.contracts.catalogue import EVENT_TYPES
@@ -17,7 +19,7 @@ from shared.contracts.payload import Payload
 from shared.contracts.topics import ENROLLMENT_EVENTS
 from shared.pipeline.attempt import waiting_id
 from shared.pipeline.books import DEAD_LETTERS, DECISIONS, TURNS_A_REPLAY, WAITING
-from tests.property.harness import City
+from tests.property.harness import INCENTIVE, TERMS, City
 
 BY_TYPE = {payload.TYPE: payload for payload in EVENT_TYPES}
 
@@ -60,6 +62,7 @@ async def observe(city: City) -> Ending:
 async def promises(city: City) -> None:
     """Raises AssertionError where one is broken."""
     await numbers_have_no_gap(city)
+    await hours_and_points_follow_from_what_stands(city)
     await points_explain_themselves(city)
     await every_record_was_decided_once(city)
     await letters_tell_what_stands(city)
@@ -81,6 +84,26 @@ async def numbers_have_no_gap(city: City) -> None:
     }
 
 
+async def hours_and_points_follow_from_what_stands(city: City) -> None:
+    """As the rules give them for all that stands, at once: no history of arrivals is left in them."""
+    years: dict[str, list[Completion]] = defaultdict(list)
+    for one in await city.documents("enrollment", COMPLETIONS):
+        if one.learning_year:
+            years[one.learning_year].append(one)
+        else:
+            assert one.jp == 0
+    for those in years.values():
+        credits = credit_year([learning_of(one.id, facts_standing(one)) for one in those], TERMS.rates)
+        assert {one.id: one.jp for one in those} == {id: credit.jp for id, credit in credits.items()}
+    months: dict[str, list[EarnedCompletion]] = defaultdict(list)
+    for earned in await city.documents("incentive", EARNED_COMPLETIONS):
+        months[earned.month].append(earned)
+    for month, achieved in months.items():
+        awards = award_month([one.achievement() for one in achieved], INCENTIVE.terms.rules) if month else {}
+        given = {one.id: one.points for one in achieved}
+        assert given == ({id: award.points for id, award in awards.items()} or dict.fromkeys(given, 0))
+
+
 async def points_explain_themselves(city: City) -> None:
     """The ledger sums to the balance and, for each completion, to the points that it has; no gap in its lines."""
     by_account: Counter[str] = Counter()
@@ -98,11 +121,13 @@ async def points_explain_themselves(city: City) -> None:
         assert earned.points == by_completion[earned.id]
         assert earned.month or earned.points == 0
     standing = {
-        one.id
+        one.id: facts_standing(one).completed_on
         for one in await city.documents("enrollment", COMPLETIONS)
         if one.certificate is not None and not one.certificate.revoked
     }
-    assert standing == {one.id for one in await city.documents("incentive", EARNED_COMPLETIONS) if one.month}
+    assert standing == {
+        one.id: one.completed_on for one in await city.documents("incentive", EARNED_COMPLETIONS) if one.month
+    }
 
 
 async def every_record_was_decided_once(city: City, replayed: str = "") -> None:
