@@ -168,7 +168,9 @@ class System:
         enrollment, notification = self.database("enrollment"), self.database("notification")
         topics = "|".join(re.escape(agency_topic(one, self.kompeten.topic_prefix)) for one in AGENCIES)
         agencies = [one for one in self.traffic.messages if "agency." in one.topic]
-        decided = enrollment[DECISIONS.name].count_documents({"_id": {"$regex": f"^({topics})/[0-9]+/[0-9]+/0$"}})
+        decided = enrollment[DECISIONS.name].count_documents(
+            {"_id": {"$regex": f"^({topics})/[0-9]+/[0-9]+/0$"}}
+        )
         counts = {
             f"{decided} of {len(agencies)} records decided": decided < len(agencies),
             "records wait": enrollment[WAITING.name].count_documents({}),
@@ -224,7 +226,7 @@ class System:
         pdfs = self.database("enrollment")[STORED_PDFS.name].find({}, {"sha256": 1})
         letters = self.all("notification", LETTERS)
         return Found(
-            completions=[one for one in self.all("enrollment", COMPLETIONS)],
+            completions=list(self.all("enrollment", COMPLETIONS)),
             employees=self.all("enrollment", EMPLOYEES),
             numbers=self.all("enrollment", SEQUENCES),
             pdfs={one["_id"]: one["sha256"] for one in pdfs},
@@ -291,7 +293,7 @@ async def _ends(consumer: AIOKafkaConsumer, topics: Sequence[str]) -> dict[Topic
     return ends
 
 
-class reader:  # noqa: N801 - used as a function
+class reader:
     def __init__(self, kafka: str) -> None:
         self._kafka = kafka
 
@@ -306,7 +308,7 @@ class reader:  # noqa: N801 - used as a function
         await self._consumer.stop()
 
 
-class producer:  # noqa: N801 - used as a function
+class producer:
     def __init__(self, kafka: str, **options: Any) -> None:
         self._kafka, self._options = kafka, options
 

@@ -151,7 +151,7 @@ async def test_mails_refused_for_a_while_arrive_once_each(system: System) -> Non
     await system.ready("notification")
 
 
-def _mails():  # noqa: ANN202
+def _mails():
     from services.notification.documents import MAILS
 
     return MAILS
