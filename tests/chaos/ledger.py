@@ -279,8 +279,9 @@ def _complete(
 ) -> Iterator[str]:
     """Every version that a document ever had was published."""
     for employee in found.employees:
-        if set(versions[EmployeeRecorded.TYPE, employee.id]) != set(range(1, employee.version + 1)):
-            yield f"employee {employee.id}: version {employee.version} stands, published {versions[EmployeeRecorded.TYPE, employee.id]}"
+        published = versions[EmployeeRecorded.TYPE, employee.id]
+        if set(published) != set(range(1, employee.version + 1)):
+            yield f"employee {employee.id}: version {employee.version} stands, published {published}"
     for one in found.completions:
         if not one.standing:
             continue
