@@ -173,7 +173,8 @@ class Runner(Generic[T]):
             task for task in parts if task.done() and (task.cancelled() or task.exception() is not None)
         ]
         for task in failed:
-            log.critical("%s ended by itself", task.get_name(), exc_info=task.exception())
+            why = None if task.cancelled() else task.exception()
+            log.critical("%s ended by itself", task.get_name(), exc_info=why)
         by_itself = not self._stop.is_set()
         self.consumer.stop()
         for worker in self.parts.workers:

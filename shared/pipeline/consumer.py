@@ -15,6 +15,7 @@ from aiokafka.errors import (
     KafkaError,
     NoOffsetForPartitionError,
     OffsetOutOfRangeError,
+    UnknownTopicOrPartitionError,
     UnsupportedCodecError,
 )
 
@@ -23,7 +24,7 @@ from shared.pipeline import metrics
 from shared.pipeline.attempt import Attempt, Decided, Item, Reader, digest, position_id, where
 from shared.pipeline.books import Decision, Position
 from shared.pipeline.errors import Moved, Unavailable
-from shared.pipeline.publisher import Publisher
+from shared.pipeline.publisher import Publisher, close
 from shared.pipeline.reactions import Service
 from shared.pipeline.records import Coordinates, Record
 from shared.pipeline.store import Session, Store
@@ -297,10 +298,11 @@ class Consumer(Generic[T]):
             metadata_max_age_ms=10_000,  # so long nobody notices that a topic was made anew
         )
         self._consumer.subscribe(self.service.topics, listener=self._assignments)
-        await self._consumer.start()
+        with contextlib.suppress(UnknownTopicOrPartitionError):  # which one, is said below
+            await self._consumer.start()
         for topic, wanted in self.partitions.items():
             there = self._consumer.partitions_for_topic(topic)
-            if there is None:
+            if not there:
                 raise Unavailable(f"topic {topic} does not exist: create it with `python -m shared.topics`")
             if len(there) != wanted:
                 raise Unavailable(f"topic {topic} has {len(there)} partitions, {wanted} are declared")
@@ -310,10 +312,7 @@ class Consumer(Generic[T]):
         self._forget()
         metrics.lag(self.service.name, {})
         if consumer is not None:
-            try:
-                await asyncio.wait_for(consumer.stop(), 5)
-            except (KafkaError, TimeoutError) as error:
-                log.warning("consumer did not stop cleanly: %s", type(error).__name__)
+            await close(consumer)
 
     async def _note_offsets(self) -> None:
         """A copy for lag tools; nothing reads it back."""

@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
 from shared.failpoints import failpoint
@@ -87,7 +87,7 @@ class Publisher:
     async def stop(self) -> None:
         producer, self._producer = self._producer, None
         if producer is not None:
-            await _stop(producer)
+            await close(producer)
 
     async def _bounded(
         self, send: Callable[[AIOKafkaProducer], Awaitable[None]], within_s: float = ACKNOWLEDGED_WITHIN_S
@@ -99,7 +99,7 @@ class Publisher:
             # OutOfOrderSequence and the like stay until the producer is made anew (aiokafka #1017).
             if self._producer is producer:
                 self._producer = None
-                self._closing = asyncio.ensure_future(_stop(producer))
+                self._closing = asyncio.ensure_future(close(producer))
             raise Unavailable(f"Kafka did not acknowledge: {type(error).__name__}") from error
 
     async def _started(self) -> AIOKafkaProducer:
@@ -117,7 +117,7 @@ class Publisher:
                 try:
                     await asyncio.wait_for(producer.start(), ACKNOWLEDGED_WITHIN_S)
                 except (KafkaError, TimeoutError) as error:
-                    self._closing = asyncio.ensure_future(_stop(producer))
+                    self._closing = asyncio.ensure_future(close(producer))
                     raise Unavailable(f"Kafka: {type(error).__name__}") from error
                 self._producer = producer
             return self._producer
@@ -126,8 +126,17 @@ class Publisher:
 HEADERS = [("content-type", b"application/cloudevents+json; charset=UTF-8")]
 
 
-async def _stop(producer: AIOKafkaProducer) -> None:
-    try:
-        await asyncio.wait_for(producer.stop(), STOPPED_WITHIN_S)  # hangs while Kafka is away (aiokafka #773)
-    except (KafkaError, TimeoutError) as error:
-        log.warning("producer did not stop cleanly: %s", type(error).__name__)
+async def close(client: AIOKafkaConsumer | AIOKafkaProducer) -> None:
+    """Stops a client in time and without an error, whatever state it and Kafka are in.
+
+    While Kafka is away, `stop` hangs (aiokafka #773) or ends with the cancellation of the client's own fetch
+    and leaves its connections behind.
+    """
+    stopping = asyncio.ensure_future(client.stop())
+    await asyncio.wait({stopping}, timeout=STOPPED_WITHIN_S)
+    if stopping.done() and not stopping.cancelled() and stopping.exception() is None:
+        return
+    stopping.cancel()
+    log.warning("%s did not stop cleanly", type(client).__name__)
+    connections = client._client if isinstance(client, AIOKafkaConsumer) else client.client
+    await asyncio.wait({asyncio.ensure_future(connections.close())}, timeout=STOPPED_WITHIN_S)
