@@ -8,6 +8,7 @@ import hashlib
 import re
 import secrets
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final, Literal
 from urllib.parse import urlsplit
 
@@ -137,6 +138,7 @@ def record_span(
     )
 
 
+@lru_cache(maxsize=4096)
 def _fields(header: str | None) -> tuple[str, str, int] | None:
     match = _TRACEPARENT.fullmatch(header) if header is not None and len(header) <= 256 else None
     if match is None:

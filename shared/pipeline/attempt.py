@@ -6,7 +6,7 @@ Any failure throws all of it away: the caller starts again from the records.
 import hashlib
 import traceback
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any, Generic, NamedTuple, TypeVar
@@ -79,6 +79,10 @@ class Item(Generic[T]):
     asked_at: int = 0
     """After how many changes of the state."""
     folded: bool = False
+
+    def fresh(self) -> "Item[T]":
+        """As it was read, for another attempt."""
+        return Item(self.record, self.event_type, self.event, self.reaction, self.fault, self.waited)
 
 
 class Decided(NamedTuple):
@@ -154,7 +158,7 @@ class Attempt(Generic[T]):
         group: str,
         expected: Mapping[TopicPartition, int],
     ) -> Decided:
-        items = {tp: [replace(item, rests_on=[]) for item in those] for tp, those in batch.items()}
+        items = {tp: [item.fresh() for item in those] for tp, those in batch.items()}
         everyone = [item for those in items.values() for item in those]
         await self.gather(everyone)
         steps: list[Advance] = []
