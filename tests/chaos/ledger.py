@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final, NamedTuple
 
-from services.enrollment.documents import Completion, Employee, Sequence as Numbers
+from services.enrollment.documents import Completion, Employee
+from services.enrollment.documents import Sequence as Numbers
 from services.enrollment.jp import credit_year
 from services.enrollment.jp_rates import load_rates
 from services.enrollment.settling import facts_standing, learning_of, sequence_of
@@ -261,7 +262,9 @@ def _events(reported: Sequence[Reported], found: Found) -> Iterator[str]:
             versions[key].append(event["data"][field])
             if event["data"][field] == max(versions[key]):
                 last[key] = event["data"]
-    yield from (f"events of {key} are in {len(those)} partitions" for key, those in places.items() if len(those) > 1)
+    yield from (
+        f"events of {key} are in {len(those)} partitions" for key, those in places.items() if len(those) > 1
+    )
     ordered = unrevoked_employees(reported)
     for (type, subject), seen in versions.items():
         if len(set(seen)) < len(seen):

@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic, RecordsToDelete
 from aiokafka import TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic, RecordsToDelete
 
 from services.enrollment.documents import COLLECTIONS
 from services.enrollment.handlers import REACTIONS
@@ -51,9 +51,7 @@ class Place:
     @asynccontextmanager
     async def member(self, store: MongoStore | None = None) -> AsyncIterator[Consumer[Terms]]:
         publisher = Publisher(self.stack.kafka, "chaos")
-        consumer = Consumer(
-            self.service, store or self.store, publisher, self.stack.kafka, self.partitions
-        )
+        consumer = Consumer(self.service, store or self.store, publisher, self.stack.kafka, self.partitions)
         running = asyncio.create_task(consumer.run())
         try:
             yield consumer
@@ -108,7 +106,10 @@ class Place:
             value = letter.value
             if letter.chunks:
                 ids = [f"{letter.id}/{n}" for n in range(letter.chunks)]
-                chunks = {one.id: one.value for one in await self.store.select(DEAD_LETTER_CHUNKS, {"_id": {"$in": ids}})}
+                chunks = {
+                    one.id: one.value
+                    for one in await self.store.select(DEAD_LETTER_CHUNKS, {"_id": {"$in": ids}})
+                }
                 value = b"".join(chunks[id] for id in ids)
             found[letter.offset] = (letter, value)
         return found

@@ -12,7 +12,7 @@ import urllib.request
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, cast
 from urllib.error import HTTPError, URLError
 
 import httpx
@@ -40,6 +40,7 @@ from tests.chaos.traffic import AGENCIES, Message, Traffic
 POLL_S: Final = 0.2
 READY_S: Final = 90.0
 SETTLED_S: Final = 150.0
+NO_SIGNAL: Final = cast("signal.Signals", 0)  # asks only whether anybody is there
 D = TypeVar("D", bound=Document)
 Raw = dict[str, Any]
 
@@ -139,6 +140,11 @@ class System:
         await until(ended, lambda: f"{service} still runs\n{child.tail()}", within_s)
         return status[0]
 
+    async def nothing_left_of(self, service: str) -> None:
+        """Processes that it started have ended with it."""
+        child = self.child(service)
+        await until(lambda: not child.send_signal(NO_SIGNAL), lambda: f"{service} left processes behind", 20)
+
     # What goes in
 
     async def send(self, messages: Iterable[Message]) -> None:
@@ -168,7 +174,9 @@ class System:
         enrollment, notification = self.database("enrollment"), self.database("notification")
         topics = "|".join(re.escape(agency_topic(one, self.kompeten.topic_prefix)) for one in AGENCIES)
         agencies = [one for one in self.traffic.messages if "agency." in one.topic]
-        decided = enrollment[DECISIONS.name].count_documents({"_id": {"$regex": f"^({topics})/[0-9]+/[0-9]+/0$"}})
+        decided = enrollment[DECISIONS.name].count_documents(
+            {"_id": {"$regex": f"^({topics})/[0-9]+/[0-9]+/0$"}}
+        )
         counts = {
             f"{decided} of {len(agencies)} records decided": decided < len(agencies),
             "records wait": enrollment[WAITING.name].count_documents({}),
@@ -291,7 +299,7 @@ async def _ends(consumer: AIOKafkaConsumer, topics: Sequence[str]) -> dict[Topic
     return ends
 
 
-class reader:  # noqa: N801 - used as a function
+class reader:
     def __init__(self, kafka: str) -> None:
         self._kafka = kafka
 
@@ -306,7 +314,7 @@ class reader:  # noqa: N801 - used as a function
         await self._consumer.stop()
 
 
-class producer:  # noqa: N801 - used as a function
+class producer:
     def __init__(self, kafka: str, **options: Any) -> None:
         self._kafka, self._options = kafka, options
 

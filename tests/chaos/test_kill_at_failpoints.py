@@ -14,7 +14,11 @@ pytestmark = pytest.mark.xdist_group("chaos-failpoints")
 
 # Services that die in one flow: a kill costs the group's session timeout (10 s), so they share it.
 ROUNDS: Final = (
-    {"enrollment": "before-transaction:3", "incentive": "before-transaction:2", "notification": "mail-leased:2"},
+    {
+        "enrollment": "before-transaction:3",
+        "incentive": "before-transaction:2",
+        "notification": "mail-leased:2",
+    },
     {"enrollment": "before-commit:3", "incentive": "before-commit:3", "notification": "before-commit:2"},
     {"enrollment": "after-commit:2", "incentive": "after-commit:2", "notification": "after-commit:3"},
     {"enrollment": "half-published:5", "incentive": "half-published:4", "notification": "after-publish:2"},
@@ -36,7 +40,9 @@ def test_every_failpoint_has_its_round() -> None:
     assert armed == wanted
 
 
-@pytest.mark.parametrize("armed", ROUNDS, ids=lambda armed: "+".join(f"{n[:4]}-{p}" for n, p in armed.items()))
+@pytest.mark.parametrize(
+    "armed", ROUNDS, ids=lambda armed: "+".join(f"{n[:4]}-{p}" for n, p in armed.items())
+)
 async def test_killed_there_nothing_is_lost_or_doubled(system: System, armed: dict[str, str]) -> None:
     running = set(system.kompeten.children)
     before = sum(mail.repeated for mail in (await system.read()).mails)
@@ -53,6 +59,7 @@ async def test_killed_there_nothing_is_lost_or_doubled(system: System, armed: di
                 continue
             assert status == -signal.SIGKILL, system.child(service).tail()
             del waiting[service]
+            await system.nothing_left_of(service)
             system.expire_leases(service)
             system.launch(service)
         if sending.done() and waiting:

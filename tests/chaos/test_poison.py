@@ -41,7 +41,9 @@ def completion(place: Place) -> Message:
     return Message(place.agency(), 0, None, record.value, record.headers)
 
 
-def raw(place: Place, value: bytes | None, key: bytes | None = None, content_type: bytes | None = None) -> Message:
+def raw(
+    place: Place, value: bytes | None, key: bytes | None = None, content_type: bytes | None = None
+) -> Message:
     headers = CONTENT_TYPE if content_type is None else (("content-type", content_type),)
     return Message(place.agency(), 0, key, value, headers)  # type: ignore[arg-type]
 
@@ -72,7 +74,8 @@ async def test_poison_anywhere_in_a_batch_is_kept_as_it_came_and_harms_nobody(pl
     """Each first, amid and last between good ones; all wait in the log, so that batches are large."""
     topic, sent = place.agency(), list[tuple[str, Message]]()
     for name, poison in poisons(place).items():
-        sent += [(name, poison), ("", good(place, len(sent))), (name, poison), ("", good(place, len(sent) + 1)), (name, poison)]
+        one, other = good(place, len(sent)), good(place, len(sent) + 1)
+        sent += [(name, poison), ("", one), (name, poison), ("", other), (name, poison)]
     await place.send([message for _, message in sent], max_request_size=20 * MB)
     async with place.member() as member:
         verdicts = await place.decided(topic, len(sent), 120)
@@ -121,7 +124,8 @@ async def test_every_compression_is_read(place: Place) -> None:
             async with producer(place.stack.kafka, compression_type=kind, linger_ms=20) as sender:
                 messages = [good(place, n, agency) for n in range(start, start + 10)]
                 acknowledged = [
-                    await sender.send(one.topic, one.value, None, 0, headers=list(one.headers)) for one in messages
+                    await sender.send(one.topic, one.value, None, 0, headers=list(one.headers))
+                    for one in messages
                 ]
                 await asyncio.gather(*acknowledged)
     async with place.member() as member:

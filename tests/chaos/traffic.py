@@ -84,7 +84,9 @@ class Traffic:
         if self._employees and self.random.random() < 0.6:
             return self.random.choice(self._employees)
         place = len(self._employees)
-        number = f"{1970 + place // 4000}0{1 + place % 9}15200{place % 10}03{1 + place % 2}{place // 9 % 1000:03}"
+        number = (
+            f"{1970 + place // 4000}0{1 + place % 9}15200{place % 10}03{1 + place % 2}{place // 9 % 1000:03}"
+        )
         made = Employee(number, AGENCIES[place % len(AGENCIES)])
         self._employees.append(made)
         return made
