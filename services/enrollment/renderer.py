@@ -8,6 +8,9 @@ import contextlib
 import hashlib
 import logging
 import multiprocessing
+import os
+import signal
+import threading
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 
@@ -72,7 +75,9 @@ class Renderer:
 
     def _pool(self) -> ProcessPoolExecutor:
         # Typst's threads don't survive a fork.
-        return ProcessPoolExecutor(self._workers, multiprocessing.get_context("spawn"))
+        return ProcessPoolExecutor(
+            self._workers, multiprocessing.get_context("spawn"), initializer=_end_with_service
+        )
 
     async def _batch(self, pool: ProcessPoolExecutor) -> bool:
         """Whether there was anything to do."""
@@ -116,6 +121,21 @@ class Renderer:
         )
         id = event_id(0, item.id, 1, command.TYPE)
         await self._commands.submit(command, id=id, key=item.employee_id, traceparent=item.traceparent)
+
+
+def _end_with_service() -> None:
+    """In a rendering process. With the service and only with it: told to stop as a group (Ctrl-C, systemd), the
+    service still finishes its batch; killed, it would leave this process waiting for ever."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)
+    service = multiprocessing.parent_process()
+    assert service is not None
+
+    def watch() -> None:
+        service.join()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _stored(item: Rendering, pdf: bytes) -> StoredPdf:

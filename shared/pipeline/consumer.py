@@ -39,6 +39,7 @@ MOST_RECORDS = 1000
 POLL_MS = 200
 OFFSETS_EVERY_S = 1.0
 LONGEST_PAUSE_S = 2.0
+CONNECTED_WITHIN_S = 10.0
 STALLED_AFTER_S = 30.0
 
 
@@ -298,14 +299,19 @@ class Consumer(Generic[T]):
             metadata_max_age_ms=10_000,  # so long nobody notices that a topic was made anew
         )
         self._consumer.subscribe(self.service.topics, listener=self._assignments)
-        with contextlib.suppress(UnknownTopicOrPartitionError):  # which one, is said below
-            await self._consumer.start()
+        started = False
+        # A missing topic is waited for, for 40 s.
+        with contextlib.suppress(TimeoutError, UnknownTopicOrPartitionError):
+            await asyncio.wait_for(self._consumer.start(), CONNECTED_WITHIN_S)
+            started = True
         for topic, wanted in self.partitions.items():
             there = self._consumer.partitions_for_topic(topic)
             if not there:
                 raise Unavailable(f"topic {topic} does not exist: create it with `python -m shared.topics`")
             if len(there) != wanted:
                 raise Unavailable(f"topic {topic} has {len(there)} partitions, {wanted} are declared")
+        if not started:
+            raise Unavailable(f"Kafka did not answer within {CONNECTED_WITHIN_S:.0f} s")
 
     async def _disconnect(self) -> None:
         consumer, self._consumer = self._consumer, None

@@ -132,7 +132,7 @@ async def close(client: AIOKafkaConsumer | AIOKafkaProducer) -> None:
     While Kafka is away, `stop` hangs (aiokafka #773) or ends with the cancellation of the client's own fetch
     and leaves its connections behind.
     """
-    stopping = asyncio.ensure_future(client.stop())  # type: ignore[no-untyped-call]
+    stopping = asyncio.ensure_future(client.stop())  # type: ignore[no-untyped-call]  # aiokafka has none
     await asyncio.wait({stopping}, timeout=STOPPED_WITHIN_S)
     if stopping.done() and not stopping.cancelled() and stopping.exception() is None:
         return

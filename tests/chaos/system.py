@@ -12,7 +12,7 @@ import urllib.request
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, cast
 from urllib.error import HTTPError, URLError
 
 import httpx
@@ -40,6 +40,7 @@ from tests.chaos.traffic import AGENCIES, Message, Traffic
 POLL_S: Final = 0.2
 READY_S: Final = 90.0
 SETTLED_S: Final = 150.0
+NO_SIGNAL: Final = cast("signal.Signals", 0)  # asks only whether anybody is there
 D = TypeVar("D", bound=Document)
 Raw = dict[str, Any]
 
@@ -138,6 +139,11 @@ class System:
 
         await until(ended, lambda: f"{service} still runs\n{child.tail()}", within_s)
         return status[0]
+
+    async def nothing_left_of(self, service: str) -> None:
+        """Processes that it started have ended with it."""
+        child = self.child(service)
+        await until(lambda: not child.send_signal(NO_SIGNAL), lambda: f"{service} left processes behind", 20)
 
     # What goes in
 

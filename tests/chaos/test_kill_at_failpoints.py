@@ -59,6 +59,7 @@ async def test_killed_there_nothing_is_lost_or_doubled(system: System, armed: di
                 continue
             assert status == -signal.SIGKILL, system.child(service).tail()
             del waiting[service]
+            await system.nothing_left_of(service)
             system.expire_leases(service)
             system.launch(service)
         if sending.done() and waiting:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from services.notification.documents import MAILS
 from shared.stack import Stack, native
 from shared.stack.errors import StackMissing
 from shared.stack.kompeten import SERVICES
@@ -137,7 +138,7 @@ async def test_told_to_stop_mid_flow_each_ends_in_time_with_status_0(system: Sys
 
 
 async def test_mails_refused_for_a_while_arrive_once_each(system: System) -> None:
-    before = sum(mail.repeated for mail in system.all("notification", _mails()))
+    before = sum(mail.repeated for mail in system.all("notification", MAILS))
     system.order("refuse")
     await system.flow(20, pause_s=0.1)
     await until(
@@ -149,9 +150,3 @@ async def test_mails_refused_for_a_while_arrive_once_each(system: System) -> Non
     found = await system.settled()
     assert sum(mail.repeated for mail in found.mails) == before
     await system.ready("notification")
-
-
-def _mails():
-    from services.notification.documents import MAILS
-
-    return MAILS

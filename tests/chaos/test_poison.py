@@ -74,13 +74,8 @@ async def test_poison_anywhere_in_a_batch_is_kept_as_it_came_and_harms_nobody(pl
     """Each first, amid and last between good ones; all wait in the log, so that batches are large."""
     topic, sent = place.agency(), list[tuple[str, Message]]()
     for name, poison in poisons(place).items():
-        sent += [
-            (name, poison),
-            ("", good(place, len(sent))),
-            (name, poison),
-            ("", good(place, len(sent) + 1)),
-            (name, poison),
-        ]
+        one, other = good(place, len(sent)), good(place, len(sent) + 1)
+        sent += [(name, poison), ("", one), (name, poison), ("", other), (name, poison)]
     await place.send([message for _, message in sent], max_request_size=20 * MB)
     async with place.member() as member:
         verdicts = await place.decided(topic, len(sent), 120)
