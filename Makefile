@@ -18,7 +18,7 @@ up: .venv/.dev ## The same stack, kept running; addresses in .run/stack.json; Ct
 	@$(BIN)/python -m demo.up
 
 test: .venv/.dev ## All tests: unit, property, contract, integration, end-to-end, chaos
-	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --tb=native
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --tb=native
 
 check: .venv/.dev ## What CI checks before the tests: format, lint, types, imports, generated pages
 	@$(BIN)/ruff format --check .
