@@ -105,7 +105,11 @@ class Renderer:
         failpoint("rendered-not-stored")
         standing = await self._store.keep([pdf for _, pdf in stored], STORED_PDFS)
         failpoint("rendering-stored")
-        await asyncio.gather(*(self._tell(item, standing[item.id]) for item, _ in stored))
+        try:
+            await asyncio.gather(*(self._tell(item, standing[item.id]) for item, _ in stored))
+        except Unavailable:  # not held until the leases end: the broker may be back before that
+            await self._queue.release([item for item, _ in stored])
+            raise
         notes += [Note(item.id, item.lease, "done") for item, _ in stored]
         await self._queue.finish_many(notes)
         RENDERED.labels("made").inc(len(stored))
