@@ -138,7 +138,10 @@ async def test_told_to_stop_mid_flow_each_ends_in_time_with_status_0(system: Sys
 
 async def test_mails_refused_for_a_while_arrive_once_each(system: System) -> None:
     before = sum(mail.repeated for mail in system.all("notification", MAILS))
+    # Its open connections would still take mails.
+    await system.stopped("notification")
     system.order("refuse")
+    system.launch("notification")
     await system.flow(20, pause_s=0.1)
     await until(
         lambda: any("mail server" in fault for fault in system.faults_of("notification") or ()),
