@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 PYTHON ?= python3
 BIN := .venv/bin
-# A worker a core; the stack comes up once for all of them.
+# A worker a core, each file on one of them; the stack comes up once for all.
 WORKERS ?= $(shell nproc 2>/dev/null || echo 2)
 
 .PHONY: help demo up test check format bench bench-full reference lock clean
@@ -18,7 +18,7 @@ up: .venv/.dev ## The same stack, kept running; addresses in .run/stack.json; Ct
 	@$(BIN)/python -m demo.up
 
 test: .venv/.dev ## All tests: unit, property, contract, integration, end-to-end, chaos
-	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --tb=native
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --tb=native
 
 check: .venv/.dev ## What CI checks before the tests: format, lint, types, imports, generated pages
 	@$(BIN)/ruff format --check .
