@@ -10,8 +10,6 @@ from shared.failpoints import NAMES
 from shared.stack.kompeten import SERVICES
 from tests.chaos.system import System
 
-pytestmark = pytest.mark.xdist_group("chaos-failpoints")
-
 # Services that die in one flow: a kill costs the group's session timeout (10 s), so they share it.
 ROUNDS: Final = (
     {

@@ -17,7 +17,6 @@ from shared.stack.ports import HOST, free_ports
 from shared.stack.processes import ROOT, Processes
 from tests.chaos.system import System, until
 
-pytestmark = pytest.mark.xdist_group("chaos-outages")
 CACHE = Path(os.environ.get("KOMPETEN_CACHE") or ROOT / ".run/cache").resolve()
 
 

@@ -13,7 +13,6 @@ from tests.chaos.members import Place, place_of
 from tests.chaos.system import producer
 from tests.chaos.traffic import AGENCIES, Message, garbled
 
-pytestmark = pytest.mark.xdist_group("chaos-outages")
 MB = 1024 * 1024
 CONTENT_TYPE = (("content-type", STRUCTURED.encode()),)
 RECORDED_WITHIN_S = 30.0

@@ -15,7 +15,6 @@ from tests import factories
 from tests.chaos.members import SECRET, WITHIN_S, Place, place_of, stopped
 from tests.chaos.traffic import AGENCIES, Message, Traffic
 
-pytestmark = pytest.mark.xdist_group("chaos-outages")
 R = TypeVar("R")
 
 

@@ -4,12 +4,8 @@ import asyncio
 import random
 from typing import Final
 
-import pytest
-
 from shared.stack.kompeten import SERVICES
 from tests.chaos.system import System
-
-pytestmark = pytest.mark.xdist_group("chaos-kills")
 
 COMPLETIONS: Final = 1500
 KILLS: Final = 10

@@ -10,7 +10,6 @@ from shared.stack import Stack
 from shared.stack.processes import Processes
 from tests.chaos.system import System, until
 
-pytestmark = pytest.mark.xdist_group("chaos-kills")
 SESSION_S = 10
 
 
