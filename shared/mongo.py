@@ -26,7 +26,7 @@ from pymongo.errors import (
 from pymongo.read_concern import ReadConcern
 from pymongo.server_api import ServerApi
 
-from shared.pipeline.books import BOOKS, LOCKS, POSITIONS, TURNS_A_REPLAY, Outgoing, Position
+from shared.pipeline.books import BOOKS, LOCKS, POSITIONS, TURNS_A_REPLAY, Position, pack
 from shared.pipeline.documents import Collection, Document
 from shared.pipeline.errors import Moved, Unavailable
 from shared.pipeline.store import Advance, Session, Write
@@ -314,7 +314,7 @@ class MongoSession:
                     {
                         "$set": {
                             "next": step.next,
-                            "pending": [_listed(record) for record in step.pending],
+                            "packed": pack(step.pending),
                             "last_timestamp_ms": step.last_timestamp_ms,
                             "last_digest": step.last_digest,
                         }
@@ -349,10 +349,6 @@ def _noted(note: Note) -> Raw:
         **dict.fromkeys(note.stamp, NOW),
         **({} if note.delay_s is None else {"due": later(note.delay_s)}),
     }
-
-
-def _listed(record: Outgoing) -> list[object]:
-    return [record.topic, record.partition, record.key, record.value]
 
 
 def _typed(collection: Collection[D], found: list[Raw]) -> list[D]:

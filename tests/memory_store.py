@@ -11,7 +11,7 @@ import bson
 import msgspec
 
 from shared.mongo import AWARE, BsonDocument, encode
-from shared.pipeline.books import LOCKS, POSITIONS, TURNS_A_REPLAY, Position
+from shared.pipeline.books import LOCKS, POSITIONS, TURNS_A_REPLAY, Position, pack
 from shared.pipeline.documents import Collection, Document
 from shared.pipeline.errors import Moved
 from shared.pipeline.store import Advance, Session, Write
@@ -157,7 +157,7 @@ class MemorySession:
             if found is None or (found.document.next, found.document.stopped) != (step.expected, ""):
                 raise Moved
             moved = msgspec.structs.replace(
-                cast(Position, found.document), next=step.next, pending=list(step.pending),
+                cast(Position, found.document), next=step.next, packed=pack(step.pending),
                 last_timestamp_ms=step.last_timestamp_ms, last_digest=step.last_digest,
             )  # fmt: skip
             await self.write([Write(POSITIONS, step.position, encode(moved), new=False)])

@@ -1,7 +1,9 @@
 """The pipeline's own documents, the same in every service's database."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
+import cramjam
 import msgspec
 
 from shared.pipeline.documents import Collection, Document
@@ -17,14 +19,22 @@ class Outgoing(msgspec.Struct, frozen=True, array_like=True):
     value: bytes
 
 
+_OUTGOING = msgspec.msgpack.Decoder(list[Outgoing])
+
+
+def pack(records: Sequence[Outgoing]) -> bytes:
+    """MessagePack in Zstandard (RFC 8878): events are alike, a tenth is left for MongoDB to journal and replicate."""
+    return bytes(cramjam.zstd.compress(msgspec.msgpack.encode(records), level=1)) if records else b""
+
+
 class Position(msgspec.Struct, frozen=True):
     """Where a consumer group stands in a partition; written by the transaction of each batch."""
 
     id: str = msgspec.field(name="_id")
     next: int
     """Offset of the first record that is not decided yet."""
-    pending: list[Outgoing] = []
-    """Decided, perhaps not yet published."""
+    packed: bytes = b""
+    """See `pending`."""
     last_timestamp_ms: int = 0
     last_digest: bytes = b""
     """Of record `next - 1`: tells a recreated topic or a rolled-back database from ours."""
@@ -32,6 +42,11 @@ class Position(msgspec.Struct, frozen=True):
     """Why the partition stands still until an operator says otherwise."""
     turn: int = 0
     """Turn of records as they are read; setting `next` back raises it, since decisions are never overwritten."""
+
+    @property
+    def pending(self) -> list[Outgoing]:
+        """Decided, perhaps not yet published."""
+        return _OUTGOING.decode(bytes(cramjam.zstd.decompress(self.packed))) if self.packed else []
 
 
 class Decision(msgspec.Struct, frozen=True, omit_defaults=True, rename={
