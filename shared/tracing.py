@@ -154,4 +154,4 @@ def _fields(header: str | None) -> tuple[str, str, int] | None:
 def _derived(purpose: str, event_id: str, digits: int) -> str:
     # The purpose keeps the span's id from being the start of its trace's.
     derived = hashlib.sha256(f"{purpose}:{event_id}".encode("utf-8", "surrogatepass")).hexdigest()[:digits]
-    return derived if int(derived, 16) else "1".zfill(digits)
+    return derived if derived.strip("0") else "1".zfill(digits)

@@ -126,11 +126,11 @@ def _check(index: int, event: Any) -> Checked:
         if (fault := next(_unclear(event, ""), None)) is not None:
             raise Undecodable(fault)
         value = json.dumps(event, ensure_ascii=False, separators=(",", ":")).encode()
-        type, structured = peek(value, [("content-type", STRUCTURED.encode())])
+        type, document = peek(value, [("content-type", STRUCTURED.encode())])
         payload = ACCEPTED_TYPES.get(type)
         if payload is None:
             raise Undecodable(f"type: agencies publish {', '.join(sorted(ACCEPTED_TYPES))}")
-        decode(value, (), structured, payload)
+        decode(value, (), document, payload)
     except Undecodable as error:
         return Checked(EventVerdict(index=index, id=id, status="refused", detail=str(error)), b"")
     return Checked(EventVerdict(index=index, id=id, status="accepted"), value)

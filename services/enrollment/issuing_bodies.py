@@ -57,21 +57,22 @@ class IssuingBody:
 
 class IssuingBodies:
     def __init__(self, bodies: dict[str, Timeline[BodyRow]], version: str) -> None:
-        self._bodies, self.version = bodies, version
+        self.version = version
+        self._bodies = {subject: timeline.mapped(_body) for subject, timeline in bodies.items()}
 
     def at(self, code: str, day: date) -> IssuingBody:
         """The body's row in force on that day, else the row for any body."""
         for subject in (key(code), ANY):
             timeline = self._bodies.get(subject)
-            if timeline is not None and (row := timeline.at(day)) is not None:
-                signs = row.signatory
-                signatory = (
-                    None
-                    if signs is None
-                    else Signatory(name=signs.name, nip=signs.nip, jabatan=signs.jabatan)
-                )
-                return IssuingBody(row.number, signatory)
+            if timeline is not None and (body := timeline.at(day)) is not None:
+                return body
         raise LookupError(f"no row for {ANY!r} on {day}")  # excluded by load_bodies for all days since 2000
+
+
+def _body(row: BodyRow) -> IssuingBody:
+    signs = row.signatory
+    signatory = None if signs is None else Signatory(name=signs.name, nip=signs.nip, jabatan=signs.jabatan)
+    return IssuingBody(row.number, signatory)
 
 
 def certificate_number(

@@ -104,16 +104,16 @@ class Reader(Generic[T]):
 
     def read(self, record: Record, waited: WaitingRecord | None = None) -> Item[T]:
         """A known type that the service does not react to leaves the item without event and fault."""
-        item = Item[T](record, waited=waited)
+        item: Item[T] = Item(record, waited=waited)
         try:
-            item.event_type, structured = peek(record.value, record.headers)
+            item.event_type, document = peek(record.value, record.headers)
             payload = self.types.get(item.event_type)
             if payload is None:
                 if item.event_type not in KNOWN_TYPES:
                     raise Undecodable("its type is unknown: docs/reference/events.md lists those that exist")
                 return item
             assert record.value is not None
-            event = decode(record.value, record.headers, structured, payload)
+            event = decode(record.value, record.headers, document, payload)
             now = EPOCH + timedelta(milliseconds=record.timestamp_ms)
             sender, traceparent = (
                 sender_of(record.at.topic, self.service.topic_prefix),
