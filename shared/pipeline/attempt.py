@@ -5,7 +5,7 @@ Any failure throws all of it away: the caller starts again from the records.
 
 import hashlib
 import traceback
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -139,6 +139,10 @@ class Reader(Generic[T]):
         return item
 
 
+async def _at_once() -> None:
+    """Nothing to wait for."""
+
+
 class Attempt(Generic[T]):
     """One transaction's work. Made anew for each try, so that nothing of a failed one is kept."""
 
@@ -157,7 +161,9 @@ class Attempt(Generic[T]):
         batch: Mapping[TopicPartition, Sequence[Item[T]]],
         group: str,
         expected: Mapping[TopicPartition, int],
+        before_writes: Callable[[], Awaitable[None]] = _at_once,
     ) -> Decided:
+        """`before_writes` is awaited before the positions are moved on, which replaces what was pending there."""
         items = {tp: [item.fresh() for item in those] for tp, those in batch.items()}
         everyone = [item for those in items.values() for item in those]
         await self.gather(everyone)
@@ -181,6 +187,7 @@ class Attempt(Generic[T]):
                     digest(last),
                 )
                 steps.append(step)
+        await before_writes()
         # The fence first: to who has lost the partition, decisions that are there already look like a bad record.
         await self.session.advance(steps)
         await self.session.write([*self.inserts, *self.writes()])

@@ -79,6 +79,7 @@ class Consumer(Generic[T]):
         self._unverified: dict[TopicPartition, Position] = {}
         self._assignments = Assignments()
         self._consumer: AIOKafkaConsumer | None = None
+        self._delivery: asyncio.Task[None] | None = None
         self._stopping = asyncio.Event()
         self._offsets_at = 0.0
 
@@ -131,6 +132,7 @@ class Consumer(Generic[T]):
             self._forget()
         for tp in consumer.assignment():
             if tp not in self.next and tp not in self.stopped:
+                await self._delivered()
                 await self._take_over(tp)
         try:
             fetched = await consumer.getmany(timeout_ms=POLL_MS, max_records=MOST_RECORDS)
@@ -146,12 +148,15 @@ class Consumer(Generic[T]):
         if batch:
             await self._decide(batch)
             self.moved_at = time.monotonic()
-        elif not any(self.lag().values()):
-            self.moved_at = time.monotonic()
+        else:
+            await self._delivered()
+            if not any(self.lag().values()):
+                self.moved_at = time.monotonic()
         await self._note_offsets()
 
     async def _decide(self, batch: dict[TopicPartition, list[Record]]) -> None:
-        """One transaction for all partitions of the batch, then what it left pending; then the next batch."""
+        """One transaction for all partitions of the batch; what it left pending is published while the next batch
+        is fetched and decided, and acknowledged before that one is written."""
         started = time.perf_counter()
         items = {
             (tp.topic, tp.partition): [self.reader.read(record) for record in records]
@@ -171,6 +176,9 @@ class Consumer(Generic[T]):
         for tp, records in batch.items():
             if decided.taken.get((tp.topic, tp.partition), 0) < len(records):
                 self._seek(tp, self.next[tp])
+        self._delivery = asyncio.create_task(self._deliver(decided, started))
+
+    async def _deliver(self, decided: Decided, started: float) -> None:
         await self.publisher.publish([record for step in decided.steps for record in step.pending])
         failpoint("after-publish")
         self.on_decided(decided.decisions)
@@ -178,11 +186,19 @@ class Consumer(Generic[T]):
         metrics.batch(self.service.name, decided, seconds)
         tell(self.service, decided, seconds)
 
+    async def _delivered(self) -> None:
+        """When the batch before is acknowledged, down to its last event; Unavailable if it was not."""
+        if self._delivery is not None:
+            await self._delivery
+            self._delivery = None
+
     async def _attempt(
         self, items: dict[tuple[str, int], list[Item[T]]], expected: dict[tuple[str, int], int]
     ) -> Decided:
         async def work(session: Session) -> Decided:
-            decided = await Attempt(self.reader, self.store, session).run(items, self.service.name, expected)
+            decided = await Attempt(self.reader, self.store, session).run(
+                items, self.service.name, expected, before_writes=self._delivered
+            )
             failpoint("before-commit")
             return decided
 
@@ -191,6 +207,7 @@ class Consumer(Generic[T]):
         except (Moved, Unavailable):
             raise
         except Exception as error:
+            await self._delivered()  # a fault of the delivery is none of these records'
             (tp, those), *others = items.items()
             if not others and len(those) == 1:
                 if isinstance(those[0].fault, WriteFault):
@@ -316,6 +333,10 @@ class Consumer(Generic[T]):
     async def _disconnect(self) -> None:
         consumer, self._consumer = self._consumer, None
         self._forget()
+        delivery, self._delivery = self._delivery, None
+        if delivery is not None:
+            with contextlib.suppress(Unavailable):  # whoever takes over publishes it
+                await delivery
         metrics.lag(self.service.name, {})
         if consumer is not None:
             await close(consumer)

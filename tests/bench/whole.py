@@ -27,6 +27,7 @@ from tests.bench.workload import HEADERS, cloudevent, completed, registered
 
 AGENCIES = tuple(f"opd{n}" for n in range(1, 5))
 PER_EMPLOYEE = 5
+MEMORY_EVERY = 10_000  # divides the completions
 PATIENCE_S = 600.0
 
 
@@ -71,7 +72,7 @@ async def publish(running: Running, values: list[tuple[int, bytes]]) -> None:
 
 
 def measure(stack: Stack, completions: int, latencies: int, run_dir: Path) -> dict[str, object]:
-    """Sustained rate over `completions`, idle latency over `latencies`, memory after 10,000 and at the end."""
+    """Sustained rate over `completions`, idle latency over `latencies`, memory after each 10,000."""
     run = "whole" + uuid.uuid4().hex[:8]
     away = free_ports(1)[0]
     kompeten = configure(
@@ -94,13 +95,11 @@ def measure(stack: Stack, completions: int, latencies: int, run_dir: Path) -> di
         ]
         begun = time.perf_counter()
         asyncio.run(publish(running, values))
-        running.until(
-            lambda: running.count("notification", "mails") >= done_before + min(10_000, completions)
-        )
-        early = running.memory_mb()
-        running.until(lambda: running.count("notification", "mails") >= done_before + completions)
+        memory: dict[int, dict[str, float]] = {}
+        for done in range(MEMORY_EVERY, completions + 1, MEMORY_EVERY):
+            running.until(lambda done=done: running.count("notification", "mails") >= done_before + done)  # type: ignore[misc]
+            memory[done] = running.memory_mb()
         seconds = time.perf_counter() - begun
-        late = running.memory_mb()
         cpu = {name: sum(psutil.Process(c.pid).cpu_times()[:2]) for name, c in kompeten.children.items()}
         assert running.count("enrollment", "completions") == completions + latencies
         assert running.count("incentive", "earned_completions") == completions + latencies
@@ -111,8 +110,7 @@ def measure(stack: Stack, completions: int, latencies: int, run_dir: Path) -> di
         "completions_per_s": completions / seconds,
         "latency_ms_p50": statistics.median(latency) * 1e3,
         "latency_ms_p99": statistics.quantiles(latency, n=100)[98] * 1e3,
-        "memory_mb_after_10000": early,
-        "memory_mb_at_end": late,
+        "memory_mb": memory,
         "cpu_us_per_completion": {name: value / completions * 1e6 for name, value in cpu.items()},
         "cores": os.cpu_count(),
     }
