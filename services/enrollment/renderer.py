@@ -11,8 +11,11 @@ import multiprocessing
 import os
 import signal
 import threading
+import time
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from typing import Any
 
 import msgspec
 from prometheus_client import Counter
@@ -26,6 +29,7 @@ from shared.http.commands import Commands
 from shared.mongo import MongoStore
 from shared.pipeline.errors import Unavailable
 from shared.pipeline.work import Note, WorkQueue, deferral
+from shared.telemetry import child_traceparent, record_span
 
 log = logging.getLogger(__name__)
 RENDERED = Counter("kompeten_certificates_rendered_total", "PDFs made", ["outcome"])
@@ -41,8 +45,16 @@ AGAIN_S = 300.0
 class Renderer:
     """Leases renderings, makes them in `workers` processes, stores the PDFs, tells the pipeline."""
 
-    def __init__(self, store: MongoStore, commands: Commands, workers: int) -> None:
-        self._store, self._commands, self._workers = store, commands, workers
+    def __init__(
+        self,
+        store: MongoStore,
+        commands: Commands,
+        workers: int,
+        make: Callable[[dict[str, Any]], bytes] = render,
+    ) -> None:
+        """`make`: from a certificate's face to its PDF; runs in the worker processes."""
+        self._store, self._commands, self._workers, self._make = store, commands, workers, make
+        self._batch_size = PER_WORKER * workers
         self._queue = WorkQueue(store, RENDERINGS, LEASE_S)
         self._stopping = asyncio.Event()
         self._trouble = ""
@@ -65,7 +77,7 @@ class Renderer:
                     self._trouble, worked = str(error), False
                     pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
                 except BrokenProcessPool:
-                    self._trouble, worked = "a rendering process died: started anew", False
+                    self._trouble, worked = "a rendering process died: started anew", True
                     pool = self._pool()
                 if not worked:
                     with contextlib.suppress(TimeoutError):
@@ -81,19 +93,22 @@ class Renderer:
 
     async def _batch(self, pool: ProcessPoolExecutor) -> bool:
         """Whether there was anything to do."""
-        items = await self._queue.lease(PER_WORKER * self._workers)
+        items = await self._queue.lease(self._batch_size)
         if not items:
             return False
+        started_ns = time.time_ns()
         loop = asyncio.get_running_loop()
-        jobs = [loop.run_in_executor(pool, render, msgspec.to_builtins(item.face)) for item in items]
+        jobs = [loop.run_in_executor(pool, self._make, msgspec.to_builtins(item.face)) for item in items]
         made = await asyncio.gather(*jobs, return_exceptions=True)
+        if any(isinstance(one, BrokenProcessPool) for one in made):
+            await self._set_aside(items)
+            raise BrokenProcessPool
+        self._batch_size = min(self._batch_size * 2, PER_WORKER * self._workers)
         notes: list[Note] = []
         stored: list[tuple[Rendering, StoredPdf]] = []
         for item, pdf in zip(items, made, strict=True):
             if isinstance(pdf, bytes):
                 stored.append((item, _stored(item, pdf)))
-            elif isinstance(pdf, BrokenProcessPool):
-                raise pdf
             else:  # one item's fault must not keep the others from being made
                 why = str(pdf) if isinstance(pdf, CertificateNotRendered) else type(pdf).__name__
                 RENDERED.labels("failed").inc()
@@ -113,7 +128,20 @@ class Renderer:
         notes += [Note(item.id, item.lease, "done") for item, _ in stored]
         await self._queue.finish_many(notes)
         RENDERED.labels("made").inc(len(stored))
+        for item, _ in stored:
+            _trace(item, started_ns)
         return True
+
+    async def _set_aside(self, items: list[Rendering]) -> None:
+        """A process that dies takes all it has in hand along: which item is at fault shows where it is alone."""
+        if len(items) > 1:
+            self._batch_size = 1
+            await self._queue.release(items)
+            return
+        (item,) = items
+        RENDERED.labels("failed").inc()
+        log.error("rendering %s ended its process", item.id)
+        await self._queue.defer(item.id, item.lease, "its process died", AGAIN_S)
 
     async def _tell(self, item: Rendering, pdf: StoredPdf) -> None:
         command = StoreRendering(
@@ -140,6 +168,12 @@ def _end_with_service() -> None:
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
+
+
+def _trace(item: Rendering, started_ns: int) -> None:
+    if item.traceparent is not None:
+        own = child_traceparent(item.traceparent, item.id)
+        record_span("render certificate", own, item.traceparent, started_ns, time.time_ns())
 
 
 def _stored(item: Rendering, pdf: bytes) -> StoredPdf:

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Request
+from fastapi import APIRouter, Path
 from fastapi.responses import Response
 from pydantic import BaseModel, Field
 
@@ -35,7 +35,7 @@ from services.enrollment.verification import (
 from shared.contracts.enrollment import ReinstateCertificate, RevokeCertificate
 from shared.contracts.payload import Code, EmployeeNumber, Reason
 from shared.http.access import Caller, Principal, Role, allow
-from shared.http.commands import IdempotencyKey, commanding
+from shared.http.commands import Asking, commanding
 from shared.http.decisions import decisions_router
 from shared.http.problems import Problem
 from shared.identifiers import key
@@ -181,25 +181,18 @@ def _officer(parts: Parts[Terms], reads: Reads) -> APIRouter:
     async def revoke(
         certificate_id: CertificateIdPath,
         body: ReasonBody,
-        caller: Caller,
-        request: Request,
-        idempotency_key: IdempotencyKey = None,
+        asked: Asking,
     ) -> Response:
         completion = await _named(certificate_id, reads)
         command = RevokeCertificate(
             completion_id=completion.id,
             employee_id=completion.employee_id,
             reason=body.reason,
-            officer=caller.subject,
-            opd=caller.opd,
+            officer=asked.caller.subject,
+            opd=asked.caller.opd,
         )
         return await parts.commands.answer(
-            command,
-            caller=caller,
-            route=f"revoke/{completion.id}",
-            idempotency_key=idempotency_key,
-            key=completion.employee_id,
-            traceparent=request.state.traceparent,
+            command, asked, route=f"revoke/{completion.id}", key=completion.employee_id
         )
 
     @router.post(
@@ -210,9 +203,7 @@ def _officer(parts: Parts[Terms], reads: Reads) -> APIRouter:
     async def reinstate(
         certificate_id: CertificateIdPath,
         body: ReinstatementBody,
-        caller: Caller,
-        request: Request,
-        idempotency_key: IdempotencyKey = None,
+        asked: Asking,
     ) -> Response:
         completion = await _named(certificate_id, reads)
         command = ReinstateCertificate(
@@ -220,16 +211,11 @@ def _officer(parts: Parts[Terms], reads: Reads) -> APIRouter:
             employee_id=completion.employee_id,
             revocation_id=body.revocation_id,
             reason=body.reason,
-            officer=caller.subject,
-            opd=caller.opd,
+            officer=asked.caller.subject,
+            opd=asked.caller.opd,
         )
         return await parts.commands.answer(
-            command,
-            caller=caller,
-            route=f"reinstate/{completion.id}",
-            idempotency_key=idempotency_key,
-            key=completion.employee_id,
-            traceparent=request.state.traceparent,
+            command, asked, route=f"reinstate/{completion.id}", key=completion.employee_id
         )
 
     @router.post(
@@ -239,11 +225,10 @@ def _officer(parts: Parts[Terms], reads: Reads) -> APIRouter:
     )
     async def revoke_completion(
         body: CompletionRevocationBody,
-        caller: Caller,
-        request: Request,
-        idempotency_key: IdempotencyKey = None,
+        asked: Asking,
     ) -> Response:
-        if caller.opd is not None and key(caller.opd) != key(body.organizer_code):
+        opd = asked.caller.opd
+        if opd is not None and key(opd) != key(body.organizer_code):
             raise Problem("not-your-agency", "Another body issues this certificate: ask an officer of it.")
         alias = await reads.store.read(EMPLOYEE_NUMBERS, body.employee_number)
         ids = reads.terms.ids
@@ -253,17 +238,10 @@ def _officer(parts: Parts[Terms], reads: Reads) -> APIRouter:
             completion_id=completion_id,
             employee_id=employee_id,
             reason=body.reason,
-            officer=caller.subject,
-            opd=caller.opd,
+            officer=asked.caller.subject,
+            opd=asked.caller.opd,
         )
-        return await parts.commands.answer(
-            command,
-            caller=caller,
-            route=f"revoke/{completion_id}",
-            idempotency_key=idempotency_key,
-            key=employee_id,
-            traceparent=request.state.traceparent,
-        )
+        return await parts.commands.answer(command, asked, route=f"revoke/{completion_id}", key=employee_id)
 
     return router
 

@@ -9,13 +9,13 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Literal, NamedTuple
 
-from fastapi import Header
+from fastapi import Depends, Header, Request
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, ConfigDict
 
 from shared.contracts.cloudevents import NAMESPACE, STRUCTURED, encode
 from shared.contracts.payload import Payload
-from shared.http.access import Principal, RouteAccess
+from shared.http.access import Caller, Principal, RouteAccess
 from shared.http.problems import Problem, problem_response
 from shared.mongo import MongoStore
 from shared.pipeline.attempt import partition_of
@@ -39,6 +39,21 @@ IdempotencyKey = Annotated[
         description="Makes a repetition of the request harmless: any text of your own, new for each new request.",
     ),
 ]
+
+
+class Asked(NamedTuple):
+    """Who asks for something to be done, under which key of their own, in which trace."""
+
+    caller: Principal
+    idempotency_key: str | None
+    traceparent: str
+
+
+def _asked(caller: Caller, request: Request, idempotency_key: IdempotencyKey = None) -> Asked:
+    return Asked(caller, idempotency_key, request.state.traceparent)
+
+
+Asking = Annotated[Asked, Depends(_asked)]
 
 
 class Board:
@@ -142,18 +157,9 @@ class Commands:
         record_span(f"publish {payload.TYPE}", own, traceparent, start_ns, time.time_ns(), kind="producer")
         return Place(id, self._topic, partition, offset)
 
-    async def answer(
-        self,
-        payload: Payload,
-        *,
-        caller: Principal,
-        route: str,
-        idempotency_key: str | None,
-        key: str,
-        traceparent: str,
-    ) -> Response:
+    async def answer(self, payload: Payload, asked: Asked, *, route: str, key: str) -> Response:
         """The decision that stands, or 202 with the address at which it will be."""
-        id = command_id(caller, route, idempotency_key)
+        id = command_id(asked.caller, route, asked.idempotency_key)
         accepted = False
 
         def on_accepted() -> None:
@@ -162,7 +168,7 @@ class Commands:
 
         try:
             place = await asyncio.wait_for(
-                self.submit(payload, id=id, key=key, traceparent=traceparent, on_accepted=on_accepted),
+                self.submit(payload, id=id, key=key, traceparent=asked.traceparent, on_accepted=on_accepted),
                 ANSWER_WITHIN_S,
             )
         except (Unavailable, TimeoutError):
@@ -172,7 +178,7 @@ class Commands:
         decision = await self._board.wait(place, ANSWER_WITHIN_S)
         if decision is None:
             return pending(id)
-        if decision.verdict == Verdict.DUPLICATE and idempotency_key is not None:
+        if decision.verdict == Verdict.DUPLICATE and asked.idempotency_key is not None:
             decision = await self._board.first(decision)
         return answered(decision)
 

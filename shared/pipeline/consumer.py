@@ -11,6 +11,7 @@ from typing import Generic, TypeVar
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
 from aiokafka.errors import (
+    CommitFailedError,
     IllegalStateError,
     KafkaError,
     NoOffsetForPartitionError,
@@ -40,6 +41,7 @@ POLL_MS = 200
 OFFSETS_EVERY_S = 1.0
 LONGEST_PAUSE_S = 2.0
 CONNECTED_WITHIN_S = 10.0
+ANSWERED_WITHIN_S = 5.0
 STALLED_AFTER_S = 30.0
 
 
@@ -75,6 +77,8 @@ class Consumer(Generic[T]):
         self.turn: dict[TopicPartition, int] = {}
         self.stopped: dict[TopicPartition, str] = {}
         self.trouble = "has not started yet"
+        self.unanswered = ""
+        """Why Kafka seems to be away: a fetch that waits in vain tells nothing."""
         self.moved_at = time.monotonic()
         self._unverified: dict[TopicPartition, Position] = {}
         self._assignments = Assignments()
@@ -116,7 +120,7 @@ class Consumer(Generic[T]):
 
     def faults(self) -> list[str]:
         """Why this member is not ready; empty when all is well."""
-        found = [self.trouble] if self.trouble else []
+        found = [fault for fault in (self.trouble, self.unanswered) if fault]
         found += [
             f"partition {tp.topic}/{tp.partition} is stopped: {why}" for tp, why in self.stopped.items()
         ]
@@ -332,6 +336,7 @@ class Consumer(Generic[T]):
 
     async def _disconnect(self) -> None:
         consumer, self._consumer = self._consumer, None
+        self.unanswered = ""
         self._forget()
         delivery, self._delivery = self._delivery, None
         if delivery is not None:
@@ -342,15 +347,18 @@ class Consumer(Generic[T]):
             await close(consumer)
 
     async def _note_offsets(self) -> None:
-        """A copy for lag tools; nothing reads it back."""
+        """A copy for lag tools, and a sign of life; nothing reads it back."""
         if time.monotonic() - self._offsets_at < OFFSETS_EVERY_S or not self.next or self._consumer is None:
             return
         self._offsets_at = time.monotonic()
         metrics.lag(self.service.name, self.lag())
         try:
-            await self._consumer.commit(dict(self.next))
-        except (KafkaError, IllegalStateError) as error:
+            await asyncio.wait_for(self._consumer.commit(dict(self.next)), ANSWERED_WITHIN_S)
+            self.unanswered = ""
+        except (IllegalStateError, CommitFailedError) as error:  # a rebalance
             log.info("offsets not noted: %s", type(error).__name__)
+        except (KafkaError, TimeoutError) as error:
+            self.unanswered = f"Kafka does not answer ({type(error).__name__}); work goes on when it is back"
 
     async def _pause(self, longest_s: float) -> None:
         with contextlib.suppress(TimeoutError):
