@@ -127,6 +127,10 @@ async def _as_officer(
 
 async def _answer(client: httpx.AsyncClient, route: str, body: Any) -> httpx.Response:
     try:
-        return await client.post(route, json=body)
+        answer = await client.post(route, json=body)
+        if answer.status_code != 429:
+            return answer
     except httpx.HTTPError as error:
         raise StackError(f"POST {route} failed: {type(error).__name__} {error}") from error
+    await asyncio.sleep(int(answer.headers["retry-after"]))
+    return await _answer(client, route, body)

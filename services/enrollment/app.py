@@ -35,7 +35,7 @@ def build(settings: EnrollmentSettings) -> Runner[Terms]:
     parts.workers.append(Backlog("enrollment", parts.store, {RENDERINGS: (QUEUED, DEFERRED, LEASED)}))
     if settings.pdf_workers:
         parts.workers.append(Renderer(parts.store, parts.commands, settings.pdf_workers))
-    return Runner(settings, parts, routers(parts, settings.agencies))
+    return Runner(settings, parts, routers(parts, settings.agencies, settings.events_per_second))
 
 
 def openapi() -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """`POST /events`: the way in for agencies without Kafka. Each event gets its own verdict."""
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from math import isfinite
 from typing import Any, Literal, NamedTuple
@@ -9,12 +10,14 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel
 
+from services.enrollment.event_rate import EventRate
 from shared.contracts.agency import EmployeeChanged, EmployeeRegistered, TrainingCompleted
 from shared.contracts.cloudevents import LONGEST_ID, STRUCTURED, Undecodable, decode, peek
 from shared.contracts.payload import Payload
 from shared.contracts.topics import agency_topic
 from shared.http.access import Caller, Role, RouteAccess, allow
-from shared.http.problems import FIELD_NAME, Problem
+from shared.http.app import MAX_BODY_BYTES
+from shared.http.problems import FIELD_NAME, MEDIA_TYPE, Problem
 from shared.pipeline.books import Outgoing
 from shared.pipeline.errors import Unavailable
 from shared.pipeline.publisher import Publisher
@@ -23,6 +26,9 @@ ACCEPTED_TYPES: dict[str, type[Payload]] = {
     payload.TYPE: payload for payload in (EmployeeRegistered, EmployeeChanged, TrainingCompleted)
 }
 MOST_EVENTS = 1000
+MOST_DEPTH = 64
+# Written anew, a number may be four times as long (1E15): what was sent fits into a record, that may not.
+MOST_EVENT_BYTES = MAX_BODY_BYTES
 MEDIA_TYPES = ("application/cloudevents-batch+json", "application/cloudevents+json", "application/json")
 
 
@@ -43,7 +49,9 @@ class Checked(NamedTuple):
     value: bytes
 
 
-def intake_router(publisher: Publisher, agencies: Sequence[str], topic_prefix: str) -> APIRouter:
+def intake_router(
+    publisher: Publisher, agencies: Sequence[str], topic_prefix: str, rate: EventRate
+) -> APIRouter:
     router = APIRouter(tags=["events"])
 
     @router.post(
@@ -58,7 +66,14 @@ def intake_router(publisher: Publisher, agencies: Sequence[str], topic_prefix: s
             raise Problem(
                 "not-your-agency", "Your token names no agency that is connected here: ask the operator."
             )
-        checked = [_check(index, event) for index, event in enumerate(_events(await request.body(), request))]
+        body = await request.body()
+        rate.check(caller.opd)
+        events: list[Any] = []
+        try:
+            events = _events(body, request)
+        finally:  # nonsense costs work too
+            rate.spend(caller.opd, len(events) or 1)
+        checked = [_check(index, event) for index, event in enumerate(events)]
         topic = agency_topic(caller.opd, topic_prefix)
         verdicts = await _publish(checked, publisher, topic)
         return JSONResponse([verdict.model_dump() for verdict in verdicts], _status(verdicts))
@@ -89,10 +104,16 @@ def _documented(access: RouteAccess) -> RouteAccess:
         "content": {name: {"schema": schema} for name, schema in schemas.items()},
     }
     verdicts = {"application/json": {"schema": {"type": "array", "items": _VERDICT}}}
+    problem = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
     access["responses"] |= {
         207: {"description": "Some were accepted: see each verdict", "content": verdicts},
         422: {"description": "None could be read: see each verdict", "content": verdicts},
-        503: {"description": "Kafka did not take them: send them again", "content": verdicts},
+        429: {
+            "description": "Too many events in a short time: send them again after Retry-After seconds",
+            "headers": {"Retry-After": {"schema": {"type": "integer"}, "description": "In seconds"}},
+            "content": problem,
+        },
+        503: {"description": "Kafka did not take them: send them again", "content": {**verdicts, **problem}},
     }
     return access
 
@@ -102,13 +123,7 @@ def _events(body: bytes, request: Request) -> list[Any]:
     if media_type not in MEDIA_TYPES:
         raise Problem("unsupported-media-type", f"Send {MEDIA_TYPES[0]}: a JSON array of CloudEvents.")
     try:
-        document = json.loads(
-            body,
-            object_pairs_hook=_object,
-            parse_int=_whole_number,
-            parse_float=_number,
-            parse_constant=lambda name: _Unclear(f"{name} is no JSON: leave the field out"),
-        )
+        document = _parsed(body.decode("utf-8-sig"))
     except (ValueError, RecursionError):
         raise Problem(
             "bad-request", "The body is not JSON in UTF-8: send a JSON array of CloudEvents."
@@ -119,13 +134,53 @@ def _events(body: bytes, request: Request) -> list[Any]:
     return events
 
 
+def _parsed(text: str) -> Any:
+    def read(text: str) -> Any:
+        return json.loads(
+            text,
+            object_pairs_hook=_object,
+            parse_int=_whole_number,
+            parse_float=_number,
+            parse_constant=lambda name: _Unclear(f"{name} is no JSON: leave the field out"),
+        )
+
+    try:
+        return read(text)
+    except RecursionError:  # one bottomless event: without what is in its depths the others can be read
+        return read("".join(_shallow(text, MOST_DEPTH + 2)))
+
+
+_BRACKETS = re.compile(r'"(?:[^"\\]++|\\.)*+"?|[\[\]{}]', re.DOTALL)
+
+
+def _shallow(text: str, most: int) -> Iterator[str]:
+    """The text of a document with `null` for all that is nested deeper than `most`."""
+    depth, start = 0, 0
+    for token in _BRACKETS.finditer(text):
+        if token[0] in ("[", "{"):
+            depth += 1
+            if depth == most + 1:
+                yield text[start : token.start()] + "null"
+        elif token[0] in ("]", "}"):
+            if depth == most + 1:
+                start = token.end()
+            depth -= 1
+    if depth <= most:
+        yield text[start:]
+
+
 def _check(index: int, event: Any) -> Checked:
     id = event.get("id") if isinstance(event, dict) else None
     id = id if isinstance(id, str) and id.isprintable() and len(id) <= 200 else None
     try:
-        if (fault := next(_unclear(event, ""), None)) is not None:
+        if (fault := next(_unclear(event, "", 1), None)) is not None:
             raise Undecodable(fault)
         value = json.dumps(event, ensure_ascii=False, separators=(",", ":")).encode()
+        if len(value) > MOST_EVENT_BYTES:
+            raise Undecodable(
+                f"event: has {len(value)} bytes when its numbers are written out, {MOST_EVENT_BYTES} are "
+                "allowed: leave out what the schema of its type does not name"
+            )
         type, document = peek(value, [("content-type", STRUCTURED.encode())])
         payload = ACCEPTED_TYPES.get(type)
         if payload is None:
@@ -157,11 +212,13 @@ def _number(text: str) -> Any:
     return number if isfinite(number) else _Unclear("is larger than any field takes")
 
 
-def _unclear(node: Any, path: str) -> Iterator[str]:
+def _unclear(node: Any, path: str, depth: int) -> Iterator[str]:
     """One sentence for each place of the event that others would read differently, or not at all."""
     place = path.lstrip(".") or "event"
     if isinstance(node, _Unclear):
         yield f"{place}: {node.why}"
+    elif depth > MOST_DEPTH and isinstance(node, dict | list):
+        yield f"event: is nested deeper than {MOST_DEPTH} levels: send its data as its schema shows it"
     elif isinstance(node, str):
         if _halved(node):
             yield f"{place}: has half a character (a lone surrogate): send the text as UTF-8"
@@ -172,10 +229,10 @@ def _unclear(node: Any, path: str) -> Iterator[str]:
             else:
                 # A name is input too, so one that is none of ours is not repeated.
                 shown = name if FIELD_NAME.fullmatch(name) else "*"
-                yield from _unclear(value, f"{path}.{shown}")
+                yield from _unclear(value, f"{path}.{shown}", depth + 1)
     elif isinstance(node, list):
         for number, value in enumerate(node):
-            yield from _unclear(value, f"{path}.{number}")
+            yield from _unclear(value, f"{path}.{number}", depth + 1)
 
 
 def _halved(text: str) -> bool:

@@ -17,7 +17,8 @@ from services.enrollment.documents import (
     StoredPdf,
     rendering_id,
 )
-from services.enrollment.intake import intake_router
+from services.enrollment.event_rate import EventRate
+from services.enrollment.intake import MOST_EVENTS, intake_router
 from services.enrollment.links import Expired, NotOurs
 from services.enrollment.records import CompletionView, RecordView, completion_view, record_view
 from services.enrollment.settling import facts_standing
@@ -65,10 +66,11 @@ class NumberBody(BaseModel):
     certificate_number: str = Field(min_length=1, max_length=300)
 
 
-def routers(parts: Parts[Terms], agencies: tuple[str, ...]) -> list[APIRouter]:
+def routers(parts: Parts[Terms], agencies: tuple[str, ...], events_per_second: int) -> list[APIRouter]:
     reads = Reads(parts)
+    rate = EventRate(events_per_second, saved=MOST_EVENTS)
     return [
-        intake_router(parts.publisher, agencies, parts.service.topic_prefix),
+        intake_router(parts.publisher, agencies, parts.service.topic_prefix, rate),
         _own_record(reads),
         _officer(parts, reads),
         decisions_router(parts.store, parts.service.topic_prefix),

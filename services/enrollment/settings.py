@@ -17,3 +17,9 @@ class EnrollmentSettings(Settings):
     pdf_workers: int = Field(
         1, ge=0, le=64, description="Processes that render certificates; 0 renders none here"
     )
+    events_per_second: int = Field(
+        500,
+        ge=0,
+        le=1_000_000,
+        description="Events a second that each agency may POST to one process, 1,000 saved up; 0: no limit",
+    )

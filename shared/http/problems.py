@@ -74,6 +74,11 @@ PROBLEMS: Final[Mapping[str, ProblemType]] = {
         "This Idempotency-Key was used for another request",
         "Send the first request unchanged, or use a new key for a new request.",
     ),
+    "too-many-requests": ProblemType(
+        429,
+        "Too many in a short time",
+        "Nothing was done: send it again after as many seconds as the header Retry-After says.",
+    ),
     "internal-error": ProblemType(
         500, "Something went wrong on our side", "Tell the operator the error_id: it is in the log."
     ),
@@ -99,6 +104,7 @@ _SLUG_BY_STATUS: Final = {
     413: "too-large",
     415: "unsupported-media-type",
     422: "invalid-input",
+    429: "too-many-requests",
     500: "internal-error",
     503: "not-ready",
 }

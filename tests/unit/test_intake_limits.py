@@ -1,0 +1,203 @@
+"""What is too much for POST /events: too deep, too large when written out, too many in a short time."""
+
+import json
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+
+import httpx
+import pytest
+
+from services.enrollment.event_rate import EventRate
+from services.enrollment.intake import MOST_DEPTH, MOST_EVENTS, intake_router
+from shared.http.access import Principal, Role
+from shared.http.app import create_app
+from shared.http.problems import Problem
+from shared.pipeline.books import Outgoing
+from tests.factories import as_record, registered
+
+BATCH = {"content-type": "application/cloudevents-batch+json"}
+AGENCIES = ("dinas-a", "dinas-b")
+PER_SECOND = 10
+
+
+class Clock:
+    now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Log:
+    def __init__(self) -> None:
+        self.records: list[Outgoing] = []
+
+    async def publish(self, records: Sequence[Outgoing]) -> None:
+        self.records += records
+
+
+class TokenIsTheAgency:
+    async def principal(self, token: str) -> Principal:
+        return Principal("simpeg", frozenset({Role.agency}), None, token, "issuer")
+
+    async def aclose(self) -> None:
+        pass
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def log() -> Log:
+    return Log()
+
+
+@pytest.fixture
+async def agency(clock: Clock, log: Log) -> AsyncIterator[httpx.AsyncClient]:
+    async def ready() -> list[Any]:
+        return []
+
+    rate = EventRate(PER_SECOND, MOST_EVENTS, clock)
+    router = intake_router(log, AGENCIES, "", rate)  # type: ignore[arg-type]
+    app = create_app("enrollment", routers=[router], readiness=ready, access=TokenIsTheAgency())
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://intake", headers=BATCH) as client:
+        yield client
+
+
+async def post(agency: httpx.AsyncClient, body: object, opd: str = AGENCIES[0]) -> httpx.Response:
+    content = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return await agency.post("/events", content=content, headers={"authorization": f"Bearer {opd}"})
+
+
+def event(id: str, **more: object) -> dict[str, Any]:
+    value = as_record(registered(), id=id).value
+    assert value is not None
+    made: dict[str, Any] = json.loads(value)
+    made["data"].update(more)
+    return made
+
+
+def nested(depth: int, inmost: str = "1", open: str = "[", close: str = "]") -> str:
+    return open * depth + inmost + close * depth
+
+
+def with_raw(id: str, text: str) -> str:
+    """An event with this JSON as an unknown field of its data, which is two levels deep."""
+    return json.dumps(event(id, newer="RAW")).replace('"RAW"', text)
+
+
+@pytest.mark.parametrize("depth", [MOST_DEPTH - 1, 100, 900, 5_000, 100_000])
+@pytest.mark.parametrize(
+    ("open", "close"), [("[", "]"), ('{"a":', "}"), ('[{"\\"[":[', "]}]")], ids=["lists", "objects", "mixed"]
+)
+async def test_an_event_without_bottom_costs_itself_alone(
+    agency: httpx.AsyncClient, log: Log, depth: int, open: str, close: str
+) -> None:
+    if len(open + close) * depth > 1_000_000:
+        depth = 900_000 // len(open + close)
+    events = [with_raw("a", "1"), with_raw("deep", nested(depth, "1", open, close)), with_raw("b", '"[[["')]
+    answer = await post(agency, f"[{','.join(events)}]".encode())
+    assert answer.status_code == 207
+    verdicts = answer.json()
+    assert [one["status"] for one in verdicts] == ["accepted", "refused", "accepted"]
+    assert [one["id"] for one in verdicts] == ["a", "deep", "b"]
+    assert f"nested deeper than {MOST_DEPTH} levels" in verdicts[1]["detail"]
+    assert [json.loads(one.value)["id"] for one in log.records] == ["a", "b"]
+
+
+async def test_as_deep_as_is_allowed_is_taken(agency: httpx.AsyncClient) -> None:
+    answer = await post(agency, f"[{with_raw('a', nested(MOST_DEPTH - 2))}]".encode())
+    assert answer.status_code == 202
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (nested(100_000), 422),
+        (nested(100_000, open='{"a":', close="}"), 422),
+        ("[" * 1_000_000, 400),
+        ('[{"a":' * 100_000, 400),
+        ("]" * 100_000 + "[" * 100_000, 400),
+        (nested(2_000, '"' + '\\"' * 200_000), 400),
+        (nested(2_000, '"\\'), 400),
+    ],
+    ids=[
+        "lists",
+        "objects",
+        "unclosed",
+        "unclosed objects",
+        "inside out",
+        "unclosed text",
+        "a last backslash",
+    ],
+)
+async def test_a_bottomless_body_is_refused_and_said_why(
+    agency: httpx.AsyncClient, log: Log, body: str, status: int
+) -> None:
+    answer = await post(agency, body.encode())
+    assert answer.status_code == status
+    assert ("nested deeper" if status == 422 else "not JSON") in answer.text
+    assert log.records == []
+
+
+async def test_numbers_that_grow_when_written_out_cost_one_event(agency: httpx.AsyncClient, log: Log) -> None:
+    """1E15 becomes 1000000000000000.0: no body is too large, but the record is, and Kafka would take none."""
+    events = [with_raw("a", "1"), with_raw("grows", f"[{','.join(['1E15'] * 200_000)}]"), with_raw("b", "1")]
+    answer = await post(agency, f"[{','.join(events)}]".encode())
+    assert [one["status"] for one in answer.json()] == ["accepted", "refused", "accepted"]
+    assert "when its numbers are written out" in answer.json()[1]["detail"]
+    assert max(len(one.value) for one in log.records) < 2_000
+
+
+async def test_a_batch_at_once_then_so_many_a_second(
+    agency: httpx.AsyncClient, clock: Clock, log: Log
+) -> None:
+    assert (await post(agency, [event("x")] * MOST_EVENTS)).status_code == 202
+    answer = await post(agency, [event("one more")])
+    assert (answer.status_code, answer.json()["type"]) == (429, "/problems/too-many-requests")
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.headers["retry-after"] == "1"
+    assert len(log.records) == MOST_EVENTS
+    clock.now += 1
+    assert (await post(agency, [event("x")] * 25)).status_code == 202
+    assert (await post(agency, [event("x")])).headers["retry-after"] == "2"
+
+
+async def test_waiting_as_long_as_was_said_is_enough(agency: httpx.AsyncClient, clock: Clock) -> None:
+    began = clock.now
+    for _ in range(4):
+        answer = await post(agency, [event("x")] * MOST_EVENTS)
+        if answer.status_code == 429:
+            clock.now += int(answer.headers["retry-after"])
+            answer = await post(agency, [event("x")] * MOST_EVENTS)
+        assert answer.status_code == 202
+    assert clock.now - began > 2 * MOST_EVENTS / PER_SECOND  # the average is kept all the same
+
+
+async def test_an_agency_does_not_spend_anothers_events(agency: httpx.AsyncClient) -> None:
+    assert (await post(agency, [event("x")] * MOST_EVENTS)).status_code == 202
+    assert (await post(agency, [event("x")])).status_code == 429
+    assert (await post(agency, [event("x")] * MOST_EVENTS, AGENCIES[1])).status_code == 202
+
+
+async def test_nonsense_counts_and_is_not_even_parsed_then(agency: httpx.AsyncClient) -> None:
+    statuses = [(await post(agency, b"[nonsense")).status_code for _ in range(MOST_EVENTS + 1)]
+    assert (set(statuses[:MOST_EVENTS]), statuses[MOST_EVENTS]) == ({400}, 429)
+
+
+def test_no_limit_is_none() -> None:
+    rate = EventRate(0, MOST_EVENTS, Clock())
+    for _ in range(100):
+        rate.spend("dinas-a", MOST_EVENTS)
+    rate.check("dinas-a")
+
+
+def test_a_long_silence_saves_up_one_batch() -> None:
+    clock = Clock()
+    rate = EventRate(PER_SECOND, MOST_EVENTS, clock)
+    clock.now += 1e6
+    rate.spend("dinas-a", MOST_EVENTS)
+    with pytest.raises(Problem):
+        rate.check("dinas-a")
