@@ -41,8 +41,9 @@ class Payload(BaseModel):
     """CloudEvents `type`: reverse DNS, subject, past verb (commands: imperative), version."""
 
 
-def _nfc(text: str) -> str:
-    return text if text.isascii() else unicodedata.normalize("NFC", text)
+def _nfc(text: object) -> object:
+    """Before the length is checked: composing may lengthen, and what was taken in must be what we may send."""
+    return unicodedata.normalize("NFC", text) if isinstance(text, str) and not text.isascii() else text
 
 
 def _employee_number(text: str) -> str:
@@ -76,12 +77,12 @@ def _single_line(longest: int) -> StringConstraints:
     return StringConstraints(strip_whitespace=True, min_length=1, max_length=longest, pattern=NO_CONTROLS)
 
 
-Name = Annotated[str, _single_line(200), AfterValidator(_nfc)]
+Name = Annotated[str, _single_line(200), BeforeValidator(_nfc)]
 """A person's or body's name exactly as it is to be printed, titles included."""
 
-Label = Annotated[str, _single_line(300), AfterValidator(_nfc)]
-Code = Annotated[str, _single_line(80), AfterValidator(_nfc)]
-Reason = Annotated[str, _single_line(1000), AfterValidator(_nfc)]
+Label = Annotated[str, _single_line(300), BeforeValidator(_nfc)]
+Code = Annotated[str, _single_line(80), BeforeValidator(_nfc)]
+Reason = Annotated[str, _single_line(1000), BeforeValidator(_nfc)]
 
 EmployeeNumber = Annotated[
     str,

@@ -18,7 +18,7 @@ from shared.contracts.catalogue import EVENT_TYPES
 from shared.contracts.cloudevents import Undecodable, check_clock, decode, encode, event_id, id_in, peek
 from shared.contracts.payload import Payload
 from shared.contracts.pipeline import ReleaseWaiting
-from shared.contracts.topics import PARTITIONS
+from shared.contracts.topics import MOST_RECORD_BYTES, PARTITIONS
 from shared.pipeline.books import (
     DEAD_LETTER_CHUNKS,
     DEAD_LETTERS,
@@ -44,6 +44,8 @@ T = TypeVar("T")
 MOST_PENDING_BYTES = 4_000_000
 MOST_DOCUMENT_BYTES = 15_000_000
 CHUNK_BYTES = 8_000_000
+# The rest of what a record may have is for its frame in the log.
+LARGEST_OUTGOING_BYTES = MOST_RECORD_BYTES - 4096
 WAITING_PAGE = 500
 # Of an unknown type that is kept in a dead letter, beside the record itself.
 LONGEST_TYPE = 200
@@ -106,6 +108,11 @@ class Reader(Generic[T]):
         """A known type that the service does not react to leaves the item without event and fault."""
         item: Item[T] = Item(record, waited=waited)
         try:
+            if record.size_bytes > MOST_RECORD_BYTES:
+                raise Undecodable(
+                    f"the record has {record.size_bytes / 1e6:.1f} MB with its key and headers, "
+                    f"{MOST_RECORD_BYTES / 1e6:.1f} MB are allowed: send what the schema of its type names, no more"
+                )
             item.event_type, document = peek(record.value, record.headers)
             payload = self.types.get(item.event_type)
             if payload is None:
@@ -351,6 +358,11 @@ class Attempt(Generic[T]):
             partitionkey=fact.key,
             traceparent=child_traceparent(event.traceparent if event is not None else None, id),
         )
+        if len(value) + len(fact.key) > LARGEST_OUTGOING_BYTES:
+            raise Rejected(  # else it is published in vain for ever, and nothing after it
+                f"the event {payload.TYPE} that follows from it would be larger than the log takes: "
+                "send the ids and texts that Kompeten itself gave out"
+            )
         return Outgoing(
             self.service.topic_of(type(payload)), partition_of(fact.key), fact.key.encode(), value
         )
@@ -400,12 +412,13 @@ class Attempt(Generic[T]):
     def bury(self, item: Item[T], kind: str, reason: str, error: Exception, cause: Record) -> None:
         record = item.record
         value, chunks = record.value, 0
+        key, headers, head_chunks = record.key, list(record.headers), 0
         id = f"{record.at}/{record.turn}"
         if value is not None and len(value) > CHUNK_BYTES:
-            parts = [value[at : at + CHUNK_BYTES] for at in range(0, len(value), CHUNK_BYTES)]
-            for n, part in enumerate(parts):
-                self.insert(DEAD_LETTER_CHUNKS, DeadLetterChunk(id=f"{id}/{n}", dead_letter=id, value=part))
-            value, chunks = None, len(parts)
+            chunks, value = self.chunk(value, id, id), None
+        if record.head_bytes > CHUNK_BYTES:
+            packed = msgspec.msgpack.encode((key, headers))
+            head_chunks, key, headers = self.chunk(packed, f"{id}/head", id), None, []
         moment = EPOCH + timedelta(milliseconds=cause.timestamp_ms)
         self.insert(
             DEAD_LETTERS,
@@ -419,10 +432,11 @@ class Attempt(Generic[T]):
                 partition=record.at.partition,
                 offset=record.at.offset,
                 timestamp_ms=record.timestamp_ms,
-                key=record.key,
+                key=key,
                 value=value,
-                headers=list(record.headers),
+                headers=headers,
                 chunks=chunks,
+                head_chunks=head_chunks,
                 first_failed_at=moment,
                 last_failed_at=moment,
                 attempts=1,
@@ -431,6 +445,15 @@ class Attempt(Generic[T]):
         )
         verdict = Verdict.BUG if kind == "bug" else Verdict.REFUSED
         self.decide(item, Outcome(verdict, reason=reason), cause)
+
+    def chunk(self, content: bytes, name: str, dead_letter: str) -> int:
+        """Keeps what is too large for one document; in how many parts."""
+        parts = [content[at : at + CHUNK_BYTES] for at in range(0, len(content), CHUNK_BYTES)]
+        for n, part in enumerate(parts):
+            self.insert(
+                DEAD_LETTER_CHUNKS, DeadLetterChunk(id=f"{name}/{n}", dead_letter=dead_letter, value=part)
+            )
+        return len(parts)
 
     def insert(self, collection: Collection[Document], document: Document) -> None:
         self.inserts.append(Write(collection, document.id, self.store.encode(document), new=True))

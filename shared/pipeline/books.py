@@ -90,6 +90,8 @@ class DeadLetter(msgspec.Struct, frozen=True):
     last_failed_at: datetime
     attempts: int
     rules: str
+    head_chunks: int = 0
+    """Above 0 the same holds for key and headers: in so many parts `<id>/head/<n>`, [key, headers] as MessagePack."""
 
 
 class DeadLetterChunk(msgspec.Struct, frozen=True):

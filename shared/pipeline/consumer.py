@@ -25,6 +25,7 @@ from shared.pipeline import metrics
 from shared.pipeline.attempt import Attempt, Decided, Item, Reader, digest, position_id, where
 from shared.pipeline.books import Decision, Position
 from shared.pipeline.errors import Moved, Unavailable
+from shared.pipeline.header_names import read_any_header_name
 from shared.pipeline.publisher import Publisher, close
 from shared.pipeline.reactions import Service
 from shared.pipeline.records import Coordinates, Record
@@ -34,6 +35,7 @@ from shared.pipeline.telling import tell
 T = TypeVar("T")
 Raw = ConsumerRecord[bytes, bytes]
 log = logging.getLogger(__name__)
+read_any_header_name()
 
 # Small batches pay the round trips of a transaction each; larger ones take longer to repeat.
 MOST_RECORDS = 1000

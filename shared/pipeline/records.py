@@ -30,6 +30,17 @@ class Record(msgspec.Struct, frozen=True):
     turn: int = 0
     """0 as first read from the log; above, how often it was taken up again, after waiting or by a replay."""
 
+    @property
+    def head_bytes(self) -> int:
+        """Size of all but the value."""
+        headers = sum(len(name) + len(content or b"") for name, content in self.headers)
+        return headers + len(self.key or b"")
+
+    @property
+    def size_bytes(self) -> int:
+        """As it unpacks: compressed in the log it may have been small."""
+        return self.head_bytes + len(self.value or b"")
+
 
 class Received(msgspec.Struct, Generic[P], frozen=True):
     """A decoded event. `sender` is the agency (from its topic) or the service that wrote it."""

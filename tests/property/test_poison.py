@@ -14,15 +14,15 @@ from services.enrollment.documents import COMPLETIONS
 from services.enrollment.handlers import REACTIONS
 from shared.contracts.agency import TrainingCompleted
 from shared.contracts.cloudevents import STRUCTURED
-from shared.contracts.topics import agency_topic
+from shared.contracts.topics import ENROLLMENT_EVENTS, agency_topic
 from shared.pipeline.attempt import CHUNK_BYTES
 from shared.pipeline.books import DEAD_LETTER_CHUNKS, DEAD_LETTERS, DECISIONS, WAITING
 from shared.pipeline.documents import State
 from shared.pipeline.outcome import Outcome, Put, Verdict
 from shared.pipeline.reactions import Reaction, Service
 from shared.pipeline.records import Headers, Received, Record
-from tests.factories import as_record, completed, registered
-from tests.property.harness import AGENCIES, ENROLLMENT, City, Sending
+from tests.factories import as_record, completed, completion_recorded, registered
+from tests.property.harness import AGENCIES, ENROLLMENT, INCENTIVE, City, Sending
 from tests.property.histories import BUDI
 
 TOPIC = agency_topic(AGENCIES[0])
@@ -226,6 +226,76 @@ async def test_a_header_without_value_keeps_nobody_waiting() -> None:
     await decide(city, msgspec.structs.replace(good("A"), headers=(*JSON, ("relay", None))))
     await city.deliver([Sending(registered(BUDI), "registered")])
     assert len(await city.documents("enrollment", COMPLETIONS)) == 1
+
+
+MB = 1024 * 1024
+HEADS: Mapping[str, tuple[bytes | None, Headers]] = {
+    "a key of seventeen megabytes": (b"k" * 17 * MB, JSON),
+    "a header of seventeen megabytes": (None, (*JSON, ("x", b"h" * 17 * MB))),
+    "a header's name of seventeen megabytes": (None, (*JSON, ("x" * 17 * MB, None))),
+    "two million headers": (b"", JSON + (("x", b"12345678"),) * 2_000_000),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", HEADS)
+async def test_a_head_larger_than_a_document_is_kept_in_parts(kind: str) -> None:
+    """Compressed it passes the broker's limit; no document of the database holds it."""
+    key, headers = HEADS[kind]
+    city = await with_registered()
+    await decide(city, good("A"), Record(good("?").at, 0, key, GOOD, headers), good("B"))
+    (dead,) = await city.documents("enrollment", DEAD_LETTERS)
+    assert (dead.kind, dead.value, dead.chunks, dead.key, dead.headers) == ("rejected", GOOD, 0, None, [])
+    chunks = {one.id: one.value for one in await city.documents("enrollment", DEAD_LETTER_CHUNKS)}
+    packed = b"".join(chunks[f"{dead.id}/head/{n}"] for n in range(dead.head_chunks))
+    kept: tuple[bytes | None, Headers] = msgspec.msgpack.decode(packed, type=tuple[bytes | None, Headers])
+    assert kept == (key, headers)
+    assert len(await city.documents("enrollment", COMPLETIONS)) == 2
+
+
+@pytest.mark.parametrize("where", ["key", "headers", "value"])
+async def test_what_could_be_decided_but_for_its_size_is_refused_before_it_waits(where: str) -> None:
+    """Nobody is registered, so it would wait: in a document that holds all of it."""
+    more = b"A" * 2 * MB
+    value = GOOD.replace(b'"code"', b'"newer": "' + more + b'", "code"') if where == "value" else GOOD
+    head = {"key": (more, JSON), "headers": (None, (*JSON, ("x", more))), "value": (None, JSON)}
+    city = City(services=[ENROLLMENT])
+    await decide(city, Record(good("?").at, 0, head[where][0], value, head[where][1]))
+    (dead,) = await city.documents("enrollment", DEAD_LETTERS)
+    assert dead.kind == "rejected"
+    assert "MB are allowed" in dead.reason
+    assert await city.documents("enrollment", WAITING) == []
+
+
+async def test_what_follows_must_fit_into_the_log() -> None:
+    """Published in vain for ever, it stopped its partition: an id stands in an event four times."""
+    city = City(services=[INCENTIVE])
+    long = completion_recorded(employee_id="emp_" + "e" * 700_000)
+    topic, member = ENROLLMENT_EVENTS, city.members["incentive"]
+    for payload in (long, completion_recorded()):
+        record = as_record(payload, topic=topic)
+        city.append(topic, 0, record.key, record.value, record.headers)
+    await city.batch(member, {(topic, 0): 2})
+    (dead,) = await city.documents("incentive", DEAD_LETTERS)
+    assert dead.kind == "rejected"
+    assert "larger than the log takes" in dead.reason
+    assert [one.verdict for one in member.decided[0].decisions] == ["refused", "accepted"]
+
+
+LENGTHENED = "\u0958"  # NFC writes it as two characters, for good
+
+
+async def test_a_text_that_composing_lengthens_is_measured_as_it_is_kept() -> None:
+    city = await with_registered()
+    raw = good("A").value
+    assert raw is not None
+    title = b'"title": "' + completed().training.title.encode() + b'"'
+    assert title in raw
+    for count in (150, 151, 300):
+        text = f'"title": "{LENGTHENED * count}"'.encode()
+        await decide(city, Record(good("?").at, 0, None, raw.replace(title, text), JSON))
+    assert [one.kind for one in await city.documents("enrollment", DEAD_LETTERS)] == ["rejected"] * 2
+    (kept,) = await city.documents("enrollment", COMPLETIONS)
+    assert len(kept.contents[0].facts.title) == 300
 
 
 _names = st.sampled_from(
