@@ -280,6 +280,8 @@ def reinstate_certificate(event: Received[ReinstateCertificate], state: State, t
 
 def _known(completion_id: CompletionId, employee_id: EmployeeId, state: State) -> Completion:
     known = state.get(COMPLETIONS, completion_id)
+    if known is not None and known.employee_id != employee_id:
+        raise Rejected("completion_id is a completion of another employee than employee_id: send both of one")
     return known or Completion(id=completion_id, employee_id=employee_id, learning_year="")
 
 

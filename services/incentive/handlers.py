@@ -21,6 +21,7 @@ from shared.contracts.enrollment import CompletionRecorded, EmployeeRecorded
 from shared.contracts.incentive import PointsSettled
 from shared.contracts.payload import Payload
 from shared.pipeline.documents import LOAD, Doc, Docs, Keys, Lock, State
+from shared.pipeline.errors import Rejected
 from shared.pipeline.outcome import Fact, Outcome, Put, Verdict
 from shared.pipeline.reactions import Reaction, react
 from shared.pipeline.records import Received
@@ -59,6 +60,8 @@ def award_points(event: Received[CompletionRecorded], state: State, terms: Terms
     """Recomputes the months that the completion leaves and enters, and appends the differences to the ledger."""
     data = event.data
     known = state.get(EARNED_COMPLETIONS, data.completion_id)
+    if known is not None and known.employee_id != data.employee_id:
+        raise Rejected("completion_id is a completion of another employee than employee_id: send both of one")
     if known is not None and known.version >= data.version:
         return Outcome(Verdict.SUPERSEDED, f"version {known.version} stands", data.completion_id)
     completion = EarnedCompletion(

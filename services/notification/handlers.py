@@ -79,16 +79,24 @@ def certificate_keys(
     yield Doc(CONTACTS, data.employee_id)
     yield Doc(SETTLED_POINTS, data.completion_id)
     yield Docs(LETTERS, "completion_id", data.completion_id)
+    yield Doc(LETTERS, letter_id(data, terms))
     yield LOAD
     if state.get(CONTACTS, data.employee_id) is None:
         yield waits_for(lacks_contact(data.employee_id))
+
+
+def letter_id(data: CertificateIssued | CertificateRevoked, terms: Terms) -> str:
+    """One letter for each revision that is issued, and for each time that it is revoked."""
+    if isinstance(data, CertificateIssued):
+        return terms.ids.letter(data.certificate_id, ISSUED, str(data.revision))
+    return terms.ids.letter(data.certificate_id, REVOKED, str(data.completion_version))
 
 
 def write_issued_letter(event: Received[CertificateIssued], state: State, terms: Terms) -> Outcome:
     """Begins a letter; it is released at once when its points are known already."""
     data = event.data
     letter = Letter(
-        id=terms.ids.letter(data.certificate_id, ISSUED, str(data.revision)),
+        id=letter_id(data, terms),
         certificate_id=data.certificate_id,
         completion_id=data.completion_id,
         employee_id=data.employee_id,
@@ -117,7 +125,7 @@ def write_revoked_letter(event: Received[CertificateRevoked], state: State, term
     """Says that a certificate was taken back; an earlier letter that has not gone out yet never does."""
     data = event.data
     letter = Letter(
-        id=terms.ids.letter(data.certificate_id, REVOKED, str(data.completion_version)),
+        id=letter_id(data, terms),
         certificate_id=data.certificate_id,
         completion_id=data.completion_id,
         employee_id=data.employee_id,
@@ -145,7 +153,10 @@ def _begin(
             "the employee's contact has not come yet: enrollment publishes it before the certificate",
         )
     others = state.all(LETTERS, "completion_id", letter.completion_id)
-    if any(other.id == letter.id for other in others):
+    known = state.get(LETTERS, letter.id)
+    if known is not None and known.completion_id != letter.completion_id:
+        raise Rejected("the certificate is one of another completion: send its own completion_id")
+    if known is not None:
         return Outcome(Verdict.DUPLICATE, "this letter was begun before", letter.id)
     newest = max((other.completion_version for other in others), default=0)
     if newest > letter.completion_version:

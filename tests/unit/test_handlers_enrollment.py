@@ -212,6 +212,16 @@ def test_another_bodys_officer_is_refused_and_told_whom_to_ask() -> None:
         assert outcome.reason == "the certificate was issued by PUSDIK: ask an officer of that body"
 
 
+@pytest.mark.parametrize("command", [revoke, reinstate])
+def test_a_command_about_a_completion_of_another_employee_is_refused(command: Any) -> None:
+    """It was a bug: only the employee that the command names is looked up."""
+    city = Given(ENROLLMENT, BUDI, SEMINAR)
+    other = {**about(SEMINAR), "employee_id": TERMS.ids.employee(OTHER_NIP)}
+    with pytest.raises(Rejected, match="another employee"):
+        city.when(command(**other))
+    assert city.one(COMPLETIONS).revocations == []
+
+
 def test_a_repeated_command_has_the_first_ones_answer() -> None:
     city = Given(ENROLLMENT, BUDI, SEMINAR)
     first = city.when(revoked(), id="r1")

@@ -9,6 +9,7 @@ from shared.contracts.enrollment import CompletionRecorded
 from shared.contracts.incentive import PointsSettled
 from shared.contracts.payload import CompletionId
 from shared.contracts.vocabulary import Form
+from shared.pipeline.errors import Rejected
 from shared.pipeline.outcome import Verdict
 from tests.factories import completion_recorded, employee_recorded
 from tests.property.harness import INCENTIVE
@@ -123,3 +124,10 @@ def test_a_completion_without_a_rule_earns_nothing_and_has_no_ledger_entry() -> 
 def test_the_newest_version_of_a_person_stands() -> None:
     city = Given(INCENTIVE, employee_recorded(version=2), employee_recorded(version=1))
     assert city.one(PEOPLE).version == 2
+
+
+def test_a_completion_never_becomes_another_employees() -> None:
+    """Its points would be taken from the one ledger and given to the other without an entry."""
+    city = Given(INCENTIVE, recorded())
+    with pytest.raises(Rejected, match="another employee"):
+        city.when(recorded(version=2).model_copy(update={"employee_id": "emp_other"}))

@@ -126,3 +126,15 @@ def test_the_newest_version_of_a_contact_stands() -> None:
 def test_a_timer_for_a_letter_of_nobody_is_refused() -> None:
     with pytest.raises(Rejected, match="there is no such letter"):
         Given(NOTIFICATION).when(release_letter(letter_id="let_none"))
+
+
+@pytest.mark.parametrize("first", [issued(), revoked()])
+def test_a_certificate_that_is_told_of_another_completion_is_refused(
+    first: CertificateIssued | CertificateRevoked,
+) -> None:
+    """It was a bug: the letter's id comes from the certificate, and was looked for with the completion only."""
+    city = Given(NOTIFICATION, CONTACT, first)
+    other = first.model_copy(update={"completion_id": "cmp_other"})
+    with pytest.raises(Rejected, match="another completion"):
+        city.when(other)
+    assert len(city.all(LETTERS)) == 1
