@@ -66,11 +66,14 @@ def _moment(value: object) -> object:
     raise ValueError("must be a moment YYYY-MM-DDThh:mm:ss with Z or an offset such as +07:00, as text")
 
 
+# Within a day of the ends of the calendar a moment has no date in some time zone: a mail that said it failed.
+_FIRST, _LAST = datetime(1, 1, 2, tzinfo=UTC), datetime(9999, 12, 30, tzinfo=UTC)
+
+
 def _utc(moment: datetime) -> datetime:
-    try:
-        return moment.astimezone(UTC)
-    except OverflowError:
-        raise ValueError("lies outside the years 1 to 9999: correct it") from None
+    if not _FIRST <= moment <= _LAST:
+        raise ValueError("lies outside the years 1 to 9999: correct it")
+    return moment.astimezone(UTC)
 
 
 def _single_line(longest: int) -> StringConstraints:

@@ -27,6 +27,9 @@ _SECONDS: Final = Histogram(
 # A client may invent methods; a label must not grow with them.
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
+# Python reads no number of more than 4,300.
+_MOST_DIGITS: Final = 20
+
 _ALWAYS: Final = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
@@ -123,7 +126,7 @@ class Edge:
             headers={"Connection": "close"},
         )
         declared = headers.get("content-length", "0")
-        if not declared.isdecimal() or int(declared) > self._max_body_bytes:
+        if not declared.isdecimal() or len(declared) > _MOST_DIGITS or int(declared) > self._max_body_bytes:
             await problem_response(too_large)(scope, receive, send)
             return
         received = 0

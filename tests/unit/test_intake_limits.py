@@ -201,3 +201,12 @@ def test_a_long_silence_saves_up_one_batch() -> None:
     rate.spend("dinas-a", MOST_EVENTS)
     with pytest.raises(Problem):
         rate.check("dinas-a")
+
+
+@pytest.mark.parametrize("length", ["9" * 5_000, "1048577", "-1", "x"])
+async def test_a_length_beyond_the_limit_or_reason_is_refused_unread(
+    agency: httpx.AsyncClient, length: str
+) -> None:
+    headers = {"authorization": f"Bearer {AGENCIES[0]}", "content-length": length}
+    answer = await agency.post("/events", content=b"[]", headers=headers)
+    assert (answer.status_code, answer.json()["type"]) == (413, "/problems/too-large")
