@@ -26,6 +26,7 @@ from services.enrollment.documents import COMPLETIONS, EMPLOYEES, RENDERINGS, SE
 from services.incentive.documents import ACCOUNTS, EARNED_COMPLETIONS, POINT_ENTRIES
 from services.notification.documents import LETTERS, MAILS
 from shared.contracts.topics import ENROLLMENT_EVENTS, INCENTIVE_EVENTS, PARTITIONS, agency_topic
+from shared.pipeline.attempt import position_id
 from shared.pipeline.books import DEAD_LETTERS, DECISIONS, WAITING
 from shared.pipeline.documents import Collection, Document
 from shared.stack import Stack
@@ -282,6 +283,17 @@ class System:
                     if records and records[-1].offset >= ends[tp] - 1:
                         left.discard(tp)
         return found
+
+    async def ends(self, topics: dict[str, list[str]]) -> dict[str, int]:
+        """Where each partition of these topics ends, by service, named as the service's positions are."""
+        every = sorted({topic for those in topics.values() for topic in those})
+        ends = await self._ends(every)
+        return {
+            position_id(service, (topic, partition)): end
+            for service, those in topics.items()
+            for (topic, partition), end in ends.items()
+            if topic in those
+        }
 
     async def _ends(self, topics: Sequence[str]) -> dict[tuple[str, int], int]:
         async with reader(self.stack.kafka) as consumer:
