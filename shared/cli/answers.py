@@ -91,8 +91,8 @@ class Resolution(Said):
 
 
 class WholeLetter(Letter):
-    event: dict[str, Any] | None = None
-    """None when the record is no JSON."""
+    event: Any = None
+    """JSON of whatever kind; None when the record is none."""
     raw_base64: str | None = None
     headers: dict[str, str | None] = {}
     rules: str | None = None
@@ -146,7 +146,8 @@ class Wait(Said):
 
 
 class Step(Said):
-    at: AwareDatetime
+    at: AwareDatetime | None = None
+    """None where nobody noted it."""
     service: str
     what: str
     state: str = "ok"
@@ -158,6 +159,7 @@ class Lack(Said):
     service: str
     what: str
     do: str
+    completion_id: str | None = None
 
 
 class Trace(Said):

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from shared.cli.answers import DryRun, Ordered, WholeLetter
+from shared.cli.answers import DryRun, Group, Ordered, WholeLetter
 from shared.cli.command import (
     Desk,
     ListByDefault,
@@ -20,7 +20,7 @@ from shared.cli.command import (
 from shared.cli.errors import DONE, NO, NOT_ASKED, CannotAsk
 from shared.cli.events import event_of_file
 from shared.cli.orders import NOT_WELL, Chosen, carry_out, choose, find, key_of
-from shared.cli.screen import Screen, local, pretty
+from shared.cli.screen import Screen, local, plain, pretty
 
 app: Final = typer.Typer(
     cls=ListByDefault, help="Records that could not be decided: look, correct, replay or discard."
@@ -51,16 +51,9 @@ def list_groups(desk: Desk, service: OneService = None) -> int:
     document = [{"service": name, **group.model_dump(mode="json")} for name, group in rows]
     told = {"groups": document, "unanswered": {name: str(error) for name, error in silent.items()}}
     if not desk.answer(told):
-        if rows:
-            desk.out.table(
-                ("service", "kind", "count", "event type", "reason", "last failed", "sample", "group"),
-                [
-                    (name, g.kind, g.count, g.event_type, g.reason, local(g.last_failed_at), g.sample,
-                     g.fingerprint)
-                    for name, g in rows
-                ],
-            )  # fmt: skip
-        elif not silent:
+        for name, group in rows:
+            _show_group(desk.out, name, group)
+        if not rows and not silent:
             desk.out.line("no dead letter is open")
         unanswered(desk, silent)
     return NOT_ASKED if silent else DONE
@@ -145,35 +138,42 @@ def _agree(desk: Desk, verb: str, chosen: list[Chosen], yes: bool) -> None:
     desk.confirm(f"{verb} {len(chosen)} dead letters of {names}?", yes=yes or len(chosen) == 1)
 
 
+def _show_group(out: Screen, name: str, group: Group) -> None:
+    out.line(f"{name}: {group.count} {group.kind}: {group.reason}", "bold")
+    about = {
+        "event type": group.event_type,
+        "failed": f"{local(group.first_failed_at)} to {local(group.last_failed_at)}",
+        "sample": group.sample,
+        "group": group.fingerprint,
+    }
+    out.fields(about, indent=4)
+
+
 def _show(out: Screen, name: str, letter: WholeLetter) -> None:
-    rows: list[tuple[str, object]] = [
-        ("service", name),
-        ("id", letter.id),
-        ("state", letter.state),
-        ("kind", letter.kind),
-        ("reason", letter.reason),
-        ("event type", letter.event_type),
-        ("event id", letter.event_id),
-        ("first failed", local(letter.first_failed_at)),
-        ("last failed", local(letter.last_failed_at)),
-        ("attempts", letter.attempts),
-        ("rules", letter.rules),
-        ("group", letter.fingerprint),
-    ]
+    out.line(f"{name}: {letter.kind}: {letter.reason}", "bold")
+    about: dict[str, object] = {
+        "id": letter.id,
+        "state": letter.state,
+        "event type": letter.event_type,
+        "event id": letter.event_id,
+        "failed": f"{local(letter.first_failed_at)} to {local(letter.last_failed_at)}",
+        "attempts": letter.attempts,
+        "rules": letter.rules,
+        "group": letter.fingerprint,
+    }
     if (closed := letter.resolution) is not None:
         edited = ", with another event" if closed.edited is not None else ""
-        rows.append(("closed", f"{closed.command} by {closed.operator} at {local(closed.at)}{edited}"))
-        rows.append(("because", closed.reason))
-    out.table(("", ""), rows)
+        about["closed"] = f"{closed.command} by {closed.operator} at {local(closed.at)}{edited}"
+        about["because"] = closed.reason
+    out.fields(about, indent=4)
     if letter.decisions:
         out.heading("Decided about the same event")
-        out.table(
-            ("at", "verdict", "reason", "subject", "record"),
-            [(local(d.decided_at), d.verdict, d.reason, d.subject, d.record) for d in letter.decisions],
-        )
+        for one in letter.decisions:
+            out.line(f"{local(one.decided_at)}  {one.verdict}" + (f": {one.reason}" if one.reason else ""))
+            out.fields({"about": one.subject, "record": one.record}, indent=4)
     if letter.headers:
         out.heading("Headers")
-        out.table(("name", "value"), list(letter.headers.items()))
+        out.fields({plain(name): value for name, value in letter.headers.items()}, indent=4)
     if letter.event is not None:
         _document(out, "Event", letter.event)
     elif letter.raw_base64 is not None:

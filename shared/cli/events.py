@@ -17,9 +17,9 @@ _STRUCTURED: Final = [("content-type", STRUCTURED.encode())]
 
 def structured(letter: WholeLetter) -> dict[str, Any]:
     """The letter's event as one document; raises Refused when it is none that could be edited."""
-    if letter.event is None:
+    if not isinstance(letter.event, dict):
         raise Refused(
-            "the record is no JSON, so there is nothing to edit: write the right event into a file, then"
+            "the record is no JSON object, so there is nothing to edit: write the right event into a file, then"
             f" `kompeten dead-letters replay {letter.id} --event FILE --reason TEXT`"
         )
     names = {name.lower(): value for name, value in letter.headers.items() if value is not None}

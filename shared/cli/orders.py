@@ -17,6 +17,7 @@ from shared.cli.errors import DONE, NO, NOT_ASKED, CannotAsk, Missing, Refused
 
 # So many in a row were not asked: the service is away, and asking on would take a timeout for each.
 MOST_SILENT: Final = 3
+MOST_SHOWN: Final = 20
 NOT_WELL: Final = frozenset({"refused", "rejected", "bug"})
 _AGO: Final = re.compile(r"(\d{1,6})([mhd])")
 _UNITS: Final = {"m": "minutes", "h": "hours", "d": "days"}
@@ -121,7 +122,7 @@ def carry_out(desk: Desk, what: str, chosen: Sequence[Chosen], give: Give, rate:
     except KeyboardInterrupt:
         desk.err.line("kompeten: interrupted: the same command again goes on", "red")
     for one in chosen[len(outcomes) :]:
-        outcomes.append(Outcome(one.service.name, one.id, "not asked", "the run ended before it"))
+        outcomes.append(Outcome(one.service.name, one.id, "not asked", "the run ended before its answer"))
     summary(desk, what, outcomes)
     return max(one.exit_status for one in outcomes)
 
@@ -159,9 +160,8 @@ def summary(desk: Desk, what: str, outcomes: Sequence[Outcome]) -> None:
     if len(outcomes) > 1:
         desk.out.table((what, "count"), counts.most_common())
         outcomes = [one for one in outcomes if one.exit_status != DONE]
-        if outcomes:
-            desk.out.line()
-    if outcomes:
-        rows = [(one.service, one.id, one.outcome, one.reason) for one in outcomes]
-        styles = ["red" if one.exit_status else "" for one in outcomes]
-        desk.out.table(("service", "dead letter", "outcome", "reason"), rows, styles)
+    for one in outcomes[:MOST_SHOWN]:
+        why = f": {one.reason}" if one.reason else ""
+        desk.out.line(f"{one.service} {one.id}: {one.outcome}{why}", "red" if one.exit_status else "green")
+    if len(outcomes) > MOST_SHOWN:
+        desk.out.line(f"and {len(outcomes) - MOST_SHOWN} more: --json lists all")

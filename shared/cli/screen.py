@@ -3,7 +3,7 @@
 import json
 import re
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, TextIO
 
@@ -17,6 +17,7 @@ _UNSEEN: Final = re.compile(
     r"[\x00-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff\ufff9-\ufffb"
     r"\ud800-\udfff\U000e0000-\U000e007f]"
 )
+SHORT: Final = 160
 _NAMED: Final = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 
@@ -30,6 +31,12 @@ def _written_out(found: re.Match[str]) -> str:
     if found.group() in _NAMED:
         return _NAMED[found.group()]
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def short(text: object) -> str:
+    """Its beginning, for one screen."""
+    whole = plain(text)
+    return whole if len(whole) <= SHORT else whole[: SHORT - 1] + "…"
 
 
 def local(moment: datetime | None) -> str:
@@ -46,29 +53,37 @@ class Screen:
     """Standard output or standard error."""
 
     def __init__(self, stream: TextIO) -> None:
-        # Into a file or a pipe without a width: ids stay in one piece for `grep`.
-        width = None if stream.isatty() else 1000
         self._stream = stream
-        self._console = Console(file=stream, width=width, markup=False, highlight=False, emoji=False)
+        self._console = Console(file=stream, markup=False, highlight=False, emoji=False)
+        self._wide = Console(file=stream, width=1000, height=100, markup=False, highlight=False, emoji=False)
 
-    def line(self, text: object = "", style: str = "") -> None:
-        self._console.print(Text(plain(text), style=style), soft_wrap=True)
+    def line(self, text: object = "", style: str = "", *, indent: int = 0) -> None:
+        """As long as it is: whoever copies an id gets all of it."""
+        self._console.print(Text(" " * indent + plain(text), style=style), soft_wrap=True)
 
     def heading(self, text: str) -> None:
         self.line()
         self.line(text, "bold")
 
+    def fields(self, named: Mapping[str, object], *, indent: int = 0) -> None:
+        """One below the other; what is None or empty is left out."""
+        named = {name: value for name, value in named.items() if value not in (None, "")}
+        width = max((len(name) for name in named), default=0)
+        for name, value in named.items():
+            self.line(f"{name:{width}}  {plain(value)}", indent=indent)
+
     def table(
         self, columns: Sequence[str], rows: Iterable[Sequence[object]], styles: Sequence[str] = ()
     ) -> None:
-        """`styles`: of the rows, "" or missing for none."""
+        """For short cells, numbers above all. `styles`: of the rows, "" or missing for none."""
         table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
         for name in columns:
-            table.add_column(Text(name), overflow="fold")
+            table.add_column(Text(name), no_wrap=True)
         for number, row in enumerate(rows):
             style = styles[number] if number < len(styles) else ""
             table.add_row(*(Text(plain(cell)) for cell in row), style=style or None)
-        self._console.print(table)
+        # Wider than the terminal it wraps there: a cell cut off at night would be worse.
+        self._wide.print(table, soft_wrap=True)
 
     def progress(self, what: str, *, shown: bool) -> Progress:
         """A bar; nothing at all where nobody watches."""

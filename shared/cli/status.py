@@ -8,7 +8,7 @@ from shared.cli.answers import Group, Status, Wait
 from shared.cli.client import Service
 from shared.cli.command import Desk, OneService, each, unanswered
 from shared.cli.errors import DONE, NO, NOT_ASKED, CannotAsk
-from shared.cli.screen import Screen, local
+from shared.cli.screen import Screen, local, short
 
 MOST_ROWS = 8
 """Of each table, so that all stay on one screen."""
@@ -27,8 +27,10 @@ class Stand(NamedTuple):
         found = list(self.status.faults)
         if not self.status.ready and not found:
             found = ["is not ready and does not say why: see its log"]
-        stopped = [one for one in self.status.partitions if one.stopped]
-        found += [f"{one.topic}/{one.partition} is stopped at {one.next}: {one.stopped}" for one in stopped]
+        for one in self.status.partitions:
+            place = f"{one.topic}/{one.partition}"
+            if one.stopped and not any(place in fault for fault in found):  # readiness names most of them
+                found.append(f"{place} is stopped at {one.next}: {one.stopped}")
         bugs = sum(group.count for group in self.groups if group.kind == BUG)
         if bugs:
             found.append(f"{bugs} dead letters of kind bug: kompeten dead-letters list")
@@ -72,27 +74,28 @@ def _show(
     rows = [_service_row(name, stand) for name, stand in stands.items()]
     styles = ["" if stand.status.ready else "red" for stand in stands.values()]
     rows += [(name, "NO ANSWER", *["-"] * 6) for name in silent]
-    columns = ("service", "state", "lag", "waiting", "dead letters", "replayed", "discarded", "rules")
+    columns = ("service", "state", "lag", "waiting", "dead", "replayed", "discarded", "rules")
     out.table(columns, rows, [*styles, *["red"] * len(silent)])
     if wrong:
         out.heading("Wrong")
         for name, fault in wrong:
             out.line(f"{name}: {fault}", "red")
-    _part(out, "Behind", ("service", "topic", "lag", "partitions"), list(_behind(stands)))
+    if behind := list(_behind(stands)):
+        out.heading("Behind")
+        out.table(("service", "topic", "lag", "partitions"), behind[:MOST_ROWS])
+        _more(out, len(behind))
     groups = [(name, one) for name, stand in stands.items() for one in stand.groups]
-    _part(
-        out,
-        "Dead letters: kompeten dead-letters show SAMPLE",
-        ("service", "kind", "count", "last failed", "reason", "sample"),
-        [(name, g.kind, g.count, local(g.last_failed_at), g.reason, g.sample) for name, g in groups],
-    )
+    if groups:
+        out.heading("Dead letters: kompeten dead-letters")
+        for name, group in groups[:MOST_ROWS]:
+            out.line(f"{name}: {group.count} {group.kind}: {short(group.reason)}: {group.sample}")
+        _more(out, len(groups))
     waits = [(name, one) for name, stand in stands.items() for one in stand.waiting]
-    _part(
-        out,
-        "Waiting: kompeten waiting",
-        ("service", "count", "oldest", "reason", "lacks"),
-        [(name, w.count, local(w.oldest), w.reason, w.lacks) for name, w in waits],
-    )
+    if waits:
+        out.heading("Waiting: kompeten waiting")
+        for name, wait in waits[:MOST_ROWS]:
+            out.line(f"{name}: {wait.count} since {local(wait.oldest)}: {short(wait.reason)}: {wait.lacks}")
+        _more(out, len(waits))
     work = [
         (name, kind, states) for name, stand in stands.items() for kind, states in stand.status.work.items()
     ]
@@ -128,9 +131,6 @@ def _behind(stands: dict[str, Stand]) -> Iterator[tuple[object, ...]]:
     yield from sorted(found, key=lambda row: -row[2])
 
 
-def _part(out: Screen, heading: str, columns: tuple[str, ...], rows: list[tuple[object, ...]]) -> None:
-    if rows:
-        out.heading(heading)
-        out.table(columns, rows[:MOST_ROWS])
-        if len(rows) > MOST_ROWS:
-            out.line(f"and {len(rows) - MOST_ROWS} more")
+def _more(out: Screen, rows: int) -> None:
+    if rows > MOST_ROWS:
+        out.line(f"and {rows - MOST_ROWS} more")

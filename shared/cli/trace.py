@@ -5,12 +5,15 @@ from typing import Annotated
 
 import typer
 
-from shared.cli.answers import Trace
+from shared.cli.answers import Step, Trace
 from shared.cli.client import Service
 from shared.cli.command import Desk, each, unanswered
 from shared.cli.errors import DONE, NO, NOT_ASKED, CannotAsk, Missing
+from shared.cli.screen import Screen, plain
 from shared.contracts.employee_number import check_employee_number
 
+_DETAIL = 31
+"""Columns before what is said about a step: below its service."""
 _STYLES = {"problem": "red", "waiting": "yellow"}
 
 
@@ -59,7 +62,7 @@ def trace(
     if not desk.answer(
         {**whole.model_dump(mode="json"), "unanswered": {name: str(why) for name, why in silent.items()}}
     ):
-        _show(desk, whole)
+        _show(desk.out, whole)
         unanswered(desk, silent)
     if silent:
         return NOT_ASKED
@@ -83,31 +86,33 @@ def _employee_number() -> str:
 def _joined(traces: list[Trace]) -> Trace:
     steps = [step for one in traces for step in one.steps]
     return Trace(
-        steps=sorted(steps, key=lambda step: step.at),
+        steps=sorted(steps, key=_order),
         missing=[lack for one in traces for lack in one.missing],
         completion_ids=list(dict.fromkeys(id for one in traces for id in one.completion_ids)),
         employee_ids=list(dict.fromkeys(id for one in traces for id in one.employee_ids)),
     )
 
 
-def _show(desk: Desk, whole: Trace) -> None:
+def _order(step: Step) -> tuple[bool, float]:
+    return step.at is None, step.at.timestamp() if step.at is not None else 0.0
+
+
+def _show(out: Screen, whole: Trace) -> None:
     several = len({step.completion_id for step in whole.steps if step.completion_id}) > 1
-    columns = ("at", "service", "what", "state", "detail") + (("completion",) if several else ())
-    if whole.steps:
-        desk.out.table(
-            columns,
-            [
-                (step.at.astimezone().isoformat(" ", "milliseconds"), step.service, step.what, step.state,
-                 step.detail or "") + ((step.completion_id or "",) if several else ())
-                for step in whole.steps
-            ],
-            [_STYLES.get(step.state, "") for step in whole.steps],
-        )  # fmt: skip
+    for step in whole.steps:
+        at = "-" if step.at is None else step.at.astimezone().isoformat(" ", "milliseconds")
+        state = "" if step.state == "ok" else f" ({step.state})"
+        out.line(f"{at:29}  {step.service:12}  {plain(step.what)}{state}", _STYLES.get(step.state, ""))
+        if several and step.completion_id:
+            out.line(f"completion {step.completion_id}", "dim", indent=_DETAIL)
+        if step.detail:
+            out.line(step.detail, indent=_DETAIL)
     if whole.missing:
-        desk.out.heading("Missing")
-        desk.out.table(
-            ("service", "what", "do"), [(lack.service, lack.what, lack.do) for lack in whole.missing]
-        )
+        out.heading("Missing")
+        for lack in whole.missing:
+            of = f" of completion {lack.completion_id}" if several and lack.completion_id else ""
+            out.line(f"{lack.service}: {plain(lack.what)}{of}", "red")
+            out.line(lack.do, indent=4)
     elif whole.steps:
-        desk.out.line()
-        desk.out.line("nothing is missing", "green")
+        out.line()
+        out.line("nothing is missing", "green")

@@ -6,7 +6,7 @@ from typing import Annotated, Final
 
 import typer
 
-from shared.cli.answers import Ordered
+from shared.cli.answers import Ordered, Wait
 from shared.cli.client import Service
 from shared.cli.command import (
     Desk,
@@ -19,7 +19,7 @@ from shared.cli.command import (
     unanswered,
 )
 from shared.cli.errors import DONE, NO, NOT_ASKED, CannotAsk, Missing
-from shared.cli.screen import local
+from shared.cli.screen import Screen, local
 
 app: Final = typer.Typer(cls=ListByDefault, help="Records that wait for something which may still come.")
 
@@ -34,15 +34,9 @@ def list_waiting(desk: Desk, service: OneService = None) -> int:
     document = [{"service": name, **wait.model_dump(mode="json")} for name, wait in rows]
     told = {"waiting": document, "unanswered": {name: str(error) for name, error in silent.items()}}
     if not desk.answer(told):
-        if rows:
-            desk.out.table(
-                ("service", "count", "oldest", "newest", "event type", "reason", "lacks"),
-                [
-                    (name, w.count, local(w.oldest), local(w.newest), w.event_type, w.reason, w.lacks)
-                    for name, w in rows
-                ],
-            )
-        elif not silent:
+        for name, wait in rows:
+            _show(desk.out, name, wait)
+        if not rows and not silent:
             desk.out.line("nothing waits")
         unanswered(desk, silent)
     return NOT_ASKED if silent else DONE
@@ -58,6 +52,16 @@ def look(desk: Desk, lacks: Lacks, reason: Why, service: OneService = None) -> i
 def give_up(desk: Desk, lacks: Lacks, reason: Why, service: OneService = None) -> int:
     """Make those that still lack it dead letters: nobody expects it any more."""
     return _order(desk, lacks, reason, service, lambda one: one.give_up)
+
+
+def _show(out: Screen, name: str, wait: Wait) -> None:
+    out.line(f"{name}: {wait.count} wait: {wait.reason}", "bold")
+    about = {
+        "event type": wait.event_type,
+        "since": f"{local(wait.oldest)}, the last since {local(wait.newest)}",
+        "lacks": wait.lacks,
+    }
+    out.fields(about, indent=4)
 
 
 def _order(

@@ -2,8 +2,10 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -348,6 +350,14 @@ def test_show_finds_the_service_and_prints_strange_text_harmlessly(cli: Cli) -> 
     assert told.out.isascii()
 
 
+def test_an_id_stays_in_one_piece_on_a_narrow_terminal(cli: Cli) -> None:
+    cli.env.setenv("COLUMNS", "40")
+    cli.world.groups["enrollment"] = [group(fingerprint="9c1185a5" * 5, reason="no rate " * 20)]
+    done = cli("dead-letters")
+    assert A in done.out
+    assert "9c1185a5" * 5 in done.out
+
+
 def test_show_of_what_is_not_there_is_1_and_of_what_two_have_asks_which(cli: Cli) -> None:
     done = cli("dead-letters", "show", A)
     assert done.code == 1
@@ -458,7 +468,7 @@ def test_a_mass_replay_goes_on_after_a_failure_and_sums_up(cli: Cli) -> None:
     done = cli("dead-letters", "replay", "--group", "f9", *WHY, "--yes", "--rate", "10000")
     assert done.code == 1
     assert [one.body["id"] for one in cli.world.ordered("/admin/dead-letters/replays")] == ids
-    assert "duplicate  249" in done.out
+    assert done.out.splitlines()[1].split() == ["duplicate", "249"]
     assert "refused by its rules" in done.out
     assert done.out.count("agency.x.v1") == 1  # only what failed is listed
     told = cli("dead-letters", "replay", "--group", "f9", *WHY, "--yes", "--json").json
@@ -487,6 +497,27 @@ def test_a_mass_replay_stops_when_the_service_is_away_and_says_what_was_not_aske
     done = cli("dead-letters", "replay", "--since", AT, *WHY, "--yes", "--json")
     assert done.code == 2
     assert done.json["outcomes"] == {"accepted": 1, "not asked": 5}
+
+
+def test_ctrl_c_ends_a_mass_replay_with_its_summary(cli: Cli) -> None:
+    cli.world.letters["enrollment"] = [letter(f"agency.x.v1/0/{n}/0") for n in range(6)]
+    argv = [sys.executable, "-m", "shared.cli", "dead-letters", "replay", "--since", "1d", *WHY]
+    run = subprocess.Popen(
+        [*argv, "--yes", "--json", "--rate", "1"],
+        cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )  # fmt: skip
+    deadline = time.monotonic() + 30
+    while not cli.world.ordered("/admin/dead-letters/replays"):
+        assert time.monotonic() < deadline, "nothing was replayed"
+        time.sleep(0.02)
+    run.send_signal(signal.SIGINT)
+    out, err = run.communicate(timeout=30)
+    assert run.returncode == 2, err
+    assert "Traceback" not in err
+    outcomes = json.loads(out)["outcomes"]
+    assert sum(outcomes.values()) == 6
+    assert outcomes["not asked"] >= 4
 
 
 @pytest.mark.parametrize(
@@ -605,7 +636,7 @@ def test_a_look_that_is_refused_is_1(cli: Cli) -> None:
 # trace
 
 
-def step(at: str, service: str, what: str, **changes: Any) -> dict[str, Any]:
+def step(at: str | None, service: str, what: str, **changes: Any) -> dict[str, Any]:
     return {
         "at": at,
         "service": service,
@@ -627,7 +658,7 @@ def test_trace_is_one_line_of_time_across_services_with_what_is_missing(cli: Cli
     done = cli("trace", "--certificate", "800.2/0001/BKPSDM/2026")
     assert done.code == 1
     rows = done.out.splitlines()
-    assert [row.split()[2:4] for row in rows[1:4]] == [
+    assert [row.split()[2:4] for row in rows[:3]] == [
         ["enrollment", "recorded"], ["incentive", "points"], ["enrollment", "signed"],
     ]  # fmt: skip
     assert "register it" in done.out
@@ -638,6 +669,9 @@ def test_trace_is_one_line_of_time_across_services_with_what_is_missing(cli: Cli
     told = cli("trace", "--completion", "c-1", "--json")
     assert told.code == 0
     assert [one["what"] for one in told.json["steps"]] == ["recorded", "points settled", "signed"]
+    cli.world.traces["incentive"]["steps"].insert(0, step(None, "incentive", "of an unknown time"))
+    assert cli("trace", "--completion", "c-1", "--json").json["steps"][-1]["what"] == "of an unknown time"
+    assert cli("trace", "--completion", "c-1").code == 0
 
 
 def test_trace_reads_the_employee_number_from_standard_input_alone(cli: Cli) -> None:
