@@ -67,8 +67,10 @@ def publish(
                 task = bar.add_task("lines", total=total, completed=resumed_at)
                 _publish(desk, service, opened, done, bar, task)
     except OSError as error:
-        raise CannotAsk(f"{error.filename or file}: {error.strerror}: name a file that can be read, in a folder"
-                        " that can be written") from None  # fmt: skip
+        why = error.strerror or "is no file on a disk"
+        raise CannotAsk(
+            f"{error.filename or file}: {why}: name a file that can be read, in a folder that can be written"
+        ) from None
     return _tell(desk, file, done, resumed_at)
 
 

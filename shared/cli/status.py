@@ -85,6 +85,7 @@ def _show(
         out.table(("service", "topic", "lag", "partitions"), behind[:MOST_ROWS])
         _more(out, len(behind))
     groups = [(name, one) for name, stand in stands.items() for one in stand.groups]
+    groups.sort(key=lambda row: row[1].kind != BUG)  # what is ours to mend first
     if groups:
         out.heading("Dead letters: kompeten dead-letters")
         for name, group in groups[:MOST_ROWS]:

@@ -21,6 +21,8 @@ from shared.cli.command import (
 from shared.cli.errors import DONE, NO, NOT_ASKED, CannotAsk, Missing
 from shared.cli.screen import Screen, local
 
+MOST: Final = 500
+"""So many groups a service names at a time."""
 app: Final = typer.Typer(cls=ListByDefault, help="Records that wait for something which may still come.")
 
 Lacks = Annotated[str, typer.Argument(help="What is lacked, as `list` shows it", metavar="LACKS")]
@@ -84,12 +86,12 @@ def _who_waits(desk: Desk, lacks: str, only: str | None) -> Service:
     services = desk.services(only)
     if only is not None:
         return services[0]
-    answers, silent = each(services, lambda one: any(wait.lacks == lacks for wait in one.waiting()))
+    answers, silent = each(services, lambda one: any(wait.lacks == lacks for wait in one.waiting(MOST)))
     found = [one for one in services if answers.get(one.name)]
     if not found and silent:
         raise next(iter(silent.values()))
     if not found:
-        raise Missing(f"none of the longest waiting lacks {lacks}: see `kompeten waiting`, or say --service")
+        raise Missing(f"nothing that waits lacks {lacks}: see `kompeten waiting`, or say --service")
     if len(found) > 1:
         raise CannotAsk(f"{' and '.join(one.name for one in found)} wait for it: say which with --service")
     return found[0]

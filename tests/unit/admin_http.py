@@ -27,7 +27,7 @@ def letter(id: str, fingerprint: str = "f1", **changes: Any) -> dict[str, Any]:
         "reason": "training.form: is missing", "fingerprint": fingerprint, "topic": "agency.x.v1", "partition": 0,
         "offset": 1, "first_failed_at": AT, "last_failed_at": AT, "attempts": 1, "state": "open",
     }  # fmt: skip
-    whole = {
+    whole: dict[str, Any] = {
         "event": {},
         "raw_base64": None,
         "headers": {},

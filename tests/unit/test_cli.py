@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import jwt
 import pytest
 import typer.main
 from fastapi.responses import JSONResponse, Response
@@ -192,8 +193,6 @@ def test_a_token_file_comes_before_the_environment_and_is_read_again_when_it_is_
 
 
 def test_a_token_of_another_agency_publishes_nothing(cli: Cli) -> None:
-    import jwt
-
     token = jwt.encode({"opd": "dinkes", "roles": ["agency"]}, "k" * 32)
     cli.world.tokens.add(token)
     cli.env.setenv("KOMPETEN_TOKEN", token)
