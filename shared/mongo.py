@@ -214,6 +214,10 @@ class MongoStore:
         async with translated():
             return int(await self.database[collection.name].count_documents(dict(filter)))
 
+    async def aggregate(self, collection: Collection[Document], stages: Sequence[Raw]) -> list[Raw]:
+        async with translated():
+            return [raw async for raw in self.database[collection.name].aggregate(list(stages))]
+
     async def size(self, collection: Collection[Document]) -> int:
         """How many documents, from the collection's metadata: fast, and after a crash not exact."""
         async with translated():

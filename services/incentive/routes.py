@@ -9,6 +9,7 @@ from services.incentive.documents import PEOPLE, POINT_ENTRIES, PointEntry
 from services.incentive.points import level_of
 from services.incentive.terms import Terms
 from shared.http.access import Caller, Role, allow
+from shared.http.admin import admin_router
 from shared.http.decisions import decisions_router
 from shared.http.problems import Problem
 from shared.service import Parts
@@ -38,7 +39,11 @@ class PointsView(BaseModel):
 
 
 def routers(parts: Parts[Terms]) -> list[APIRouter]:
-    return [_own_points(parts), decisions_router(parts.store, parts.service.topic_prefix)]
+    return [
+        _own_points(parts),
+        decisions_router(parts.store, parts.service.topic_prefix),
+        admin_router(parts),
+    ]
 
 
 def _own_points(parts: Parts[Terms]) -> APIRouter:

@@ -8,6 +8,7 @@ from pydantic import BaseModel
 from services.notification.documents import CONTACTS, MAILS
 from services.notification.terms import Terms
 from shared.http.access import Caller, Role, allow
+from shared.http.admin import admin_router
 from shared.http.decisions import decisions_router
 from shared.http.problems import Problem
 from shared.service import Parts
@@ -24,7 +25,7 @@ class MailView(BaseModel):
 
 
 def routers(parts: Parts[Terms]) -> list[APIRouter]:
-    return [_own_mails(parts), decisions_router(parts.store, parts.service.topic_prefix)]
+    return [_own_mails(parts), decisions_router(parts.store, parts.service.topic_prefix), admin_router(parts)]
 
 
 def _own_mails(parts: Parts[Terms]) -> APIRouter:

@@ -74,6 +74,10 @@ class Item(Generic[T]):
     reaction: Reaction[T] | None = None
     fault: Exception | None = None
     waited: WaitingRecord | None = None
+    letter: DeadLetter | None = None
+    """What it was until an operator had it decided again."""
+    last: str = ""
+    """See `Again`."""
     rests_on: list[Key] = field(default_factory=list)
     """What its keys looked at, in this attempt."""
     asked_at: int = 0
@@ -82,7 +86,16 @@ class Item(Generic[T]):
 
     def fresh(self) -> "Item[T]":
         """As it was read, for another attempt."""
-        return Item(self.record, self.event_type, self.event, self.reaction, self.fault, self.waited)
+        return Item(
+            self.record,
+            self.event_type,
+            self.event,
+            self.reaction,
+            self.fault,
+            self.waited,
+            self.letter,
+            self.last,
+        )
 
 
 class Decided(NamedTuple):
@@ -291,7 +304,7 @@ class Attempt(Generic[T]):
             if item.fault is not None:
                 raise item.fault
             event = item.event
-            if item.waited is not None:
+            if item.waited is not None or item.letter is not None:
                 event = msgspec.structs.replace(event, now=EPOCH + timedelta(milliseconds=cause.timestamp_ms))
             outcome = item.reaction.decide(event, self.state, self.service.terms)
             encoded = [
@@ -315,8 +328,31 @@ class Attempt(Generic[T]):
                     self.state.apply(change.collection, change.id, None)
             for record in outgoing:
                 self.send(record)
+            if outcome.again:
+                outcome = await self.decide_again(outcome, cause, everyone)
             self.decide(item, outcome, cause)
             await self.release(outcome, cause, everyone)
+
+    async def decide_again(self, outcome: Outcome, cause: Record, everyone: Sequence[Item[T]]) -> Outcome:
+        """Decides the records that the outcome names; who asked for it is told what became of them."""
+        items = []
+        for one in outcome.again:
+            item = self.reader.read(one.record, one.waited)
+            item.letter, item.last = one.letter, one.last
+            items.append(item)
+        await self.gather(items)
+        first = len(self.outcomes)
+        for item in items:
+            await self.fold(item, cause, [*items, *everyone])
+        became = {id(item): outcome for item, outcome in self.outcomes[first:]}
+        verdicts = [became[id(item)] for item in items if id(item) in became]
+        answer = {**outcome.answer, "decided_again": len(items)}
+        if len(items) == 1:
+            answer |= {
+                "outcome": verdicts[0].verdict.value if verdicts else Verdict.NOTHING.value,
+                "outcome_reason": verdicts[0].reason if verdicts else "",
+            }
+        return msgspec.structs.replace(outcome, answer=answer)
 
     async def release(self, outcome: Outcome, cause: Record, everyone: Sequence[Item[T]]) -> None:
         """Decides what waited for the things that appeared; a full page is followed by a command to oneself."""
@@ -381,6 +417,9 @@ class Attempt(Generic[T]):
     def keep_waiting(self, item: Item[T], waiting: Waiting, cause: Record) -> None:
         record, event = item.record, item.event
         assert event is not None
+        if item.last:
+            self.bury(item, "expired", f"{waiting}; {item.last}", waiting, cause)
+            return
         id = waiting_id(record.at)
         since = (
             item.waited.since
@@ -423,10 +462,11 @@ class Attempt(Generic[T]):
                 value=value,
                 headers=list(record.headers),
                 chunks=chunks,
-                first_failed_at=moment,
+                first_failed_at=moment if item.letter is None else item.letter.first_failed_at,
                 last_failed_at=moment,
-                attempts=1,
+                attempts=1 if item.letter is None else item.letter.attempts + 1,
                 rules=self.service.rules,
+                turn=record.turn,
             ),
         )
         verdict = Verdict.BUG if kind == "bug" else Verdict.REFUSED
@@ -483,6 +523,6 @@ def where(error: Exception) -> str:
 def fingerprint(event_type: str, error: Exception) -> str:
     """Groups dead letters that fail alike: type of event, kind of error, its text without figures."""
     text = "".join("#" if character.isdigit() else character for character in str(error)[:200])
-    if not isinstance(error, Rejected):
+    if not isinstance(error, Rejected | Waiting):
         text = where(error)
     return hashlib.blake2b(f"{event_type}|{text}".encode(), digest_size=8).hexdigest()

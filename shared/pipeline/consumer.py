@@ -115,6 +115,17 @@ class Consumer(Generic[T]):
         ours = self.next.keys() & self._consumer.assignment()
         return {tp: max(0, (self._consumer.highwater(tp) or 0) - self.next[tp]) for tp in ours}
 
+    async def ends(self, places: Sequence[tuple[str, int]]) -> dict[tuple[str, int], int]:
+        """Where the log ends in these partitions, also in those of other members; empty while Kafka is away."""
+        if self._consumer is None:
+            return {}
+        wanted = [TopicPartition(*place) for place in places]
+        try:
+            ends = await asyncio.wait_for(self._consumer.end_offsets(wanted), ANSWERED_WITHIN_S)
+        except (KafkaError, TimeoutError):
+            return {}
+        return {(tp.topic, tp.partition): end for tp, end in ends.items()}
+
     def caught_up(self) -> bool:
         return bool(self.next) and not self.trouble and not any(self.lag().values())
 
