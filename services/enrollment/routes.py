@@ -22,6 +22,7 @@ from services.enrollment.links import Expired, NotOurs
 from services.enrollment.records import CompletionView, RecordView, completion_view, record_view
 from services.enrollment.settling import facts_standing
 from services.enrollment.terms import Terms
+from services.enrollment.trace import trace_router
 from services.enrollment.verification import (
     BeingPrepared,
     LinkExpired,
@@ -74,6 +75,7 @@ def routers(parts: Parts[Terms], agencies: tuple[str, ...]) -> list[APIRouter]:
         _officer(parts, reads),
         decisions_router(parts.store, parts.service.topic_prefix),
         admin_router(parts),
+        trace_router(parts),
         verification_router(reads.by_code),
         download_router(reads.by_link),
     ]
