@@ -74,6 +74,8 @@ class Consumer(Generic[T]):
         self.bootstrap, self.partitions, self.on_decided = bootstrap, partitions, on_decided
         self.reader = Reader(service)
         self.next: dict[TopicPartition, int] = {}
+        self.published: dict[TopicPartition, int] = {}
+        """As `next`, but what these records caused is acknowledged too."""
         self.turn: dict[TopicPartition, int] = {}
         self.stopped: dict[TopicPartition, str] = {}
         self.trouble = "has not started yet"
@@ -191,10 +193,11 @@ class Consumer(Generic[T]):
         for tp, records in batch.items():
             if decided.taken.get((tp.topic, tp.partition), 0) < len(records):
                 self._seek(tp, self.next[tp])
-        self._delivery = asyncio.create_task(self._deliver(decided, started))
+        self._delivery = asyncio.create_task(self._deliver(decided, started, dict(self.next)))
 
-    async def _deliver(self, decided: Decided, started: float) -> None:
+    async def _deliver(self, decided: Decided, started: float, next: dict[TopicPartition, int]) -> None:
         await self.publisher.publish([record for step in decided.steps for record in step.pending])
+        self.published |= next
         failpoint("after-publish")
         self.on_decided(decided.decisions)
         seconds = time.perf_counter() - started
@@ -280,6 +283,7 @@ class Consumer(Generic[T]):
             verifiable = position.next > beginning and position.last_digest
             if self._seek(tp, position.next - 1 if verifiable else position.next):
                 self.next[tp], self.turn[tp] = position.next, position.turn
+                self.published[tp] = position.next
                 if verifiable:
                     self._unverified[tp] = position
 
@@ -358,13 +362,15 @@ class Consumer(Generic[T]):
             await close(consumer)
 
     async def _note_offsets(self) -> None:
-        """A copy for lag tools, and a sign of life; nothing reads it back."""
+        """A copy for lag tools, and a sign of life; nothing reads it back. Whoever sees a group at the end of its
+        topics knows that nothing of theirs is on its way any more."""
         if time.monotonic() - self._offsets_at < OFFSETS_EVERY_S or not self.next or self._consumer is None:
             return
         self._offsets_at = time.monotonic()
         metrics.lag(self.service.name, self.lag())
         try:
-            await asyncio.wait_for(self._consumer.commit(dict(self.next)), ANSWERED_WITHIN_S)
+            done = {tp: at for tp, at in self.published.items() if tp in self.next}
+            await asyncio.wait_for(self._consumer.commit(done), ANSWERED_WITHIN_S)
             self.unanswered = ""
         except (IllegalStateError, CommitFailedError) as error:  # a rebalance
             log.info("offsets not noted: %s", type(error).__name__)
