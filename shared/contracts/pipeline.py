@@ -33,7 +33,7 @@ class GiveUpWaiting(Payload):
 class ReplayDeadLetter(Payload):
     """Decide a dead letter's record again, on what stands today."""
 
-    TYPE: ClassVar[str] = "id.go.bandung.dead-letter.replay.v1"
+    TYPE: ClassVar[str] = "id.go.bandung.deadletter.replay.v1"
     dead_letter: str
     """topic/partition/offset/turn"""
     operator: str
@@ -45,7 +45,7 @@ class ReplayDeadLetter(Payload):
 class DiscardDeadLetter(Payload):
     """A dead letter that needs nothing done: it is kept and no longer listed as open."""
 
-    TYPE: ClassVar[str] = "id.go.bandung.dead-letter.discard.v1"
+    TYPE: ClassVar[str] = "id.go.bandung.deadletter.discard.v1"
     dead_letter: str
     operator: str
     reason: Reason
