@@ -5,6 +5,7 @@ Reads look at the service's own database. What changes something is a command on
 
 import base64
 import json
+import logging
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -18,11 +19,11 @@ from pydantic_core import from_json
 from shared.contracts.cloudevents import id_in
 from shared.contracts.payload import Payload, Reason, milliseconds
 from shared.contracts.pipeline import DiscardDeadLetter, GiveUpWaiting, ReleaseWaiting, ReplayDeadLetter
-from shared.http.access import Role, allow
+from shared.http.access import Caller, Role, allow
 from shared.http.commands import Asking, commanding
 from shared.http.decisions import DecisionView, decision_view
 from shared.http.problems import Problem
-from shared.pipeline.attempt import Reader
+from shared.pipeline.attempt import Reader, position_id
 from shared.pipeline.books import (
     DEAD_LETTER_CHUNKS,
     DEAD_LETTERS,
@@ -38,6 +39,7 @@ from shared.pipeline.rehearsal import rehearse
 from shared.pipeline.triage import edited, fault_of_edit
 from shared.service import Parts
 
+log = logging.getLogger(__name__)
 READERS = allow(Role.operator, Role.auditor)
 OPERATOR = allow(Role.operator)
 Id = Annotated[str, Field(min_length=1, max_length=400)]
@@ -160,6 +162,14 @@ class ReplayBody(DryRunBody):
 
 class DiscardBody(BaseModel):
     id: Id
+    reason: Reason
+
+
+class StartBody(BaseModel):
+    topic: Annotated[str, Field(min_length=1, max_length=249)]
+    partition: Annotated[int, Field(ge=0)]
+    next: Annotated[int | None, Field(ge=0)] = None
+    """Go on from this record: an earlier one has all from there decided again. From where it stands when absent."""
     reason: Reason
 
 
@@ -351,6 +361,25 @@ def admin_router(parts: Parts[Any]) -> APIRouter:
             lacks=body.lacks, before=datetime.now(UTC), operator=asked.caller.subject, reason=body.reason
         )
         return await _answer(command, asked, f"give-up/{body.lacks}", body.lacks)
+
+    @router.post(
+        "/partitions/starts",
+        summary="Have a stopped partition go on, or one go on from another record",
+        status_code=204,
+        **OPERATOR,
+    )
+    async def start(body: StartBody, caller: Caller) -> Response:
+        # No command: the partition that stands still may be the commands' own.
+        id = position_id(service.name, (body.topic, body.partition))
+        if await store.read(POSITIONS, id) is None:
+            raise Problem("not-found", "This service does not read this partition: look at its status.")
+        note = f"by {caller.subject} on {datetime.now(UTC):%Y-%m-%d %H:%M} UTC: {body.reason}"
+        if body.next is None:
+            await store.start(id, note)
+        else:
+            await store.set_back(id, body.next, note)
+        log.warning("partition %s/%s started by an operator: %s", body.topic, body.partition, body.reason)
+        return Response(status_code=204)
 
     async def _answer(command: Payload, asked: Asking, route: str, key: str) -> Response:
         return await parts.commands.answer(command, asked, route=route, key=key)

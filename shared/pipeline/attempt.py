@@ -32,6 +32,7 @@ from shared.pipeline.books import (
 )
 from shared.pipeline.documents import Collection, Doc, Docs, Document, Key, Keys, Load, Lock, Need, State
 from shared.pipeline.errors import Rejected, Waiting
+from shared.pipeline.mass_failure import Failures
 from shared.pipeline.outcome import Fact, Outcome, Put, Verdict
 from shared.pipeline.reactions import Reaction, Service
 from shared.pipeline.records import Coordinates, Received, Record
@@ -104,8 +105,9 @@ class Decided(NamedTuple):
     steps: list[Advance]
     taken: dict[TopicPartition, int]
     decisions: list[Decision]
-    outcomes: "Sequence[tuple[Item[Any], Outcome]]" = ()
+    outcomes: "Sequence[tuple[Item[Any], Outcome]]"
     """What led to each of the decisions."""
+    failures: Failures
 
 
 class Reader(Generic[T]):
@@ -152,7 +154,7 @@ class Reader(Generic[T]):
         return item
 
 
-async def _at_once() -> None:
+async def _at_once(failures: Failures) -> None:
     """Nothing to wait for."""
 
 
@@ -168,15 +170,18 @@ class Attempt(Generic[T]):
         self.outcomes: list[tuple[Item[T], Outcome]] = []
         self.outgoing: list[Outgoing] = []
         self.outgoing_bytes = 0
+        self.bugs: dict[int, str] = {}
+        """Identity of an item -> fingerprint of the bug that it met."""
 
     async def run(
         self,
         batch: Mapping[TopicPartition, Sequence[Item[T]]],
         group: str,
         expected: Mapping[TopicPartition, int],
-        before_writes: Callable[[], Awaitable[None]] = _at_once,
+        before_writes: Callable[[Failures], Awaitable[None]] = _at_once,
     ) -> Decided:
-        """`before_writes` is awaited before the positions are moved on, which replaces what was pending there."""
+        """`before_writes` is awaited before the positions are moved on, which replaces what was pending there; told
+        which records met bugs, it may throw the attempt away."""
         items = {tp: [item.fresh() for item in those] for tp, those in batch.items()}
         everyone = [item for those in items.values() for item in those]
         await self.gather(everyone)
@@ -200,11 +205,14 @@ class Attempt(Generic[T]):
                     digest(last),
                 )
                 steps.append(step)
-        await before_writes()
+        failures = {
+            tp: [self.bugs.get(id(item)) for item in items[tp][:count]] for tp, count in taken.items()
+        }
+        await before_writes(failures)
         # The fence first: to who has lost the partition, decisions that are there already look like a bad record.
         await self.session.advance(steps)
         await self.session.write([*self.inserts, *self.writes()])
-        return Decided(steps, taken, self.decisions, self.outcomes)
+        return Decided(steps, taken, self.decisions, self.outcomes, failures)
 
     async def gather(self, items: Iterable[Item[T]]) -> None:
         """Locks and loads what the items' `keys` name: one round of bulk calls for each LOAD among them."""
@@ -438,21 +446,24 @@ class Attempt(Generic[T]):
 
     def bury(self, item: Item[T], kind: str, reason: str, error: Exception, cause: Record) -> None:
         record = item.record
+        mark = fingerprint(item.event_type, error)
+        if kind == "bug":
+            self.bugs[id(item)] = mark
         value, chunks = record.value, 0
-        id = f"{record.at}/{record.turn}"
+        own = f"{record.at}/{record.turn}"
         if value is not None and len(value) > CHUNK_BYTES:
             parts = [value[at : at + CHUNK_BYTES] for at in range(0, len(value), CHUNK_BYTES)]
             for n, part in enumerate(parts):
-                self.insert(DEAD_LETTER_CHUNKS, DeadLetterChunk(id=f"{id}/{n}", dead_letter=id, value=part))
+                self.insert(DEAD_LETTER_CHUNKS, DeadLetterChunk(id=f"{own}/{n}", dead_letter=own, value=part))
             value, chunks = None, len(parts)
         moment = EPOCH + timedelta(milliseconds=cause.timestamp_ms)
         self.insert(
             DEAD_LETTERS,
             DeadLetter(
-                id=id,
+                id=own,
                 kind=kind,
                 reason=reason,
-                fingerprint=fingerprint(item.event_type, error),
+                fingerprint=mark,
                 event_type=item.event_type[:LONGEST_TYPE],
                 topic=record.at.topic,
                 partition=record.at.partition,

@@ -40,6 +40,10 @@ class Position(msgspec.Struct, frozen=True):
     """Of record `next - 1`: tells a recreated topic or a rolled-back database from ours."""
     stopped: str = ""
     """Why the partition stands still until an operator says otherwise."""
+    failing_rules: str = ""
+    """Not empty: it stands still because these handlers and rules failed; others go on by themselves."""
+    started: str = ""
+    """Who started it again last, when, and why."""
     turn: int = 0
     """Turn of records as they are read; setting `next` back raises it, since decisions are never overwritten."""
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Generic, TypeVar
 
+import msgspec
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
 from aiokafka.errors import (
     CommitFailedError,
@@ -24,7 +25,8 @@ from shared.failpoints import failpoint
 from shared.pipeline import metrics
 from shared.pipeline.attempt import Attempt, Decided, Item, Reader, digest, position_id, where
 from shared.pipeline.books import Decision, Position
-from shared.pipeline.errors import Moved, Unavailable
+from shared.pipeline.errors import MassFailure, Moved, Unavailable
+from shared.pipeline.mass_failure import Failures, FailureWatch
 from shared.pipeline.publisher import Publisher, close
 from shared.pipeline.reactions import Service
 from shared.pipeline.records import Coordinates, Record
@@ -43,6 +45,7 @@ LONGEST_PAUSE_S = 2.0
 CONNECTED_WITHIN_S = 10.0
 ANSWERED_WITHIN_S = 5.0
 STALLED_AFTER_S = 30.0
+STOPPED_LOOK_S = 5.0
 
 
 class Assignments(ConsumerRebalanceListener):
@@ -86,6 +89,8 @@ class Consumer(Generic[T]):
         self._assignments = Assignments()
         self._consumer: AIOKafkaConsumer | None = None
         self._delivery: asyncio.Task[None] | None = None
+        self._watch = FailureWatch()
+        self._looked_at_stopped = 0.0
         self._stopping = asyncio.Event()
         self._offsets_at = 0.0
 
@@ -147,6 +152,7 @@ class Consumer(Generic[T]):
         if self._assignments.new:
             self._assignments.new = False
             self._forget()
+        await self._look_at_stopped()
         for tp in consumer.assignment():
             if tp not in self.next and tp not in self.stopped:
                 await self._delivered()
@@ -187,6 +193,13 @@ class Consumer(Generic[T]):
             for tp in batch:
                 self.next.pop(tp, None)
             return
+        except MassFailure as failure:
+            failing = TopicPartition(failure.topic, failure.partition)
+            await self._halt(failing, str(failure), self.service.rules)
+            for tp in batch.keys() - {failing}:  # nothing of the batch stands: the others are read again
+                self._seek(tp, self.next[tp])
+            return
+        self._watch.note(decided.failures)
         failpoint("after-commit")
         for step, (topic, partition) in zip(decided.steps, decided.taken, strict=True):
             self.next[TopicPartition(topic, partition)] = step.next
@@ -204,6 +217,10 @@ class Consumer(Generic[T]):
         metrics.batch(self.service.name, decided, seconds)
         tell(self.service, decided, seconds)
 
+    async def _may_write(self, failures: Failures) -> None:
+        self._watch.check(failures)
+        await self._delivered()
+
     async def _delivered(self) -> None:
         """When the batch before is acknowledged, down to its last event; Unavailable if it was not."""
         if self._delivery is not None:
@@ -215,14 +232,14 @@ class Consumer(Generic[T]):
     ) -> Decided:
         async def work(session: Session) -> Decided:
             decided = await Attempt(self.reader, self.store, session).run(
-                items, self.service.name, expected, before_writes=self._delivered
+                items, self.service.name, expected, before_writes=self._may_write
             )
             failpoint("before-commit")
             return decided
 
         try:
             return await self.store.attempt(work)
-        except (Moved, Unavailable):
+        except (Moved, Unavailable, MassFailure):
             raise
         except Exception as error:
             await self._delivered()  # a fault of the delivery is none of these records'
@@ -270,6 +287,12 @@ class Consumer(Generic[T]):
             position_id(self.service.name, (tp.topic, tp.partition)), beginning
         )
         self._unverified.pop(tp, None)
+        if position.failing_rules not in ("", self.service.rules):
+            # Where these fail too, the attempt is thrown away, and the partition stops again where it stands.
+            log.warning("partition %s/%s goes on: other handlers and rules than those that failed", *tp)
+            await self.store.start(position.id, f"by version {self.service.rules}")
+            self._watch.forget(tp.topic, tp.partition)
+            position = msgspec.structs.replace(position, stopped="")
         if position.stopped:
             self._pause_partition(tp, position.stopped)
         elif position.next < beginning:
@@ -302,9 +325,23 @@ class Consumer(Generic[T]):
             return False
         return True
 
-    async def _halt(self, tp: TopicPartition, why: str) -> None:
+    async def _look_at_stopped(self) -> None:
+        """An operator may have started one of them again, through any replica."""
+        if not self.stopped or time.monotonic() - self._looked_at_stopped < STOPPED_LOOK_S:
+            return
+        self._looked_at_stopped = time.monotonic()
+        assert self._consumer is not None
+        for tp in list(self.stopped):
+            position = await self.store.position(position_id(self.service.name, (tp.topic, tp.partition)), 0)
+            if not position.stopped:
+                self._watch.forget(tp.topic, tp.partition)
+                self.stopped.pop(tp)
+                with contextlib.suppress(IllegalStateError):
+                    self._consumer.resume(tp)
+
+    async def _halt(self, tp: TopicPartition, why: str, failing_rules: str = "") -> None:
         log.critical("partition %s/%s stopped: %s", tp.topic, tp.partition, why)
-        await self.store.stop(position_id(self.service.name, (tp.topic, tp.partition)), why)
+        await self.store.stop(position_id(self.service.name, (tp.topic, tp.partition)), why, failing_rules)
         self._pause_partition(tp, why)
 
     def _pause_partition(self, tp: TopicPartition, why: str) -> None:
