@@ -177,9 +177,10 @@ class MongoStore:
             why = {"stopped": reason, "failing_rules": failing_rules}
             await self.database[POSITIONS.name].update_one({"_id": id}, {"$set": why})
 
-    async def start(self, id: str, note: str) -> bool:
+    async def start(self, id: str, note: str, accepted_rules: str = "") -> bool:
         async with translated():
-            result = await self.database[POSITIONS.name].update_one({"_id": id}, {"$set": _going(note)})
+            going = _going(note) | {"accepted_rules": accepted_rules}
+            result = await self.database[POSITIONS.name].update_one({"_id": id}, {"$set": going})
             return bool(result.matched_count)
 
     # Reads outside the pipeline, for routes and workers.

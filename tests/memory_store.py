@@ -83,8 +83,9 @@ class MemoryStore:
     async def stop(self, id: str, reason: str, failing_rules: str = "") -> None:
         await self._change(id, stopped=reason, failing_rules=failing_rules)
 
-    async def start(self, id: str, note: str) -> bool:
-        return await self._change(id, stopped="", failing_rules="", started=note)
+    async def start(self, id: str, note: str, accepted_rules: str = "") -> bool:
+        going = {"stopped": "", "failing_rules": "", "started": note}
+        return await self._change(id, accepted_rules=accepted_rules, **going)
 
     async def _change(self, id: str, **fields: object) -> bool:
         async def work(session: Session) -> bool:

@@ -375,7 +375,7 @@ def admin_router(parts: Parts[Any]) -> APIRouter:
             raise Problem("not-found", "This service does not read this partition: look at its status.")
         note = f"by {caller.subject} on {datetime.now(UTC):%Y-%m-%d %H:%M} UTC: {body.reason}"
         if body.next is None:
-            await store.start(id, note)
+            await store.start(id, note, accepted_rules=service.rules)
         else:
             await store.set_back(id, body.next, note)
         log.warning("partition %s/%s started by an operator: %s", body.topic, body.partition, body.reason)

@@ -42,6 +42,8 @@ class Position(msgspec.Struct, frozen=True):
     """Why the partition stands still until an operator says otherwise."""
     failing_rules: str = ""
     """Not empty: it stands still because these handlers and rules failed; others go on by themselves."""
+    accepted_rules: str = ""
+    """An operator has what these fail on as dead letters: they don't stop it again."""
     started: str = ""
     """Who started it again last, when, and why."""
     turn: int = 0

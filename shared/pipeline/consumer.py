@@ -291,8 +291,8 @@ class Consumer(Generic[T]):
             # Where these fail too, the attempt is thrown away, and the partition stops again where it stands.
             log.warning("partition %s/%s goes on: other handlers and rules than those that failed", *tp)
             await self.store.start(position.id, f"by version {self.service.rules}")
-            self._watch.forget(tp.topic, tp.partition)
             position = msgspec.structs.replace(position, stopped="")
+        self._watch.begin((tp.topic, tp.partition), position.accepted_rules == self.service.rules)
         if position.stopped:
             self._pause_partition(tp, position.stopped)
         elif position.next < beginning:
@@ -334,7 +334,6 @@ class Consumer(Generic[T]):
         for tp in list(self.stopped):
             position = await self.store.position(position_id(self.service.name, (tp.topic, tp.partition)), 0)
             if not position.stopped:
-                self._watch.forget(tp.topic, tp.partition)
                 self.stopped.pop(tp)
                 with contextlib.suppress(IllegalStateError):
                     self._consumer.resume(tp)

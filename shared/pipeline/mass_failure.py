@@ -20,11 +20,12 @@ class FailureWatch:
 
     def __init__(self) -> None:
         self._seen: dict[Place, deque[str | None]] = {}
+        self._accepted: set[Place] = set()
 
     def check(self, failures: Failures) -> None:
         """Raises MassFailure when a bug took at least LEAST, and more than SHARE, of the last WINDOW records."""
         for (topic, partition), those in failures.items():
-            if not any(those):
+            if not any(those) or (topic, partition) in self._accepted:
                 continue
             seen = deque(self._seen.get((topic, partition), ()), WINDOW)
             alike = Counter(one for one in seen if one is not None)
@@ -48,6 +49,9 @@ class FailureWatch:
         for place, those in failures.items():
             self._seen.setdefault(place, deque(maxlen=WINDOW)).extend(those)
 
-    def forget(self, topic: str, partition: int) -> None:
-        """An operator accepts the failures so far."""
-        self._seen.pop((topic, partition), None)
+    def begin(self, place: Place, accepted: bool) -> None:
+        """A partition is taken over; `accepted`: an operator wants what fails as dead letters."""
+        self._seen.pop(place, None)
+        self._accepted.discard(place)
+        if accepted:
+            self._accepted.add(place)

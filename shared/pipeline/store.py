@@ -74,5 +74,5 @@ class Store(Protocol):
     async def stop(self, id: str, reason: str, failing_rules: str = "") -> None:
         """Notes in the position why it stands still; see `Position.failing_rules`."""
 
-    async def start(self, id: str, note: str) -> bool:
+    async def start(self, id: str, note: str, accepted_rules: str = "") -> bool:
         """Has a stopped partition go on from where it stands; False when there is no such position."""

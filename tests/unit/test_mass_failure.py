@@ -44,8 +44,12 @@ def test_old_failures_count_no_more() -> None:
     watch.check({PLACE: [BUG] * 4})
 
 
-def test_an_operator_who_starts_it_accepts_what_failed() -> None:
+def test_what_an_operator_accepts_stops_nothing_until_it_is_taken_over_anew() -> None:
     watch = FailureWatch()
-    watch.note({PLACE: [BUG] * 4})
-    watch.forget(*PLACE)
+    watch.begin(PLACE, accepted=True)
+    watch.check({PLACE: [BUG] * 50})
+    watch.note({PLACE: [BUG] * 50})
+    watch.begin(PLACE, accepted=False)
     watch.check({PLACE: [BUG] * 4})
+    with pytest.raises(MassFailure):
+        watch.check({PLACE: [BUG] * 5})
