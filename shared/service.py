@@ -7,7 +7,7 @@ import logging
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any, Final, Generic, Protocol, TypeVar
 
@@ -29,6 +29,7 @@ from shared.pipeline.publisher import Publisher
 from shared.pipeline.reactions import Service
 from shared.settings import Settings
 from shared.telemetry import configure_logging, configure_tracing, shutdown_tracing
+from shared.version import deciding_version
 from shared.waits import Waits
 
 T = TypeVar("T")
@@ -79,6 +80,7 @@ def make_parts(
     service: Service[T], settings: Settings, work: Mapping[Collection[Any], Sequence[str]] | None = None
 ) -> Parts[T]:
     """With the workers that every service has. `work`: see `Parts.work`."""
+    service = replace(service, rules=deciding_version(service.name, service.rules))
     store = MongoStore(
         connect(settings.mongo.get_secret_value()), f"{settings.database_prefix}_{service.name}"
     )
