@@ -4,6 +4,7 @@ All of them go through the log like everything else, so that two operators at on
 end in one place; who asked and why stays in the decision and in the dead letter.
 """
 
+import hashlib
 from typing import Any
 
 import msgspec
@@ -150,15 +151,29 @@ def _settled(
         return _refused(id, "not-found", "There is no dead letter of this id: list them first.")
     if letter.state == OPEN:
         return None
-    assert letter.resolution is not None
-    if letter.resolution.command == event.id:
-        return Outcome(Verdict.DUPLICATE, subject=id, answer={"dead_letter": id, "state": letter.state})
+    resolution, data = letter.resolution, event.data
+    assert resolution is not None
+    edit = data.event if isinstance(data, ReplayDeadLetter) else None
+    if resolution.command == event.id and (resolution.operator, resolution.reason, resolution.edited) != (
+        data.operator,
+        data.reason,
+        edit,
+    ):
+        return _refused(id, "idempotency-key-reused", "this command was given before with another content")
     return Outcome(
         Verdict.DUPLICATE,
-        f"it was {letter.state} already, on {letter.resolution.at:%Y-%m-%d %H:%M} UTC",
+        f"it was {letter.state} already, on {resolution.at:%Y-%m-%d %H:%M} UTC",
         subject=id,
+        content=_content(event),
         answer={"dead_letter": id, "state": letter.state},
     )
+
+
+def _content(event: Received[ReplayDeadLetter] | Received[DiscardDeadLetter]) -> bytes:
+    """Of the request without the mended event, which may name a person: a plain hash of that could be guessed."""
+    data = event.data
+    parts = (event.type, data.dead_letter, data.operator, data.reason)
+    return hashlib.blake2b("\x1f".join(parts).encode(), digest_size=16).digest()
 
 
 def _refused(id: str, problem: str, reason: str) -> Outcome:
@@ -177,6 +192,7 @@ def _resolved(
     return Outcome(
         Verdict.ACCEPTED,
         subject=letter.id,
+        content=_content(event),
         changes=[Put(DEAD_LETTERS, msgspec.structs.replace(letter, state=state, resolution=resolution))],
         again=again or [],
         answer={"dead_letter": letter.id, "state": state, **_asked(data.operator, data.reason)},

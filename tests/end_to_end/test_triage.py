@@ -86,11 +86,10 @@ def test_a_dead_letter_is_found_rehearsed_mended_and_replayed(
 def test_an_edit_that_changes_the_id_is_refused_before_anything_is_written(
     product: Product, operator: httpx.Client
 ) -> None:
-    event = faulty(somebody())
-    id = dead_letter(product, operator, event)
-    answer = post(
-        operator, "/admin/dead-letters/replays", {"id": id, "reason": WHY, "event": event | {"id": "x"}}
-    )
+    person = somebody()
+    id = dead_letter(product, operator, faulty(person))
+    other = structured(completed(person.number), fresh_id())
+    answer = post(operator, "/admin/dead-letters/replays", {"id": id, "reason": WHY, "event": other})
     assert answer.status_code == 422
     assert "id must stay" in answer.json()["detail"]
 
