@@ -45,7 +45,7 @@ LONGEST_PAUSE_S = 2.0
 CONNECTED_WITHIN_S = 10.0
 ANSWERED_WITHIN_S = 5.0
 STALLED_AFTER_S = 30.0
-STOPPED_LOOK_S = 5.0
+POSITIONS_LOOK_S = 5.0
 
 
 class Assignments(ConsumerRebalanceListener):
@@ -90,7 +90,7 @@ class Consumer(Generic[T]):
         self._consumer: AIOKafkaConsumer | None = None
         self._delivery: asyncio.Task[None] | None = None
         self._watch = FailureWatch()
-        self._looked_at_stopped = 0.0
+        self._looked_at = 0.0
         self._stopping = asyncio.Event()
         self._offsets_at = 0.0
 
@@ -152,7 +152,6 @@ class Consumer(Generic[T]):
         if self._assignments.new:
             self._assignments.new = False
             self._forget()
-        await self._look_at_stopped()
         for tp in consumer.assignment():
             if tp not in self.next and tp not in self.stopped:
                 await self._delivered()
@@ -173,8 +172,15 @@ class Consumer(Generic[T]):
             self.moved_at = time.monotonic()
         else:
             await self._delivered()
+            await self._look_at_positions()
             if not any(self.lag().values()):
                 self.moved_at = time.monotonic()
+            elif time.monotonic() - self.moved_at > STALLED_AFTER_S:
+                # aiokafka's fetchers end without a word (#625, #1037): only a new client goes on.
+                self.moved_at = time.monotonic()
+                raise Unavailable(
+                    f"no record came for {STALLED_AFTER_S:.0f} s although some are there: connecting anew"
+                )
         await self._note_offsets()
 
     async def _decide(self, batch: dict[TopicPartition, list[Record]]) -> None:
@@ -325,18 +331,20 @@ class Consumer(Generic[T]):
             return False
         return True
 
-    async def _look_at_stopped(self) -> None:
-        """An operator may have started one of them again, through any replica."""
-        if not self.stopped or time.monotonic() - self._looked_at_stopped < STOPPED_LOOK_S:
+    async def _look_at_positions(self) -> None:
+        """An operator may have started a stopped partition, or set one back that nothing comes into."""
+        if time.monotonic() - self._looked_at < POSITIONS_LOOK_S:
             return
-        self._looked_at_stopped = time.monotonic()
+        self._looked_at = time.monotonic()
         assert self._consumer is not None
-        for tp in list(self.stopped):
+        for tp in [*self.stopped, *self.next]:
             position = await self.store.position(position_id(self.service.name, (tp.topic, tp.partition)), 0)
-            if not position.stopped:
+            if tp in self.stopped and not position.stopped:
                 self.stopped.pop(tp)
                 with contextlib.suppress(IllegalStateError):
                     self._consumer.resume(tp)
+            elif tp in self.next and (position.next, position.turn) != (self.next[tp], self.turn[tp]):
+                self.next.pop(tp)
 
     async def _halt(self, tp: TopicPartition, why: str, failing_rules: str = "") -> None:
         log.critical("partition %s/%s stopped: %s", tp.topic, tp.partition, why)
@@ -367,6 +375,9 @@ class Consumer(Generic[T]):
             session_timeout_ms=10_000,
             heartbeat_interval_ms=1_000,
             rebalance_timeout_ms=30_000,
+            # Else a member without partitions leaves after that long and never comes back (aiokafka #1187);
+            # heartbeats tell a dead one, our own watchdog one that stands still.
+            max_poll_interval_ms=2**31 - 1,
             fetch_max_wait_ms=100,
             metadata_max_age_ms=10_000,  # so long nobody notices that a topic was made anew
         )
