@@ -22,6 +22,7 @@ from services.enrollment.links import Expired, NotOurs
 from services.enrollment.records import CompletionView, RecordView, completion_view, record_view
 from services.enrollment.settling import facts_standing
 from services.enrollment.terms import Terms
+from services.enrollment.trace import trace_router
 from services.enrollment.verification import (
     BeingPrepared,
     LinkExpired,
@@ -35,6 +36,7 @@ from services.enrollment.verification import (
 from shared.contracts.enrollment import ReinstateCertificate, RevokeCertificate
 from shared.contracts.payload import Code, EmployeeNumber, Reason
 from shared.http.access import Caller, Principal, Role, allow
+from shared.http.admin import admin_router
 from shared.http.commands import Asking, commanding
 from shared.http.decisions import decisions_router
 from shared.http.problems import Problem
@@ -72,6 +74,8 @@ def routers(parts: Parts[Terms], agencies: tuple[str, ...]) -> list[APIRouter]:
         _own_record(reads),
         _officer(parts, reads),
         decisions_router(parts.store, parts.service.topic_prefix),
+        admin_router(parts),
+        trace_router(parts),
         verification_router(reads.by_code),
         download_router(reads.by_link),
     ]

@@ -24,7 +24,7 @@ from shared.pipeline.documents import LOAD, Doc, Docs, Keys, Lock, State
 from shared.pipeline.outcome import Fact, Outcome, Put, Verdict
 from shared.pipeline.reactions import Reaction, react
 from shared.pipeline.records import Received
-from shared.pipeline.waiting import RELEASE_WAITING
+from shared.pipeline.triage import TRIAGE
 
 NOTHING = Award(0, ())
 
@@ -178,5 +178,5 @@ def _settled(completion: EarnedCompletion, account: Account, level: str) -> Fact
 REACTIONS: dict[type[Payload], Reaction[Terms]] = {
     EmployeeRecorded: react(person_keys, record_person),
     CompletionRecorded: react(completion_keys, award_points),
-    **RELEASE_WAITING,
+    **TRIAGE,
 }
