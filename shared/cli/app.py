@@ -4,7 +4,7 @@ from typing import Final
 
 import typer
 
-from shared.cli import dead_letters, editing, publish, status, trace, waiting
+from shared.cli import dead_letters, editing, partitions, publish, status, trace, waiting
 from shared.cli.command import command
 
 app: Final = typer.Typer(
@@ -18,5 +18,6 @@ command(app, "status")(status.status)
 app.add_typer(dead_letters.app, name="dead-letters")
 command(dead_letters.app, "edit")(editing.edit)
 app.add_typer(waiting.app, name="waiting")
+app.add_typer(partitions.app, name="partitions")
 command(app, "trace")(trace.trace)
 command(app, "publish")(publish.publish)

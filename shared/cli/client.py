@@ -106,6 +106,10 @@ class Service:
     def give_up(self, lacks: str, reason: str, *, key: str) -> Ordered:
         return self._order("/admin/waiting/give-ups", {"lacks": lacks, "reason": reason}, key)
 
+    def start_partition(self, topic: str, partition: int, next: int | None, reason: str) -> None:
+        body = {"topic": topic, "partition": partition, "next": next, "reason": reason}
+        self._post("/admin/partitions/starts", body)
+
     def trace(self, what: Mapping[str, str | Sequence[str]]) -> Trace:
         return _read(Trace, self._post("/admin/traces", dict(what)).json(), self.name)
 

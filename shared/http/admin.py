@@ -173,6 +173,16 @@ class StartBody(BaseModel):
     reason: Reason
 
 
+class StartedView(BaseModel):
+    """It goes on within seconds."""
+
+    topic: str
+    partition: int
+    next: int | None
+    note: str
+    """As it is kept in the position."""
+
+
 class WaitingBody(BaseModel):
     lacks: Id
     reason: Reason
@@ -365,10 +375,9 @@ def admin_router(parts: Parts[Any]) -> APIRouter:
     @router.post(
         "/partitions/starts",
         summary="Have a stopped partition go on, or one go on from another record",
-        status_code=204,
         **OPERATOR,
     )
-    async def start(body: StartBody, caller: Caller) -> Response:
+    async def start(body: StartBody, caller: Caller) -> StartedView:
         # No command: the partition that stands still may be the commands' own.
         id = position_id(service.name, (body.topic, body.partition))
         if await store.read(POSITIONS, id) is None:
@@ -379,7 +388,7 @@ def admin_router(parts: Parts[Any]) -> APIRouter:
         else:
             await store.set_back(id, body.next, note)
         log.warning("partition %s/%s started by an operator: %s", body.topic, body.partition, body.reason)
-        return Response(status_code=204)
+        return StartedView(topic=body.topic, partition=body.partition, next=body.next, note=note)
 
     async def _answer(command: Payload, asked: Asking, route: str, key: str) -> Response:
         return await parts.commands.answer(command, asked, route=route, key=key)

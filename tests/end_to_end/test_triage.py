@@ -1,7 +1,10 @@
 """What an operator does at two in the morning: sees what failed, mends it, and asks where a certificate is."""
 
 import json
+import os
 import secrets
+import subprocess
+import sys
 from typing import Any
 
 import httpx
@@ -159,3 +162,50 @@ def test_status_tells_where_each_partition_stands(product: Product) -> None:
         assert status["faults"] == []
     topics = {one["topic"] for one in product.client("operator").get("/admin/status").json()["partitions"]}
     assert agency_topic(OPD, product.kompeten.topic_prefix) in topics
+
+
+def test_the_command_line_does_it_too(product: Product, operator: httpx.Client) -> None:
+    """`kompeten` against the real services: what is listed is mended, and a partition is read again."""
+    person = somebody()
+    product.publish(person.registration())
+    id = dead_letter(product, operator, faulty(person))
+
+    def kompeten(*words: str) -> Any:
+        env = {f"KOMPETEN_{name.upper()}_URL": url for name, url in product.kompeten.urls.items()}
+        env["KOMPETEN_TOKEN"] = product.kompeten.token("operator")
+        done = subprocess.run(
+            [sys.executable, "-m", "shared.cli", *words, "--json"],
+            env=os.environ | env, capture_output=True, text=True, timeout=60, check=False,
+        )  # fmt: skip
+        assert done.returncode in (0, 1), done.stderr
+        return json.loads(done.stdout)
+
+    assert id in json.dumps(kompeten("dead-letters", "show", id))
+    kompeten("dead-letters", "discard", id, "--reason", WHY)
+    assert operator.get("/admin/dead-letters/letter", params={"id": id}).json()["state"] == "discarded"
+    topic = agency_topic(OPD, product.kompeten.topic_prefix)
+    record = id.removesuffix("/0").rsplit("/", 1)[1]
+    kompeten(
+        "partitions",
+        "start",
+        topic,
+        "0",
+        "--service",
+        "enrollment",
+        "--next",
+        record,
+        "--reason",
+        "read again",
+    )
+    until(
+        lambda: any(turn != id for turn in _turns(operator, id)),
+        "the record is decided in another turn",
+    )
+    assert kompeten("status")
+
+
+def _turns(operator: httpx.Client, id: str) -> list[str]:
+    """Dead letters of the same record."""
+    place = id.rsplit("/", 1)[0] + "/"
+    letters = operator.get("/admin/dead-letters/letters", params={"limit": 500}).json()
+    return [one["id"] for one in letters if one["id"].startswith(place)]

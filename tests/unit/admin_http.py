@@ -148,7 +148,7 @@ def _answer(world: World, asked: Asked) -> Response:
             return world.events(asked)
         case ["decisions", id] if id in world.decisions:
             return JSONResponse(world.decisions[id])
-        case ["admin", _, "replays" | "discards" | "looks" | "give-ups"]:
+        case ["admin", _, "replays" | "discards" | "looks" | "give-ups" | "starts"]:
             return world.order(asked)
     return problem(404, "nothing is here")
 

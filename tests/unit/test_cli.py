@@ -100,6 +100,7 @@ def every_command() -> list[list[str]]:
         ["waiting", "list"],
         ["waiting", "look", "employee/1", *WHY],
         ["waiting", "give-up", "employee/1", *WHY],
+        ["partitions", "start", "agency.x.v1", "0", "--service", "enrollment", *WHY],
         ["trace", "--event", "evt-1"],
         ["publish", "EVENTS", "--agency", "dinkes"],
     ]
@@ -110,7 +111,8 @@ every = pytest.mark.parametrize("argv", every_command(), ids=lambda argv: " ".jo
 
 def test_every_command_is_tried_here() -> None:
     tried = {
-        tuple(argv[:2]) if argv[0] in ("dead-letters", "waiting") else (argv[0],) for argv in every_command()
+        tuple(argv[:2]) if argv[0] in ("dead-letters", "waiting", "partitions") else (argv[0],)
+        for argv in every_command()
     }
     assert set(_commands()) <= tried
 
@@ -630,6 +632,19 @@ def test_a_look_that_is_refused_is_1(cli: Cli) -> None:
     cli.world.order = lambda asked: problem(409, "nothing waits for it any more")
     done = cli("waiting", "look", "employee/1", *WHY, "--json")
     assert (done.code, done.json["error"]) == (1, "nothing waits for it any more")
+
+
+# partitions
+
+
+def test_a_partition_is_started_where_it_stands_or_from_another_record(cli: Cli) -> None:
+    start = ("partitions", "start", "agency.x.v1", "0", "--service", "incentive", *WHY)
+    assert "goes on from where it stands" in cli(*start).out
+    assert cli(*start, "--next", "7", "--json").json["next"] == 7
+    asked = cli.world.ordered("/admin/partitions/starts")
+    assert [one.service for one in asked] == ["incentive"] * 2
+    about = {"topic": "agency.x.v1", "partition": 0, "reason": "rates added"}
+    assert [one.body for one in asked] == [about | {"next": None}, about | {"next": 7}]
 
 
 # trace
