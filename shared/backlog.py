@@ -9,12 +9,12 @@ from typing import Final
 from prometheus_client import Gauge
 
 from shared.mongo import MongoStore
-from shared.pipeline.books import DEAD_LETTERS, WAITING
+from shared.pipeline.books import DEAD_LETTERS, OPEN, WAITING
 from shared.pipeline.documents import Collection, Document
 from shared.pipeline.errors import Unavailable
 
 EVERY_S: Final = 5.0
-_DEAD: Final = Gauge("kompeten_dead_letters", "Records that could not be accepted", ["service"])
+_DEAD: Final = Gauge("kompeten_dead_letters", "Records that could not be accepted, open", ["service"])
 _WAITING: Final = Gauge("kompeten_waiting_records", "Records that wait for what they lack", ["service"])
 _WORK: Final = Gauge("kompeten_open_work", "Work that is not done yet", ["service", "kind", "state"])
 log = logging.getLogger(__name__)
@@ -48,7 +48,7 @@ class Backlog:
                 await asyncio.wait_for(self._stopping.wait(), EVERY_S)
 
     async def _count(self) -> None:
-        _DEAD.labels(self._service).set(await self._store.size(DEAD_LETTERS))
+        _DEAD.labels(self._service).set(await self._store.count(DEAD_LETTERS, {"state": OPEN}))
         _WAITING.labels(self._service).set(await self._store.size(WAITING))
         for collection, states in self._work.items():
             for state in states:

@@ -164,17 +164,24 @@ class MongoStore:
             assert position is not None
             return position
 
-    async def set_back(self, id: str, next: int) -> None:
+    async def set_back(self, id: str, next: int, note: str = "") -> None:
         async with translated():
             # Without the digest: of the record before `next` none was kept.
-            again = {"next": next, "stopped": "", "last_timestamp_ms": 0, "last_digest": b""}
+            again = {"next": next, "last_timestamp_ms": 0, "last_digest": b"", **_going(note)}
             await self.database[POSITIONS.name].update_one(
                 {"_id": id}, {"$set": again, "$inc": {"turn": TURNS_A_REPLAY}}
             )
 
-    async def stop(self, id: str, reason: str) -> None:
+    async def stop(self, id: str, reason: str, failing_rules: str = "") -> None:
         async with translated():
-            await self.database[POSITIONS.name].update_one({"_id": id}, {"$set": {"stopped": reason}})
+            why = {"stopped": reason, "failing_rules": failing_rules}
+            await self.database[POSITIONS.name].update_one({"_id": id}, {"$set": why})
+
+    async def start(self, id: str, note: str, accepted_rules: str = "") -> bool:
+        async with translated():
+            going = _going(note) | {"accepted_rules": accepted_rules}
+            result = await self.database[POSITIONS.name].update_one({"_id": id}, {"$set": going})
+            return bool(result.matched_count)
 
     # Reads outside the pipeline, for routes and workers.
 
@@ -213,6 +220,10 @@ class MongoStore:
     async def count(self, collection: Collection[Document], filter: Mapping[str, object]) -> int:
         async with translated():
             return int(await self.database[collection.name].count_documents(dict(filter)))
+
+    async def aggregate(self, collection: Collection[Document], stages: Sequence[Raw]) -> list[Raw]:
+        async with translated():
+            return [raw async for raw in self.database[collection.name].aggregate(list(stages))]
 
     async def size(self, collection: Collection[Document]) -> int:
         """How many documents, from the collection's metadata: fast, and after a crash not exact."""
@@ -332,6 +343,10 @@ def to_raw(document: Document, without: str = "") -> Raw:
     raw: Raw = msgspec.to_builtins(document, builtin_types=NATIVE)
     raw.pop(without, None)
     return raw
+
+
+def _going(note: str) -> Raw:
+    return {"stopped": "", "failing_rules": "", "started": note}
 
 
 def later(seconds: float) -> Raw:

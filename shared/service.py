@@ -6,13 +6,15 @@ import gc
 import logging
 import signal
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from typing import Any, Final, Generic, Protocol, TypeVar
 
 import uvicorn
 from fastapi import APIRouter, FastAPI
 
+from shared.backlog import Backlog
 from shared.contracts.topics import topic_specs
 from shared.http.access import Access, ClaimNames, OidcAccess
 from shared.http.app import create_app
@@ -21,11 +23,14 @@ from shared.http.health import Check
 from shared.mongo import MongoStore, connect
 from shared.pipeline.books import Decision
 from shared.pipeline.consumer import Consumer
+from shared.pipeline.documents import Collection
 from shared.pipeline.errors import Unavailable
 from shared.pipeline.publisher import Publisher
 from shared.pipeline.reactions import Service
 from shared.settings import Settings
 from shared.telemetry import configure_logging, configure_tracing, shutdown_tracing
+from shared.version import deciding_version
+from shared.waits import Waits
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -43,6 +48,14 @@ class Worker(Protocol):
     def faults(self) -> list[str]: ...
 
 
+async def _not_running() -> list[Check]:
+    return []
+
+
+async def _no_ends(places: Sequence[tuple[str, int]]) -> dict[tuple[str, int], int]:
+    return {}
+
+
 @dataclass
 class Parts(Generic[T]):
     """What routes and workers of a service are built from."""
@@ -53,20 +66,34 @@ class Parts(Generic[T]):
     board: Board
     commands: Commands
     workers: list[Worker] = field(default_factory=list)
+    work: Mapping[Collection[Any], Sequence[str]] = field(default_factory=dict)
+    """Collections of work outside the pipeline, and those of their states that are not final."""
+    readiness: Callable[[], Awaitable[list[Check]]] = _not_running
+    log_ends: Callable[[Sequence[tuple[str, int]]], Awaitable[dict[tuple[str, int], int]]] = _no_ends
     caught_up: Callable[[], bool] = lambda: False
     """Whether the consumer has decided all that is in its partitions."""
     woken: list[Callable[[], None]] = field(default_factory=list)
     """Called after each batch: what it decided may be work for somebody."""
 
 
-def make_parts(service: Service[T], settings: Settings) -> Parts[T]:
+def make_parts(
+    service: Service[T], settings: Settings, work: Mapping[Collection[Any], Sequence[str]] | None = None
+) -> Parts[T]:
+    """With the workers that every service has. `work`: see `Parts.work`."""
+    service = replace(service, rules=deciding_version(service.name, service.rules))
     store = MongoStore(
         connect(settings.mongo.get_secret_value()), f"{settings.database_prefix}_{service.name}"
     )
     publisher = Publisher(settings.kafka, client_id=f"kompeten-{service.name}")
     board = Board(store, service.commands_topic)
     commands = Commands(service.name, service.commands_topic, publisher, board)
-    return Parts(service, store, publisher, board, commands)
+    parts = Parts(service, store, publisher, board, commands, work=work or {})
+    budget = timedelta(hours=settings.waiting_budget_h)
+    parts.workers += [
+        Backlog(service.name, store, parts.work),
+        Waits(service, store, commands, budget, lambda: parts.caught_up()),
+    ]
+    return parts
 
 
 def access_of(settings: Settings) -> Access:
@@ -94,7 +121,8 @@ class Runner(Generic[T]):
         self.consumer = Consumer(
             parts.service, parts.store, parts.publisher, settings.kafka, partitions, self._decided
         )
-        parts.caught_up = self.consumer.caught_up
+        parts.caught_up, parts.log_ends = self.consumer.caught_up, self.consumer.ends
+        parts.readiness = self.readiness
         self.app: FastAPI = create_app(
             parts.service.name, routers=routers, readiness=self.readiness, access=access_of(settings)
         )

@@ -72,6 +72,12 @@ class Settings(BaseSettings):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "INFO", description="Least level that is logged"
     )
+    waiting_budget_h: float = Field(
+        24,
+        gt=0,
+        le=24 * 365,
+        description="Hours that an event waits for what it lacks, then it is a dead letter",
+    )
     stop_timeout_s: float = Field(20, gt=0, le=600, description="Seconds to finish work when told to stop")
 
     @classmethod

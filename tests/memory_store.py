@@ -75,20 +75,27 @@ class MemoryStore:
 
         return await self.attempt(work)
 
-    async def set_back(self, id: str, next: int) -> None:
+    async def set_back(self, id: str, next: int, note: str = "") -> None:
         turn = (await self.position(id, next)).turn + TURNS_A_REPLAY
-        await self._change(id, next=next, turn=turn, stopped="", last_timestamp_ms=0, last_digest=b"")
+        going = {"stopped": "", "failing_rules": "", "started": note}
+        await self._change(id, next=next, turn=turn, last_timestamp_ms=0, last_digest=b"", **going)
 
-    async def stop(self, id: str, reason: str) -> None:
-        await self._change(id, stopped=reason)
+    async def stop(self, id: str, reason: str, failing_rules: str = "") -> None:
+        await self._change(id, stopped=reason, failing_rules=failing_rules)
 
-    async def _change(self, id: str, **fields: object) -> None:
-        async def work(session: Session) -> None:
-            for found in await session.find(POSITIONS, [id]):
-                changed = msgspec.structs.replace(cast(Position, found), **fields)
+    async def start(self, id: str, note: str, accepted_rules: str = "") -> bool:
+        going = {"stopped": "", "failing_rules": "", "started": note}
+        return await self._change(id, accepted_rules=accepted_rules, **going)
+
+    async def _change(self, id: str, **fields: object) -> bool:
+        async def work(session: Session) -> bool:
+            found = await session.find(POSITIONS, [id])
+            for one in found:
+                changed = msgspec.structs.replace(cast(Position, one), **fields)
                 await session.write([Write(POSITIONS, id, encode(changed), new=False)])
+            return bool(found)
 
-        await self.attempt(work)
+        return await self.attempt(work)
 
     async def read(self, collection: Collection[D], id: str) -> D | None:
         found = self.collections.get(collection.name, {}).get(id)

@@ -8,7 +8,6 @@ from services.enrollment.renderer import Renderer
 from services.enrollment.routes import routers
 from services.enrollment.settings import EnrollmentSettings
 from services.enrollment.terms import Terms, load_terms
-from shared.backlog import Backlog
 from shared.contracts.topics import ENROLLMENT_EVENTS, agency_topic
 from shared.pipeline.reactions import Service
 from shared.pipeline.work import DEFERRED, LEASED, QUEUED
@@ -31,8 +30,8 @@ def service_of(settings: EnrollmentSettings, terms: Terms) -> Service[Terms]:
 
 def build(settings: EnrollmentSettings) -> Runner[Terms]:
     terms = load_terms(settings.secret.get_secret_value(), settings.public_url)
-    parts: Parts[Terms] = make_parts(service_of(settings, terms), settings)
-    parts.workers.append(Backlog("enrollment", parts.store, {RENDERINGS: (QUEUED, DEFERRED, LEASED)}))
+    work = {RENDERINGS: (QUEUED, DEFERRED, LEASED)}
+    parts: Parts[Terms] = make_parts(service_of(settings, terms), settings, work)
     if settings.pdf_workers:
         parts.workers.append(Renderer(parts.store, parts.commands, settings.pdf_workers))
     return Runner(settings, parts, routers(parts, settings.agencies, settings.events_per_second))

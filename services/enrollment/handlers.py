@@ -41,7 +41,7 @@ from shared.pipeline.errors import Rejected, Waiting
 from shared.pipeline.outcome import Fact, Outcome, Put, Verdict
 from shared.pipeline.reactions import Reaction, react
 from shared.pipeline.records import Received
-from shared.pipeline.waiting import RELEASE_WAITING
+from shared.pipeline.triage import TRIAGE
 
 _JSON = msgspec.json.Encoder(order="deterministic")
 
@@ -383,5 +383,5 @@ REACTIONS: dict[type[Payload], Reaction[Terms]] = {
     RevokeCertificate: react(revocation_keys, revoke_certificate),
     ReinstateCertificate: react(revocation_keys, reinstate_certificate),
     StoreRendering: react(rendering_keys, store_rendering),
-    **RELEASE_WAITING,
+    **TRIAGE,
 }

@@ -23,6 +23,7 @@ from services.enrollment.links import Expired, NotOurs
 from services.enrollment.records import CompletionView, RecordView, completion_view, record_view
 from services.enrollment.settling import facts_standing
 from services.enrollment.terms import Terms
+from services.enrollment.trace import trace_router
 from services.enrollment.verification import (
     BeingPrepared,
     LinkExpired,
@@ -36,6 +37,7 @@ from services.enrollment.verification import (
 from shared.contracts.enrollment import ReinstateCertificate, RevokeCertificate
 from shared.contracts.payload import Code, EmployeeNumber, Reason
 from shared.http.access import Caller, Principal, Role, allow
+from shared.http.admin import admin_router
 from shared.http.commands import Asking, commanding
 from shared.http.decisions import decisions_router
 from shared.http.problems import Problem
@@ -74,6 +76,8 @@ def routers(parts: Parts[Terms], agencies: tuple[str, ...], events_per_second: i
         _own_record(reads),
         _officer(parts, reads),
         decisions_router(parts.store, parts.service.topic_prefix),
+        admin_router(parts),
+        trace_router(parts),
         verification_router(reads.by_code),
         download_router(reads.by_link),
     ]

@@ -7,7 +7,6 @@ from services.incentive.handlers import REACTIONS
 from services.incentive.routes import routers
 from services.incentive.settings import IncentiveSettings
 from services.incentive.terms import Terms, load_terms
-from shared.backlog import Backlog
 from shared.contracts.topics import ENROLLMENT_EVENTS, INCENTIVE_EVENTS
 from shared.pipeline.reactions import Service
 from shared.service import ON_PAPER, Parts, Runner, make_parts, openapi_of
@@ -29,7 +28,6 @@ def service_of(settings: IncentiveSettings, terms: Terms) -> Service[Terms]:
 
 def build(settings: IncentiveSettings) -> Runner[Terms]:
     parts: Parts[Terms] = make_parts(service_of(settings, load_terms()), settings)
-    parts.workers.append(Backlog("incentive", parts.store, {}))
     return Runner(settings, parts, routers(parts))
 
 

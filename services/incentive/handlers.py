@@ -25,7 +25,7 @@ from shared.pipeline.errors import Rejected
 from shared.pipeline.outcome import Fact, Outcome, Put, Verdict
 from shared.pipeline.reactions import Reaction, react
 from shared.pipeline.records import Received
-from shared.pipeline.waiting import RELEASE_WAITING
+from shared.pipeline.triage import TRIAGE
 
 NOTHING = Award(0, ())
 
@@ -181,5 +181,5 @@ def _settled(completion: EarnedCompletion, account: Account, level: str) -> Fact
 REACTIONS: dict[type[Payload], Reaction[Terms]] = {
     EmployeeRecorded: react(person_keys, record_person),
     CompletionRecorded: react(completion_keys, award_points),
-    **RELEASE_WAITING,
+    **TRIAGE,
 }

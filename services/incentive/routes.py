@@ -1,6 +1,7 @@
 """Incentive's routes."""
 
 from datetime import datetime
+from functools import partial
 
 from fastapi import APIRouter
 from pydantic import BaseModel
@@ -8,9 +9,12 @@ from pydantic import BaseModel
 from services.incentive.documents import PEOPLE, POINT_ENTRIES, PointEntry
 from services.incentive.points import level_of
 from services.incentive.terms import Terms
+from services.incentive.trace import trace
 from shared.http.access import Caller, Role, allow
+from shared.http.admin import admin_router
 from shared.http.decisions import decisions_router
 from shared.http.problems import Problem
+from shared.http.traces import traces_router
 from shared.service import Parts
 
 
@@ -38,7 +42,12 @@ class PointsView(BaseModel):
 
 
 def routers(parts: Parts[Terms]) -> list[APIRouter]:
-    return [_own_points(parts), decisions_router(parts.store, parts.service.topic_prefix)]
+    return [
+        _own_points(parts),
+        decisions_router(parts.store, parts.service.topic_prefix),
+        admin_router(parts),
+        traces_router(partial(trace, parts.store)),
+    ]
 
 
 def _own_points(parts: Parts[Terms]) -> APIRouter:

@@ -2,18 +2,15 @@
 
 from typing import Any
 
-from services.notification.documents import COLLECTIONS, MAILS
+from services.notification.documents import COLLECTIONS
 from services.notification.handlers import REACTIONS
-from services.notification.mailer import HANDING_OVER, Mailer
-from services.notification.outcomes import UNKNOWN
+from services.notification.mailer import Mailer
 from services.notification.routes import routers
 from services.notification.settings import NotificationSettings
 from services.notification.terms import Terms, load_terms
 from services.notification.ticker import Ticker
-from shared.backlog import Backlog
 from shared.contracts.topics import ENROLLMENT_EVENTS, INCENTIVE_EVENTS
 from shared.pipeline.reactions import Service
-from shared.pipeline.work import DEFERRED, LEASED, QUEUED
 from shared.service import ON_PAPER, Parts, Runner, make_parts, openapi_of
 
 
@@ -39,8 +36,7 @@ def build(settings: NotificationSettings) -> Runner[Terms]:
         unknown=settings.mail_unknown,
     )
     parts.woken.append(mailer.wake)
-    backlog = Backlog("notification", parts.store, {MAILS: (QUEUED, DEFERRED, LEASED, HANDING_OVER, UNKNOWN)})
-    parts.workers += [mailer, Ticker(parts.store, parts.commands, lambda: parts.caught_up()), backlog]
+    parts.workers += [mailer, Ticker(parts.store, parts.commands, lambda: parts.caught_up())]
     return Runner(settings, parts, routers(parts))
 
 

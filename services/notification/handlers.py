@@ -30,7 +30,7 @@ from shared.pipeline.errors import Rejected, Waiting
 from shared.pipeline.outcome import Outcome, Put, Verdict
 from shared.pipeline.reactions import Reaction, react
 from shared.pipeline.records import Received
-from shared.pipeline.waiting import RELEASE_WAITING
+from shared.pipeline.triage import TRIAGE
 
 ISSUED, REVOKED = "certificate_issued", "certificate_revoked"
 COLLECTING, RELEASED, OVERTAKEN, DROPPED = "collecting", "released", "overtaken", "dropped"
@@ -255,5 +255,5 @@ REACTIONS: dict[type[Payload], Reaction[Terms]] = {
     CertificateRevoked: react(certificate_keys, write_revoked_letter),
     PointsSettled: react(points_keys, note_points),
     ReleaseLetter: react(release_keys, release_letter),
-    **RELEASE_WAITING,
+    **TRIAGE,
 }

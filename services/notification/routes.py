@@ -1,15 +1,19 @@
 """Notification's routes."""
 
 from datetime import datetime
+from functools import partial
 
 from fastapi import APIRouter
 from pydantic import BaseModel
 
 from services.notification.documents import CONTACTS, MAILS
 from services.notification.terms import Terms
+from services.notification.trace import trace
 from shared.http.access import Caller, Role, allow
+from shared.http.admin import admin_router
 from shared.http.decisions import decisions_router
 from shared.http.problems import Problem
+from shared.http.traces import traces_router
 from shared.service import Parts
 
 
@@ -24,7 +28,12 @@ class MailView(BaseModel):
 
 
 def routers(parts: Parts[Terms]) -> list[APIRouter]:
-    return [_own_mails(parts), decisions_router(parts.store, parts.service.topic_prefix)]
+    return [
+        _own_mails(parts),
+        decisions_router(parts.store, parts.service.topic_prefix),
+        admin_router(parts),
+        traces_router(partial(trace, parts.store)),
+    ]
 
 
 def _own_mails(parts: Parts[Terms]) -> APIRouter:

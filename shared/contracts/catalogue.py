@@ -15,7 +15,7 @@ from shared.contracts.enrollment import (
 from shared.contracts.incentive import PointsSettled
 from shared.contracts.notification import ReleaseLetter
 from shared.contracts.payload import Payload
-from shared.contracts.pipeline import ReleaseWaiting
+from shared.contracts.pipeline import DiscardDeadLetter, GiveUpWaiting, ReleaseWaiting, ReplayDeadLetter
 from shared.contracts.topics import (
     AGENCY,
     COMMANDS,
@@ -41,4 +41,7 @@ EVENT_TYPES: dict[type[Payload], str] = {
     StoreRendering: ENROLLMENT_COMMANDS,
     ReleaseLetter: NOTIFICATION_COMMANDS,
     ReleaseWaiting: COMMANDS,
+    GiveUpWaiting: COMMANDS,
+    ReplayDeadLetter: COMMANDS,
+    DiscardDeadLetter: COMMANDS,
 }

@@ -26,7 +26,7 @@ from shared.contracts.enrollment import (
 from shared.contracts.incentive import PointsSettled
 from shared.contracts.notification import ReleaseLetter
 from shared.contracts.payload import CertificateId, CompletionId, EmployeeId, Payload
-from shared.contracts.pipeline import ReleaseWaiting
+from shared.contracts.pipeline import DiscardDeadLetter, GiveUpWaiting, ReleaseWaiting, ReplayDeadLetter
 from shared.contracts.vocabulary import EmploymentType, Form, Level, Pathway
 
 NIP: Final = "198501012010011001"
@@ -182,6 +182,21 @@ _EXAMPLES: Final[tuple[Payload, ...]] = (
     ),
     ReleaseLetter(letter_id="let_3d4e5f60718293a4b5c6d7e8f90a1b2c"),
     ReleaseWaiting(lacks="employee/4e5f60718293a4b5c6d7e8f90a1b2c3d", page=1),
+    GiveUpWaiting(
+        lacks="employee/4e5f60718293a4b5c6d7e8f90a1b2c3d",
+        before=datetime(2026, 3, 1, 1, tzinfo=UTC),
+        reason="it did not come within 24 hours",
+    ),
+    ReplayDeadLetter(
+        dead_letter="agency.dinas-contoh.v1/0/42/0",
+        operator="operator-1",
+        reason="Tarif bentuk ini sudah ditambahkan.",
+    ),
+    DiscardDeadLetter(
+        dead_letter="agency.dinas-contoh.v1/0/43/0",
+        operator="operator-1",
+        reason="Pesan percobaan dari dinas.",
+    ),
 )
 
 EXAMPLES: Final[dict[type[Payload], Payload]] = {type(example): example for example in _EXAMPLES}

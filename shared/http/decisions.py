@@ -42,12 +42,12 @@ def decisions_router(store: MongoStore, topic_prefix: str = "") -> APIRouter:
             found = [one for one in found if one.id.startswith(own)]
         if not found:
             raise Problem("not-found", "Nothing is decided under this id yet: look again in a few seconds.")
-        return [_view(one) for one in found]
+        return [decision_view(one) for one in found]
 
     return router
 
 
-def _view(decision: Decision) -> DecisionView:
+def decision_view(decision: Decision) -> DecisionView:
     return DecisionView(
         event_id=decision.event_id,
         verdict=decision.verdict,

@@ -69,6 +69,9 @@ PROBLEMS: Final[Mapping[str, ProblemType]] = {
     "invalid-input": ProblemType(
         422, "Some fields are not valid", "Correct the fields listed under 'errors' and send it again."
     ),
+    "edit-refused": ProblemType(
+        422, "The mended event can't stand for the record", "Mend what the detail names, then send it again."
+    ),
     "idempotency-key-reused": ProblemType(
         422,
         "This Idempotency-Key was used for another request",

@@ -32,6 +32,7 @@ from shared.pipeline.books import (
 )
 from shared.pipeline.documents import Collection, Doc, Docs, Document, Key, Keys, Load, Lock, Need, State
 from shared.pipeline.errors import Rejected, Waiting
+from shared.pipeline.mass_failure import Failures
 from shared.pipeline.outcome import Fact, Outcome, Put, Verdict
 from shared.pipeline.reactions import Reaction, Service
 from shared.pipeline.records import Coordinates, Received, Record
@@ -76,6 +77,10 @@ class Item(Generic[T]):
     reaction: Reaction[T] | None = None
     fault: Exception | None = None
     waited: WaitingRecord | None = None
+    letter: DeadLetter | None = None
+    """What it was until an operator had it decided again."""
+    last: str = ""
+    """See `Again`."""
     rests_on: list[Key] = field(default_factory=list)
     """What its keys looked at, in this attempt."""
     asked_at: int = 0
@@ -84,7 +89,16 @@ class Item(Generic[T]):
 
     def fresh(self) -> "Item[T]":
         """As it was read, for another attempt."""
-        return Item(self.record, self.event_type, self.event, self.reaction, self.fault, self.waited)
+        return Item(
+            self.record,
+            self.event_type,
+            self.event,
+            self.reaction,
+            self.fault,
+            self.waited,
+            self.letter,
+            self.last,
+        )
 
 
 class Decided(NamedTuple):
@@ -93,8 +107,9 @@ class Decided(NamedTuple):
     steps: list[Advance]
     taken: dict[TopicPartition, int]
     decisions: list[Decision]
-    outcomes: "Sequence[tuple[Item[Any], Outcome]]" = ()
+    outcomes: "Sequence[tuple[Item[Any], Outcome]]"
     """What led to each of the decisions."""
+    failures: Failures
 
 
 class Reader(Generic[T]):
@@ -146,7 +161,7 @@ class Reader(Generic[T]):
         return item
 
 
-async def _at_once() -> None:
+async def _at_once(failures: Failures) -> None:
     """Nothing to wait for."""
 
 
@@ -162,15 +177,18 @@ class Attempt(Generic[T]):
         self.outcomes: list[tuple[Item[T], Outcome]] = []
         self.outgoing: list[Outgoing] = []
         self.outgoing_bytes = 0
+        self.bugs: dict[int, str] = {}
+        """Identity of an item -> fingerprint of the bug that it met."""
 
     async def run(
         self,
         batch: Mapping[TopicPartition, Sequence[Item[T]]],
         group: str,
         expected: Mapping[TopicPartition, int],
-        before_writes: Callable[[], Awaitable[None]] = _at_once,
+        before_writes: Callable[[Failures], Awaitable[None]] = _at_once,
     ) -> Decided:
-        """`before_writes` is awaited before the positions are moved on, which replaces what was pending there."""
+        """`before_writes` is awaited before the positions are moved on, which replaces what was pending there; told
+        which records met bugs, it may throw the attempt away."""
         items = {tp: [item.fresh() for item in those] for tp, those in batch.items()}
         everyone = [item for those in items.values() for item in those]
         await self.gather(everyone)
@@ -194,11 +212,14 @@ class Attempt(Generic[T]):
                     digest(last),
                 )
                 steps.append(step)
-        await before_writes()
+        failures = {
+            tp: [self.bugs.get(id(item)) for item in items[tp][:count]] for tp, count in taken.items()
+        }
+        await before_writes(failures)
         # The fence first: to who has lost the partition, decisions that are there already look like a bad record.
         await self.session.advance(steps)
         await self.session.write([*self.inserts, *self.writes()])
-        return Decided(steps, taken, self.decisions, self.outcomes)
+        return Decided(steps, taken, self.decisions, self.outcomes, failures)
 
     async def gather(self, items: Iterable[Item[T]]) -> None:
         """Locks and loads what the items' `keys` name: one round of bulk calls for each LOAD among them."""
@@ -298,7 +319,7 @@ class Attempt(Generic[T]):
             if item.fault is not None:
                 raise item.fault
             event = item.event
-            if item.waited is not None:
+            if item.waited is not None or item.letter is not None:
                 event = msgspec.structs.replace(event, now=EPOCH + timedelta(milliseconds=cause.timestamp_ms))
             outcome = item.reaction.decide(event, self.state, self.service.terms)
             encoded = [
@@ -322,8 +343,31 @@ class Attempt(Generic[T]):
                     self.state.apply(change.collection, change.id, None)
             for record in outgoing:
                 self.send(record)
+            if outcome.again:
+                outcome = await self.decide_again(outcome, cause, everyone)
             self.decide(item, outcome, cause)
             await self.release(outcome, cause, everyone)
+
+    async def decide_again(self, outcome: Outcome, cause: Record, everyone: Sequence[Item[T]]) -> Outcome:
+        """Decides the records that the outcome names; who asked for it is told what became of them."""
+        items = []
+        for one in outcome.again:
+            item = self.reader.read(one.record, one.waited)
+            item.letter, item.last = one.letter, one.last
+            items.append(item)
+        await self.gather(items)
+        first = len(self.outcomes)
+        for item in items:
+            await self.fold(item, cause, [*items, *everyone])
+        became = {id(item): outcome for item, outcome in self.outcomes[first:]}
+        verdicts = [became[id(item)] for item in items if id(item) in became]
+        answer = {**outcome.answer, "decided_again": len(items)}
+        if len(items) == 1:
+            answer |= {
+                "outcome": verdicts[0].verdict.value if verdicts else Verdict.NOTHING.value,
+                "outcome_reason": verdicts[0].reason if verdicts else "",
+            }
+        return msgspec.structs.replace(outcome, answer=answer)
 
     async def release(self, outcome: Outcome, cause: Record, everyone: Sequence[Item[T]]) -> None:
         """Decides what waited for the things that appeared; a full page is followed by a command to oneself."""
@@ -393,6 +437,9 @@ class Attempt(Generic[T]):
     def keep_waiting(self, item: Item[T], waiting: Waiting, cause: Record) -> None:
         record, event = item.record, item.event
         assert event is not None
+        if item.last:
+            self.bury(item, "expired", f"{waiting}; {item.last}", waiting, cause)
+            return
         id = waiting_id(record.at)
         since = (
             item.waited.since
@@ -411,22 +458,25 @@ class Attempt(Generic[T]):
 
     def bury(self, item: Item[T], kind: str, reason: str, error: Exception, cause: Record) -> None:
         record = item.record
+        mark = fingerprint(item.event_type, error)
+        if kind == "bug":
+            self.bugs[id(item)] = mark
         value, chunks = record.value, 0
         key, headers, head_chunks = record.key, list(record.headers), 0
-        id = f"{record.at}/{record.turn}"
+        own = f"{record.at}/{record.turn}"
         if value is not None and len(value) > CHUNK_BYTES:
-            chunks, value = self.chunk(value, id, id), None
+            chunks, value = self.chunk(value, own, own), None
         if record.head_bytes > CHUNK_BYTES:
             packed = msgspec.msgpack.encode((key, headers))
-            head_chunks, key, headers = self.chunk(packed, f"{id}/head", id), None, []
+            head_chunks, key, headers = self.chunk(packed, f"{own}/head", own), None, []
         moment = EPOCH + timedelta(milliseconds=cause.timestamp_ms)
         self.insert(
             DEAD_LETTERS,
             DeadLetter(
-                id=id,
+                id=own,
                 kind=kind,
                 reason=reason,
-                fingerprint=fingerprint(item.event_type, error),
+                fingerprint=mark,
                 event_type=item.event_type[:LONGEST_TYPE],
                 topic=record.at.topic,
                 partition=record.at.partition,
@@ -437,10 +487,11 @@ class Attempt(Generic[T]):
                 headers=headers,
                 chunks=chunks,
                 head_chunks=head_chunks,
-                first_failed_at=moment,
+                first_failed_at=moment if item.letter is None else item.letter.first_failed_at,
                 last_failed_at=moment,
-                attempts=1,
+                attempts=1 if item.letter is None else item.letter.attempts + 1,
                 rules=self.service.rules,
+                turn=record.turn,
             ),
         )
         verdict = Verdict.BUG if kind == "bug" else Verdict.REFUSED
@@ -506,6 +557,6 @@ def where(error: Exception) -> str:
 def fingerprint(event_type: str, error: Exception) -> str:
     """Groups dead letters that fail alike: type of event, kind of error, its text without figures."""
     text = "".join("#" if character.isdigit() else character for character in str(error)[:200])
-    if not isinstance(error, Rejected):
+    if not isinstance(error, Rejected | Waiting):
         text = where(error)
     return hashlib.blake2b(f"{event_type}|{text}".encode(), digest_size=8).hexdigest()

@@ -19,6 +19,7 @@ class Outgoing(msgspec.Struct, frozen=True, array_like=True):
     value: bytes
 
 
+_HEAD = msgspec.msgpack.Decoder(tuple[bytes | None, list[tuple[str, bytes | None]]])
 _OUTGOING = msgspec.msgpack.Decoder(list[Outgoing])
 
 
@@ -40,6 +41,12 @@ class Position(msgspec.Struct, frozen=True):
     """Of record `next - 1`: tells a recreated topic or a rolled-back database from ours."""
     stopped: str = ""
     """Why the partition stands still until an operator says otherwise."""
+    failing_rules: str = ""
+    """Not empty: it stands still because these handlers and rules failed; others go on by themselves."""
+    accepted_rules: str = ""
+    """An operator has what these fail on as dead letters: they don't stop it again."""
+    started: str = ""
+    """Who started it again last, when, and why."""
     turn: int = 0
     """Turn of records as they are read; setting `next` back raises it, since decisions are never overwritten."""
 
@@ -68,12 +75,26 @@ class Decision(msgspec.Struct, frozen=True, omit_defaults=True, rename={
     """Version of handlers and rules that decided."""
 
 
+class Resolution(msgspec.Struct, frozen=True):
+    """What an operator had done with a dead letter."""
+
+    command: str
+    operator: str
+    reason: str
+    at: datetime
+    edited: str | None = None
+    """The event as it was mended, in JSON."""
+
+
+OPEN, REPLAYED, DISCARDED = "open", "replayed", "discarded"
+
+
 class DeadLetter(msgspec.Struct, frozen=True):
     """A record that could not be accepted, with all that is needed to replay it."""
 
     id: str = msgspec.field(name="_id")
     kind: str
-    """rejected | bug"""
+    """rejected | bug | expired: what it lacked never came"""
     reason: str
     fingerprint: str
     event_type: str
@@ -92,6 +113,27 @@ class DeadLetter(msgspec.Struct, frozen=True):
     rules: str
     head_chunks: int = 0
     """Above 0 the same holds for key and headers: in so many parts `<id>/head/<n>`, [key, headers] as MessagePack."""
+    turn: int = 0
+    state: str = OPEN
+    resolution: Resolution | None = None
+
+    def record(self, chunks: "Sequence[DeadLetterChunk]" = ()) -> Record:
+        """To be decided again. `chunks`: those of this letter, in any order, if it has any."""
+        parts = {one.id: one.value for one in chunks}
+        key, headers, value = self.key, self.headers, self.value
+        if self.chunks:
+            value = b"".join(parts[f"{self.id}/{n}"] for n in range(self.chunks))
+        if self.head_chunks:
+            head = b"".join(parts[f"{self.id}/head/{n}"] for n in range(self.head_chunks))
+            key, headers = _HEAD.decode(head)
+        return Record(
+            at=Coordinates(self.topic, self.partition, self.offset),
+            timestamp_ms=self.timestamp_ms,
+            key=key,
+            value=value,
+            headers=tuple((name, content) for name, content in headers),
+            turn=self.turn + 1,
+        )
 
 
 class DeadLetterChunk(msgspec.Struct, frozen=True):
@@ -134,7 +176,9 @@ TURNS_A_REPLAY = 1_000_000
 
 POSITIONS = Collection("positions", Position)
 DECISIONS = Collection("decisions", Decision, indexes=(("e",), ("s",)))
-DEAD_LETTERS = Collection("dead_letters", DeadLetter, indexes=(("fingerprint",), ("last_failed_at",)))
+DEAD_LETTERS = Collection(
+    "dead_letters", DeadLetter, indexes=(("state", "fingerprint"), ("state", "last_failed_at"))
+)
 DEAD_LETTER_CHUNKS = Collection("dead_letter_chunks", DeadLetterChunk, indexes=(("dead_letter",),))
 WAITING = Collection("waiting", WaitingRecord, indexes=(("lacks", "_id"), ("since",)))
 LOCKS = "locks"

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Generic, TypeVar
 
+import msgspec
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
 from aiokafka.errors import (
     CommitFailedError,
@@ -24,8 +25,9 @@ from shared.failpoints import failpoint
 from shared.pipeline import metrics
 from shared.pipeline.attempt import Attempt, Decided, Item, Reader, digest, position_id, where
 from shared.pipeline.books import Decision, Position
-from shared.pipeline.errors import Moved, Unavailable
+from shared.pipeline.errors import MassFailure, Moved, Unavailable
 from shared.pipeline.header_names import read_any_header_name
+from shared.pipeline.mass_failure import Failures, FailureWatch
 from shared.pipeline.publisher import Publisher, close
 from shared.pipeline.reactions import Service
 from shared.pipeline.records import Coordinates, Record
@@ -45,6 +47,7 @@ LONGEST_PAUSE_S = 2.0
 CONNECTED_WITHIN_S = 10.0
 ANSWERED_WITHIN_S = 5.0
 STALLED_AFTER_S = 30.0
+POSITIONS_LOOK_S = 5.0
 
 
 class Assignments(ConsumerRebalanceListener):
@@ -76,6 +79,8 @@ class Consumer(Generic[T]):
         self.bootstrap, self.partitions, self.on_decided = bootstrap, partitions, on_decided
         self.reader = Reader(service)
         self.next: dict[TopicPartition, int] = {}
+        self.published: dict[TopicPartition, int] = {}
+        """As `next`, but what these records caused is acknowledged too."""
         self.turn: dict[TopicPartition, int] = {}
         self.stopped: dict[TopicPartition, str] = {}
         self.trouble = "has not started yet"
@@ -86,6 +91,8 @@ class Consumer(Generic[T]):
         self._assignments = Assignments()
         self._consumer: AIOKafkaConsumer | None = None
         self._delivery: asyncio.Task[None] | None = None
+        self._watch = FailureWatch()
+        self._looked_at = 0.0
         self._stopping = asyncio.Event()
         self._offsets_at = 0.0
 
@@ -116,6 +123,17 @@ class Consumer(Generic[T]):
         # A rebalance takes partitions away at any await; `next` hears of it in the next cycle.
         ours = self.next.keys() & self._consumer.assignment()
         return {tp: max(0, (self._consumer.highwater(tp) or 0) - self.next[tp]) for tp in ours}
+
+    async def ends(self, places: Sequence[tuple[str, int]]) -> dict[tuple[str, int], int]:
+        """Where the log ends in these partitions, also in those of other members; empty while Kafka is away."""
+        if self._consumer is None:
+            return {}
+        wanted = [TopicPartition(*place) for place in places]
+        try:
+            ends = await asyncio.wait_for(self._consumer.end_offsets(wanted), ANSWERED_WITHIN_S)
+        except (KafkaError, TimeoutError):
+            return {}
+        return {(tp.topic, tp.partition): end for tp, end in ends.items()}
 
     def caught_up(self) -> bool:
         return bool(self.next) and not self.trouble and not any(self.lag().values())
@@ -156,8 +174,15 @@ class Consumer(Generic[T]):
             self.moved_at = time.monotonic()
         else:
             await self._delivered()
+            await self._look_at_positions()
             if not any(self.lag().values()):
                 self.moved_at = time.monotonic()
+            elif time.monotonic() - self.moved_at > STALLED_AFTER_S:
+                # aiokafka's fetchers end without a word (#625, #1037): only a new client goes on.
+                self.moved_at = time.monotonic()
+                raise Unavailable(
+                    f"no record came for {STALLED_AFTER_S:.0f} s although some are there: connecting anew"
+                )
         await self._note_offsets()
 
     async def _decide(self, batch: dict[TopicPartition, list[Record]]) -> None:
@@ -176,21 +201,33 @@ class Consumer(Generic[T]):
             for tp in batch:
                 self.next.pop(tp, None)
             return
+        except MassFailure as failure:
+            failing = TopicPartition(failure.topic, failure.partition)
+            await self._halt(failing, str(failure), self.service.rules)
+            for tp in batch.keys() - {failing}:  # nothing of the batch stands: the others are read again
+                self._seek(tp, self.next[tp])
+            return
+        self._watch.note(decided.failures)
         failpoint("after-commit")
         for step, (topic, partition) in zip(decided.steps, decided.taken, strict=True):
             self.next[TopicPartition(topic, partition)] = step.next
         for tp, records in batch.items():
             if decided.taken.get((tp.topic, tp.partition), 0) < len(records):
                 self._seek(tp, self.next[tp])
-        self._delivery = asyncio.create_task(self._deliver(decided, started))
+        self._delivery = asyncio.create_task(self._deliver(decided, started, dict(self.next)))
 
-    async def _deliver(self, decided: Decided, started: float) -> None:
+    async def _deliver(self, decided: Decided, started: float, next: dict[TopicPartition, int]) -> None:
         await self.publisher.publish([record for step in decided.steps for record in step.pending])
+        self.published |= next
         failpoint("after-publish")
         self.on_decided(decided.decisions)
         seconds = time.perf_counter() - started
         metrics.batch(self.service.name, decided, seconds)
         tell(self.service, decided, seconds)
+
+    async def _may_write(self, failures: Failures) -> None:
+        self._watch.check(failures)
+        await self._delivered()
 
     async def _delivered(self) -> None:
         """When the batch before is acknowledged, down to its last event; Unavailable if it was not."""
@@ -203,14 +240,14 @@ class Consumer(Generic[T]):
     ) -> Decided:
         async def work(session: Session) -> Decided:
             decided = await Attempt(self.reader, self.store, session).run(
-                items, self.service.name, expected, before_writes=self._delivered
+                items, self.service.name, expected, before_writes=self._may_write
             )
             failpoint("before-commit")
             return decided
 
         try:
             return await self.store.attempt(work)
-        except (Moved, Unavailable):
+        except (Moved, Unavailable, MassFailure):
             raise
         except Exception as error:
             await self._delivered()  # a fault of the delivery is none of these records'
@@ -258,6 +295,12 @@ class Consumer(Generic[T]):
             position_id(self.service.name, (tp.topic, tp.partition)), beginning
         )
         self._unverified.pop(tp, None)
+        if position.failing_rules not in ("", self.service.rules):
+            # Where these fail too, the attempt is thrown away, and the partition stops again where it stands.
+            log.warning("partition %s/%s goes on: other handlers and rules than those that failed", *tp)
+            await self.store.start(position.id, f"by version {self.service.rules}")
+            position = msgspec.structs.replace(position, stopped="")
+        self._watch.begin((tp.topic, tp.partition), position.accepted_rules == self.service.rules)
         if position.stopped:
             self._pause_partition(tp, position.stopped)
         elif position.next < beginning:
@@ -271,6 +314,7 @@ class Consumer(Generic[T]):
             verifiable = position.next > beginning and position.last_digest
             if self._seek(tp, position.next - 1 if verifiable else position.next):
                 self.next[tp], self.turn[tp] = position.next, position.turn
+                self.published[tp] = position.next
                 if verifiable:
                     self._unverified[tp] = position
 
@@ -289,9 +333,24 @@ class Consumer(Generic[T]):
             return False
         return True
 
-    async def _halt(self, tp: TopicPartition, why: str) -> None:
+    async def _look_at_positions(self) -> None:
+        """An operator may have started a stopped partition, or set one back that nothing comes into."""
+        if time.monotonic() - self._looked_at < POSITIONS_LOOK_S:
+            return
+        self._looked_at = time.monotonic()
+        assert self._consumer is not None
+        for tp in [*self.stopped, *self.next]:
+            position = await self.store.position(position_id(self.service.name, (tp.topic, tp.partition)), 0)
+            if tp in self.stopped and not position.stopped:
+                self.stopped.pop(tp)
+                with contextlib.suppress(IllegalStateError):
+                    self._consumer.resume(tp)
+            elif tp in self.next and (position.next, position.turn) != (self.next[tp], self.turn[tp]):
+                self.next.pop(tp)
+
+    async def _halt(self, tp: TopicPartition, why: str, failing_rules: str = "") -> None:
         log.critical("partition %s/%s stopped: %s", tp.topic, tp.partition, why)
-        await self.store.stop(position_id(self.service.name, (tp.topic, tp.partition)), why)
+        await self.store.stop(position_id(self.service.name, (tp.topic, tp.partition)), why, failing_rules)
         self._pause_partition(tp, why)
 
     def _pause_partition(self, tp: TopicPartition, why: str) -> None:
@@ -318,6 +377,9 @@ class Consumer(Generic[T]):
             session_timeout_ms=10_000,
             heartbeat_interval_ms=1_000,
             rebalance_timeout_ms=30_000,
+            # Else a member without partitions leaves after that long and never comes back (aiokafka #1187);
+            # heartbeats tell a dead one, our own watchdog one that stands still.
+            max_poll_interval_ms=2**31 - 1,
             fetch_max_wait_ms=100,
             metadata_max_age_ms=10_000,  # so long nobody notices that a topic was made anew
         )
@@ -349,13 +411,15 @@ class Consumer(Generic[T]):
             await close(consumer)
 
     async def _note_offsets(self) -> None:
-        """A copy for lag tools, and a sign of life; nothing reads it back."""
+        """A copy for lag tools, and a sign of life; nothing reads it back. Whoever sees a group at the end of its
+        topics knows that nothing of theirs is on its way any more."""
         if time.monotonic() - self._offsets_at < OFFSETS_EVERY_S or not self.next or self._consumer is None:
             return
         self._offsets_at = time.monotonic()
         metrics.lag(self.service.name, self.lag())
         try:
-            await asyncio.wait_for(self._consumer.commit(dict(self.next)), ANSWERED_WITHIN_S)
+            done = {tp: at for tp, at in self.published.items() if tp in self.next}
+            await asyncio.wait_for(self._consumer.commit(done), ANSWERED_WITHIN_S)
             self.unanswered = ""
         except (IllegalStateError, CommitFailedError) as error:  # a rebalance
             log.info("offsets not noted: %s", type(error).__name__)

@@ -1,9 +1,10 @@
-"""Three ways in which a record is not accepted, and two in which a batch is given up.
+"""Three ways in which a record is not accepted, and three in which a batch is given up.
 
 Rejected      it can never succeed as it is              -> dead letter
 Waiting       it lacks something that may still come     -> waits
 anything else that a handler raises is a bug             -> dead letter, kind "bug"
 
+MassFailure   a handler fails again and again -> its partition stops, nothing is emptied into dead letters
 Moved         another member has the partition           -> take over again
 Unavailable   database or broker away                    -> pause, back off, charge nothing
 """
@@ -19,6 +20,14 @@ class Waiting(Exception):
     def __init__(self, lacks: str, reason: str) -> None:
         super().__init__(reason)
         self.lacks = lacks
+
+
+class MassFailure(Exception):
+    """So many of a partition's records fail alike that the handler is at fault, not the records."""
+
+    def __init__(self, topic: str, partition: int, why: str) -> None:
+        super().__init__(why)
+        self.topic, self.partition = topic, partition
 
 
 class Moved(Exception):

@@ -7,7 +7,9 @@ from typing import NamedTuple
 import msgspec
 
 from shared.contracts.payload import Payload
+from shared.pipeline.books import DeadLetter, WaitingRecord
 from shared.pipeline.documents import Collection, Document
+from shared.pipeline.records import Record
 
 
 class Verdict(StrEnum):
@@ -43,6 +45,16 @@ class Fact(NamedTuple):
     """Orders it: facts of one key share a partition. Also the CloudEvents `partitionkey`."""
 
 
+class Again(NamedTuple):
+    """A record to be decided once more, in the same transaction: one that waits, or a dead letter."""
+
+    record: Record
+    waited: WaitingRecord | None = None
+    letter: DeadLetter | None = None
+    last: str = ""
+    """Not empty: it becomes a dead letter if it still lacks something, and this is added to the reason."""
+
+
 class Outcome(msgspec.Struct, frozen=True):
     verdict: Verdict
     reason: str = ""
@@ -54,5 +66,6 @@ class Outcome(msgspec.Struct, frozen=True):
     facts: Sequence[Fact] = ()
     appeared: Sequence[str] = ()
     """What records may have been waiting for and is there now (`Waiting.lacks`)."""
+    again: Sequence[Again] = ()
     answer: dict[str, str | int | bool | None] = {}
     """For an HTTP caller who waits for the decision."""

@@ -68,8 +68,11 @@ class Store(Protocol):
     async def position(self, id: str, beginning: int) -> Position:
         """The stored position (majority), made with `next = beginning` when there is none."""
 
-    async def set_back(self, id: str, next: int) -> None:
+    async def set_back(self, id: str, next: int, note: str = "") -> None:
         """Has the records from `next` on decided again, in a turn of their own; also starts what was stopped."""
 
-    async def stop(self, id: str, reason: str) -> None:
-        """Notes in the position why it stands still."""
+    async def stop(self, id: str, reason: str, failing_rules: str = "") -> None:
+        """Notes in the position why it stands still; see `Position.failing_rules`."""
+
+    async def start(self, id: str, note: str, accepted_rules: str = "") -> bool:
+        """Has a stopped partition go on from where it stands; False when there is no such position."""

@@ -15,7 +15,15 @@ from urllib.error import HTTPError, URLError
 from shared.stack.ports import free_ports
 from shared.stack.processes import ROOT
 
-SHIPPED = ("docker-compose.yml", ".dockerignore", "deploy", "requirements/run.txt", "services", "shared")
+SHIPPED = (
+    "docker-compose.yml",
+    ".dockerignore",
+    "deploy",
+    "kompeten",
+    "requirements/run.txt",
+    "services",
+    "shared",
+)
 UP_S = 180
 COUNT = (Path(__file__).parent / "count.js").read_text(encoding="utf-8")
 

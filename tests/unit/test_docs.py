@@ -136,8 +136,12 @@ def test_every_setting_exists(page: Path) -> None:
 
 
 def _read_elsewhere() -> set[str]:
-    """Variables of the local stack and of the Compose file."""
-    readers = [*(ROOT / "shared/stack").glob("*.py"), ROOT / "docker-compose.yml"]
+    """Variables of the local stack, of the command line and of the Compose file."""
+    readers = [
+        *(ROOT / "shared/stack").glob("*.py"),
+        *(ROOT / "shared/cli").glob("*.py"),
+        ROOT / "docker-compose.yml",
+    ]
     return {name for path in readers for name in VARIABLE.findall(path.read_text(encoding="utf-8"))}
 
 

@@ -1,0 +1,179 @@
+"""Where is this learner's certificate? What enrollment knows of it."""
+
+from collections.abc import Sequence
+
+from fastapi import APIRouter
+
+from services.enrollment.documents import (
+    COMPLETIONS,
+    EMPLOYEE_NUMBERS,
+    RENDERINGS,
+    Completion,
+    rendering_id,
+)
+from services.enrollment.terms import Terms
+from shared.http.access import Role, allow
+from shared.http.problems import Problem
+from shared.http.traces import Missing, Step, Trace, Wanted
+from shared.mongo import MongoStore
+from shared.pipeline.attempt import waiting_id
+from shared.pipeline.books import DEAD_LETTERS, DECISIONS, OPEN, WAITING, Decision
+from shared.pipeline.outcome import Verdict
+from shared.pipeline.records import Coordinates
+from shared.service import Parts
+
+MOST_COMPLETIONS, MOST_DECISIONS = 200, 500
+SERVICE = "enrollment"
+
+
+def trace_router(parts: Parts[Terms]) -> APIRouter:
+    router = APIRouter(prefix="/admin", tags=["operators"])
+
+    @router.post(
+        "/traces",
+        summary="What became of an event, a certificate, a completion or an employee's completions",
+        **allow(Role.operator, Role.auditor),
+    )
+    async def traces(body: Wanted) -> Trace:
+        return await trace(parts.store, parts.service.terms, body)
+
+    return router
+
+
+async def trace(store: MongoStore, terms: Terms, wanted: Wanted) -> Trace:
+    decisions: list[Decision] = []
+    completions: list[Completion] = []
+    if wanted.event_id is not None:
+        decisions = await store.select(
+            DECISIONS, {"e": wanted.event_id}, sort=[("t", 1)], limit=MOST_DECISIONS
+        )
+        subjects = sorted({one.subject for one in decisions} - {""})
+        completions = await store.select(COMPLETIONS, {"_id": {"$in": subjects}})
+    elif wanted.completion_id is not None:
+        completions = await store.select(COMPLETIONS, {"_id": wanted.completion_id})
+    elif wanted.certificate_number is not None:
+        number = wanted.certificate_number.strip()
+        completions = await store.select(COMPLETIONS, {"certificate.number": number}, limit=MOST_COMPLETIONS)
+    elif wanted.employee_number is not None:
+        alias = await store.read(EMPLOYEE_NUMBERS, wanted.employee_number)
+        if alias is None:
+            raise Problem(
+                "not-found", "No employee has this number: have the agency publish the registration."
+            )
+        completions = await store.select(
+            COMPLETIONS, {"employee_id": alias.employee_id}, limit=MOST_COMPLETIONS
+        )
+    if not decisions and not completions:
+        raise Problem("not-found", "Nothing is known of it here: look at the dead letters and at what waits.")
+    ids = sorted({one.id for one in completions})
+    about = (
+        await store.select(DECISIONS, {"s": {"$in": ids}}, sort=[("t", 1)], limit=MOST_DECISIONS)
+        if ids
+        else []
+    )
+    every = {one.id: one for one in (*decisions, *about)}
+    steps = [_decided(one) for one in every.values()]
+    missing = [await _undone(store, one) for one in every.values() if one.verdict in _STATES]
+    for completion in completions:
+        steps += _certified(completion)
+        missing += await _missing(store, completion)
+    return Trace(
+        steps=sorted(steps, key=lambda step: (step.at is None, step.at)),
+        missing=[one for one in missing if one is not None],
+        completion_ids=ids,
+        employee_ids=sorted({one.employee_id for one in completions}),
+    )
+
+
+_STATES = {Verdict.WAITING: "waiting", Verdict.REFUSED: "problem", Verdict.BUG: "problem"}
+
+
+def _decided(one: Decision) -> Step:
+    return Step(
+        at=one.decided_at,
+        service=SERVICE,
+        what=f"record {one.id} decided: {one.verdict}",
+        state=_STATES.get(Verdict(one.verdict), "ok"),
+        detail=one.reason or None,
+        completion_id=one.subject if one.subject.startswith("cmp_") else None,
+    )
+
+
+async def _undone(store: MongoStore, one: Decision) -> Missing | None:
+    """What is still to be done about a record that was not accepted."""
+    if one.verdict == Verdict.WAITING:
+        topic, partition, offset, _ = one.id.rsplit("/", 3)
+        waiting = await store.read(WAITING, waiting_id(Coordinates(topic, int(partition), int(offset))))
+        return None if waiting is None else Missing(service=SERVICE, what="employee", do=waiting.reason)
+    letter = await store.read(DEAD_LETTERS, one.id)
+    if letter is None or letter.state != OPEN:
+        return None
+    return Missing(
+        service=SERVICE,
+        what="decision",
+        do=f"dead letter {one.id}: kompeten dead-letters show {one.id}; mend and replay it, or discard it",
+    )
+
+
+def _certified(completion: Completion) -> Sequence[Step]:
+    certificate = completion.certificate
+    if certificate is None:
+        return []
+    steps = [
+        Step(
+            at=certificate.issued_at,
+            service=SERVICE,
+            what=f"certificate {certificate.number}, revision {certificate.revision}",
+            completion_id=completion.id,
+        ),
+        Step(
+            at=certificate.issued_at,
+            service=SERVICE,
+            what=f"{completion.jp} JP by {completion.jp_rule or 'no rule'}",
+            detail=completion.jp_reason,
+            completion_id=completion.id,
+        ),
+    ]
+    if certificate.revoked:
+        steps += [
+            Step(
+                at=one.at,
+                service=SERVICE,
+                what="revoked",
+                state="problem",
+                detail=one.reason,
+                completion_id=completion.id,
+            )
+            for one in completion.revocations
+        ]
+    elif certificate.sha256 is not None:
+        steps.append(
+            Step(
+                at=None,
+                service=SERVICE,
+                what="PDF stored",
+                detail=certificate.sha256,
+                completion_id=completion.id,
+            )
+        )
+    return steps
+
+
+async def _missing(store: MongoStore, completion: Completion) -> list[Missing]:
+    certificate = completion.certificate
+    if certificate is None:
+        # Only a revocation can stand alone; it waits for what it revokes.
+        do = "it was revoked before it was reported: have the agency report the completion"
+        return [Missing(service=SERVICE, what="completion", do=do, completion_id=completion.id)]
+    if certificate.revoked or certificate.sha256 is not None:
+        return []
+    item = await store.read(RENDERINGS, rendering_id(certificate.id, certificate.revision))
+    state = "was never queued" if item is None else f"is {item.state} after {item.attempts} attempts"
+    return [
+        Missing(
+            service=SERVICE,
+            what="pdf",
+            do=f"its rendering {state}: look at enrollment's log and at kompeten status",
+            completion_id=completion.id,
+        )
+    ]

@@ -1,0 +1,50 @@
+"""What notification knows of completions: their letters, and what became of each mail."""
+
+from services.notification.documents import LETTERS, MAILS
+from shared.http.traces import Missing, Step, Trace, WantedIds
+from shared.mongo import MongoStore
+
+SERVICE = "notification"
+SENT, BAD = "sent", ("bounced", "unknown", "skipped", "suppressed")
+
+
+async def trace(store: MongoStore, wanted: WantedIds) -> Trace:
+    ids = wanted.completion_ids
+    letters = await store.select(LETTERS, {"completion_id": {"$in": ids}}, sort=[("due", 1)])
+    mails = {one.id: one for one in await store.select(MAILS, {"_id": {"$in": [one.id for one in letters]}})}
+    steps = []
+    for letter in letters:
+        mail = mails.get(letter.id)
+        state = letter.state if mail is None else mail.state
+        reason = letter.reason if mail is None else mail.reason
+        steps.append(
+            Step(
+                at=letter.due if mail is None or mail.sent_at is None else mail.sent_at,
+                service=SERVICE,
+                what=f"letter {letter.template}, revision {letter.revision}: {state}",
+                state="ok"
+                if state in (SENT, "dropped", "overtaken")
+                else "problem"
+                if state in BAD
+                else "waiting",
+                detail=reason or None,
+                completion_id=letter.completion_id,
+            )
+        )
+    with_letter = {letter.completion_id for letter in letters}
+    missing = [
+        Missing(
+            service=SERVICE,
+            what="mail",
+            do="notification has not heard of its certificate: look at its lag and dead letters with kompeten status",
+            completion_id=id,
+        )
+        for id in ids
+        if id not in with_letter
+    ]
+    return Trace(
+        steps=steps,
+        missing=missing,
+        completion_ids=ids,
+        employee_ids=sorted({one.employee_id for one in letters}),
+    )

@@ -1,0 +1,177 @@
+"""What the admin interface answers. Fields that a newer service adds are kept and shown with --json."""
+
+from datetime import datetime
+from typing import Any
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict
+
+
+class Said(BaseModel):
+    """Part of an answer. What may be lacking has a default: half an answer is better than none at night."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+
+class Partition(Said):
+    topic: str
+    partition: int
+    next: int | None = None
+    """Offset of the first record that is not decided."""
+    end: int | None = None
+    lag: int | None = None
+    stopped: str | None = None
+    """Why it is stopped."""
+
+
+class LetterCounts(Said):
+    open: int = 0
+    replayed: int = 0
+    discarded: int = 0
+
+
+class Status(Said):
+    service: str
+    ready: bool
+    faults: list[str] = []
+    rules: str | None = None
+    partitions: list[Partition] = []
+    waiting: int = 0
+    dead_letters: LetterCounts = LetterCounts()
+    work: dict[str, dict[str, int]] = {}
+    """Kind of work -> state -> how many."""
+
+
+class Group(Said):
+    """Open dead letters that failed for the same reason."""
+
+    fingerprint: str
+    kind: str
+    event_type: str | None = None
+    count: int
+    reason: str | None = None
+    sample: str
+    """Id of one of them."""
+    first_failed_at: datetime | None = None
+    last_failed_at: datetime | None = None
+    rules: str | None = None
+
+
+class Letter(Said):
+    id: str
+    """topic/partition/offset/turn"""
+    kind: str = ""
+    event_type: str | None = None
+    event_id: str | None = None
+    reason: str | None = None
+    fingerprint: str | None = None
+    first_failed_at: datetime | None = None
+    last_failed_at: datetime | None = None
+    attempts: int | None = None
+    state: str = ""
+
+
+class Decided(Said):
+    """One decision about an event or a command."""
+
+    event_id: str = ""
+    verdict: str
+    reason: str | None = None
+    subject: str | None = None
+    decided_at: datetime | None = None
+    record: str | None = None
+    answer: dict[str, Any] | None = None
+
+
+class Resolution(Said):
+    command: str
+    operator: str | None = None
+    reason: str | None = None
+    at: datetime | None = None
+    edited: dict[str, Any] | None = None
+
+
+class WholeLetter(Letter):
+    event: Any = None
+    """JSON of whatever kind; None when the record is none."""
+    raw_base64: str | None = None
+    headers: dict[str, str | None] = {}
+    rules: str | None = None
+    resolution: Resolution | None = None
+    decisions: list[Decided] = []
+
+
+class Change(Said):
+    collection: str
+    id: str
+    change: str
+    document: dict[str, Any] | None = None
+
+
+class Fact(Said):
+    type: str
+    subject: str | None = None
+    data: Any = None
+
+
+class DryRun(Said):
+    verdict: str
+    reason: str | None = None
+    subject: str | None = None
+    documents: list[Change] = []
+    events: list[Fact] = []
+
+
+class Ordered(Said):
+    """What became of a replay, a discard, a look or a giving up."""
+
+    command_id: str
+    status: str
+    """decided, or pending: it is in the log and not decided yet."""
+    verdict: str | None = None
+    """accepted, or duplicate when the same was ordered before."""
+    reason: str | None = None
+    dead_letter: str | None = None
+    outcome: str | None = None
+    """Verdict on the replayed record."""
+    outcome_reason: str | None = None
+
+
+class Wait(Said):
+    lacks: str
+    reason: str | None = None
+    event_type: str | None = None
+    count: int
+    oldest: datetime | None = None
+    newest: datetime | None = None
+
+
+class Step(Said):
+    at: AwareDatetime | None = None
+    """None where nobody noted it."""
+    service: str
+    what: str
+    state: str = "ok"
+    detail: str | None = None
+    completion_id: str | None = None
+
+
+class Lack(Said):
+    service: str
+    what: str
+    do: str
+    completion_id: str | None = None
+
+
+class Trace(Said):
+    steps: list[Step] = []
+    missing: list[Lack] = []
+    completion_ids: list[str] = []
+    employee_ids: list[str] = []
+
+
+class EventVerdict(Said):
+    index: int
+    id: str | None = None
+    status: str
+    """accepted, refused, or not_taken: send it again."""
+    detail: str | None = None

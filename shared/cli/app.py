@@ -1,0 +1,23 @@
+"""The commands, put together. Each group is a module that offers `app`; single commands register themselves."""
+
+from typing import Final
+
+import typer
+
+from shared.cli import dead_letters, editing, partitions, publish, status, trace, waiting
+from shared.cli.command import command
+
+app: Final = typer.Typer(
+    name="kompeten",
+    help="Look after Kompeten: what it does, what it could not do, and what to do about that.",
+    epilog="Exit status: 0 done, 1 the answer is no or something is wrong, 2 could not be asked.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,  # they print local variables, and with them event data
+)
+command(app, "status")(status.status)
+app.add_typer(dead_letters.app, name="dead-letters")
+command(dead_letters.app, "edit")(editing.edit)
+app.add_typer(waiting.app, name="waiting")
+app.add_typer(partitions.app, name="partitions")
+command(app, "trace")(trace.trace)
+command(app, "publish")(publish.publish)

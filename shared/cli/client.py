@@ -1,0 +1,305 @@
+"""Asks one service. All that is known of the HTTP interface is here; what comes back is in answers.py."""
+
+import ssl
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from functools import cache
+from typing import Any, Final, NamedTuple, TypeVar
+
+import httpx
+from pydantic import TypeAdapter, ValidationError
+
+from shared.cli.answers import (
+    Decided,
+    DryRun,
+    EventVerdict,
+    Group,
+    Letter,
+    Ordered,
+    Status,
+    Trace,
+    Wait,
+    WholeLetter,
+)
+from shared.cli.errors import CannotAsk, Missing, Refused
+
+T = TypeVar("T")
+TIMEOUT: Final = httpx.Timeout(30, connect=5)
+PAGE: Final = 100
+DECIDED_WITHIN_S: Final = 30.0
+POLL_S: Final = 0.25
+# An order is sent again under the same key when Kafka did not take it.
+TRIES: Final = 3
+LONGEST_PAUSE_S: Final = 10.0
+BUSY: Final = (429, 503)
+BATCH: Final = "application/cloudevents-batch+json"
+
+Token = Callable[[], str]
+"""Gives a token, a new one where that is possible."""
+
+
+class Busy(NamedTuple):
+    """Send the same again after `seconds`."""
+
+    seconds: float
+
+
+class TooLarge(NamedTuple):
+    """Send it in smaller parts."""
+
+
+class Service:
+    """One service as an operator sees it. Raises Refused, Missing or CannotAsk."""
+
+    def __init__(self, name: str, url: str, token: Token, *, found: str = "") -> None:
+        """`found`: where the address comes from, for whoever has to correct it."""
+        self.name, self.url, self._found = name, url, found
+        self._token, self._known = token, ""
+        self._http = httpx.Client(
+            base_url=url, timeout=TIMEOUT, headers={"accept": "application/json"}, verify=_tls()
+        )
+
+    def status(self) -> Status:
+        return _read(Status, self._get("/admin/status"), self.name)
+
+    def groups(self, limit: int = 50) -> list[Group]:
+        return _read(list[Group], self._get("/admin/dead-letters", limit=limit), self.name)
+
+    def letters(self, *, fingerprint: str | None = None, since: datetime | None = None) -> Iterator[Letter]:
+        """Open ones."""
+        after: str | None = None
+        while True:
+            asked = {
+                "fingerprint": fingerprint,
+                "since": None if since is None else since.astimezone(UTC).isoformat(),
+                "state": "open",
+                "after": after,
+                "limit": PAGE,
+            }
+            page = _read(list[Letter], self._get("/admin/dead-letters/letters", **asked), self.name)
+            yield from page
+            if len(page) < PAGE or page[-1].id == after:
+                return
+            after = page[-1].id
+
+    def letter(self, id: str) -> WholeLetter:
+        return _read(WholeLetter, self._get("/admin/dead-letters/letter", id=id), self.name)
+
+    def dry_run(self, id: str, event: Mapping[str, Any] | None) -> DryRun:
+        body = _about(id, event=event)
+        return _read(DryRun, self._post("/admin/dead-letters/dry-runs", body).json(), self.name)
+
+    def replay(self, id: str, reason: str, event: Mapping[str, Any] | None, *, key: str) -> Ordered:
+        return self._order("/admin/dead-letters/replays", _about(id, reason=reason, event=event), key)
+
+    def discard(self, id: str, reason: str, *, key: str) -> Ordered:
+        return self._order("/admin/dead-letters/discards", _about(id, reason=reason), key)
+
+    def waiting(self, limit: int = 50) -> list[Wait]:
+        return _read(list[Wait], self._get("/admin/waiting", limit=limit), self.name)
+
+    def look(self, lacks: str, reason: str, *, key: str) -> Ordered:
+        return self._order("/admin/waiting/looks", {"lacks": lacks, "reason": reason}, key)
+
+    def give_up(self, lacks: str, reason: str, *, key: str) -> Ordered:
+        return self._order("/admin/waiting/give-ups", {"lacks": lacks, "reason": reason}, key)
+
+    def start_partition(self, topic: str, partition: int, next: int | None, reason: str) -> None:
+        body = {"topic": topic, "partition": partition, "next": next, "reason": reason}
+        self._post("/admin/partitions/starts", body)
+
+    def trace(self, what: Mapping[str, str | Sequence[str]]) -> Trace:
+        return _read(Trace, self._post("/admin/traces", dict(what)).json(), self.name)
+
+    def publish(self, batch: bytes) -> list[EventVerdict] | Busy | TooLarge:
+        """A JSON array of events, as this token's agency."""
+        response = self._send("POST", "/events", content=batch, headers={"content-type": BATCH})
+        if response.status_code == 413:
+            return TooLarge()
+        # Also with 422 and 503 there is one verdict for each event, if the service itself answered.
+        if response.status_code in (202, 207, 422) and _is_list(response):
+            return _read(list[EventVerdict], response.json(), self.name)
+        if response.status_code in BUSY:
+            return Busy(pause_s(response))
+        self._check(response)
+        raise CannotAsk(self._strange())
+
+    def _order(self, path: str, body: Mapping[str, Any], key: str) -> Ordered:
+        response = self._post(path, body, {"idempotency-key": key})
+        ordered = _read(Ordered, response.json(), self.name)
+        return ordered if ordered.status == "decided" else self._decided(ordered)
+
+    def _decided(self, ordered: Ordered) -> Ordered:
+        """The decision on a command that is in the log; as given when there is none in time."""
+        deadline = time.monotonic() + DECIDED_WITHIN_S
+        while time.monotonic() < deadline:
+            time.sleep(POLL_S)
+            try:
+                found = _read(list[Decided], self._get(f"/decisions/{ordered.command_id}"), self.name)
+            except Missing:
+                continue
+            firsts = [one for one in found if one.verdict != "duplicate"] or found
+            if not firsts:
+                continue
+            decision = firsts[-1]
+            if decision.verdict in ("refused", "bug"):
+                raise Refused(decision.reason or f"{self.name} refused it and gives no reason: see its log")
+            return _read(
+                Ordered,
+                {**ordered.model_dump(), "status": "decided", "verdict": decision.verdict,
+                 "reason": decision.reason, **(decision.answer or {})},
+                self.name,
+            )  # fmt: skip
+        return ordered
+
+    def _get(self, path: str, **asked: str | int | None) -> Any:
+        params = {name: value for name, value in asked.items() if value is not None}
+        response = self._send("GET", path, params=params)
+        self._check(response)
+        return response.json()
+
+    def _post(
+        self, path: str, body: Mapping[str, Any], headers: Mapping[str, str] | None = None
+    ) -> httpx.Response:
+        """Sent again while the service is busy: without effect (dry runs, traces) or under the same key."""
+        for tried in range(1, TRIES + 1):
+            response = self._send("POST", path, json=body, headers=headers)
+            if response.status_code not in BUSY or tried == TRIES:
+                break
+            time.sleep(min(pause_s(response), LONGEST_PAUSE_S))
+        self._check(response)
+        return response
+
+    def _send(self, method: str, path: str, **request: Any) -> httpx.Response:
+        headers = request.pop("headers", None) or {}
+        if not self._known:
+            self._known = self._token()
+        response = self._send_once(method, path, headers, request)
+        if response.status_code == 401:  # it may have expired while a long run lasted
+            self._known = self._token()
+            response = self._send_once(method, path, headers, request)
+        return response
+
+    def _send_once(
+        self, method: str, path: str, headers: Mapping[str, str], request: Mapping[str, Any]
+    ) -> httpx.Response:
+        headers = {**headers, "authorization": f"Bearer {self._known}"}
+        try:
+            return self._http.request(method, path, headers=headers, **request)
+        except httpx.TransportError as error:
+            raise CannotAsk(self._silent(error)) from error
+        except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
+            raise CannotAsk(
+                f"{self.name} cannot be asked for that: it is no text in UTF-8, or {self.url} no address"
+            ) from error
+
+    def _check(self, response: httpx.Response) -> None:
+        """Raises what a status other than success means."""
+        status = response.status_code
+        if response.is_success:
+            if not response.headers.get("content-type", "").partition(";")[0].endswith("json"):
+                raise CannotAsk(self._strange())
+            return
+        detail = _detail(response)
+        if status == 401:
+            raise CannotAsk(
+                f"{self.name} does not accept the token ({detail}):"
+                " put a new one into the file of --token-file, or into KOMPETEN_TOKEN"
+            )
+        if status == 403:
+            raise CannotAsk(
+                f"{self.name} does not allow this to the token's role ({detail}):"
+                " operators need the role operator (auditor may read), publishing the role agency"
+            )
+        if not _is_problem(response):
+            raise CannotAsk(self._strange())
+        if status == 404:
+            raise Missing(f"{self.name} has no such thing: {detail}")
+        if status in BUSY:
+            raise CannotAsk(f"{self.name} is not ready ({detail}): see `kompeten status`, then ask again")
+        if status >= 500:
+            error_id = _problem(response).get("error_id")
+            raise CannotAsk(f"{self.name} failed ({detail}): look for error_id {error_id} in its log")
+        if status in (409, 410, 413, 422):
+            raise Refused(detail)
+        raise CannotAsk(f"{self.name} does not take this request ({status}: {detail})")
+
+    def _silent(self, error: httpx.TransportError) -> str:
+        why = "in time " if isinstance(error, httpx.TimeoutException) else ""
+        return (
+            f"{self.name} does not answer {why}at {self.url}{self._found}: see whether it runs, and whether"
+            f" --{self.name}-url (KOMPETEN_{self.name.upper()}_URL) is right"
+        )
+
+    def _strange(self) -> str:
+        return (
+            f"what answers at {self.url}{self._found} is not {self.name}, or of another version:"
+            f" correct --{self.name}-url (KOMPETEN_{self.name.upper()}_URL)"
+        )
+
+
+@cache
+def _tls() -> ssl.SSLContext:
+    """One for all services: reading the authorities takes 20 ms each time."""
+    return httpx.create_ssl_context()
+
+
+def pause_s(response: httpx.Response) -> float:
+    """Retry-After, seconds or a date; 5 where it is missing or unreadable."""
+    given = response.headers.get("retry-after", "")
+    if given.isascii() and given.isdigit():
+        return float(given)
+    try:
+        until = parsedate_to_datetime(given)
+    except ValueError:
+        return 5.0
+    return max(0.0, (until - datetime.now(until.tzinfo)).total_seconds())
+
+
+def _about(id: str, **further: object) -> dict[str, Any]:
+    return {"id": id, **{name: value for name, value in further.items() if value is not None}}
+
+
+def _read(shape: type[T], document: object, name: str) -> T:
+    try:
+        return TypeAdapter(shape).validate_python(document)
+    except ValidationError as error:
+        field = ".".join(str(part) for part in error.errors(include_input=False)[0]["loc"])
+        raise CannotAsk(
+            f"{name} answers in a way that this command line does not read ({field or 'all of it'}):"
+            " use the one of the services' version"
+        ) from None
+
+
+def _is_list(response: httpx.Response) -> bool:
+    try:
+        return isinstance(response.json(), list)
+    except ValueError:
+        return False
+
+
+def _problem(response: httpx.Response) -> dict[str, Any]:
+    try:
+        document = response.json()
+    except ValueError:
+        return {}
+    return document if isinstance(document, dict) else {}
+
+
+def _is_problem(response: httpx.Response) -> bool:
+    document = _problem(response)
+    return "title" in document and "status" in document
+
+
+def _detail(response: httpx.Response) -> str:
+    """What the problem document says, with the fields that are wrong."""
+    problem = _problem(response)
+    said = str(problem.get("detail") or problem.get("title") or f"status {response.status_code}")
+    fields = [
+        f"{error.get('pointer', '')} {error.get('detail', '')}"
+        for error in problem.get("errors") or ()
+        if isinstance(error, dict)
+    ]
+    return "; ".join([said.rstrip("."), *fields])

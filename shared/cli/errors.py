@@ -1,0 +1,31 @@
+"""Why a command ends otherwise than well; each text is one sentence that says what to do.
+
+Trouble
+  Refused      the answer is no                        -> exit status 1
+    Missing    there is no such thing
+  CannotAsk    nobody could be asked, or not like this -> exit status 2
+"""
+
+from typing import ClassVar, Final
+
+DONE: Final = 0
+NO: Final = 1
+NOT_ASKED: Final = 2
+
+
+class Trouble(Exception):
+    """Ends a command with one sentence."""
+
+    exit_status: ClassVar[int] = NOT_ASKED
+
+
+class Refused(Trouble):
+    exit_status = NO
+
+
+class Missing(Refused):
+    pass
+
+
+class CannotAsk(Trouble):
+    exit_status = NOT_ASKED

@@ -1,0 +1,167 @@
+"""Replays and discards of dead letters, one or many: chosen first, then ordered one by one."""
+
+import hashlib
+import json
+import re
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from shared.cli.answers import Ordered, WholeLetter
+from shared.cli.client import Service
+from shared.cli.command import Desk, each
+from shared.cli.errors import DONE, NO, NOT_ASKED, CannotAsk, Missing, Refused
+
+# So many in a row were not asked: the service is away, and asking on would take a timeout for each.
+MOST_SILENT: Final = 3
+MOST_SHOWN: Final = 20
+NOT_WELL: Final = frozenset({"refused", "rejected", "bug"})
+_AGO: Final = re.compile(r"(\d{1,6})([mhd])")
+_UNITS: Final = {"m": "minutes", "h": "hours", "d": "days"}
+
+
+@dataclass(frozen=True)
+class Chosen:
+    service: Service
+    id: str
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of the order about one dead letter."""
+
+    service: str
+    id: str
+    outcome: str
+    """Verdict on the replayed record; discarded; refused, pending or not asked."""
+    reason: str | None = None
+
+    @property
+    def exit_status(self) -> int:
+        if self.outcome == "not asked":
+            return NOT_ASKED
+        return NO if self.outcome in NOT_WELL | {"pending"} else DONE
+
+
+Give = Callable[[Chosen], Ordered]
+
+
+def find(desk: Desk, id: str, only: str | None) -> tuple[Service, WholeLetter]:
+    """The dead letter, and whose it is: two services that read one topic may both have it."""
+
+    def ask(service: Service) -> WholeLetter | None:
+        try:
+            return service.letter(id)
+        except Missing:
+            return None
+
+    services = desk.services(only)
+    answers, silent = each(services, ask)
+    found = [(one, letter) for one in services if (letter := answers.get(one.name)) is not None]
+    if not found and silent:
+        raise next(iter(silent.values()))
+    if not found:
+        raise Missing(f"no service has a dead letter {id}: see `kompeten dead-letters list`")
+    if len(found) > 1:
+        names = " and ".join(service.name for service, _ in found)
+        raise CannotAsk(f"{names} have a dead letter {id}: say which with --service")
+    return found[0]
+
+
+def choose(
+    desk: Desk, ids: Sequence[str], group: str | None, since: str | None, only: str | None
+) -> list[Chosen]:
+    """Those that are meant; raises when nothing is named or nothing is there."""
+    if bool(ids) == bool(group or since):
+        raise CannotAsk("name dead letters by their ids, or by --group or --since")
+    if ids:
+        return [Chosen(find(desk, id, only)[0], id) for id in dict.fromkeys(ids)]
+    begin = None if since is None else moment(since, datetime.now(UTC))
+    services = desk.services(only)
+    # All before the first order, since each order changes what the list holds.
+    answers, silent = each(services, lambda one: list(one.letters(fingerprint=group, since=begin)))
+    for error in silent.values():
+        raise CannotAsk(f"{error}; nothing was done: to go on with another service, say --service")
+    chosen = [Chosen(one, letter.id) for one in services for letter in answers[one.name]]
+    if not chosen:
+        raise Missing("no open dead letter is like that: see `kompeten dead-letters list`")
+    return chosen
+
+
+def moment(text: str, now: datetime) -> datetime:
+    """`2026-03-05T02:00:00+07:00`, or how long ago: 90m, 2h, 1d."""
+    if ago := _AGO.fullmatch(text):
+        return now - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
+    try:
+        found = datetime.fromisoformat(text)
+        if found.tzinfo is not None:
+            return found
+    except ValueError:
+        pass
+    raise CannotAsk("--since takes a moment with its offset, 2026-03-05T02:00:00+07:00, or 90m, 2h, 1d")
+
+
+def key_of(action: str, id: str, reason: str, event: dict[str, Any] | None) -> str:
+    """The Idempotency-Key: the same order again has the same, so that nothing is done twice."""
+    said = json.dumps([action, id, reason, event], sort_keys=True)
+    return hashlib.sha256(said.encode()).hexdigest()
+
+
+def carry_out(desk: Desk, what: str, chosen: Sequence[Chosen], give: Give, rate: float | None) -> int:
+    """Gives every order, whatever became of the others; shows progress and a summary."""
+    outcomes: list[Outcome] = []
+    try:
+        with desk.err.progress(what, shown=not desk.as_json and len(chosen) > 1) as bar:
+            task = bar.add_task(what, total=len(chosen))
+            for outcome in _outcomes(chosen, give, rate):
+                outcomes.append(outcome)
+                bar.advance(task)
+    except KeyboardInterrupt:
+        desk.err.line("kompeten: interrupted: the same command again goes on", "red")
+    for one in chosen[len(outcomes) :]:
+        outcomes.append(Outcome(one.service.name, one.id, "not asked", "the run ended before its answer"))
+    summary(desk, what, outcomes)
+    return max(one.exit_status for one in outcomes)
+
+
+def _outcomes(chosen: Sequence[Chosen], give: Give, rate: float | None) -> Iterator[Outcome]:
+    silent, start = 0, time.monotonic()
+    for number, one in enumerate(chosen):
+        if rate is not None:
+            time.sleep(max(0.0, start + number / rate - time.monotonic()))
+        outcome = _outcome(one, give)
+        yield outcome
+        silent = silent + 1 if outcome.outcome == "not asked" else 0
+        if silent == MOST_SILENT:
+            return
+
+
+def _outcome(one: Chosen, give: Give) -> Outcome:
+    try:
+        ordered = give(one)
+    except Refused as error:
+        return Outcome(one.service.name, one.id, "refused", str(error))
+    except CannotAsk as error:
+        return Outcome(one.service.name, one.id, "not asked", str(error))
+    if ordered.status != "decided":
+        why = "it is in the log and not decided yet: the same command again tells what became of it"
+        return Outcome(one.service.name, one.id, "pending", why)
+    outcome = ordered.outcome or ordered.verdict or "accepted"
+    return Outcome(one.service.name, one.id, outcome, ordered.outcome_reason or ordered.reason)
+
+
+def summary(desk: Desk, what: str, outcomes: Sequence[Outcome]) -> None:
+    counts = Counter(one.outcome for one in outcomes)
+    if desk.answer({"outcomes": counts, "dead_letters": [asdict(one) for one in outcomes]}):
+        return
+    if len(outcomes) > 1:
+        desk.out.table((what, "count"), counts.most_common())
+        outcomes = [one for one in outcomes if one.exit_status != DONE]
+    for one in outcomes[:MOST_SHOWN]:
+        why = f": {one.reason}" if one.reason else ""
+        desk.out.line(f"{one.service} {one.id}: {one.outcome}{why}", "red" if one.exit_status else "green")
+    if len(outcomes) > MOST_SHOWN:
+        desk.out.line(f"and {len(outcomes) - MOST_SHOWN} more: --json lists all")

@@ -1,0 +1,229 @@
+"""`kompeten publish`: a file of events through `POST /events`, in batches; the same command goes on after a stop."""
+
+import json
+import time
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, BinaryIO, Final, NamedTuple, NoReturn
+
+import typer
+from rich.progress import Progress, TaskID
+
+from shared.cli.client import Busy, Service, TooLarge
+from shared.cli.command import Desk
+from shared.cli.errors import DONE, NO, CannotAsk
+from shared.cli.published import BLOCK_BYTES, Published, Refusal
+from shared.contracts.payload import OPD_CODE
+
+MOST_EVENTS: Final = 500
+# The service takes 1 MiB at a time.
+MOST_BYTES: Final = 1_000_000
+PATIENCE_S: Final = 600.0
+"""So long without any event taken, and the run ends; to be taken up again."""
+NOT_TAKEN_PAUSE_S: Final = 1.0
+TOO_LONG: Final = f"is longer than {MOST_BYTES} bytes: publish one event a line"
+
+
+class Line(NamedTuple):
+    number: int
+    """From 1."""
+    text: bytes
+    fault: str | None
+
+
+class Batch(NamedTuple):
+    lines: int
+    size_bytes: int
+    """In the file."""
+    events: list[Line]
+    refused: list[Refusal]
+    """Those that cannot even be sent."""
+
+
+def publish(
+    desk: Desk,
+    file: Annotated[Path, typer.Argument(help="JSON lines: one CloudEvent a line", metavar="FILE")],
+    agency: Annotated[
+        str, typer.Option("--agency", metavar="OPD", help="Code of the agency whose events they are")
+    ],
+    url: Annotated[
+        str | None, typer.Option("--url", help="Where enrollment is; the same as --enrollment-url")
+    ] = None,
+) -> int:
+    """Publish a file of events as an agency; needs a token of role agency."""
+    if not OPD_CODE.fullmatch(agency):
+        raise CannotAsk("--agency takes an agency's code, as in its topic: letters a-z, digits and hyphens")
+    given = desk.given if url is None else replace(desk.given, urls={"enrollment": url.rstrip("/")})
+    service = given.service("enrollment", role="agency", opd=agency)
+    try:
+        with file.open("rb") as opened:
+            total = _count_lines(opened)
+            done = Published(file, agency)
+            done.skip(opened)
+            resumed_at = done.mark.lines
+            with desk.err.progress("lines", shown=not desk.as_json) as bar:
+                task = bar.add_task("lines", total=total, completed=resumed_at)
+                _publish(desk, service, opened, done, bar, task)
+    except OSError as error:
+        why = error.strerror or "is no file on a disk"
+        raise CannotAsk(
+            f"{error.filename or file}: {why}: name a file that can be read, in a folder that can be written"
+        ) from None
+    return _tell(desk, file, done, resumed_at)
+
+
+def _publish(
+    desk: Desk, service: Service, file: BinaryIO, done: Published, bar: Progress, task: TaskID
+) -> None:
+    try:
+        while (batch := _next_batch(file, done)) is not None:
+            accepted, refused = _send(desk, service, batch.events)
+            done.add(
+                size_bytes=batch.size_bytes,
+                lines=batch.lines,
+                accepted=accepted,
+                refused=sorted([*batch.refused, *refused]),
+            )
+            bar.advance(task, batch.lines)
+    except KeyboardInterrupt:
+        _stopped("interrupted", done)
+    except CannotAsk as error:
+        _stopped(str(error), done)
+
+
+def _stopped(why: str, done: Published) -> NoReturn:
+    at = done.mark.lines + 1
+    raise CannotAsk(f"{why}; the same command goes on at line {at}") from None
+
+
+def _tell(desk: Desk, file: Path, done: Published, resumed_at: int) -> int:
+    mark = done.mark
+    told = {
+        "file": str(file),
+        "agency": mark.agency,
+        "lines": mark.lines,
+        "accepted": mark.accepted,
+        "refused": mark.refused,
+        "refused_file": str(done.refused_path) if mark.refused else None,
+        "resumed_at_line": resumed_at + 1,
+    }
+    if not desk.answer(told):
+        if resumed_at:
+            before = "all of it" if resumed_at == mark.lines else f"lines 1 to {resumed_at}"
+            desk.out.line(f"published before: {before} (remove {done.mark_path} to publish all again)")
+        desk.out.line(f"{mark.accepted} of {mark.accepted + mark.refused} events of {file} are in the log")
+        if mark.refused:
+            desk.out.line(
+                f"{mark.refused} were refused: correct them, each with its reason in {done.refused_path},"
+                " and publish them from a file of their own",
+                "red",
+            )
+    return NO if mark.refused else DONE
+
+
+def _count_lines(file: BinaryIO) -> int:
+    """Refuses an array, whose lines would be refused one by one."""
+    first, count, last = file.read(BLOCK_BYTES), 0, b""
+    if first.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"["):
+        raise CannotAsk("the file holds a JSON array: write one event a line (jq -c '.[]')")
+    block = first
+    while block:
+        count, last = count + block.count(b"\n"), block
+        block = file.read(BLOCK_BYTES)
+    file.seek(0)
+    return count + (not last.endswith(b"\n") and bool(last))
+
+
+def _next_batch(file: BinaryIO, done: Published) -> Batch | None:
+    events: list[Line] = []
+    refused: list[Refusal] = []
+    lines = size = to_send = 0
+    while len(events) < MOST_EVENTS and lines < 10 * MOST_EVENTS:
+        start = file.tell()
+        text = file.readline(MOST_BYTES + 1)
+        if not text:
+            break
+        if events and to_send + len(text) > MOST_BYTES:
+            file.seek(start)
+            break
+        done.digest.update(text)
+        size += len(text)
+        lines += 1
+        line = _line(done.mark.lines + lines, text)
+        while not text.endswith(b"\n") and (text := file.readline(BLOCK_BYTES)):  # the rest of one too long
+            done.digest.update(text)
+            size += len(text)
+        if line.fault is not None:
+            refused.append(Refusal(line.number, line.fault, line.text, is_json=False))
+        elif line.text:
+            events.append(line)
+            to_send += len(line.text) + 1
+    return Batch(lines, size, events, refused) if lines else None
+
+
+def _line(number: int, text: bytes) -> Line:
+    """`fault`: why it cannot be part of a batch; what it says is judged by the service."""
+    if len(text) > MOST_BYTES:
+        return Line(number, text[:1000], TOO_LONG)
+    if number == 1:
+        text = text.removeprefix(b"\xef\xbb\xbf")
+    text = text.strip()
+    if not text:
+        return Line(number, b"", None)
+    try:
+        # Numbers stay texts: Python refuses to read very long ones, the service says so itself.
+        json.loads(text.decode(), parse_int=str, parse_float=str, parse_constant=_no_json)
+    except (ValueError, RecursionError):
+        return Line(number, text, "is not JSON in UTF-8: publish one event a line")
+    return Line(number, text, None)
+
+
+def _no_json(name: str) -> NoReturn:
+    raise ValueError(name)
+
+
+def _send(desk: Desk, service: Service, events: Sequence[Line]) -> tuple[int, list[Refusal]]:
+    """How many are in the log, and those that were refused; returns when each is one or the other."""
+    accepted, waited_s = 0, 0.0
+    refused: list[Refusal] = []
+    parts = deque([list(events)] if events else [])
+    while parts:
+        part = parts.popleft()
+        answer = service.publish(b"[" + b",".join(line.text for line in part) + b"]")
+        if isinstance(answer, TooLarge):
+            if len(part) == 1:
+                refused.append(_refusal(part[0], "is larger than the service takes: split it"))
+            else:
+                middle = len(part) // 2
+                parts.extendleft((part[middle:], part[:middle]))
+            continue
+        left, pause = part, NOT_TAKEN_PAUSE_S
+        if isinstance(answer, Busy):
+            pause = answer.seconds
+        else:
+            verdicts = {verdict.index: verdict for verdict in answer}
+            left = []
+            for index, line in enumerate(part):
+                verdict = verdicts.get(index)
+                if verdict is None or verdict.status not in ("accepted", "refused"):
+                    left.append(line)
+                elif verdict.status == "accepted":
+                    accepted += 1
+                else:
+                    refused.append(_refusal(line, verdict.detail or "no reason given"))
+        if len(left) < len(part):
+            waited_s = 0.0
+        if left:
+            waited_s += max(pause, 1.0)
+            if waited_s > PATIENCE_S:
+                raise CannotAsk(f"{service.name} took nothing for {PATIENCE_S:.0f} s: see `kompeten status`")
+            desk.err.line(f"{service.name} is busy: going on in {pause:.0f} s", "yellow")
+            time.sleep(pause)
+            parts.appendleft(left)
+    return accepted, refused
+
+
+def _refusal(line: Line, reason: str) -> Refusal:
+    return Refusal(line.number, reason, line.text, is_json=True)

@@ -1,0 +1,137 @@
+"""`kompeten status`: on one screen, is anything wrong."""
+
+from collections.abc import Iterator
+from itertools import groupby
+from typing import NamedTuple
+
+from shared.cli.answers import Group, Status, Wait
+from shared.cli.client import Service
+from shared.cli.command import Desk, OneService, each, unanswered
+from shared.cli.errors import DONE, NO, NOT_ASKED, CannotAsk
+from shared.cli.screen import Screen, local, short
+
+MOST_ROWS = 8
+"""Of each table, so that all stay on one screen."""
+BUG = "bug"
+
+
+class Stand(NamedTuple):
+    """How one service stands."""
+
+    status: Status
+    groups: list[Group]
+    waiting: list[Wait]
+
+    def wrong(self) -> list[str]:
+        """What somebody must look after; a rejected event is its sender's business, a bug is ours."""
+        found = list(self.status.faults)
+        if not self.status.ready and not found:
+            found = ["is not ready and does not say why: see its log"]
+        for one in self.status.partitions:
+            place = f"{one.topic}/{one.partition}"
+            if one.stopped and not any(place in fault for fault in found):  # readiness names most of them
+                found.append(f"{place} is stopped at {one.next}: {one.stopped}")
+        bugs = sum(group.count for group in self.groups if group.kind == BUG)
+        if bugs:
+            found.append(f"{bugs} dead letters of kind bug: kompeten dead-letters list")
+        return found
+
+
+def status(desk: Desk, service: OneService = None) -> int:
+    """Services with readiness and faults, lag, stopped partitions, what waits, dead letters, mails."""
+    stands, silent = each(desk.services(service), _stand)
+    wrong = [(name, fault) for name, stand in stands.items() for fault in stand.wrong()]
+    if not desk.answer(_document(stands, silent)):
+        _show(desk.out, stands, silent, wrong)
+        unanswered(desk, silent)
+    if silent:
+        return NOT_ASKED
+    return NO if wrong else DONE
+
+
+def _stand(service: Service) -> Stand:
+    return Stand(service.status(), service.groups(), service.waiting())
+
+
+def _document(stands: dict[str, Stand], silent: dict[str, CannotAsk]) -> dict[str, object]:
+    return {
+        "services": {
+            name: {
+                **stand.status.model_dump(mode="json"),
+                "wrong": stand.wrong(),
+                "dead_letter_groups": [group.model_dump(mode="json") for group in stand.groups],
+                "waiting_for": [wait.model_dump(mode="json") for wait in stand.waiting],
+            }
+            for name, stand in stands.items()
+        },
+        "unanswered": {name: str(error) for name, error in silent.items()},
+    }
+
+
+def _show(
+    out: Screen, stands: dict[str, Stand], silent: dict[str, CannotAsk], wrong: list[tuple[str, str]]
+) -> None:
+    rows = [_service_row(name, stand) for name, stand in stands.items()]
+    styles = ["" if stand.status.ready else "red" for stand in stands.values()]
+    rows += [(name, "NO ANSWER", *["-"] * 6) for name in silent]
+    columns = ("service", "state", "lag", "waiting", "dead", "replayed", "discarded", "rules")
+    out.table(columns, rows, [*styles, *["red"] * len(silent)])
+    if wrong:
+        out.heading("Wrong")
+        for name, fault in wrong:
+            out.line(f"{name}: {fault}", "red")
+    if behind := list(_behind(stands)):
+        out.heading("Behind")
+        out.table(("service", "topic", "lag", "partitions"), behind[:MOST_ROWS])
+        _more(out, len(behind))
+    groups = [(name, one) for name, stand in stands.items() for one in stand.groups]
+    groups.sort(key=lambda row: row[1].kind != BUG)  # what is ours to mend first
+    if groups:
+        out.heading("Dead letters: kompeten dead-letters")
+        for name, group in groups[:MOST_ROWS]:
+            out.line(f"{name}: {group.count} {group.kind}: {short(group.reason)}: {group.sample}")
+        _more(out, len(groups))
+    waits = [(name, one) for name, stand in stands.items() for one in stand.waiting]
+    if waits:
+        out.heading("Waiting: kompeten waiting")
+        for name, wait in waits[:MOST_ROWS]:
+            out.line(f"{name}: {wait.count} since {local(wait.oldest)}: {short(wait.reason)}: {wait.lacks}")
+        _more(out, len(waits))
+    work = [
+        (name, kind, states) for name, stand in stands.items() for kind, states in stand.status.work.items()
+    ]
+    if work:
+        out.heading("Work")
+        for name, kind, states in work:
+            out.line(
+                f"{name}: {kind}: " + (", ".join(f"{n} {state}" for state, n in states.items()) or "none")
+            )
+    out.line()
+    if not wrong and not silent:
+        out.line("nothing is wrong", "green")
+
+
+def _service_row(name: str, stand: Stand) -> tuple[object, ...]:
+    told = stand.status
+    lag = sum(one.lag or 0 for one in told.partitions)
+    letters = told.dead_letters
+    state = "ready" if told.ready else "NOT READY"
+    return (name, state, lag, told.waiting, letters.open, letters.replayed, letters.discarded, told.rules)
+
+
+def _behind(stands: dict[str, Stand]) -> Iterator[tuple[object, ...]]:
+    """Topics with records that are not decided, most first."""
+    found = []
+    for name, stand in stands.items():
+        by_topic = sorted(stand.status.partitions, key=lambda one: one.topic)
+        for topic, partitions in groupby(by_topic, key=lambda one: one.topic):
+            lags = {one.partition: one.lag for one in partitions if one.lag}
+            if lags:
+                places = ", ".join(str(number) for number in sorted(lags))
+                found.append((name, topic, sum(lags.values()), places))
+    yield from sorted(found, key=lambda row: -row[2])
+
+
+def _more(out: Screen, rows: int) -> None:
+    if rows > MOST_ROWS:
+        out.line(f"and {rows - MOST_ROWS} more")

@@ -1,0 +1,118 @@
+"""`kompeten trace`: what became of one event, certificate, completion or employee, across all services."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from shared.cli.answers import Step, Trace
+from shared.cli.client import Service
+from shared.cli.command import Desk, each, unanswered
+from shared.cli.errors import DONE, NO, NOT_ASKED, CannotAsk, Missing
+from shared.cli.screen import Screen, plain
+from shared.contracts.employee_number import check_employee_number
+
+_DETAIL = 31
+"""Columns before what is said about a step: below its service."""
+_STYLES = {"problem": "red", "waiting": "yellow"}
+
+
+def trace(
+    desk: Desk,
+    stray: Annotated[list[str] | None, typer.Argument(hidden=True)] = None,
+    *,
+    event: Annotated[
+        str | None, typer.Option("--event", metavar="ID", help="Id of an agency's event")
+    ] = None,
+    certificate: Annotated[
+        str | None, typer.Option("--certificate", metavar="NUMBER", help="As it is printed")
+    ] = None,
+    completion: Annotated[str | None, typer.Option("--completion", metavar="ID")] = None,
+    employee: Annotated[
+        bool, typer.Option("--employee", help="Asks for the employee number, or reads it from standard input")
+    ] = False,
+) -> int:
+    """What happened, in all services in one line of time, and what is missing."""
+    if stray:  # most likely the number: click's own message would repeat it
+        raise CannotAsk(
+            "trace takes no argument of its own; an employee number would stay in the shell's history and in"
+            " the list of processes: say --employee alone, then type it"
+        )
+    named = {"event_id": event, "certificate_number": certificate, "completion_id": completion}
+    asked = {name: text for name, text in named.items() if text is not None}
+    if len(asked) + employee != 1:
+        raise CannotAsk("say one of --event, --certificate, --completion, --employee")
+    if employee:
+        asked = {"employee_number": _employee_number()}
+    enrollment, *others = desk.services()
+    found = enrollment.trace(asked)
+    traces, silent = [found], dict[str, CannotAsk]()
+    if found.completion_ids or found.employee_ids:
+        ids = {"completion_ids": found.completion_ids, "employee_ids": found.employee_ids}
+
+        def further(service: Service) -> Trace:
+            return service.trace(ids)
+
+        try:
+            answers, silent = each(others, further)
+            traces += answers.values()
+        except CannotAsk as error:
+            silent = {"incentive and notification": error}
+    whole = _joined(traces)
+    if not desk.answer(
+        {**whole.model_dump(mode="json"), "unanswered": {name: str(why) for name, why in silent.items()}}
+    ):
+        _show(desk.out, whole)
+        unanswered(desk, silent)
+    if silent:
+        return NOT_ASKED
+    if not whole.steps and not whole.missing:
+        raise Missing("nothing is known of it: see whether it was published, and under which id")
+    return NO if whole.missing or any(step.state == "problem" for step in whole.steps) else DONE
+
+
+def _employee_number() -> str:
+    """Never from the command line; the text of no error repeats it."""
+    if sys.stdin.isatty():
+        number = str(typer.prompt("Employee number (not shown)", hide_input=True, err=True))
+    else:
+        number = sys.stdin.readline()
+    number = number.strip()
+    if (fault := check_employee_number(number)) is not None:
+        raise CannotAsk(fault)
+    return number
+
+
+def _joined(traces: list[Trace]) -> Trace:
+    steps = [step for one in traces for step in one.steps]
+    return Trace(
+        steps=sorted(steps, key=_order),
+        missing=[lack for one in traces for lack in one.missing],
+        completion_ids=list(dict.fromkeys(id for one in traces for id in one.completion_ids)),
+        employee_ids=list(dict.fromkeys(id for one in traces for id in one.employee_ids)),
+    )
+
+
+def _order(step: Step) -> tuple[bool, float]:
+    return step.at is None, step.at.timestamp() if step.at is not None else 0.0
+
+
+def _show(out: Screen, whole: Trace) -> None:
+    several = len({step.completion_id for step in whole.steps if step.completion_id}) > 1
+    for step in whole.steps:
+        at = "-" if step.at is None else step.at.astimezone().isoformat(" ", "milliseconds")
+        state = "" if step.state == "ok" else f" ({step.state})"
+        out.line(f"{at:29}  {step.service:12}  {plain(step.what)}{state}", _STYLES.get(step.state, ""))
+        if several and step.completion_id:
+            out.line(f"completion {step.completion_id}", "dim", indent=_DETAIL)
+        if step.detail:
+            out.line(step.detail, indent=_DETAIL)
+    if whole.missing:
+        out.heading("Missing")
+        for lack in whole.missing:
+            of = f" of completion {lack.completion_id}" if several and lack.completion_id else ""
+            out.line(f"{lack.service}: {plain(lack.what)}{of}", "red")
+            out.line(lack.do, indent=4)
+    elif whole.steps:
+        out.line()
+        out.line("nothing is missing", "green")

@@ -1,0 +1,436 @@
+"""`/admin`: what an operator sees and mends; the same routes in every service. `kompeten` is their client.
+
+Reads look at the service's own database. What changes something is a command on the log, as everywhere.
+"""
+
+import base64
+import json
+import logging
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import msgspec
+from fastapi import APIRouter, Query
+from fastapi.responses import Response
+from pydantic import BaseModel, Field
+from pydantic_core import from_json
+
+from shared.contracts.cloudevents import id_in
+from shared.contracts.payload import Payload, Reason, milliseconds
+from shared.contracts.pipeline import DiscardDeadLetter, GiveUpWaiting, ReleaseWaiting, ReplayDeadLetter
+from shared.http.access import Caller, Role, allow
+from shared.http.commands import Asking, commanding
+from shared.http.decisions import DecisionView, decision_view
+from shared.http.problems import Problem
+from shared.pipeline.attempt import Reader, position_id
+from shared.pipeline.books import (
+    DEAD_LETTER_CHUNKS,
+    DEAD_LETTERS,
+    DECISIONS,
+    DISCARDED,
+    OPEN,
+    POSITIONS,
+    REPLAYED,
+    WAITING,
+    DeadLetter,
+)
+from shared.pipeline.records import Record
+from shared.pipeline.rehearsal import rehearse
+from shared.pipeline.triage import edited, fault_of_edit, is_split
+from shared.service import Parts
+
+log = logging.getLogger(__name__)
+READERS = allow(Role.operator, Role.auditor)
+OPERATOR = allow(Role.operator)
+Id = Annotated[str, Field(min_length=1, max_length=400)]
+Limit = Annotated[int, Query(ge=1, le=500)]
+
+
+class PartitionView(BaseModel):
+    topic: str
+    partition: int
+    next: int
+    """Offset of the first record that is not decided yet."""
+    end: int | None
+    lag: int | None
+    stopped: str | None
+
+
+class StatusView(BaseModel):
+    service: str
+    ready: bool
+    faults: list[str]
+    rules: str
+    partitions: list[PartitionView]
+    waiting: int
+    dead_letters: dict[str, int]
+    work: dict[str, dict[str, int]]
+
+
+class GroupView(BaseModel):
+    """Open dead letters that fail alike."""
+
+    fingerprint: str
+    kind: str
+    event_type: str
+    count: int
+    reason: str
+    """Of the sample."""
+    sample: str
+    first_failed_at: datetime
+    last_failed_at: datetime
+    rules: str
+
+
+class LetterView(BaseModel):
+    id: str
+    """topic/partition/offset/turn"""
+    kind: str
+    event_type: str
+    event_id: str | None
+    reason: str
+    fingerprint: str
+    topic: str
+    partition: int
+    offset: int
+    first_failed_at: datetime
+    last_failed_at: datetime
+    attempts: int
+    state: str
+
+
+class ResolutionView(BaseModel):
+    command: str
+    operator: str
+    reason: str
+    at: datetime
+    edited: Any | None
+
+
+class LetterDetails(LetterView):
+    event: Any | None
+    """The event's JSON, if it is JSON."""
+    raw_base64: str | None
+    """Its bytes, if it is not."""
+    headers: dict[str, str | None]
+    rules: str
+    resolution: ResolutionView | None
+    decisions: list[DecisionView]
+    """What was decided about the same event, in all its turns."""
+
+
+class DocumentView(BaseModel):
+    collection: str
+    id: str
+    change: str
+    """new, changed or removed"""
+    document: Any | None
+
+
+class EventView(BaseModel):
+    type: str
+    subject: str
+    data: Any
+
+
+class RehearsalView(BaseModel):
+    verdict: str
+    reason: str | None
+    subject: str | None
+    documents: list[DocumentView]
+    events: list[EventView]
+
+
+class WaitingView(BaseModel):
+    lacks: str
+    reason: str
+    event_type: str
+    count: int
+    oldest: datetime
+    newest: datetime
+
+
+class DryRunBody(BaseModel):
+    id: Id
+    event: dict[str, Any] | None = None
+    """The mended event, a structured CloudEvent; as it came when absent."""
+
+
+class ReplayBody(DryRunBody):
+    reason: Reason
+
+
+class DiscardBody(BaseModel):
+    id: Id
+    reason: Reason
+
+
+class StartBody(BaseModel):
+    topic: Annotated[str, Field(min_length=1, max_length=249)]
+    partition: Annotated[int, Field(ge=0)]
+    next: Annotated[int | None, Field(ge=0)] = None
+    """Go on from this record: an earlier one has all from there decided again. From where it stands when absent."""
+    reason: Reason
+
+
+class StartedView(BaseModel):
+    """It goes on within seconds."""
+
+    topic: str
+    partition: int
+    next: int | None
+    note: str
+    """As it is kept in the position."""
+
+
+class WaitingBody(BaseModel):
+    lacks: Id
+    reason: Reason
+
+
+def admin_router(parts: Parts[Any]) -> APIRouter:
+    router = APIRouter(prefix="/admin", tags=["operators"])
+    store, service = parts.store, parts.service
+    reader: Reader[Any] = Reader(service)
+
+    @router.get(
+        "/status", summary="How the service stands: partitions, lag, what waits, what failed", **READERS
+    )
+    async def status() -> StatusView:
+        checks = await parts.readiness()
+        positions = [
+            one for one in await store.select(POSITIONS, {}) if one.id.startswith(service.name + "/")
+        ]
+        places = {_place(one.id): one for one in positions}
+        ends = await parts.log_ends(list(places))
+        partitions = []
+        for (topic, partition), one in sorted(places.items()):
+            end = ends.get((topic, partition))
+            lag = None if end is None else max(0, end - one.next)
+            partitions.append(
+                PartitionView(
+                    topic=topic,
+                    partition=partition,
+                    next=one.next,
+                    end=end,
+                    lag=lag,
+                    stopped=one.stopped or None,
+                )
+            )
+        return StatusView(
+            service=service.name,
+            ready=all(check.ok for check in checks),
+            faults=[f"{check.name}: {check.sentence}" for check in checks if not check.ok],
+            rules=service.rules,
+            partitions=partitions,
+            waiting=await store.size(WAITING),
+            dead_letters={
+                state: await store.count(DEAD_LETTERS, {"state": state})
+                for state in (OPEN, REPLAYED, DISCARDED)
+            },
+            work={
+                collection.name: {state: await store.count(collection, {"state": state}) for state in states}
+                for collection, states in parts.work.items()
+            },
+        )
+
+    @router.get("/dead-letters", summary="Open dead letters by what failed alike, latest first", **READERS)
+    async def groups(limit: Limit = 50) -> list[GroupView]:
+        found = await store.aggregate(DEAD_LETTERS, [
+            {"$match": {"state": OPEN}},
+            {"$sort": {"state": 1, "last_failed_at": -1}},
+            {"$group": {
+                "_id": "$fingerprint", "count": {"$sum": 1}, "sample": {"$first": "$_id"}, "kind": {"$first": "$kind"},
+                "event_type": {"$first": "$event_type"}, "reason": {"$first": "$reason"}, "rules": {"$first": "$rules"},
+                "first_failed_at": {"$min": "$first_failed_at"}, "last_failed_at": {"$max": "$last_failed_at"},
+            }},
+            {"$sort": {"last_failed_at": -1}},
+            {"$limit": limit},
+        ])  # fmt: skip
+        return [GroupView(fingerprint=one.pop("_id"), **one) for one in found]
+
+    @router.get("/dead-letters/letters", summary="Dead letters, one by one", **READERS)
+    async def letters(
+        fingerprint: Annotated[str | None, Query(max_length=64)] = None,
+        since: datetime | None = None,
+        state: Annotated[str, Query(pattern=f"^({OPEN}|{REPLAYED}|{DISCARDED})$")] = OPEN,
+        after: Annotated[str | None, Query(max_length=400)] = None,
+        limit: Limit = 100,
+    ) -> list[LetterView]:
+        filter: dict[str, object] = {"state": state}
+        if fingerprint is not None:
+            filter["fingerprint"] = fingerprint
+        if since is not None:
+            filter["last_failed_at"] = {"$gte": since if since.tzinfo else since.replace(tzinfo=UTC)}
+        if after is not None:
+            filter["_id"] = {"$gt": after}
+        found = await store.select(DEAD_LETTERS, filter, sort=[("_id", 1)], limit=limit)
+        return [LetterView(**_letter(one)) for one in found]
+
+    @router.get("/dead-letters/letter", summary="A dead letter with its event and history", **READERS)
+    async def letter(id: Annotated[str, Query(min_length=1, max_length=400)]) -> LetterDetails:
+        found = await _found(id)
+        record = await _record(found)
+        event, raw = _shown(record.value)
+        event_id = id_in(record.value, record.headers)
+        decisions = (
+            await store.select(DECISIONS, {"e": event_id}, sort=[("t", 1)], limit=100) if event_id else []
+        )
+        one = found.resolution
+        return LetterDetails(
+            **_letter(found),
+            event=event,
+            raw_base64=raw,
+            headers={name: None if text is None else text.decode("utf-8", "replace") for name, text in record.headers},
+            rules=found.rules,
+            resolution=None if one is None else ResolutionView(
+                command=one.command, operator=one.operator, reason=one.reason, at=one.at,
+                edited=None if one.edited is None else json.loads(one.edited),
+            ),
+            decisions=[decision_view(decision) for decision in decisions],
+        )  # fmt: skip
+
+    @router.post(
+        "/dead-letters/dry-runs", summary="What a replay would do today; nothing is written", **OPERATOR
+    )
+    async def dry_run(body: DryRunBody) -> RehearsalView:
+        found = await _found(body.id)
+        record = await _record(found)
+        if body.event is not None:
+            text = _text(body.event)
+            if (fault := fault_of_edit(record, text)) is not None:
+                raise Problem("edit-refused", fault)
+            record = edited(record, text)
+        rehearsal = await rehearse(reader, store, [(record, None)], milliseconds(datetime.now(UTC)))
+        outcome = rehearsal.outcomes[0][1] if rehearsal.outcomes else None
+        return RehearsalView(
+            verdict="nothing" if outcome is None else outcome.verdict.value,
+            reason=outcome.reason or None
+            if outcome is not None
+            else "the service does not react to this type",
+            subject=outcome.subject or None if outcome is not None else None,
+            documents=[
+                DocumentView(
+                    collection=collection.name,
+                    id=id,
+                    change="removed" if document is None else "changed" if stood else "new",
+                    document=None if document is None else msgspec.to_builtins(document),
+                )
+                for collection, id, document, stood in rehearsal.changes
+                if document is not None or stood
+            ],
+            events=[
+                EventView(type=one["type"], subject=one["subject"], data=one["data"])
+                for one in (json.loads(event.value) for event in rehearsal.events)
+            ],
+        )
+
+    @router.post(
+        "/dead-letters/replays", summary="Decide a dead letter's record again", **commanding(OPERATOR)
+    )
+    async def replay(body: ReplayBody, asked: Asking) -> Response:
+        event = None if body.event is None else _text(body.event)
+        if event is not None:
+            found = await _found(body.id)
+            if (fault := fault_of_edit(await _record(found), event)) is not None:
+                raise Problem("edit-refused", fault)
+        command = ReplayDeadLetter(
+            dead_letter=body.id, operator=asked.caller.subject, reason=body.reason, event=event
+        )
+        return await _answer(command, asked, f"replay/{body.id}", body.id)
+
+    @router.post(
+        "/dead-letters/discards", summary="Close a dead letter without a replay", **commanding(OPERATOR)
+    )
+    async def discard(body: DiscardBody, asked: Asking) -> Response:
+        command = DiscardDeadLetter(dead_letter=body.id, operator=asked.caller.subject, reason=body.reason)
+        return await _answer(command, asked, f"discard/{body.id}", body.id)
+
+    @router.get("/waiting", summary="Records that wait, by what they lack, longest first", **READERS)
+    async def waiting(limit: Limit = 50) -> list[WaitingView]:
+        found = await store.aggregate(WAITING, [
+            {"$group": {
+                "_id": "$lacks", "count": {"$sum": 1}, "reason": {"$first": "$reason"},
+                "event_type": {"$first": "$event_type"}, "oldest": {"$min": "$since"}, "newest": {"$max": "$since"},
+            }},
+            {"$sort": {"oldest": 1}},
+            {"$limit": limit},
+        ])  # fmt: skip
+        return [WaitingView(lacks=one.pop("_id"), **one) for one in found]
+
+    @router.post("/waiting/looks", summary="Decide again what waits for this", **commanding(OPERATOR))
+    async def look(body: WaitingBody, asked: Asking) -> Response:
+        command = ReleaseWaiting(lacks=body.lacks, page=0, operator=asked.caller.subject, reason=body.reason)
+        return await _answer(command, asked, f"look/{body.lacks}", body.lacks)
+
+    @router.post(
+        "/waiting/give-ups", summary="What still lacks this becomes dead letters", **commanding(OPERATOR)
+    )
+    async def give_up(body: WaitingBody, asked: Asking) -> Response:
+        command = GiveUpWaiting(
+            lacks=body.lacks, before=datetime.now(UTC), operator=asked.caller.subject, reason=body.reason
+        )
+        return await _answer(command, asked, f"give-up/{body.lacks}", body.lacks)
+
+    @router.post(
+        "/partitions/starts",
+        summary="Have a stopped partition go on, or one go on from another record",
+        **OPERATOR,
+    )
+    async def start(body: StartBody, caller: Caller) -> StartedView:
+        # No command: the partition that stands still may be the commands' own.
+        id = position_id(service.name, (body.topic, body.partition))
+        if await store.read(POSITIONS, id) is None:
+            raise Problem("not-found", "This service does not read this partition: look at its status.")
+        note = f"by {caller.subject} on {datetime.now(UTC):%Y-%m-%d %H:%M} UTC: {body.reason}"
+        if body.next is None:
+            await store.start(id, note, accepted_rules=service.rules)
+        else:
+            await store.set_back(id, body.next, note)
+        log.warning("partition %s/%s started by an operator: %s", body.topic, body.partition, body.reason)
+        return StartedView(topic=body.topic, partition=body.partition, next=body.next, note=note)
+
+    async def _answer(command: Payload, asked: Asking, route: str, key: str) -> Response:
+        return await parts.commands.answer(command, asked, route=route, key=key)
+
+    async def _found(id: str) -> DeadLetter:
+        found = await store.read(DEAD_LETTERS, id)
+        if found is None:
+            raise Problem("not-found", "There is no dead letter of this id: list them first.")
+        return found
+
+    async def _record(found: DeadLetter) -> Record:
+        if not is_split(found):
+            return found.record()
+        return found.record(await store.select(DEAD_LETTER_CHUNKS, {"dead_letter": found.id}))
+
+    return router
+
+
+def _place(position: str) -> tuple[str, int]:
+    _, topic, partition = position.split("/")
+    return topic, int(partition)
+
+
+def _letter(one: DeadLetter) -> dict[str, Any]:
+    return {
+        "id": one.id, "kind": one.kind, "event_type": one.event_type, "event_id": id_in(one.value, one.headers) or None,
+        "reason": one.reason, "fingerprint": one.fingerprint, "topic": one.topic, "partition": one.partition,
+        "offset": one.offset, "first_failed_at": one.first_failed_at, "last_failed_at": one.last_failed_at,
+        "attempts": one.attempts, "state": one.state,
+    }  # fmt: skip
+
+
+def _shown(value: bytes | None) -> tuple[Any, str | None]:
+    """The value as JSON, or else its bytes in base64."""
+    try:
+        return from_json(value or b"", allow_inf_nan=False), None
+    except ValueError:
+        return None, base64.b64encode(value or b"").decode()
+
+
+def _text(event: Mapping[str, Any]) -> str:
+    return json.dumps(
+        event, separators=(",", ":")
+    )  # escapes and all: half a character is refused later, by name

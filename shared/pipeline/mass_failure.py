@@ -1,0 +1,57 @@
+"""When failures are the handler's and not the records': a bad deploy must not empty a topic into dead letters."""
+
+from collections import Counter, deque
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from shared.pipeline.errors import MassFailure
+
+WINDOW: Final = 100
+LEAST: Final = 5
+SHARE: Final = 0.2
+
+Place = tuple[str, int]
+Failures = Mapping[Place, Sequence[str | None]]
+"""Of each partition, in order: the fingerprint of each record that met a bug, None for the others."""
+
+
+class FailureWatch:
+    """What the last records of each partition came to; since the start of this process."""
+
+    def __init__(self) -> None:
+        self._seen: dict[Place, deque[str | None]] = {}
+        self._accepted: set[Place] = set()
+
+    def check(self, failures: Failures) -> None:
+        """Raises MassFailure when a bug took at least LEAST, and more than SHARE, of the last WINDOW records."""
+        for (topic, partition), those in failures.items():
+            if not any(those) or (topic, partition) in self._accepted:
+                continue
+            seen = deque(self._seen.get((topic, partition), ()), WINDOW)
+            alike = Counter(one for one in seen if one is not None)
+            for one in those:
+                if len(seen) == WINDOW and (gone := seen[0]) is not None:
+                    alike[gone] -= 1
+                seen.append(one)
+                if one is None:
+                    continue
+                alike[one] += 1
+                if alike[one] >= LEAST and alike[one] > SHARE * len(seen):
+                    raise MassFailure(
+                        topic,
+                        partition,
+                        f"the handler failed alike (fingerprint {one}) on {alike[one]} of the last {len(seen)} records: "
+                        "deploy a version that does not, or start the partition to have them as dead letters",
+                    )
+
+    def note(self, failures: Failures) -> None:
+        """They are committed."""
+        for place, those in failures.items():
+            self._seen.setdefault(place, deque(maxlen=WINDOW)).extend(those)
+
+    def begin(self, place: Place, accepted: bool) -> None:
+        """A partition is taken over; `accepted`: an operator wants what fails as dead letters."""
+        self._seen.pop(place, None)
+        self._accepted.discard(place)
+        if accepted:
+            self._accepted.add(place)

@@ -1,0 +1,79 @@
+"""A dry run: the handler decides a record on what stands today, and nothing is written."""
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple, NoReturn, TypeVar
+
+import msgspec
+
+from shared.pipeline.attempt import Attempt, Reader
+from shared.pipeline.books import Outgoing, WaitingRecord
+from shared.pipeline.documents import Collection, Document
+from shared.pipeline.outcome import Outcome
+from shared.pipeline.records import Record
+from shared.pipeline.store import Advance, Session, Store, Write
+
+T = TypeVar("T")
+
+
+class Rehearsal(NamedTuple):
+    """What would be decided, about the records and about what waits for them; and what would follow."""
+
+    outcomes: list[tuple[Record, Outcome]]
+    changes: list[tuple[Collection[Document], str, Document | None, bool]]
+    """Collection, id, the document as it would stand (None: it would go), whether it stands already."""
+    events: list[Outgoing]
+
+
+class _Over(Exception):
+    """Ends the transaction, so that nothing of it stays."""
+
+    def __init__(self, rehearsal: Rehearsal) -> None:
+        self.rehearsal = rehearsal
+
+
+class _Reading:
+    """A session that only reads: its locks would have the consumer's attempts begin again."""
+
+    def __init__(self, session: Session) -> None:
+        self.find, self.find_by = session.find, session.find_by
+
+    async def lock(self, names: Iterable[str]) -> None:
+        pass
+
+    async def write(self, writes: Iterable[Write]) -> NoReturn:
+        raise AssertionError("a rehearsal writes nothing")
+
+    async def advance(self, steps: Iterable[Advance]) -> NoReturn:
+        raise AssertionError("a rehearsal moves no position")
+
+
+async def rehearse(
+    reader: Reader[T],
+    store: Store,
+    records: Sequence[tuple[Record, WaitingRecord | None]],
+    now_ms: int,
+) -> Rehearsal:
+    """Decides records, some of which waited, one after the other. `now_ms`: what a decision takes for the present.
+
+    Raises Unavailable when the database is away.
+    """
+
+    async def work(session: Session) -> NoReturn:
+        attempt: Attempt[T] = Attempt(reader, store, _Reading(session))
+        items = [reader.read(record, waited) for record, waited in records]
+        await attempt.gather(items)
+        for item in items:
+            await attempt.fold(item, msgspec.structs.replace(item.record, timestamp_ms=now_ms), items)
+        state = attempt.state
+        changes = [
+            (collection, id, document, state.stored(collection, id))
+            for (collection, id), document in state.changed.items()
+        ]
+        outcomes = [(one.record, outcome) for one, outcome in attempt.outcomes]
+        raise _Over(Rehearsal(outcomes, changes, attempt.outgoing))
+
+    try:
+        await store.attempt(work)
+    except _Over as over:
+        return over.rehearsal
+    raise AssertionError("unreachable")
