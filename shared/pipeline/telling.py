@@ -5,7 +5,7 @@ import time
 from typing import Any, TypeVar
 
 from shared.contracts.cloudevents import event_id
-from shared.pipeline.attempt import Decided, Item
+from shared.pipeline.attempt import LONGEST_TYPE, Decided, Item
 from shared.pipeline.outcome import Outcome, Verdict
 from shared.pipeline.reactions import Service
 from shared.telemetry import (
@@ -41,7 +41,7 @@ def _log_refusal(item: Item[Any], outcome: Outcome) -> None:
             "%s: record %s",
             "handler failed" if outcome.verdict is Verdict.BUG else "refused",
             item.record.at,
-            extra={"event_type": item.event_type, "reason": outcome.reason},
+            extra={"event_type": item.event_type[:LONGEST_TYPE], "reason": outcome.reason},
         )
 
 

@@ -156,9 +156,11 @@ async def publish(
             sender = packed if size_of(one) > LARGE_BYTES else plain
             headers = list(one.headers)
             topic = prefix + one.topic
-            waiting.append(
-                (one, await sender.send(topic, one.value, one.key, one.partition, headers=headers))
-            )
+            if one.key is None and one.value is None:
+                waiting.append((one, await with_nothing(sender, topic, one)))
+            else:
+                future = await sender.send(topic, one.value, one.key, one.partition, headers=headers)
+                waiting.append((one, future))
             if n % every == 0 and rest:
                 message = rest.pop(0)
                 topic, value, partition = message.topic, message.value, message.partition
@@ -171,6 +173,15 @@ async def publish(
     sent = [Sent(place, one) for one, place in names if one is not None]
     sent += [garbled async for garbled in with_garbled_names(system)]
     return sent, [place for one, place in names if one is None]
+
+
+async def with_nothing(sender: AIOKafkaProducer, topic: str, one: Hostile) -> "asyncio.Future[Any]":
+    """Neither key nor value: the client's `send` asks for one of them, the broker does not."""
+    batch = sender.create_batch()
+    batch.append(key=None, value=None, timestamp=None, headers=list(one.headers))
+    batch.close()
+    future: asyncio.Future[Any] = await sender.send_batch(batch, topic, partition=one.partition)
+    return future
 
 
 async def with_garbled_names(system: System) -> AsyncIterator[Sent]:

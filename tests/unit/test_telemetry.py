@@ -6,6 +6,7 @@ import logging
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -68,6 +69,52 @@ TRACEPARENT = f"00-{TRACE_ID}-{SPAN_ID}-01"
 def test_text_is_redacted(text: str, shown: str) -> None:
     assert redact(text) == shown
     assert redact(shown) == shown
+
+
+MB = 1024 * 1024
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        "t",
+        "a@",
+        "@",
+        "%40",
+        "eyJ-",
+        "eyJ.",
+        "input_value=",
+        "bearer ",
+        " ",
+        "://a",
+        "1.1",
+        "9",
+        "12345678 ",
+        "\0",
+        "é",
+    ],
+)
+def test_no_text_takes_long_to_redact(part: str) -> None:
+    """A type of a megabyte in one record blocked a service for minutes, until the group had given it up."""
+    began = time.process_time()
+    shown = redact(part * (2 * MB // len(part)))
+    assert time.process_time() - began < 1.0
+    assert len(shown) < 20_000
+
+
+@pytest.mark.parametrize("length", [5_950, 5_990, 5_995, 6_000, 8_000])
+@pytest.mark.parametrize("filling", ["x", " "])
+@pytest.mark.parametrize("secret", ["198503122010011001", "19850312 201001 1 001", "budi@example.com"])
+def test_what_is_cut_out_of_a_long_text_leaves_nothing_personal(
+    secret: str, filling: str, length: int
+) -> None:
+    for text in (
+        "a " + filling * length + f" {secret} " + "b " * 10_000,
+        "b " * 10_000 + f" {secret} " + filling * length,
+    ):
+        shown = redact(text)
+        assert "0312" not in shown
+        assert "budi" not in shown
 
 
 @pytest.fixture
