@@ -35,7 +35,7 @@ from services.enrollment.verification import (
     verification_router,
 )
 from shared.contracts.enrollment import ReinstateCertificate, RevokeCertificate
-from shared.contracts.payload import Code, EmployeeNumber, Reason
+from shared.contracts.payload import NO_CONTROLS, Code, EmployeeNumber, Reason
 from shared.http.access import Caller, Principal, Role, allow
 from shared.http.admin import admin_router
 from shared.http.commands import Asking, commanding
@@ -52,7 +52,12 @@ class ReasonBody(BaseModel):
 
 
 class ReinstatementBody(ReasonBody):
-    revocation_id: str = Field(max_length=200, description="The revocation that is lifted, by its id.")
+    revocation_id: str = Field(
+        min_length=1,
+        max_length=200,
+        pattern=NO_CONTROLS,
+        description="The revocation that is lifted, by its id.",
+    )
 
 
 class CompletionRevocationBody(ReasonBody):

@@ -189,7 +189,8 @@ class Answered(BaseModel):
     model_config = ConfigDict(extra="allow")
 
     command_id: str
-    status: Literal["decided"]
+    status: str
+    """decided; or, of a command about a certificate, what became of that: valid, revoked or unknown."""
     verdict: str
     """accepted, or duplicate when it had been done before."""
     reason: str | None

@@ -1,6 +1,7 @@
 """Alive, ready, measured: three public addresses that say nothing about what is inside."""
 
 import asyncio
+import http
 import logging
 import re
 from collections.abc import Awaitable, Callable, Sequence
@@ -8,10 +9,10 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from fastapi import APIRouter
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from shared.http.access import public
+from shared.http.access import RouteAccess, public
 from shared.redaction import redact
 
 _TIMEOUT_S: Final = 5
@@ -47,17 +48,46 @@ def health_router(readiness: Readiness) -> APIRouter:
     async def live() -> dict[str, str]:
         return {"status": "live"}
 
-    @router.get("/health/ready", summary="The service can do its work: 200 or 503", **public())
+    @router.get(
+        "/health/ready",
+        summary="The service can do its work: 200 or 503",
+        **_answering(_CHECKS, 200, 503),
+    )
     async def ready() -> Response:
         checks = await _checks(readiness)
         ok = all(check.ok for check in checks)
         return JSONResponse([check.document() for check in checks], 200 if ok else 503)
 
-    @router.get("/metrics", summary="Metrics in Prometheus' text format", **public())
+    @router.get(
+        "/metrics",
+        summary="Metrics in Prometheus' text format",
+        response_class=PlainTextResponse,
+        **public(),
+    )
     def metrics() -> Response:
         return Response(generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     return router
+
+
+_CHECKS: Final[dict[str, Any]] = {
+    "type": "array",
+    "items": {
+        "type": "object",
+        "required": ["name", "ok", "sentence"],
+        "properties": {"name": {"type": "string"}, "ok": {"type": "boolean"}, "sentence": {"type": "string"}},
+    },
+}
+
+
+def _answering(schema: dict[str, Any], *statuses: int) -> RouteAccess:
+    declared = public()
+    for status in statuses:
+        declared["responses"][status] = {
+            "description": http.HTTPStatus(status).phrase,
+            "content": {"application/json": {"schema": schema}},
+        }
+    return declared
 
 
 async def _checks(readiness: Readiness) -> Sequence[Check]:
