@@ -77,7 +77,7 @@ class Parts(Generic[T]):
 
 
 def make_parts(
-    service: Service[T], settings: Settings, work: Mapping[Collection[Any], Sequence[str]] | None = None
+    service: Service[T], settings: Settings, work: Mapping[Collection[Any], Sequence[str]]
 ) -> Parts[T]:
     """With the workers that every service has. `work`: see `Parts.work`."""
     service = replace(service, rules=deciding_version(service.name, service.rules))
@@ -87,7 +87,7 @@ def make_parts(
     publisher = Publisher(settings.kafka, client_id=f"kompeten-{service.name}")
     board = Board(store, service.commands_topic)
     commands = Commands(service.name, service.commands_topic, publisher, board)
-    parts = Parts(service, store, publisher, board, commands, work=work or {})
+    parts = Parts(service, store, publisher, board, commands, work=work)
     budget = timedelta(hours=settings.waiting_budget_h)
     parts.workers += [
         Backlog(service.name, store, parts.work),

@@ -2,15 +2,17 @@
 
 from typing import Any
 
-from services.notification.documents import COLLECTIONS
+from services.notification.documents import COLLECTIONS, MAILS
 from services.notification.handlers import REACTIONS
-from services.notification.mailer import Mailer
+from services.notification.mailer import HANDING_OVER, Mailer
+from services.notification.outcomes import UNKNOWN
 from services.notification.routes import routers
 from services.notification.settings import NotificationSettings
 from services.notification.terms import Terms, load_terms
 from services.notification.ticker import Ticker
 from shared.contracts.topics import ENROLLMENT_EVENTS, INCENTIVE_EVENTS
 from shared.pipeline.reactions import Service
+from shared.pipeline.work import DEFERRED, LEASED, QUEUED
 from shared.service import ON_PAPER, Parts, Runner, make_parts, openapi_of
 
 
@@ -27,7 +29,8 @@ def service_of(settings: NotificationSettings, terms: Terms) -> Service[Terms]:
 
 def build(settings: NotificationSettings) -> Runner[Terms]:
     terms = load_terms(settings.secret.get_secret_value())
-    parts: Parts[Terms] = make_parts(service_of(settings, terms), settings)
+    work = {MAILS: (QUEUED, DEFERRED, LEASED, HANDING_OVER, UNKNOWN)}
+    parts: Parts[Terms] = make_parts(service_of(settings, terms), settings, work)
     mailer = Mailer(
         parts.store,
         settings.smtp(),

@@ -7,7 +7,7 @@ import uuid
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 from fastapi import Depends, Header, Request
 from fastapi.responses import JSONResponse, Response
@@ -206,13 +206,14 @@ class Pending(BaseModel):
 
 def commanding(access: RouteAccess) -> RouteAccess:
     """For a route that answers by `Commands.answer`: documents its answers."""
-    access["responses"] |= {
+    answers: dict[int | str, dict[str, Any]] = {
         200: {"model": Answered, "description": "The decision that stands"},
         202: {"model": Pending, "description": "Will be decided: look at Location"},
         409: {"description": "Refused as things stand"},
         503: {"description": "Kafka did not take it: send it again with the same Idempotency-Key"},
     }
-    return access
+    # Anew: what `allow` gave may be shared by routes that answer otherwise.
+    return {**access, "responses": access["responses"] | answers}
 
 
 def command_id(caller: Principal, route: str, idempotency_key: str | None) -> str:

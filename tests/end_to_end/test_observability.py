@@ -211,7 +211,7 @@ def test_what_has_piled_up_is_measured(product: Product) -> None:
             if one.name in ("kompeten_dead_letters", "kompeten_waiting_records")
         }
         return by_service == {
-            ("kompeten_dead_letters", "enrollment"): enrollment.dead_letters.count_documents({}),
+            ("kompeten_dead_letters", "enrollment"): enrollment.dead_letters.count_documents({"state": "open"}),
             ("kompeten_waiting_records", "enrollment"): enrollment.waiting.count_documents({}),
         } and values.items() >= {
             ("kompeten_open_work", "renderings", "queued"): 0,
