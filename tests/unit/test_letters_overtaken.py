@@ -10,7 +10,7 @@ from services.notification.documents import (
     Contact,
     SettledPoints,
 )
-from services.notification.handlers import write_issued_letter
+from services.notification.handlers import letter_id, write_issued_letter
 from services.notification.terms import load_terms
 from shared.contracts.enrollment import CertificateIssued
 from shared.pipeline.documents import Doc, Docs, State
@@ -40,6 +40,7 @@ def test_a_third_letter_does_not_cancel_the_first_again() -> None:
             Doc(CONTACTS, contact.id),
             Doc(SETTLED_POINTS, points.id),
             Docs(LETTERS, "completion_id", event.completion_id),
+            *(Doc(LETTERS, letter_id(issued(revision).data, TERMS)) for revision in (1, 2, 3)),
         ],
         [(CONTACTS, contact), (SETTLED_POINTS, points)],
     )
