@@ -377,7 +377,8 @@ class Attempt(Generic[T]):
             await self.gather(waiters)  # all at once: by an earlier number each asked for itself
             for waiter in waiters:
                 await self.fold(waiter, cause, [*waiters, *everyone])
-            if len(page) >= WAITING_PAGE:
+            # Where none of them could be decided the next page can't either: a look in vain would go on for ever.
+            if len(page) >= WAITING_PAGE and len(self.state.all(WAITING, "lacks", lacks)) < len(page):
                 command = ReleaseWaiting(lacks=lacks, page=cause.at.offset)
                 self.send(self.outgoing_of(Fact(command, "waiting/" + lacks, cause.at.offset, lacks), None))
 

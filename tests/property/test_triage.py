@@ -7,8 +7,9 @@ import pytest
 
 from services.enrollment.documents import COMPLETIONS, EMPLOYEES, RENDERINGS, Completion
 from shared.contracts.payload import Payload, milliseconds
-from shared.contracts.pipeline import DiscardDeadLetter, GiveUpWaiting, ReplayDeadLetter
+from shared.contracts.pipeline import DiscardDeadLetter, GiveUpWaiting, ReleaseWaiting, ReplayDeadLetter
 from shared.contracts.topics import ENROLLMENT_COMMANDS, agency_topic
+from shared.pipeline.attempt import WAITING_PAGE
 from shared.pipeline.books import DEAD_LETTERS, DECISIONS, WAITING, DeadLetter, Decision
 from shared.pipeline.records import Record
 from shared.pipeline.rehearsal import rehearse
@@ -184,6 +185,20 @@ async def test_only_what_waited_so_long_is_given_up_and_what_is_there_is_decided
     assert decision.answer["outcome"] == "refused"
     assert len(await city.documents("enrollment", WAITING)) == 1
     assert len(await city.documents("enrollment", DEAD_LETTERS)) == 1
+
+
+async def test_a_look_in_vain_at_more_than_a_page_comes_to_an_end() -> None:
+    city = City(services=[ENROLLMENT])
+    for n in range(WAITING_PAGE + 3):
+        city.send(Sending(completed(BUDI, code=f"C{n}"), f"c{n}"))
+    await city.settle()
+    lacks = (await city.documents("enrollment", WAITING))[0].lacks
+    look = ReleaseWaiting(lacks=lacks, page=0, operator=OFFICER, reason=WHY)
+    assert (await command(city, look, "l1")).verdict == "accepted"
+    assert len(await city.documents("enrollment", WAITING)) == WAITING_PAGE + 3
+    await city.deliver([Sending(registered(BUDI), "registered")])
+    assert await city.documents("enrollment", WAITING) == []
+    assert len(await completions(city)) == WAITING_PAGE + 3
 
 
 async def test_seventeen_megabytes_are_put_together_for_a_replay() -> None:
