@@ -1,26 +1,22 @@
 """What has piled up, for Prometheus: dead letters, records that wait, work that is not done. Counts, no ids."""
 
-import asyncio
-import contextlib
-import logging
 from collections.abc import Mapping, Sequence
 from typing import Final
 
 from prometheus_client import Gauge
 
 from shared.mongo import MongoStore
+from shared.periodic import Periodic
 from shared.pipeline.books import DEAD_LETTERS, OPEN, WAITING
 from shared.pipeline.documents import Collection, Document
-from shared.pipeline.errors import Unavailable
 
 EVERY_S: Final = 5.0
 _DEAD: Final = Gauge("kompeten_dead_letters", "Records that could not be accepted, open", ["service"])
 _WAITING: Final = Gauge("kompeten_waiting_records", "Records that wait for what they lack", ["service"])
 _WORK: Final = Gauge("kompeten_open_work", "Work that is not done yet", ["service", "kind", "state"])
-log = logging.getLogger(__name__)
 
 
-class Backlog:
+class Backlog(Periodic):
     """Counts every few seconds rather than on a scrape, which must not touch the database.
 
     `work`: collections of work (shared/pipeline/work.py) and those of their states that are not final.
@@ -29,25 +25,10 @@ class Backlog:
     def __init__(
         self, service: str, store: MongoStore, work: Mapping[Collection[Document], Sequence[str]]
     ) -> None:
+        super().__init__(EVERY_S)
         self._service, self._store, self._work = service, store, work
-        self._stopping = asyncio.Event()
 
-    def stop(self) -> None:
-        self._stopping.set()
-
-    def faults(self) -> list[str]:
-        return []
-
-    async def run(self) -> None:
-        while not self._stopping.is_set():
-            try:
-                await self._count()
-            except Unavailable as error:
-                log.info("backlog not counted: %s", error)
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._stopping.wait(), EVERY_S)
-
-    async def _count(self) -> None:
+    async def step(self) -> None:
         _DEAD.labels(self._service).set(await self._store.count(DEAD_LETTERS, {"state": OPEN}))
         _WAITING.labels(self._service).set(await self._store.size(WAITING))
         for collection, states in self._work.items():

@@ -4,8 +4,6 @@ What appears has them decided in its own transaction (DESIGN rule 5). This looks
 the same, and ends a wait for what never comes.
 """
 
-import asyncio
-import contextlib
 import logging
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -16,9 +14,9 @@ from shared.contracts.payload import milliseconds
 from shared.contracts.pipeline import GiveUpWaiting, ReleaseWaiting
 from shared.http.commands import Commands
 from shared.mongo import MongoStore
+from shared.periodic import Periodic
 from shared.pipeline.attempt import Reader
 from shared.pipeline.books import WAITING
-from shared.pipeline.errors import Unavailable
 from shared.pipeline.outcome import Verdict
 from shared.pipeline.reactions import Service
 from shared.pipeline.rehearsal import rehearse
@@ -26,12 +24,13 @@ from shared.telemetry import root_traceparent
 
 T = TypeVar("T")
 EVERY_S: Final = 30.0
+BEHIND_S: Final = 1.0
 PAGE: Final = 500
-"""So many a look: 100,000 that wait are all looked at within two hours, and cost as much as one."""
+"""So many a look, however many wait: 100,000 are through in 100 minutes."""
 log = logging.getLogger(__name__)
 
 
-class Waits(Generic[T]):
+class Waits(Periodic, Generic[T]):
     """Any replica may: the commands of two are the same, and the second changes nothing."""
 
     def __init__(
@@ -43,32 +42,17 @@ class Waits(Generic[T]):
         caught_up: Callable[[], bool],
     ) -> None:
         """`caught_up`: while the consumer is behind, what they lack may be among what it has not read yet."""
+        super().__init__(EVERY_S)
         self._reader = Reader(service)
         self._store, self._commands, self._budget, self._caught_up = store, commands, budget, caught_up
-        self._stopping = asyncio.Event()
         self._after = ""
-        self._trouble = ""
 
-    def stop(self) -> None:
-        self._stopping.set()
-
-    def faults(self) -> list[str]:
-        return [self._trouble] if self._trouble else []
-
-    async def run(self) -> None:
-        while not self._stopping.is_set():
-            pause_s = EVERY_S
-            try:
-                if self._caught_up():
-                    await self._give_up()
-                    await self._look_again()
-                else:
-                    pause_s = 1.0
-                self._trouble = ""
-            except Unavailable as error:
-                self._trouble = str(error)
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._stopping.wait(), pause_s)
+    async def step(self) -> float | None:
+        if not self._caught_up():
+            return BEHIND_S
+        await self._give_up()
+        await self._look_again()
+        return None
 
     async def _give_up(self) -> None:
         before = datetime.now(UTC) - self._budget
@@ -95,8 +79,9 @@ class Waits(Generic[T]):
             record.at for record, outcome in rehearsal.outcomes if outcome.verdict is not Verdict.WAITING
         }
         lacking = {one.lacks for one in page if one.record().at in moved}
-        for lacks in sorted(lacking):
+        if lacking:
             log.warning("%d records waited for what is there: decided now", len(moved))
+        for lacks in sorted(lacking):
             await self._submit(ReleaseWaiting(lacks=lacks, page=0), lacks, now_ms // int(EVERY_S * 1000))
 
     async def _submit(self, command: GiveUpWaiting | ReleaseWaiting, lacks: str, version: int) -> None:

@@ -1,7 +1,7 @@
 """What incentive knows of completions: the points and the rules that gave them."""
 
 from services.incentive.documents import EARNED_COMPLETIONS, POINT_ENTRIES
-from shared.http.traces import Missing, Step, Trace, WantedIds
+from shared.http.traces import Missing, Step, Trace, WantedIds, trace_of
 from shared.mongo import MongoStore
 
 SERVICE = "incentive"
@@ -29,19 +29,9 @@ async def trace(store: MongoStore, wanted: WantedIds) -> Trace:
         for one in earned.values()
         if one.id not in {entry.completion_id for entry in entries}
     ]
-    missing = [
-        Missing(
-            service=SERVICE,
-            what="points",
-            do="incentive has not heard of it: look at its lag and dead letters with kompeten status",
-            completion_id=id,
-        )
-        for id in ids
-        if id not in earned
-    ]
-    return Trace(
-        steps=steps,
-        missing=missing,
-        completion_ids=ids,
-        employee_ids=sorted({one.employee_id for one in earned.values()}),
-    )
+    return trace_of(steps, {one.id: one.employee_id for one in earned.values()}, wanted, _unheard)
+
+
+def _unheard(completion_id: str) -> Missing:
+    do = "incentive has not heard of it: look at its lag and dead letters with kompeten status"
+    return Missing(service=SERVICE, what="points", do=do, completion_id=completion_id)

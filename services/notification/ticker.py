@@ -1,7 +1,5 @@
 """Finds letters that waited long enough and says so by a command; any replica may, its id is the letter's."""
 
-import asyncio
-import contextlib
 from collections.abc import Callable
 from datetime import UTC, datetime
 
@@ -11,37 +9,21 @@ from shared.contracts.cloudevents import event_id
 from shared.contracts.notification import ReleaseLetter
 from shared.http.commands import Commands
 from shared.mongo import MongoStore
-from shared.pipeline.errors import Unavailable
+from shared.periodic import Periodic
 
 EVERY_S = 1.0
 MOST = 500
 
 
-class Ticker:
+class Ticker(Periodic):
     def __init__(self, store: MongoStore, commands: Commands, caught_up: Callable[[], bool]) -> None:
         """While the consumer is behind nothing is due: the points may be among what it has not read yet."""
+        super().__init__(EVERY_S)
         self._store, self._commands, self._caught_up = store, commands, caught_up
-        self._stopping = asyncio.Event()
-        self._trouble = ""
 
-    def stop(self) -> None:
-        self._stopping.set()
-
-    def faults(self) -> list[str]:
-        return [self._trouble] if self._trouble else []
-
-    async def run(self) -> None:
-        while not self._stopping.is_set():
-            try:
-                if self._caught_up():
-                    await self._release()
-                self._trouble = ""
-            except Unavailable as error:
-                self._trouble = str(error)
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._stopping.wait(), EVERY_S)
-
-    async def _release(self) -> None:
+    async def step(self) -> None:
+        if not self._caught_up():
+            return
         overdue = {"state": COLLECTING, "due": {"$lte": datetime.now(UTC)}}
         for letter in await self._store.select(LETTERS, overdue, limit=MOST):
             command = ReleaseLetter(letter_id=letter.id)

@@ -1,7 +1,7 @@
 """What notification knows of completions: their letters, and what became of each mail."""
 
 from services.notification.documents import LETTERS, MAILS
-from shared.http.traces import Missing, Step, Trace, WantedIds
+from shared.http.traces import Missing, Step, Trace, WantedIds, trace_of
 from shared.mongo import MongoStore
 
 SERVICE = "notification"
@@ -31,20 +31,11 @@ async def trace(store: MongoStore, wanted: WantedIds) -> Trace:
                 completion_id=letter.completion_id,
             )
         )
-    with_letter = {letter.completion_id for letter in letters}
-    missing = [
-        Missing(
-            service=SERVICE,
-            what="mail",
-            do="notification has not heard of its certificate: look at its lag and dead letters with kompeten status",
-            completion_id=id,
-        )
-        for id in ids
-        if id not in with_letter
-    ]
-    return Trace(
-        steps=steps,
-        missing=missing,
-        completion_ids=ids,
-        employee_ids=sorted({one.employee_id for one in letters}),
+    return trace_of(steps, {one.completion_id: one.employee_id for one in letters}, wanted, _unheard)
+
+
+def _unheard(completion_id: str) -> Missing:
+    do = (
+        "notification has not heard of its certificate: look at its lag and dead letters with kompeten status"
     )
+    return Missing(service=SERVICE, what="mail", do=do, completion_id=completion_id)

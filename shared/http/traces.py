@@ -4,7 +4,7 @@ Enrollment finds out what is meant; the others are asked with the ids that it fo
 an employee number may be among it.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from typing import Annotated, Literal, Self
 
@@ -62,6 +62,18 @@ class WantedIds(BaseModel):
     """Completions, as enrollment's trace named them."""
 
     completion_ids: Annotated[list[Id], Field(max_length=200)]
+
+
+def trace_of(
+    steps: list[Step], about: Mapping[str, str], wanted: WantedIds, unheard: Callable[[str], Missing]
+) -> Trace:
+    """`about`: the completions that the service knows, and whose they are; `unheard` says what another one lacks."""
+    return Trace(
+        steps=steps,
+        missing=[unheard(id) for id in wanted.completion_ids if id not in about],
+        completion_ids=wanted.completion_ids,
+        employee_ids=sorted(set(about.values())),
+    )
 
 
 def traces_router(trace: Callable[[WantedIds], Awaitable[Trace]]) -> APIRouter:

@@ -81,6 +81,9 @@ class Consumer(Generic[T]):
         self.next: dict[TopicPartition, int] = {}
         self.published: dict[TopicPartition, int] = {}
         """As `next`, but what these records caused is acknowledged too."""
+        self._passed: dict[TopicPartition, int] = {}
+        """Where the client stands once it had nothing more for us: from `next` on there are only the markers of a
+        sender's transactions, which nobody is given."""
         self.turn: dict[TopicPartition, int] = {}
         self.stopped: dict[TopicPartition, str] = {}
         self.trouble = "has not started yet"
@@ -122,10 +125,13 @@ class Consumer(Generic[T]):
             return {}
         # A rebalance takes partitions away at any await; `next` hears of it in the next cycle.
         ours = self.next.keys() & self._consumer.assignment()
-        return {tp: max(0, (self._consumer.highwater(tp) or 0) - self.next[tp]) for tp in ours}
+        return {tp: max(0, (self._consumer.last_stable_offset(tp) or 0) - self._reached(tp)) for tp in ours}
+
+    def _reached(self, tp: TopicPartition) -> int:
+        return max(self.next[tp], self._passed.get(tp, 0))
 
     async def ends(self, places: Sequence[tuple[str, int]]) -> dict[tuple[str, int], int]:
-        """Where the log ends in these partitions, also in those of other members; empty while Kafka is away."""
+        """Where the records end in these partitions, also in those of other members; empty while Kafka is away."""
         if self._consumer is None:
             return {}
         wanted = [TopicPartition(*place) for place in places]
@@ -133,7 +139,10 @@ class Consumer(Generic[T]):
             ends = await asyncio.wait_for(self._consumer.end_offsets(wanted), ANSWERED_WITHIN_S)
         except (KafkaError, TimeoutError):
             return {}
-        return {(tp.topic, tp.partition): end for tp, end in ends.items()}
+        return {
+            (tp.topic, tp.partition): self.next[tp] if tp in self.next and self._reached(tp) == end else end
+            for tp, end in ends.items()
+        }
 
     def caught_up(self) -> bool:
         return bool(self.next) and not self.trouble and not any(self.lag().values())
@@ -154,6 +163,7 @@ class Consumer(Generic[T]):
         if self._assignments.new:
             self._assignments.new = False
             self._forget()
+        await self._look_at_positions()
         for tp in consumer.assignment():
             if tp not in self.next and tp not in self.stopped:
                 await self._delivered()
@@ -174,7 +184,7 @@ class Consumer(Generic[T]):
             self.moved_at = time.monotonic()
         else:
             await self._delivered()
-            await self._look_at_positions()
+            await self._look_past_markers()
             if not any(self.lag().values()):
                 self.moved_at = time.monotonic()
             elif time.monotonic() - self.moved_at > STALLED_AFTER_S:
@@ -321,6 +331,7 @@ class Consumer(Generic[T]):
     def _forget(self) -> None:
         """Every partition is taken over again."""
         self.next.clear()
+        self._passed.clear()
         self.stopped.clear()
         self._unverified.clear()
 
@@ -328,10 +339,19 @@ class Consumer(Generic[T]):
         assert self._consumer is not None
         try:
             self._consumer.seek(tp, offset)
+            self._passed.pop(tp, None)
         except IllegalStateError:  # taken from us meanwhile
             self.next.pop(tp, None)
             return False
         return True
+
+    async def _look_past_markers(self) -> None:
+        """Nothing came, so all that was given to us is decided."""
+        assert self._consumer is not None
+        for tp, records in self.lag().items():
+            if records:
+                with contextlib.suppress(IllegalStateError):  # taken from us meanwhile
+                    self._passed[tp] = await self._consumer.position(tp)
 
     async def _look_at_positions(self) -> None:
         """An operator may have started a stopped partition, or set one back that nothing comes into."""
@@ -372,6 +392,7 @@ class Consumer(Generic[T]):
             client_id=self.service.name,
             auto_offset_reset="none",
             enable_auto_commit=False,
+            isolation_level="read_committed",  # what a sender took back was never said
             max_poll_records=MOST_RECORDS,
             max_partition_fetch_bytes=4 * 1024 * 1024,
             session_timeout_ms=10_000,
@@ -418,7 +439,11 @@ class Consumer(Generic[T]):
         self._offsets_at = time.monotonic()
         metrics.lag(self.service.name, self.lag())
         try:
-            done = {tp: at for tp, at in self.published.items() if tp in self.next}
+            done = {
+                tp: self._reached(tp) if at == self.next[tp] else at
+                for tp, at in self.published.items()
+                if tp in self.next
+            }
             await asyncio.wait_for(self._consumer.commit(done), ANSWERED_WITHIN_S)
             self.unanswered = ""
         except (IllegalStateError, CommitFailedError) as error:  # a rebalance

@@ -37,16 +37,21 @@ class _LenientBatch(_DefaultRecordBatchPy):  # type: ignore[misc]  # final for i
 class _Batch:
     def __init__(self, batch: Any, raw: memoryview) -> None:
         self._batch, self._raw = batch, raw
+        self._records: Iterator[Any] | None = None
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._batch, name)
 
     def __iter__(self) -> Iterator[Any]:
-        try:
-            records = list(self._batch)
-        except UnicodeDecodeError:
-            records = list(_LenientBatch(self._raw))
-        return iter(records)
+        return self
+
+    def __next__(self) -> Any:  # the library asks for the one record of a marker that way
+        if self._records is None:
+            try:
+                self._records = iter(list(self._batch))
+            except UnicodeDecodeError:
+                self._records = iter(list(_LenientBatch(self._raw)))
+        return next(self._records)
 
 
 class ReadableRecords:

@@ -13,6 +13,7 @@ from shared.pipeline.store import Session
 from shared.stack import Stack
 from tests import factories
 from tests.chaos.members import SECRET, WITHIN_S, Place, place_of, stopped
+from tests.chaos.system import producer, put, until
 from tests.chaos.traffic import AGENCIES, Message, Traffic
 
 R = TypeVar("R")
@@ -101,6 +102,33 @@ async def test_records_deleted_before_they_were_decided_stop_their_partition(pla
         found = await place.decided(topic, 7)
         assert sorted(found) == [0, 1, 2, 6, 7, 8, 9]
         assert not member.faults()
+
+
+async def transaction(place: Place, messages: list[Message], *, kept: bool = True) -> None:
+    async with producer(place.stack.kafka, transactional_id=place.prefix) as sender:
+        await sender.begin_transaction()
+        await asyncio.gather(*[await put(sender, message) for message in messages])
+        await (sender.commit_transaction() if kept else sender.abort_transaction())
+
+
+async def test_a_senders_transactions_are_respected_and_their_markers_are_no_lag(place: Place) -> None:
+    """A marker is a record that nobody is given: a service that counted it was never ready again, nor caught up."""
+    topic = place.agency()
+    async with place.member() as member:
+        await transaction(place, events(place, 3))
+        await place.decided(topic, 3)
+        await until(member.caught_up, lambda: f"it lags behind: {member.lag()}", WITHIN_S)
+        assert not member.faults()
+        assert await member.ends([(topic, 0)]) == {(topic, 0): 3}
+        await transaction(place, events(place, 2, start=3), kept=False)
+        await transaction(place, events(place, 2, start=5))
+        found = await place.decided(topic, 5)
+        await until(member.caught_up, lambda: f"it lags behind: {member.lag()}", WITHIN_S)
+        assert sorted(found) == [0, 1, 2, 7, 8], "what was taken back was decided"
+    async with place.member() as member:  # taken over before a marker
+        await until(member.caught_up, lambda: f"it lags behind: {member.lag()}", WITHIN_S)
+        await place.send(events(place, 1, start=7))
+        await place.decided(topic, 6)
 
 
 async def test_records_that_were_decided_may_be_deleted(place: Place) -> None:
