@@ -24,7 +24,7 @@ _OUTGOING = msgspec.msgpack.Decoder(list[Outgoing])
 
 
 def pack(records: Sequence[Outgoing]) -> bytes:
-    """MessagePack in Zstandard (RFC 8878): events are alike, a tenth is left for MongoDB to journal and replicate."""
+    """MessagePack in Zstandard (RFC 8878): events are alike, and MongoDB journals and replicates every byte."""
     return bytes(cramjam.zstd.compress(msgspec.msgpack.encode(records), level=1)) if records else b""
 
 

@@ -42,6 +42,8 @@ read_any_header_name()
 # Small batches pay the round trips of a transaction each; larger ones take longer to repeat.
 MOST_RECORDS = 1000
 POLL_MS = 200
+# Of each partition so much is fetched ahead: at 4 MiB a service that lagged held 40 MB more.
+FETCH_BYTES = 1024 * 1024
 OFFSETS_EVERY_S = 1.0
 LONGEST_PAUSE_S = 2.0
 CONNECTED_WITHIN_S = 10.0
@@ -394,7 +396,7 @@ class Consumer(Generic[T]):
             enable_auto_commit=False,
             isolation_level="read_committed",  # what a sender took back was never said
             max_poll_records=MOST_RECORDS,
-            max_partition_fetch_bytes=4 * 1024 * 1024,
+            max_partition_fetch_bytes=FETCH_BYTES,
             session_timeout_ms=10_000,
             heartbeat_interval_ms=1_000,
             rebalance_timeout_ms=30_000,

@@ -29,7 +29,7 @@ from shared.contracts.topics import agency_topic
 from shared.mongo import MongoStore, connect
 from shared.mongo import encode as bson_of
 from shared.pipeline.attempt import EPOCH, partition_of
-from shared.pipeline.consumer import MOST_RECORDS, Consumer
+from shared.pipeline.consumer import FETCH_BYTES, MOST_RECORDS, Consumer
 from shared.pipeline.documents import Collection, Doc, Docs, Document, Load, Lock, Need, State
 from shared.pipeline.outcome import Outcome, Put
 from shared.pipeline.publisher import HEADERS, Publisher
@@ -179,7 +179,7 @@ async def bare(kafka: str, mongo: str, run: str, events: int) -> float:
     peer = Peer(kafka, mongo, run)
     consumer = AIOKafkaConsumer(agency_topic(OPD, run + "."), bootstrap_servers=kafka, group_id="bare",
                                 auto_offset_reset="earliest", max_poll_records=MOST_RECORDS,
-                                max_partition_fetch_bytes=4 * 1024 * 1024)  # fmt: skip
+                                max_partition_fetch_bytes=FETCH_BYTES)  # fmt: skip
     producer = AIOKafkaProducer(bootstrap_servers=kafka, acks="all", enable_idempotence=True, linger_ms=2)
     await consumer.start()
     await producer.start()
@@ -214,7 +214,7 @@ async def faststream(kafka: str, mongo: str, run: str, events: int, batch: bool 
     options = {
         "group_id": "faststream",
         "auto_offset_reset": "earliest",
-        "max_partition_fetch_bytes": 4 * 1024 * 1024,
+        "max_partition_fetch_bytes": FETCH_BYTES,
     }
 
     async def publish(facts: Facts) -> None:
