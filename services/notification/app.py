@@ -24,6 +24,7 @@ def service_of(settings: NotificationSettings, terms: Terms) -> Service[Terms]:
         collections=COLLECTIONS,
         sources=(ENROLLMENT_EVENTS, INCENTIVE_EVENTS),
         topic_prefix=settings.topic_prefix,
+        epoch=settings.epoch,
     )
 
 

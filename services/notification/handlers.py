@@ -86,10 +86,13 @@ def certificate_keys(
 
 
 def letter_id(data: CertificateIssued | CertificateRevoked, terms: Terms) -> str:
-    """One letter for each revision that is issued, and for each time that it is revoked."""
+    """One letter for each revision that is issued, and one for each that is revoked: a reinstatement makes the next.
+
+    Not by version: after a restore enrollment tells the same again under a higher one.
+    """
     if isinstance(data, CertificateIssued):
         return terms.ids.letter(data.certificate_id, ISSUED, str(data.revision))
-    return terms.ids.letter(data.certificate_id, REVOKED, str(data.completion_version))
+    return terms.ids.letter(data.certificate_id, REVOKED, str(data.revision))
 
 
 def write_issued_letter(event: Received[CertificateIssued], state: State, terms: Terms) -> Outcome:
