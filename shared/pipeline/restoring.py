@@ -17,6 +17,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
+from shared.failpoints import failpoint
 from shared.pipeline.attempt import position_id
 from shared.pipeline.books import POSITIONS, Position
 from shared.pipeline.epochs import CURRENT, EPOCHS, End, Epoch
@@ -157,6 +158,7 @@ class Restoration(Generic[T]):
             for tp in self._sources
             if (position := positions.get(self._id(tp))) is None or position.next < ends[tp]
         ]
+        failpoint("restore-adopted")
         return await self._write(Epoch(id=CURRENT, epoch=wanted, ends=behind), writes)
 
     async def _published(self, kafka: AIOKafkaConsumer, since_ms: int) -> AsyncIterator[list[Published]]:
