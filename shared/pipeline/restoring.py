@@ -109,7 +109,8 @@ class Restoration(Generic[T]):
         self._take(await self._store.attempt(work))
 
     def _take(self, stored: Epoch) -> None:
-        self.ends = {end.position: end.next for end in stored.ends}
+        ours = {self._id(tp) for tp in self._sources}  # an agency may have left since
+        self.ends = {end.position: end.next for end in stored.ends if end.position in ours}
         if not self.ends:
             self.opened.set()
 
