@@ -266,6 +266,10 @@ class System:
         """A fault of the mail server."""
         self._page.put("/faults", json={"mode": mode, **more}).raise_for_status()
 
+    def given(self) -> int:
+        """How often the fault of the mail server was met since it was ordered."""
+        return int(self._page.get("/faults").raise_for_status().json()["given"])
+
     async def published(self, topics: Sequence[str]) -> list[Published]:
         """All records of these topics, in order within each partition."""
         found: list[Published] = []
