@@ -397,7 +397,7 @@ class Consumer(Generic[T]):
             isolation_level="read_committed",  # what a sender took back was never said
             max_poll_records=MOST_RECORDS,
             max_partition_fetch_bytes=FETCH_BYTES,
-            session_timeout_ms=10_000,
+            session_timeout_ms=6_000,  # the least that brokers allow: who was killed is missed for so long
             heartbeat_interval_ms=1_000,
             rebalance_timeout_ms=30_000,
             # Else a member without partitions leaves after that long and never comes back (aiokafka #1187);

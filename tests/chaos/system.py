@@ -83,12 +83,18 @@ class System:
         more = {"KOMPETEN_FAILPOINT": failpoint} if failpoint else {}
         return launch(self.kompeten, self.processes, service, **more, **env)
 
+    def spare(self, service: str) -> str:
+        """Settings for one more process of a service; the name that they are under."""
+        (port,) = free_ports(1)
+        name = f"{service}-{next(self._replicas)}"
+        self.kompeten.env[name] = {**self.kompeten.env[service], "KOMPETEN_HTTP_PORT": str(port)}
+        self.kompeten.urls[name] = f"http://127.0.0.1:{port}"
+        return name
+
     def replica(self, service: str) -> tuple[Child, str]:
         """A second process of a service, and its address."""
-        (port,) = free_ports(1)
-        env = {**self.kompeten.env[service], "KOMPETEN_HTTP_PORT": str(port)}
-        name = f"{service}-{next(self._replicas)}"
-        self.kompeten.env[name], self.kompeten.urls[name] = env, f"http://127.0.0.1:{port}"
+        name = self.spare(service)
+        env = self.kompeten.env[name]
         child = self.processes.start_python(name, f"services.{service}", env={**foreign(env), **env})
         self.kompeten.children[name] = child
         return child, self.kompeten.urls[name]
