@@ -186,13 +186,19 @@ class MongoStore:
             if position.holder == own:
                 return position
             if position.holder:
-                # Killed, it would keep its locks until MongoDB's own limit for a transaction, 60 s. One that
-                # lives tries again, and finds that the position is no longer its own.
-                await self.client.admin.command(
-                    "killSessions", [{"id": Binary(position.holder, UUID_SUBTYPE)}]
-                )
+                await self._end(position.holder)
             await self.database[POSITIONS.name].update_one({"_id": id}, {"$set": {"holder": own}})
             return await self.position(id, beginning)
+
+    async def _end(self, holder: bytes) -> None:
+        """Killed, it would keep its locks until MongoDB's own limit for a transaction, 60 s. One that lives tries
+        again, and finds that the position is no longer its own."""
+        try:
+            await self.client.admin.command("killSessions", [{"id": Binary(holder, UUID_SUBTYPE)}])
+        except OperationFailure as error:
+            if is_infrastructure(error):
+                raise
+            log.warning("what the member before left open stays until it times out: %s", error.code)
 
     async def set_back(self, id: str, next: int, note: str = "") -> None:
         async with translated():
