@@ -122,8 +122,9 @@ def _decisions(found: Found, dead_letters: int | None) -> Iterator[Finding]:
     for service, partitions in found.records.items():
         ids = Counter(one.id for one in found.decisions[service])
         yield from (Finding("doubled", f"{service} decided {id} {n} times") for id, n in ids.items() if n > 1)
+        places = {id.rpartition("/")[0] for id in ids}
         for (topic, partition), count in partitions.items():
-            missing = [n for n in range(count) if f"{topic}/{partition}/{n}/0" not in ids]
+            missing = [n for n in range(count) if f"{topic}/{partition}/{n}" not in places]
             if missing:
                 yield Finding(
                     "lost",

@@ -181,9 +181,15 @@ class System:
         enrollment, notification = self.database("enrollment"), self.database("notification")
         topics = "|".join(re.escape(agency_topic(one, self.kompeten.topic_prefix)) for one in AGENCIES)
         agencies = [one for one in self.traffic.messages if "agency." in one.topic]
-        decided = enrollment[DECISIONS.name].count_documents(
-            {"_id": {"$regex": f"^({topics})/[0-9]+/[0-9]+/0$"}}
+        at = {"$slice": [{"$split": ["$_id", "/"]}, 3]}  # whatever the turn: after a replay it is another
+        found = enrollment[DECISIONS.name].aggregate(
+            [
+                {"$match": {"_id": {"$regex": f"^({topics})/"}}},
+                {"$group": {"_id": at}},
+                {"$count": "records"},
+            ]
         )
+        decided = sum(one["records"] for one in found)
         counts = {
             f"{decided} of {len(agencies)} records decided": decided < len(agencies),
             "records wait": enrollment[WAITING.name].count_documents({}),

@@ -37,7 +37,7 @@ from tests.faults.report import Injected, Ledger
 PAGE: Final = ROOT / "docs/reference/fault-ledger.md"
 COLD: Final = "services started before their brokers and databases"
 SEED: Final = 20261125
-SETTLED_S: Final = 240.0
+STUCK_S: Final = 60.0
 FAULTS: Final = (*servers.FAULTS, *process_faults.FAULTS)
 
 
@@ -116,16 +116,17 @@ class Run:
             await sending
 
     async def settle(self) -> None:
-        """Until nothing is on its way any more, or for so long; what is not there then is lost."""
-        deadline = time.monotonic() + SETTLED_S
-        left = ["not looked yet"]
-        while left and time.monotonic() < deadline:
+        """Until nothing is on its way any more, or what is has not changed for so long: then it is lost."""
+        left, changed = ["not looked yet"], time.monotonic()
+        while left and time.monotonic() - changed < STUCK_S:
             await asyncio.sleep(1)
             try:
                 self.field.system.hasten()
-                left = await asyncio.to_thread(self.field.system.unfinished)
+                now = await asyncio.to_thread(self.field.system.unfinished)
             except PyMongoError as error:
-                left = [type(error).__name__]
+                now = [type(error).__name__]
+            if now != left:
+                left, changed = now, time.monotonic()
         print(f"{time.monotonic() - self.began:6.0f} s   {'; '.join(left) or 'all is done'}", flush=True)
 
     async def ledger(self, seed: int) -> Ledger:
