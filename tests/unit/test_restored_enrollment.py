@@ -5,6 +5,9 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any, cast
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from services.enrollment.adoption import GivenNumbers, with_places
 from services.enrollment.documents import COMPLETIONS, GIVEN, SEQUENCES, Certificate, Sequence
 from services.enrollment.terms import Terms
@@ -125,6 +128,25 @@ def test_a_number_that_nobody_was_told_is_given_anew() -> None:
     for one in (THIRD, SECOND, FIRST):
         again.when(one)
     assert places(again) == [3, 2, 1]
+
+
+@given(
+    st.permutations((FIRST, SECOND, THIRD)),
+    st.permutations((FIRST, SECOND, THIRD)),
+    st.sets(st.integers(0, 2)),
+)
+def test_numbers_stay_gapless_whatever_was_told(
+    then: list[TrainingCompleted], now: list[TrainingCompleted], told: set[int]
+) -> None:
+    """`told`: which of the three had been published when the database was lost."""
+    lost = Lost(BUDI)
+    for n, one in enumerate(then):
+        lost.tell(one) if n in told else lost.when(one)
+    again = restored(lost)
+    for one in now:
+        again.when(one)
+    assert sorted(places(again)) == [1, 2, 3]
+    assert all(certificate(again, then[n]).number == certificate(lost, then[n]).number for n in told)
 
 
 def test_without_adoption_numbers_would_change() -> None:
