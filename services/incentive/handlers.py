@@ -21,6 +21,7 @@ from shared.contracts.enrollment import CompletionRecorded, EmployeeRecorded
 from shared.contracts.incentive import PointsSettled
 from shared.contracts.payload import Payload
 from shared.pipeline.documents import LOAD, Doc, Docs, Keys, Lock, State
+from shared.pipeline.epochs import next_version
 from shared.pipeline.errors import Rejected
 from shared.pipeline.outcome import Fact, Outcome, Put, Verdict
 from shared.pipeline.reactions import Reaction, react
@@ -136,7 +137,7 @@ def _booked(
             )
             changes.append(Put(POINT_ENTRIES, _entry(account, one, event)))
         if one.points or one.completion.id == completion.id:
-            changed = msgspec.structs.replace(changed, settled=changed.settled + 1)
+            changed = msgspec.structs.replace(changed, settled=next_version(changed.settled, terms.epoch))
             settled.append(changed)
         if changed != one.completion or one.completion.id == completion.id:
             changes.append(Put(EARNED_COMPLETIONS, changed))

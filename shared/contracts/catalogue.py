@@ -13,7 +13,7 @@ from shared.contracts.enrollment import (
     StoreRendering,
 )
 from shared.contracts.incentive import PointsSettled
-from shared.contracts.notification import ReleaseLetter
+from shared.contracts.notification import NoteMail, ReleaseLetter
 from shared.contracts.payload import Payload
 from shared.contracts.pipeline import DiscardDeadLetter, GiveUpWaiting, ReleaseWaiting, ReplayDeadLetter
 from shared.contracts.topics import (
@@ -40,6 +40,7 @@ EVENT_TYPES: dict[type[Payload], str] = {
     ReinstateCertificate: ENROLLMENT_COMMANDS,
     StoreRendering: ENROLLMENT_COMMANDS,
     ReleaseLetter: NOTIFICATION_COMMANDS,
+    NoteMail: NOTIFICATION_COMMANDS,
     ReleaseWaiting: COMMANDS,
     GiveUpWaiting: COMMANDS,
     ReplayDeadLetter: COMMANDS,
