@@ -22,13 +22,22 @@ from services.enrollment.documents import (
 )
 from services.enrollment.issuing_bodies import sequence_id
 from services.enrollment.jp import check
+from services.enrollment.reconciling import (
+    BOOKS,
+    list_completions,
+    listing_keys,
+    restate_completion,
+    restatement_keys,
+)
 from services.enrollment.settling import learning_of, settle, settling_keys, year_of
 from services.enrollment.terms import Terms
 from shared.contracts.agency import EmployeeChanged, EmployeeRegistered, EmployeeSnapshot, TrainingCompleted
 from shared.contracts.enrollment import (
     CertificateRendered,
     EmployeeRecorded,
+    ListCompletions,
     ReinstateCertificate,
+    RestateCompletion,
     RevokeCertificate,
     StoreRendering,
 )
@@ -36,6 +45,7 @@ from shared.contracts.payload import CompletionId, EmployeeId, Payload
 from shared.contracts.vocabulary import EmploymentType
 from shared.identifiers import key
 from shared.pipeline.attempt import waiting_for, waits_for
+from shared.pipeline.discrepancies import reviewing
 from shared.pipeline.documents import LOAD, Doc, Keys, Lock, State
 from shared.pipeline.errors import Rejected, Waiting
 from shared.pipeline.outcome import Fact, Outcome, Put, Verdict
@@ -368,11 +378,14 @@ def store_rendering(event: Received[StoreRendering], state: State, terms: Terms)
     fact = CertificateRendered(
         certificate_id=certificate.id, revision=data.revision, sha256=data.sha256, size_bytes=data.size_bytes
     )
+    told = Fact(fact, certificate.id, data.revision, completion.employee_id)
+    if certificate.sha256 is not None:  # the first PDF was lost: an event id never says two things
+        told = told._replace(aggregate=f"{certificate.id}/anew", version=event.at.offset)
     return Outcome(
         Verdict.ACCEPTED,
         subject=completion.id,
         changes=[Put(COMPLETIONS, msgspec.structs.replace(completion, certificate=rendered))],
-        facts=[Fact(fact, certificate.id, data.revision, completion.employee_id)],
+        facts=[told],
     )
 
 
@@ -383,5 +396,8 @@ REACTIONS: dict[type[Payload], Reaction[Terms]] = {
     RevokeCertificate: react(revocation_keys, revoke_certificate),
     ReinstateCertificate: react(revocation_keys, reinstate_certificate),
     StoreRendering: react(rendering_keys, store_rendering),
+    ListCompletions: react(listing_keys, list_completions),
+    RestateCompletion: react(restatement_keys, restate_completion),
+    **reviewing(BOOKS),
     **TRIAGE,
 }

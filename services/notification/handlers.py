@@ -7,11 +7,18 @@ from datetime import datetime, timedelta
 
 import msgspec
 
+from services.notification.completeness import BOOKS
 from services.notification.documents import (
+    COLLECTING,
     CONTACTS,
+    DROPPED,
+    ISSUED,
     LETTERS,
     MAIL_CANCELLATIONS,
     MAILS,
+    OVERTAKEN,
+    RELEASED,
+    REVOKED,
     SETTLED_POINTS,
     Contact,
     Letter,
@@ -25,6 +32,7 @@ from shared.contracts.incentive import PointsSettled
 from shared.contracts.notification import ReleaseLetter
 from shared.contracts.payload import EmployeeId, Payload
 from shared.pipeline.attempt import waiting_for, waits_for
+from shared.pipeline.discrepancies import reconciling
 from shared.pipeline.documents import LOAD, Doc, Docs, Keys, Lock, State
 from shared.pipeline.errors import Rejected, Waiting
 from shared.pipeline.outcome import Outcome, Put, Verdict
@@ -32,8 +40,6 @@ from shared.pipeline.reactions import Reaction, react
 from shared.pipeline.records import Received
 from shared.pipeline.triage import TRIAGE
 
-ISSUED, REVOKED = "certificate_issued", "certificate_revoked"
-COLLECTING, RELEASED, OVERTAKEN, DROPPED = "collecting", "released", "overtaken", "dropped"
 LONGEST_WAIT = timedelta(seconds=60)
 
 
@@ -255,5 +261,6 @@ REACTIONS: dict[type[Payload], Reaction[Terms]] = {
     CertificateRevoked: react(certificate_keys, write_revoked_letter),
     PointsSettled: react(points_keys, note_points),
     ReleaseLetter: react(release_keys, release_letter),
+    **reconciling(BOOKS),
     **TRIAGE,
 }
