@@ -9,8 +9,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple
 
-from services.enrollment.documents import COMPLETIONS, LISTINGS, Listing
+from services.enrollment.documents import COMPLETIONS, LISTINGS, RENDERINGS, Listing, rendering_id
 from services.enrollment.reconciling import LISTING
+from services.enrollment.settling import DONE
 from shared.contracts.cloudevents import event_id
 from shared.contracts.enrollment import Lagging, ListCompletions, PartitionList
 from shared.contracts.lists import Claim, grouped
@@ -46,7 +47,8 @@ class Change(NamedTuple):
     version: int
     standing: bool
     stated_at: datetime
-    incomplete: bool
+    incomplete: str
+    """What would make up for what it seems to lack: id of a rendering, or "none" where more is missing than a PDF."""
 
 
 class Lister(Periodic):
@@ -116,7 +118,7 @@ class Lister(Periodic):
                     {"$sort": {"stated_at": 1, "_id": 1}},
                     {"$limit": PAGE},
                     {"$project": {"employee_id": 1, "stated": 1, "learning_year": 1, "stated_at": 1, "jp_rule": 1,
-                                  "certificate.sha256": 1}},
+                                  "certificate.id": 1, "certificate.revision": 1, "certificate.sha256": 1}},
                 ])  # fmt: skip
                 if found:
                     yield [_change(one) for one in found]
@@ -140,10 +142,20 @@ class Lister(Periodic):
                 PartitionList(partition=partition, completions=grouped(claims))
                 for partition, claims in sorted(by_partition.items())
             ),
-            incomplete=tuple(one.id for one in page if one.incomplete)[:MOST_INCOMPLETE],
+            incomplete=await self._incomplete(page),
         )
         id = event_id(0, f"list/{page[0].id}/{len(page)}", milliseconds(mark.until), command.TYPE)
         await self._commands.submit(command, id=id, key="list", traceparent=root_traceparent(id))
+
+    async def _incomplete(self, page: list[Change]) -> tuple[CompletionId, ...]:
+        """Those that lack something which no worker is about to make."""
+        lacking = [one for one in page if one.incomplete]
+        open_work: list[dict[str, Any]] = await self._store.aggregate(RENDERINGS, [
+            {"$match": {"_id": {"$in": [one.incomplete for one in lacking]}, "state": {"$ne": DONE}}},
+            {"$project": {"_id": 1}},
+        ])  # fmt: skip
+        being_made = {one["_id"] for one in open_work}
+        return tuple(one.id for one in lacking if one.incomplete not in being_made)[:MOST_INCOMPLETE]
 
 
 async def _next(pages: AsyncIterator[list[Change]]) -> list[Change]:
@@ -180,13 +192,17 @@ def _merged(spans: list[Span]) -> list[Span]:
 
 
 def _change(raw: dict[str, Any]) -> Change:
-    standing = bool(raw["learning_year"])
-    has_pdf = bool((raw.get("certificate") or {}).get("sha256"))
+    standing, certificate = bool(raw["learning_year"]), raw.get("certificate") or {}
+    incomplete = ""
+    if standing and not (certificate and raw.get("jp_rule")):
+        incomplete = "none"
+    elif standing and not certificate.get("sha256"):
+        incomplete = rendering_id(certificate["id"], certificate["revision"])
     return Change(
         id=CompletionId(raw["_id"]),
         employee_id=raw["employee_id"],
         version=raw["stated"],
         standing=standing,
         stated_at=raw["stated_at"],
-        incomplete=standing and not (has_pdf and raw.get("jp_rule")),
+        incomplete=incomplete,
     )

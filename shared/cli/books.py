@@ -16,6 +16,7 @@ UNHEARD: Final = {"incentive": "points", "notification": "letter"}
 ORPHAN: Final = "orphan"
 BY_HAND: Final = frozenset({ORPHAN, "certificate", "mail"})
 """What no restatement mends: the how-to says what to do."""
+WAITS: Final = "waits: "
 
 
 @dataclass(frozen=True)
@@ -29,9 +30,14 @@ class Finding:
     reason: str | None = None
 
     @property
+    def waits(self) -> bool:
+        """Whether a record about it waits there for something: then nothing is lost."""
+        return (self.reason or "").startswith(WAITS)
+
+    @property
     def heals(self) -> bool:
-        """Whether a restatement mends any of it."""
-        return not BY_HAND.issuperset(self.lacks)
+        """Whether a restatement mends any of it. What failed is replayed, when its cause is mended."""
+        return self.reason is None and not BY_HAND.issuperset(self.lacks)
 
 
 Books = Mapping[str, Held]

@@ -53,6 +53,7 @@ def reconcile(desk: Desk, heal: Heal = False, reason: Reason = None, yes: Yes = 
     document = {
         "completions": run.completions,
         "wrong": [asdict(one) for one in run.wrong],
+        "waiting": [asdict(one) for one in run.waiting],
         "in_doubt": [asdict(one) for one in run.in_doubt],
         "restated": restated,
         "noted": [
@@ -77,6 +78,7 @@ class Run:
         """Completion -> what the last look saw; None before it."""
         self.wrong: list[Finding] = []
         self.in_doubt: list[Finding] = []
+        self.waiting: list[Finding] = []
 
     def compare(self) -> None:
         for id, books in merged({name: service.ledger() for name, service in self.services.items()}):
@@ -85,7 +87,7 @@ class Run:
                 self.suspicious[id] = _seen(books, found)
 
     def look_again(self) -> None:
-        self.wrong, self.in_doubt = [], []
+        self.wrong, self.in_doubt, self.waiting = [], [], []
         for look in range(MOST_LOOKS):
             if not self.suspicious:
                 return
@@ -104,7 +106,8 @@ class Run:
                     continue
                 now = _seen(books, found)
                 if now == seen[id] and caught_up:
-                    self.wrong += found
+                    self.wrong += [one for one in found if not one.waits]
+                    self.waiting += [one for one in found if one.waits]
                 else:
                     self.suspicious[id] = now
                     self.in_doubt += found
@@ -155,6 +158,7 @@ def _show(out: Screen, run: Run, restated: dict[str, str], noted: dict[str, list
         counts = Counter(outcome.partition(":")[0] for outcome in restated.values())
         out.line("restated: " + ", ".join(f"{count} {outcome}" for outcome, count in counts.most_common()))
     _list(out, "Wrong", run.wrong, "red")
+    _list(out, "Waiting, and it says for what: kompeten waiting", run.waiting, "yellow")
     _list(out, "In doubt: a service has not read all yet, ask again later", run.in_doubt, "yellow")
     rows = [(name, one) for name, those in noted.items() for one in those]
     if rows:
@@ -177,7 +181,7 @@ def _list(out: Screen, title: str, found: Sequence[Finding], style: str) -> None
     out.line()
     for one in found[:MOST_SHOWN]:
         why = f": {short(one.reason)}" if one.reason else ""
-        hand = "" if one.heals else " (by hand)"
+        hand = "" if one.heals or one.waits else " (by hand)"
         out.line(f"{one.service} {one.completion_id}: {', '.join(one.lacks)}{hand}{why}", style)
     _more(out, len(found))
 
