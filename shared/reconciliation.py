@@ -14,6 +14,7 @@ from shared.contracts.cloudevents import STRUCTURED, encode, event_id
 from shared.contracts.payload import CompletionId, milliseconds
 from shared.contracts.pipeline import ReviewDiscrepancies
 from shared.http.commands import Commands
+from shared.http.reconciliation import WAITS, reasons
 from shared.mongo import MongoStore
 from shared.periodic import Periodic
 from shared.pipeline.attempt import Reader
@@ -27,8 +28,12 @@ T = TypeVar("T")
 EVERY_S: Final = 15.0
 SECOND_LOOK_AFTER: Final = timedelta(seconds=20)
 PAGE: Final = 500
+MOST_PAGES: Final = 10
+"""What is noted beyond them is counted without a second look."""
 LACKING: Final = Gauge(
-    "kompeten_discrepancies", "Completions that lack something in this service's books", ["service", "lacks"]
+    "kompeten_discrepancies",
+    "Completions that lack something in this service's books",
+    ["service", "lacks", "why"],  # lost; or its record waits, or is a dead letter
 )
 
 
@@ -39,20 +44,27 @@ class Reconciliation(Periodic, Generic[T]):
         super().__init__(EVERY_S)
         self._reader = Reader(service)
         self._service, self._store, self._commands = service, store, commands
-        self._shown: set[str] = set()
+        self._shown: set[tuple[str, str]] = set()
 
     async def step(self) -> None:
-        now, counts, after = datetime.now(UTC), Counter[str](), ""
-        while True:
-            old = {"since": {"$lte": now - SECOND_LOOK_AFTER}, "_id": {"$gt": after}}
-            page = await self._store.select(DISCREPANCIES, old, sort=[("_id", 1)], limit=PAGE)
+        now, counts, after = datetime.now(UTC), Counter[tuple[str, str]](), ""
+        old: dict[str, object] = {"since": {"$lte": now - SECOND_LOOK_AFTER}}
+        for _ in range(MOST_PAGES):
+            filter = {**old, "_id": {"$gt": after}}
+            page = await self._store.select(DISCREPANCIES, filter, sort=[("_id", 1)], limit=PAGE)
             if not page:
                 break
             after = page[-1].id
             still = await self._review([CompletionId(one.id) for one in page], now)
-            counts.update(lacks for one in page if one.id in still for lacks in one.lacks)
-        for lacks in self._shown | counts.keys():
-            LACKING.labels(self._service.name, lacks).set(counts[lacks])
+            why = await reasons(self._store, sorted(still))
+            counts.update(
+                (lacks, _kind(why.get(one.id))) for one in page if one.id in still for lacks in one.lacks
+            )
+        else:
+            more = await self._store.count(DISCREPANCIES, {**old, "_id": {"$gt": after}})
+            counts["more", "lost"] = more
+        for labels in self._shown | counts.keys():
+            LACKING.labels(self._service.name, *labels).set(counts[labels])
         self._shown |= counts.keys()
 
     async def _review(self, ids: list[CompletionId], now: datetime) -> set[str]:
@@ -79,3 +91,7 @@ class Reconciliation(Periodic, Generic[T]):
         )  # fmt: skip
         at = Coordinates(self._service.commands_topic, 0, 0)
         return Record(at, milliseconds(now), None, value, (("content-type", STRUCTURED.encode()),))
+
+
+def _kind(reason: str | None) -> str:
+    return "lost" if reason is None else "waiting" if reason.startswith(WAITS) else "dead_letter"

@@ -83,7 +83,8 @@ def make_parts(
     """With the workers that every service has. `work`: see `Parts.work`."""
     service = replace(service, rules=deciding_version(service.name, service.rules))
     store = MongoStore(
-        connect(settings.mongo.get_secret_value()), f"{settings.database_prefix}_{service.name}"
+        connect(settings.mongo.get_secret_value(), f"kompeten-{service.name}"),
+        f"{settings.database_prefix}_{service.name}",
     )
     publisher = Publisher(settings.kafka, client_id=f"kompeten-{service.name}")
     board = Board(store, service.commands_topic)

@@ -18,6 +18,8 @@ MOST: Final = 5_000
 MOST_LOOKS: Final = 500
 MOST_SEARCHED: Final = 500
 """Dead letters and waiting records in which an id is looked for."""
+WAITS: Final = "waits: "
+"""Begins a reason that is no failure."""
 CompletionId = Annotated[str, Field(pattern=r"^cmp_[0-9a-f]{32}$")]
 After = Annotated[str, Query(pattern=r"^cmp_[0-9a-f]{32}$", description="The last id of the page before")]
 
@@ -119,7 +121,7 @@ async def reasons(store: MongoStore, ids: Sequence[str]) -> dict[str, str]:
         DEAD_LETTERS, {"state": OPEN}, sort=[("last_failed_at", -1)], limit=MOST_SEARCHED
     )
     found: dict[str, str] = {}
-    texts = [(one.value, f"waits: {one.reason}") for one in waiting]
+    texts = [(one.value, WAITS + one.reason) for one in waiting]
     texts += [(one.value, f"dead letter {one.id}: {one.reason}") for one in dead]
     for value, why in texts:
         for id in ids:

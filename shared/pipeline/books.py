@@ -49,6 +49,8 @@ class Position(msgspec.Struct, frozen=True):
     """Who started it again last, when, and why."""
     turn: int = 0
     """Turn of records as they are read; setting `next` back raises it, since decisions are never overwritten."""
+    holder: bytes = b""
+    """The database's session of who took it over last: if that one is dead, its open transaction is ended by it."""
 
     @property
     def pending(self) -> list[Outgoing]:

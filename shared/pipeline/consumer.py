@@ -258,7 +258,7 @@ class Consumer(Generic[T]):
             return decided
 
         try:
-            return await self.store.attempt(work)
+            return await self.store.attempt(work, as_holder=True)
         except (Moved, Unavailable, MassFailure):
             raise
         except Exception as error:
@@ -303,7 +303,7 @@ class Consumer(Generic[T]):
         assert self._consumer is not None
         beginning = (await self._consumer.beginning_offsets([tp]))[tp]
         end = (await self._consumer.end_offsets([tp]))[tp]
-        position = await self.store.position(
+        position = await self.store.take_over(
             position_id(self.service.name, (tp.topic, tp.partition)), beginning
         )
         self._unverified.pop(tp, None)
@@ -391,13 +391,13 @@ class Consumer(Generic[T]):
             group_id=self.service.name
             if not self.service.topic_prefix
             else self.service.topic_prefix + self.service.name,
-            client_id=self.service.name,
+            client_id=f"kompeten-{self.service.name}",
             auto_offset_reset="none",
             enable_auto_commit=False,
             isolation_level="read_committed",  # what a sender took back was never said
             max_poll_records=MOST_RECORDS,
             max_partition_fetch_bytes=FETCH_BYTES,
-            session_timeout_ms=10_000,
+            session_timeout_ms=6_000,  # the least that brokers allow: who was killed is missed for so long
             heartbeat_interval_ms=1_000,
             rebalance_timeout_ms=30_000,
             # Else a member without partitions leaves after that long and never comes back (aiokafka #1187);
