@@ -90,6 +90,10 @@ def listing_keys(event: Received[ListCompletions], state: State, terms: Terms) -
 
 def list_completions(event: Received[ListCompletions], state: State, terms: Terms) -> Outcome:
     data = event.data
+    if data.until is not None and data.until > event.now:
+        raise Rejected(
+            "until lies ahead: nothing would be listed up to then; only what was decided is listed"
+        )
     known = state.get(LISTINGS, LISTING)
     if known is not None and known.until != data.since:
         return Outcome(Verdict.NOTHING, f"listed up to {known.until.isoformat()} already")

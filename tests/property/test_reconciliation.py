@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Iterable
+from datetime import timedelta
 from random import Random
 
 from hypothesis import HealthCheck, given, settings
@@ -68,14 +69,18 @@ async def command(city: City, topic: str, payload: Payload, id: str = "command")
 
 
 async def listed(city: City) -> None:
-    """All that stands is listed, as the worker does it; and what readers noted is looked at once more."""
+    """All that stands is listed, as the worker does it."""
+    assert await command(city, ENROLLMENT_COMMANDS, await list_of(city)) == "accepted"
+
+
+async def list_of(city: City) -> ListCompletions:
     by_partition: dict[int, list[Claim]] = {}
     known = [one for one in await city.documents("enrollment", COMPLETIONS) if stated_version(one)]
     for one in known:
         claim = Claim(one.id, stated_version(one), bool(one.learning_year))
         by_partition.setdefault(partition_of(one.employee_id), []).append(claim)
     listings = await city.documents("enrollment", LISTINGS)
-    payload = ListCompletions(
+    return ListCompletions(
         since=listings[0].until if listings else MORNING,
         until=city.now,
         lists=tuple(
@@ -84,7 +89,6 @@ async def listed(city: City) -> None:
         ),
         incomplete=tuple(one.id for one in known if one.certificate is None or not one.certificate.sha256),
     )
-    assert await command(city, ENROLLMENT_COMMANDS, payload) == "accepted"
 
 
 async def lacking(city: City, service: str) -> dict[str, list[str]]:
@@ -154,8 +158,18 @@ async def books_add_up(city: City) -> None:
 @settings(max_examples=60, deadline=None, suppress_health_check=QUIET)
 @given(histories(), st.integers(0, 2**16))
 async def test_where_nothing_was_lost_a_list_finds_nothing(history: list[Sending], seed: int) -> None:
+    """Not even one that is made in the middle of it, with facts on their way before and after it."""
     city = City(weather=ROUGH, random=Random(seed))
-    await city.deliver(history)
+    for sending in history:
+        city.send(sending)
+        while city.random.random() < 0.5:
+            await city.work()
+        if city.random.random() < 0.3:
+            record = as_record(await list_of(city), id="list", topic=ENROLLMENT_COMMANDS, time=city.now)
+            city.append(ENROLLMENT_COMMANDS, 0, None, record.value, record.headers)
+    await city.settle()
+    await reviewed(city)
+    assert [await lacking(city, service) for service in city.members] == [{}, {}, {}]
     await listed(city)
     await reviewed(city)
     assert [await lacking(city, service) for service in city.members] == [{}, {}, {}]
@@ -327,3 +341,10 @@ async def test_a_list_of_a_stretch_that_was_listed_is_void() -> None:
     await listed(city)
     late = ListCompletions(since=MORNING, until=city.now, lists=())
     assert await command(city, ENROLLMENT_COMMANDS, late) == "nothing"
+
+
+async def test_a_list_that_ends_in_the_future_is_refused() -> None:
+    """Nothing would be listed up to then."""
+    city = await one_completion()
+    ahead = ListCompletions(since=MORNING, until=city.now + timedelta(days=1), lists=())
+    assert await command(city, ENROLLMENT_COMMANDS, ahead) == "refused"
