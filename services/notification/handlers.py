@@ -7,12 +7,19 @@ from datetime import datetime, timedelta
 
 import msgspec
 
+from services.notification.completeness import BOOKS
 from services.notification.documents import (
+    COLLECTING,
     CONTACTS,
+    DROPPED,
+    ISSUED,
     LETTERS,
     MAIL_CANCELLATIONS,
     MAIL_NOTES,
     MAILS,
+    OVERTAKEN,
+    RELEASED,
+    REVOKED,
     SETTLED_POINTS,
     Contact,
     Letter,
@@ -27,6 +34,7 @@ from shared.contracts.incentive import PointsSettled
 from shared.contracts.notification import NoteMail, ReleaseLetter
 from shared.contracts.payload import EmployeeId, Payload
 from shared.pipeline.attempt import waiting_for, waits_for
+from shared.pipeline.discrepancies import reconciling
 from shared.pipeline.documents import LOAD, Doc, Docs, Keys, Lock, State
 from shared.pipeline.errors import Rejected, Waiting
 from shared.pipeline.outcome import Outcome, Put, Verdict
@@ -34,8 +42,6 @@ from shared.pipeline.reactions import Reaction, react
 from shared.pipeline.records import Received
 from shared.pipeline.triage import TRIAGE
 
-ISSUED, REVOKED = "certificate_issued", "certificate_revoked"
-COLLECTING, RELEASED, OVERTAKEN, DROPPED = "collecting", "released", "overtaken", "dropped"
 LONGEST_WAIT = timedelta(seconds=60)
 
 
@@ -276,5 +282,6 @@ REACTIONS: dict[type[Payload], Reaction[Terms]] = {
     PointsSettled: react(points_keys, note_points),
     ReleaseLetter: react(release_keys, release_letter),
     NoteMail: react(note_keys, note_mail),
+    **reconciling(BOOKS),
     **TRIAGE,
 }

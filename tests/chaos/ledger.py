@@ -19,6 +19,7 @@ from services.incentive.points_rules import load_point_rules
 from services.notification.documents import Letter, Mail
 from shared.contracts.enrollment import (
     CertificateIssued,
+    CertificateRendered,
     CertificateRevoked,
     CompletionRecorded,
     EmployeeRecorded,
@@ -305,11 +306,15 @@ def _events(reported: Sequence[Reported], found: Found) -> Iterator[Finding]:
         first.append((record, event))
     versions: dict[tuple[str, str], list[int]] = defaultdict(list)
     places: dict[str, set[int]] = defaultdict(set)
+    rendered: set[tuple[str, int, str]] = set()
     last: dict[tuple[str, str], dict[str, Any]] = {}
     employee_of: dict[str, str] = {}
     for record, event in first:
         places[event["partitionkey"]].add(record.partition)
         employee_of[event["subject"]] = event["data"].get("employee_id", "")
+        if event["type"] == CertificateRendered.TYPE:
+            data = event["data"]
+            rendered.add((data["certificate_id"], data["revision"], data["sha256"]))
         if (field := VERSION.get(event["type"])) is not None:
             key = (event["type"], event["subject"])
             versions[key].append(event["data"][field])
@@ -327,6 +332,12 @@ def _events(reported: Sequence[Reported], found: Found) -> Iterator[Finding]:
         elif seen != sorted(seen) and (employee_of[subject] in ordered or type == PointsSettled.TYPE):
             yield Finding("out of order", f"{type} of {subject} was published out of order: {seen}")
     yield from _complete(versions, last, found)
+    for one in found.completions:
+        certificate = one.certificate
+        if certificate is None or not certificate.sha256:
+            continue
+        if (certificate.id, certificate.revision, certificate.sha256) not in rendered:
+            yield Finding("lost", f"{certificate.id}/{certificate.revision}: nobody was told of its PDF")
 
 
 def _complete(
