@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from datetime import timedelta
 from random import Random
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -348,3 +349,18 @@ async def test_a_list_that_ends_in_the_future_is_refused() -> None:
     city = await one_completion()
     ahead = ListCompletions(since=MORNING, until=city.now + timedelta(days=1), lists=())
     assert await command(city, ENROLLMENT_COMMANDS, ahead) == "refused"
+
+
+@pytest.mark.parametrize("service", ["enrollment", "incentive", "notification"])
+async def test_a_replay_from_the_first_record_lists_and_restates_nothing_again(service: str) -> None:
+    city = await one_completion()
+    await listed(city)
+    (completion,) = await city.documents("enrollment", COMPLETIONS)
+    assert await restated(city, [completion.id]) == ["accepted"]
+    before = await observe(city)
+    published = sum(len(records) for records in city.log.values())
+    await city.start_again(service)
+    await city.settle()
+    assert sum(len(records) for records in city.log.values()) == published
+    assert await observe(city) == before
+    assert [await lacking(city, name) for name in city.members] == [{}, {}, {}]
