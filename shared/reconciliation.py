@@ -1,7 +1,7 @@
 """What lists showed to be missing: looked at again until it is there, and counted while it is not.
 
 A list may be a moment ahead of what it lists, where another replica has decided and not yet published; so nothing
-counts before a second look (docs/adr/0013-reconciliation.md).
+counts before a second look (docs/adr/0014-reconciliation.md).
 """
 
 from collections import Counter

@@ -12,6 +12,7 @@ from pydantic import Field, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
+from shared.pipeline.epochs import MOST_EPOCH
 from shared.redaction import redact
 from shared.setting_types import HttpUrl, MongoUrl, OpdCodes, ProtectedUrl, PublicUrl, Secret
 
@@ -77,6 +78,12 @@ class Settings(BaseSettings):
         gt=0,
         le=24 * 365,
         description="Hours that an event waits for what it lacks, then it is a dead letter",
+    )
+    epoch: int = Field(
+        0,
+        ge=0,
+        le=MOST_EPOCH,
+        description="Raise by one, for good, after a restore from a backup: part of every id and version from then on",
     )
     stop_timeout_s: float = Field(20, gt=0, le=600, description="Seconds to finish work when told to stop")
 

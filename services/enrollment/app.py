@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from services.enrollment.adoption import GivenNumbers
 from services.enrollment.documents import COLLECTIONS, RENDERINGS
 from services.enrollment.handlers import REACTIONS
 from services.enrollment.lister import Lister
@@ -25,12 +26,13 @@ def service_of(settings: EnrollmentSettings, terms: Terms) -> Service[Terms]:
         events_topic=ENROLLMENT_EVENTS,
         topic_prefix=settings.topic_prefix,
         epoch=settings.epoch,
+        adoption=GivenNumbers(terms),
         rules=terms.version,
     )
 
 
 def build(settings: EnrollmentSettings) -> Runner[Terms]:
-    terms = load_terms(settings.secret.get_secret_value(), settings.public_url)
+    terms = load_terms(settings.secret.get_secret_value(), settings.public_url, settings.epoch)
     work = {RENDERINGS: (QUEUED, DEFERRED, LEASED)}
     parts: Parts[Terms] = make_parts(service_of(settings, terms), settings, work)
     if settings.pdf_workers:

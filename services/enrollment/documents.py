@@ -111,6 +111,9 @@ class Certificate(msgspec.Struct, frozen=True):
     revoked: bool = False
     sha256: str | None = None
     """Of the stored PDF of this revision; None until it is made."""
+    series: str = ""
+    place: int = 0
+    """The number is the `place`-th of its series: see Sequence."""
 
 
 class Completion(msgspec.Struct, frozen=True):
@@ -133,8 +136,6 @@ class Completion(msgspec.Struct, frozen=True):
     noted, see `stated_version`."""
     stated_at: datetime | None = None
     """The log's time of that change."""
-    revoked_in: int = 0
-    """Version in which it was last revoked: names the letter about it."""
 
 
 class Listing(msgspec.Struct, frozen=True):
@@ -151,6 +152,26 @@ class Sequence(msgspec.Struct, frozen=True):
 
     id: str = msgspec.field(name="_id")
     last: int
+    free: list[int] = []
+    """Below `last`, and nobody's: given out by a database that was lost before anybody was told."""
+
+
+class GivenIssue(msgspec.Struct, frozen=True):
+    revision: int
+    content_digest: str
+    at: datetime
+
+
+class Given(msgspec.Struct, frozen=True):
+    """What was told about a certificate after the backup that this database was restored from (adoption.py)."""
+
+    id: CompletionId = msgspec.field(name="_id")
+    number: str
+    series: str
+    place: int
+    revision: int
+    """The highest."""
+    issues: list[GivenIssue] = []
 
 
 class Rendering(msgspec.Struct, frozen=True):
@@ -196,10 +217,20 @@ COMPLETIONS = Collection(
 )
 LISTINGS = Collection("listings", Listing)
 SEQUENCES = Collection("sequences", Sequence)
+GIVEN = Collection("given", Given)
 RENDERINGS = Collection("renderings", Rendering, indexes=(("state", "due"),))
 STORED_PDFS = Collection("stored_pdfs", StoredPdf, indexes=(("certificate_id",),))
 
-COLLECTIONS = (EMPLOYEE_NUMBERS, EMPLOYEES, COMPLETIONS, LISTINGS, SEQUENCES, RENDERINGS, STORED_PDFS)
+COLLECTIONS = (
+    EMPLOYEE_NUMBERS,
+    EMPLOYEES,
+    COMPLETIONS,
+    LISTINGS,
+    SEQUENCES,
+    GIVEN,
+    RENDERINGS,
+    STORED_PDFS,
+)
 
 
 def rendering_id(certificate_id: str, revision: int) -> str:

@@ -1,5 +1,7 @@
 """Enrollment's decisions: (event, loaded state, terms) -> outcome. Pure: no I/O, clock, randomness or logging."""
 
+from zlib import crc32
+
 import msgspec
 
 from services.enrollment.completions import (
@@ -47,6 +49,7 @@ from shared.identifiers import key
 from shared.pipeline.attempt import waiting_for, waits_for
 from shared.pipeline.discrepancies import reviewing
 from shared.pipeline.documents import LOAD, Doc, Keys, Lock, State
+from shared.pipeline.epochs import VERSIONS, next_version
 from shared.pipeline.errors import Rejected, Waiting
 from shared.pipeline.outcome import Fact, Outcome, Put, Verdict
 from shared.pipeline.reactions import Reaction, react
@@ -122,7 +125,12 @@ def record_employee(event: Received[EmployeeSnapshot], state: State, terms: Term
     known = state.get(EMPLOYEES, employee_id)
     if known is None:
         employee = Employee(
-            id=employee_id, numbers=numbers, profile=profile, as_of=event.time, digest=digest, version=1
+            id=employee_id,
+            numbers=numbers,
+            profile=profile,
+            as_of=event.time,
+            digest=digest,
+            version=next_version(0, terms.epoch),
         )
         verdict, reason = Verdict.ACCEPTED, ""
     else:
@@ -135,7 +143,7 @@ def record_employee(event: Received[EmployeeSnapshot], state: State, terms: Term
             verdict = verdict if verdict is Verdict.DUPLICATE else Verdict.ACCEPTED
             reason = ""
         if (employee.numbers, employee.profile) != (known.numbers, known.profile):
-            employee = msgspec.structs.replace(employee, version=known.version + 1)
+            employee = msgspec.structs.replace(employee, version=next_version(known.version, terms.epoch))
     if employee != known:
         changes.append(Put(EMPLOYEES, employee))
     facts = [_recorded(employee)] if known is None or employee.version != known.version else []
@@ -184,7 +192,7 @@ def completion_keys(event: Received[TrainingCompleted], state: State, terms: Ter
     data = event.data
     year = year_of(employee_id, data.completed_on)
     sequence = sequence_id(data.training.organizer.code, data.completed_on.year)
-    yield from settling_keys(completion_id, employee_id, state, year, sequence)
+    yield from settling_keys(completion_id, employee_id, state, terms, year, sequence)
 
 
 def completion_id_of(data: TrainingCompleted, employee_id: EmployeeId, terms: Terms) -> CompletionId:
@@ -242,7 +250,7 @@ def revocation_keys(
     event: Received[RevokeCertificate] | Received[ReinstateCertificate], state: State, terms: Terms
 ) -> Keys:
     yield Doc(EMPLOYEES, event.data.employee_id)
-    yield from settling_keys(event.data.completion_id, event.data.employee_id, state)
+    yield from settling_keys(event.data.completion_id, event.data.employee_id, state, terms)
 
 
 def revoke_certificate(event: Received[RevokeCertificate], state: State, terms: Terms) -> Outcome:
@@ -378,14 +386,19 @@ def store_rendering(event: Received[StoreRendering], state: State, terms: Terms)
     fact = CertificateRendered(
         certificate_id=certificate.id, revision=data.revision, sha256=data.sha256, size_bytes=data.size_bytes
     )
-    told = Fact(fact, certificate.id, data.revision, completion.employee_id)
-    if certificate.sha256 is not None:  # the first PDF was lost: an event id never says two things
-        told = told._replace(aggregate=f"{certificate.id}/anew", version=event.at.offset)
     return Outcome(
         Verdict.ACCEPTED,
         subject=completion.id,
         changes=[Put(COMPLETIONS, msgspec.structs.replace(completion, certificate=rendered))],
-        facts=[told],
+        # By the digest too: after a restore or a loss the PDF may be made anew, by another template than it was.
+        facts=[
+            Fact(
+                fact,
+                certificate.id,
+                data.revision * VERSIONS + crc32(data.sha256.encode()),
+                completion.employee_id,
+            )
+        ],
     )
 
 

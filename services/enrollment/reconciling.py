@@ -123,7 +123,7 @@ def list_completions(event: Received[ListCompletions], state: State, terms: Term
 def restatement_keys(event: Received[RestateCompletion], state: State, terms: Terms) -> Keys:
     data = event.data
     yield Doc(EMPLOYEES, data.employee_id)
-    yield from settling_keys(data.completion_id, data.employee_id, state)
+    yield from settling_keys(data.completion_id, data.employee_id, state, terms)
     completion = state.get(COMPLETIONS, data.completion_id)
     if completion is not None and (item := _item(completion)):
         yield Doc(RENDERINGS, item)

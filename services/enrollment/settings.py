@@ -11,9 +11,6 @@ class EnrollmentSettings(Settings):
     service: ClassVar[str] = "enrollment"
 
     http_port: int = Field(8001, ge=0, le=65535, description="Port to listen on; 0 takes any free one")
-    epoch: int = Field(
-        0, ge=0, description="Raise by one after restoring the database from a backup: part of every event id"
-    )
     pdf_workers: int = Field(
         1, ge=0, le=64, description="Processes that render certificates; 0 renders none here"
     )

@@ -15,6 +15,7 @@ from services.notification.documents import (
     ISSUED,
     LETTERS,
     MAIL_CANCELLATIONS,
+    MAIL_NOTES,
     MAILS,
     OVERTAKEN,
     RELEASED,
@@ -24,12 +25,13 @@ from services.notification.documents import (
     Letter,
     Mail,
     MailCancellation,
+    MailNote,
     SettledPoints,
 )
 from services.notification.terms import Terms
 from shared.contracts.enrollment import CertificateIssued, CertificateRevoked, EmployeeRecorded
 from shared.contracts.incentive import PointsSettled
-from shared.contracts.notification import ReleaseLetter
+from shared.contracts.notification import NoteMail, ReleaseLetter
 from shared.contracts.payload import EmployeeId, Payload
 from shared.pipeline.attempt import waiting_for, waits_for
 from shared.pipeline.discrepancies import reconciling
@@ -92,10 +94,13 @@ def certificate_keys(
 
 
 def letter_id(data: CertificateIssued | CertificateRevoked, terms: Terms) -> str:
-    """One letter for each revision that is issued, and for each time that it is revoked."""
+    """One letter for each revision that is issued, and one for each that is revoked: a reinstatement makes the next.
+
+    Not by version: after a restore enrollment tells the same again under a higher one.
+    """
     if isinstance(data, CertificateIssued):
         return terms.ids.letter(data.certificate_id, ISSUED, str(data.revision))
-    return terms.ids.letter(data.certificate_id, REVOKED, str(data.completion_version))
+    return terms.ids.letter(data.certificate_id, REVOKED, str(data.revision))
 
 
 def write_issued_letter(event: Received[CertificateIssued], state: State, terms: Terms) -> Outcome:
@@ -255,6 +260,21 @@ def release_letter(event: Received[ReleaseLetter], state: State, terms: Terms) -
     return Outcome(Verdict.ACCEPTED, subject=letter.id, changes=_released(letter, None, event.now))
 
 
+def note_keys(event: Received[NoteMail], state: State, terms: Terms) -> Keys:
+    yield Lock("mail/" + event.data.letter_id)
+    yield Doc(MAIL_NOTES, event.data.letter_id)
+
+
+def note_mail(event: Received[NoteMail], state: State, terms: Terms) -> Outcome:
+    """Beside the mail, whose state is the mailers' alone."""
+    data = event.data
+    known = state.get(MAIL_NOTES, data.letter_id)
+    if known is not None and known.epoch >= data.epoch:
+        return Outcome(Verdict.DUPLICATE, "noted before", data.letter_id)
+    note = MailNote(id=data.letter_id, state=data.state, epoch=data.epoch, at=event.now)
+    return Outcome(Verdict.ACCEPTED, subject=data.letter_id, changes=[Put(MAIL_NOTES, note)])
+
+
 REACTIONS: dict[type[Payload], Reaction[Terms]] = {
     EmployeeRecorded: react(contact_keys, record_contact),
     CertificateIssued: react(certificate_keys, write_issued_letter),
@@ -262,5 +282,6 @@ REACTIONS: dict[type[Payload], Reaction[Terms]] = {
     PointsSettled: react(points_keys, note_points),
     ReleaseLetter: react(release_keys, release_letter),
     **reconciling(BOOKS),
+    NoteMail: react(note_keys, note_mail),
     **TRIAGE,
 }

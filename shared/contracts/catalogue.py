@@ -17,7 +17,7 @@ from shared.contracts.enrollment import (
     StoreRendering,
 )
 from shared.contracts.incentive import PointsSettled
-from shared.contracts.notification import ReleaseLetter
+from shared.contracts.notification import NoteMail, ReleaseLetter
 from shared.contracts.payload import Payload
 from shared.contracts.pipeline import (
     DiscardDeadLetter,
@@ -54,6 +54,7 @@ EVENT_TYPES: dict[type[Payload], str] = {
     ListCompletions: ENROLLMENT_COMMANDS,
     RestateCompletion: ENROLLMENT_COMMANDS,
     ReleaseLetter: NOTIFICATION_COMMANDS,
+    NoteMail: NOTIFICATION_COMMANDS,
     ReleaseWaiting: COMMANDS,
     GiveUpWaiting: COMMANDS,
     ReplayDeadLetter: COMMANDS,

@@ -115,6 +115,12 @@ class CertificateIssued(Payload):
     download_url: str
     """Signed; opens the PDF without signing in until `download_until`."""
     download_until: Timestamp
+    series: Label | None = None
+    """Within which numbers count without gaps: issuing body and year."""
+    place: Count | None = None
+    """Of the number in its series, from 1."""
+    content_digest: str | None = None
+    """Keyed digest of what is printed, but for number, revision, code and day of issue."""
 
 
 class CertificateRevoked(Payload):
@@ -131,6 +137,10 @@ class CertificateRevoked(Payload):
     title: Label
     reason: Reason
     verification_url: str
+    series: Label | None = None
+    """Within which numbers count without gaps: issuing body and year."""
+    place: Count | None = None
+    """Of the number in its series, from 1."""
 
 
 class CertificateRendered(Payload):

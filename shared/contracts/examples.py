@@ -31,7 +31,7 @@ from shared.contracts.enrollment import (
     StoreRendering,
 )
 from shared.contracts.incentive import PointsSettled
-from shared.contracts.notification import ReleaseLetter
+from shared.contracts.notification import NoteMail, ReleaseLetter
 from shared.contracts.payload import CertificateId, CompletionId, EmployeeId, Payload
 from shared.contracts.pipeline import (
     DiscardDeadLetter,
@@ -141,6 +141,9 @@ _EXAMPLES: Final[tuple[Payload, ...]] = (
         verification_url=VERIFY,
         download_url="https://kompeten.example/certificates/crt_2c3d4e5f.pdf?until=1777948200&signature=c2lnbmF0dXJl",
         download_until=datetime(2026, 5, 5, 2, 30, tzinfo=UTC),
+        series="bkpsdm/2026",
+        place=42,
+        content_digest="5f60718293a4b5c6d7e8f90a1b2c3d4e",
     ),
     CertificateRevoked(
         certificate_id=CERTIFICATE,
@@ -152,6 +155,8 @@ _EXAMPLES: Final[tuple[Payload, ...]] = (
         title=TITLE,
         reason="The attendance list was mixed up with another batch's.",
         verification_url=VERIFY,
+        series="bkpsdm/2026",
+        place=42,
     ),
     CertificateRendered(certificate_id=CERTIFICATE, revision=1, sha256=SHA256, size_bytes=48_213),
     JpCredited(
@@ -216,6 +221,7 @@ _EXAMPLES: Final[tuple[Payload, ...]] = (
         reason="Poin tidak sampai di layanan insentif.",
     ),
     ReleaseLetter(letter_id="let_3d4e5f60718293a4b5c6d7e8f90a1b2c"),
+    NoteMail(letter_id="let_3d4e5f60718293a4b5c6d7e8f90a1b2c", state="sent", epoch=0),
     ReleaseWaiting(lacks="employee/4e5f60718293a4b5c6d7e8f90a1b2c3d", page=1),
     GiveUpWaiting(
         lacks="employee/4e5f60718293a4b5c6d7e8f90a1b2c3d",

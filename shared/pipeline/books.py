@@ -7,6 +7,7 @@ import cramjam
 import msgspec
 
 from shared.pipeline.documents import Collection, Document
+from shared.pipeline.epochs import EPOCHS
 from shared.pipeline.records import Coordinates, Record
 
 
@@ -207,4 +208,5 @@ BOOKS: tuple[Collection[Document], ...] = (
     DEAD_LETTER_CHUNKS,
     WAITING,
     DISCREPANCIES,
+    EPOCHS,
 )

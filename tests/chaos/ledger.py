@@ -19,12 +19,14 @@ from services.incentive.points_rules import load_point_rules
 from services.notification.documents import Letter, Mail
 from shared.contracts.enrollment import (
     CertificateIssued,
+    CertificateRendered,
     CertificateRevoked,
     CompletionRecorded,
     EmployeeRecorded,
     JpCredited,
 )
 from shared.contracts.incentive import PointsSettled
+from shared.pipeline.epochs import VERSIONS, epoch_of
 from tests.chaos.traffic import Reported, unrevoked_employees
 
 ISSUED: Final = "certificate_issued"
@@ -304,11 +306,15 @@ def _events(reported: Sequence[Reported], found: Found) -> Iterator[Finding]:
         first.append((record, event))
     versions: dict[tuple[str, str], list[int]] = defaultdict(list)
     places: dict[str, set[int]] = defaultdict(set)
+    rendered: set[tuple[str, int, str]] = set()
     last: dict[tuple[str, str], dict[str, Any]] = {}
     employee_of: dict[str, str] = {}
     for record, event in first:
         places[event["partitionkey"]].add(record.partition)
         employee_of[event["subject"]] = event["data"].get("employee_id", "")
+        if event["type"] == CertificateRendered.TYPE:
+            data = event["data"]
+            rendered.add((data["certificate_id"], data["revision"], data["sha256"]))
         if (field := VERSION.get(event["type"])) is not None:
             key = (event["type"], event["subject"])
             versions[key].append(event["data"][field])
@@ -326,15 +332,21 @@ def _events(reported: Sequence[Reported], found: Found) -> Iterator[Finding]:
         elif seen != sorted(seen) and (employee_of[subject] in ordered or type == PointsSettled.TYPE):
             yield Finding("out of order", f"{type} of {subject} was published out of order: {seen}")
     yield from _complete(versions, last, found)
+    for one in found.completions:
+        certificate = one.certificate
+        if certificate is None or not certificate.sha256:
+            continue
+        if (certificate.id, certificate.revision, certificate.sha256) not in rendered:
+            yield Finding("lost", f"{certificate.id}/{certificate.revision}: nobody was told of its PDF")
 
 
 def _complete(
     versions: dict[tuple[str, str], list[int]], last: dict[tuple[str, str], dict[str, Any]], found: Found
 ) -> Iterator[Finding]:
-    """Every version that a document ever had was published."""
+    """Every version that a document ever had was published: in each epoch from 1 on, without a gap."""
     for employee in found.employees:
         published = versions[EmployeeRecorded.TYPE, employee.id]
-        if set(published) != set(range(1, employee.version + 1)):
+        if not _gapless(published, employee.version):
             yield Finding(
                 "lost", f"employee {employee.id}: version {employee.version} stands, published {published}"
             )
@@ -342,7 +354,7 @@ def _complete(
         if not one.standing:
             continue
         told = {*versions[CompletionRecorded.TYPE, one.id], *versions[JpCredited.TYPE, one.id]}
-        if told != set(range(1, one.version + 1)):
+        if not _gapless(told, one.version):
             yield Finding("lost", f"{one.id}: version {one.version} stands, published {sorted(told)}")
         credited = last.get((JpCredited.TYPE, one.id))
         if credited is None or Decimal(str(credited["jp"])) != one.jp:
@@ -350,7 +362,7 @@ def _complete(
                 "different", f"{one.id} has {one.jp} JP, last published {credited and credited['jp']}"
             )
     for earned in found.earned:
-        if set(versions[PointsSettled.TYPE, earned.id]) != set(range(1, earned.settled + 1)):
+        if not _gapless(versions[PointsSettled.TYPE, earned.id], earned.settled):
             yield Finding(
                 "lost",
                 f"{earned.id}: {earned.settled} settlements, published {versions[PointsSettled.TYPE, earned.id]}",
@@ -360,3 +372,17 @@ def _complete(
             yield Finding(
                 "different", f"{earned.id} has {earned.points} points, last published {settled['points']}"
             )
+
+
+def _gapless(published: Iterable[int], stands: int) -> bool:
+    """In an epoch that was lost the last ones may be missing: decided, and never published."""
+    by_epoch: dict[int, set[int]] = defaultdict(set)
+    for version in published:
+        by_epoch[epoch_of(version)].add(version % VERSIONS)
+    if (
+        not by_epoch
+        or max(by_epoch) != epoch_of(stands)
+        or max(by_epoch[epoch_of(stands)]) != stands % VERSIONS
+    ):
+        return False
+    return all(those == set(range(1, len(those) + 1)) for those in by_epoch.values())
