@@ -27,6 +27,7 @@ from shared.contracts.enrollment import (
     RestateCompletion,
 )
 from shared.contracts.lists import Claim, grouped
+from shared.contracts.notification import NoteMail
 from shared.contracts.payload import CompletionId, Payload
 from shared.contracts.pipeline import ReviewDiscrepancies
 from shared.contracts.topics import (
@@ -277,6 +278,22 @@ async def test_a_mail_that_is_gone_is_reported_and_not_sent_again() -> None:
     assert await lacking(city, "notification") == {mail.letter.completion_id: ["mail"]}
     await restated(city, [mail.letter.completion_id])
     assert await city.documents("notification", MAILS) == []
+
+
+async def test_a_letter_that_is_lost_after_its_mail_went_is_written_and_not_sent() -> None:
+    city = await one_completion()
+    (mail,) = await city.documents("notification", MAILS)
+    await command(city, NOTIFICATION_COMMANDS, NoteMail(letter_id=mail.id, state="sent", epoch=0))
+    lose(city, "notification", MAILS, [mail.id])
+    await listed(city)
+    assert await lacking(city, "notification") == {}, "it is known that it went"
+    lose(city, "notification", LETTERS, [mail.id])
+    await listed(city)
+    assert await lacking(city, "notification") == {mail.letter.completion_id: ["letter"]}
+    await restated(city, [mail.letter.completion_id])
+    (again,) = await city.documents("notification", MAILS)
+    assert (again.id, again.state) == (mail.id, "sent")
+    await promises(city)
 
 
 async def test_points_are_not_doubled_where_only_the_note_of_a_completion_was_lost() -> None:
