@@ -28,6 +28,7 @@ from shared.pipeline.errors import Unavailable
 from shared.pipeline.publisher import Publisher
 from shared.pipeline.reactions import Service
 from shared.pipeline.restoring import Restoration
+from shared.reconciliation import Reconciliation
 from shared.settings import Settings
 from shared.telemetry import configure_logging, configure_tracing, shutdown_tracing
 from shared.version import deciding_version
@@ -94,6 +95,7 @@ def make_parts(
     parts.workers += [
         Backlog(service.name, store, parts.work),
         Waits(service, store, commands, budget, lambda: parts.caught_up()),
+        Reconciliation(service, store, commands),
     ]
     return parts
 

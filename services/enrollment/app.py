@@ -5,6 +5,7 @@ from typing import Any
 from services.enrollment.adoption import GivenNumbers
 from services.enrollment.documents import COLLECTIONS, RENDERINGS
 from services.enrollment.handlers import REACTIONS
+from services.enrollment.lister import Lister
 from services.enrollment.renderer import Renderer
 from services.enrollment.routes import routers
 from services.enrollment.settings import EnrollmentSettings
@@ -36,6 +37,16 @@ def build(settings: EnrollmentSettings) -> Runner[Terms]:
     parts: Parts[Terms] = make_parts(service_of(settings, terms), settings, work)
     if settings.pdf_workers:
         parts.workers.append(Renderer(parts.store, parts.commands, settings.pdf_workers))
+    parts.workers.append(
+        Lister(
+            parts.store,
+            parts.commands,
+            parts.service.name,
+            parts.service.topics,
+            lambda places: parts.log_ends(places),
+            settings.list_every_s,
+        )
+    )
     return Runner(settings, parts, routers(parts, settings.agencies, settings.events_per_second))
 
 

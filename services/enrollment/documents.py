@@ -131,6 +131,20 @@ class Completion(msgspec.Struct, frozen=True):
     jp: Decimal = Decimal(0)
     jp_rule: str = ""
     jp_reason: str | None = None
+    stated: int = 0
+    """Version of the last change of content or standing: what its readers have at least. 0: written before it was
+    noted, see `stated_version`."""
+    stated_at: datetime | None = None
+    """The log's time of that change."""
+
+
+class Listing(msgspec.Struct, frozen=True):
+    """How far what changed was listed to the services that keep books about it. Times are those of `stated_at`."""
+
+    id: str = msgspec.field(name="_id")
+    until: datetime
+    lagging: dict[str, datetime] = {}
+    """Positions that were not so far, and up to where they were."""
 
 
 class Sequence(msgspec.Struct, frozen=True):
@@ -198,15 +212,33 @@ COMPLETIONS = Collection(
         ("certificate.code",),
         ("certificate.earlier_codes",),
         ("certificate.number",),
+        ("stated_at", "_id"),
     ),
 )
+LISTINGS = Collection("listings", Listing)
 SEQUENCES = Collection("sequences", Sequence)
 GIVEN = Collection("given", Given)
 RENDERINGS = Collection("renderings", Rendering, indexes=(("state", "due"),))
 STORED_PDFS = Collection("stored_pdfs", StoredPdf, indexes=(("certificate_id",),))
 
-COLLECTIONS = (EMPLOYEE_NUMBERS, EMPLOYEES, COMPLETIONS, SEQUENCES, GIVEN, RENDERINGS, STORED_PDFS)
+COLLECTIONS = (
+    EMPLOYEE_NUMBERS,
+    EMPLOYEES,
+    COMPLETIONS,
+    LISTINGS,
+    SEQUENCES,
+    GIVEN,
+    RENDERINGS,
+    STORED_PDFS,
+)
 
 
 def rendering_id(certificate_id: str, revision: int) -> str:
     return f"{certificate_id}/{revision}"
+
+
+def stated_version(completion: Completion) -> int:
+    """Never above what was said; 0 while only a revocation has come."""
+    if completion.stated or completion.certificate is None:
+        return completion.stated
+    return completion.certificate.completion_version

@@ -24,13 +24,22 @@ from services.enrollment.documents import (
 )
 from services.enrollment.issuing_bodies import sequence_id
 from services.enrollment.jp import check
+from services.enrollment.reconciling import (
+    BOOKS,
+    list_completions,
+    listing_keys,
+    restate_completion,
+    restatement_keys,
+)
 from services.enrollment.settling import learning_of, settle, settling_keys, year_of
 from services.enrollment.terms import Terms
 from shared.contracts.agency import EmployeeChanged, EmployeeRegistered, EmployeeSnapshot, TrainingCompleted
 from shared.contracts.enrollment import (
     CertificateRendered,
     EmployeeRecorded,
+    ListCompletions,
     ReinstateCertificate,
+    RestateCompletion,
     RevokeCertificate,
     StoreRendering,
 )
@@ -38,6 +47,7 @@ from shared.contracts.payload import CompletionId, EmployeeId, Payload
 from shared.contracts.vocabulary import EmploymentType
 from shared.identifiers import key
 from shared.pipeline.attempt import waiting_for, waits_for
+from shared.pipeline.discrepancies import reviewing
 from shared.pipeline.documents import LOAD, Doc, Keys, Lock, State
 from shared.pipeline.epochs import VERSIONS, next_version
 from shared.pipeline.errors import Rejected, Waiting
@@ -380,7 +390,7 @@ def store_rendering(event: Received[StoreRendering], state: State, terms: Terms)
         Verdict.ACCEPTED,
         subject=completion.id,
         changes=[Put(COMPLETIONS, msgspec.structs.replace(completion, certificate=rendered))],
-        # By the digest too: after a restore the PDF may be made anew, by another template than it was.
+        # By the digest too: after a restore or a loss the PDF may be made anew, by another template than it was.
         facts=[
             Fact(
                 fact,
@@ -399,5 +409,8 @@ REACTIONS: dict[type[Payload], Reaction[Terms]] = {
     RevokeCertificate: react(revocation_keys, revoke_certificate),
     ReinstateCertificate: react(revocation_keys, reinstate_certificate),
     StoreRendering: react(rendering_keys, store_rendering),
+    ListCompletions: react(listing_keys, list_completions),
+    RestateCompletion: react(restatement_keys, restate_completion),
+    **reviewing(BOOKS),
     **TRIAGE,
 }

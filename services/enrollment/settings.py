@@ -20,3 +20,9 @@ class EnrollmentSettings(Settings):
         le=1_000_000,
         description="Events a second that each agency may POST to one process, 1,000 saved up; 0: no limit",
     )
+    list_every_s: float = Field(
+        900,
+        gt=0,
+        le=24 * 3600,
+        description="Seconds after which a change is listed at the latest, so that a gap in other services' books shows",
+    )

@@ -17,6 +17,7 @@ from services.enrollment.documents import (
     GIVEN,
     RENDERINGS,
     SEQUENCES,
+    STORED_PDFS,
     Certificate,
     Completion,
     Content,
@@ -29,13 +30,20 @@ from services.enrollment.issuing_bodies import sequence_id
 from services.enrollment.jp import Credit, Learning, credit_year
 from services.enrollment.numbering import codes_before, content_digest, issue, numbered
 from services.enrollment.terms import Terms
-from shared.contracts.enrollment import CertificateIssued, CertificateRevoked, CompletionRecorded, JpCredited
+from shared.contracts.enrollment import (
+    CertificateIssued,
+    CertificateRevoked,
+    CompletionRecorded,
+    CompletionRestated,
+    JpCredited,
+)
 from shared.contracts.vocabulary import Form, Level
 from shared.pipeline.documents import LOAD, Doc, Docs, Keys, Lock, State
 from shared.pipeline.epochs import next_version
 from shared.pipeline.outcome import Fact, Put
 
 REVOKED = "revoked"
+DONE = "done"
 
 
 class Settled(NamedTuple):
@@ -89,11 +97,14 @@ def settle(
     was_revoked = before.certificate is not None and before.certificate.revoked
     corrected = before.standing != stands.digest
     if corrected or bool(revocations) != was_revoked:
+        version = next_version(before.version, terms.epoch)
         after = msgspec.structs.replace(
-            after, version=next_version(before.version, terms.epoch), standing=stands.digest
-        )
-        after = msgspec.structs.replace(
-            after, learning_year="" if revocations else year_of(after.employee_id, stands.facts.completed_on)
+            after,
+            version=version,
+            standing=stands.digest,
+            learning_year="" if revocations else year_of(after.employee_id, stands.facts.completed_on),
+            stated=version,
+            stated_at=now,
         )
         facts.append(_recorded(after, stands.facts, not revocations))
     credits = _credits(before, after, stands, state, terms)
@@ -110,6 +121,45 @@ def settle(
     changes += [Put(COMPLETIONS, own.completion), *(Put(COMPLETIONS, one.completion) for one in others)]
     facts += [one.fact for one in (own, *others) if one.fact is not None]
     return Settled(own.completion, changes, facts)
+
+
+def restate(
+    known: Completion, employee: Employee, state: State, terms: Terms, now: datetime, traceparent: str | None
+) -> Settled:
+    """What stands, said once more in a version of its own, since an event id never says two things. Letters keep
+    their names, which come from the revision."""
+    certificate, facts = known.certificate, facts_standing(known)
+    assert certificate is not None
+    stands = next(content for content in known.contents if content.digest == known.standing)
+    after = msgspec.structs.replace(known, version=next_version(known.version, terms.epoch))
+    credits = _credits(known, after, stands, state, terms)
+    own, others = _credited(known, after, credits, terms, certificate.revoked)
+    after = own.completion
+    recorded = _recorded(after, facts, not certificate.revoked)
+    said = [recorded._replace(payload=CompletionRestated(**dict(recorded.payload)))]
+    changes = [Put(COMPLETIONS, after), *(Put(COMPLETIONS, one.completion) for one in others)]
+    if certificate.revoked:
+        said.append(_revoked(after, facts, effective_revocations(after, stands)[0].reason, terms))
+    else:
+        id = rendering_id(certificate.id, certificate.revision)
+        item, pdf = state.get(RENDERINGS, id), state.get(STORED_PDFS, id)
+        face = _printed(certificate, facts, employee, terms) if item is None else item.face
+        digest = content_digest(face, terms)
+        said.append(_issued(after, certificate, facts, credits[after.id][1], digest, terms, linked_at=now))
+        # One that is done is nobody's any more: no worker writes it.
+        if (pdf is None or certificate.sha256 is None) and (item is None or item.state == DONE):
+            changes.append(Put(RENDERINGS, _rendering(after, certificate, face, terms, now, traceparent)))
+    said.append(own.fact or _jp_fact(after, facts, _totals(credits)))
+    return Settled(after, changes, [*said, *(one.fact for one in others if one.fact is not None)])
+
+
+def _printed(certificate: Certificate, facts: Facts, employee: Employee, terms: Terms) -> CertificateFace:
+    """The face of a certificate whose rendering is gone: what it keeps, and for the rest what stands now."""
+    return msgspec.structs.replace(
+        _face(certificate.number, facts, employee, certificate.jp, terms),
+        holder_name=certificate.holder_name,
+        employee_number=certificate.holder_number,
+    )
 
 
 def year_of(employee_id: str, completed_on: date) -> str:
@@ -175,9 +225,7 @@ def _credited(
     revoked: bool,
 ) -> tuple[_Credited, list[_Credited]]:
     """The completion itself, and the others whose JP its coming or going changed."""
-    totals: dict[str, Decimal] = {}
-    for completion, credit in credits.values():
-        totals[completion.learning_year] = totals.get(completion.learning_year, Decimal(0)) + credit.jp
+    totals = _totals(credits)
     others = []
     for id, (completion, credit) in credits.items():
         if id != after.id and _differs(completion, credit):
@@ -203,6 +251,13 @@ def _credited(
         )
         return _Credited(after, _jp_fact(after, facts_standing(after), totals)), others
     return _Credited(after, None), others
+
+
+def _totals(credits: dict[str, tuple[Completion, Credit]]) -> dict[str, Decimal]:
+    totals: dict[str, Decimal] = {}
+    for completion, credit in credits.values():
+        totals[completion.learning_year] = totals.get(completion.learning_year, Decimal(0)) + credit.jp
+    return totals
 
 
 def reason_of(credit: Credit) -> str | None:
@@ -277,7 +332,8 @@ def _certified(
     if revoked:
         return after, changes, []
     changes.append(Put(RENDERINGS, _rendering(after, issued, face, terms, now, traceparent)))
-    return after, changes, [_issued(after, issued, facts, credits[after.id][1], digest, terms)]
+    fact = _issued(after, issued, facts, credits[after.id][1], digest, terms, linked_at=issued_at)
+    return after, changes, [fact]
 
 
 def _recorded(completion: Completion, facts: Facts, standing: bool) -> Fact:
@@ -303,8 +359,10 @@ def _issued(
     credit: Credit,
     digest: str,
     terms: Terms,
+    *,
+    linked_at: datetime,
 ) -> Fact:
-    download_url, until = terms.links.download(certificate.id, certificate.issued_at)
+    download_url, until = terms.links.download(certificate.id, linked_at)
     payload = CertificateIssued(
         certificate_id=certificate.id,
         completion_id=completion.id,

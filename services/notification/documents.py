@@ -8,6 +8,11 @@ import msgspec
 from shared.contracts.payload import CertificateId, CompletionId, EmployeeId
 from shared.pipeline.documents import Collection
 
+ISSUED, REVOKED = "certificate_issued", "certificate_revoked"
+"""Templates of letters."""
+COLLECTING, RELEASED, OVERTAKEN, DROPPED = "collecting", "released", "overtaken", "dropped"
+"""States of letters."""
+
 
 class Contact(msgspec.Struct, frozen=True):
     """Where and how an employee is written to; the newest version stands."""

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Se
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
+from itertools import count as whole_numbers
 from typing import Any, Generic, NamedTuple, TypeVar
 from zlib import crc32
 
@@ -550,6 +551,12 @@ def waiting_id(at: Coordinates) -> str:
 def partition_of(key: str) -> int:
     """CRC-32, since only we write our topics: murmur2 in Python costs 10 us a key, and no consumer needs it."""
     return crc32(key.encode()) % PARTITIONS
+
+
+@lru_cache(maxsize=PARTITIONS)
+def key_into(partition: int) -> str:
+    """A key that leads into this partition: of what concerns everybody whose facts are there."""
+    return next(key for n in whole_numbers() if partition_of(key := f"partition/{n}") == partition)
 
 
 def digest(record: Record) -> bytes:

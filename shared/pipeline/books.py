@@ -174,6 +174,20 @@ class WaitingRecord(msgspec.Struct, frozen=True):
         )
 
 
+class Discrepancy(msgspec.Struct, frozen=True):
+    """A completion of which enrollment says more than this service's own books do."""
+
+    id: str = msgspec.field(name="_id")
+    """Of the completion."""
+    version: int
+    """Enrollment said this version of it, or a later one."""
+    standing: bool
+    lacks: list[str]
+    """Names of what is missing: certificate, jp, pdf, completion, points, entries, letter, mail."""
+    since: datetime
+    """When a list first showed it."""
+
+
 # By so much a replay raises the turn: more often nothing is taken up again after waiting.
 TURNS_A_REPLAY = 1_000_000
 
@@ -184,6 +198,7 @@ DEAD_LETTERS = Collection(
 )
 DEAD_LETTER_CHUNKS = Collection("dead_letter_chunks", DeadLetterChunk, indexes=(("dead_letter",),))
 WAITING = Collection("waiting", WaitingRecord, indexes=(("lacks", "_id"), ("since",)))
+DISCREPANCIES = Collection("discrepancies", Discrepancy)
 LOCKS = "locks"
 
 BOOKS: tuple[Collection[Document], ...] = (
@@ -192,5 +207,6 @@ BOOKS: tuple[Collection[Document], ...] = (
     DEAD_LETTERS,
     DEAD_LETTER_CHUNKS,
     WAITING,
+    DISCREPANCIES,
     EPOCHS,
 )

@@ -144,7 +144,7 @@ class Consumer(Generic[T]):
 
     async def ends(self, places: Sequence[tuple[str, int]]) -> dict[tuple[str, int], int]:
         """Where the records end in these partitions, also in those of other members; empty while Kafka is away."""
-        if self._consumer is None:
+        if self._consumer is None or self.trouble:  # a client that has not started yet can't be asked
             return {}
         wanted = [TopicPartition(*place) for place in places]
         try:
