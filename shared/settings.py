@@ -13,7 +13,16 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
 from shared.redaction import redact
-from shared.setting_types import HttpUrl, MongoUrl, OpdCodes, ProtectedUrl, PublicUrl, Secret
+from shared.setting_types import (
+    LONGEST_WAIT_H,
+    HttpUrl,
+    MongoUrl,
+    OpdCodes,
+    ProtectedUrl,
+    PublicUrl,
+    Secret,
+    WaitingBudgets,
+)
 
 PREFIX: Final = "KOMPETEN_"
 SECRETS_DIR: Final = Path("/run/secrets")
@@ -75,8 +84,12 @@ class Settings(BaseSettings):
     waiting_budget_h: float = Field(
         24,
         gt=0,
-        le=24 * 365,
+        le=LONGEST_WAIT_H,
         description="Hours that an event waits for what it lacks, then it is a dead letter",
+    )
+    waiting_budgets_h: WaitingBudgets = Field(
+        {},
+        description="Other hours for single event types: type=hours, separated by commas",
     )
     stop_timeout_s: float = Field(20, gt=0, le=600, description="Seconds to finish work when told to stop")
 
@@ -214,7 +227,7 @@ def _type_name(field: FieldInfo) -> str:
     annotation = str(field.annotation)
     if "SecretStr" in annotation:
         return "secret"
-    if "Opd" in annotation or "tuple" in annotation:
+    if "Opd" in annotation or "tuple" in annotation or "dict" in annotation:
         return "list"
     if "Literal" in annotation:
         return " or ".join(re.findall(r"'(\w+)'", annotation))
@@ -231,4 +244,4 @@ def _default(field: FieldInfo) -> str:
         return "none"
     if isinstance(field.default, bool):
         return f"`{str(field.default).lower()}`"
-    return f"`{field.default}`" if field.default != "" else "empty"
+    return f"`{field.default}`" if field.default not in ("", {}) else "empty"

@@ -180,7 +180,7 @@ DEAD_LETTERS = Collection(
     "dead_letters", DeadLetter, indexes=(("state", "fingerprint"), ("state", "last_failed_at"))
 )
 DEAD_LETTER_CHUNKS = Collection("dead_letter_chunks", DeadLetterChunk, indexes=(("dead_letter",),))
-WAITING = Collection("waiting", WaitingRecord, indexes=(("lacks", "_id"), ("since",)))
+WAITING = Collection("waiting", WaitingRecord, indexes=(("lacks", "_id"), ("event_type", "since")))
 LOCKS = "locks"
 
 BOOKS: tuple[Collection[Document], ...] = (
