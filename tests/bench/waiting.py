@@ -1,0 +1,136 @@
+"""What 100,000 waiting events cost the others: `python -m tests.bench.waiting [WAITING] [ROUNDS]`.
+
+Two systems on one stack, one of them with completions whose employees nobody knows. Each round starts enrollment of
+the one and then of the other, first each in turn: how fast a backlog of ordinary completions is decided, how long one
+takes when it is idle, while the service looks at those that wait, and the process's memory after both.
+Writes tests/bench/results/waiting.json.
+"""
+
+import asyncio
+import json
+import os
+import platform
+import statistics
+import sys
+import time
+import uuid
+from datetime import UTC, datetime
+from pathlib import Path
+
+from pymongo import MongoClient
+
+from shared.pipeline.books import WAITING
+from shared.stack import Stack, StackError, local_stack
+from shared.stack.kompeten import configure, make_topics, start
+from shared.stack.processes import Processes
+from shared.waits import EVERY_S
+from tests.bench.__main__ import RESULTS, commit
+from tests.bench.whole import AGENCIES, Running, idle_latency, publish
+from tests.bench.workload import cloudevent, completed, registered
+
+EMPLOYEES = 2_000
+BACKLOG = 10_000
+WARM = 1_000
+LOOKS = 2
+"""So many looks at what waits fall into the time in which latency is measured."""
+LATENCIES_PER_S = 10
+
+
+def system(stack: Stack, run_dir: Path, waiting: int) -> Running:
+    """Enrollment, stopped, with its employees, and so many completions of others."""
+    run = "waiting" + uuid.uuid4().hex[:8]
+    kompeten = configure(
+        stack, AGENCIES, topic_prefix=run + ".", database_prefix=run,
+        settings={"enrollment": {"KOMPETEN_PDF_WORKERS": "0"}, "*": {"KOMPETEN_LOG_LEVEL": "WARNING"}},
+    )  # fmt: skip
+    make_topics(kompeten)
+    running = Running(kompeten, MongoClient(stack.mongo))
+    values = [(n % 4, cloudevent(registered(n))) for n in range(EMPLOYEES)]
+    values += [(n % 4, cloudevent(completed(EMPLOYEES + n, 0))) for n in range(waiting)]
+    asyncio.run(publish(running, values))
+    with Processes(run_dir) as processes:
+        start(kompeten, processes, ["enrollment"])
+        running.until(lambda: running.count("enrollment", WAITING.name) >= waiting)
+        running.until(lambda: running.count("enrollment", "employees") >= EMPLOYEES)
+    return running
+
+
+def once(running: Running, run_dir: Path, turn: int) -> dict[str, float]:
+    done, per_employee = running.count("enrollment", "completions"), BACKLOG // EMPLOYEES
+    first = turn * per_employee
+    values = [
+        (n % 4, cloudevent(completed(n, training)))
+        for training in range(first, first + per_employee)
+        for n in range(EMPLOYEES)
+    ]
+    asyncio.run(publish(running, values))
+    with Processes(run_dir) as processes:
+        start(running.kompeten, processes, ["enrollment"])
+        running.until(lambda: running.count("enrollment", "completions") >= done + WARM)
+        at, begun = running.count("enrollment", "completions"), time.perf_counter()
+        running.until(lambda: running.count("enrollment", "completions") >= done + BACKLOG)
+        rate = (done + BACKLOG - at) / (time.perf_counter() - begun)
+        busy_mb = running.memory_mb()["enrollment"]
+        samples = round(LOOKS * EVERY_S * LATENCIES_PER_S)
+        pause_s = 1 / LATENCIES_PER_S
+        latency = asyncio.run(idle_latency(running, samples, EMPLOYEES, turn * samples, pause_s))
+        return {
+            "events_per_s": rate,
+            "latency_ms_p50": statistics.median(latency) * 1e3,
+            "latency_ms_p99": statistics.quantiles(latency, n=100)[98] * 1e3,
+            "memory_busy_mb": busy_mb,
+            "memory_idle_mb": running.memory_mb()["enrollment"],
+        }
+
+
+def measure(stack: Stack, waiting: int, rounds: int, run_dir: Path) -> dict[int, list[dict[str, float]]]:
+    systems = {count: system(stack, run_dir, count) for count in (0, waiting)}
+    found: dict[int, list[dict[str, float]]] = {count: [] for count in systems}
+    for turn in range(rounds):
+        for count in sorted(systems, reverse=turn % 2 == 1):
+            found[count].append(once(systems[count], run_dir, turn))
+            figures = "  ".join(f"{name} {value:,.1f}" for name, value in found[count][-1].items())
+            print(f"  {count:>7,} waiting  {figures}", flush=True)
+    for count, running in systems.items():
+        assert running.count("enrollment", WAITING.name) == count
+        running.mongo.drop_database(running.kompeten.database("enrollment"))
+    return found
+
+
+def main(waiting: int, rounds: int) -> None:
+    run_dir = Path(".run/bench-waiting")
+    with local_stack(run_dir) as stack:
+        found = measure(stack, waiting, rounds, run_dir / "services")
+        took = stack.took
+    medians = {
+        count: {name: statistics.median(one[name] for one in those) for name in those[0]}
+        for count, those in found.items()
+    }
+    ratios = {name: medians[waiting][name] / medians[0][name] for name in medians[0]}
+    report = {
+        "when": datetime.now(UTC).isoformat(timespec="seconds"),
+        "command": "python -m tests.bench.waiting",
+        "machine": {"cores": os.cpu_count(), "python": platform.python_version(), "load": os.getloadavg()},
+        "stack": took,
+        "commit": commit(),
+        "waiting": waiting,
+        "rounds": found,
+        "medians": medians,
+        "with_waiting_against_without": ratios,
+    }
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / "waiting.json").write_text(json.dumps(report, indent=2) + "\n")
+    print(f"\n{'median of ' + str(rounds):16}  {'0 waiting':>12}  {f'{waiting:,} waiting':>16}  ratio")
+    for name, ratio in ratios.items():
+        print(f"{name:16}  {medians[0][name]:>12,.1f}  {medians[waiting][name]:>16,.1f}  {ratio:.2f}")
+    print("wanted: events_per_s at least 0.9, memory no more than 1.1")
+    if (load := os.getloadavg()[0]) > (os.cpu_count() or 1):
+        print(f"the machine was busy with something else too (load {load:.1f}): run it again when it is idle")
+
+
+if __name__ == "__main__":
+    given = [int(one) for one in sys.argv[1:]]
+    try:
+        main(given[0] if given else 100_000, given[1] if len(given) > 1 else 3)
+    except StackError as error:
+        sys.exit(f"bench: {error}")
