@@ -17,8 +17,10 @@ import uuid
 from datetime import UTC, datetime
 from pathlib import Path
 
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from pymongo import MongoClient
 
+from shared.contracts.topics import ENROLLMENT_EVENTS, PARTITIONS
 from shared.pipeline.books import WAITING
 from shared.stack import Stack, StackError, local_stack
 from shared.stack.kompeten import configure, make_topics, start
@@ -34,6 +36,7 @@ WARM = 1_000
 LOOKS = 2
 """So many looks at what waits fall into the time in which latency is measured."""
 LATENCIES_PER_S = 10
+QUIET_S = 2.0
 
 
 def system(stack: Stack, run_dir: Path, waiting: int) -> Running:
@@ -71,6 +74,7 @@ def once(running: Running, run_dir: Path, turn: int) -> dict[str, float]:
         running.until(lambda: running.count("enrollment", "completions") >= done + BACKLOG)
         rate = (done + BACKLOG - at) / (time.perf_counter() - begun)
         busy_mb = running.memory_mb()["enrollment"]
+        asyncio.run(quiet(running))
         samples = round(LOOKS * EVERY_S * LATENCIES_PER_S)
         pause_s = 1 / LATENCIES_PER_S
         latency = asyncio.run(idle_latency(running, samples, EMPLOYEES, turn * samples, pause_s))
@@ -81,6 +85,22 @@ def once(running: Running, run_dir: Path, turn: int) -> dict[str, float]:
             "memory_busy_mb": busy_mb,
             "memory_idle_mb": running.memory_mb()["enrollment"],
         }
+
+
+async def quiet(running: Running) -> None:
+    """When the last batch's events are published too: read later, they would pass for those of the samples."""
+    topic = running.kompeten.topic_prefix + ENROLLMENT_EVENTS
+    consumer = AIOKafkaConsumer(bootstrap_servers=running.kompeten.stack.kafka)
+    await consumer.start()
+    before: dict[TopicPartition, int] = {}
+    while True:
+        partitions = [TopicPartition(topic, n) for n in range(PARTITIONS)]
+        ends = await consumer.end_offsets(partitions)
+        if ends == before:
+            break
+        before = ends
+        await asyncio.sleep(QUIET_S)
+    await consumer.stop()
 
 
 def measure(stack: Stack, waiting: int, rounds: int, run_dir: Path) -> dict[int, list[dict[str, float]]]:
