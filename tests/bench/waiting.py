@@ -1,8 +1,9 @@
-"""What 100,000 waiting events cost the others: `python -m tests.bench.waiting [WAITING] [ROUNDS]`.
+"""What 100,000 waiting events cost the others: `python -m tests.bench.waiting [WAITING] [ROUNDS] [LOOKS]`.
 
 Two systems on one stack, one of them with completions whose employees nobody knows. Each round starts enrollment of
 the one and then of the other, first each in turn: how fast a backlog of ordinary completions is decided, how long one
-takes when it is idle, while the service looks at those that wait, and the process's memory after both.
+takes when it is idle, while the service looks at those that wait, and the process's memory after both. The CPU time an
+event costs the service and MongoDB is told too: unlike the rate it hardly depends on what else the machine does.
 Writes tests/bench/results/waiting.json.
 """
 
@@ -17,6 +18,7 @@ import uuid
 from datetime import UTC, datetime
 from pathlib import Path
 
+import psutil
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from pymongo import MongoClient
 
@@ -58,7 +60,15 @@ def system(stack: Stack, run_dir: Path, waiting: int) -> Running:
     return running
 
 
-def once(running: Running, run_dir: Path, turn: int) -> dict[str, float]:
+def cpu_s(running: Running) -> dict[str, float]:
+    """Used so far by the service, and by the stack's MongoDB, which is a child's child of ours."""
+    service = psutil.Process(running.kompeten.children["enrollment"].pid)
+    (mongod,) = [one for one in psutil.Process().children(recursive=True) if one.name() == "mongod"]
+    found = {"service": service, "mongod": mongod}
+    return {name: sum(process.cpu_times()[:2]) for name, process in found.items()}
+
+
+def once(running: Running, run_dir: Path, turn: int, looks: float) -> dict[str, float]:
     done, per_employee = running.count("enrollment", "completions"), BACKLOG // EMPLOYEES
     first = turn * per_employee
     values = [
@@ -71,15 +81,18 @@ def once(running: Running, run_dir: Path, turn: int) -> dict[str, float]:
         start(running.kompeten, processes, ["enrollment"])
         running.until(lambda: running.count("enrollment", "completions") >= done + WARM)
         at, begun = running.count("enrollment", "completions"), time.perf_counter()
+        cpu = cpu_s(running)
         running.until(lambda: running.count("enrollment", "completions") >= done + BACKLOG)
-        rate = (done + BACKLOG - at) / (time.perf_counter() - begun)
+        events, seconds = done + BACKLOG - at, time.perf_counter() - begun
+        used = {f"cpu_us_{name}": (at - cpu[name]) / events * 1e6 for name, at in cpu_s(running).items()}
         busy_mb = running.memory_mb()["enrollment"]
         asyncio.run(quiet(running))
-        samples = round(LOOKS * EVERY_S * LATENCIES_PER_S)
+        samples = round(looks * EVERY_S * LATENCIES_PER_S)
         pause_s = 1 / LATENCIES_PER_S
         latency = asyncio.run(idle_latency(running, samples, EMPLOYEES, turn * samples, pause_s))
         return {
-            "events_per_s": rate,
+            "events_per_s": events / seconds,
+            **used,
             "latency_ms_p50": statistics.median(latency) * 1e3,
             "latency_ms_p99": statistics.quantiles(latency, n=100)[98] * 1e3,
             "memory_busy_mb": busy_mb,
@@ -103,12 +116,14 @@ async def quiet(running: Running) -> None:
     await consumer.stop()
 
 
-def measure(stack: Stack, waiting: int, rounds: int, run_dir: Path) -> dict[int, list[dict[str, float]]]:
+def measure(
+    stack: Stack, waiting: int, rounds: int, looks: float, run_dir: Path
+) -> dict[int, list[dict[str, float]]]:
     systems = {count: system(stack, run_dir, count) for count in (0, waiting)}
     found: dict[int, list[dict[str, float]]] = {count: [] for count in systems}
     for turn in range(rounds):
         for count in sorted(systems, reverse=turn % 2 == 1):
-            found[count].append(once(systems[count], run_dir, turn))
+            found[count].append(once(systems[count], run_dir, turn, looks))
             figures = "  ".join(f"{name} {value:,.1f}" for name, value in found[count][-1].items())
             print(f"  {count:>7,} waiting  {figures}", flush=True)
     for count, running in systems.items():
@@ -117,10 +132,10 @@ def measure(stack: Stack, waiting: int, rounds: int, run_dir: Path) -> dict[int,
     return found
 
 
-def main(waiting: int, rounds: int) -> None:
+def main(waiting: int = 100_000, rounds: int = 3, looks: float = LOOKS) -> None:
     run_dir = Path(".run/bench-waiting")
     with local_stack(run_dir) as stack:
-        found = measure(stack, waiting, rounds, run_dir / "services")
+        found = measure(stack, waiting, rounds, looks, run_dir / "services")
         took = stack.took
     medians = {
         count: {name: statistics.median(one[name] for one in those) for name in those[0]}
@@ -129,7 +144,7 @@ def main(waiting: int, rounds: int) -> None:
     ratios = {name: medians[waiting][name] / medians[0][name] for name in medians[0]}
     report = {
         "when": datetime.now(UTC).isoformat(timespec="seconds"),
-        "command": "python -m tests.bench.waiting",
+        "command": " ".join(["python -m tests.bench.waiting", *sys.argv[1:]]),
         "machine": {"cores": os.cpu_count(), "python": platform.python_version(), "load": os.getloadavg()},
         "stack": took,
         "commit": commit(),
@@ -149,8 +164,7 @@ def main(waiting: int, rounds: int) -> None:
 
 
 if __name__ == "__main__":
-    given = [int(one) for one in sys.argv[1:]]
     try:
-        main(given[0] if given else 100_000, given[1] if len(given) > 1 else 3)
+        main(*map(int, sys.argv[1:3]), *map(float, sys.argv[3:4]))
     except StackError as error:
         sys.exit(f"bench: {error}")
