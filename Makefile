@@ -6,7 +6,7 @@ BIN := .venv/bin
 # A worker a core, each file on one of them; the stack comes up once for all.
 WORKERS ?= $(shell nproc 2>/dev/null || echo 2)
 
-.PHONY: help demo up test check format bench bench-full reference lock clean
+.PHONY: help demo up test check format chaos chaos-brief chaos-full bench bench-full reference lock clean
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -30,6 +30,15 @@ check: .venv/.dev ## What CI checks before the tests: format, lint, types, impor
 format: .venv/.dev ## Format and mend what can be mended
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
+
+chaos: .venv/.dev ## The fault ledger: real services on three brokers and three databases, about 40 faults (15 min)
+	@$(BIN)/python -m tests.faults --write
+
+chaos-brief: .venv/.dev ## Some of the faults, in about three minutes
+	@$(BIN)/python -m tests.faults --brief
+
+chaos-full: .venv/.dev ## All faults, with outages of a minute
+	@$(BIN)/python -m tests.faults --full
 
 bench: .venv/.bench ## Figures against peers, at most 10 minutes; writes tests/bench/results/
 	@$(BIN)/python -m tests.bench

@@ -18,6 +18,7 @@ NAMES = (
     "mail-handing-over",
     "mail-accepted",
     "mail-noted",
+    "restore-adopted",
 )
 
 _name, _, _count = os.environ.get("KOMPETEN_FAILPOINT", "").partition(":")

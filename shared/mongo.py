@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import bson
 import msgspec
+from bson.binary import UUID_SUBTYPE, Binary
 from bson.codec_options import CodecOptions
 from bson.errors import BSONError
 from bson.raw_bson import RawBSONDocument
@@ -64,8 +65,9 @@ def encode(document: Document) -> BsonDocument:
         raise ValueError(f"the database can't hold it: {type(error).__name__}") from error
 
 
-def connect(url: str) -> "AsyncIOMotorClient[Raw]":
-    """One client per event loop. Majority, journaled: what is acknowledged survives a failover."""
+def connect(url: str, name: str = "kompeten") -> "AsyncIOMotorClient[Raw]":
+    """One client per event loop. Majority, journaled: what is acknowledged survives a failover. `name`: as whom
+    the server's logs show it."""
     return AsyncIOMotorClient(
         url,
         w="majority",
@@ -74,7 +76,7 @@ def connect(url: str) -> "AsyncIOMotorClient[Raw]":
         server_api=ServerApi("1"),
         serverSelectionTimeoutMS=int(NOT_THERE_YET_S * 1000),
         connectTimeoutMS=int(NOT_THERE_YET_S * 1000),
-        appname="kompeten",
+        appname=name,
         uuidRepresentation="standard",
     )
 
@@ -102,6 +104,7 @@ class MongoStore:
     def __init__(self, client: "AsyncIOMotorClient[Raw]", database: str) -> None:
         self.client = client
         self.database: AsyncIOMotorDatabase[Raw] = client.get_database(database, codec_options=AWARE)
+        self._holding: AsyncIOMotorClientSession | None = None
 
     def encode(self, document: Document) -> BsonDocument:
         return encode(document)
@@ -131,11 +134,22 @@ class MongoStore:
         async with translated():
             await self.database.command("ping")
 
-    async def attempt(self, work: Callable[[Session], Awaitable[R]]) -> R:
+    @asynccontextmanager
+    async def _session(self, as_holder: bool) -> AsyncIterator[AsyncIOMotorClientSession]:
+        if not as_holder:
+            async with await self.client.start_session() as session:
+                yield session
+            return
+        # One for all attempts: a new transaction of a session ends the one before, should its end be lost.
+        if self._holding is None:
+            self._holding = await self.client.start_session()
+        yield self._holding
+
+    async def attempt(self, work: Callable[[Session], Awaitable[R]], *, as_holder: bool = False) -> R:
         async with translated():
             tries = 0
             while True:
-                async with await self.client.start_session() as session:
+                async with self._session(as_holder) as session:
                     try:
                         session.start_transaction(
                             ReadConcern("snapshot"), WriteConcern("majority", j=True), ReadPreference.PRIMARY
@@ -163,6 +177,28 @@ class MongoStore:
             position = await self.read(POSITIONS, id)
             assert position is not None
             return position
+
+    async def take_over(self, id: str, beginning: int) -> Position:
+        position = await self.read(POSITIONS, id) or await self.position(id, beginning)
+        async with translated():
+            async with self._session(as_holder=True) as session:
+                own = bytes(session.session_id["id"])  # type: ignore[index]  # delegated: a property at run time
+            if position.holder == own:
+                return position
+            if position.holder:
+                await self._end(position.holder)
+            await self.database[POSITIONS.name].update_one({"_id": id}, {"$set": {"holder": own}})
+            return await self.position(id, beginning)
+
+    async def _end(self, holder: bytes) -> None:
+        """Killed, it would keep its locks until MongoDB's own limit for a transaction, 60 s. One that lives tries
+        again, and finds that the position is no longer its own."""
+        try:
+            await self.client.admin.command("killSessions", [{"id": Binary(holder, UUID_SUBTYPE)}])
+        except OperationFailure as error:
+            if is_infrastructure(error):
+                raise
+            log.warning("what the member before left open stays until it times out: %s", error.code)
 
     async def set_back(self, id: str, next: int, note: str = "") -> None:
         async with translated():

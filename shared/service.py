@@ -26,6 +26,8 @@ from shared.pipeline.documents import Collection
 from shared.pipeline.errors import Unavailable
 from shared.pipeline.publisher import Publisher
 from shared.pipeline.reactions import Service
+from shared.pipeline.restoring import Restoration
+from shared.reconciliation import Reconciliation
 from shared.settings import Settings
 from shared.telemetry import configure_logging, configure_tracing, shutdown_tracing
 from shared.version import deciding_version
@@ -81,7 +83,8 @@ def make_parts(
     """With the workers that every service has. `work`: see `Parts.work`."""
     service = replace(service, rules=deciding_version(service.name, service.rules))
     store = MongoStore(
-        connect(settings.mongo.get_secret_value()), f"{settings.database_prefix}_{service.name}"
+        connect(settings.mongo.get_secret_value(), f"kompeten-{service.name}"),
+        f"{settings.database_prefix}_{service.name}",
     )
     publisher = Publisher(settings.kafka, client_id=f"kompeten-{service.name}")
     board = Board(store, service.commands_topic)
@@ -91,6 +94,7 @@ def make_parts(
     parts.workers += [
         Backlog(service.name, store, parts.work),
         Waits(service, store, commands, budgets, lambda: parts.caught_up()),
+        Reconciliation(service, store, commands),
     ]
     return parts
 
@@ -117,15 +121,22 @@ class Runner(Generic[T]):
             for spec in topic_specs(settings.agencies, settings.topic_prefix)
             if spec.name in parts.service.topics
         }
+        self.restoration = Restoration(parts.service, parts.store, settings.kafka, partitions)
         self.consumer = Consumer(
-            parts.service, parts.store, parts.publisher, settings.kafka, partitions, self._decided
+            parts.service,
+            parts.store,
+            parts.publisher,
+            settings.kafka,
+            partitions,
+            self._decided,
+            self.restoration,
         )
         parts.caught_up, parts.log_ends = self.consumer.caught_up, self.consumer.ends
         parts.readiness = self.readiness
         self.app: FastAPI = create_app(
             parts.service.name, routers=routers, readiness=self.readiness, access=access_of(settings)
         )
-        self._stop = asyncio.Event()
+        self._stop, self._ending = asyncio.Event(), asyncio.Event()
 
     def _decided(self, decisions: Sequence[Decision]) -> None:
         self.parts.board.decided(decisions)
@@ -137,6 +148,10 @@ class Runner(Generic[T]):
         checks = [await self._database()]
         faults = self.consumer.faults()
         checks.append(Check("consumer", not faults, "; ".join(faults) or "Decides what comes in."))
+        if not self.restoration.passed:
+            doing = self.restoration.fault() or "has not looked at the database yet"
+            checks.append(Check("restoration", False, f"{doing}; workers wait for it."))
+            return checks
         for worker in self.parts.workers:
             faults = worker.faults()
             name = type(worker).__name__.lower()
@@ -173,12 +188,21 @@ class Runner(Generic[T]):
             return await self._end(server, parts)
         parts.add(asyncio.create_task(self.consumer.run(), name="consumer"))
         for worker in self.parts.workers:
-            parts.add(asyncio.create_task(worker.run(), name=type(worker).__name__))
+            parts.add(asyncio.create_task(self._work(worker), name=type(worker).__name__))
         log.info("started")
         stopping = asyncio.create_task(self._stop.wait(), name="stop")
         await asyncio.wait({stopping, *parts}, return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
         return await self._end(server, parts)
+
+    async def _work(self, worker: Worker) -> None:
+        """Not before the database is known to be up to date: on an older one a mailer would send again what it sent."""
+        waits = [asyncio.create_task(one.wait()) for one in (self.restoration.opened, self._ending)]
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        for wait in waits:
+            wait.cancel()
+        if not self._ending.is_set():
+            await worker.run()
 
     async def _prepare(self, parts: set["asyncio.Task[None]"]) -> bool:
         """Collections and indexes, as soon as MongoDB answers; meanwhile the process is live but not ready."""
@@ -203,6 +227,7 @@ class Runner(Generic[T]):
             why = None if task.cancelled() else task.exception()
             log.critical("%s ended by itself", task.get_name(), exc_info=why)
         by_itself = not self._stop.is_set()
+        self._ending.set()
         self.consumer.stop()
         for worker in self.parts.workers:
             worker.stop()

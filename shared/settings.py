@@ -12,6 +12,7 @@ from pydantic import Field, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
+from shared.pipeline.epochs import MOST_EPOCH
 from shared.redaction import redact
 from shared.setting_types import (
     LONGEST_WAIT_H,
@@ -90,6 +91,12 @@ class Settings(BaseSettings):
     waiting_budgets_h: WaitingBudgets = Field(
         {},
         description="Other hours for single event types: type=hours, separated by commas",
+    )
+    epoch: int = Field(
+        0,
+        ge=0,
+        le=MOST_EPOCH,
+        description="Raise by one, for good, after a restore from a backup: part of every id and version from then on",
     )
     stop_timeout_s: float = Field(20, gt=0, le=600, description="Seconds to finish work when told to stop")
 

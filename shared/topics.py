@@ -1,4 +1,6 @@
-"""Creates declared topics. One that exists with other partitions is an error: keys would change places."""
+"""Creates declared topics. One that exists with other partitions is an error: keys would change places.
+
+On three brokers or more each record is kept three times, and acknowledged once two have it: one may be away."""
 
 import asyncio
 import sys
@@ -15,6 +17,7 @@ from shared.contracts.topics import topic_specs
 from shared.setting_types import OpdCodes
 
 VISIBLE_S = 30.0
+COPIES = 3
 
 
 class TopicsDiffer(Exception):
@@ -46,7 +49,13 @@ async def create_topics(bootstrap: str, specs: Sequence[tuple[str, int, Mapping[
 async def _create(admin: AIOKafkaAdminClient, missing: Sequence[TopicSpec]) -> None:
     if not missing:
         return
-    new = [NewTopic(topic.name, topic.partitions, 1, topic_configs=dict(topic.config)) for topic in missing]
+    brokers = len((await admin.describe_cluster())["brokers"])
+    copies = min(COPIES, brokers)
+    durability = {"min.insync.replicas": "2"} if copies == COPIES else {}
+    new = [
+        NewTopic(topic.name, topic.partitions, copies, topic_configs={**topic.config, **durability})
+        for topic in missing
+    ]
     answer: Any = await admin.create_topics(new)
     for name, code, *rest in answer.topic_errors:
         error = for_code(code)

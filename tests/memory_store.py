@@ -52,7 +52,7 @@ class MemoryStore:
     def encode(self, document: Document) -> BsonDocument:
         return encode(document)
 
-    async def attempt(self, work: Callable[[Session], Awaitable[R]]) -> R:
+    async def attempt(self, work: Callable[[Session], Awaitable[R]], *, as_holder: bool = False) -> R:
         while True:
             session = MemorySession(self)
             try:
@@ -63,6 +63,9 @@ class MemoryStore:
                 await asyncio.sleep(0)
             finally:
                 session.end()
+
+    async def take_over(self, id: str, beginning: int) -> Position:
+        return await self.position(id, beginning)
 
     async def position(self, id: str, beginning: int) -> Position:
         async def work(session: Session) -> Position:

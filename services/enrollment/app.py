@@ -2,8 +2,10 @@
 
 from typing import Any
 
+from services.enrollment.adoption import GivenNumbers
 from services.enrollment.documents import COLLECTIONS, RENDERINGS
 from services.enrollment.handlers import REACTIONS
+from services.enrollment.lister import Lister
 from services.enrollment.renderer import Renderer
 from services.enrollment.routes import routers
 from services.enrollment.settings import EnrollmentSettings
@@ -24,16 +26,27 @@ def service_of(settings: EnrollmentSettings, terms: Terms) -> Service[Terms]:
         events_topic=ENROLLMENT_EVENTS,
         topic_prefix=settings.topic_prefix,
         epoch=settings.epoch,
+        adoption=GivenNumbers(terms),
         rules=terms.version,
     )
 
 
 def build(settings: EnrollmentSettings) -> Runner[Terms]:
-    terms = load_terms(settings.secret.get_secret_value(), settings.public_url)
+    terms = load_terms(settings.secret.get_secret_value(), settings.public_url, settings.epoch)
     work = {RENDERINGS: (QUEUED, DEFERRED, LEASED)}
     parts: Parts[Terms] = make_parts(service_of(settings, terms), settings, work)
     if settings.pdf_workers:
         parts.workers.append(Renderer(parts.store, parts.commands, settings.pdf_workers))
+    parts.workers.append(
+        Lister(
+            parts.store,
+            parts.commands,
+            parts.service.name,
+            parts.service.topics,
+            lambda places: parts.log_ends(places),
+            settings.list_every_s,
+        )
+    )
     return Runner(settings, parts, routers(parts, settings.agencies, settings.events_per_second))
 
 

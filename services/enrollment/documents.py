@@ -111,6 +111,9 @@ class Certificate(msgspec.Struct, frozen=True):
     revoked: bool = False
     sha256: str | None = None
     """Of the stored PDF of this revision; None until it is made."""
+    series: str = ""
+    place: int = 0
+    """The number is the `place`-th of its series: see Sequence."""
 
 
 class Completion(msgspec.Struct, frozen=True):
@@ -128,6 +131,22 @@ class Completion(msgspec.Struct, frozen=True):
     jp: Decimal = Decimal(0)
     jp_rule: str = ""
     jp_reason: str | None = None
+    stated: int = 0
+    """Version of the last change of content or standing: what its readers have at least. 0: written before it was
+    noted, see `stated_version`."""
+    stated_at: datetime | None = None
+    """The log's time of that change."""
+    revoked_in: int = 0
+    """Version in which it was last revoked: names the letter about it."""
+
+
+class Listing(msgspec.Struct, frozen=True):
+    """How far what changed was listed to the services that keep books about it. Times are those of `stated_at`."""
+
+    id: str = msgspec.field(name="_id")
+    until: datetime
+    lagging: dict[str, datetime] = {}
+    """Positions that were not so far, and up to where they were."""
 
 
 class Sequence(msgspec.Struct, frozen=True):
@@ -135,6 +154,26 @@ class Sequence(msgspec.Struct, frozen=True):
 
     id: str = msgspec.field(name="_id")
     last: int
+    free: list[int] = []
+    """Below `last`, and nobody's: given out by a database that was lost before anybody was told."""
+
+
+class GivenIssue(msgspec.Struct, frozen=True):
+    revision: int
+    content_digest: str
+    at: datetime
+
+
+class Given(msgspec.Struct, frozen=True):
+    """What was told about a certificate after the backup that this database was restored from (adoption.py)."""
+
+    id: CompletionId = msgspec.field(name="_id")
+    number: str
+    series: str
+    place: int
+    revision: int
+    """The highest."""
+    issues: list[GivenIssue] = []
 
 
 class Rendering(msgspec.Struct, frozen=True):
@@ -175,14 +214,33 @@ COMPLETIONS = Collection(
         ("certificate.code",),
         ("certificate.earlier_codes",),
         ("certificate.number",),
+        ("stated_at", "_id"),
     ),
 )
+LISTINGS = Collection("listings", Listing)
 SEQUENCES = Collection("sequences", Sequence)
+GIVEN = Collection("given", Given)
 RENDERINGS = Collection("renderings", Rendering, indexes=(("state", "due"),))
 STORED_PDFS = Collection("stored_pdfs", StoredPdf, indexes=(("certificate_id",),))
 
-COLLECTIONS = (EMPLOYEE_NUMBERS, EMPLOYEES, COMPLETIONS, SEQUENCES, RENDERINGS, STORED_PDFS)
+COLLECTIONS = (
+    EMPLOYEE_NUMBERS,
+    EMPLOYEES,
+    COMPLETIONS,
+    LISTINGS,
+    SEQUENCES,
+    GIVEN,
+    RENDERINGS,
+    STORED_PDFS,
+)
 
 
 def rendering_id(certificate_id: str, revision: int) -> str:
     return f"{certificate_id}/{revision}"
+
+
+def stated_version(completion: Completion) -> int:
+    """Never above what was said; 0 while only a revocation has come."""
+    if completion.stated or completion.certificate is None:
+        return completion.stated
+    return completion.certificate.completion_version

@@ -1,5 +1,7 @@
 """Enrollment's decisions: (event, loaded state, terms) -> outcome. Pure: no I/O, clock, randomness or logging."""
 
+from zlib import crc32
+
 import msgspec
 
 from services.enrollment.completions import (
@@ -22,13 +24,22 @@ from services.enrollment.documents import (
 )
 from services.enrollment.issuing_bodies import sequence_id
 from services.enrollment.jp import check
+from services.enrollment.reconciling import (
+    BOOKS,
+    list_completions,
+    listing_keys,
+    restate_completion,
+    restatement_keys,
+)
 from services.enrollment.settling import learning_of, settle, settling_keys, year_of
 from services.enrollment.terms import Terms
 from shared.contracts.agency import EmployeeChanged, EmployeeRegistered, EmployeeSnapshot, TrainingCompleted
 from shared.contracts.enrollment import (
     CertificateRendered,
     EmployeeRecorded,
+    ListCompletions,
     ReinstateCertificate,
+    RestateCompletion,
     RevokeCertificate,
     StoreRendering,
 )
@@ -36,7 +47,9 @@ from shared.contracts.payload import CompletionId, EmployeeId, Payload
 from shared.contracts.vocabulary import EmploymentType
 from shared.identifiers import key
 from shared.pipeline.attempt import waiting_for, waits_for
+from shared.pipeline.discrepancies import reviewing
 from shared.pipeline.documents import LOAD, Doc, Keys, Lock, State
+from shared.pipeline.epochs import VERSIONS, next_version
 from shared.pipeline.errors import Rejected, Waiting
 from shared.pipeline.outcome import Fact, Outcome, Put, Verdict
 from shared.pipeline.reactions import Reaction, react
@@ -112,7 +125,12 @@ def record_employee(event: Received[EmployeeSnapshot], state: State, terms: Term
     known = state.get(EMPLOYEES, employee_id)
     if known is None:
         employee = Employee(
-            id=employee_id, numbers=numbers, profile=profile, as_of=event.time, digest=digest, version=1
+            id=employee_id,
+            numbers=numbers,
+            profile=profile,
+            as_of=event.time,
+            digest=digest,
+            version=next_version(0, terms.epoch),
         )
         verdict, reason = Verdict.ACCEPTED, ""
     else:
@@ -125,7 +143,7 @@ def record_employee(event: Received[EmployeeSnapshot], state: State, terms: Term
             verdict = verdict if verdict is Verdict.DUPLICATE else Verdict.ACCEPTED
             reason = ""
         if (employee.numbers, employee.profile) != (known.numbers, known.profile):
-            employee = msgspec.structs.replace(employee, version=known.version + 1)
+            employee = msgspec.structs.replace(employee, version=next_version(known.version, terms.epoch))
     if employee != known:
         changes.append(Put(EMPLOYEES, employee))
     facts = [_recorded(employee)] if known is None or employee.version != known.version else []
@@ -174,7 +192,7 @@ def completion_keys(event: Received[TrainingCompleted], state: State, terms: Ter
     data = event.data
     year = year_of(employee_id, data.completed_on)
     sequence = sequence_id(data.training.organizer.code, data.completed_on.year)
-    yield from settling_keys(completion_id, employee_id, state, year, sequence)
+    yield from settling_keys(completion_id, employee_id, state, terms, year, sequence)
 
 
 def completion_id_of(data: TrainingCompleted, employee_id: EmployeeId, terms: Terms) -> CompletionId:
@@ -232,7 +250,7 @@ def revocation_keys(
     event: Received[RevokeCertificate] | Received[ReinstateCertificate], state: State, terms: Terms
 ) -> Keys:
     yield Doc(EMPLOYEES, event.data.employee_id)
-    yield from settling_keys(event.data.completion_id, event.data.employee_id, state)
+    yield from settling_keys(event.data.completion_id, event.data.employee_id, state, terms)
 
 
 def revoke_certificate(event: Received[RevokeCertificate], state: State, terms: Terms) -> Outcome:
@@ -372,7 +390,15 @@ def store_rendering(event: Received[StoreRendering], state: State, terms: Terms)
         Verdict.ACCEPTED,
         subject=completion.id,
         changes=[Put(COMPLETIONS, msgspec.structs.replace(completion, certificate=rendered))],
-        facts=[Fact(fact, certificate.id, data.revision, completion.employee_id)],
+        # By the digest too: a PDF may be made anew, after a restore or a loss, and come out different.
+        facts=[
+            Fact(
+                fact,
+                certificate.id,
+                data.revision * VERSIONS + crc32(data.sha256.encode()),
+                completion.employee_id,
+            )
+        ],
     )
 
 
@@ -383,5 +409,8 @@ REACTIONS: dict[type[Payload], Reaction[Terms]] = {
     RevokeCertificate: react(revocation_keys, revoke_certificate),
     ReinstateCertificate: react(revocation_keys, reinstate_certificate),
     StoreRendering: react(rendering_keys, store_rendering),
+    ListCompletions: react(listing_keys, list_completions),
+    RestateCompletion: react(restatement_keys, restate_completion),
+    **reviewing(BOOKS),
     **TRIAGE,
 }

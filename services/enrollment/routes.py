@@ -19,6 +19,7 @@ from services.enrollment.documents import (
 )
 from services.enrollment.event_rate import EventRate
 from services.enrollment.intake import MOST_EVENTS, intake_router
+from services.enrollment.ledger import ledger, restatements_router
 from services.enrollment.links import Expired, NotOurs
 from services.enrollment.records import CompletionView, RecordView, completion_view, record_view
 from services.enrollment.settling import facts_standing
@@ -41,6 +42,7 @@ from shared.http.admin import admin_router
 from shared.http.commands import Asking, commanding
 from shared.http.decisions import decisions_router
 from shared.http.problems import Problem
+from shared.http.reconciliation import reconciliation_router
 from shared.identifiers import key
 from shared.service import Parts
 
@@ -83,6 +85,8 @@ def routers(parts: Parts[Terms], agencies: tuple[str, ...], events_per_second: i
         decisions_router(parts.store, parts.service.topic_prefix),
         admin_router(parts),
         trace_router(parts),
+        reconciliation_router(parts.store, ledger),
+        restatements_router(parts),
         verification_router(reads.by_code),
         download_router(reads.by_link),
     ]

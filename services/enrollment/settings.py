@@ -11,9 +11,6 @@ class EnrollmentSettings(Settings):
     service: ClassVar[str] = "enrollment"
 
     http_port: int = Field(8001, ge=0, le=65535, description="Port to listen on; 0 takes any free one")
-    epoch: int = Field(
-        0, ge=0, description="Raise by one after restoring the database from a backup: part of every event id"
-    )
     pdf_workers: int = Field(
         1, ge=0, le=64, description="Processes that render certificates; 0 renders none here"
     )
@@ -22,4 +19,10 @@ class EnrollmentSettings(Settings):
         ge=0,
         le=1_000_000,
         description="Events a second that each agency may POST to one process, 1,000 saved up; 0: no limit",
+    )
+    list_every_s: float = Field(
+        900,
+        gt=0,
+        le=24 * 3600,
+        description="Seconds after which a change is listed at the latest, so that a gap in other services' books shows",
     )

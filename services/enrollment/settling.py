@@ -14,26 +14,36 @@ from services.enrollment.certificate_face import WIB, CertificateFace, decimal_c
 from services.enrollment.completions import effective_revocations, standing
 from services.enrollment.documents import (
     COMPLETIONS,
+    GIVEN,
     RENDERINGS,
     SEQUENCES,
+    STORED_PDFS,
     Certificate,
     Completion,
     Content,
     Employee,
     Facts,
     Rendering,
-    Sequence,
     rendering_id,
 )
-from services.enrollment.issuing_bodies import certificate_number, sequence_id
+from services.enrollment.issuing_bodies import sequence_id
 from services.enrollment.jp import Credit, Learning, credit_year
+from services.enrollment.numbering import codes_before, content_digest, issue, numbered
 from services.enrollment.terms import Terms
-from shared.contracts.enrollment import CertificateIssued, CertificateRevoked, CompletionRecorded, JpCredited
+from shared.contracts.enrollment import (
+    CertificateIssued,
+    CertificateRevoked,
+    CompletionRecorded,
+    CompletionRestated,
+    JpCredited,
+)
 from shared.contracts.vocabulary import Form, Level
 from shared.pipeline.documents import LOAD, Doc, Docs, Keys, Lock, State
+from shared.pipeline.epochs import next_version
 from shared.pipeline.outcome import Fact, Put
 
 REVOKED = "revoked"
+DONE = "done"
 
 
 class Settled(NamedTuple):
@@ -43,7 +53,12 @@ class Settled(NamedTuple):
 
 
 def settling_keys(
-    completion_id: str, employee_id: str, state: State, year: str = "", sequence: str = ""
+    completion_id: str,
+    employee_id: str,
+    state: State,
+    terms: Terms,
+    year: str = "",
+    sequence: str = "",
 ) -> Keys:
     """All that `settle` may look at: the completion, the years that it leaves and enters, the body's sequence.
 
@@ -51,6 +66,8 @@ def settling_keys(
     """
     yield Lock("employee/" + employee_id)
     yield Doc(COMPLETIONS, completion_id)
+    if terms.epoch:
+        yield Doc(GIVEN, completion_id)
     if year:
         yield Docs(COMPLETIONS, "learning_year", year)
     yield LOAD
@@ -80,9 +97,15 @@ def settle(
     was_revoked = before.certificate is not None and before.certificate.revoked
     corrected = before.standing != stands.digest
     if corrected or bool(revocations) != was_revoked:
-        after = msgspec.structs.replace(after, version=before.version + 1, standing=stands.digest)
+        version = next_version(before.version, terms.epoch)
         after = msgspec.structs.replace(
-            after, learning_year="" if revocations else year_of(after.employee_id, stands.facts.completed_on)
+            after,
+            version=version,
+            standing=stands.digest,
+            learning_year="" if revocations else year_of(after.employee_id, stands.facts.completed_on),
+            stated=version,
+            stated_at=now,
+            revoked_in=version if revocations and not was_revoked else before.revoked_in,
         )
         facts.append(_recorded(after, stands.facts, not revocations))
     credits = _credits(before, after, stands, state, terms)
@@ -95,10 +118,52 @@ def settle(
         if revocations and not was_revoked:
             more_facts.append(_revoked(after, stands.facts, revocations[0].reason, terms))
         facts += more_facts
-    own, others = _credited(before, after, credits, state, bool(revocations))
+    own, others = _credited(before, after, credits, terms, bool(revocations))
     changes += [Put(COMPLETIONS, own.completion), *(Put(COMPLETIONS, one.completion) for one in others)]
     facts += [one.fact for one in (own, *others) if one.fact is not None]
     return Settled(own.completion, changes, facts)
+
+
+def restate(
+    known: Completion, employee: Employee, state: State, terms: Terms, now: datetime, traceparent: str | None
+) -> Settled:
+    """What stands, said once more in a version of its own, since an event id never says two things. Letters keep
+    their names: the version in which the certificate was issued or revoked."""
+    certificate, facts = known.certificate, facts_standing(known)
+    assert certificate is not None
+    after = msgspec.structs.replace(known, version=next_version(known.version, terms.epoch))
+    credits = _credits(known, after, _standing_content(known), state, terms)
+    own, others = _credited(known, after, credits, terms, certificate.revoked)
+    after = own.completion
+    recorded = _recorded(after, facts, not certificate.revoked)
+    said = [recorded._replace(payload=CompletionRestated(**dict(recorded.payload)))]
+    changes = [Put(COMPLETIONS, after), *(Put(COMPLETIONS, one.completion) for one in others)]
+    if not certificate.revoked:
+        id = rendering_id(certificate.id, certificate.revision)
+        item, pdf = state.get(RENDERINGS, id), state.get(STORED_PDFS, id)
+        face = _printed(certificate, facts, employee, terms) if item is None else item.face
+        digest = content_digest(face, terms)
+        said.append(_issued(after, certificate, facts, credits[after.id][1], digest, terms, linked_at=now))
+        # One that is done is nobody's any more: no worker writes it.
+        if (pdf is None or certificate.sha256 is None) and (item is None or item.state == DONE):
+            changes.append(Put(RENDERINGS, _rendering(after, certificate, face, terms, now, traceparent)))
+    elif after.revoked_in:
+        reason = effective_revocations(after, _standing_content(after))[0].reason
+        said.append(_revoked(after, facts, reason, terms))
+    said.append(own.fact or _jp_fact(after, facts, _totals(credits)))
+    return Settled(after, changes, [*said, *(one.fact for one in others if one.fact is not None)])
+
+
+def _standing_content(completion: Completion) -> Content:
+    return next(content for content in completion.contents if content.digest == completion.standing)
+
+
+def _printed(certificate: Certificate, facts: Facts, employee: Employee, terms: Terms) -> CertificateFace:
+    """What the certificate keeps of what was printed; its rendering, where it is still there, knows all of it."""
+    face = _face(certificate.number, facts, employee, certificate.jp, terms)
+    return msgspec.structs.replace(
+        face, holder_name=certificate.holder_name, employee_number=certificate.holder_number
+    )
 
 
 def year_of(employee_id: str, completed_on: date) -> str:
@@ -160,19 +225,17 @@ def _credited(
     before: Completion,
     after: Completion,
     credits: dict[str, tuple[Completion, Credit]],
-    state: State,
+    terms: Terms,
     revoked: bool,
 ) -> tuple[_Credited, list[_Credited]]:
     """The completion itself, and the others whose JP its coming or going changed."""
-    totals: dict[str, Decimal] = {}
-    for completion, credit in credits.values():
-        totals[completion.learning_year] = totals.get(completion.learning_year, Decimal(0)) + credit.jp
+    totals = _totals(credits)
     others = []
     for id, (completion, credit) in credits.items():
         if id != after.id and _differs(completion, credit):
             changed = msgspec.structs.replace(
                 completion,
-                version=completion.version + 1,
+                version=next_version(completion.version, terms.epoch),
                 jp=credit.jp,
                 jp_rule=credit.rule,
                 jp_reason=reason_of(credit),
@@ -184,12 +247,21 @@ def _credited(
     else:
         own_credit = (own[1].jp, own[1].rule, reason_of(own[1]))
     if own_credit != (before.jp, before.jp_rule, before.jp_reason):
-        version = after.version if after.version != before.version else before.version + 1
+        version = (
+            after.version if after.version != before.version else next_version(before.version, terms.epoch)
+        )
         after = msgspec.structs.replace(
             after, version=version, jp=own_credit[0], jp_rule=own_credit[1], jp_reason=own_credit[2]
         )
         return _Credited(after, _jp_fact(after, facts_standing(after), totals)), others
     return _Credited(after, None), others
+
+
+def _totals(credits: dict[str, tuple[Completion, Credit]]) -> dict[str, Decimal]:
+    totals: dict[str, Decimal] = {}
+    for completion, credit in credits.values():
+        totals[completion.learning_year] = totals.get(completion.learning_year, Decimal(0)) + credit.jp
+    return totals
 
 
 def reason_of(credit: Credit) -> str | None:
@@ -226,43 +298,46 @@ def _certified(
 ) -> tuple[Completion, list[Put], list[Fact]]:
     """A first certificate with the next number, or a new revision under the old one; none of them when revoked."""
     changes: list[Put] = []
-    facts = stands.facts
-    certificate = before.certificate
-    if certificate is None:
-        sequence = state.get(SEQUENCES, sequence_of(facts))
-        last = 0 if sequence is None else sequence.last
-        changes.append(Put(SEQUENCES, Sequence(id=sequence_of(facts), last=last + 1)))
-        body = terms.bodies.at(facts.organizer_code, facts.completed_on)
-        number = certificate_number(
-            body, last + 1, facts.organizer_code, facts.completed_on, facts.code, facts.batch
-        )
-        id = terms.ids.certificate(after.id)
-        revision, earlier = 1, []
-    else:
-        id, number = certificate.id, certificate.number
-        revision = certificate.revision + (0 if revoked else 1)
-        earlier = certificate.earlier_codes if revoked else [*certificate.earlier_codes, certificate.code]
+    facts, certificate = stands.facts, before.certificate
     if certificate is not None and revoked:
         issued = msgspec.structs.replace(certificate, revoked=True)
         return msgspec.structs.replace(after, certificate=issued), changes, []
+    given = state.get(GIVEN, after.id) if terms.epoch else None
+    if certificate is None:
+        id, before_revision = terms.ids.certificate(after.id), 0
+        number, series, place, sequence = numbered(
+            facts, given, state.get(SEQUENCES, sequence_of(facts)), terms
+        )
+        if sequence is not None:
+            changes.append(Put(SEQUENCES, sequence))
+    else:
+        id, before_revision = certificate.id, certificate.revision
+        number, series, place = certificate.number, certificate.series, certificate.place
+    face = _face(number, facts, employee, asked, terms)
+    digest = content_digest(face, terms)
+    # Revoked before it was ever issued, it has a number, and nothing of it is made.
+    revision, issued_at = (1, now) if revoked else issue(given, before_revision, digest, now)
     issued = Certificate(
         id=id,
         number=number,
         revision=revision,
         code=terms.ids.verification_code(id, revision),
-        earlier_codes=earlier,
-        issued_at=now,
+        earlier_codes=codes_before(id, revision, given, terms),
+        issued_at=issued_at,
         completion_version=after.version,
         holder_name=employee.profile.name,
         holder_number=employee.profile.employee_number,
         jp=asked,
         revoked=revoked,
+        series=series,
+        place=place,
     )
     after = msgspec.structs.replace(after, certificate=issued)
     if revoked:
         return after, changes, []
-    changes.append(Put(RENDERINGS, _rendering(after, issued, facts, employee, terms, now, traceparent)))
-    return after, changes, [_issued(after, issued, facts, credits[after.id][1], terms)]
+    changes.append(Put(RENDERINGS, _rendering(after, issued, face, terms, now, traceparent)))
+    credit = credits[after.id][1]
+    return after, changes, [_issued(after, issued, facts, credit, digest, terms, linked_at=now)]
 
 
 def _recorded(completion: Completion, facts: Facts, standing: bool) -> Fact:
@@ -282,9 +357,16 @@ def _recorded(completion: Completion, facts: Facts, standing: bool) -> Fact:
 
 
 def _issued(
-    completion: Completion, certificate: Certificate, facts: Facts, credit: Credit, terms: Terms
+    completion: Completion,
+    certificate: Certificate,
+    facts: Facts,
+    credit: Credit,
+    digest: str,
+    terms: Terms,
+    *,
+    linked_at: datetime,
 ) -> Fact:
-    download_url, until = terms.links.download(certificate.id, certificate.issued_at)
+    download_url, until = terms.links.download(certificate.id, linked_at)
     payload = CertificateIssued(
         certificate_id=certificate.id,
         completion_id=completion.id,
@@ -301,6 +383,9 @@ def _issued(
         verification_url=terms.links.verification(certificate.code),
         download_url=download_url,
         download_until=until,
+        series=certificate.series or None,
+        place=certificate.place or None,
+        content_digest=digest,
     )
     return Fact(payload, certificate.id, completion.version, completion.employee_id)
 
@@ -312,12 +397,14 @@ def _revoked(completion: Completion, facts: Facts, reason: str, terms: Terms) ->
         certificate_id=certificate.id,
         completion_id=completion.id,
         employee_id=completion.employee_id,
-        completion_version=completion.version,
+        completion_version=completion.revoked_in,
         revision=certificate.revision,
         certificate_number=certificate.number,
         title=facts.title,
         reason=reason,
         verification_url=terms.links.verification(certificate.code),
+        series=certificate.series or None,
+        place=certificate.place or None,
     )
     return Fact(payload, certificate.id, completion.version, completion.employee_id)
 
@@ -340,36 +427,15 @@ def _jp_fact(completion: Completion, facts: Facts, totals: dict[str, Decimal]) -
 def _rendering(
     completion: Completion,
     certificate: Certificate,
-    facts: Facts,
-    employee: Employee,
+    face: CertificateFace,
     terms: Terms,
     now: datetime,
     traceparent: str | None,
 ) -> Rendering:
-    profile = employee.profile
-    face = CertificateFace(
-        number=certificate.number,
-        holder_name=profile.name,
-        employee_number=profile.employee_number,
-        employment_type=profile.employment_type,  # type: ignore[arg-type]  # the contract's enum, stored as text
-        opd=profile.opd,
-        training_title=facts.title,
-        form=Form(facts.form).label.id,
-        organizer=facts.organizer_name,
-        start_date=facts.start_date,
-        end_date=facts.end_date,
-        completed_on=facts.completed_on,
-        issued_on=now.astimezone(WIB).date(),
-        jp=certificate.jp,
+    face = msgspec.structs.replace(
+        face,
+        issued_on=certificate.issued_at.astimezone(WIB).date(),
         verification_url=terms.links.verification(certificate.code),
-        golongan=profile.golongan,
-        pangkat=profile.pangkat,
-        jabatan=profile.jabatan,
-        batch=f"Angkatan {facts.batch}" if facts.batch.isalnum() and len(facts.batch) <= 5 else facts.batch,
-        place=facts.place,
-        score=facts.score,
-        predicate=facts.predicate,
-        signatory=terms.bodies.at(facts.organizer_code, facts.completed_on).signatory,
         revision=certificate.revision,
     )
     return Rendering(
@@ -381,4 +447,33 @@ def _rendering(
         face=face,
         traceparent=traceparent,
         due=now,
+    )
+
+
+def _face(number: str, facts: Facts, employee: Employee, jp: Decimal, terms: Terms) -> CertificateFace:
+    """Still without day of issue, code and revision."""
+    profile = employee.profile
+    return CertificateFace(
+        number=number,
+        holder_name=profile.name,
+        employee_number=profile.employee_number,
+        employment_type=profile.employment_type,  # type: ignore[arg-type]  # the contract's enum, stored as text
+        opd=profile.opd,
+        training_title=facts.title,
+        form=Form(facts.form).label.id,
+        organizer=facts.organizer_name,
+        start_date=facts.start_date,
+        end_date=facts.end_date,
+        completed_on=facts.completed_on,
+        issued_on=date.min,
+        jp=jp,
+        verification_url="",
+        golongan=profile.golongan,
+        pangkat=profile.pangkat,
+        jabatan=profile.jabatan,
+        batch=f"Angkatan {facts.batch}" if facts.batch.isalnum() and len(facts.batch) <= 5 else facts.batch,
+        place=facts.place,
+        score=facts.score,
+        predicate=facts.predicate,
+        signatory=terms.bodies.at(facts.organizer_code, facts.completed_on).signatory,
     )

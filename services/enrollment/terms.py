@@ -16,6 +16,7 @@ class Terms:
     rates: Rates
     duties: Duties
     bodies: IssuingBodies
+    epoch: int = 0
 
     @property
     def version(self) -> str:
@@ -23,7 +24,7 @@ class Terms:
         return f"{self.rates.version}-{self.bodies.version}"
 
 
-def load_terms(secret: str, public_url: str) -> Terms:
+def load_terms(secret: str, public_url: str, epoch: int = 0) -> Terms:
     """Reads all rule files; raises RulesInvalid with the row that is wrong."""
     ids = Ids(secret)
-    return Terms(ids, Links(public_url, ids), load_rates(), load_duties(), load_bodies())
+    return Terms(ids, Links(public_url, ids), load_rates(), load_duties(), load_bodies(), epoch)

@@ -27,7 +27,7 @@ def service_of(settings: IncentiveSettings, terms: Terms) -> Service[Terms]:
 
 
 def build(settings: IncentiveSettings) -> Runner[Terms]:
-    parts: Parts[Terms] = make_parts(service_of(settings, load_terms()), settings, {})
+    parts: Parts[Terms] = make_parts(service_of(settings, load_terms(settings.epoch)), settings, {})
     return Runner(settings, parts, routers(parts))
 
 

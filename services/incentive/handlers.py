@@ -1,9 +1,11 @@
 """Incentive's decisions: (event, loaded state, terms) -> outcome. Pure: no I/O, clock, randomness or logging."""
 
+from collections import Counter
 from typing import NamedTuple
 
 import msgspec
 
+from services.incentive.completeness import BOOKS
 from services.incentive.documents import (
     ACCOUNTS,
     EARNED_COMPLETIONS,
@@ -17,10 +19,12 @@ from services.incentive.documents import (
 )
 from services.incentive.points import Award, award_month, level_of
 from services.incentive.terms import Terms
-from shared.contracts.enrollment import CompletionRecorded, EmployeeRecorded
+from shared.contracts.enrollment import CompletionRecorded, CompletionRestated, EmployeeRecorded
 from shared.contracts.incentive import PointsSettled
-from shared.contracts.payload import Payload
+from shared.contracts.payload import Payload, milliseconds
+from shared.pipeline.discrepancies import reconciling
 from shared.pipeline.documents import LOAD, Doc, Docs, Keys, Lock, State
+from shared.pipeline.epochs import next_version
 from shared.pipeline.errors import Rejected
 from shared.pipeline.outcome import Fact, Outcome, Put, Verdict
 from shared.pipeline.reactions import Reaction, react
@@ -28,6 +32,7 @@ from shared.pipeline.records import Received
 from shared.pipeline.triage import TRIAGE
 
 NOTHING = Award(0, ())
+Said = Received[CompletionRecorded] | Received[CompletionRestated]
 
 
 def person_keys(event: Received[EmployeeRecorded], state: State, terms: Terms) -> Keys:
@@ -44,7 +49,7 @@ def record_person(event: Received[EmployeeRecorded], state: State, terms: Terms)
     return Outcome(Verdict.ACCEPTED, subject=data.employee_id, changes=[Put(PEOPLE, person)])
 
 
-def completion_keys(event: Received[CompletionRecorded], state: State, terms: Terms) -> Keys:
+def completion_keys(event: Said, state: State, terms: Terms) -> Keys:
     data = event.data
     yield Lock("employee/" + data.employee_id)
     yield Doc(ACCOUNTS, data.employee_id)
@@ -56,7 +61,12 @@ def completion_keys(event: Received[CompletionRecorded], state: State, terms: Te
         yield Docs(EARNED_COMPLETIONS, "month", known.month)
 
 
-def award_points(event: Received[CompletionRecorded], state: State, terms: Terms) -> Outcome:
+def restated_keys(event: Received[CompletionRestated], state: State, terms: Terms) -> Keys:
+    yield from completion_keys(event, state, terms)
+    yield Docs(POINT_ENTRIES, "employee_id", event.data.employee_id)
+
+
+def award_points(event: Said, state: State, terms: Terms) -> Outcome:
     """Recomputes the months that the completion leaves and enters, and appends the differences to the ledger."""
     data = event.data
     known = state.get(EARNED_COMPLETIONS, data.completion_id)
@@ -64,6 +74,7 @@ def award_points(event: Received[CompletionRecorded], state: State, terms: Terms
         raise Rejected("completion_id is a completion of another employee than employee_id: send both of one")
     if known is not None and known.version >= data.version:
         return Outcome(Verdict.SUPERSEDED, f"version {known.version} stands", data.completion_id)
+    ledger = Ledger(event, state)
     completion = EarnedCompletion(
         id=data.completion_id,
         employee_id=data.employee_id,
@@ -75,18 +86,50 @@ def award_points(event: Received[CompletionRecorded], state: State, terms: Terms
         predicate=data.predicate,
         completed_on=data.completed_on,
         points=0 if known is None else known.points,
-        settled=0 if known is None else known.settled,
+        settled=ledger.first_settlement if known is None else known.settled,
     )
+    completion = ledger.corrects(completion)
     differences = [_difference(completion, NOTHING, data.standing)] if not data.standing else []
     for month in sorted({completion.month, "" if known is None else known.month} - {""}):
         those: dict[str, EarnedCompletion] = {
-            one.id: one for one in state.all(EARNED_COMPLETIONS, "month", month) if one.id != completion.id
+            one.id: ledger.corrects(one)
+            for one in state.all(EARNED_COMPLETIONS, "month", month)
+            if one.id != completion.id
         }
         if completion.month == month:
             those[completion.id] = completion
         awards = award_month([one.achievement() for one in those.values()], terms.rules)
         differences += [_difference(those[id], award, True) for id, award in awards.items()]
-    return _booked(event, completion, differences, state, terms)
+    return _booked(event, completion, differences, ledger, terms)
+
+
+class Ledger:
+    """What was given so far: as the completions and the account note it, or, for a completion that is restated
+    since these notes may be wrong, as the entries say themselves."""
+
+    def __init__(self, event: Said, state: State) -> None:
+        id = event.data.employee_id
+        self.restated = isinstance(event.data, CompletionRestated)
+        # Above all numbers that went out before, which went with the document.
+        self.first_settlement = milliseconds(event.now) if self.restated else 0
+        self.known = state.get(ACCOUNTS, id)
+        self.account = self.known or Account(id=id, balance=0, last_sequence=0)
+        self._given = Counter[str]()
+        if self.restated:
+            entries = state.all(POINT_ENTRIES, "employee_id", id)
+            for entry in entries:
+                self._given[entry.completion_id] += entry.points
+            last = max((entry.sequence for entry in entries), default=0)
+            self.account = Account(
+                id=id,
+                balance=self._given.total(),
+                last_sequence=max(self.account.last_sequence, last),
+            )
+
+    def corrects(self, completion: EarnedCompletion) -> EarnedCompletion:
+        if not self.restated:
+            return completion
+        return msgspec.structs.replace(completion, points=self._given[completion.id])
 
 
 def month_of(data: CompletionRecorded) -> str:
@@ -111,16 +154,14 @@ def _difference(completion: EarnedCompletion, award: Award, standing: bool) -> D
 
 
 def _booked(
-    event: Received[CompletionRecorded],
+    event: Said,
     completion: EarnedCompletion,
     differences: list[Difference],
-    state: State,
+    ledger: Ledger,
     terms: Terms,
 ) -> Outcome:
     """Ledger entries for what differs; a settlement for the completion itself, be it with 0, and for those."""
-    account = state.get(ACCOUNTS, completion.employee_id) or Account(
-        id=completion.employee_id, balance=0, last_sequence=0
-    )
+    account = ledger.account
     changes: list[Put] = []
     settled: list[EarnedCompletion] = []
     for one in differences:
@@ -136,18 +177,18 @@ def _booked(
             )
             changes.append(Put(POINT_ENTRIES, _entry(account, one, event)))
         if one.points or one.completion.id == completion.id:
-            changed = msgspec.structs.replace(changed, settled=changed.settled + 1)
+            changed = msgspec.structs.replace(changed, settled=next_version(changed.settled, terms.epoch))
             settled.append(changed)
-        if changed != one.completion or one.completion.id == completion.id:
+        if ledger.restated or changed != one.completion or one.completion.id == completion.id:
             changes.append(Put(EARNED_COMPLETIONS, changed))
-    if any(one.points for one in differences):
+    if account != (ledger.known or Account(id=account.id, balance=0, last_sequence=0)):
         changes.append(Put(ACCOUNTS, account))
     level = level_of(account.balance, terms.rules).id
     facts = [_settled(one, account, level) for one in settled]
     return Outcome(Verdict.ACCEPTED, subject=completion.id, changes=changes, facts=facts)
 
 
-def _entry(account: Account, one: Difference, event: Received[CompletionRecorded]) -> PointEntry:
+def _entry(account: Account, one: Difference, event: Said) -> PointEntry:
     return PointEntry(
         id=f"{account.id}/{account.last_sequence:06d}",
         employee_id=account.id,
@@ -181,5 +222,7 @@ def _settled(completion: EarnedCompletion, account: Account, level: str) -> Fact
 REACTIONS: dict[type[Payload], Reaction[Terms]] = {
     EmployeeRecorded: react(person_keys, record_person),
     CompletionRecorded: react(completion_keys, award_points),
+    CompletionRestated: react(restated_keys, award_points),
+    **reconciling(BOOKS),
     **TRIAGE,
 }

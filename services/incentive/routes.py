@@ -7,6 +7,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel
 
 from services.incentive.documents import PEOPLE, POINT_ENTRIES, PointEntry
+from services.incentive.ledger import ledger
 from services.incentive.points import level_of
 from services.incentive.terms import Terms
 from services.incentive.trace import trace
@@ -14,6 +15,7 @@ from shared.http.access import Caller, Role, allow
 from shared.http.admin import admin_router
 from shared.http.decisions import decisions_router
 from shared.http.problems import Problem
+from shared.http.reconciliation import reconciliation_router
 from shared.http.traces import traces_router
 from shared.service import Parts
 
@@ -47,6 +49,7 @@ def routers(parts: Parts[Terms]) -> list[APIRouter]:
         decisions_router(parts.store, parts.service.topic_prefix),
         admin_router(parts),
         traces_router(partial(trace, parts.store)),
+        reconciliation_router(parts.store, ledger),
     ]
 
 

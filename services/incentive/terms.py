@@ -8,8 +8,9 @@ from services.incentive.points import PointRules, load_point_rules
 @dataclass(frozen=True, slots=True)
 class Terms:
     rules: PointRules
+    epoch: int = 0
 
 
-def load_terms() -> Terms:
+def load_terms(epoch: int = 0) -> Terms:
     """Reads the rule file; raises RulesInvalid with the row that is wrong."""
-    return Terms(load_point_rules())
+    return Terms(load_point_rules(), epoch)

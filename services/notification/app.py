@@ -8,6 +8,7 @@ from services.notification.mailer import HANDING_OVER, Mailer
 from services.notification.outcomes import UNKNOWN
 from services.notification.routes import routers
 from services.notification.settings import NotificationSettings
+from services.notification.teller import Teller
 from services.notification.terms import Terms, load_terms
 from services.notification.ticker import Ticker
 from shared.contracts.topics import ENROLLMENT_EVENTS, INCENTIVE_EVENTS
@@ -24,6 +25,7 @@ def service_of(settings: NotificationSettings, terms: Terms) -> Service[Terms]:
         collections=COLLECTIONS,
         sources=(ENROLLMENT_EVENTS, INCENTIVE_EVENTS),
         topic_prefix=settings.topic_prefix,
+        epoch=settings.epoch,
     )
 
 
@@ -37,6 +39,8 @@ def build(settings: NotificationSettings) -> Runner[Terms]:
         settings.mail_from,
         connections=settings.mail_connections,
         unknown=settings.mail_unknown,
+        epoch=settings.epoch,
+        teller=Teller(parts.commands, settings.epoch),
     )
     parts.woken.append(mailer.wake)
     parts.workers += [mailer, Ticker(parts.store, parts.commands, lambda: parts.caught_up())]

@@ -8,6 +8,11 @@ import msgspec
 from shared.contracts.payload import CertificateId, CompletionId, EmployeeId
 from shared.pipeline.documents import Collection
 
+ISSUED, REVOKED = "certificate_issued", "certificate_revoked"
+"""Templates of letters."""
+COLLECTING, RELEASED, OVERTAKEN, DROPPED = "collecting", "released", "overtaken", "dropped"
+"""States of letters."""
+
 
 class Contact(msgspec.Struct, frozen=True):
     """Where and how an employee is written to; the newest version stands."""
@@ -100,10 +105,22 @@ class MailCancellation(msgspec.Struct, frozen=True):
     reason: str
 
 
+class MailNote(msgspec.Struct, frozen=True):
+    """What became of a mail, as the log tells it: a mailer of a later epoch believes it (docs/adr/0013)."""
+
+    id: str = msgspec.field(name="_id")
+    """The letter's id."""
+    state: str
+    epoch: int
+    at: datetime
+
+
 CONTACTS = Collection("contacts", Contact, indexes=(("employee_numbers",),))
 SETTLED_POINTS = Collection("settled_points", SettledPoints)
 LETTERS = Collection("letters", Letter, indexes=(("completion_id",), ("state", "due"), ("employee_id",)))
 MAILS = Collection("mails", Mail, indexes=(("state", "due"), ("employee_id",), ("lease",)))
 MAIL_CANCELLATIONS = Collection("mail_cancellations", MailCancellation)
 
-COLLECTIONS = (CONTACTS, SETTLED_POINTS, LETTERS, MAILS, MAIL_CANCELLATIONS)
+MAIL_NOTES = Collection("mail_notes", MailNote)
+
+COLLECTIONS = (CONTACTS, SETTLED_POINTS, LETTERS, MAILS, MAIL_CANCELLATIONS, MAIL_NOTES)

@@ -7,24 +7,34 @@ from datetime import datetime, timedelta
 
 import msgspec
 
+from services.notification.completeness import BOOKS
 from services.notification.documents import (
+    COLLECTING,
     CONTACTS,
+    DROPPED,
+    ISSUED,
     LETTERS,
     MAIL_CANCELLATIONS,
+    MAIL_NOTES,
     MAILS,
+    OVERTAKEN,
+    RELEASED,
+    REVOKED,
     SETTLED_POINTS,
     Contact,
     Letter,
     Mail,
     MailCancellation,
+    MailNote,
     SettledPoints,
 )
 from services.notification.terms import Terms
 from shared.contracts.enrollment import CertificateIssued, CertificateRevoked, EmployeeRecorded
 from shared.contracts.incentive import PointsSettled
-from shared.contracts.notification import ReleaseLetter
+from shared.contracts.notification import NoteMail, ReleaseLetter
 from shared.contracts.payload import EmployeeId, Payload
 from shared.pipeline.attempt import waiting_for, waits_for
+from shared.pipeline.discrepancies import reconciling
 from shared.pipeline.documents import LOAD, Doc, Docs, Keys, Lock, State
 from shared.pipeline.errors import Rejected, Waiting
 from shared.pipeline.outcome import Outcome, Put, Verdict
@@ -32,8 +42,6 @@ from shared.pipeline.reactions import Reaction, react
 from shared.pipeline.records import Received
 from shared.pipeline.triage import TRIAGE
 
-ISSUED, REVOKED = "certificate_issued", "certificate_revoked"
-COLLECTING, RELEASED, OVERTAKEN, DROPPED = "collecting", "released", "overtaken", "dropped"
 LONGEST_WAIT = timedelta(seconds=60)
 
 
@@ -86,10 +94,13 @@ def certificate_keys(
 
 
 def letter_id(data: CertificateIssued | CertificateRevoked, terms: Terms) -> str:
-    """One letter for each revision that is issued, and for each time that it is revoked."""
+    """One letter for each revision that is issued, and one for each that is revoked: a reinstatement makes the next.
+
+    Not by version: after a restore enrollment tells the same again under a higher one.
+    """
     if isinstance(data, CertificateIssued):
         return terms.ids.letter(data.certificate_id, ISSUED, str(data.revision))
-    return terms.ids.letter(data.certificate_id, REVOKED, str(data.completion_version))
+    return terms.ids.letter(data.certificate_id, REVOKED, str(data.revision))
 
 
 def write_issued_letter(event: Received[CertificateIssued], state: State, terms: Terms) -> Outcome:
@@ -249,11 +260,28 @@ def release_letter(event: Received[ReleaseLetter], state: State, terms: Terms) -
     return Outcome(Verdict.ACCEPTED, subject=letter.id, changes=_released(letter, None, event.now))
 
 
+def note_keys(event: Received[NoteMail], state: State, terms: Terms) -> Keys:
+    yield Lock("mail/" + event.data.letter_id)
+    yield Doc(MAIL_NOTES, event.data.letter_id)
+
+
+def note_mail(event: Received[NoteMail], state: State, terms: Terms) -> Outcome:
+    """Beside the mail, whose state is the mailers' alone."""
+    data = event.data
+    known = state.get(MAIL_NOTES, data.letter_id)
+    if known is not None and known.epoch >= data.epoch:
+        return Outcome(Verdict.DUPLICATE, "noted before", data.letter_id)
+    note = MailNote(id=data.letter_id, state=data.state, epoch=data.epoch, at=event.now)
+    return Outcome(Verdict.ACCEPTED, subject=data.letter_id, changes=[Put(MAIL_NOTES, note)])
+
+
 REACTIONS: dict[type[Payload], Reaction[Terms]] = {
     EmployeeRecorded: react(contact_keys, record_contact),
     CertificateIssued: react(certificate_keys, write_issued_letter),
     CertificateRevoked: react(certificate_keys, write_revoked_letter),
     PointsSettled: react(points_keys, note_points),
     ReleaseLetter: react(release_keys, release_letter),
+    NoteMail: react(note_keys, note_mail),
+    **reconciling(BOOKS),
     **TRIAGE,
 }

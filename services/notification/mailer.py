@@ -19,11 +19,11 @@ from time import monotonic, time_ns
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from services.notification.circuit import Circuit
-from services.notification.documents import CONTACTS, MAIL_CANCELLATIONS, MAILS, Mail
+from services.notification.documents import CONTACTS, MAIL_CANCELLATIONS, MAIL_NOTES, MAILS, Mail
 from services.notification.letters import compose, message_id
 from services.notification.metrics import LEASES_LOST, REPEATED
 from services.notification.metrics import MAILS as COUNTED
-from services.notification.outcomes import UNKNOWN, Patience, outcome, skipped, unsure
+from services.notification.outcomes import UNKNOWN, Patience, outcome, skipped, told_before, unsure
 from services.notification.smtp import (
     IDLE_S,
     Accepted,
@@ -32,6 +32,7 @@ from services.notification.smtp import (
     ServerAway,
     SmtpServer,
 )
+from services.notification.teller import Teller
 from services.notification.wire import NoAddress, address
 from shared.failpoints import failpoint
 from shared.pipeline.errors import Unavailable
@@ -73,8 +74,11 @@ class Mailer:
         lease_s: float = 60.0,
         retry_s: float = 30.0,
         pause_s: float = 1.0,
+        epoch: int = 0,
+        teller: Teller | None = None,
     ) -> None:
         """First delay of a mail that was put off (`retry_s`), of all while the server is away (`pause_s`)."""
+        self._epoch, self._teller = epoch, teller
         self.circuit = Circuit(pause_s)
         self._store, self._sender, self._patience = store, sender, Patience(unknown, retry_s)
         self._envelope_from = address(*parseaddr(sender)).addr_spec
@@ -92,15 +96,20 @@ class Mailer:
         self._running = True
         try:
             async with asyncio.TaskGroup() as tasks:
-                noting = tasks.create_task(self._note_for_ever())
+                noting = [tasks.create_task(self._note_for_ever())]
+                if self._teller is not None:
+                    noting.append(tasks.create_task(self._teller.run()))
                 abandoned = tasks.create_task(self._again(self._resolve_abandoned))
                 # One lane prepares its batch while the other's is sent.
                 lanes = [tasks.create_task(self._again(self._lane)) for _ in range(2)]
                 await asyncio.gather(*lanes)
                 await abandoned
-                noting.cancel()
+                for task in noting:
+                    task.cancel()
         finally:
             self._running = False
+            if self._teller is not None:
+                await self._teller.end()
             await self._connections.close()
 
     def stop(self) -> None:
@@ -162,7 +171,7 @@ class Mailer:
         return True
 
     async def _send(self, mails: Sequence[Mail]) -> None:
-        ready = await self._prepared(mails)
+        ready = await self._prepared(await self._not_told(mails))
         async with self._sending:
             ready = await self._not_cancelled(ready)
             began = monotonic()
@@ -210,6 +219,16 @@ class Mailer:
             [skipped(one.mail, reasons[one.mail.id]) for one in ready if one.mail.id in reasons]
         )
         return [one for one in ready if one.mail.id not in reasons]
+
+    async def _not_told(self, mails: Sequence[Mail]) -> Sequence[Mail]:
+        """Without those that went out before the database was restored. In an epoch of its own nothing is: an operator
+        may have a mail sent again."""
+        if not self._epoch:
+            return mails
+        of_before = {"_id": {"$in": [mail.id for mail in mails]}, "epoch": {"$lt": self._epoch}}
+        told = {one.id: one for one in await self._store.select(MAIL_NOTES, of_before)}
+        await self._noted([told_before(mail, told[mail.id]) for mail in mails if mail.id in told])
+        return [mail for mail in mails if mail.id not in told]
 
     async def _work(self, waiting: deque[Ready], began: float) -> None:
         """One connection's share of a batch."""
@@ -274,6 +293,8 @@ class Mailer:
                 log.warning("%d outcomes of mails wait: %s", len(notes), error)
                 await asyncio.sleep(DATABASE_PAUSE_S)
         self._database_away = False
+        if self._teller is not None:
+            self._teller.add(notes)
         for note in notes:
             COUNTED.labels(note.state).inc()
             REPEATED.inc(note.add.get("repeated", 0))

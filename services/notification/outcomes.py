@@ -2,7 +2,7 @@
 
 from typing import Final, Literal, NamedTuple, assert_never
 
-from services.notification.documents import Mail
+from services.notification.documents import Mail, MailNote
 from services.notification.smtp import Accepted, Delivery, Refused, TryLater, Unsure
 from shared.pipeline.work import Note, deferral
 
@@ -48,6 +48,13 @@ def unsure(mail: Mail, reason: str, patience: Patience, jitter: float) -> Note:
 
 def skipped(mail: Mail, reason: str) -> Note:
     return Note(mail.id, mail.lease, "skipped", {"reason": reason})
+
+
+def told_before(mail: Mail, note: MailNote) -> Note:
+    """The log says that it went out (or never will) before the database was restored from a backup."""
+    reason = "done before the database was restored, as the log tells"
+    fields: dict[str, object] = {"reason": reason} | ({"sent_at": note.at} if note.state == "sent" else {})
+    return Note(mail.id, mail.lease, note.state, fields)
 
 
 def _delay_s(mail: Mail, patience: Patience, jitter: float) -> float:

@@ -7,12 +7,14 @@ from fastapi import APIRouter
 from pydantic import BaseModel
 
 from services.notification.documents import CONTACTS, MAILS
+from services.notification.ledger import ledger
 from services.notification.terms import Terms
 from services.notification.trace import trace
 from shared.http.access import Caller, Role, allow
 from shared.http.admin import admin_router
 from shared.http.decisions import decisions_router
 from shared.http.problems import Problem
+from shared.http.reconciliation import reconciliation_router
 from shared.http.traces import traces_router
 from shared.service import Parts
 
@@ -33,6 +35,7 @@ def routers(parts: Parts[Terms]) -> list[APIRouter]:
         decisions_router(parts.store, parts.service.topic_prefix),
         admin_router(parts),
         traces_router(partial(trace, parts.store)),
+        reconciliation_router(parts.store, ledger),
     ]
 
 

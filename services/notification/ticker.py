@@ -3,8 +3,7 @@
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from services.notification.documents import LETTERS
-from services.notification.handlers import COLLECTING
+from services.notification.documents import COLLECTING, LETTERS
 from shared.contracts.cloudevents import event_id
 from shared.contracts.notification import ReleaseLetter
 from shared.http.commands import Commands

@@ -175,3 +175,29 @@ class EventVerdict(Said):
     status: str
     """accepted, refused, or not_taken: send it again."""
     detail: str | None = None
+
+
+class Held(Said):
+    """What a service has of one completion."""
+
+    completion_id: str
+    version: int
+    standing: bool
+    lacks: list[str] = []
+    """What its own books lack of it."""
+    changed_at: AwareDatetime | None = None
+
+
+class Looked(Said):
+    entries: list[Held] = []
+    reasons: dict[str, str] = {}
+    """Completion -> why a record about it was not accepted, where one was not."""
+
+
+class Noted(Said):
+    """What a list of enrollment's showed to be missing in a service."""
+
+    completion_id: str
+    lacks: list[str] = []
+    since: AwareDatetime | None = None
+    reason: str | None = None

@@ -16,7 +16,10 @@ from shared.cli.answers import (
     DryRun,
     EventVerdict,
     Group,
+    Held,
     Letter,
+    Looked,
+    Noted,
     Ordered,
     Status,
     Trace,
@@ -28,6 +31,8 @@ from shared.cli.errors import CannotAsk, Missing, Refused
 T = TypeVar("T")
 TIMEOUT: Final = httpx.Timeout(30, connect=5)
 PAGE: Final = 100
+LEDGER_PAGE: Final = 5_000
+LOOKS: Final = 500
 DECIDED_WITHIN_S: Final = 30.0
 POLL_S: Final = 0.25
 # An order is sent again under the same key when Kafka did not take it.
@@ -112,6 +117,37 @@ class Service:
 
     def trace(self, what: Mapping[str, str | Sequence[str]]) -> Trace:
         return _read(Trace, self._post("/admin/traces", dict(what)).json(), self.name)
+
+    def ledger(self) -> Iterator[Held]:
+        """What it has of every completion, in order of id."""
+        after: str | None = None
+        while page := _read(
+            list[Held], self._get("/admin/reconciliation", after=after, limit=LEDGER_PAGE), self.name
+        ):
+            yield from page
+            after = page[-1].completion_id
+
+    def look_at(self, ids: Sequence[str]) -> Looked:
+        """The same of some, which need no order."""
+        entries, reasons = list[Held](), dict[str, str]()
+        for at in range(0, len(ids), LOOKS):
+            body = {"completion_ids": ids[at : at + LOOKS]}
+            looked = _read(Looked, self._post("/admin/reconciliation/looks", body).json(), self.name)
+            entries += looked.entries
+            reasons |= looked.reasons
+        return Looked(entries=entries, reasons=reasons)
+
+    def discrepancies(self) -> Iterator[Noted]:
+        after: str | None = None
+        while page := _read(
+            list[Noted], self._get("/admin/discrepancies", after=after, limit=LOOKS), self.name
+        ):
+            yield from page
+            after = page[-1].completion_id
+
+    def restate(self, id: str, reason: str, *, key: str) -> Ordered:
+        body = {"completion_id": id, "reason": reason}
+        return self._order("/admin/reconciliation/restatements", body, key)
 
     def publish(self, batch: bytes) -> list[EventVerdict] | Busy | TooLarge:
         """A JSON array of events, as this token's agency."""

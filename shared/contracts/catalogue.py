@@ -6,16 +6,26 @@ from shared.contracts.enrollment import (
     CertificateRendered,
     CertificateRevoked,
     CompletionRecorded,
+    CompletionRestated,
+    CompletionsListed,
     EmployeeRecorded,
     JpCredited,
+    ListCompletions,
     ReinstateCertificate,
+    RestateCompletion,
     RevokeCertificate,
     StoreRendering,
 )
 from shared.contracts.incentive import PointsSettled
-from shared.contracts.notification import ReleaseLetter
+from shared.contracts.notification import NoteMail, ReleaseLetter
 from shared.contracts.payload import Payload
-from shared.contracts.pipeline import DiscardDeadLetter, GiveUpWaiting, ReleaseWaiting, ReplayDeadLetter
+from shared.contracts.pipeline import (
+    DiscardDeadLetter,
+    GiveUpWaiting,
+    ReleaseWaiting,
+    ReplayDeadLetter,
+    ReviewDiscrepancies,
+)
 from shared.contracts.topics import (
     AGENCY,
     COMMANDS,
@@ -31,6 +41,8 @@ EVENT_TYPES: dict[type[Payload], str] = {
     TrainingCompleted: AGENCY,
     EmployeeRecorded: ENROLLMENT_EVENTS,
     CompletionRecorded: ENROLLMENT_EVENTS,
+    CompletionRestated: ENROLLMENT_EVENTS,
+    CompletionsListed: ENROLLMENT_EVENTS,
     CertificateIssued: ENROLLMENT_EVENTS,
     CertificateRevoked: ENROLLMENT_EVENTS,
     CertificateRendered: ENROLLMENT_EVENTS,
@@ -39,9 +51,13 @@ EVENT_TYPES: dict[type[Payload], str] = {
     RevokeCertificate: ENROLLMENT_COMMANDS,
     ReinstateCertificate: ENROLLMENT_COMMANDS,
     StoreRendering: ENROLLMENT_COMMANDS,
+    ListCompletions: ENROLLMENT_COMMANDS,
+    RestateCompletion: ENROLLMENT_COMMANDS,
     ReleaseLetter: NOTIFICATION_COMMANDS,
+    NoteMail: NOTIFICATION_COMMANDS,
     ReleaseWaiting: COMMANDS,
     GiveUpWaiting: COMMANDS,
     ReplayDeadLetter: COMMANDS,
     DiscardDeadLetter: COMMANDS,
+    ReviewDiscrepancies: COMMANDS,
 }

@@ -1,6 +1,8 @@
 """What enrollment publishes to `enrollment.events.v1`, and the commands on `enrollment.commands.v1`."""
 
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field, StringConstraints
 
 from shared.contracts.agency import EmailAddress
 from shared.contracts.payload import (
@@ -19,6 +21,7 @@ from shared.contracts.payload import (
     Reason,
     Timestamp,
 )
+from shared.contracts.topics import PARTITIONS
 from shared.contracts.vocabulary import EmploymentType, Form, Level
 
 
@@ -54,6 +57,41 @@ class CompletionRecorded(Payload):
     completed_on: IsoDate
 
 
+class CompletionRestated(CompletionRecorded):
+    """The same said again at an operator's word, since a reader seems to have lost it; nothing has changed.
+
+    Its reader goes by its own ledger, not by what it noted of the completion.
+    """
+
+    TYPE: ClassVar[str] = "id.go.bandung.completion.restated.v1"
+
+
+ID_CHARACTERS = 22
+"""Of a completion in a list: base64url of the 16 bytes of its id, without padding."""
+
+
+class AtVersion(Payload):
+    """Completions whose last change of content or standing came in the same version."""
+
+    TYPE: ClassVar[str] = ""
+    version: Count
+    """Whoever reads the events has heard at least this version of each."""
+    standing: bool
+    """False: revoked in this version."""
+    ids: Annotated[str, StringConstraints(pattern=r"^([A-Za-z0-9_-]{22})*$", max_length=220_000)]
+    """The completions, one after the other: of each the 16 bytes of its id in 22 characters of base64url."""
+
+
+class CompletionsListed(Payload):
+    """What changed of late, to hold one's own books against; published into the partition that has the facts.
+
+    It says nothing new: whoever reads it has read all that it lists.
+    """
+
+    TYPE: ClassVar[str] = "id.go.bandung.completions.listed.v1"
+    completions: tuple[AtVersion, ...]
+
+
 class CertificateIssued(Payload):
     """A certificate was issued, or issued anew after a correction (then with a higher revision)."""
 
@@ -77,6 +115,12 @@ class CertificateIssued(Payload):
     download_url: str
     """Signed; opens the PDF without signing in until `download_until`."""
     download_until: Timestamp
+    series: Label | None = None
+    """Within which numbers count without gaps: issuing body and year."""
+    place: Count | None = None
+    """Of the number in its series, from 1."""
+    content_digest: str | None = None
+    """Keyed digest of what is printed, but for number, revision, code and day of issue."""
 
 
 class CertificateRevoked(Payload):
@@ -93,6 +137,10 @@ class CertificateRevoked(Payload):
     title: Label
     reason: Reason
     verification_url: str
+    series: Label | None = None
+    """Within which numbers count without gaps: issuing body and year."""
+    place: Count | None = None
+    """Of the number in its series, from 1."""
 
 
 class CertificateRendered(Payload):
@@ -156,3 +204,45 @@ class StoreRendering(Payload):
     revision: Count
     sha256: str
     size_bytes: Count
+
+
+class PartitionList(Payload):
+    TYPE: ClassVar[str] = ""
+    partition: Annotated[int, Field(ge=0, lt=PARTITIONS)]
+    """Of `enrollment.events.v1`: the one that has the facts about these completions."""
+    completions: tuple[AtVersion, ...]
+
+
+class Lagging(Payload):
+    TYPE: ClassVar[str] = ""
+    position: str
+    """group/topic/partition"""
+    until: Timestamp
+    """All of its records up to then are decided."""
+
+
+class ListCompletions(Payload):
+    """A worker read what changed in a stretch of time: list it to those who keep books about it."""
+
+    TYPE: ClassVar[str] = "id.go.bandung.completions.list.v1"
+    since: Timestamp
+    """Up to where lists stood when the worker read; void if another list was made meanwhile."""
+    until: Timestamp | None
+    """Up to where they stand after this one; none when more follows."""
+    lagging: tuple[Lagging, ...] = ()
+    """Partitions that are not so far: what is decided of theirs later is listed then."""
+    lists: tuple[PartitionList, ...]
+    incomplete: tuple[CompletionId, ...] = ()
+    """Those that seem to lack a certificate, hours or a PDF in enrollment itself."""
+
+
+class RestateCompletion(Payload):
+    """An operator has a completion's facts published again, as a version of their own."""
+
+    TYPE: ClassVar[str] = "id.go.bandung.completion.restate.v1"
+    completion_id: CompletionId
+    employee_id: EmployeeId
+    version: Count
+    """The version that stood when it was asked for; nothing is done when another one stands."""
+    operator: str
+    reason: Reason

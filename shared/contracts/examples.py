@@ -13,20 +13,33 @@ from shared.contracts.agency import (
     TrainingCompleted,
 )
 from shared.contracts.enrollment import (
+    AtVersion,
     CertificateIssued,
     CertificateRendered,
     CertificateRevoked,
     CompletionRecorded,
+    CompletionRestated,
+    CompletionsListed,
     EmployeeRecorded,
     JpCredited,
+    Lagging,
+    ListCompletions,
+    PartitionList,
     ReinstateCertificate,
+    RestateCompletion,
     RevokeCertificate,
     StoreRendering,
 )
 from shared.contracts.incentive import PointsSettled
-from shared.contracts.notification import ReleaseLetter
+from shared.contracts.notification import NoteMail, ReleaseLetter
 from shared.contracts.payload import CertificateId, CompletionId, EmployeeId, Payload
-from shared.contracts.pipeline import DiscardDeadLetter, GiveUpWaiting, ReleaseWaiting, ReplayDeadLetter
+from shared.contracts.pipeline import (
+    DiscardDeadLetter,
+    GiveUpWaiting,
+    ReleaseWaiting,
+    ReplayDeadLetter,
+    ReviewDiscrepancies,
+)
 from shared.contracts.vocabulary import EmploymentType, Form, Level, Pathway
 
 NIP: Final = "198501012010011001"
@@ -73,6 +86,19 @@ _COMPLETED = TrainingCompleted(
     result=Result(score=Decimal("88.5"), predicate="Sangat Memuaskan"),
     revision=1,
 )
+_RECORDED = CompletionRecorded(
+    completion_id=COMPLETION,
+    employee_id=EMPLOYEE,
+    version=1,
+    standing=True,
+    title=TITLE,
+    organizer_code="BKPSDM",
+    form=Form.SEMINAR,
+    level=Level.NATIONAL,
+    predicate="Sangat Memuaskan",
+    completed_on=DAY,
+)
+_LISTED = (AtVersion(version=1, standing=True, ids="Gyw9Tl9gcYKTpLXG1-j5Cg"),)
 _EXAMPLES: Final[tuple[Payload, ...]] = (
     _EMPLOYEE,
     EmployeeChanged(
@@ -96,18 +122,9 @@ _EXAMPLES: Final[tuple[Payload, ...]] = (
         employment_type=EmploymentType.PNS,
         opd=_EMPLOYEE.opd,
     ),
-    CompletionRecorded(
-        completion_id=COMPLETION,
-        employee_id=EMPLOYEE,
-        version=1,
-        standing=True,
-        title=TITLE,
-        organizer_code="BKPSDM",
-        form=Form.SEMINAR,
-        level=Level.NATIONAL,
-        predicate="Sangat Memuaskan",
-        completed_on=DAY,
-    ),
+    _RECORDED,
+    CompletionRestated(**_RECORDED.model_dump() | {"version": 2}),
+    CompletionsListed(completions=_LISTED),
     CertificateIssued(
         certificate_id=CERTIFICATE,
         completion_id=COMPLETION,
@@ -124,6 +141,9 @@ _EXAMPLES: Final[tuple[Payload, ...]] = (
         verification_url=VERIFY,
         download_url="https://kompeten.example/certificates/crt_2c3d4e5f.pdf?until=1777948200&signature=c2lnbmF0dXJl",
         download_until=datetime(2026, 5, 5, 2, 30, tzinfo=UTC),
+        series="bkpsdm/2026",
+        place=42,
+        content_digest="5f60718293a4b5c6d7e8f90a1b2c3d4e",
     ),
     CertificateRevoked(
         certificate_id=CERTIFICATE,
@@ -135,6 +155,8 @@ _EXAMPLES: Final[tuple[Payload, ...]] = (
         title=TITLE,
         reason="The attendance list was mixed up with another batch's.",
         verification_url=VERIFY,
+        series="bkpsdm/2026",
+        place=42,
     ),
     CertificateRendered(certificate_id=CERTIFICATE, revision=1, sha256=SHA256, size_bytes=48_213),
     JpCredited(
@@ -180,7 +202,26 @@ _EXAMPLES: Final[tuple[Payload, ...]] = (
         sha256=SHA256,
         size_bytes=48_213,
     ),
+    ListCompletions(
+        since=datetime(2026, 3, 5, 2, 15, tzinfo=UTC),
+        until=MOMENT,
+        lagging=(
+            Lagging(
+                position="enrollment/agency.dinas-contoh.v1/0", until=datetime(2026, 3, 5, 2, 20, tzinfo=UTC)
+            ),
+        ),
+        lists=(PartitionList(partition=3, completions=_LISTED),),
+        incomplete=(COMPLETION,),
+    ),
+    RestateCompletion(
+        completion_id=COMPLETION,
+        employee_id=EMPLOYEE,
+        version=1,
+        operator="operator-1",
+        reason="Poin tidak sampai di layanan insentif.",
+    ),
     ReleaseLetter(letter_id="let_3d4e5f60718293a4b5c6d7e8f90a1b2c"),
+    NoteMail(letter_id="let_3d4e5f60718293a4b5c6d7e8f90a1b2c", state="sent", epoch=0),
     ReleaseWaiting(lacks="employee/4e5f60718293a4b5c6d7e8f90a1b2c3d", page=1),
     GiveUpWaiting(
         lacks="employee/4e5f60718293a4b5c6d7e8f90a1b2c3d",
@@ -197,6 +238,7 @@ _EXAMPLES: Final[tuple[Payload, ...]] = (
         operator="operator-1",
         reason="Pesan percobaan dari dinas.",
     ),
+    ReviewDiscrepancies(completion_ids=(COMPLETION,)),
 )
 
 EXAMPLES: Final[dict[type[Payload], Payload]] = {type(example): example for example in _EXAMPLES}

@@ -1,8 +1,8 @@
 """Commands on `notification.commands.v1`; notification publishes no events."""
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
-from shared.contracts.payload import Payload
+from shared.contracts.payload import Count, Payload
 
 
 class ReleaseLetter(Payload):
@@ -10,3 +10,14 @@ class ReleaseLetter(Payload):
 
     TYPE: ClassVar[str] = "id.go.bandung.letter.release.v1"
     letter_id: str
+
+
+class NoteMail(Payload):
+    """The mail server took a letter, or refused it for good. A database restored from a backup reads it again."""
+
+    TYPE: ClassVar[str] = "id.go.bandung.mail.note.v1"
+    letter_id: str
+    state: Literal["sent", "bounced"]
+    """bounced: refused, so that it is never tried again."""
+    epoch: Count
+    """The one in which it was handed over."""

@@ -112,10 +112,11 @@ def _section(payload: type[Payload], readers: Readers) -> str:
 def _fields(schema: Mapping[str, Any], definitions: Mapping[str, Any], path: str = "") -> Iterator[list[str]]:
     for name, field in schema["properties"].items():
         needed = "yes" if name in schema.get("required", ()) else "no"
-        inner = definitions.get(str(field.get("$ref", "")).removeprefix("#/$defs/"), {})
+        items = field.get("items", {})
+        inner = definitions.get(str(field.get("$ref", items.get("$ref", ""))).removeprefix("#/$defs/"), {})
         yield [f"`{path}{name}`", _kind(field, definitions), needed, field["description"]]
         if "properties" in inner:
-            yield from _fields(inner, definitions, f"{path}{name}.")
+            yield from _fields(inner, definitions, f"{path}{name}[]." if items else f"{path}{name}.")
 
 
 def _kind(field: Mapping[str, Any], definitions: Mapping[str, Any]) -> str:

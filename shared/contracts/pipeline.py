@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from shared.contracts.payload import Count, Payload, Reason, Timestamp
+from shared.contracts.payload import CompletionId, Count, Payload, Reason, Timestamp
 
 
 class ReleaseWaiting(Payload):
@@ -49,3 +49,10 @@ class DiscardDeadLetter(Payload):
     dead_letter: str
     operator: str
     reason: Reason
+
+
+class ReviewDiscrepancies(Payload):
+    """Look again whether these completions still lack something in this service's books."""
+
+    TYPE: ClassVar[str] = "id.go.bandung.discrepancies.review.v1"
+    completion_ids: tuple[CompletionId, ...]

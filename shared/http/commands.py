@@ -157,9 +157,12 @@ class Commands:
         record_span(f"publish {payload.TYPE}", own, traceparent, start_ns, time.time_ns(), kind="producer")
         return Place(id, self._topic, partition, offset)
 
-    async def answer(self, payload: Payload, asked: Asked, *, route: str, key: str) -> Response:
-        """The decision that stands, or 202 with the address at which it will be."""
-        id = command_id(asked.caller, route, asked.idempotency_key)
+    async def answer(
+        self, payload: Payload, asked: Asked, *, route: str, key: str, id: str | None = None
+    ) -> Response:
+        """The decision that stands, or 202 with the address at which it will be. `id`: of a command that is the
+        same whoever gives it."""
+        id = id or command_id(asked.caller, route, asked.idempotency_key)
         accepted = False
 
         def on_accepted() -> None:

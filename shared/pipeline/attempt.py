@@ -4,11 +4,13 @@ Any failure throws all of it away: the caller starts again from the records.
 """
 
 import hashlib
+import heapq
 import traceback
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
+from itertools import count as whole_numbers
 from typing import Any, Generic, NamedTuple, TypeVar
 from zlib import crc32
 
@@ -112,6 +114,8 @@ class Decided(NamedTuple):
     outcomes: "Sequence[tuple[Item[Any], Outcome]]"
     """What led to each of the decisions."""
     failures: Failures
+    outgoing: Sequence[Outgoing]
+    """What is pending in all of the steps, in the order in which it was decided."""
 
 
 class Reader(Generic[T]):
@@ -198,24 +202,25 @@ class Attempt(Generic[T]):
         await self.gather(everyone)
         steps: list[Advance] = []
         taken: dict[TopicPartition, int] = {}
-        for tp, those in items.items():
-            start, count = len(self.outgoing), 0
-            while count < len(those) and self.outgoing_bytes < MOST_PENDING_BYTES:
-                await self.fold(those[count], those[count].record, everyone)
-                count += 1
-            if count:
-                last = those[count - 1].record
-                taken[tp] = count
-                pending = self.outgoing[start:]
-                step = Advance(
-                    position_id(group, tp),
-                    expected[tp],
-                    last.at.offset + 1,
-                    pending,
-                    last.timestamp_ms,
-                    digest(last),
-                )
-                steps.append(step)
+        pending: dict[TopicPartition, list[Outgoing]] = {}
+        for tp, item in self.as_arrived(items):
+            if self.outgoing_bytes >= MOST_PENDING_BYTES:
+                break
+            start = len(self.outgoing)
+            await self.fold(item, item.record, everyone)
+            taken[tp] = taken.get(tp, 0) + 1
+            pending.setdefault(tp, []).extend(self.outgoing[start:])
+        for tp, count in taken.items():
+            last = items[tp][count - 1].record
+            step = Advance(
+                position_id(group, tp),
+                expected[tp],
+                last.at.offset + 1,
+                pending[tp],
+                last.timestamp_ms,
+                digest(last),
+            )
+            steps.append(step)
         failures = {
             tp: [self.bugs.get(id(item)) for item in items[tp][:count]] for tp, count in taken.items()
         }
@@ -223,7 +228,19 @@ class Attempt(Generic[T]):
         # The fence first: to who has lost the partition, decisions that are there already look like a bad record.
         await self.session.advance(steps)
         await self.session.write([*self.inserts, *self.writes()])
-        return Decided(steps, taken, self.decisions, self.outcomes, failures)
+        return Decided(steps, taken, self.decisions, self.outcomes, failures, self.outgoing)
+
+    def as_arrived(
+        self, items: Mapping[TopicPartition, Sequence[Item[T]]]
+    ) -> Iterator[tuple[TopicPartition, Item[T]]]:
+        """All partitions' items by the log's time; each partition keeps its order. Our own commands come after others
+        of the same millisecond, as effects after their causes."""
+        own = self.service.commands_topic
+        runs = [
+            [(tp, item) for item in those]
+            for tp, those in sorted(items.items(), key=lambda one: one[0][0] == own)
+        ]
+        return heapq.merge(*runs, key=lambda one: one[1].record.timestamp_ms)
 
     async def gather(self, items: Iterable[Item[T]]) -> None:
         """Locks and loads what the items' `keys` name: one round of bulk calls for each LOAD among them."""
@@ -539,6 +556,12 @@ def waiting_id(at: Coordinates) -> str:
 def partition_of(key: str) -> int:
     """CRC-32, since only we write our topics: murmur2 in Python costs 10 us a key, and no consumer needs it."""
     return crc32(key.encode()) % PARTITIONS
+
+
+@lru_cache(maxsize=PARTITIONS)
+def key_into(partition: int) -> str:
+    """A key that leads into this partition: of what concerns everybody whose facts are there."""
+    return next(key for n in whole_numbers() if partition_of(key := f"partition/{n}") == partition)
 
 
 def digest(record: Record) -> bytes:

@@ -7,6 +7,7 @@ import cramjam
 import msgspec
 
 from shared.pipeline.documents import Collection, Document
+from shared.pipeline.epochs import EPOCHS
 from shared.pipeline.records import Coordinates, PackedBatch, Record
 
 
@@ -49,6 +50,8 @@ class Position(msgspec.Struct, frozen=True):
     """Who started it again last, when, and why."""
     turn: int = 0
     """Turn of records as they are read; setting `next` back raises it, since decisions are never overwritten."""
+    holder: bytes = b""
+    """The database's session of who took it over last: if that one is dead, its open transaction is ended by it."""
 
     @property
     def pending(self) -> list[Outgoing]:
@@ -174,6 +177,20 @@ class WaitingRecord(msgspec.Struct, frozen=True):
         )
 
 
+class Discrepancy(msgspec.Struct, frozen=True):
+    """A completion of which enrollment says more than this service's own books do."""
+
+    id: str = msgspec.field(name="_id")
+    """Of the completion."""
+    version: int
+    """Enrollment said this version of it, or a later one."""
+    standing: bool
+    lacks: list[str]
+    """Names of what is missing: certificate, jp, pdf, completion, points, entries, letter, mail."""
+    since: datetime
+    """When a list first showed it."""
+
+
 # By so much a replay raises the turn: more often nothing is taken up again after waiting.
 TURNS_A_REPLAY = 1_000_000
 
@@ -184,6 +201,7 @@ DEAD_LETTERS = Collection(
 )
 DEAD_LETTER_CHUNKS = Collection("dead_letter_chunks", DeadLetterChunk, indexes=(("dead_letter",),))
 WAITING = Collection("waiting", WaitingRecord, indexes=(("lacks", "_id"), ("event_type", "since")))
+DISCREPANCIES = Collection("discrepancies", Discrepancy)
 LOCKS = "locks"
 
 BOOKS: tuple[Collection[Document], ...] = (
@@ -192,4 +210,6 @@ BOOKS: tuple[Collection[Document], ...] = (
     DEAD_LETTERS,
     DEAD_LETTER_CHUNKS,
     WAITING,
+    EPOCHS,
+    DISCREPANCIES,
 )

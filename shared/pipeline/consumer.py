@@ -23,6 +23,7 @@ from aiokafka.errors import (
 
 from shared.failpoints import failpoint
 from shared.pipeline import metrics
+from shared.pipeline.arrivals import Arrivals
 from shared.pipeline.attempt import Attempt, Decided, Item, Reader, digest, position_id, where
 from shared.pipeline.books import Decision, Position
 from shared.pipeline.errors import MassFailure, Moved, Unavailable
@@ -31,6 +32,7 @@ from shared.pipeline.publisher import Publisher, close
 from shared.pipeline.reactions import Service
 from shared.pipeline.reading import read_batches_our_way
 from shared.pipeline.records import Coordinates, Record
+from shared.pipeline.restoring import Restoration
 from shared.pipeline.store import Session, Store
 from shared.pipeline.telling import tell
 
@@ -51,6 +53,8 @@ ANSWERED_WITHIN_S = 5.0
 STALLED_AFTER_S = 30.0
 POSITIONS_LOOK_S = 5.0
 ENDS_LOOK_S = 5.0
+# Of a partition that is ahead of the others, while they are decided in the order of arrival.
+MOST_HELD = 4 * MOST_RECORDS
 
 
 class Assignments(ConsumerRebalanceListener):
@@ -77,7 +81,10 @@ class Consumer(Generic[T]):
         bootstrap: str,
         partitions: dict[str, int],
         on_decided: Callable[[Sequence[Decision]], None] = lambda decisions: None,
+        restoration: Restoration[T] | None = None,
     ) -> None:
+        """`restoration`: asked before anything is decided; None trusts the database."""
+        self.restoration = restoration
         self.service, self.store, self.publisher = service, store, publisher
         self.bootstrap, self.partitions, self.on_decided = bootstrap, partitions, on_decided
         self.reader = Reader(service)
@@ -99,6 +106,7 @@ class Consumer(Generic[T]):
         self._consumer: AIOKafkaConsumer | None = None
         self._delivery: asyncio.Task[None] | None = None
         self._watch = FailureWatch()
+        self._arrivals: Arrivals[TopicPartition] = Arrivals(lambda tp: tp.topic == service.commands_topic)
         self._looked_at = 0.0
         self._stopping = asyncio.Event()
         self._offsets_at = 0.0
@@ -109,6 +117,8 @@ class Consumer(Generic[T]):
         while not self._stopping.is_set():
             try:
                 await self._connect()
+                if self.restoration is not None:
+                    await self.restoration.begin()
                 pause_s = 0.05
                 while not self._stopping.is_set():
                     await self._cycle()
@@ -142,7 +152,7 @@ class Consumer(Generic[T]):
 
     async def ends(self, places: Sequence[tuple[str, int]]) -> dict[tuple[str, int], int]:
         """Where the records end in these partitions, also in those of other members; empty while Kafka is away."""
-        if self._consumer is None:
+        if self._consumer is None or self.trouble:  # a client that has not started yet can't be asked
             return {}
         wanted = [TopicPartition(*place) for place in places]
         try:
@@ -189,6 +199,8 @@ class Consumer(Generic[T]):
         if self._assignments.new:  # read from where Kafka thinks we stand
             return
         batch = {tp: ours for tp, records in fetched.items() if (ours := await self._ours(tp, records))}
+        if self._arrivals or self._restoring():
+            batch = await self._as_arrived(batch)
         if batch:
             await self._decide(batch)
             self.moved_at = time.monotonic()
@@ -204,7 +216,38 @@ class Consumer(Generic[T]):
                 raise Unavailable(
                     f"no record came for {STALLED_AFTER_S:.0f} s although some are there: connecting anew"
                 )
+        if self._restoring():
+            assert self.restoration is not None
+            await self.restoration.look(
+                {
+                    position_id(self.service.name, (tp.topic, tp.partition)): self._reached(tp)
+                    for tp in self.next
+                }
+            )
         await self._note_offsets()
+
+    def _restoring(self) -> bool:
+        return self.restoration is not None and not self.restoration.passed
+
+    async def _as_arrived(
+        self, fetched: dict[TopicPartition, list[Record]]
+    ) -> dict[TopicPartition, list[Record]]:
+        """What of all that was fetched can be decided, since nothing that arrived before it can come any more."""
+        assert self._consumer is not None
+        assert self.restoration is not None
+        for tp, records in fetched.items():
+            self._arrivals.add(tp, records)
+        more = []
+        for tp in self.next:
+            with contextlib.suppress(IllegalStateError):  # taken from us meanwhile
+                end = self.restoration.ends.get(position_id(self.service.name, (tp.topic, tp.partition)), 0)
+                if await self._consumer.position(tp) < end:
+                    more.append(tp)
+                if self._arrivals.held(tp) > MOST_HELD:
+                    self._consumer.pause(tp)
+                elif tp in self._consumer.paused():
+                    self._consumer.resume(tp)
+        return self._arrivals.take(more, MOST_RECORDS)
 
     async def _decide(self, batch: dict[TopicPartition, list[Record]]) -> None:
         """One transaction for all partitions of the batch; what it left pending is published while the next batch
@@ -238,7 +281,7 @@ class Consumer(Generic[T]):
         self._delivery = asyncio.create_task(self._deliver(decided, started, dict(self.next)))
 
     async def _deliver(self, decided: Decided, started: float, next: dict[TopicPartition, int]) -> None:
-        await self.publisher.publish([record for step in decided.steps for record in step.pending])
+        await self.publisher.publish(decided.outgoing)
         self.published |= next
         failpoint("after-publish")
         self.on_decided(decided.decisions)
@@ -267,7 +310,7 @@ class Consumer(Generic[T]):
             return decided
 
         try:
-            return await self.store.attempt(work)
+            return await self.store.attempt(work, as_holder=True)
         except (Moved, Unavailable, MassFailure):
             raise
         except Exception as error:
@@ -312,7 +355,7 @@ class Consumer(Generic[T]):
         assert self._consumer is not None
         beginning = (await self._consumer.beginning_offsets([tp]))[tp]
         end = (await self._consumer.end_offsets([tp]))[tp]
-        position = await self.store.position(
+        position = await self.store.take_over(
             position_id(self.service.name, (tp.topic, tp.partition)), beginning
         )
         self._unverified.pop(tp, None)
@@ -344,13 +387,16 @@ class Consumer(Generic[T]):
         self.next.clear()
         self._passed.clear()
         self._asked_ends.clear()
+        self._arrivals.clear()
         self.stopped.clear()
         self._unverified.clear()
 
     def _seek(self, tp: TopicPartition, offset: int) -> bool:
         assert self._consumer is not None
+        self._arrivals.forget(tp)
         try:
             self._consumer.seek(tp, offset)
+            self._consumer.resume(tp)  # it may have been ahead of the others
             self._passed.pop(tp, None)
         except IllegalStateError:  # taken from us meanwhile
             self.next.pop(tp, None)
@@ -372,7 +418,7 @@ class Consumer(Generic[T]):
         """Nothing came, so all that was given to us is decided."""
         assert self._consumer is not None
         for tp, records in self.lag().items():
-            if records:
+            if records and not self._arrivals.held(tp):
                 with contextlib.suppress(IllegalStateError):  # taken from us meanwhile
                     self._passed[tp] = await self._consumer.position(tp)
 
@@ -399,6 +445,7 @@ class Consumer(Generic[T]):
     def _pause_partition(self, tp: TopicPartition, why: str) -> None:
         assert self._consumer is not None
         self.next.pop(tp, None)
+        self._arrivals.forget(tp)
         self.stopped[tp] = why
         try:
             self._consumer.seek(tp, 0)  # a position, so that getmany serves the others
@@ -409,16 +456,14 @@ class Consumer(Generic[T]):
     async def _connect(self) -> None:
         self._consumer = AIOKafkaConsumer(
             bootstrap_servers=self.bootstrap,
-            group_id=self.service.name
-            if not self.service.topic_prefix
-            else self.service.topic_prefix + self.service.name,
-            client_id=self.service.name,
+            group_id=self.service.group,
+            client_id=f"kompeten-{self.service.name}",
             auto_offset_reset="none",
             enable_auto_commit=False,
             isolation_level="read_committed",  # what a sender took back was never said
             max_poll_records=MOST_RECORDS,
             max_partition_fetch_bytes=FETCH_BYTES,
-            session_timeout_ms=10_000,
+            session_timeout_ms=6_000,  # the least that brokers allow: who was killed is missed for so long
             heartbeat_interval_ms=1_000,
             rebalance_timeout_ms=30_000,
             # Else a member without partitions leaves after that long and never comes back (aiokafka #1187);

@@ -1,15 +1,16 @@
 """What a service is to the pipeline: its table of reactions, its collections, its topics."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Generic, NamedTuple, TypeVar, cast
+from typing import Generic, NamedTuple, Protocol, TypeVar, cast
 
 from shared.contracts.catalogue import EVENT_TYPES
 from shared.contracts.payload import Payload
 from shared.contracts.topics import COMMANDS
 from shared.pipeline.documents import Collection, Document, Keys, State
 from shared.pipeline.outcome import Outcome
-from shared.pipeline.records import Received
+from shared.pipeline.records import Headers, Received
+from shared.pipeline.store import Store, Write
 
 T = TypeVar("T")
 P = TypeVar("P", bound=Payload)
@@ -30,6 +31,23 @@ def react(
     return cast("Reaction[T]", Reaction(keys, decide))  # type: ignore[arg-type]
 
 
+class Published(NamedTuple):
+    """One of the service's own events, as the log holds it."""
+
+    value: bytes | None
+    headers: Headers
+
+
+class Adoption(Protocol):
+    """Takes over, after a restore, what the service had given out since the backup (shared/pipeline/restoring.py)."""
+
+    async def adopt(self, page: Sequence[Published], store: Store) -> int:
+        """How many of the page it took; in any order, and again after a crash."""
+
+    async def finish(self, store: Store) -> Sequence[Write]:
+        """What is written together with the epoch: once."""
+
+
 @dataclass(frozen=True)
 class Service(Generic[T]):
     name: str
@@ -43,9 +61,15 @@ class Service(Generic[T]):
     """Where its facts go; empty when it publishes none."""
     topic_prefix: str = ""
     epoch: int = 0
-    """Raised by one when the database was restored from a backup; part of every event id from then on."""
+    """Raised by one when the database was restored from a backup; part of every id and version from then on."""
+    adoption: Adoption | None = None
     rules: str = "1"
     """Version of handlers and rules, noted in decisions and dead letters."""
+
+    @property
+    def group(self) -> str:
+        """Under which Kafka knows its members."""
+        return self.topic_prefix + self.name
 
     @property
     def commands_topic(self) -> str:

@@ -59,14 +59,19 @@ class Store(Protocol):
     def encode(self, document: Document) -> Encoded:
         """Raises ValueError, TypeError or OverflowError on what the database can't hold."""
 
-    async def attempt(self, work: Callable[[Session], Awaitable[R]]) -> R:
+    async def attempt(self, work: Callable[[Session], Awaitable[R]], *, as_holder: bool = False) -> R:
         """Runs `work` in a transaction until one commits; nothing of a failed one is kept.
 
+        `as_holder`: for one attempt at a time, which ends when somebody else takes a position over (`take_over`).
         Raises Moved as it comes, and Unavailable when the database is away.
         """
 
     async def position(self, id: str, beginning: int) -> Position:
         """The stored position (majority), made with `next = beginning` when there is none."""
+
+    async def take_over(self, id: str, beginning: int) -> Position:
+        """As `position`. What the one who had it before left open ends at once: a killed process's transaction
+        keeps its locks for a minute."""
 
     async def set_back(self, id: str, next: int, note: str = "") -> None:
         """Has the records from `next` on decided again, in a turn of their own; also starts what was stopped."""

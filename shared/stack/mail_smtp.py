@@ -5,6 +5,7 @@ none              250                                               yes
 refuse            421 instead of a greeting                         no
 tempfail          451 at RCPT                                       no
 permfail          550 at RCPT, with the address, as servers do      no
+quota             452 at MAIL: sent too many today                  no
 slow              every DATA is answered `delay_s` later            yes, unless the client left before
 close_after_data  a dropped connection for an answer to DATA        yes, and the client cannot know
 """
@@ -17,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, PositiveFloat, PositiveInt
 
 from shared.stack.mail_store import MailStore
 
-Mode = Literal["none", "refuse", "tempfail", "permfail", "slow", "close_after_data"]
+Mode = Literal["none", "refuse", "tempfail", "permfail", "quota", "slow", "close_after_data"]
 SIZE_LIMIT_BYTES = 50_000_000
 END = b"\r\n.\r\n"
 LINE_LIMIT_BYTES = 998  # RFC 5321 4.5.3.1.6, without its end
@@ -55,6 +56,15 @@ class Receiver:
 
     def __init__(self, store: MailStore, faults: Faults) -> None:
         self.store, self.faults = store, faults
+
+    async def handle_MAIL(
+        self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
+    ) -> str:
+        if self.faults.take("quota"):
+            return "452 4.7.1 Ordered by a test: the sending limit of today is reached"
+        envelope.mail_from = address
+        envelope.mail_options.extend(options)
+        return "250 2.1.0 OK"
 
     async def handle_RCPT(
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]

@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
 from shared.stack import broker, fetch, probes
@@ -14,26 +15,30 @@ READY_S = 90.0
 
 def start_kafka(processes: Processes, data: Path, cache: Path, port: int | None = None) -> tuple[Child, str]:
     """The broker and its address, not yet ready (see `kafka_ready`). What `data` holds is kept."""
-    java, jars = fetch.java(), fetch.kafka_jars(cache)
     controller, *free = free_ports(2)
     address = f"{HOST}:{port or free[0]}"
+    settings = _settings(address, f"{HOST}:{controller}", data / "log")
+    return start_broker(processes, "kafka", data, cache, settings), address
+
+
+def start_broker(
+    processes: Processes,
+    name: str,
+    data: Path,
+    cache: Path,
+    settings: Mapping[str, str],
+    heap: str = broker.HEAP,
+) -> Child:
+    """One node by its settings, whose `log.dirs` is `data`/log; formats its storage when it is new."""
+    java, jars = fetch.java(), fetch.kafka_jars(cache)
     data.mkdir(parents=True, exist_ok=True)
     properties = data / "server.properties"
-    properties.write_text(broker.as_properties(_settings(address, f"{HOST}:{controller}", data / "log")))
+    properties.write_text(broker.as_properties(settings))
     if not (data / "log/meta.properties").exists():
         _format(java, jars, properties)
     log4j = f"-Dlog4j2.configurationFile={Path(__file__).with_name('log4j2.properties')}"
-    argv = [
-        java,
-        *broker.HEAP.split(),
-        "-XX:+UseG1GC",
-        log4j,
-        "-cp",
-        f"{jars}/*",
-        "kafka.Kafka",
-        str(properties),
-    ]
-    return processes.start("kafka", argv), address
+    argv = [java, *heap.split(), "-XX:+UseG1GC", log4j, "-cp", f"{jars}/*", "kafka.Kafka", str(properties)]
+    return processes.start(name, argv)
 
 
 def kafka_ready(kafka: Child, address: str) -> None:
@@ -42,12 +47,16 @@ def kafka_ready(kafka: Child, address: str) -> None:
 
 def start_mongo(processes: Processes, data: Path, cache: Path, port: int | None = None) -> tuple[Child, str]:
     """A one-node replica set and its URL, not yet ready (see `mongo_ready`). What `data` holds is kept."""
-    binary = fetch.mongod(cache)
     port = port or free_ports(1)[0]
+    return start_mongod(processes, "mongod", data, cache, port), probes.mongo_url(f"{HOST}:{port}")
+
+
+def start_mongod(processes: Processes, name: str, data: Path, cache: Path, port: int, *options: str) -> Child:
+    """One node of a replica set that nobody has initiated."""
     data.mkdir(parents=True, exist_ok=True)
-    argv = [binary, "--dbpath", str(data), "--port", str(port), "--bind_ip", HOST, "--nounixsocket"]
-    argv += [*probes.MONGOD_OPTIONS, "--setParameter", "diagnosticDataCollectionEnabled=false"]
-    return processes.start("mongod", argv), probes.mongo_url(f"{HOST}:{port}")
+    argv = [fetch.mongod(cache), "--dbpath", str(data), "--port", str(port), "--bind_ip", HOST]
+    argv += ["--nounixsocket", "--setParameter", "diagnosticDataCollectionEnabled=false"]
+    return processes.start(name, [*argv, *(options or probes.MONGOD_OPTIONS)])
 
 
 def mongo_ready(mongo: Child, url: str) -> None:

@@ -80,15 +80,16 @@ def load(service: str = "enrollment") -> Terms:
 
 
 async def prepare(
-    kafka: str, mongo: str, run: str, events: int, per_employee: int
+    kafka: str, mongo: str, run: str, events: int, per_employee: int, employees: int = 0
 ) -> tuple[Service[Terms], MongoStore]:
-    """Topics, a database with the employees registered, and the completions in the agency's topic."""
+    """Topics, a database with the employees registered, and the completions in the agency's topic. `employees`:
+    how many, if not one for every `per_employee` events."""
     settings = settings_for(kafka, mongo, run)
     service = service_of(settings, load())
     store = MongoStore(connect(mongo), f"{run}_enrollment")
     await store.prepare(service.collections)
     await create_topics(kafka, [(s.name, s.partitions, s.config) for s in topic_specs([OPD], run + ".")])
-    employees = events // per_employee
+    employees = employees or events // per_employee
     await _register(service, store, employees)
     await _publish(kafka, run, events, employees)
     return service, store

@@ -1,4 +1,4 @@
-"""What went in against what came out: each sentence that `faults` returns is something lost, doubled or swapped."""
+"""What went in against what came out: each finding is something lost, doubled, different or out of order."""
 
 import json
 import re
@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 from services.enrollment.documents import Completion, Employee
 from services.enrollment.documents import Sequence as Numbers
@@ -19,12 +19,14 @@ from services.incentive.points_rules import load_point_rules
 from services.notification.documents import Letter, Mail
 from shared.contracts.enrollment import (
     CertificateIssued,
+    CertificateRendered,
     CertificateRevoked,
     CompletionRecorded,
     EmployeeRecorded,
     JpCredited,
 )
 from shared.contracts.incentive import PointsSettled
+from shared.pipeline.epochs import VERSIONS, epoch_of
 from tests.chaos.traffic import Reported, unrevoked_employees
 
 ISSUED: Final = "certificate_issued"
@@ -39,6 +41,17 @@ VERSION: Final = {
     PointsSettled.TYPE: "version",
 }
 SEQUENCE: Final = re.compile(r"(?:^|/)0*([1-9][0-9]*)/")
+
+
+Kind = Literal["lost", "doubled", "different", "out of order", "mail doubled", "mail wrong"]
+
+
+class Finding(NamedTuple):
+    kind: Kind
+    sentence: str
+
+    def __str__(self) -> str:
+        return f"{self.kind}: {self.sentence}"
 
 
 class Published(NamedTuple):
@@ -83,6 +96,11 @@ class Found:
 
 def faults(sent: Iterable[Reported], found: Found, *, dead_letters: int = 0) -> list[str]:
     """Empty when everything came out exactly once and in order."""
+    return [str(one) for one in findings(sent, found, dead_letters=dead_letters)]
+
+
+def findings(sent: Iterable[Reported], found: Found, *, dead_letters: int | None = 0) -> list[Finding]:
+    """`dead_letters`: how many there must be; None: not looked at."""
     reported = list(sent)
     return [
         *_decisions(found, dead_letters),
@@ -95,53 +113,75 @@ def faults(sent: Iterable[Reported], found: Found, *, dead_letters: int = 0) -> 
     ]
 
 
-def _decisions(found: Found, dead_letters: int) -> Iterator[str]:
+def _decisions(found: Found, dead_letters: int | None) -> Iterator[Finding]:
     if found.waiting:
-        yield f"{found.waiting} records still wait"
-    if len(found.dead_letters) != dead_letters:
-        yield f"{len(found.dead_letters)} dead letters, {dead_letters} expected: {found.dead_letters[:3]}"
+        yield Finding("lost", f"{found.waiting} records still wait")
+    if dead_letters is not None and len(found.dead_letters) != dead_letters:
+        yield Finding(
+            "different",
+            f"{len(found.dead_letters)} dead letters, {dead_letters} expected: {found.dead_letters[:3]}",
+        )
     for service, partitions in found.records.items():
         ids = Counter(one.id for one in found.decisions[service])
-        yield from (f"{service} decided {id} {n} times" for id, n in ids.items() if n > 1)
+        yield from (Finding("doubled", f"{service} decided {id} {n} times") for id, n in ids.items() if n > 1)
+        places = {id.rpartition("/")[0] for id in ids}
         for (topic, partition), count in partitions.items():
-            missing = [n for n in range(count) if f"{topic}/{partition}/{n}/0" not in ids]
+            missing = [n for n in range(count) if f"{topic}/{partition}/{n}" not in places]
             if missing:
-                yield f"{service} never decided {len(missing)} of {topic}/{partition}, first {missing[0]}"
+                yield Finding(
+                    "lost",
+                    f"{service} never decided {len(missing)} of {topic}/{partition}, first {missing[0]}",
+                )
     agencies = {tp[0] for tp in found.records["enrollment"]}
     accepted = Counter(
         one.subject
         for one in found.decisions["enrollment"]
         if one.verdict == "accepted" and one.id.split("/")[0] in agencies
     )
-    yield from (f"{subject} was accepted {n} times" for subject, n in accepted.items() if n > 1)
+    yield from (
+        Finding("doubled", f"{subject} was accepted {n} times") for subject, n in accepted.items() if n > 1
+    )
 
 
-def _completions(reported: Sequence[Reported], found: Found) -> Iterator[str]:
+def _completions(reported: Sequence[Reported], found: Found) -> Iterator[Finding]:
     there = {one.id: one for one in found.completions}
-    yield from (f"{id} was never reported" for id in there.keys() - {one.completion_id for one in reported})
+    yield from (
+        Finding("different", f"{id} was never reported")
+        for id in there.keys() - {one.completion_id for one in reported}
+    )
     for one in reported:
         completion = there.get(one.completion_id)
         if completion is None or not completion.standing or completion.certificate is None:
-            yield f"{one.completion_id} has no certificate"
+            yield Finding("lost", f"{one.completion_id} has no certificate")
             continue
         certificate = completion.certificate
         if facts_standing(completion).score != one.score:
-            yield f"{one.completion_id}: {facts_standing(completion).score} stands, {one.score} was sent last"
+            yield Finding(
+                "different",
+                f"{one.completion_id}: {facts_standing(completion).score} stands, {one.score} was sent last",
+            )
         if certificate.revoked != one.revoked:
-            yield f"{one.completion_id}: revoked is {certificate.revoked}, {one.revoked} expected"
+            yield Finding(
+                "different", f"{one.completion_id}: revoked is {certificate.revoked}, {one.revoked} expected"
+            )
         pdf = found.pdfs.get(f"{certificate.id}/{certificate.revision}")
         # A certificate that was revoked before it was issued is never made.
         if (pdf or certificate.sha256 or not one.revoked) and pdf != certificate.sha256:
-            yield f"{certificate.id}/{certificate.revision}: the stored PDF is not the one that is noted"
+            yield Finding(
+                "different",
+                f"{certificate.id}/{certificate.revision}: the stored PDF is not the one that is noted",
+            )
         if pdf is None and not one.revoked:
-            yield f"{certificate.id}/{certificate.revision} has no PDF"
+            yield Finding("lost", f"{certificate.id}/{certificate.revision} has no PDF")
 
 
-def _numbers(found: Found) -> Iterator[str]:
+def _numbers(found: Found) -> Iterator[Finding]:
     """Gapless from 1 and unique, in each body and year."""
     certified = [one for one in found.completions if one.certificate is not None]
     ids = Counter(one.certificate.id for one in certified if one.certificate is not None)
-    yield from (f"certificate {id} is of {n} completions" for id, n in ids.items() if n > 1)
+    yield from (
+        Finding("doubled", f"certificate {id} is of {n} completions") for id, n in ids.items() if n > 1
+    )
     given: dict[str, list[int]] = defaultdict(list)
     for one in certified:
         assert one.certificate is not None
@@ -151,7 +191,9 @@ def _numbers(found: Found) -> Iterator[str]:
     last = {one.id: one.last for one in found.numbers}
     for sequence in given.keys() | last.keys():
         if sorted(given[sequence]) != list(range(1, last.get(sequence, 0) + 1)):
-            yield f"numbers of {sequence} up to {last.get(sequence)}: {_odd(given[sequence])}"
+            yield Finding(
+                "different", f"numbers of {sequence} up to {last.get(sequence)}: {_odd(given[sequence])}"
+            )
 
 
 def _odd(numbers: Sequence[int]) -> str:
@@ -160,7 +202,7 @@ def _odd(numbers: Sequence[int]) -> str:
     return f"repeated {repeated[:5]}, missing {missing[:5]}, {len(numbers)} given"
 
 
-def _hours(found: Found) -> Iterator[str]:
+def _hours(found: Found) -> Iterator[Finding]:
     """JP of each year, worked out anew from what stands."""
     rates = load_rates()
     years: dict[str, list[Completion]] = defaultdict(list)
@@ -168,20 +210,20 @@ def _hours(found: Found) -> Iterator[str]:
         if one.learning_year:
             years[one.learning_year].append(one)
         elif one.jp:
-            yield f"{one.id} doesn't stand and has {one.jp} JP"
+            yield Finding("different", f"{one.id} doesn't stand and has {one.jp} JP")
     for those in years.values():
         credits = credit_year([learning_of(one.id, facts_standing(one)) for one in those], rates)
         for one in those:
             if credits[one.id].jp != one.jp:
-                yield f"{one.id} has {one.jp} JP, {credits[one.id].jp} are due"
+                yield Finding("different", f"{one.id} has {one.jp} JP, {credits[one.id].jp} are due")
 
 
-def _points(found: Found) -> Iterator[str]:
+def _points(found: Found) -> Iterator[Finding]:
     """Ledgers without a gap, their sums, and each month's points worked out anew from what stands."""
     there = {one.id for one in found.earned}
     for completion in found.completions:
         if completion.standing and completion.id not in there:
-            yield f"{completion.id} never reached incentive"
+            yield Finding("lost", f"{completion.id} never reached incentive")
     by_employee: dict[str, list[PointEntry]] = defaultdict(list)
     by_completion: dict[str, int] = defaultdict(int)
     for entry in found.entries:
@@ -190,29 +232,35 @@ def _points(found: Found) -> Iterator[str]:
     balances = {one.id: one.balance for one in found.accounts}
     for employee, entries in by_employee.items():
         if sorted(one.sequence for one in entries) != list(range(1, len(entries) + 1)):
-            yield f"ledger of {employee} has a gap or a repetition"
+            yield Finding("doubled", f"ledger of {employee} has a gap or a repetition")
         if sum(one.points for one in entries) != balances.get(employee):
-            yield f"ledger of {employee} does not add up to its balance"
+            yield Finding("different", f"ledger of {employee} does not add up to its balance")
     rules = load_point_rules()
     months: dict[str, list[EarnedCompletion]] = defaultdict(list)
     for one in found.earned:
         if by_completion[one.id] != one.points:
-            yield f"{one.id} has {one.points} points, its entries say {by_completion[one.id]}"
+            yield Finding(
+                "different", f"{one.id} has {one.points} points, its entries say {by_completion[one.id]}"
+            )
         if one.month:
             months[one.month].append(one)
         elif one.points:
-            yield f"{one.id} doesn't stand and has {one.points} points"
+            yield Finding("different", f"{one.id} doesn't stand and has {one.points} points")
     for those in months.values():
         awards = award_month([one.achievement() for one in those], rules)
         for one in those:
             if awards[one.id].points != one.points:
-                yield f"{one.id} has {one.points} points, {awards[one.id].points} are due"
+                yield Finding(
+                    "different", f"{one.id} has {one.points} points, {awards[one.id].points} are due"
+                )
     standing = {one.id for one in found.completions if one.learning_year}
     if (earning := {one.id for one in found.earned if one.month}) != standing:
-        yield f"{len(standing ^ earning)} completions stand for enrollment or for incentive only"
+        yield Finding(
+            "different", f"{len(standing ^ earning)} completions stand for enrollment or for incentive only"
+        )
 
 
-def _mails(found: Found) -> Iterator[str]:
+def _mails(found: Found) -> Iterator[Finding]:
     letters: dict[str, list[Letter]] = defaultdict(list)
     for letter in found.letters:
         letters[letter.completion_id].append(letter)
@@ -224,76 +272,117 @@ def _mails(found: Found) -> Iterator[str]:
         last = max(letters[completion.id], key=lambda one: one.completion_version, default=None)
         wanted = (REVOKED if certificate.revoked else ISSUED, certificate.revision)
         if last is None or (last.template, last.revision) != wanted:
-            yield f"{completion.id} has no letter {wanted}"
+            yield Finding("lost", f"{completion.id} has no letter {wanted}")
         elif states.get(last.id) != "sent":
-            yield f"letter {last.id} {wanted} is {last.state}, its mail {states.get(last.id)}"
+            yield Finding(
+                "lost", f"letter {last.id} {wanted} is {last.state}, its mail {states.get(last.id)}"
+            )
     for mail in found.mails:
         came, repeated = found.caught[mail.id], mail.repeated
         if mail.state in UNFINISHED:
-            yield f"mail {mail.id} is still {mail.state}: {mail.reason}"
+            yield Finding("lost", f"mail {mail.id} is still {mail.state}: {mail.reason}")
         elif mail.state == "sent" and not came:
-            yield f"mail {mail.id} was sent and never came"
+            yield Finding("lost", f"mail {mail.id} was sent and never came")
         elif came > repeated + (mail.state == "sent"):
-            yield f"mail {mail.id} is {mail.state}, came {came} times, {repeated} repetitions are counted"
+            yield Finding(
+                "mail doubled",
+                f"mail {mail.id} is {mail.state}, came {came} times, {repeated} repetitions are counted",
+            )
     yield from (
-        f"mail {id} came, of no letter" for id in found.caught.keys() - {one.id for one in found.mails}
+        Finding("mail wrong", f"mail {id} came, of no letter")
+        for id in found.caught.keys() - {one.id for one in found.mails}
     )
 
 
-def _events(reported: Sequence[Reported], found: Found) -> Iterator[str]:
+def _events(reported: Sequence[Reported], found: Found) -> Iterator[Finding]:
     bodies: dict[str, bytes] = {}
     first: list[tuple[Published, dict[str, Any]]] = []
     for record in found.published:
         event = json.loads(record.value)
         if (known := bodies.setdefault(event["id"], record.value)) is not record.value:
             if known != record.value:
-                yield f"event {event['id']} was published with two contents"
+                yield Finding("different", f"event {event['id']} was published with two contents")
             continue
         first.append((record, event))
     versions: dict[tuple[str, str], list[int]] = defaultdict(list)
     places: dict[str, set[int]] = defaultdict(set)
+    rendered: set[tuple[str, int, str]] = set()
     last: dict[tuple[str, str], dict[str, Any]] = {}
     employee_of: dict[str, str] = {}
     for record, event in first:
         places[event["partitionkey"]].add(record.partition)
         employee_of[event["subject"]] = event["data"].get("employee_id", "")
+        if event["type"] == CertificateRendered.TYPE:
+            data = event["data"]
+            rendered.add((data["certificate_id"], data["revision"], data["sha256"]))
         if (field := VERSION.get(event["type"])) is not None:
             key = (event["type"], event["subject"])
             versions[key].append(event["data"][field])
             if event["data"][field] == max(versions[key]):
                 last[key] = event["data"]
     yield from (
-        f"events of {key} are in {len(those)} partitions" for key, those in places.items() if len(those) > 1
+        Finding("out of order", f"events of {key} are in {len(those)} partitions")
+        for key, those in places.items()
+        if len(those) > 1
     )
     ordered = unrevoked_employees(reported)
     for (type, subject), seen in versions.items():
         if len(set(seen)) < len(seen):
-            yield f"{type} of {subject} was published under two ids: {seen}"
+            yield Finding("doubled", f"{type} of {subject} was published under two ids: {seen}")
         elif seen != sorted(seen) and (employee_of[subject] in ordered or type == PointsSettled.TYPE):
-            yield f"{type} of {subject} was published out of order: {seen}"
+            yield Finding("out of order", f"{type} of {subject} was published out of order: {seen}")
     yield from _complete(versions, last, found)
+    for one in found.completions:
+        certificate = one.certificate
+        if certificate is None or not certificate.sha256:
+            continue
+        if (certificate.id, certificate.revision, certificate.sha256) not in rendered:
+            yield Finding("lost", f"{certificate.id}/{certificate.revision}: nobody was told of its PDF")
 
 
 def _complete(
     versions: dict[tuple[str, str], list[int]], last: dict[tuple[str, str], dict[str, Any]], found: Found
-) -> Iterator[str]:
-    """Every version that a document ever had was published."""
+) -> Iterator[Finding]:
+    """Every version that a document ever had was published: in each epoch from 1 on, without a gap."""
     for employee in found.employees:
         published = versions[EmployeeRecorded.TYPE, employee.id]
-        if set(published) != set(range(1, employee.version + 1)):
-            yield f"employee {employee.id}: version {employee.version} stands, published {published}"
+        if not _gapless(published, employee.version):
+            yield Finding(
+                "lost", f"employee {employee.id}: version {employee.version} stands, published {published}"
+            )
     for one in found.completions:
         if not one.standing:
             continue
         told = {*versions[CompletionRecorded.TYPE, one.id], *versions[JpCredited.TYPE, one.id]}
-        if told != set(range(1, one.version + 1)):
-            yield f"{one.id}: version {one.version} stands, published {sorted(told)}"
+        if not _gapless(told, one.version):
+            yield Finding("lost", f"{one.id}: version {one.version} stands, published {sorted(told)}")
         credited = last.get((JpCredited.TYPE, one.id))
         if credited is None or Decimal(str(credited["jp"])) != one.jp:
-            yield f"{one.id} has {one.jp} JP, last published {credited and credited['jp']}"
+            yield Finding(
+                "different", f"{one.id} has {one.jp} JP, last published {credited and credited['jp']}"
+            )
     for earned in found.earned:
-        if set(versions[PointsSettled.TYPE, earned.id]) != set(range(1, earned.settled + 1)):
-            yield f"{earned.id}: {earned.settled} settlements, published {versions[PointsSettled.TYPE, earned.id]}"
+        if not _gapless(versions[PointsSettled.TYPE, earned.id], earned.settled):
+            yield Finding(
+                "lost",
+                f"{earned.id}: {earned.settled} settlements, published {versions[PointsSettled.TYPE, earned.id]}",
+            )
         settled = last.get((PointsSettled.TYPE, earned.id))
         if settled is not None and settled["points"] != earned.points:
-            yield f"{earned.id} has {earned.points} points, last published {settled['points']}"
+            yield Finding(
+                "different", f"{earned.id} has {earned.points} points, last published {settled['points']}"
+            )
+
+
+def _gapless(published: Iterable[int], stands: int) -> bool:
+    """In an epoch that was lost the last ones may be missing: decided, and never published."""
+    by_epoch: dict[int, set[int]] = defaultdict(set)
+    for version in published:
+        by_epoch[epoch_of(version)].add(version % VERSIONS)
+    if (
+        not by_epoch
+        or max(by_epoch) != epoch_of(stands)
+        or max(by_epoch[epoch_of(stands)]) != stands % VERSIONS
+    ):
+        return False
+    return all(those == set(range(1, len(those) + 1)) for those in by_epoch.values())

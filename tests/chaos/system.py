@@ -83,12 +83,18 @@ class System:
         more = {"KOMPETEN_FAILPOINT": failpoint} if failpoint else {}
         return launch(self.kompeten, self.processes, service, **more, **env)
 
+    def spare(self, service: str) -> str:
+        """Settings for one more process of a service; the name that they are under."""
+        (port,) = free_ports(1)
+        name = f"{service}-{next(self._replicas)}"
+        self.kompeten.env[name] = {**self.kompeten.env[service], "KOMPETEN_HTTP_PORT": str(port)}
+        self.kompeten.urls[name] = f"http://127.0.0.1:{port}"
+        return name
+
     def replica(self, service: str) -> tuple[Child, str]:
         """A second process of a service, and its address."""
-        (port,) = free_ports(1)
-        env = {**self.kompeten.env[service], "KOMPETEN_HTTP_PORT": str(port)}
-        name = f"{service}-{next(self._replicas)}"
-        self.kompeten.env[name], self.kompeten.urls[name] = env, f"http://127.0.0.1:{port}"
+        name = self.spare(service)
+        env = self.kompeten.env[name]
         child = self.processes.start_python(name, f"services.{service}", env={**foreign(env), **env})
         self.kompeten.children[name] = child
         return child, self.kompeten.urls[name]
@@ -175,9 +181,15 @@ class System:
         enrollment, notification = self.database("enrollment"), self.database("notification")
         topics = "|".join(re.escape(agency_topic(one, self.kompeten.topic_prefix)) for one in AGENCIES)
         agencies = [one for one in self.traffic.messages if "agency." in one.topic]
-        decided = enrollment[DECISIONS.name].count_documents(
-            {"_id": {"$regex": f"^({topics})/[0-9]+/[0-9]+/0$"}}
+        at = {"$slice": [{"$split": ["$_id", "/"]}, 3]}  # whatever the turn: after a replay it is another
+        found = enrollment[DECISIONS.name].aggregate(
+            [
+                {"$match": {"_id": {"$regex": f"^({topics})/"}}},
+                {"$group": {"_id": at}},
+                {"$count": "records"},
+            ]
         )
+        decided = sum(one["records"] for one in found)
         counts = {
             f"{decided} of {len(agencies)} records decided": decided < len(agencies),
             "records wait": enrollment[WAITING.name].count_documents({}),
@@ -265,6 +277,10 @@ class System:
     def order(self, mode: str, **more: Any) -> None:
         """A fault of the mail server."""
         self._page.put("/faults", json={"mode": mode, **more}).raise_for_status()
+
+    def given(self) -> int:
+        """How often the fault of the mail server was met since it was ordered."""
+        return int(self._page.get("/faults").raise_for_status().json()["given"])
 
     async def published(self, topics: Sequence[str]) -> list[Published]:
         """All records of these topics, in order within each partition."""

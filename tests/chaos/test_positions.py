@@ -147,14 +147,14 @@ class Held(MongoStore):
     """Holds its first attempt until `go`; then what became of it."""
 
     def __init__(self, like: MongoStore) -> None:
-        self.client, self.database = like.client, like.database
+        super().__init__(like.client, like.database.name)
         self.begun, self.go, self.came_to = asyncio.Event(), asyncio.Event(), list[str]()
 
-    async def attempt(self, work: Callable[[Session], Awaitable[R]]) -> R:
+    async def attempt(self, work: Callable[[Session], Awaitable[R]], *, as_holder: bool = False) -> R:
         self.begun.set()
         await self.go.wait()
         try:
-            result = await super().attempt(work)
+            result = await super().attempt(work, as_holder=as_holder)
         except Moved:
             self.came_to.append("moved")
             raise

@@ -16,6 +16,7 @@ from shared.identifiers import Ids
 from shared.pipeline.attempt import partition_of
 from shared.pipeline.records import Headers
 from tests import factories
+from tests.factories import Mode
 
 AGENCIES: Final = ("dinas-a", "dinas-b")
 BODIES: Final = ("BKPSDM", "DISKOMINFO", "DINKES")
@@ -56,6 +57,8 @@ class Traffic:
         self.random = random.Random(seed)
         self.reported: dict[CompletionId, Reported] = {}
         self.messages: list[Message] = []
+        self.poisoned: set[bytes] = set()
+        """Values of which each must become a dead letter."""
         self._employees: list[Employee] = []
         self._sent: dict[CompletionId, tuple[Employee, dict[str, object], int]] = {}
         self._count = 0
@@ -80,9 +83,39 @@ class Traffic:
         self.messages += made
         return made
 
+    def probe(self) -> tuple[CompletionId, list[Message]]:
+        """A completion of somebody new, to see how long it takes."""
+        employee = self._newcomer()
+        made = [self._registration(employee), self._completion(employee)]
+        self.messages += made
+        return employee.completions[0], made
+
+    def poison(self) -> Message:
+        """What can never succeed, each time in another way; it becomes a dead letter."""
+        employee = self.random.choice(self._employees) if self._employees else self._newcomer()
+        number = f"X{self._count}"
+        good = self._message(
+            factories.completed(employee.number, code=number, batch="1"), employee.agency, "structured"
+        )
+        ways = (
+            lambda: garbled(good, employee_number=employee.number[:17]),
+            lambda: garbled(good, completed_on="2025-02-30"),
+            lambda: garbled(good, training={"code": number}),
+            lambda: good._replace(value=good.value[:-3]),
+            lambda: good._replace(value=number.encode() + b"\xff\xfe"),
+            lambda: good._replace(value=good.value.replace(b".completed.v1", b".completed.v9")),
+        )
+        made = ways[self._count % len(ways)]()
+        self.messages.append(made)
+        self.poisoned.add(made.value)
+        return made
+
     def _employee(self) -> Employee:
         if self._employees and self.random.random() < 0.6:
             return self.random.choice(self._employees)
+        return self._newcomer()
+
+    def _newcomer(self) -> Employee:
         place = len(self._employees)
         number = (
             f"{1970 + place // 4000}0{1 + place % 9}15200{place % 10}03{1 + place % 2}{place // 9 % 1000:03}"
@@ -153,16 +186,19 @@ class Traffic:
         topic = self.prefix + COMMANDS.format(service="enrollment")
         return Message(topic, partition_of(key), key.encode(), value, headers)
 
-    def _message(self, payload: Payload, agency: str) -> Message:
-        return Message(agency_topic(agency, self.prefix), 0, None, *self._wire(payload))
+    def _message(self, payload: Payload, agency: str, mode: Mode | None = None) -> Message:
+        return Message(agency_topic(agency, self.prefix), 0, None, *self._wire(payload, mode))
 
-    def _wire(self, payload: Payload) -> tuple[bytes, Headers]:
-        """Every third in binary mode."""
+    def _wire(self, payload: Payload, mode: Mode | None = None) -> tuple[bytes, Headers]:
+        """Every third in binary mode, unless one is given."""
         self._count += 1
         # Distinct and rising, so that "later" is what the sender meant by it.
         time = datetime.now(UTC) - timedelta(hours=2) + timedelta(milliseconds=self._count)
         record = factories.as_record(
-            payload, id=f"event-{self._count}", time=time, mode="structured" if self._count % 3 else "binary"
+            payload,
+            id=f"event-{self._count}",
+            time=time,
+            mode=mode or ("structured" if self._count % 3 else "binary"),
         )
         assert record.value is not None
         return record.value, record.headers

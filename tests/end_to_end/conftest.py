@@ -30,7 +30,11 @@ def product(
         [OPD, OTHER_OPD],
         topic_prefix=f"e2e-{name}.",
         database_prefix=f"e2e_{name}",
-        settings={"*": {"KOMPETEN_OTLP_ENDPOINT": collector.url}},
+        settings={
+            "*": {"KOMPETEN_OTLP_ENDPOINT": collector.url},
+            # Tests that compare whole databases must not have a list between two looks.
+            "enrollment": {"KOMPETEN_LIST_EVERY_S": "86400"},
+        },
     )
     make_topics(kompeten)
     with Processes(tmp_path_factory.mktemp("kompeten")) as processes:

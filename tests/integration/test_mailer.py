@@ -19,11 +19,13 @@ from services.notification.documents import (
     COLLECTIONS,
     CONTACTS,
     MAIL_CANCELLATIONS,
+    MAIL_NOTES,
     MAILS,
     Contact,
     Letter,
     Mail,
     MailCancellation,
+    MailNote,
 )
 from services.notification.mailer import HANDING_OVER, Mailer
 from services.notification.outcomes import MOST_REPEATS
@@ -379,3 +381,23 @@ async def test_a_letter_with_broken_data_waits_for_a_fix_and_is_not_skipped(
     async with running(mailer_for(store, catcher.port)):
         (one,) = await until(store, deferred=1)
     assert one.reason == "bug: ValueError"
+
+
+async def test_what_went_out_before_a_restore_is_not_sent_again(store: MongoStore, catcher: Catcher) -> None:
+    """Not even if it was overtaken since; what a mailer of the same epoch noted holds nobody back."""
+    mails = await given(store, 3)
+    at = datetime.now(UTC) - timedelta(days=1)
+    await insert(
+        store,
+        MAIL_NOTES,
+        MailNote(id=mails[0].id, state="sent", epoch=0, at=at),
+        MailNote(id=mails[1].id, state="sent", epoch=1, at=at),
+    )
+    await insert(store, MAIL_CANCELLATIONS, MailCancellation(id=mails[0].id, reason="overtaken"))
+    server = SmtpServer(HOST, catcher.port, client_name="bandung.example")
+    async with running(Mailer(store, server, SENDER, epoch=1)):
+        before, *_ = await until(store, sent=3)
+    assert "before the database was restored" in before.reason
+    assert before.sent_at is not None
+    assert abs(before.sent_at - at) < timedelta(milliseconds=1)
+    assert catcher.received() == Counter(f"{one.id}@bandung.example" for one in mails[1:])

@@ -19,7 +19,6 @@ from services.incentive import documents as incentive
 from services.incentive.handlers import REACTIONS as INCENTIVE_REACTIONS
 from services.incentive.terms import load_terms as load_incentive_terms
 from services.notification import documents as notification
-from services.notification.handlers import COLLECTING
 from services.notification.handlers import REACTIONS as NOTIFICATION_REACTIONS
 from services.notification.terms import load_terms as load_notification_terms
 from shared.contracts.cloudevents import STRUCTURED, event_id
@@ -308,7 +307,7 @@ class City:
         if wait:
             self.wait(61)
         letters = await self.documents("notification", notification.LETTERS)
-        due = [one for one in letters if one.state == COLLECTING and one.due <= self.now]
+        due = [one for one in letters if one.state == notification.COLLECTING and one.due <= self.now]
         for one in due:
             command = ReleaseLetter(letter_id=one.id)
             self.command(

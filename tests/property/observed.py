@@ -10,8 +10,15 @@ from services.enrollment.jp import credit_year
 from services.enrollment.settling import facts_standing, learning_of
 from services.incentive.documents import ACCOUNTS, EARNED_COMPLETIONS, POINT_ENTRIES, EarnedCompletion
 from services.incentive.points import award_month
-from services.notification.documents import LETTERS, MAIL_CANCELLATIONS, MAILS, Letter
-from services.notification.handlers import ISSUED, RELEASED, REVOKED
+from services.notification.documents import (
+    ISSUED,
+    LETTERS,
+    MAIL_CANCELLATIONS,
+    MAILS,
+    RELEASED,
+    REVOKED,
+    Letter,
+)
 from shared.contracts.catalogue import EVENT_TYPES
 from shared.contracts.cloudevents import decode, peek
 from shared.contracts.enrollment import CertificateIssued, CertificateRevoked, JpCredited

@@ -13,6 +13,8 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response
 
 SERVICES = ("enrollment", "incentive", "notification")
+MOST_ROWS = 2
+"""Of a ledger at a time: a page may hold fewer than was asked for."""
 AT = "2026-03-05T02:00:00Z"
 
 
@@ -71,6 +73,11 @@ class World:
     dry_run: Callable[[Asked], Response] = lambda asked: JSONResponse({"verdict": "accepted"})
     events: Callable[[Asked], Response] = lambda asked: verdicts(asked)
     decisions: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    ledgers: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    """What each service has of completions, in order of id."""
+    looks: Callable[[Asked], dict[str, Any]] = lambda asked: {}
+    """Asked service -> what to answer to a look, if it isn't what the ledger says."""
+    noted: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     tokens: set[str] = field(default_factory=lambda: {"good"})
     wishes: list[dict[str, Any]] = field(default_factory=list)
     asked: list[Asked] = field(default_factory=list)
@@ -144,11 +151,19 @@ def _answer(world: World, asked: Asked) -> Response:
             return JSONResponse(world.waiting.get(asked.service, []))
         case ["admin", "traces"]:
             return JSONResponse(world.traces.get(asked.service, {"steps": [], "missing": []}))
+        case ["admin", "reconciliation"]:
+            return JSONResponse(_after(world.ledgers.get(asked.service, []), asked.params))
+        case ["admin", "discrepancies"]:
+            return JSONResponse(_after(world.noted.get(asked.service, []), asked.params))
+        case ["admin", "reconciliation", "looks"]:
+            ids = asked.body["completion_ids"]
+            found = [one for one in world.ledgers.get(asked.service, []) if one["completion_id"] in ids]
+            return JSONResponse({"entries": found, "reasons": {}} | world.looks(asked))
         case ["events"]:
             return world.events(asked)
         case ["decisions", id] if id in world.decisions:
             return JSONResponse(world.decisions[id])
-        case ["admin", _, "replays" | "discards" | "looks" | "give-ups" | "starts"]:
+        case ["admin", _, "replays" | "discards" | "looks" | "give-ups" | "starts" | "restatements"]:
             return world.order(asked)
     return problem(404, "nothing is here")
 
@@ -158,6 +173,11 @@ def _page(letters: list[dict[str, Any]], params: dict[str, str]) -> list[dict[st
     ids = [one["id"] for one in wanted]
     start = ids.index(params["after"]) + 1 if "after" in params else 0
     return wanted[start : start + int(params["limit"])]
+
+
+def _after(rows: list[dict[str, Any]], params: dict[str, str]) -> list[dict[str, Any]]:
+    later = [one for one in rows if one["completion_id"] > params.get("after", "")]
+    return later[: min(int(params["limit"]), MOST_ROWS)]
 
 
 @contextmanager

@@ -104,6 +104,7 @@ def every_command() -> list[list[str]]:
         ["waiting", "give-up", "employee/1", *WHY],
         ["partitions", "start", "agency.x.v1", "0", "--service", "enrollment", *WHY],
         ["trace", "--event", "evt-1"],
+        ["reconcile"],
         ["publish", "EVENTS", "--agency", "dinkes"],
     ]
 

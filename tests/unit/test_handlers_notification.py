@@ -2,10 +2,12 @@
 
 import pytest
 
-from services.notification.documents import CONTACTS, LETTERS, MAIL_CANCELLATIONS, MAILS
+from services.notification.documents import CONTACTS, LETTERS, MAIL_CANCELLATIONS, MAIL_NOTES, MAILS
 from services.notification.handlers import LONGEST_WAIT
 from shared.contracts.enrollment import CertificateIssued, CertificateRevoked
 from shared.contracts.incentive import PointsSettled
+from shared.contracts.notification import NoteMail
+from shared.pipeline.epochs import next_version
 from shared.pipeline.errors import Rejected, Waiting
 from shared.pipeline.outcome import Verdict
 from tests.factories import (
@@ -138,3 +140,18 @@ def test_a_certificate_that_is_told_of_another_completion_is_refused(
     with pytest.raises(Rejected, match="another completion"):
         city.when(other)
     assert len(city.all(LETTERS)) == 1
+
+
+def test_a_revocation_told_again_after_a_restore_sends_no_second_letter() -> None:
+    """Enrollment tells the same under a version of its new epoch."""
+    city = Given(NOTIFICATION, CONTACT, issued(), points(), revoked(version=2))
+    assert city.when(revoked(version=next_version(0, 1))).verdict is Verdict.DUPLICATE
+    assert len(city.all(MAILS)) == 2
+
+
+def test_what_became_of_a_mail_is_noted_once_an_epoch() -> None:
+    city = Given(NOTIFICATION)
+    note = NoteMail(letter_id="let_1", state="sent", epoch=0)
+    assert city.when(note).verdict is Verdict.ACCEPTED
+    assert city.when(note).verdict is Verdict.DUPLICATE
+    assert [(one.id, one.state, one.epoch) for one in city.all(MAIL_NOTES)] == [("let_1", "sent", 0)]

@@ -1,0 +1,112 @@
+"""After a restore: what was told about certificates since the backup, so that it is told the same way again.
+
+A number, once published, is printed and mailed. What is issued again takes the number, the revision and the
+moment of issue that it had; so its code, its links and its PDF are the ones that people hold.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import cast
+
+import msgspec
+
+from services.enrollment.documents import GIVEN, SEQUENCES, Given, GivenIssue
+from services.enrollment.documents import Sequence as Numbers
+from services.enrollment.terms import Terms
+from shared.contracts.cloudevents import Event, Undecodable, decode, peek
+from shared.contracts.enrollment import CertificateIssued, CertificateRevoked
+from shared.contracts.payload import Payload
+from shared.pipeline.reactions import Published
+from shared.pipeline.store import Session, Store, Write
+
+_TYPES: dict[str, type[Payload]] = {one.TYPE: one for one in (CertificateIssued, CertificateRevoked)}
+
+
+class GivenNumbers:
+    """Adopts pages of enrollment's own events, in any order and any number of times; `finish` once after them."""
+
+    def __init__(self, terms: Terms) -> None:
+        self._terms = terms
+        self._places: dict[str, set[int]] = defaultdict(set)
+        """By series."""
+
+    async def adopt(self, page: Sequence[Published], store: Store) -> int:
+        """How many of them were about certificates."""
+        told: dict[str, list[Event]] = defaultdict(list)
+        for one in page:
+            if (event := self._told(one)) is not None:
+                told[cast("CertificateIssued | CertificateRevoked", event.data).completion_id].append(event)
+
+        async def work(session: Session) -> None:
+            found = cast("list[Given]", await session.find(GIVEN, list(told)))
+            known: dict[str, Given] = {one.id: one for one in found}
+            given = [with_events(known.get(id), events) for id, events in told.items()]
+            await session.write(
+                [Write(GIVEN, one.id, store.encode(one), new=one.id not in known) for one in given]
+            )
+
+        if told:
+            await store.attempt(work)
+        for events in told.values():
+            for event in events:
+                data = cast("CertificateIssued | CertificateRevoked", event.data)
+                if data.series is not None and data.place is not None:
+                    self._places[data.series].add(data.place)
+        return sum(map(len, told.values()))
+
+    async def finish(self, store: Store) -> list[Write]:
+        """The sequences as they have to stand before the first decision."""
+
+        async def work(session: Session) -> list[Numbers]:
+            return cast("list[Numbers]", await session.find(SEQUENCES, sorted(self._places)))
+
+        known = {one.id: one for one in await store.attempt(work)}
+        after = [
+            with_places(known.get(id) or Numbers(id=id, last=0), those) for id, those in self._places.items()
+        ]
+        return [Write(SEQUENCES, one.id, store.encode(one), new=False) for one in after]
+
+    def _told(self, record: Published) -> Event | None:
+        try:
+            event_type, document = peek(record.value, record.headers)
+            if (payload := _TYPES.get(event_type)) is None or record.value is None:
+                return None
+            event = decode(record.value, record.headers, document, payload)
+        except Undecodable:
+            return None  # nobody has read it as a certificate either
+        data = cast("CertificateIssued | CertificateRevoked", event.data)
+        # Only who has the secret can name the two together.
+        ours = data.certificate_id == self._terms.ids.certificate(data.completion_id)
+        return event if ours else None
+
+
+def with_events(known: Given | None, events: Sequence[Event]) -> Given:
+    """Of one certificate. The same however often and in whatever order they come."""
+    for event in events:
+        data = cast("CertificateIssued | CertificateRevoked", event.data)
+        given = known or Given(
+            id=data.completion_id,
+            number=data.certificate_number,
+            series=data.series or "",
+            place=data.place or 0,
+            revision=0,
+        )
+        issues = given.issues
+        if isinstance(data, CertificateIssued) and data.content_digest is not None:
+            issue = GivenIssue(
+                data.revision, data.content_digest, event.attributes.time or data.download_until
+            )
+            if all(one.revision != issue.revision for one in issues):
+                issues = sorted([*issues, issue], key=lambda one: one.revision)
+        revision = max(given.revision, data.revision)
+        known = msgspec.structs.replace(given, issues=issues, revision=revision)
+    assert known is not None
+    return known
+
+
+def with_places(numbers: Numbers, given: set[int]) -> Numbers:
+    """Counts on after the highest that was given out. Numbers that were decided and never told, since the database
+    was lost in between, are free: they go first, so that no gap stays."""
+    last = max(numbers.last, *given)
+    free = [*numbers.free, *range(numbers.last + 1, last + 1)]
+    return msgspec.structs.replace(numbers, last=last, free=[one for one in free if one not in given])

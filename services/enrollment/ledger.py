@@ -1,0 +1,100 @@
+"""What enrollment has of each completion, in order of id, and an operator's word to say it once more."""
+
+from typing import Any
+
+import msgspec
+from fastapi import APIRouter
+from fastapi.responses import Response
+from pydantic import BaseModel
+
+from services.enrollment.documents import (
+    COMPLETIONS,
+    RENDERINGS,
+    STORED_PDFS,
+    Completion,
+    rendering_id,
+    stated_version,
+)
+from services.enrollment.reconciling import PDF, lacks
+from services.enrollment.settling import DONE
+from services.enrollment.terms import Terms
+from shared.contracts.cloudevents import event_id
+from shared.contracts.enrollment import RestateCompletion
+from shared.contracts.payload import Reason
+from shared.http.access import Role, allow
+from shared.http.commands import Asking, commanding
+from shared.http.problems import Problem
+from shared.http.reconciliation import CompletionId, Entry, Some
+from shared.mongo import MongoStore
+from shared.service import Parts
+
+
+class RestatementBody(BaseModel):
+    completion_id: CompletionId
+    reason: Reason
+
+
+async def ledger(store: MongoStore, some: Some) -> list[Entry]:
+    raws: list[dict[str, Any]] = await store.aggregate(COMPLETIONS, [
+        {"$match": some.of("_id")},
+        {"$sort": {"_id": 1}},
+        {"$limit": some.limit},
+        {"$project": {"contents": 0, "revocations": 0, "reinstatements": 0}},
+    ])  # fmt: skip
+    found = msgspec.convert(raws, list[Completion], strict=False)
+    items = {
+        one.id: rendering_id(one.certificate.id, one.certificate.revision)
+        for one in found
+        if one.certificate is not None and one.learning_year
+    }
+    wanted = {"$match": {"_id": {"$in": list(items.values())}}}
+    # Of the ids alone: read from the index, without a single PDF.
+    stored = {one["_id"] for one in await store.aggregate(STORED_PDFS, [wanted, {"$project": {"_id": 1}}])}
+    missing = {"$match": {"_id": {"$in": [id for id in items.values() if id not in stored]}}}
+    states = {
+        one["_id"]: one["state"]
+        for one in await store.aggregate(RENDERINGS, [missing, {"$project": {"state": 1}}])
+    }
+    return [_entry(one, items.get(one.id, ""), stored, states) for one in found]
+
+
+def _entry(one: Completion, item: str, stored: set[str], states: dict[str, str]) -> Entry:
+    being_rendered = states.get(item, DONE) != DONE
+    missing = lacks(one, being_rendered)
+    if item and item not in stored and not being_rendered and PDF not in missing:
+        missing.append(PDF)  # its digest is known, and the file is gone
+    return Entry(
+        completion_id=one.id,
+        version=stated_version(one),
+        standing=bool(one.learning_year),
+        lacks=missing,
+        changed_at=one.stated_at,
+    )
+
+
+def restatements_router(parts: Parts[Terms]) -> APIRouter:
+    router = APIRouter(prefix="/admin", tags=["operators"])
+
+    @router.post(
+        "/reconciliation/restatements",
+        summary="Publish a completion's facts again, for services that lost them; mends a missing PDF too",
+        **commanding(allow(Role.operator)),
+    )
+    async def restate(body: RestatementBody, asked: Asking) -> Response:
+        completion = await parts.store.read(COMPLETIONS, body.completion_id)
+        if completion is None:
+            raise Problem("not-found", "There is no completion of this id.")
+        command = RestateCompletion(
+            completion_id=completion.id,
+            employee_id=completion.employee_id,
+            version=completion.version,
+            operator=asked.caller.subject,
+            reason=body.reason,
+        )
+        # The same whoever asks: nothing is done twice for one version.
+        id = event_id(0, completion.id, completion.version, command.TYPE)
+        return await parts.commands.answer(
+            command, asked, route=f"restate/{completion.id}", key=completion.employee_id, id=id
+        )
+
+    return router

@@ -1,0 +1,70 @@
+"""Number and revision of a certificate: the next ones, or those that were told before a restore (adoption.py)."""
+
+from datetime import date, datetime
+from typing import NamedTuple
+
+import msgspec
+
+from services.enrollment.certificate_face import CertificateFace
+from services.enrollment.documents import Facts, Given, Sequence
+from services.enrollment.issuing_bodies import certificate_number, sequence_id
+from services.enrollment.terms import Terms
+from shared.contracts.payload import CertificateId
+
+_JSON = msgspec.json.Encoder(order="deterministic")
+
+
+class Numbered(NamedTuple):
+    number: str
+    series: str
+    place: int
+    sequence: Sequence | None
+    """As it stands from now on; None where no number was taken from it."""
+
+
+def numbered(facts: Facts, given: Given | None, sequence: Sequence | None, terms: Terms) -> Numbered:
+    """The number that was told, else the lowest that is nobody's. `sequence`: of the facts' body and year."""
+    if given is not None:
+        return Numbered(given.number, given.series, given.place, None)
+    series = sequence_id(facts.organizer_code, facts.completed_on.year)
+    known = sequence or Sequence(id=series, last=0)
+    if known.free:
+        place, after = known.free[0], msgspec.structs.replace(known, free=known.free[1:])
+    else:
+        place, after = known.last + 1, msgspec.structs.replace(known, last=known.last + 1)
+    body = terms.bodies.at(facts.organizer_code, facts.completed_on)
+    number = certificate_number(
+        body, place, facts.organizer_code, facts.completed_on, facts.code, facts.batch
+    )
+    return Numbered(number, series, place, after)
+
+
+class Issue(NamedTuple):
+    revision: int
+    at: datetime
+
+
+def issue(given: Given | None, before: int, content_digest: str, now: datetime) -> Issue:
+    """Revision and moment of an issue after revision `before`.
+
+    What was issued with this content keeps both, so that its code, links and PDF stay what they were; another
+    content takes a revision that nobody has seen.
+    """
+    if given is None:
+        return Issue(before + 1, now)
+    for one in given.issues:
+        if one.revision > before and one.content_digest == content_digest:
+            return Issue(one.revision, one.at)
+    return Issue(max(before, given.revision) + 1, now)
+
+
+def codes_before(id: CertificateId, revision: int, given: Given | None, terms: Terms) -> list[str]:
+    """Of all revisions that somebody may hold, but for the one that stands."""
+    highest = max(revision, 0 if given is None else given.revision)
+    return [terms.ids.verification_code(id, one) for one in range(1, highest + 1) if one != revision]
+
+
+def content_digest(face: CertificateFace, terms: Terms) -> str:
+    """Of all that is printed but number, revision, code and day of issue. Keyed: it covers an employee number."""
+    plain = msgspec.structs.replace(face, number="", revision=1, verification_url="", issued_on=date.min)
+    return terms.ids.content(_JSON.encode(plain)).hex()

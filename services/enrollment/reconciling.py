@@ -1,0 +1,154 @@
+"""Decisions by which the services' books are held against each other: lists of what changed, and restatements.
+
+A list is made of what a worker read, since each claim of it stays true: versions only grow.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+
+from services.enrollment.documents import (
+    COMPLETIONS,
+    EMPLOYEES,
+    LISTINGS,
+    RENDERINGS,
+    STORED_PDFS,
+    Completion,
+    Listing,
+    rendering_id,
+    stated_version,
+)
+from services.enrollment.settling import DONE, restate, settling_keys
+from services.enrollment.terms import Terms
+from shared.contracts.enrollment import CompletionsListed, ListCompletions, RestateCompletion
+from shared.contracts.lists import Claim
+from shared.contracts.payload import CompletionId
+from shared.pipeline.attempt import key_into
+from shared.pipeline.discrepancies import Books, note_keys, noted
+from shared.pipeline.documents import LOAD, Doc, Keys, Lock, State
+from shared.pipeline.errors import Rejected
+from shared.pipeline.outcome import Fact, Outcome, Put, Remove, Verdict
+from shared.pipeline.records import Received
+
+_JSON = msgspec.json.Encoder(order="deterministic")
+LISTING: Final = "completions"
+COMPLETION, CERTIFICATE, JP, PDF = "completion", "certificate", "jp", "pdf"
+
+# Does enrollment itself have what belongs to a completion?
+
+
+def _keys(ids: Sequence[CompletionId], state: State, terms: object) -> Keys:
+    for id in ids:
+        yield Doc(COMPLETIONS, id)
+    yield LOAD
+    for id in ids:
+        completion = state.get(COMPLETIONS, id)
+        if completion is not None and (item := _item(completion)):
+            yield Doc(RENDERINGS, item)
+
+
+def _lacks(claim: Claim, state: State) -> list[str]:
+    completion = state.get(COMPLETIONS, claim.completion_id)
+    if completion is None:
+        return [COMPLETION]
+    item = _item(completion)
+    rendering = state.get(RENDERINGS, item) if item else None
+    return lacks(completion, rendering is not None and rendering.state != DONE)
+
+
+def _item(completion: Completion) -> str:
+    """Id of the rendering that it needs; empty while it needs none."""
+    certificate = completion.certificate
+    if certificate is None or certificate.revoked:
+        return ""
+    return rendering_id(certificate.id, certificate.revision)
+
+
+def lacks(completion: Completion, being_rendered: bool) -> list[str]:
+    """Of what follows from a completion that stands; JP that a cap cut to 0 have their rule all the same."""
+    if not completion.learning_year:
+        return []
+    certificate = completion.certificate
+    return [
+        *([] if certificate is not None else [CERTIFICATE]),
+        *([] if completion.jp_rule else [JP]),
+        *([] if being_rendered or (certificate is not None and certificate.sha256) else [PDF]),
+    ]
+
+
+BOOKS: Final = Books(_keys, _lacks)
+
+# Lists.
+
+
+def listing_keys(event: Received[ListCompletions], state: State, terms: Terms) -> Keys:
+    yield Lock("listing")
+    yield Doc(LISTINGS, LISTING)
+    yield from note_keys(event.data.incomplete, state, BOOKS, terms)
+
+
+def list_completions(event: Received[ListCompletions], state: State, terms: Terms) -> Outcome:
+    data = event.data
+    if data.until is not None and data.until > event.now:
+        raise Rejected(
+            "until lies ahead: nothing would be listed up to then; only what was decided is listed"
+        )
+    known = state.get(LISTINGS, LISTING)
+    if known is not None and known.until != data.since:
+        return Outcome(Verdict.NOTHING, f"listed up to {known.until.isoformat()} already")
+    facts = [
+        Fact(
+            CompletionsListed(completions=one.completions),
+            f"list/{one.partition}",
+            event.at.offset,
+            key_into(one.partition),
+        )
+        for one in data.lists
+    ]
+    incomplete = [state.get(COMPLETIONS, id) for id in dict.fromkeys(data.incomplete)]
+    claims = [
+        Claim(one.id, stated_version(one), bool(one.learning_year)) for one in incomplete if one is not None
+    ]
+    changes: list[Put | Remove] = noted(claims, state, BOOKS, event.now)
+    if data.until is not None:
+        lagging = {one.position: one.until for one in data.lagging}
+        changes.append(Put(LISTINGS, Listing(id=LISTING, until=data.until, lagging=lagging)))
+    return Outcome(Verdict.ACCEPTED, changes=changes, facts=facts)
+
+
+# Restatements.
+
+
+def restatement_keys(event: Received[RestateCompletion], state: State, terms: Terms) -> Keys:
+    data = event.data
+    yield Doc(EMPLOYEES, data.employee_id)
+    yield from settling_keys(data.completion_id, data.employee_id, state, terms)
+    completion = state.get(COMPLETIONS, data.completion_id)
+    if completion is not None and (item := _item(completion)):
+        yield Doc(RENDERINGS, item)
+        yield Doc(STORED_PDFS, item)
+
+
+def restate_completion(event: Received[RestateCompletion], state: State, terms: Terms) -> Outcome:
+    data = event.data
+    known, employee = state.get(COMPLETIONS, data.completion_id), state.get(EMPLOYEES, data.employee_id)
+    if known is not None and known.employee_id != data.employee_id:
+        raise Rejected("completion_id is a completion of another employee than employee_id: send both of one")
+    content = terms.ids.content(_JSON.encode((data.completion_id, data.version, data.operator, data.reason)))
+    if known is None or known.certificate is None or employee is None:
+        reason = "there is nothing to restate: no agency has reported this completion"
+        return Outcome(Verdict.REFUSED, reason, data.completion_id, content, answer={"problem": "not-found"})
+    if known.version != data.version:
+        return Outcome(
+            Verdict.DUPLICATE, "it was restated or changed since it was asked for", known.id, content,
+            answer={"completion_id": known.id, "version": known.version},
+        )  # fmt: skip
+    settled = restate(known, employee, state, terms, event.now, event.traceparent)
+    answer: dict[str, str | int | bool | None] = {
+        "completion_id": known.id,
+        "version": settled.completion.version,
+        "operator": data.operator,
+        "why": data.reason,
+    }
+    return Outcome(Verdict.ACCEPTED, "", known.id, content, settled.changes, settled.facts, answer=answer)

@@ -1,0 +1,36 @@
+"""Does notification have what belongs to a completion: a letter that tells how it stands, and the mail of it?"""
+
+from collections.abc import Sequence
+from typing import Final
+
+from services.notification.documents import ISSUED, LETTERS, MAILS, RELEASED
+from shared.contracts.lists import Claim
+from shared.contracts.payload import CompletionId
+from shared.pipeline.discrepancies import Books
+from shared.pipeline.documents import LOAD, Doc, Docs, Keys, State
+
+LETTER, MAIL = "letter", "mail"
+
+
+def _keys(ids: Sequence[CompletionId], state: State, terms: object) -> Keys:
+    for id in ids:
+        yield Docs(LETTERS, "completion_id", id)
+    yield LOAD
+    for id in ids:
+        for letter in state.all(LETTERS, "completion_id", id):
+            if letter.state == RELEASED:
+                yield Doc(MAILS, letter.id)
+
+
+def _lacks(claim: Claim, state: State) -> list[str]:
+    """A letter that was dropped or waits is one too: its state and reason say why nothing went out."""
+    letters = state.all(LETTERS, "completion_id", claim.completion_id)
+    if not letters:
+        return [LETTER]
+    newest = max(letters, key=lambda letter: letter.completion_version)
+    lacks = [LETTER] if claim.is_missed_at(newest.completion_version, newest.template == ISSUED) else []
+    gone = [one for one in letters if one.state == RELEASED and state.get(MAILS, one.id) is None]
+    return lacks + [MAIL] * bool(gone)
+
+
+BOOKS: Final = Books(_keys, _lacks)

@@ -1,0 +1,47 @@
+"""What notification has of each completion, in order of id: for `kompeten reconcile`."""
+
+from itertools import groupby
+from typing import Any
+
+from services.notification.completeness import MAIL
+from services.notification.documents import ISSUED, LETTERS, MAILS, RELEASED
+from shared.http.reconciliation import Entry, Some
+from shared.mongo import MongoStore
+
+
+async def ledger(store: MongoStore, some: Some) -> list[Entry]:
+    limit = some.limit + 1 if some.ids is None else 0
+    letters = await _letters(store, some, limit)
+    by_completion = [
+        (id, list(those)) for id, those in groupby(letters, lambda one: str(one["completion_id"]))
+    ]
+    if limit and len(letters) == limit:
+        if len(by_completion) > 1:
+            by_completion.pop()  # it may have more letters, which the next page has
+        else:
+            by_completion = [(by_completion[0][0], await _letters(store, Some(ids=[by_completion[0][0]]), 0))]
+    released = [one["_id"] for one in letters if one["state"] == RELEASED]
+    mails = await store.aggregate(MAILS, [{"$match": {"_id": {"$in": released}}}, {"$project": {"_id": 1}}])
+    there = {one["_id"] for one in mails}
+    return [_entry(id, those, there) for id, those in by_completion]
+
+
+async def _letters(store: MongoStore, some: Some, limit: int) -> list[dict[str, Any]]:
+    stages: list[dict[str, Any]] = [
+        {"$match": some.of("completion_id")},
+        {"$sort": {"completion_id": 1}},
+        *([{"$limit": limit}] if limit else []),
+        {"$project": {"completion_id": 1, "completion_version": 1, "template": 1, "state": 1}},
+    ]
+    return await store.aggregate(LETTERS, stages)
+
+
+def _entry(id: str, letters: list[dict[str, Any]], mails: set[str]) -> Entry:
+    newest = max(letters, key=lambda letter: int(letter["completion_version"]))
+    gone = [one for one in letters if one["state"] == RELEASED and one["_id"] not in mails]
+    return Entry(
+        completion_id=id,
+        version=newest["completion_version"],
+        standing=newest["template"] == ISSUED,
+        lacks=[MAIL] * bool(gone),
+    )

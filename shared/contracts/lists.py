@@ -1,0 +1,53 @@
+"""Completions in a list: what is claimed of each, and how few bytes say it (22 characters a completion)."""
+
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Iterable, Iterator
+from typing import Final, NamedTuple
+
+from shared.contracts.enrollment import ID_CHARACTERS, AtVersion
+from shared.contracts.payload import CompletionId
+
+PREFIX: Final = "cmp_"
+
+
+class Claim(NamedTuple):
+    """Whoever reads the events knows this completion in this version or a later one."""
+
+    completion_id: CompletionId
+    version: int
+    standing: bool
+
+    def is_missed_at(self, version: int, standing: bool) -> bool:
+        """Whether a reader who knows of this version has missed something. Two versions that both don't stand are
+        worth the same."""
+        if version < self.version:
+            return self.standing or standing
+        return version == self.version and standing != self.standing
+
+
+def grouped(claims: Iterable[Claim]) -> tuple[AtVersion, ...]:
+    """As they are listed; raises ValueError for an id that is none of ours."""
+    ids: dict[tuple[int, bool], list[str]] = {}
+    for claim in claims:
+        ids.setdefault((claim.version, claim.standing), []).append(_packed(claim.completion_id))
+    return tuple(
+        AtVersion(version=version, standing=standing, ids="".join(sorted(those)))
+        for (version, standing), those in sorted(ids.items())
+    )
+
+
+def claims_of(groups: Iterable[AtVersion]) -> Iterator[Claim]:
+    for group in groups:
+        for at in range(0, len(group.ids), ID_CHARACTERS):
+            yield Claim(_unpacked(group.ids[at : at + ID_CHARACTERS]), group.version, group.standing)
+
+
+def _packed(id: CompletionId) -> str:
+    raw = bytes.fromhex(id.removeprefix(PREFIX))
+    if len(raw) != 16:
+        raise ValueError(f"{PREFIX} and 32 hexadecimal digits are an id of a completion")
+    return urlsafe_b64encode(raw).decode().rstrip("=")
+
+
+def _unpacked(text: str) -> CompletionId:
+    return CompletionId(PREFIX + urlsafe_b64decode(text + "==").hex())

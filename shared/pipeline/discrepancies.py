@@ -1,0 +1,98 @@
+"""Reactions of every service that keeps books about completions: are they complete?
+
+What a list of enrollment's claims and these books lack is noted, and taken back when a later look finds it. A look
+locks no employee: a claim stays true (versions only grow), and nothing is reported before a second look.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple, TypeVar
+
+from shared.contracts.enrollment import CompletionsListed
+from shared.contracts.lists import Claim, claims_of
+from shared.contracts.payload import CompletionId, Payload
+from shared.contracts.pipeline import ReviewDiscrepancies
+from shared.pipeline.books import DISCREPANCIES, Discrepancy
+from shared.pipeline.documents import Doc, Keys, Lock, State
+from shared.pipeline.outcome import Outcome, Put, Remove, Verdict
+from shared.pipeline.reactions import Reaction, react
+from shared.pipeline.records import Received
+
+T = TypeVar("T")
+# Held by lists and reviews alone: two replicas must not both make the same note.
+NOTES = Lock("discrepancies")
+
+
+class Books(NamedTuple):
+    """How a service finds out whether it has all that belongs to a completion."""
+
+    keys: Callable[[Sequence[CompletionId], State, Any], Keys]
+    """What `lacks` looks at; the last argument are the service's terms."""
+    lacks: Callable[[Claim, State], list[str]]
+    """Names of what is missing; empty when nothing is."""
+
+
+def noted(claims: Iterable[Claim], state: State, books: Books, now: datetime) -> list[Put | Remove]:
+    """The notes as they are from now on; the documents of `note_keys` must be loaded."""
+    changes: list[Put | Remove] = []
+    for claim in claims:
+        known = state.get(DISCREPANCIES, claim.completion_id)
+        lacks = books.lacks(claim, state)
+        if lacks:
+            note = Discrepancy(
+                id=claim.completion_id,
+                version=claim.version,
+                standing=claim.standing,
+                lacks=lacks,
+                since=now if known is None else known.since,
+            )
+            if note != known:
+                changes.append(Put(DISCREPANCIES, note))
+        elif known is not None:
+            changes.append(Remove(DISCREPANCIES, known.id))
+    return changes
+
+
+def note_keys(ids: Sequence[CompletionId], state: State, books: Books, terms: object) -> Keys:
+    yield NOTES
+    for id in ids:
+        yield Doc(DISCREPANCIES, id)
+    yield from books.keys(ids, state, terms)
+
+
+def reviewing(books: Books) -> dict[type[Payload], Reaction[Any]]:
+    """For a service that makes notes: looks again, at its own command."""
+
+    def keys(event: Received[ReviewDiscrepancies], state: State, terms: object) -> Keys:
+        yield from note_keys(event.data.completion_ids, state, books, terms)
+
+    def review(event: Received[ReviewDiscrepancies], state: State, terms: object) -> Outcome:
+        found = [state.get(DISCREPANCIES, id) for id in dict.fromkeys(event.data.completion_ids)]
+        claims = [Claim(CompletionId(one.id), one.version, one.standing) for one in found if one is not None]
+        changes = noted(claims, state, books, event.now)
+        return Outcome(
+            Verdict.ACCEPTED if changes else Verdict.NOTHING,
+            f"{len(changes)} of {len(claims)} are different by now",
+            changes=changes,
+        )
+
+    return {ReviewDiscrepancies: react(keys, review)}
+
+
+def reconciling(books: Books) -> dict[type[Payload], Reaction[Any]]:
+    """For a service that reads enrollment's lists."""
+
+    def keys(event: Received[CompletionsListed], state: State, terms: object) -> Keys:
+        yield from note_keys(
+            [one.completion_id for one in claims_of(event.data.completions)], state, books, terms
+        )
+
+    def compare(event: Received[CompletionsListed], state: State, terms: object) -> Outcome:
+        claims = {one.completion_id: one for one in claims_of(event.data.completions)}
+        changes = noted(claims.values(), state, books, event.now)
+        lacking = sum(isinstance(one, Put) for one in changes)
+        return Outcome(
+            Verdict.ACCEPTED, f"{lacking} of {len(claims)} lack something" if lacking else "", changes=changes
+        )
+
+    return {CompletionsListed: react(keys, compare), **reviewing(books)}

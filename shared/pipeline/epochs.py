@@ -1,0 +1,45 @@
+"""Epochs: a database that was put back from a backup counts on where nobody has counted before.
+
+What a service published after the backup stays published, and its readers take the highest version. So each
+version that a restored service gives out lies above all that the lost database may have given out.
+"""
+
+from typing import NamedTuple
+
+import msgspec
+
+from shared.pipeline.documents import Collection
+
+VERSIONS = 2**32
+"""Of one document in one epoch."""
+MOST_EPOCH = 2**20
+"""Versions stay below 2**53, beyond which JSON readers round."""
+
+
+def next_version(version: int, epoch: int) -> int:
+    """After `version`, and after all of the epochs before: epoch 0 counts 1, 2, 3; epoch 1 from 2**32 + 1."""
+    return max(version, epoch * VERSIONS) + 1
+
+
+def epoch_of(version: int) -> int:
+    return version // VERSIONS
+
+
+class End(NamedTuple):
+    position: str
+    """Id of the position document."""
+    next: int
+
+
+class Epoch(msgspec.Struct, frozen=True):
+    """The one that the database is in; one document, written when an epoch begins."""
+
+    id: str = msgspec.field(name="_id")
+    epoch: int
+    ends: list[End] = []
+    """Where the logs ended when it began, as far as the service has not come there yet. Until then it decides
+    anew what it had decided once, and its workers begin nothing."""
+
+
+EPOCHS = Collection("epochs", Epoch)
+CURRENT = "epoch"

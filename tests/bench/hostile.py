@@ -1,0 +1,120 @@
+"""What hostile records cost the good ones between them: `python -m tests.bench.hostile [EVENTS]`.
+
+As many hostile records as good ones, one after the other in the same partition; the rate of the good ones alone and
+between them, in turn, and the medians. Wanted: at least half. Writes tests/bench/results/hostile.json.
+"""
+
+import asyncio
+import json
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import median
+from typing import Final
+
+from aiokafka import AIOKafkaProducer
+from pymongo import MongoClient
+
+from services.enrollment.app import service_of
+from shared.contracts.topics import agency_topic
+from shared.mongo import MongoStore, connect
+from shared.pipeline.books import Decision
+from shared.pipeline.consumer import Consumer
+from shared.pipeline.publisher import Publisher
+from shared.service import tune_gc
+from shared.stack import Stack, local_stack
+from tests.bench.workload import HEADERS, OPD, cloudevent, completed, load, prepare, settings_for
+from tests.chaos.hostile import hostile_records
+
+RESULTS: Final = Path(__file__).parent / "results/hostile.json"
+ROUNDS: Final = 3
+SEED: Final = 20260305
+PER_EMPLOYEE: Final = 5
+LARGEST_BYTES: Final = 2 * 1024 * 1024 - 100_000
+"""What the topic lets in."""
+
+
+async def publish(kafka: str, run: str, events: int, between: bool) -> None:
+    topic = agency_topic(OPD, run + ".")
+    hostile = [
+        one
+        for one in hostile_records(SEED, 2 * events, [OPD])
+        if one.topic == agency_topic(OPD) and len(one.value or b"") + len(one.key or b"") < LARGEST_BYTES
+    ]
+    producer = AIOKafkaProducer(
+        bootstrap_servers=kafka, acks="all", enable_idempotence=True, max_request_size=4 * 1024 * 1024
+    )
+    await producer.start()
+    employees = events // PER_EMPLOYEE
+    for n in range(events):
+        await producer.send(
+            topic, cloudevent(completed(n % employees, n // employees)), partition=0, headers=HEADERS
+        )
+        if between:
+            one = hostile[n % len(hostile)]
+            await producer.send(topic, one.value, one.key, 0, headers=list(one.headers))
+    await producer.flush()
+    await producer.stop()
+
+
+async def once(kafka: str, mongo: str, run: str, events: int) -> float:
+    """Good events a second."""
+    service = service_of(settings_for(kafka, mongo, run), load())
+    store = MongoStore(connect(mongo), f"{run}_enrollment")
+    publisher = Publisher(kafka, "bench")
+    accepted, finished = 0, asyncio.Event()
+
+    def on_decided(decisions: Sequence[Decision]) -> None:
+        nonlocal accepted
+        accepted += sum(one.verdict == "accepted" and one.subject.startswith("cmp_") for one in decisions)
+        if accepted >= events:
+            finished.set()
+
+    consumer = Consumer(service, store, publisher, kafka, {}, on_decided)
+    task = asyncio.create_task(consumer.run())
+    while not consumer.next:
+        await asyncio.sleep(0.01)
+    began = time.perf_counter()
+    await finished.wait()
+    seconds = time.perf_counter() - began
+    consumer.stop()
+    await task
+    await publisher.stop()
+    return events / seconds
+
+
+def measure(stack: Stack, events: int) -> dict[str, float]:
+    rates: dict[bool, list[float]] = {False: [], True: []}
+    for turn in range(2 * ROUNDS):
+        between = bool(turn % 2)
+        run = "hostile" + uuid.uuid4().hex[:8]
+        asyncio.run(prepare(stack.kafka, stack.mongo, run, 0, PER_EMPLOYEE, employees=events // PER_EMPLOYEE))
+        asyncio.run(publish(stack.kafka, run, events, between))
+        done = subprocess.run(
+            [sys.executable, "-m", "tests.bench.hostile", stack.kafka, stack.mongo, run, str(events)],
+            capture_output=True, text=True, timeout=600,
+        )  # fmt: skip
+        if done.returncode:
+            raise RuntimeError(done.stderr[-3000:])
+        MongoClient(stack.mongo).drop_database(f"{run}_enrollment")
+        rates[between].append(float(done.stdout.splitlines()[-1]))
+        print(
+            f"  {'between hostile ones' if between else 'alone':20} {rates[between][-1]:8,.0f}/s", flush=True
+        )
+    alone, among = median(rates[False]), median(rates[True])
+    return {"alone_per_s": alone, "between_per_s": among, "share": among / alone, "events": events}
+
+
+if __name__ == "__main__":
+    if len(sys.argv) == 5:
+        kafka_address, mongo_url, run_name, count = sys.argv[1:]
+        tune_gc()
+        print(asyncio.run(once(kafka_address, mongo_url, run_name, int(count))))
+    else:
+        with local_stack(Path(".run/bench")) as running:
+            result = measure(running, int(sys.argv[1]) if len(sys.argv) > 1 else 10_000)
+        RESULTS.write_text(json.dumps(result, indent=1) + "\n")
+        print(f"good events between as many hostile ones: {result['share']:.2f} of their rate alone")

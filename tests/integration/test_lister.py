@@ -1,0 +1,203 @@
+"""Lists and ledgers as they are read from a real MongoDB: complete, in order, page by page."""
+
+import secrets
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from services.enrollment import lister
+from services.enrollment.documents import COMPLETIONS, LISTINGS, RENDERINGS
+from services.enrollment.ledger import ledger as enrollment_ledger
+from services.enrollment.lister import Lister
+from services.incentive.ledger import ledger as incentive_ledger
+from services.notification.ledger import ledger as notification_ledger
+from shared.cli.answers import Held
+from shared.cli.books import ENROLLMENT as OURS
+from shared.cli.books import findings, merged
+from shared.contracts.cloudevents import decode, peek
+from shared.contracts.enrollment import CompletionsListed
+from shared.contracts.lists import Claim, claims_of
+from shared.contracts.payload import Payload
+from shared.contracts.topics import ENROLLMENT_COMMANDS, ENROLLMENT_EVENTS, agency_topic
+from shared.http.reconciliation import Entry, Some
+from shared.mongo import MongoStore, connect
+from shared.pipeline.attempt import partition_of
+from shared.stack import Stack
+from tests.factories import as_record, completed, registered
+from tests.property.harness import AGENCIES, SERVICES, City, Sending
+
+PEOPLE = [f"1985010120100{n:05d}" for n in range(11001, 11013)]
+CODES = "ABC"
+Read = Callable[[MongoStore, Some], Awaitable[list[Entry]]]
+
+
+class IntoTheLog:
+    """Commands as the lister writes them, onto the city's log."""
+
+    def __init__(self, city: City) -> None:
+        self.city = city
+
+    async def submit(self, payload: Payload, *, id: str, key: str, traceparent: str | None = None) -> None:
+        self.city.command(ENROLLMENT_COMMANDS, payload, id, key)
+
+
+@pytest.fixture
+async def city(stack: Stack) -> AsyncIterator[City]:
+    client = connect(stack.mongo)
+    name = f"lists_{secrets.token_hex(4)}"
+    stores = [MongoStore(client, f"{name}_{service.name}") for service in SERVICES]
+    for store, service in zip(stores, SERVICES, strict=True):
+        await store.prepare(service.collections)
+    city = City(stores)
+    for n, person in enumerate(PEOPLE):
+        city.send(Sending(registered(person), f"person-{person}", sender=AGENCIES[n % 2]))
+    await city.settle()
+    for n, person in enumerate(PEOPLE):
+        for code in CODES:
+            city.send(Sending(work(person, code), f"{person}-{code}", sender=AGENCIES[n % 2]))
+    await city.settle()
+    yield city
+    for store in stores:
+        await client.drop_database(store.database.name)
+    client.close()
+
+
+def work(person: str, code: str) -> Payload:
+    return completed(person, code=code, start_date="2026-01-05", form="seminar")
+
+
+def worker(city: City) -> Lister:
+    async def ends(places: Sequence[tuple[str, int]]) -> dict[tuple[str, int], int]:
+        return {place: len(city.log.get(place, [])) for place in places}
+
+    member = city.members["enrollment"]
+    commands: Any = IntoTheLog(city)
+    return Lister(member.store, commands, "enrollment", member.service.topics, ends, every_s=1)  # type: ignore[arg-type]
+
+
+async def lists(city: City) -> Counter[tuple[Claim, int]]:
+    """How often each claim was listed in which partition, by one look of the worker."""
+    before = {tp: len(records) for tp, records in city.log.items()}
+    await worker(city).step()
+    await city.settle()
+    found = Counter[tuple[Claim, int]]()
+    for (topic, partition), records in city.log.items():
+        if topic == ENROLLMENT_EVENTS:
+            for record in records[before.get((topic, partition), 0) :]:
+                type, document = peek(record.value, record.headers)
+                if type == CompletionsListed.TYPE:
+                    assert record.value is not None
+                    data = decode(record.value, record.headers, document, CompletionsListed).data
+                    assert isinstance(data, CompletionsListed)
+                    found.update((claim, partition) for claim in claims_of(data.completions))
+    return found
+
+
+async def all_claims(city: City) -> Counter[tuple[Claim, int]]:
+    return Counter(
+        (Claim(one.id, one.stated, True), partition_of(one.employee_id))
+        for one in await city.documents("enrollment", COMPLETIONS)
+    )
+
+
+async def test_each_change_is_listed_once_page_by_page(city: City, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lister, "PAGE", 7)
+    assert await lists(city) == await all_claims(city)
+    (mark,) = await city.documents("enrollment", LISTINGS)
+    assert datetime.now(UTC) - mark.until < timedelta(minutes=1)
+    assert await lists(city) == Counter(), "nothing has changed since"
+
+
+@pytest.mark.parametrize("page", [1, 7, 12])
+async def test_changes_of_one_moment_are_listed_once_too(
+    city: City, monkeypatch: pytest.MonkeyPatch, page: int
+) -> None:
+    """The broker gives all records of a batch the same time."""
+    monkeypatch.setattr(lister, "PAGE", page)
+    database = city.members["enrollment"].store.database  # type: ignore[union-attr]
+    await database.completions.update_many({}, {"$set": {"stated_at": city.now}})
+    assert await lists(city) == await all_claims(city)
+
+
+async def test_what_a_lagging_partition_brings_late_is_listed_then(city: City) -> None:
+    await lists(city)
+    member, topic = city.members["enrollment"], agency_topic(AGENCIES[0])
+    database = member.store.database  # type: ignore[union-attr]
+    # The city's clock is behind the worker's: as if lists had come as far as the city.
+    await database.listings.update_one({}, {"$set": {"until": city.now}})
+    late = as_record(work(PEOPLE[0], "LATE"), id="late")
+    city.append(topic, 0, late.key, late.value, late.headers)
+    other = as_record(work(PEOPLE[1], "OTHER"), id="other")
+    place = (agency_topic(AGENCIES[1]), 0)
+    city.append(*place, other.key, other.value, other.headers)
+    await city.batch(member, {place: 1})
+    # The worker looks while the first one is not decided.
+    await worker(city).step()
+    commands = [tp for tp, count in city.lag(member).items() if tp[0] == ENROLLMENT_COMMANDS]
+    for tp in commands:
+        await city.batch(member, {tp: city.lag(member)[tp]})
+    (mark,) = await city.documents("enrollment", LISTINGS)
+    assert list(mark.lagging) == [f"enrollment/{topic}/0"]
+    await city.settle()
+    (completion,) = [
+        one for one in await city.documents("enrollment", COMPLETIONS) if one.contents[0].facts.code == "LATE"
+    ]
+    assert completion.stated_at is not None
+    assert completion.stated_at < mark.until
+    listed = await lists(city)
+    assert (Claim(completion.id, 1, True), partition_of(completion.employee_id)) in listed
+
+
+async def test_a_rendering_that_nobody_makes_is_noted_in_enrollment_itself(city: City) -> None:
+    one = (await city.documents("enrollment", COMPLETIONS))[0]
+    assert one.certificate is not None
+    database = city.members["enrollment"].store.database  # type: ignore[union-attr]
+    await database.completions.update_one({"_id": one.id}, {"$set": {"certificate.sha256": None}})
+    await database.renderings.delete_one({"_id": f"{one.certificate.id}/1"})
+    await lists(city)
+    assert [(note["_id"], note["lacks"]) async for note in database.discrepancies.find()] == [
+        (one.id, ["pdf"])
+    ]
+    assert len(await city.documents("enrollment", RENDERINGS)) == len(PEOPLE) * len(CODES) - 1
+
+
+LEDGERS: dict[str, Read] = {
+    "enrollment": enrollment_ledger,
+    "incentive": incentive_ledger,
+    "notification": notification_ledger,
+}
+
+
+async def read(city: City, service: str, limit: int) -> list[Held]:
+    store: Any = city.members[service].store
+    entries: list[Entry] = []
+    while page := await LEDGERS[service](
+        store, Some(entries[-1].completion_id if entries else "", None, limit)
+    ):
+        assert len(page) <= limit
+        entries += page
+    return [Held.model_validate(one.model_dump()) for one in entries]
+
+
+@pytest.mark.parametrize("limit", [1, 5, 5000])
+async def test_ledgers_are_in_order_whole_and_agree(city: City, limit: int) -> None:
+    ledgers = {service: await read(city, service, limit) for service in LEDGERS}
+    for held in ledgers.values():
+        ids = [one.completion_id for one in held]
+        assert ids == sorted(set(ids))
+        assert len(ids) == len(PEOPLE) * len(CODES)
+    wrong = [one for id, books in merged(ledgers) for one in findings(id, books) if one.service != OURS]
+    assert wrong == []
+    # The city's workers store no PDFs, and its ledger says so.
+    assert {tuple(one.lacks) for one in ledgers[OURS]} <= {(), ("pdf",)}
+
+
+async def test_a_look_at_some_is_the_same_as_the_ledger(city: City) -> None:
+    for service, ledger in LEDGERS.items():
+        whole = await read(city, service, 5000)
+        store: Any = city.members[service].store
+        some = await ledger(store, Some(ids=[one.completion_id for one in whole[3:9]]))
+        assert [one.model_dump() for one in some] == [one.model_dump() for one in whole[3:9]]
