@@ -8,7 +8,6 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
 from typing import Any, Final, Generic, Protocol, TypeVar
 
 import uvicorn
@@ -32,7 +31,7 @@ from shared.reconciliation import Reconciliation
 from shared.settings import Settings
 from shared.telemetry import configure_logging, configure_tracing, shutdown_tracing
 from shared.version import deciding_version
-from shared.waits import Waits
+from shared.waits import Budgets, Waits
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -91,10 +90,10 @@ def make_parts(
     board = Board(store, service.commands_topic)
     commands = Commands(service.name, service.commands_topic, publisher, board)
     parts = Parts(service, store, publisher, board, commands, work=work)
-    budget = timedelta(hours=settings.waiting_budget_h)
+    budgets = Budgets.of_hours(settings.waiting_budget_h, settings.waiting_budgets_h)
     parts.workers += [
         Backlog(service.name, store, parts.work),
-        Waits(service, store, commands, budget, lambda: parts.caught_up()),
+        Waits(service, store, commands, budgets, lambda: parts.caught_up()),
         Reconciliation(service, store, commands),
     ]
     return parts

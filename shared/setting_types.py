@@ -1,5 +1,6 @@
 """The kinds of values a setting can have, each with the sentence that says what is wrong with one."""
 
+import difflib
 import re
 from typing import Annotated, Final, NewType
 from urllib.parse import urlsplit
@@ -8,9 +9,13 @@ from pydantic import AfterValidator, BeforeValidator, SecretStr, ValidationInfo
 from pydantic_core import PydanticCustomError
 from pydantic_settings import NoDecode
 
+from shared.contracts.catalogue import EVENT_TYPES
+
 Opd = NewType("Opd", str)
 _OPD: Final = re.compile(r"[a-z0-9-]+")
 _LOCAL_HOSTS: Final = ("localhost", "::1", "::", "0.0.0.0")  # noqa: S104  refused, not bound
+_EVENT_TYPES: Final = sorted(payload.TYPE for payload in EVENT_TYPES)
+LONGEST_WAIT_H: Final = 24 * 365
 _SECRET_MIN_CHARS: Final = 32
 _SECRET_MIN_DISTINCT: Final = 8
 _PLACEHOLDER: Final = re.compile(
@@ -55,6 +60,31 @@ def _opd_codes(codes: tuple[Opd, ...]) -> tuple[Opd, ...]:
     return codes
 
 
+def _hours_by_type(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    hours: dict[str, float] = {}
+    for pair in filter(None, (part.strip() for part in value.split(","))):
+        event_type, equals, text = (part.strip() for part in pair.partition("="))
+        if not equals:
+            raise _problem(f"has {pair[:80]!r}: write type=hours, several separated by commas")
+        if event_type not in _EVENT_TYPES:
+            near = difflib.get_close_matches(event_type, _EVENT_TYPES, n=1)
+            advice = f"did you mean {near[0]}?" if near else "docs/reference/events.md lists those that exist"
+            raise _problem(f"names the event type {event_type[:80]!r}, which does not exist: {advice}")
+        if event_type in hours:
+            raise _problem(f"names {event_type} twice: name each once")
+        try:
+            hours[event_type] = float(text)
+        except ValueError:
+            hours[event_type] = 0
+        if not 0 < hours[event_type] <= LONGEST_WAIT_H:
+            raise _problem(
+                f"gives {event_type} {text[:20]!r}: that has to be hours, more than 0 and at most {LONGEST_WAIT_H}"
+            )
+    return hours
+
+
 def _http_url(url: str) -> str:
     try:
         parts = urlsplit(url)
@@ -91,6 +121,7 @@ Secret = Annotated[SecretStr, AfterValidator(_real_secret)]
 MongoUrl = Annotated[SecretStr, AfterValidator(_mongo_url)]
 CommaList = BeforeValidator(_comma_list)
 OpdCodes = Annotated[tuple[Opd, ...], NoDecode, CommaList, AfterValidator(_opd_codes)]
+WaitingBudgets = Annotated[dict[str, float], NoDecode, BeforeValidator(_hours_by_type)]
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
 ProtectedUrl = Annotated[HttpUrl, AfterValidator(_protected_url)]
 PublicUrl = Annotated[HttpUrl, AfterValidator(_public_url)]

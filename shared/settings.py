@@ -14,7 +14,16 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from shared.pipeline.epochs import MOST_EPOCH
 from shared.redaction import redact
-from shared.setting_types import HttpUrl, MongoUrl, OpdCodes, ProtectedUrl, PublicUrl, Secret
+from shared.setting_types import (
+    LONGEST_WAIT_H,
+    HttpUrl,
+    MongoUrl,
+    OpdCodes,
+    ProtectedUrl,
+    PublicUrl,
+    Secret,
+    WaitingBudgets,
+)
 
 PREFIX: Final = "KOMPETEN_"
 SECRETS_DIR: Final = Path("/run/secrets")
@@ -76,8 +85,12 @@ class Settings(BaseSettings):
     waiting_budget_h: float = Field(
         24,
         gt=0,
-        le=24 * 365,
+        le=LONGEST_WAIT_H,
         description="Hours that an event waits for what it lacks, then it is a dead letter",
+    )
+    waiting_budgets_h: WaitingBudgets = Field(
+        {},
+        description="Other hours for single event types: type=hours, separated by commas",
     )
     epoch: int = Field(
         0,
@@ -221,7 +234,7 @@ def _type_name(field: FieldInfo) -> str:
     annotation = str(field.annotation)
     if "SecretStr" in annotation:
         return "secret"
-    if "Opd" in annotation or "tuple" in annotation:
+    if "Opd" in annotation or "tuple" in annotation or "dict" in annotation:
         return "list"
     if "Literal" in annotation:
         return " or ".join(re.findall(r"'(\w+)'", annotation))
@@ -238,4 +251,4 @@ def _default(field: FieldInfo) -> str:
         return "none"
     if isinstance(field.default, bool):
         return f"`{str(field.default).lower()}`"
-    return f"`{field.default}`" if field.default != "" else "empty"
+    return f"`{field.default}`" if field.default not in ("", {}) else "empty"

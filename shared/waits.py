@@ -5,7 +5,8 @@ the same, and ends a wait for what never comes.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Generic, TypeVar
 
@@ -30,6 +31,23 @@ PAGE: Final = 500
 log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True)
+class Budgets:
+    """How long an event waits for what it lacks; a type may have a time of its own."""
+
+    default: timedelta
+    by_type: Mapping[str, timedelta] = field(default_factory=dict)
+
+    @classmethod
+    def of_hours(cls, default_h: float, by_type_h: Mapping[str, float]) -> "Budgets":
+        return cls(
+            timedelta(hours=default_h), {type: timedelta(hours=hours) for type, hours in by_type_h.items()}
+        )
+
+    def of(self, event_type: str) -> timedelta:
+        return self.by_type.get(event_type, self.default)
+
+
 class Waits(Periodic, Generic[T]):
     """Any replica may: the commands of two are the same, and the second changes nothing."""
 
@@ -38,13 +56,13 @@ class Waits(Periodic, Generic[T]):
         service: Service[T],
         store: MongoStore,
         commands: Commands,
-        budget: timedelta,
+        budgets: Budgets,
         caught_up: Callable[[], bool],
     ) -> None:
         """`caught_up`: while the consumer is behind, what they lack may be among what it has not read yet."""
         super().__init__(EVERY_S)
         self._reader = Reader(service)
-        self._store, self._commands, self._budget, self._caught_up = store, commands, budget, caught_up
+        self._store, self._commands, self._budgets, self._caught_up = store, commands, budgets, caught_up
         self._after = ""
 
     async def step(self) -> float | None:
@@ -55,18 +73,24 @@ class Waits(Periodic, Generic[T]):
         return None
 
     async def _give_up(self) -> None:
-        before = datetime.now(UTC) - self._budget
-        late: list[dict[str, Any]] = await self._store.aggregate(WAITING, [
-            {"$match": {"since": {"$lte": before}}},
-            {"$group": {"_id": "$lacks", "newest": {"$max": "$since"}}},
-            {"$limit": PAGE},
-        ])  # fmt: skip
-        hours = f"{self._budget.total_seconds() / 3600:g}"
-        for one in late:
-            command = GiveUpWaiting(
-                lacks=one["_id"], before=one["newest"], reason=f"it did not come within {hours} hours"
-            )
-            await self._submit(command, one["_id"], milliseconds(one["newest"]))
+        """Reads the ends of one index, by type and since: no more than is over, however many wait."""
+        # By the minute, so that the commands of two replicas are the same.
+        minute = datetime.now(UTC).replace(second=0, microsecond=0)
+        for event_type in await self._store.distinct(WAITING, "event_type"):
+            budget = self._budgets.of(event_type)
+            before, hours = minute - budget, f"{budget.total_seconds() / 3600:g}"
+            late: list[dict[str, Any]] = await self._store.aggregate(WAITING, [
+                {"$match": {"event_type": event_type, "since": {"$lte": before}}},
+                {"$sort": {"event_type": 1, "since": 1}},
+                {"$limit": PAGE},
+                {"$group": {"_id": "$lacks"}},
+            ])  # fmt: skip
+            for one in late:
+                lacks = one["_id"]
+                command = GiveUpWaiting(
+                    lacks=lacks, before=before, event_type=event_type, reason=f"it did not come within {hours} hours"
+                )  # fmt: skip
+                await self._submit(command, lacks, f"{lacks}/{event_type}", milliseconds(before))
 
     async def _look_again(self) -> None:
         page = await self._store.select(WAITING, {"_id": {"$gt": self._after}}, sort=[("_id", 1)], limit=PAGE)
@@ -82,8 +106,11 @@ class Waits(Periodic, Generic[T]):
         if lacking:
             log.warning("%d records waited for what is there: decided now", len(moved))
         for lacks in sorted(lacking):
-            await self._submit(ReleaseWaiting(lacks=lacks, page=0), lacks, now_ms // int(EVERY_S * 1000))
+            command = ReleaseWaiting(lacks=lacks, page=0)
+            await self._submit(command, lacks, lacks, now_ms // int(EVERY_S * 1000))
 
-    async def _submit(self, command: GiveUpWaiting | ReleaseWaiting, lacks: str, version: int) -> None:
-        id = event_id(0, "waiting/" + lacks, version, command.TYPE)
+    async def _submit(
+        self, command: GiveUpWaiting | ReleaseWaiting, lacks: str, about: str, version: int
+    ) -> None:
+        id = event_id(0, "waiting/" + about, version, command.TYPE)
         await self._commands.submit(command, id=id, key=lacks, traceparent=root_traceparent(id))

@@ -38,6 +38,8 @@ class Outcome:
     outcome: str
     """Verdict on the replayed record; discarded; refused, pending or not asked."""
     reason: str | None = None
+    still_open: bool = False
+    """The service refused the order itself: nothing was decided."""
 
     @property
     def exit_status(self) -> int:
@@ -132,30 +134,30 @@ def _outcomes(chosen: Sequence[Chosen], give: Give, rate: float | None) -> Itera
     for number, one in enumerate(chosen):
         if rate is not None:
             time.sleep(max(0.0, start + number / rate - time.monotonic()))
-        outcome = _outcome(one, give)
+        outcome = ordered(one, give)
         yield outcome
         silent = silent + 1 if outcome.outcome == "not asked" else 0
         if silent == MOST_SILENT:
             return
 
 
-def _outcome(one: Chosen, give: Give) -> Outcome:
+def ordered(one: Chosen, give: Give) -> Outcome:
     try:
-        ordered = give(one)
+        answer = give(one)
     except Refused as error:
-        return Outcome(one.service.name, one.id, "refused", str(error))
+        return Outcome(one.service.name, one.id, "refused", str(error), still_open=True)
     except CannotAsk as error:
         return Outcome(one.service.name, one.id, "not asked", str(error))
-    if ordered.status != "decided":
+    if answer.status != "decided":
         why = "it is in the log and not decided yet: the same command again tells what became of it"
         return Outcome(one.service.name, one.id, "pending", why)
-    outcome = ordered.outcome or ordered.verdict or "accepted"
-    return Outcome(one.service.name, one.id, outcome, ordered.outcome_reason or ordered.reason)
+    outcome = answer.outcome or answer.verdict or "accepted"
+    return Outcome(one.service.name, one.id, outcome, answer.outcome_reason or answer.reason)
 
 
 def summary(desk: Desk, what: str, outcomes: Sequence[Outcome]) -> None:
     counts = Counter(one.outcome for one in outcomes)
-    if desk.answer({"outcomes": counts, "dead_letters": [asdict(one) for one in outcomes]}):
+    if desk.answer({"outcomes": counts, "dead_letters": [_shown(one) for one in outcomes]}):
         return
     if len(outcomes) > 1:
         desk.out.table((what, "count"), counts.most_common())
@@ -165,3 +167,9 @@ def summary(desk: Desk, what: str, outcomes: Sequence[Outcome]) -> None:
         desk.out.line(f"{one.service} {one.id}: {one.outcome}{why}", "red" if one.exit_status else "green")
     if len(outcomes) > MOST_SHOWN:
         desk.out.line(f"and {len(outcomes) - MOST_SHOWN} more: --json lists all")
+
+
+def _shown(outcome: Outcome) -> dict[str, object]:
+    document = asdict(outcome)
+    document.pop("still_open")
+    return document

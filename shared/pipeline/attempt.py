@@ -25,6 +25,7 @@ from shared.pipeline.books import (
     DEAD_LETTER_CHUNKS,
     DEAD_LETTERS,
     DECISIONS,
+    PACKED,
     WAITING,
     DeadLetter,
     DeadLetterChunk,
@@ -37,8 +38,9 @@ from shared.pipeline.errors import Rejected, Waiting
 from shared.pipeline.mass_failure import Failures
 from shared.pipeline.outcome import Fact, Outcome, Put, Verdict
 from shared.pipeline.reactions import Reaction, Service
-from shared.pipeline.records import Coordinates, Received, Record
+from shared.pipeline.records import Coordinates, PackedBatch, Received, Record
 from shared.pipeline.store import Advance, Encoded, Session, Store, Write
+from shared.pipeline.unpacking import problem
 from shared.telemetry import child_traceparent, parse_traceparent, root_traceparent
 
 T = TypeVar("T")
@@ -127,6 +129,8 @@ class Reader(Generic[T]):
         """A known type that the service does not react to leaves the item without event and fault."""
         item: Item[T] = Item(record, waited=waited)
         try:
+            if isinstance(record.value, PackedBatch):
+                raise Undecodable(problem(record.value))
             if record.size_bytes > MOST_RECORD_BYTES:
                 raise Undecodable(
                     f"the record has {record.size_bytes / 1e6:.1f} MB with its key and headers, "
@@ -347,7 +351,8 @@ class Attempt(Generic[T]):
         except Waiting as waiting:
             self.keep_waiting(item, waiting, cause)
         except Rejected as error:
-            self.bury(item, "rejected", str(error), error, cause)
+            kind = PACKED if isinstance(item.record.value, PackedBatch) else "rejected"
+            self.bury(item, kind, str(error), error, cause)
         except Exception as error:  # noqa: BLE001 - kept as a bug of this event; the batch goes on
             self.bury(item, "bug", where(error), error, cause)
         else:
@@ -479,7 +484,7 @@ class Attempt(Generic[T]):
         mark = fingerprint(item.event_type, error)
         if kind == "bug":
             self.bugs[id(item)] = mark
-        value, chunks = record.value, 0
+        value, chunks = None if record.value is None else bytes(record.value), 0
         key, headers, head_chunks = record.key, list(record.headers), 0
         own = f"{record.at}/{record.turn}"
         if value is not None and len(value) > CHUNK_BYTES:

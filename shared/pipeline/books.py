@@ -8,7 +8,7 @@ import msgspec
 
 from shared.pipeline.documents import Collection, Document
 from shared.pipeline.epochs import EPOCHS
-from shared.pipeline.records import Coordinates, Record
+from shared.pipeline.records import Coordinates, PackedBatch, Record
 
 
 class Outgoing(msgspec.Struct, frozen=True, array_like=True):
@@ -89,6 +89,7 @@ class Resolution(msgspec.Struct, frozen=True):
     """The event as it was mended, in JSON."""
 
 
+PACKED = "packed"
 OPEN, REPLAYED, DISCARDED = "open", "replayed", "discarded"
 
 
@@ -97,7 +98,7 @@ class DeadLetter(msgspec.Struct, frozen=True):
 
     id: str = msgspec.field(name="_id")
     kind: str
-    """rejected | bug | expired: what it lacked never came"""
+    """rejected | packed: a whole batch as it came | bug | expired: what it lacked never came"""
     reason: str
     fingerprint: str
     event_type: str
@@ -126,6 +127,8 @@ class DeadLetter(msgspec.Struct, frozen=True):
         key, headers, value = self.key, self.headers, self.value
         if self.chunks:
             value = b"".join(parts[f"{self.id}/{n}"] for n in range(self.chunks))
+        if self.kind == PACKED and value is not None:
+            value = PackedBatch(value)
         if self.head_chunks:
             head = b"".join(parts[f"{self.id}/head/{n}"] for n in range(self.head_chunks))
             key, headers = _HEAD.decode(head)
@@ -197,7 +200,7 @@ DEAD_LETTERS = Collection(
     "dead_letters", DeadLetter, indexes=(("state", "fingerprint"), ("state", "last_failed_at"))
 )
 DEAD_LETTER_CHUNKS = Collection("dead_letter_chunks", DeadLetterChunk, indexes=(("dead_letter",),))
-WAITING = Collection("waiting", WaitingRecord, indexes=(("lacks", "_id"), ("since",)))
+WAITING = Collection("waiting", WaitingRecord, indexes=(("lacks", "_id"), ("event_type", "since")))
 DISCREPANCIES = Collection("discrepancies", Discrepancy)
 LOCKS = "locks"
 
@@ -207,6 +210,6 @@ BOOKS: tuple[Collection[Document], ...] = (
     DEAD_LETTERS,
     DEAD_LETTER_CHUNKS,
     WAITING,
-    EPOCHS,
     DISCREPANCIES,
+    EPOCHS,
 )

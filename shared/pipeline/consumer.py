@@ -27,10 +27,10 @@ from shared.pipeline.arrivals import Arrivals
 from shared.pipeline.attempt import Attempt, Decided, Item, Reader, digest, position_id, where
 from shared.pipeline.books import Decision, Position
 from shared.pipeline.errors import MassFailure, Moved, Unavailable
-from shared.pipeline.header_names import read_any_header_name
 from shared.pipeline.mass_failure import Failures, FailureWatch
 from shared.pipeline.publisher import Publisher, close
 from shared.pipeline.reactions import Service
+from shared.pipeline.reading import read_batches_our_way
 from shared.pipeline.records import Coordinates, Record
 from shared.pipeline.restoring import Restoration, note_of
 from shared.pipeline.store import Session, Store
@@ -39,7 +39,7 @@ from shared.pipeline.telling import tell
 T = TypeVar("T")
 Raw = ConsumerRecord[bytes, bytes]
 log = logging.getLogger(__name__)
-read_any_header_name()
+read_batches_our_way()
 
 # Small batches pay the round trips of a transaction each; larger ones take longer to repeat.
 MOST_RECORDS = 1000
@@ -52,6 +52,7 @@ CONNECTED_WITHIN_S = 10.0
 ANSWERED_WITHIN_S = 5.0
 STALLED_AFTER_S = 30.0
 POSITIONS_LOOK_S = 5.0
+ENDS_LOOK_S = 5.0
 # Of a partition that is ahead of the others, while they are decided in the order of arrival.
 MOST_HELD = 4 * MOST_RECORDS
 
@@ -93,6 +94,7 @@ class Consumer(Generic[T]):
         self._passed: dict[TopicPartition, int] = {}
         """Where the client stands once it had nothing more for us: from `next` on there are only the markers of a
         sender's transactions, which nobody is given."""
+        self._asked_ends: dict[TopicPartition, int] = {}
         self.turn: dict[TopicPartition, int] = {}
         self.stopped: dict[TopicPartition, str] = {}
         self.trouble = "has not started yet"
@@ -108,6 +110,7 @@ class Consumer(Generic[T]):
         self._looked_at = 0.0
         self._stopping = asyncio.Event()
         self._offsets_at = 0.0
+        self._ends_at = 0.0
 
     async def run(self) -> None:
         pause_s = 0.05
@@ -137,7 +140,12 @@ class Consumer(Generic[T]):
             return {}
         # A rebalance takes partitions away at any await; `next` hears of it in the next cycle.
         ours = self.next.keys() & self._consumer.assignment()
-        return {tp: max(0, (self._consumer.last_stable_offset(tp) or 0) - self._reached(tp)) for tp in ours}
+        return {tp: max(0, self._end(tp) - self._reached(tp)) for tp in ours}
+
+    def _end(self, tp: TopicPartition) -> int:
+        """As the client saw it, or as the broker said when it was asked: a client whose fetcher ended sees nothing."""
+        assert self._consumer is not None
+        return max(self._consumer.last_stable_offset(tp) or 0, self._asked_ends.get(tp, 0))
 
     def _reached(self, tp: TopicPartition) -> int:
         return max(self.next[tp], self._passed.get(tp, 0))
@@ -201,6 +209,7 @@ class Consumer(Generic[T]):
             self.moved_at = time.monotonic()
         else:
             await self._delivered()
+            await self._ask_ends()
             await self._look_past_markers()
             if not any(self.lag().values()):
                 self.moved_at = time.monotonic()
@@ -380,6 +389,7 @@ class Consumer(Generic[T]):
         """Every partition is taken over again."""
         self.next.clear()
         self._passed.clear()
+        self._asked_ends.clear()
         self._arrivals.clear()
         self.stopped.clear()
         self._unverified.clear()
@@ -395,6 +405,17 @@ class Consumer(Generic[T]):
             self.next.pop(tp, None)
             return False
         return True
+
+    async def _ask_ends(self) -> None:
+        """When nothing comes: whether nothing is there, or the client's fetcher ended without a word."""
+        if time.monotonic() - self._ends_at < ENDS_LOOK_S or not self.next:
+            return
+        self._ends_at = time.monotonic()
+        assert self._consumer is not None
+        with contextlib.suppress(KafkaError, TimeoutError):
+            self._asked_ends = await asyncio.wait_for(
+                self._consumer.end_offsets(list(self.next)), ANSWERED_WITHIN_S
+            )
 
     async def _look_past_markers(self) -> None:
         """Nothing came, so all that was given to us is decided."""

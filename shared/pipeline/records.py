@@ -20,6 +20,13 @@ class Coordinates(NamedTuple):
         return f"{self.topic}/{self.partition}/{self.offset}"
 
 
+class PackedBatch(bytes):
+    """In place of a record's value: a whole batch as the log has it, which unpacks to more than we hold.
+
+    Nothing else that comes from Kafka has this type (unpacking.py).
+    """
+
+
 class Record(msgspec.Struct, frozen=True):
     at: Coordinates
     timestamp_ms: int

@@ -116,8 +116,11 @@ def measure(stack: Stack, completions: int, latencies: int, run_dir: Path) -> di
     }
 
 
-async def idle_latency(running: Running, samples: int, employees: int) -> list[float]:
-    """Seconds from sending a completion to reading its certificate's event, one at a time."""
+async def idle_latency(
+    running: Running, samples: int, employees: int, first: int = 0, pause_s: float = 0.02
+) -> list[float]:
+    """Seconds from sending a completion to reading its certificate's event, one at a time. `first`: samples taken
+    before, since a completion that is known has no event."""
     stack = running.kompeten.stack
     consumer = AIOKafkaConsumer(
         running.kompeten.topic_prefix + ENROLLMENT_EVENTS, bootstrap_servers=stack.kafka, auto_offset_reset="latest",
@@ -128,7 +131,7 @@ async def idle_latency(running: Running, samples: int, employees: int) -> list[f
     await consumer.seek_to_end()
     await producer.start()
     taken = []
-    for n in range(samples):
+    for n in range(first, first + samples):
         value = cloudevent(completed(n % employees, 900 + n // employees))
         topic = agency_topic(AGENCIES[n % 4], running.kompeten.topic_prefix)
         begun = time.perf_counter()
@@ -138,7 +141,7 @@ async def idle_latency(running: Running, samples: int, employees: int) -> list[f
             if json.loads(record.value)["type"] == CertificateIssued.TYPE:
                 break
         taken.append(time.perf_counter() - begun)
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(pause_s)
     await consumer.stop()
     await producer.stop()
     return taken

@@ -6,7 +6,7 @@ import signal
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
-from typing import Any, Final
+from typing import Final
 
 import pytest
 
@@ -15,35 +15,15 @@ from shared.contracts.topics import ENROLLMENT_EVENTS
 from shared.mongo import MongoStore, connect
 from shared.pipeline.attempt import position_id
 from shared.pipeline.books import DECISIONS
+from tests.chaos.backups import Backup, backup, put_back
 from tests.chaos.ledger import Found
 from tests.chaos.system import System, until
 
 EACH: Final = 40
 """Completions before the backup, after it, while the service is away, and after it is back."""
 
-Backup = dict[str, list[dict[str, Any]]]
 KEPT: Final[dict[str, Backup]] = {}
 """By service; of epoch 0."""
-
-
-def backup(system: System, service: str) -> Backup:
-    """All of a service's database as it was at one moment, while the service runs."""
-    with system.client.start_session(snapshot=True) as session:
-        database = system.database(service)
-        return {
-            name: list(database[name].find({}, session=session)) for name in database.list_collection_names()
-        }
-
-
-def put_back(system: System, service: str, kept: Backup) -> None:
-    """Only while the service is down. What the backup does not have is gone."""
-    assert system.child(service).poll() is not None
-    database = system.database(service)
-    for name in database.list_collection_names():
-        database[name].delete_many({})
-    for name, documents in kept.items():
-        if documents:
-            database[name].insert_many(documents)
 
 
 async def numbers_told(system: System) -> dict[str, set[str]]:

@@ -2,9 +2,11 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -595,6 +597,70 @@ def test_an_edit_that_is_not_valid_or_changes_nothing_is_not_sent(cli: Cli) -> N
     cli.env.delenv("EDITOR")
     assert "set EDITOR" in cli("dead-letters", "edit", A, *WHY).err
     assert not cli.world.ordered("/admin/dead-letters/replays")
+
+
+def kept_in(err: str) -> Path:
+    """The file that an edit left behind."""
+    found = re.search(r"what you wrote is kept in (\S+):", " ".join(err.split()))
+    assert found, err
+    return Path(found[1])
+
+
+RIGHT = f"event['data']['completed_on'] = {EVENT['data']['completed_on']!r}"
+
+
+def faulty_letter(cli: Cli) -> None:
+    broken = {**EVENT, "data": {**EVENT["data"], "completed_on": "2026-02-30"}}
+    cli.world.letters["enrollment"] = [letter(A, event=broken)]
+    cli.env.setattr(tempfile, "tempdir", str(cli.folder))
+    cli.editor(RIGHT)
+
+
+@pytest.mark.parametrize("typed", ["y\nn\n", "y\n", "n\n", ""])
+def test_what_was_written_is_kept_when_it_is_not_replayed(cli: Cli, typed: str) -> None:
+    """The service refuses it, and the operator will not go on; or answers no, or does not answer."""
+    faulty_letter(cli)
+    cli.world.order = lambda asked: problem(422, "the event's id must stay as it was")
+    done = cli("dead-letters", "edit", A, *WHY, typed=typed)
+    assert done.code != 0
+    path = kept_in(done.err)
+    assert json.loads(path.read_text()) == EVENT
+    assert path.parent.stat().st_mode & 0o077 == 0, "it is about a person"
+    assert cli("dead-letters", "replay", A, "--event", path, *WHY).code == 1
+
+
+def test_a_refused_event_can_be_edited_again_where_it_was_left(cli: Cli) -> None:
+    faulty_letter(cli)
+    answers = [problem(422, "the event's id must stay as it was")]
+    usual = cli.world.order
+    cli.world.order = lambda asked: answers.pop() if answers else usual(asked)
+    cli.editor(f"print('found', event['data']['completed_on'])\n{RIGHT}")
+    done = cli("dead-letters", "edit", A, *WHY, typed="y\ny\ny\n")
+    assert done.code == 0, done.err
+    assert "refused: the event's id must stay as it was" in done.err
+    assert "kept in" not in done.err
+    assert len(cli.world.ordered("/admin/dead-letters/replays")) == 2
+
+
+def test_what_was_written_is_kept_when_the_service_is_away(cli: Cli) -> None:
+    faulty_letter(cli)
+    cli.world.order = lambda asked: problem(503, "the service is busy")
+    done = cli("dead-letters", "edit", A, *WHY, "--yes")
+    assert done.code == 2
+    path = kept_in(done.err)
+    assert json.loads(path.read_text()) == EVENT
+
+
+def test_what_is_in_the_log_or_was_not_changed_leaves_no_file(cli: Cli) -> None:
+    faulty_letter(cli)
+    done = cli("dead-letters", "edit", A, *WHY, "--yes")
+    assert (done.code, "kept in" in done.err) == (0, False)
+    cli.world.letters["enrollment"] = [letter(A, event=EVENT)]
+    cli.editor("pass")
+    assert "kept in" not in cli("dead-letters", "edit", A, *WHY).err
+    cli.editor("sys.exit(3)")
+    assert "kept in" not in cli("dead-letters", "edit", A, *WHY).err
+    assert not list(cli.folder.glob("kompeten-*"))
 
 
 def test_a_binary_event_is_edited_as_one_document(cli: Cli) -> None:

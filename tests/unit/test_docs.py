@@ -59,6 +59,18 @@ def test_the_path_goes_from_the_agency_to_the_mail_and_the_page() -> None:
         assert any(f"{part}.py" in file for file in files), f"no step of the path is in {part}.py"
 
 
+def test_every_trap_names_a_test_that_exists_or_says_why_there_is_none() -> None:
+    rows = (DOCS / "reference/client-traps.md").read_text(encoding="utf-8").splitlines()[8:]
+    traps = {cells[1].strip(): cells[4] for row in rows if (cells := row.split("|"))[1:]}
+    assert len(traps) >= 23
+    missing = []
+    for trap, shown in traps.items():
+        tests = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", shown)
+        assert tests or shown.strip().startswith("none: "), f"{trap}: no test and no reason"
+        missing += [f"{file}::{name}" for file, name in tests if name not in _functions(ROOT / file)]
+    assert not missing, f"docs/reference/client-traps.md names what is not there: {missing}"
+
+
 def _path_page() -> str:
     return (DOCS / "path-of-a-completion.md").read_text(encoding="utf-8")
 

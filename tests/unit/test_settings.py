@@ -61,6 +61,18 @@ def test_service_reads_common_and_own_settings() -> None:
     assert loaded.mongo.get_secret_value().startswith("mongodb://app:")
 
 
+def test_event_types_may_wait_for_times_of_their_own(environment: pytest.MonkeyPatch) -> None:
+    assert load(IncentiveSettings).waiting_budgets_h == {}
+    environment.setenv(
+        "KOMPETEN_WAITING_BUDGETS_H",
+        "id.go.bandung.training.completed.v1=72, id.go.bandung.certificate.revoked.v1 = 0.5,",
+    )
+    assert load(IncentiveSettings).waiting_budgets_h == {
+        "id.go.bandung.training.completed.v1": 72,
+        "id.go.bandung.certificate.revoked.v1": 0.5,
+    }
+
+
 def test_settings_do_not_change_and_do_not_show_secrets() -> None:
     loaded = load(IncentiveSettings)
     with pytest.raises(ValidationError):
@@ -96,6 +108,31 @@ def test_settings_do_not_change_and_do_not_show_secrets() -> None:
         ("LOG_LEVEL", "LOUD", "KOMPETEN_LOG_LEVEL is not accepted"),
         ("STOP_TIMEOUT_S", "0", "KOMPETEN_STOP_TIMEOUT_S='0' is not accepted"),
         ("DEVELOPMENT", "perhaps", "KOMPETEN_DEVELOPMENT='perhaps' is not accepted"),
+        ("WAITING_BUDGETS_H", "72", "KOMPETEN_WAITING_BUDGETS_H has '72': write type=hours"),
+        (
+            "WAITING_BUDGETS_H",
+            "id.go.bandung.training.complete.v1=72",
+            "KOMPETEN_WAITING_BUDGETS_H names the event type 'id.go.bandung.training.complete.v1', which does not "
+            "exist: did you mean id.go.bandung.training.completed.v1?",
+        ),
+        (
+            "WAITING_BUDGETS_H",
+            "x=1",
+            "KOMPETEN_WAITING_BUDGETS_H names the event type 'x', which does not exist: docs/reference/events.md",
+        ),
+        *(
+            (
+                "WAITING_BUDGETS_H",
+                f"id.go.bandung.training.completed.v1={wrong}",
+                f"KOMPETEN_WAITING_BUDGETS_H gives id.go.bandung.training.completed.v1 {wrong!r}: that has to be hours",
+            )
+            for wrong in ("", "0", "-1", "nan", "inf", "3 days", "9000")
+        ),
+        (
+            "WAITING_BUDGETS_H",
+            "id.go.bandung.training.completed.v1=1,id.go.bandung.training.completed.v1=2",
+            "KOMPETEN_WAITING_BUDGETS_H names id.go.bandung.training.completed.v1 twice",
+        ),
         ("SECRT", "x", "KOMPETEN_SECRT is no setting of incentive: did you mean KOMPETEN_SECRET?"),
         ("SMTP_HOST", "x", "KOMPETEN_SMTP_HOST is no setting of incentive: remove it."),
         ("SECRET_FILE", "/nowhere/hunter2", "KOMPETEN_SECRET_FILE names a file that cannot be read"),

@@ -1,17 +1,21 @@
-"""A record whose header's name is not UTF-8 is read like any other, and so is all around it."""
+"""Batches as we read them: any header name, any compression, and never more than we want to hold."""
 
 import struct
 
 import pytest
 from aiokafka.consumer import fetcher
-from aiokafka.record.default_records import DefaultRecordBatchBuilder
+from aiokafka.errors import KafkaError
+from aiokafka.record.default_records import DefaultRecordBatch, DefaultRecordBatchBuilder
 from aiokafka.record.util import calc_crc32c
 
 import shared.pipeline.consumer  # noqa: F401  it is what makes them readable
-from shared.pipeline.header_names import ReadableRecords
+from shared.pipeline.reading import ReadableRecords
+from shared.pipeline.records import PackedBatch
+from shared.pipeline.unpacking import MOST_UNPACKED_BYTES, TooLarge, problem, unpacked
 
-CRC_AT, CRC_FROM = 17, 21
+CRC_AT, CRC_FROM, HEADER_BYTES = 17, 21, 61
 GZIP = 1
+CODECS = {"gzip": 1, "snappy": 2, "lz4": 3, "zstd": 4}
 
 
 def batch(*names: str, codec: int = 0, garbled: bytes = b"") -> bytes:
@@ -53,7 +57,39 @@ def test_a_name_that_is_no_text_costs_no_record(name: bytes) -> None:
     "".join(names).encode()  # what MongoDB can hold
 
 
-@pytest.mark.parametrize("codec", [0, GZIP])
+@pytest.mark.parametrize("codec", [0, *CODECS.values()])
 def test_what_can_be_read_is_read_as_before(codec: int) -> None:
     found = read(batch("satu", "dua — ü", codec=codec) + batch("tiga", codec=codec))
     assert [headers[0][0] for _, _, headers in found] == ["satu", "dua — ü", "tiga"]
+
+
+@pytest.mark.parametrize("codec", CODECS.values(), ids=CODECS)
+def test_a_batch_is_unpacked_up_to_a_limit_to_the_byte(codec: int) -> None:
+    packed = memoryview(batch(*["name"] * 500, codec=codec))
+    plain = memoryview(batch(*["name"] * 500))
+    size = len(plain) - HEADER_BYTES
+    found, expected = ([(one.offset, one.value, list(one.headers)) for one in DefaultRecordBatch(data)]
+                       for data in (unpacked(packed, size), plain))  # fmt: skip
+    assert found == expected
+    with pytest.raises(TooLarge):
+        unpacked(packed, size - 1)
+
+
+@pytest.mark.parametrize("codec", CODECS.values(), ids=CODECS)
+@pytest.mark.parametrize("harm", ["cut off", "other bytes"])
+def test_a_batch_that_is_not_what_it_says_is_corrupt_and_nothing_else(codec: int, harm: str) -> None:
+    packed = batch(*["name"] * 500, codec=codec)
+    harmed = packed[:-9] if harm == "cut off" else packed[:HEADER_BYTES] + b"?" * 200
+    with pytest.raises(KafkaError):
+        unpacked(memoryview(harmed))
+
+
+def test_what_unpacks_to_too_much_is_one_record_at_the_batchs_last_offset() -> None:
+    builder = DefaultRecordBatchBuilder(2, GZIP, 0, -1, -1, -1, 2 * MOST_UNPACKED_BYTES)
+    for offset, value in enumerate([b"1", bytes(MOST_UNPACKED_BYTES), b"3"]):
+        builder.append(offset, 1234, None, value, [])
+    packed = bytes(builder.build())
+    (found,) = read(packed)
+    assert (found[0], found[1], found[2]) == (2, packed, [])
+    assert isinstance(found[1], PackedBatch)
+    assert "a batch of 3 records, 0 to 2" in problem(found[1])

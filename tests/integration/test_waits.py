@@ -1,0 +1,128 @@
+"""Time budgets of waiting records, on real Kafka and MongoDB: what never came is said, the rest goes on waiting."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from shared.contracts.agency import TrainingCompleted
+from shared.http.commands import Board, Commands
+from shared.pipeline.books import DEAD_LETTERS, DECISIONS, WAITING, Decision, WaitingRecord
+from shared.pipeline.publisher import Publisher
+from shared.stack import Stack
+from shared.waits import PAGE, Budgets, Waits
+from tests import factories
+from tests.chaos.members import Place, place_of
+from tests.chaos.traffic import AGENCIES, Message
+
+OTHER = "id.go.bandung.employee.registered.v1"
+HOUR = timedelta(hours=1)
+
+
+@pytest.fixture
+async def place(stack: Stack) -> AsyncIterator[Place]:
+    async with place_of(stack) as made:
+        yield made
+
+
+@pytest.fixture
+async def publisher(stack: Stack) -> AsyncIterator[Publisher]:
+    made = Publisher(stack.kafka, "waits")
+    yield made
+    await made.stop()
+
+
+def completion(place: Place, n: int) -> Message:
+    payload = factories.completed(f"19800101200001{1 + n % 2}{n:03}")
+    record = factories.as_record(payload, id=f"early-{n}")
+    assert record.value is not None
+    return Message(place.agency(AGENCIES[0]), 0, None, record.value, record.headers)
+
+
+async def waiting_since(place: Place, ages: list[timedelta]) -> None:
+    """Completions of so many unknown employees, by the broker's clock that long ago."""
+    await place.send(completion(place, n) for n in range(len(ages)))
+    await place.decided(place.agency(), len(ages))
+    for n, age in enumerate(ages):
+        await place.store.database[WAITING.name].update_one(
+            {"event_id": f"early-{n}"}, {"$set": {"since": datetime.now(UTC) - age}}
+        )
+
+
+def waits(place: Place, publisher: Publisher, budgets: Budgets) -> "Waits[Any]":
+    service, store = place.service, place.store
+    commands = Commands(service.name, service.commands_topic, publisher, Board(store, service.commands_topic))
+    return Waits(service, store, commands, budgets, lambda: True)
+
+
+async def reasons(place: Place, count: int) -> dict[str, str]:
+    """By event id, of so many dead letters."""
+    async with asyncio.timeout(30):
+        while await place.store.count(DEAD_LETTERS, {}) < count:
+            await asyncio.sleep(0.05)
+    found = await place.store.select(DEAD_LETTERS, {})
+    assert {one.kind for one in found} == {"expired"}
+    by_offset = {one.offset: one.reason for one in found}
+    return {f"early-{offset}": reason for offset, reason in by_offset.items()}
+
+
+async def test_each_type_waits_for_its_own_time_and_the_letter_says_what_never_came(
+    place: Place, publisher: Publisher
+) -> None:
+    async with place.member():
+        await waiting_since(place, [1 * HOUR, 25 * HOUR, 73 * HOUR])
+        await waits(place, publisher, Budgets.of_hours(24, {TrainingCompleted.TYPE: 72})).step()
+        found = await reasons(place, 1)
+        assert list(found) == ["early-2"]
+        assert "employee is not known yet" in found["early-2"]
+        assert "did not come within 72 hours" in found["early-2"]
+        await waits(place, publisher, Budgets.of_hours(24, {OTHER: 72})).step()
+        found = await reasons(place, 2)
+        assert "did not come within 24 hours" in found["early-1"]
+        assert [one.event_id for one in await place.store.select(WAITING, {})] == ["early-0"]
+
+
+async def test_two_replicas_give_up_by_the_same_command(place: Place, publisher: Publisher) -> None:
+    async with place.member():
+        await waiting_since(place, [25 * HOUR])
+    minute = datetime.now(UTC).minute
+    for _ in range(2):
+        await waits(place, publisher, Budgets(24 * HOUR)).step()
+    commands = 1 if datetime.now(UTC).minute == minute else 2
+    async with place.member():
+        async with asyncio.timeout(30):
+            while len(found := await decisions(place)) < 2:
+                await asyncio.sleep(0.05)
+        await reasons(place, 1)
+    assert len({one.event_id for one in found}) == commands
+
+
+async def decisions(place: Place) -> list[Decision]:
+    """Of commands."""
+    return await place.store.select(DECISIONS, {"_id": {"$regex": f"^{place.service.commands_topic}/"}})
+
+
+async def test_a_look_reads_only_what_is_over_however_many_wait(place: Place, publisher: Publisher) -> None:
+    now = datetime.now(UTC)
+    records = [
+        WaitingRecord(
+            id=f"t/0/{n:019d}", lacks=f"l{n}", reason="", event_type=(TrainingCompleted.TYPE, OTHER)[n % 2],
+            event_id=str(n), topic="t", partition=0, offset=n, timestamp_ms=0, key=None, value=b"", headers=[],
+            turn=0, since=now - (30 * HOUR if n < 6 else HOUR),
+        )
+        for n in range(5 * PAGE)
+    ]  # fmt: skip
+    database = place.store.database
+    await database[WAITING.name].insert_many([dict(place.store.encode(one)) for one in records])
+    await database.command("profile", 2)
+    await waits(place, publisher, Budgets(100 * HOUR, {OTHER: 24 * HOUR})).step()
+    await database.command("profile", 0)
+    read = [
+        (raw["docsExamined"], raw["keysExamined"])
+        async for raw in database["system.profile"].find({"ns": f"{database.name}.{WAITING.name}"})
+        if {"aggregate", "distinct"} & raw["command"].keys()  # the look at what may be there goes by id
+    ]
+    assert read
+    assert all(documents <= 3 and keys <= 6 for documents, keys in read), read
