@@ -169,7 +169,11 @@ def _begin(
     known = state.get(LETTERS, letter.id)
     if known is not None and known.completion_id != letter.completion_id:
         raise Rejected("the certificate is one of another completion: send its own completion_id")
-    if known is not None:
+    said = (letter.template, letter.revision, letter.completion_version)
+    # By what it says too: before epochs, letters about a revocation were named by version.
+    if known is not None or any(
+        (one.template, one.revision, one.completion_version) == said for one in others
+    ):
         return Outcome(Verdict.DUPLICATE, "this letter was begun before", letter.id)
     newest = max((other.completion_version for other in others), default=0)
     if newest > letter.completion_version:
