@@ -50,6 +50,7 @@ STEPS: Final = {
 PASSED_WITHIN_S: Final = 60.0
 # The last version that was in use before the records and documents of today.
 EARLIER: Final = "341d519"
+UPGRADED: Final = ("notification", "incentive", "enrollment")
 FAKETIME: Final = ("/usr/lib/*/faketime/libfaketime.so.1", "/usr/lib/faketime/libfaketime.so.1")
 # Every service at once: as many members as this make some idle.
 MEMBERS: Final = PARTITIONS + 1
@@ -161,7 +162,8 @@ def earlier_tree() -> tuple[Path | None, str]:
 
 
 async def upgraded(field: Field) -> None:
-    """All services as they were; they write records and documents, and are replaced one by one under traffic."""
+    """All services as they were; they write records and documents, and are replaced one by one under traffic, who
+    reads a contract before who writes it."""
     place, _ = earlier_tree()
     assert place is not None
     for service in SERVICES:
@@ -174,7 +176,7 @@ async def upgraded(field: Field) -> None:
         field.system.kompeten.children[service] = child
     await field.system.ready()
     await asyncio.sleep(4)
-    for service in SERVICES:
+    for service in UPGRADED:
         await field.restarted(service)
         await asyncio.sleep(2)
 
