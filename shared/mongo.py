@@ -19,6 +19,7 @@ from pymongo import DeleteOne, InsertOne, ReadPreference, ReplaceOne, UpdateOne,
 from pymongo.errors import (
     AutoReconnect,
     BulkWriteError,
+    CollectionInvalid,
     ConnectionFailure,
     OperationFailure,
     PyMongoError,
@@ -126,8 +127,10 @@ class MongoStore:
     async def _create(self, name: str) -> None:
         try:
             await self.database.create_collection(name)
+        except CollectionInvalid:  # another replica was faster: the driver looks before it asks
+            pass
         except OperationFailure as error:
-            if error.code != 48:  # NamespaceExists: another replica was faster
+            if error.code != 48:  # NamespaceExists: it was faster still
                 raise
 
     async def ping(self) -> None:

@@ -136,8 +136,6 @@ class Completion(msgspec.Struct, frozen=True):
     noted, see `stated_version`."""
     stated_at: datetime | None = None
     """The log's time of that change."""
-    revoked_in: int = 0
-    """Version in which it was last revoked: names the letter about it."""
 
 
 class Listing(msgspec.Struct, frozen=True):

@@ -390,7 +390,7 @@ def store_rendering(event: Received[StoreRendering], state: State, terms: Terms)
         Verdict.ACCEPTED,
         subject=completion.id,
         changes=[Put(COMPLETIONS, msgspec.structs.replace(completion, certificate=rendered))],
-        # By the digest too: a PDF may be made anew, after a restore or a loss, and come out different.
+        # By the digest too: after a restore or a loss the PDF may be made anew, by another template than it was.
         facts=[
             Fact(
                 fact,

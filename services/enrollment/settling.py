@@ -105,7 +105,6 @@ def settle(
             learning_year="" if revocations else year_of(after.employee_id, stands.facts.completed_on),
             stated=version,
             stated_at=now,
-            revoked_in=version if revocations and not was_revoked else before.revoked_in,
         )
         facts.append(_recorded(after, stands.facts, not revocations))
     credits = _credits(before, after, stands, state, terms)
@@ -128,17 +127,20 @@ def restate(
     known: Completion, employee: Employee, state: State, terms: Terms, now: datetime, traceparent: str | None
 ) -> Settled:
     """What stands, said once more in a version of its own, since an event id never says two things. Letters keep
-    their names: the version in which the certificate was issued or revoked."""
+    their names, which come from the revision."""
     certificate, facts = known.certificate, facts_standing(known)
     assert certificate is not None
+    stands = next(content for content in known.contents if content.digest == known.standing)
     after = msgspec.structs.replace(known, version=next_version(known.version, terms.epoch))
-    credits = _credits(known, after, _standing_content(known), state, terms)
+    credits = _credits(known, after, stands, state, terms)
     own, others = _credited(known, after, credits, terms, certificate.revoked)
     after = own.completion
     recorded = _recorded(after, facts, not certificate.revoked)
     said = [recorded._replace(payload=CompletionRestated(**dict(recorded.payload)))]
     changes = [Put(COMPLETIONS, after), *(Put(COMPLETIONS, one.completion) for one in others)]
-    if not certificate.revoked:
+    if certificate.revoked:
+        said.append(_revoked(after, facts, effective_revocations(after, stands)[0].reason, terms))
+    else:
         id = rendering_id(certificate.id, certificate.revision)
         item, pdf = state.get(RENDERINGS, id), state.get(STORED_PDFS, id)
         face = _printed(certificate, facts, employee, terms) if item is None else item.face
@@ -147,22 +149,16 @@ def restate(
         # One that is done is nobody's any more: no worker writes it.
         if (pdf is None or certificate.sha256 is None) and (item is None or item.state == DONE):
             changes.append(Put(RENDERINGS, _rendering(after, certificate, face, terms, now, traceparent)))
-    elif after.revoked_in:
-        reason = effective_revocations(after, _standing_content(after))[0].reason
-        said.append(_revoked(after, facts, reason, terms))
     said.append(own.fact or _jp_fact(after, facts, _totals(credits)))
     return Settled(after, changes, [*said, *(one.fact for one in others if one.fact is not None)])
 
 
-def _standing_content(completion: Completion) -> Content:
-    return next(content for content in completion.contents if content.digest == completion.standing)
-
-
 def _printed(certificate: Certificate, facts: Facts, employee: Employee, terms: Terms) -> CertificateFace:
-    """What the certificate keeps of what was printed; its rendering, where it is still there, knows all of it."""
-    face = _face(certificate.number, facts, employee, certificate.jp, terms)
+    """The face of a certificate whose rendering is gone: what it keeps, and for the rest what stands now."""
     return msgspec.structs.replace(
-        face, holder_name=certificate.holder_name, employee_number=certificate.holder_number
+        _face(certificate.number, facts, employee, certificate.jp, terms),
+        holder_name=certificate.holder_name,
+        employee_number=certificate.holder_number,
     )
 
 
@@ -336,8 +332,8 @@ def _certified(
     if revoked:
         return after, changes, []
     changes.append(Put(RENDERINGS, _rendering(after, issued, face, terms, now, traceparent)))
-    credit = credits[after.id][1]
-    return after, changes, [_issued(after, issued, facts, credit, digest, terms, linked_at=now)]
+    fact = _issued(after, issued, facts, credits[after.id][1], digest, terms, linked_at=issued_at)
+    return after, changes, [fact]
 
 
 def _recorded(completion: Completion, facts: Facts, standing: bool) -> Fact:
@@ -397,7 +393,7 @@ def _revoked(completion: Completion, facts: Facts, reason: str, terms: Terms) ->
         certificate_id=certificate.id,
         completion_id=completion.id,
         employee_id=completion.employee_id,
-        completion_version=completion.revoked_in,
+        completion_version=completion.version,
         revision=certificate.revision,
         certificate_number=certificate.number,
         title=facts.title,

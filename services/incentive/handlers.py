@@ -21,10 +21,10 @@ from services.incentive.points import Award, award_month, level_of
 from services.incentive.terms import Terms
 from shared.contracts.enrollment import CompletionRecorded, CompletionRestated, EmployeeRecorded
 from shared.contracts.incentive import PointsSettled
-from shared.contracts.payload import Payload, milliseconds
+from shared.contracts.payload import Payload
 from shared.pipeline.discrepancies import reconciling
 from shared.pipeline.documents import LOAD, Doc, Docs, Keys, Lock, State
-from shared.pipeline.epochs import next_version
+from shared.pipeline.epochs import VERSIONS, next_version
 from shared.pipeline.errors import Rejected
 from shared.pipeline.outcome import Fact, Outcome, Put, Verdict
 from shared.pipeline.reactions import Reaction, react
@@ -74,7 +74,7 @@ def award_points(event: Said, state: State, terms: Terms) -> Outcome:
         raise Rejected("completion_id is a completion of another employee than employee_id: send both of one")
     if known is not None and known.version >= data.version:
         return Outcome(Verdict.SUPERSEDED, f"version {known.version} stands", data.completion_id)
-    ledger = Ledger(event, state)
+    ledger = Ledger(event, state, terms)
     completion = EarnedCompletion(
         id=data.completion_id,
         employee_id=data.employee_id,
@@ -107,11 +107,12 @@ class Ledger:
     """What was given so far: as the completions and the account note it, or, for a completion that is restated
     since these notes may be wrong, as the entries say themselves."""
 
-    def __init__(self, event: Said, state: State) -> None:
+    def __init__(self, event: Said, state: State, terms: Terms) -> None:
         id = event.data.employee_id
         self.restated = isinstance(event.data, CompletionRestated)
-        # Above all numbers that went out before, which went with the document.
-        self.first_settlement = milliseconds(event.now) if self.restated else 0
+        # Above all of this epoch that went out before, which went with the document; a second has fewer than one.
+        seconds = int(event.now.timestamp())
+        self.first_settlement = terms.epoch * VERSIONS + seconds if self.restated else 0
         self.known = state.get(ACCOUNTS, id)
         self.account = self.known or Account(id=id, balance=0, last_sequence=0)
         self._given = Counter[str]()

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
-from services.notification.documents import ISSUED, LETTERS, MAILS, RELEASED
+from services.notification.documents import ISSUED, LETTERS, MAIL_NOTES, MAILS, RELEASED
 from shared.contracts.lists import Claim
 from shared.contracts.payload import CompletionId
 from shared.pipeline.discrepancies import Books
@@ -20,6 +20,7 @@ def _keys(ids: Sequence[CompletionId], state: State, terms: object) -> Keys:
         for letter in state.all(LETTERS, "completion_id", id):
             if letter.state == RELEASED:
                 yield Doc(MAILS, letter.id)
+                yield Doc(MAIL_NOTES, letter.id)
 
 
 def _lacks(claim: Claim, state: State) -> list[str]:
@@ -29,7 +30,13 @@ def _lacks(claim: Claim, state: State) -> list[str]:
         return [LETTER]
     newest = max(letters, key=lambda letter: letter.completion_version)
     lacks = [LETTER] if claim.is_missed_at(newest.completion_version, newest.template == ISSUED) else []
-    gone = [one for one in letters if one.state == RELEASED and state.get(MAILS, one.id) is None]
+    gone = [
+        one
+        for one in letters
+        if one.state == RELEASED
+        and state.get(MAILS, one.id) is None
+        and state.get(MAIL_NOTES, one.id) is None  # then it is known that it went
+    ]
     return lacks + [MAIL] * bool(gone)
 
 

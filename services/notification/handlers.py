@@ -42,6 +42,7 @@ from shared.pipeline.reactions import Reaction, react
 from shared.pipeline.records import Received
 from shared.pipeline.triage import TRIAGE
 
+SENT = "sent"
 LONGEST_WAIT = timedelta(seconds=60)
 
 
@@ -88,6 +89,7 @@ def certificate_keys(
     yield Doc(SETTLED_POINTS, data.completion_id)
     yield Docs(LETTERS, "completion_id", data.completion_id)
     yield Doc(LETTERS, letter_id(data, terms))
+    yield Doc(MAIL_NOTES, letter_id(data, terms))
     yield LOAD
     if state.get(CONTACTS, data.employee_id) is None:
         yield waits_for(lacks_contact(data.employee_id))
@@ -167,7 +169,11 @@ def _begin(
     known = state.get(LETTERS, letter.id)
     if known is not None and known.completion_id != letter.completion_id:
         raise Rejected("the certificate is one of another completion: send its own completion_id")
-    if known is not None:
+    said = (letter.template, letter.revision, letter.completion_version)
+    # By what it says too: before epochs, letters about a revocation were named by version.
+    if known is not None or any(
+        (one.template, one.revision, one.completion_version) == said for one in others
+    ):
         return Outcome(Verdict.DUPLICATE, "this letter was begun before", letter.id)
     newest = max((other.completion_version for other in others), default=0)
     if newest > letter.completion_version:
@@ -185,13 +191,27 @@ def _begin(
             changes.append(Put(LETTERS, msgspec.structs.replace(other, state=OVERTAKEN)))
             changes.append(Put(MAIL_CANCELLATIONS, MailCancellation(id=other.id, reason=reason)))
     points = state.get(SETTLED_POINTS, letter.completion_id)
-    if letter.template == REVOKED or (
+    if (note := state.get(MAIL_NOTES, letter.id)) is not None:
+        changes += _went_before(letter, note, event.now)
+    elif letter.template == REVOKED or (
         points is not None and points.completion_version >= letter.completion_version
     ):
         changes += _released(letter, points, event.now)
     else:
         changes.append(Put(LETTERS, letter))
     return Outcome(Verdict.ACCEPTED, subject=letter.id, changes=changes)
+
+
+def _went_before(letter: Letter, note: MailNote, now: datetime) -> list[Put]:
+    """A letter that was lost after its mail had gone: nobody gets a second one."""
+    letter = msgspec.structs.replace(letter, state=RELEASED)
+    sent_at = note.at if note.state == SENT else None
+    reason = "it was handed over before its letter was lost"
+    mail = Mail(
+        id=letter.id, employee_id=letter.employee_id, letter=letter, due=now, state=note.state, reason=reason,
+        sent_at=sent_at,
+    )  # fmt: skip
+    return [Put(LETTERS, letter), Put(MAILS, mail)]
 
 
 def _released(letter: Letter, points: SettledPoints | None, now: datetime) -> list[Put]:
@@ -281,7 +301,7 @@ REACTIONS: dict[type[Payload], Reaction[Terms]] = {
     CertificateRevoked: react(certificate_keys, write_revoked_letter),
     PointsSettled: react(points_keys, note_points),
     ReleaseLetter: react(release_keys, release_letter),
-    NoteMail: react(note_keys, note_mail),
     **reconciling(BOOKS),
+    NoteMail: react(note_keys, note_mail),
     **TRIAGE,
 }

@@ -1,12 +1,16 @@
 """What notification has of each completion, in order of id: for `kompeten reconcile`."""
 
 from itertools import groupby
-from typing import Any
+from typing import Any, Final
 
 from services.notification.completeness import MAIL
-from services.notification.documents import ISSUED, LETTERS, MAILS, RELEASED
+from services.notification.documents import ISSUED, LETTERS, MAIL_NOTES, MAILS, RELEASED
 from shared.http.reconciliation import Entry, Some
 from shared.mongo import MongoStore
+from shared.pipeline.documents import Collection, Document
+
+MAILS_OR_NOTES: Final[tuple[Collection[Document], ...]] = (MAILS, MAIL_NOTES)
+"""Of a mail that is noted it is known that it went."""
 
 
 async def ledger(store: MongoStore, some: Some) -> list[Entry]:
@@ -21,8 +25,13 @@ async def ledger(store: MongoStore, some: Some) -> list[Entry]:
         else:
             by_completion = [(by_completion[0][0], await _letters(store, Some(ids=[by_completion[0][0]]), 0))]
     released = [one["_id"] for one in letters if one["state"] == RELEASED]
-    mails = await store.aggregate(MAILS, [{"$match": {"_id": {"$in": released}}}, {"$project": {"_id": 1}}])
-    there = {one["_id"] for one in mails}
+    there: set[str] = set()
+    for collection in MAILS_OR_NOTES:
+        missing = {"_id": {"$in": [id for id in released if id not in there]}}
+        there |= {
+            one["_id"]
+            for one in await store.aggregate(collection, [{"$match": missing}, {"$project": {"_id": 1}}])
+        }
     return [_entry(id, those, there) for id, those in by_completion]
 
 

@@ -210,6 +210,6 @@ BOOKS: tuple[Collection[Document], ...] = (
     DEAD_LETTERS,
     DEAD_LETTER_CHUNKS,
     WAITING,
-    EPOCHS,
     DISCREPANCIES,
+    EPOCHS,
 )

@@ -32,7 +32,7 @@ from shared.pipeline.publisher import Publisher, close
 from shared.pipeline.reactions import Service
 from shared.pipeline.reading import read_batches_our_way
 from shared.pipeline.records import Coordinates, Record
-from shared.pipeline.restoring import Restoration
+from shared.pipeline.restoring import Restoration, note_of
 from shared.pipeline.store import Session, Store
 from shared.pipeline.telling import tell
 
@@ -188,6 +188,9 @@ class Consumer(Generic[T]):
             if tp not in self.next and tp not in self.stopped:
                 await self._delivered()
                 await self._take_over(tp)
+                self._offsets_at = 0.0
+        # Before the first batch: a copy that stays ahead of a position that was set back looks like a lost database.
+        await self._note_offsets()
         try:
             fetched = await consumer.getmany(timeout_ms=POLL_MS, max_records=MOST_RECORDS)
         except (NoOffsetForPartitionError, OffsetOutOfRangeError):
@@ -435,6 +438,13 @@ class Consumer(Generic[T]):
                 with contextlib.suppress(IllegalStateError):
                     self._consumer.resume(tp)
             elif tp in self.next and (position.next, position.turn) != (self.next[tp], self.turn[tp]):
+                if (
+                    self.restoration is not None
+                    and position.next < self.next[tp]
+                    and position.turn == self.turn[tp]
+                ):
+                    self.restoration.doubt()
+                    raise Unavailable(f"the database went back under us, in {tp.topic}/{tp.partition}")
                 self.next.pop(tp)
 
     async def _halt(self, tp: TopicPartition, why: str, failing_rules: str = "") -> None:
@@ -512,7 +522,8 @@ class Consumer(Generic[T]):
                 for tp, at in self.published.items()
                 if tp in self.next
             }
-            await asyncio.wait_for(self._consumer.commit(done), ANSWERED_WITHIN_S)
+            noted = {tp: (at, note_of(self.service.epoch)) for tp, at in done.items()}
+            await asyncio.wait_for(self._consumer.commit(noted), ANSWERED_WITHIN_S)
             self.unanswered = ""
         except (IllegalStateError, CommitFailedError) as error:  # a rebalance
             log.info("offsets not noted: %s", type(error).__name__)

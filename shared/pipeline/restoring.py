@@ -16,6 +16,7 @@ from typing import Any, Final, Generic, TypeVar, cast
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
+from aiokafka.structs import OffsetAndMetadata
 
 from shared.failpoints import failpoint
 from shared.pipeline.attempt import position_id
@@ -33,6 +34,7 @@ MARGIN_MS: Final = 10 * 60 * 1000
 PAGE: Final = 2000
 ANSWERED_WITHIN_S: Final = 30.0
 LOOK_EVERY_S: Final = 1.0
+_NOTE: Final = "epoch "
 HOW_TO: Final = "docs/how-to/restore-from-a-backup.md"
 
 
@@ -81,15 +83,27 @@ class Restoration(Generic[T]):
             raise self._wrong(
                 f"the database is of epoch {known} and KOMPETEN_EPOCH is {wanted}: set it to {known} (see {HOW_TO})"
             )
+        committed = await self._committed()  # before the positions, which only go forward
+        begun = max((epoch_noted(one.metadata) for one in committed.values()), default=0)
         async with self._reader() as kafka:
             if wanted > known:
+                if begun >= wanted:
+                    raise self._wrong(
+                        f"epoch {wanted} was begun before, on a database that is gone (this one is of {known}): set "
+                        f"KOMPETEN_EPOCH={begun + 1} (see {HOW_TO})"
+                    )
                 stored = await self._new_epoch(kafka, wanted)
             elif stored is None or not stored.ends:
-                await self._compare(kafka, known)
+                offsets = {tp: one.offset for tp, one in committed.items()}
+                await self._compare(kafka, offsets, max(known, begun) + 1)
         if stored is None:
             stored = await self._write(Epoch(id=CURRENT, epoch=wanted))
         self._begun, self._doing = True, ""
         self._take(stored)
+
+    def doubt(self) -> None:
+        """The database went back under a service that runs: `begin` is asked again."""
+        self._begun = False
 
     async def look(self, reached: Mapping[str, int]) -> None:
         """`reached`: by position, how far this member has come."""
@@ -189,9 +203,10 @@ class Restoration(Generic[T]):
 
     # A database that is behind what Kafka saw
 
-    async def _compare(self, kafka: AIOKafkaConsumer, known: int) -> None:
+    async def _compare(
+        self, kafka: AIOKafkaConsumer, committed: Mapping[TopicPartition, int], next_epoch: int
+    ) -> None:
         """Raises WrongEpoch when the group had decided records that the database knows nothing of."""
-        committed = await self._committed()  # before the positions, which only go forward
         positions = await self._positions()
         suspects: dict[TopicPartition, int] = {}
         for tp in self._sources:
@@ -210,7 +225,7 @@ class Restoration(Generic[T]):
                 raise self._wrong(
                     f"record {start} of {tp.topic}/{tp.partition} and more were decided once (the group stood at "
                     f"{committed[tp]}), but the database does not know them. If it was restored from a backup, or is "
-                    f"new, set KOMPETEN_EPOCH={known + 1} (see {HOW_TO})"
+                    f"new, set KOMPETEN_EPOCH={next_epoch} (see {HOW_TO})"
                 )
 
     async def _has_record(self, kafka: AIOKafkaConsumer, tp: TopicPartition, start: int, end: int) -> bool:
@@ -225,18 +240,18 @@ class Restoration(Generic[T]):
                 return False
         raise Unavailable(f"Kafka did not give record {start} of {tp.topic}/{tp.partition}")
 
-    async def _committed(self) -> dict[TopicPartition, int]:
+    async def _committed(self) -> dict[TopicPartition, OffsetAndMetadata]:
         admin = AIOKafkaAdminClient(bootstrap_servers=self._bootstrap)
         try:
             await asyncio.wait_for(admin.start(), ANSWERED_WITHIN_S)
-            found = await asyncio.wait_for(
+            found: dict[TopicPartition, OffsetAndMetadata] = await asyncio.wait_for(
                 admin.list_consumer_group_offsets(self._service.group), ANSWERED_WITHIN_S
             )
         except TimeoutError as error:
             raise Unavailable("Kafka did not say where the group stands") from error
         finally:
             await admin.close()
-        return {tp: one.offset for tp, one in found.items()}
+        return found
 
     # Both
 
@@ -271,6 +286,16 @@ class Restoration(Generic[T]):
             raise
         finally:
             await close(kafka)
+
+
+def note_of(epoch: int) -> str:
+    """Beside a committed offset: Kafka remembers which epochs a service had, whatever became of its database."""
+    return f"{_NOTE}{epoch}" if epoch else ""
+
+
+def epoch_noted(metadata: str | None) -> int:
+    text = (metadata or "").removeprefix(_NOTE)
+    return int(text) if text.isdecimal() else 0
 
 
 async def _epoch(session: Session) -> Epoch | None:

@@ -6,7 +6,7 @@ import signal
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
-from typing import Any, Final
+from typing import Final
 
 import pytest
 
@@ -15,33 +15,15 @@ from shared.contracts.topics import ENROLLMENT_EVENTS
 from shared.mongo import MongoStore, connect
 from shared.pipeline.attempt import position_id
 from shared.pipeline.books import DECISIONS
+from tests.chaos.backups import Backup, backup, put_back
 from tests.chaos.ledger import Found
 from tests.chaos.system import System, until
 
 EACH: Final = 40
 """Completions before the backup, after it, while the service is away, and after it is back."""
 
-Backup = dict[str, list[dict[str, Any]]]
-
-
-def backup(system: System, service: str) -> Backup:
-    """All of a service's database as it was at one moment, while the service runs."""
-    with system.client.start_session(snapshot=True) as session:
-        database = system.database(service)
-        return {
-            name: list(database[name].find({}, session=session)) for name in database.list_collection_names()
-        }
-
-
-def put_back(system: System, service: str, kept: Backup) -> None:
-    """Only while the service is down. What the backup does not have is gone."""
-    assert system.child(service).poll() is not None
-    database = system.database(service)
-    for name in database.list_collection_names():
-        database[name].delete_many({})
-    for name, documents in kept.items():
-        if documents:
-            database[name].insert_many(documents)
+KEPT: Final[dict[str, Backup]] = {}
+"""By service; of epoch 0."""
 
 
 async def numbers_told(system: System) -> dict[str, set[str]]:
@@ -105,7 +87,7 @@ async def test_a_restored_service_ends_where_it_would_have_been(system: System, 
     if not system.kompeten.children:
         await system.started()
     await system.flow(EACH)
-    kept = backup(system, service)
+    kept = KEPT[service] = backup(system, service)
     await system.flow(EACH)
     before = await system.settled()
     assert await system.stopped(service) == 0
@@ -139,6 +121,40 @@ async def test_an_epoch_that_is_over_is_refused(system: System) -> None:
     )
     assert await system.stopped("incentive") == 0
     system.kompeten.env["incentive"]["KOMPETEN_EPOCH"] = "1"
+
+
+async def test_an_epoch_begins_once(system: System) -> None:
+    """Restored again from a backup of before the first restore, with the setting as that one had left it."""
+    put_back(system, "incentive", KEPT["incentive"])
+    system.launch("incentive")
+    await until(
+        lambda: any("KOMPETEN_EPOCH=2" in fault for fault in system.faults_of("incentive") or ()),
+        lambda: f"{system.faults_of('incentive')}",
+        60,
+    )
+    assert await system.stopped("incentive") == 0
+    system.kompeten.env["incentive"]["KOMPETEN_EPOCH"] = "2"
+    await system.started("incentive")
+    await system.settled()
+
+
+async def test_a_database_that_goes_back_under_a_running_service_is_noticed(system: System) -> None:
+    """Nobody stopped it. What was put back says nothing of this epoch, so the next one has to begin."""
+    database, kept = system.database("incentive"), KEPT["incentive"]
+    for name, documents in kept.items():
+        database[name].delete_many({"_id": {"$nin": [one["_id"] for one in documents]}})
+        for one in documents:
+            database[name].replace_one({"_id": one["_id"]}, one, upsert=True)
+    await until(
+        lambda: any("KOMPETEN_EPOCH=3" in fault for fault in system.faults_of("incentive") or ()),
+        lambda: f"{system.faults_of('incentive')}",
+        60,
+    )
+    assert await system.stopped("incentive") == 0
+    system.kompeten.env["incentive"]["KOMPETEN_EPOCH"] = "3"
+    await system.started("incentive")
+    await system.settled()
+    assert await system.stopped("incentive") == 0
 
 
 async def test_a_replay_is_no_restore(system: System) -> None:

@@ -61,6 +61,7 @@ class Traffic:
         """Values of which each must become a dead letter."""
         self._employees: list[Employee] = []
         self._sent: dict[CompletionId, tuple[Employee, dict[str, object], int]] = {}
+        self._changeable: list[CompletionId] = []
         self._count = 0
 
     def batch(self, completions: int) -> list[Message]:
@@ -88,6 +89,7 @@ class Traffic:
         employee = self._newcomer()
         made = [self._registration(employee), self._completion(employee)]
         self.messages += made
+        self._changeable.pop()  # a correction or revocation would take its letter's place
         return employee.completions[0], made
 
     def poison(self) -> Message:
@@ -150,6 +152,7 @@ class Traffic:
         employee_id = self.ids.employee(employee.number)
         id = self.ids.completion(employee_id, body, code, "1")
         self._sent[id] = (employee, training, 1)
+        self._changeable.append(id)
         self.reported[id] = Reported(id, employee_id, Decimal("70.00"))
         employee.completions.append(id)
         return self._told(id)
@@ -162,17 +165,17 @@ class Traffic:
         return self._message(payload, employee.agency)
 
     def _resent(self) -> Message:
-        return self._told(self.random.choice(list(self._sent)))
+        return self._told(self.random.choice(self._changeable))
 
     def _corrected(self) -> Message:
-        id = self.random.choice(list(self._sent))
+        id = self.random.choice(self._changeable)
         employee, training, revision = self._sent[id]
         self._sent[id] = (employee, training, revision + 1)
         self.reported[id] = replace(self.reported[id], score=Decimal(70 + revision).quantize(Decimal("0.01")))
         return self._told(id)
 
     def _revoked(self) -> Message:
-        id = self.random.choice(list(self._sent))
+        id = self.random.choice(self._changeable)
         self.reported[id] = replace(self.reported[id], revoked=True)
         command = RevokeCertificate(
             completion_id=id,

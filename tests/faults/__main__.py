@@ -220,8 +220,7 @@ def main() -> int:
     if asked.only:
         chosen = tuple(one for one in plan.faults if asked.only in one.name)
         plan = Plan(plan.command, chosen, 500, plan.completions_a_tick, plan.outage_s)
-    for noisy in ("aiokafka", "asyncio"):  # that brokers are away is no news here
-        logging.getLogger(noisy).setLevel(logging.CRITICAL)
+    logging.disable()  # that brokers are away is no news here
     cache = Path(os.environ.get("KOMPETEN_CACHE") or ROOT / ".run/cache").resolve()
     directory = ROOT / f".run/chaos-{os.getpid()}"
     try:

@@ -4,7 +4,7 @@ import asyncio
 import random
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from pymongo.errors import PyMongoError
@@ -35,15 +35,11 @@ class Field:
     completions_a_tick: int
     in_hand: int = 0
     """Mails that a mailer was handing over when it was killed: each may arrive twice."""
-    epoch: dict[str, int] = field(default_factory=dict)
-    env: dict[str, dict[str, str]] = field(default_factory=dict)
-    """Settings that a fault left to a service for good, as the epoch after a restore."""
-    _paused: bool = False
 
     # Services
 
     def launch(self, service: str, failpoint: str = "", **env: str) -> None:
-        self.system.launch(service, failpoint, **{**self.env.get(service, {}), **env})
+        self.system.launch(service, failpoint, **env)
 
     async def killed(self, service: str) -> None:
         self.system.child(service).kill()
@@ -78,7 +74,7 @@ class Field:
         try:
             while not until_done() or unsent:
                 began = time.monotonic()
-                if not until_done() and not self._paused:
+                if not until_done():
                     unsent += self.burst(self.completions_a_tick)
                 unsent = await send(publisher, unsent)
                 await asyncio.sleep(max(0.0, TICK_S - (time.monotonic() - began)))
@@ -165,4 +161,4 @@ class Fault(NamedTuple):
     brief: bool = False
     """In the short run too."""
     first: bool = False
-    """Before all others: later it would need more room."""
+    """Before all others: later a disk would need more room, and an earlier version would not know an epoch."""

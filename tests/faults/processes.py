@@ -12,8 +12,9 @@ from shared.contracts.topics import PARTITIONS
 from shared.mongo import MongoStore, connect
 from shared.stack.kompeten import SERVICES
 from shared.stack.processes import ROOT
+from tests.chaos.backups import backup, put_back
 from tests.chaos.system import foreign
-from tests.faults.field import Fault, Field
+from tests.faults.field import Fault, Field, patiently
 
 SESSION_S: Final = 10
 # Services that die in one go: a kill costs the group's session timeout, so they share it.
@@ -182,6 +183,19 @@ def no_history(field: Field) -> str:
     return earlier_tree()[1]
 
 
+async def restored(service: str, field: Field) -> None:
+    """Its database is lost, and put back from a backup of a while ago; the others go on meanwhile."""
+    system = field.system
+    kept = await asyncio.to_thread(backup, system, service)
+    await asyncio.sleep(field.outage_s)
+    await system.stopped(service)
+    await asyncio.to_thread(put_back, system, service, kept)
+    await patiently(lambda: system.expire_leases(service))
+    epoch = int(system.kompeten.env[service].get("KOMPETEN_EPOCH", "0")) + 1
+    system.kompeten.env[service]["KOMPETEN_EPOCH"] = str(epoch)
+    field.launch(service)
+
+
 async def replayed(field: Field) -> None:
     """Every service's positions are set back to the beginning of every topic, while it runs."""
     for service in SERVICES:
@@ -214,6 +228,7 @@ FAULTS: Final = (
         Fault(f"clock two hours back: {one}", functools.partial(clock_set_back, one), no_faketime)
         for one in SERVICES
     ),
-    Fault("upgrade from an earlier version, one by one", upgraded, no_history),
+    Fault("upgrade from an earlier version, one by one", upgraded, no_history, first=True),
     Fault("replay of every topic from the beginning", replayed, brief=True),
+    *(Fault(f"restored from a backup: {one}", functools.partial(restored, one)) for one in SERVICES),
 )

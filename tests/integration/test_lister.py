@@ -1,5 +1,6 @@
 """Lists and ledgers as they are read from a real MongoDB: complete, in order, page by page."""
 
+import asyncio
 import secrets
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -9,9 +10,10 @@ from typing import Any
 import pytest
 
 from services.enrollment import lister
-from services.enrollment.documents import COMPLETIONS, LISTINGS, RENDERINGS
+from services.enrollment.documents import COMPLETIONS, LISTINGS, RENDERINGS, Listing
 from services.enrollment.ledger import ledger as enrollment_ledger
 from services.enrollment.lister import Lister
+from services.enrollment.reconciling import LISTING
 from services.incentive.ledger import ledger as incentive_ledger
 from services.notification.ledger import ledger as notification_ledger
 from shared.cli.answers import Held
@@ -20,7 +22,7 @@ from shared.cli.books import findings, merged
 from shared.contracts.cloudevents import decode, peek
 from shared.contracts.enrollment import CompletionsListed
 from shared.contracts.lists import Claim, claims_of
-from shared.contracts.payload import Payload
+from shared.contracts.payload import Payload, milliseconds
 from shared.contracts.topics import ENROLLMENT_COMMANDS, ENROLLMENT_EVENTS, agency_topic
 from shared.http.reconciliation import Entry, Some
 from shared.mongo import MongoStore, connect
@@ -81,7 +83,7 @@ def worker(city: City) -> Lister:
 async def lists(city: City) -> Counter[tuple[Claim, int]]:
     """How often each claim was listed in which partition, by one look of the worker."""
     before = {tp: len(records) for tp, records in city.log.items()}
-    await worker(city).step()
+    await look(city)
     await city.settle()
     found = Counter[tuple[Claim, int]]()
     for (topic, partition), records in city.log.items():
@@ -94,6 +96,15 @@ async def lists(city: City) -> Counter[tuple[Claim, int]]:
                     assert isinstance(data, CompletionsListed)
                     found.update((claim, partition) for claim in claims_of(data.completions))
     return found
+
+
+async def look(city: City) -> None:
+    """The worker's clock is the real one, and the log's must not be behind it."""
+    marks = await city.documents("enrollment", LISTINGS)
+    while marks and datetime.now(UTC) - timedelta(seconds=2) <= marks[0].until:
+        await asyncio.sleep(0.1)
+    city.now_ms = max(city.now_ms, milliseconds(datetime.now(UTC)))
+    await worker(city).step()
 
 
 async def all_claims(city: City) -> Counter[tuple[Claim, int]]:
@@ -123,11 +134,9 @@ async def test_changes_of_one_moment_are_listed_once_too(
 
 
 async def test_what_a_lagging_partition_brings_late_is_listed_then(city: City) -> None:
-    await lists(city)
     member, topic = city.members["enrollment"], agency_topic(AGENCIES[0])
-    database = member.store.database  # type: ignore[union-attr]
-    # The city's clock is behind the worker's: as if lists had come as far as the city.
-    await database.listings.update_one({}, {"$set": {"until": city.now}})
+    store: Any = member.store
+    await store.keep([Listing(id=LISTING, until=city.now)], LISTINGS)
     late = as_record(work(PEOPLE[0], "LATE"), id="late")
     city.append(topic, 0, late.key, late.value, late.headers)
     other = as_record(work(PEOPLE[1], "OTHER"), id="other")
@@ -135,7 +144,7 @@ async def test_what_a_lagging_partition_brings_late_is_listed_then(city: City) -
     city.append(*place, other.key, other.value, other.headers)
     await city.batch(member, {place: 1})
     # The worker looks while the first one is not decided.
-    await worker(city).step()
+    await look(city)
     commands = [tp for tp, count in city.lag(member).items() if tp[0] == ENROLLMENT_COMMANDS]
     for tp in commands:
         await city.batch(member, {tp: city.lag(member)[tp]})

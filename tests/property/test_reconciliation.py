@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from datetime import timedelta
 from random import Random
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -26,6 +27,7 @@ from shared.contracts.enrollment import (
     RestateCompletion,
 )
 from shared.contracts.lists import Claim, grouped
+from shared.contracts.notification import NoteMail
 from shared.contracts.payload import CompletionId, Payload
 from shared.contracts.pipeline import ReviewDiscrepancies
 from shared.contracts.topics import (
@@ -278,6 +280,22 @@ async def test_a_mail_that_is_gone_is_reported_and_not_sent_again() -> None:
     assert await city.documents("notification", MAILS) == []
 
 
+async def test_a_letter_that_is_lost_after_its_mail_went_is_written_and_not_sent() -> None:
+    city = await one_completion()
+    (mail,) = await city.documents("notification", MAILS)
+    await command(city, NOTIFICATION_COMMANDS, NoteMail(letter_id=mail.id, state="sent", epoch=0))
+    lose(city, "notification", MAILS, [mail.id])
+    await listed(city)
+    assert await lacking(city, "notification") == {}, "it is known that it went"
+    lose(city, "notification", LETTERS, [mail.id])
+    await listed(city)
+    assert await lacking(city, "notification") == {mail.letter.completion_id: ["letter"]}
+    await restated(city, [mail.letter.completion_id])
+    (again,) = await city.documents("notification", MAILS)
+    assert (again.id, again.state) == (mail.id, "sent")
+    await promises(city)
+
+
 async def test_points_are_not_doubled_where_only_the_note_of_a_completion_was_lost() -> None:
     city = await one_completion()
     (earned,) = await city.documents("incentive", EARNED_COMPLETIONS)
@@ -348,3 +366,18 @@ async def test_a_list_that_ends_in_the_future_is_refused() -> None:
     city = await one_completion()
     ahead = ListCompletions(since=MORNING, until=city.now + timedelta(days=1), lists=())
     assert await command(city, ENROLLMENT_COMMANDS, ahead) == "refused"
+
+
+@pytest.mark.parametrize("service", ["enrollment", "incentive", "notification"])
+async def test_a_replay_from_the_first_record_lists_and_restates_nothing_again(service: str) -> None:
+    city = await one_completion()
+    await listed(city)
+    (completion,) = await city.documents("enrollment", COMPLETIONS)
+    assert await restated(city, [completion.id]) == ["accepted"]
+    before = await observe(city)
+    published = sum(len(records) for records in city.log.values())
+    await city.start_again(service)
+    await city.settle()
+    assert sum(len(records) for records in city.log.values()) == published
+    assert await observe(city) == before
+    assert [await lacking(city, name) for name in city.members] == [{}, {}, {}]

@@ -1,5 +1,6 @@
 """What notification decides, rule by rule."""
 
+import msgspec
 import pytest
 
 from services.notification.documents import CONTACTS, LETTERS, MAIL_CANCELLATIONS, MAIL_NOTES, MAILS
@@ -155,3 +156,13 @@ def test_what_became_of_a_mail_is_noted_once_an_epoch() -> None:
     assert city.when(note).verdict is Verdict.ACCEPTED
     assert city.when(note).verdict is Verdict.DUPLICATE
     assert [(one.id, one.state, one.epoch) for one in city.all(MAIL_NOTES)] == [("let_1", "sent", 0)]
+
+
+def test_a_letter_that_an_earlier_version_named_otherwise_is_not_written_again() -> None:
+    """A replay after an upgrade told a second time that a certificate was revoked."""
+    city = Given(NOTIFICATION, CONTACT, issued(), revoked())
+    (letter,) = (one for one in city.all(LETTERS) if one.template == "certificate_revoked")
+    del city.stored[LETTERS, letter.id]
+    city.stored[LETTERS, "let_named_by_version"] = msgspec.structs.replace(letter, id="let_named_by_version")
+    assert city.when(revoked()).verdict == Verdict.DUPLICATE
+    assert len(city.all(LETTERS)) == 2

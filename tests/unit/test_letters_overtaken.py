@@ -6,6 +6,7 @@ from services.notification.documents import (
     CONTACTS,
     LETTERS,
     MAIL_CANCELLATIONS,
+    MAIL_NOTES,
     SETTLED_POINTS,
     Contact,
     SettledPoints,
@@ -40,7 +41,11 @@ def test_a_third_letter_does_not_cancel_the_first_again() -> None:
             Doc(CONTACTS, contact.id),
             Doc(SETTLED_POINTS, points.id),
             Docs(LETTERS, "completion_id", event.completion_id),
-            *(Doc(LETTERS, letter_id(issued(revision).data, TERMS)) for revision in (1, 2, 3)),
+            *(
+                Doc(collection, letter_id(issued(revision).data, TERMS))
+                for revision in (1, 2, 3)
+                for collection in (LETTERS, MAIL_NOTES)
+            ),
         ],
         [(CONTACTS, contact), (SETTLED_POINTS, points)],
     )
