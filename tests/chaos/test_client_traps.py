@@ -108,8 +108,8 @@ async def test_a_batch_has_an_end_however_much_is_there(place: Place) -> None:
     await place.send(messages)
 
     class Counting(MongoStore):
-        async def attempt(self, work: Callable[[Session], Awaitable[R]], as_holder: bool = False) -> R:
-            found = await super().attempt(work, as_holder)
+        async def attempt(self, work: Callable[[Session], Awaitable[R]], *, as_holder: bool = False) -> R:
+            found = await super().attempt(work, as_holder=as_holder)
             batches.append(sum(found.taken.values()))  # type: ignore[attr-defined]
             return found
 
@@ -165,11 +165,11 @@ async def test_what_a_failed_attempt_was_given_is_given_again(place: Place) -> N
     class Failing(MongoStore):
         faults = 3
 
-        async def attempt(self, work: Callable[[Session], Awaitable[R]], as_holder: bool = False) -> R:
+        async def attempt(self, work: Callable[[Session], Awaitable[R]], *, as_holder: bool = False) -> R:
             if self.faults:
                 self.faults -= 1
                 raise RuntimeError("as a bulk write that can't be repeated")
-            return await super().attempt(work, as_holder)
+            return await super().attempt(work, as_holder=as_holder)
 
     async with place.member(Failing(place.store.client, place.store.database.name)) as member:
         found = await place.decided(topic, count)
