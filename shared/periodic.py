@@ -6,9 +6,12 @@ from abc import ABC, abstractmethod
 
 from shared.pipeline.errors import Unavailable
 
+AGAIN_S = 2.0
+
 
 class Periodic(ABC):
-    """`run` goes on until `stop`. While the database or the broker is away, readiness says so, and it tries again."""
+    """`run` goes on until `stop`. While the database or the broker is away, readiness says so, and it tries again soon,
+    however rarely it looks otherwise."""
 
     def __init__(self, every_s: float) -> None:
         self._every_s = every_s
@@ -32,6 +35,6 @@ class Periodic(ABC):
                 pause_s = await self.step()
                 self._trouble = ""
             except Unavailable as error:
-                self._trouble = str(error)
+                self._trouble, pause_s = str(error), min(self._every_s, AGAIN_S)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), pause_s or self._every_s)
