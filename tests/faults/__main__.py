@@ -164,13 +164,12 @@ class Run:
 
 
 def commit() -> str:
-    done = subprocess.run(
-        ["git", "-C", str(ROOT), "describe", "--always", "--dirty"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return done.stdout.strip() or "unknown"
+    """With `-dirty` where code was changed since."""
+    git = ["git", "-C", str(ROOT)]
+    head = subprocess.run([*git, "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
+    code = [*git, "diff", "--quiet", "HEAD", "--", "services", "shared", "tests"]
+    dirty = subprocess.run(code, capture_output=True, check=False).returncode
+    return (head.stdout.strip() or "unknown") + ("-dirty" if dirty else "")
 
 
 async def measure(plan: Plan, seed: int, directory: Path, cache: Path) -> Ledger:
