@@ -15,7 +15,7 @@ import json
 import resource
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from pymongo import InsertOne, ReadPreference, ReplaceOne, WriteConcern
@@ -29,6 +29,7 @@ from shared.contracts.topics import agency_topic
 from shared.mongo import MongoStore, connect
 from shared.mongo import encode as bson_of
 from shared.pipeline.attempt import EPOCH, partition_of
+from shared.pipeline.books import Decision
 from shared.pipeline.consumer import FETCH_BYTES, MOST_RECORDS, Consumer
 from shared.pipeline.documents import Collection, Doc, Docs, Document, Load, Lock, Need, State
 from shared.pipeline.outcome import Outcome, Put
@@ -146,19 +147,21 @@ class Peer:
             return await self.decide(events, session, True)
 
 
-async def ours(kafka: str, mongo: str, run: str, events: int) -> float:
+async def ours(
+    kafka: str, mongo: str, run: str, events: int, count: Callable[[Sequence[Decision]], int] = len
+) -> float:
+    """Seconds until as many as `events` are decided; `count`: how many of a batch's decisions count."""
     settings = settings_for(kafka, mongo, run)
     from services.enrollment.app import service_of
 
     service = service_of(settings, load())
     store = MongoStore(connect(mongo), f"{run}_enrollment")
     publisher = Publisher(kafka, "bench")
-    done, finished, started = 0, asyncio.Event(), 0.0
+    done, finished = 0, asyncio.Event()
 
-    def on_decided(decisions: Sequence[object]) -> None:
-        nonlocal done, started
-        started = started or time.perf_counter()
-        done += len(decisions)
+    def on_decided(decisions: Sequence[Decision]) -> None:
+        nonlocal done
+        done += count(decisions)
         if done >= events:
             finished.set()
 

@@ -8,7 +8,6 @@ import asyncio
 import json
 import subprocess
 import sys
-import time
 import uuid
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,15 +17,12 @@ from typing import Final
 from aiokafka import AIOKafkaProducer
 from pymongo import MongoClient
 
-from services.enrollment.app import service_of
 from shared.contracts.topics import agency_topic
-from shared.mongo import MongoStore, connect
 from shared.pipeline.books import Decision
-from shared.pipeline.consumer import Consumer
-from shared.pipeline.publisher import Publisher
 from shared.service import tune_gc
 from shared.stack import Stack, local_stack
-from tests.bench.workload import HEADERS, OPD, cloudevent, completed, load, prepare, settings_for
+from tests.bench.contenders import ours
+from tests.bench.workload import HEADERS, OPD, cloudevent, completed, prepare
 from tests.chaos.hostile import hostile_records
 
 RESULTS: Final = Path(__file__).parent / "results/hostile.json"
@@ -60,30 +56,9 @@ async def publish(kafka: str, run: str, events: int, between: bool) -> None:
     await producer.stop()
 
 
-async def once(kafka: str, mongo: str, run: str, events: int) -> float:
-    """Good events a second."""
-    service = service_of(settings_for(kafka, mongo, run), load())
-    store = MongoStore(connect(mongo), f"{run}_enrollment")
-    publisher = Publisher(kafka, "bench")
-    accepted, finished = 0, asyncio.Event()
-
-    def on_decided(decisions: Sequence[Decision]) -> None:
-        nonlocal accepted
-        accepted += sum(one.verdict == "accepted" and one.subject.startswith("cmp_") for one in decisions)
-        if accepted >= events:
-            finished.set()
-
-    consumer = Consumer(service, store, publisher, kafka, {}, on_decided)
-    task = asyncio.create_task(consumer.run())
-    while not consumer.next:
-        await asyncio.sleep(0.01)
-    began = time.perf_counter()
-    await finished.wait()
-    seconds = time.perf_counter() - began
-    consumer.stop()
-    await task
-    await publisher.stop()
-    return events / seconds
+def accepted(decisions: Sequence[Decision]) -> int:
+    """Completions; what of the hostile ones is accepted is something else."""
+    return sum(one.verdict == "accepted" and one.subject.startswith("cmp_") for one in decisions)
 
 
 def measure(stack: Stack, events: int) -> dict[str, float]:
@@ -112,7 +87,8 @@ if __name__ == "__main__":
     if len(sys.argv) == 5:
         kafka_address, mongo_url, run_name, count = sys.argv[1:]
         tune_gc()
-        print(asyncio.run(once(kafka_address, mongo_url, run_name, int(count))))
+        seconds = asyncio.run(ours(kafka_address, mongo_url, run_name, int(count), accepted))
+        print(int(count) / seconds)
     else:
         with local_stack(Path(".run/bench")) as running:
             result = measure(running, int(sys.argv[1]) if len(sys.argv) > 1 else 10_000)
