@@ -98,6 +98,7 @@ class WholeLetter(Letter):
     rules: str | None = None
     resolution: Resolution | None = None
     decisions: list[Decided] = []
+    history: list[Decided] = []
 
 
 class Change(Said):

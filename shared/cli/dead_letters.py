@@ -61,7 +61,7 @@ def list_groups(desk: Desk, service: OneService = None) -> int:
 
 @command(app, "show")
 def show(desk: Desk, id: Id, service: OneService = None) -> int:
-    """One dead letter whole: reason, event, headers, what was decided about the same event."""
+    """One dead letter whole: reason, event, headers, what was decided about it and about whom it concerns."""
     owner, letter = find(desk, id, service)
     if not desk.answer({"service": owner.name, **letter.model_dump(mode="json")}):
         _show(desk.out, owner.name, letter)
@@ -166,11 +166,16 @@ def _show(out: Screen, name: str, letter: WholeLetter) -> None:
         about["closed"] = f"{closed.command} by {closed.operator} at {local(closed.at)}{edited}"
         about["because"] = closed.reason
     out.fields(about, indent=4)
-    if letter.decisions:
-        out.heading("Decided about the same event")
-        for one in letter.decisions:
+    decided = {
+        "Decided about the same event": letter.decisions,
+        "History of what it is about": letter.history,
+    }
+    for heading, decisions in decided.items():
+        if decisions:
+            out.heading(heading)
+        for one in decisions:
             out.line(f"{local(one.decided_at)}  {one.verdict}" + (f": {one.reason}" if one.reason else ""))
-            out.fields({"about": one.subject, "record": one.record}, indent=4)
+            out.fields({"about": one.subject, "event": one.event_id, "record": one.record}, indent=4)
     if letter.headers:
         out.heading("Headers")
         out.fields({plain(name): value for name, value in letter.headers.items()}, indent=4)

@@ -152,6 +152,13 @@ def admin_router(parts: Parts[Any]) -> APIRouter:
             await store.select(DECISIONS, {"e": event_id}, sort=[("t", 1)], limit=100) if event_id else []
         )
         one = found.resolution
+        subjects = {decision.subject for decision in decisions} | {await _subject(record)}
+        history = await store.select(
+            DECISIONS,
+            {"s": {"$in": sorted(subjects - {""})}, "e": {"$ne": event_id}},
+            sort=[("t", -1)],
+            limit=20,
+        )
         return LetterDetails(
             **_letter(found),
             event=event,
@@ -163,6 +170,7 @@ def admin_router(parts: Parts[Any]) -> APIRouter:
                 edited=None if one.edited is None else json.loads(one.edited),
             ),
             decisions=[decision_view(decision) for decision in decisions],
+            history=[decision_view(decision) for decision in reversed(history)],
         )  # fmt: skip
 
     @router.post(
@@ -267,6 +275,11 @@ def admin_router(parts: Parts[Any]) -> APIRouter:
 
     async def _answer(command: Payload, asked: Asking, route: str, key: str) -> Response:
         return await parts.commands.answer(command, asked, route=route, key=key)
+
+    async def _subject(record: Record) -> str:
+        """What it is about, if a handler can tell; nothing is written."""
+        rehearsal = await rehearse(reader, store, [(record, None)], milliseconds(datetime.now(UTC)))
+        return rehearsal.outcomes[0][1].subject if rehearsal.outcomes else ""
 
     async def _found(id: str) -> DeadLetter:
         found = await store.read(DEAD_LETTERS, id)

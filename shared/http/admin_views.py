@@ -82,6 +82,8 @@ class LetterDetails(LetterView):
     resolution: ResolutionView | None
     decisions: list[DecisionView]
     """What was decided about the same event, in all its turns."""
+    history: list[DecisionView]
+    """The latest decisions about the same completion, employee or letter, by other events; latest last."""
 
 
 class DocumentView(BaseModel):

@@ -84,6 +84,9 @@ def test_a_dead_letter_is_found_rehearsed_mended_and_replayed(
     assert (kept["state"], kept["event"], kept["resolution"]["edited"]) == ("replayed", event, mended)
     assert kept["resolution"]["reason"] == WHY
     assert [one["verdict"] for one in kept["decisions"]] == ["refused", "accepted"]
+    # Its PDF was told to enrollment meanwhile, by another event.
+    assert kept["decisions"][-1]["subject"] in [one["subject"] for one in kept["history"]]
+    assert event["id"] not in [one["event_id"] for one in kept["history"]]
 
 
 def test_an_edit_that_changes_the_id_is_refused_before_anything_is_written(

@@ -342,9 +342,11 @@ def test_show_finds_the_service_and_prints_strange_text_harmlessly(cli: Cli) -> 
     resolution = {"command": "replay", "operator": "ana", "reason": "r", "at": AT, "edited": None}
     cli.world.letters["incentive"] = [
         letter(A, event=event, reason=strange, headers={"x": strange}, resolution=resolution,
-               decisions=[{"event_id": "evt-1", "verdict": "refused", "reason": strange, "decided_at": AT}])
+               decisions=[{"event_id": "evt-1", "verdict": "refused", "reason": strange, "decided_at": AT}],
+               history=[{"event_id": "evt-7", "verdict": "accepted", "subject": "cmp_1", "decided_at": AT}])
     ]  # fmt: skip
     done = cli("dead-letters", "show", A)
+    assert "evt-7" in done.out.partition("History of what it is about")[2]
     assert done.code == 0
     assert "[bold]x[/bold]\\x1b[2J\\u202e\\x00\\n\\x9b" in done.out
     assert not {"\x1b", "\u202e", "\x00", "\x9b"} & set(done.out)
