@@ -96,6 +96,10 @@ async def translated() -> AsyncIterator[None]:
 def is_infrastructure(error: PyMongoError) -> bool:
     if isinstance(error, (ServerSelectionTimeoutError, AutoReconnect, ConnectionFailure)):
         return True
+    if isinstance(error, BulkWriteError):  # has a code of its own, whatever happened to its parts
+        details = error.details or {}
+        faults = [*details.get("writeErrors", ()), *details.get("writeConcernErrors", ())]
+        return bool(faults) and all(fault.get("code") in NOT_PRIMARY for fault in faults)
     return isinstance(error, OperationFailure) and error.code in NOT_PRIMARY
 
 
