@@ -5,6 +5,7 @@ the facts they list. What is listed was decided: up to `until` no record is open
 and what those bring later is listed when they have caught up.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple
@@ -28,7 +29,9 @@ LOOK_EVERY_S: Final = 30.0
 NOT_YET: Final = timedelta(seconds=30)
 # Below it the frames of the events would be more than 1 % of what they list (tests/property/test_lists.py).
 WORTH_A_LIST: Final = 2_000
-PAGE: Final = 5_000
+PAGE: Final = 2_500
+# Who reads a list loads what it names: a backlog of pages in one of their batches grew them by 90 MB.
+MOST_A_SECOND: Final = 2_500
 MOST_INCOMPLETE: Final = 500
 NEVER: Final = datetime(1970, 1, 1, tzinfo=UTC)
 LogEnds = Callable[[Sequence[tuple[str, int]]], Awaitable[dict[tuple[str, int], int]]]
@@ -86,6 +89,9 @@ class Lister(Periodic):
         while page:
             following = await _next(pages)
             await self._list(page, mark, None if following else now, lagging)
+            await asyncio.sleep(len(page) / MOST_A_SECOND)
+            if self._stopping.is_set():  # the next replica begins this stretch again
+                return
             page = following
 
     async def _reached(self, now: datetime) -> dict[str, datetime]:
