@@ -38,7 +38,10 @@ async def publish(kafka: str, run: str, events: int, between: bool) -> None:
     hostile = [
         one
         for one in hostile_records(SEED, 2 * events, [OPD])
-        if one.topic == agency_topic(OPD) and len(one.value or b"") + len(one.key or b"") < LARGEST_BYTES
+        if one.topic == agency_topic(OPD)
+        and 0
+        < len(one.value or b"") + len(one.key or b"")
+        < LARGEST_BYTES  # no client sends one without both
     ]
     producer = AIOKafkaProducer(
         bootstrap_servers=kafka, acks="all", enable_idempotence=True, max_request_size=4 * 1024 * 1024
