@@ -14,6 +14,7 @@ import uvicorn
 from fastapi import APIRouter, FastAPI
 
 from shared.backlog import Backlog
+from shared.bugs import Bugs
 from shared.contracts.topics import topic_specs
 from shared.http.access import Access, ClaimNames, OidcAccess
 from shared.http.app import create_app
@@ -94,6 +95,7 @@ def make_parts(
     parts.workers += [
         Backlog(service.name, store, parts.work),
         Waits(service, store, commands, budgets, lambda: parts.caught_up()),
+        Bugs(service, store, commands, lambda: parts.caught_up()),
         Reconciliation(service, store, commands),
     ]
     return parts

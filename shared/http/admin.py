@@ -15,6 +15,7 @@ from fastapi import APIRouter, Query
 from fastapi.responses import Response
 from pydantic_core import from_json
 
+from shared.bugs import record_of
 from shared.contracts.cloudevents import id_in
 from shared.contracts.payload import Payload, milliseconds
 from shared.contracts.pipeline import DiscardDeadLetter, GiveUpWaiting, ReleaseWaiting, ReplayDeadLetter
@@ -42,7 +43,6 @@ from shared.http.decisions import decision_view
 from shared.http.problems import Problem
 from shared.pipeline.attempt import Reader, position_id
 from shared.pipeline.books import (
-    DEAD_LETTER_CHUNKS,
     DEAD_LETTERS,
     DECISIONS,
     DISCARDED,
@@ -54,7 +54,7 @@ from shared.pipeline.books import (
 )
 from shared.pipeline.records import Record
 from shared.pipeline.rehearsal import rehearse
-from shared.pipeline.triage import edited, fault_of_edit, is_split
+from shared.pipeline.triage import edited, fault_of_edit
 from shared.service import Parts
 
 log = logging.getLogger(__name__)
@@ -145,7 +145,7 @@ def admin_router(parts: Parts[Any]) -> APIRouter:
     @router.get("/dead-letters/letter", summary="A dead letter with its event and history", **READERS)
     async def letter(id: Annotated[str, Query(min_length=1, max_length=400)]) -> LetterDetails:
         found = await _found(id)
-        record = await _record(found)
+        record = await record_of(store, found)
         event, raw = _shown(record.value)
         event_id = id_in(record.value, record.headers)
         decisions = (
@@ -178,7 +178,7 @@ def admin_router(parts: Parts[Any]) -> APIRouter:
     )
     async def dry_run(body: DryRunBody) -> RehearsalView:
         found = await _found(body.id)
-        record = await _record(found)
+        record = await record_of(store, found)
         if body.event is not None:
             text = _text(body.event)
             if (fault := fault_of_edit(record, text)) is not None:
@@ -215,7 +215,7 @@ def admin_router(parts: Parts[Any]) -> APIRouter:
         event = None if body.event is None else _text(body.event)
         if event is not None:
             found = await _found(body.id)
-            if (fault := fault_of_edit(await _record(found), event)) is not None:
+            if (fault := fault_of_edit(await record_of(store, found), event)) is not None:
                 raise Problem("edit-refused", fault)
         command = ReplayDeadLetter(
             dead_letter=body.id, operator=asked.caller.subject, reason=body.reason, event=event
@@ -286,11 +286,6 @@ def admin_router(parts: Parts[Any]) -> APIRouter:
         if found is None:
             raise Problem("not-found", "There is no dead letter of this id: list them first.")
         return found
-
-    async def _record(found: DeadLetter) -> Record:
-        if not is_split(found):
-            return found.record()
-        return found.record(await store.select(DEAD_LETTER_CHUNKS, {"dead_letter": found.id}))
 
     return router
 

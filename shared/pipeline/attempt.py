@@ -22,6 +22,7 @@ from shared.contracts.payload import Payload
 from shared.contracts.pipeline import ReleaseWaiting
 from shared.contracts.topics import MOST_RECORD_BYTES, PARTITIONS
 from shared.pipeline.books import (
+    BUG,
     DEAD_LETTER_CHUNKS,
     DEAD_LETTERS,
     DECISIONS,
@@ -354,7 +355,7 @@ class Attempt(Generic[T]):
             kind = PACKED if isinstance(item.record.value, PackedBatch) else "rejected"
             self.bury(item, kind, str(error), error, cause)
         except Exception as error:  # noqa: BLE001 - kept as a bug of this event; the batch goes on
-            self.bury(item, "bug", where(error), error, cause)
+            self.bury(item, BUG, where(error), error, cause)
         else:
             for change, document in encoded:
                 if isinstance(change, Put):
@@ -482,7 +483,7 @@ class Attempt(Generic[T]):
     def bury(self, item: Item[T], kind: str, reason: str, error: Exception, cause: Record) -> None:
         record = item.record
         mark = fingerprint(item.event_type, error)
-        if kind == "bug":
+        if kind == BUG:
             self.bugs[id(item)] = mark
         value, chunks = None if record.value is None else bytes(record.value), 0
         key, headers, head_chunks = record.key, list(record.headers), 0
@@ -517,7 +518,7 @@ class Attempt(Generic[T]):
                 turn=record.turn,
             ),
         )
-        verdict = Verdict.BUG if kind == "bug" else Verdict.REFUSED
+        verdict = Verdict.BUG if kind == BUG else Verdict.REFUSED
         self.decide(item, Outcome(verdict, reason=reason), cause)
 
     def chunk(self, content: bytes, name: str, dead_letter: str) -> int:

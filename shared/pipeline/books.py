@@ -89,7 +89,7 @@ class Resolution(msgspec.Struct, frozen=True):
     """The event as it was mended, in JSON."""
 
 
-PACKED = "packed"
+BUG, PACKED = "bug", "packed"
 OPEN, REPLAYED, DISCARDED = "open", "replayed", "discarded"
 
 
@@ -197,7 +197,9 @@ TURNS_A_REPLAY = 1_000_000
 POSITIONS = Collection("positions", Position)
 DECISIONS = Collection("decisions", Decision, indexes=(("e",), ("s",)))
 DEAD_LETTERS = Collection(
-    "dead_letters", DeadLetter, indexes=(("state", "fingerprint"), ("state", "last_failed_at"))
+    "dead_letters",
+    DeadLetter,
+    indexes=(("state", "fingerprint"), ("state", "last_failed_at"), ("state", "kind", "_id")),
 )
 DEAD_LETTER_CHUNKS = Collection("dead_letter_chunks", DeadLetterChunk, indexes=(("dead_letter",),))
 WAITING = Collection("waiting", WaitingRecord, indexes=(("lacks", "_id"), ("event_type", "since")))

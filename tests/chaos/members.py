@@ -2,8 +2,9 @@
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 from aiokafka import TopicPartition
@@ -12,13 +13,17 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic, RecordsToDelete
 from services.enrollment.documents import COLLECTIONS
 from services.enrollment.handlers import REACTIONS
 from services.enrollment.terms import Terms, load_terms
+from shared.contracts.agency import EmployeeRegistered
 from shared.contracts.topics import CONFIG, ENROLLMENT_COMMANDS, ENROLLMENT_EVENTS, PARTITIONS, agency_topic
 from shared.mongo import MongoStore, connect
 from shared.pipeline.attempt import position_id
 from shared.pipeline.books import DEAD_LETTER_CHUNKS, DEAD_LETTERS, DECISIONS, POSITIONS, DeadLetter, Position
 from shared.pipeline.consumer import Consumer
+from shared.pipeline.documents import State
+from shared.pipeline.outcome import Outcome
 from shared.pipeline.publisher import Publisher
-from shared.pipeline.reactions import Service
+from shared.pipeline.reactions import Reaction, Service
+from shared.pipeline.records import Coordinates, Received
 from shared.stack import Stack
 from shared.topics import create_topics
 from tests.chaos.system import producer, put, until
@@ -113,6 +118,19 @@ class Place:
                 value = b"".join(chunks[id] for id in ids)
             found[letter.offset] = (letter, value)
         return found
+
+
+def failing_on(service: Service[Terms], rules: str, fails: Callable[[Coordinates], bool]) -> Service[Terms]:
+    """Enrollment in a version that meets a bug on these of the registrations."""
+    known = REACTIONS[EmployeeRegistered]
+
+    def decide(event: Received[Any], state: State, terms: Any) -> Outcome:
+        if fails(event.at):
+            raise ZeroDivisionError
+        return known.decide(event, state, terms)
+
+    reactions = {**REACTIONS, EmployeeRegistered: Reaction(known.keys, decide)}
+    return replace(service, reactions=reactions, rules=rules)
 
 
 async def stopped(place: Place, member: Consumer[Terms], topic: str, why: str) -> None:

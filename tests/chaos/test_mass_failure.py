@@ -2,20 +2,14 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
-from services.enrollment.handlers import REACTIONS
 from services.enrollment.terms import Terms
-from shared.contracts.agency import EmployeeRegistered
 from shared.pipeline.attempt import position_id
-from shared.pipeline.documents import State
-from shared.pipeline.outcome import Outcome
-from shared.pipeline.reactions import Reaction, Service
-from shared.pipeline.records import Received
+from shared.pipeline.reactions import Service
 from shared.stack import Stack
-from tests.chaos.members import Place, place_of, stopped
+from tests.chaos.members import Place, failing_on, place_of, stopped
 from tests.chaos.test_positions import events, others_go_on
 
 COUNT = 60
@@ -29,15 +23,9 @@ async def place(stack: Stack) -> AsyncIterator[Place]:
 
 def failing(service: Service[Terms], rules: str, first: int) -> Service[Terms]:
     """Enrollment in a version that meets a bug on every registration of one agency from that record on."""
-    known = REACTIONS[EmployeeRegistered]
-
-    def decide(event: Received[Any], state: State, terms: Any) -> Outcome:
-        if event.at.topic.endswith("agency.dinas-a.v1") and event.at.offset >= first:
-            raise ZeroDivisionError
-        return known.decide(event, state, terms)
-
-    reactions = {**REACTIONS, EmployeeRegistered: Reaction(known.keys, decide)}
-    return replace(service, reactions=reactions, rules=rules)
+    return failing_on(
+        service, rules, lambda at: at.topic.endswith("agency.dinas-a.v1") and at.offset >= first
+    )
 
 
 async def test_a_failing_version_stops_the_partition_and_the_next_one_goes_on(place: Place) -> None:

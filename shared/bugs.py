@@ -1,0 +1,89 @@
+"""Records that met a bug: decided again by the next handlers and rules, where a dry run says that these are better.
+
+A bug is kept until a new version or an operator (DESIGN rule 8). What a dry run still fails on stays as it is, so that
+a version which mends nothing adds no dead letters.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Final, Generic, TypeVar
+
+from shared.contracts.cloudevents import event_id
+from shared.contracts.payload import milliseconds
+from shared.contracts.pipeline import ReplayDeadLetter
+from shared.http.commands import Commands
+from shared.mongo import MongoStore
+from shared.periodic import Periodic
+from shared.pipeline.attempt import Reader
+from shared.pipeline.books import BUG, DEAD_LETTER_CHUNKS, DEAD_LETTERS, OPEN, DeadLetter
+from shared.pipeline.outcome import Verdict
+from shared.pipeline.reactions import Service
+from shared.pipeline.records import Record
+from shared.pipeline.rehearsal import rehearse
+from shared.pipeline.triage import is_split
+from shared.telemetry import root_traceparent
+
+T = TypeVar("T")
+BEHIND_S: Final = 1.0
+AGAIN_S: Final = 24 * 3600.0
+"""A version does not change while it runs; a replica of the one before may have failed on more since."""
+PAGE: Final = 100
+MOST_A_SECOND: Final = 50
+log = logging.getLogger(__name__)
+
+
+class Bugs(Periodic, Generic[T]):
+    """Any replica may: the commands of two are the same, and the second changes nothing."""
+
+    def __init__(
+        self, service: Service[T], store: MongoStore, commands: Commands, caught_up: Callable[[], bool]
+    ) -> None:
+        """`caught_up`: what the service has still to read comes before what it failed on."""
+        super().__init__(AGAIN_S)
+        self._service, self._reader = service, Reader(service)
+        self._store, self._commands, self._caught_up = store, commands, caught_up
+        self._after = ""
+
+    async def step(self) -> float | None:
+        if not self._caught_up():
+            return BEHIND_S
+        page = await self._store.select(
+            DEAD_LETTERS,
+            {"state": OPEN, "kind": BUG, "rules": {"$ne": self._service.rules}, "_id": {"$gt": self._after}},
+            sort=[("_id", 1)],
+            limit=PAGE,
+        )
+        mended = [letter for letter in page if await self._mended(letter)]
+        if page:
+            log.info("%d of %d records that met a bug are decided again", len(mended), len(page))
+        for letter in mended:
+            await self._replay(letter)
+        self._after = page[-1].id if len(page) == PAGE else ""
+        return None if len(page) < PAGE else BEHIND_S
+
+    async def _mended(self, letter: DeadLetter) -> bool:
+        """Each in a dry run of its own: one that fails says nothing about the others."""
+        now_ms = milliseconds(datetime.now(UTC))
+        record = await record_of(self._store, letter)
+        rehearsal = await rehearse(self._reader, self._store, [(record, None)], now_ms)
+        return all(outcome.verdict is not Verdict.BUG for _, outcome in rehearsal.outcomes)
+
+    async def _replay(self, letter: DeadLetter) -> None:
+        rules = self._service.rules
+        command = ReplayDeadLetter(
+            dead_letter=letter.id,
+            operator=self._service.name,
+            reason=f"version {rules} passes the dry run, {letter.rules} failed",
+        )
+        id = event_id(0, f"bugs/{letter.id}/{rules}", milliseconds(letter.last_failed_at), command.TYPE)
+        await self._commands.submit(command, id=id, key=letter.id, traceparent=root_traceparent(id))
+        await asyncio.sleep(1 / MOST_A_SECOND)
+
+
+async def record_of(store: MongoStore, letter: DeadLetter) -> Record:
+    """As it came, also where parts of it are kept apart."""
+    if not is_split(letter):
+        return letter.record()
+    return letter.record(await store.select(DEAD_LETTER_CHUNKS, {"dead_letter": letter.id}))
