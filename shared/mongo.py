@@ -104,7 +104,10 @@ def is_infrastructure(error: PyMongoError) -> bool:
 
 
 class MongoStore:
-    """Implements `shared.pipeline.store.Store`; also reads for HTTP routes (majority, no transaction)."""
+    """Implements `shared.pipeline.store.Store`; also reads for HTTP routes (majority, no transaction).
+
+    One for each consumer, whose session it keeps: a second one's transactions would end those of the first.
+    """
 
     def __init__(self, client: "AsyncIOMotorClient[Raw]", database: str) -> None:
         self.client = client

@@ -89,6 +89,7 @@ class Lister(Periodic):
         while page:
             following = await _next(pages)
             await self._list(page, mark, None if following else now, lagging)
+            await asyncio.sleep(len(page) / MOST_A_SECOND)
             if self._stopping.is_set():  # the next replica begins this stretch again
                 return
             page = following
@@ -134,27 +135,23 @@ class Lister(Periodic):
     async def _list(
         self, page: list[Change], mark: Listing, until: datetime | None, lagging: Mapping[str, datetime]
     ) -> None:
-        """A command for each partition; the last one of all moves the mark."""
         by_partition: dict[int, list[Claim]] = {}
         for one in page:
             by_partition.setdefault(partition_of(one.employee_id), []).append(
                 Claim(one.id, one.version, one.standing)
             )
-        incomplete = await self._incomplete(page)
-        last = max(by_partition)
-        for partition, claims in sorted(by_partition.items()):
-            ends = until if partition == last else None
-            command = ListCompletions(
-                since=mark.until,
-                until=ends,
-                lagging=tuple(Lagging(position=id, until=at) for id, at in lagging.items()) if ends else (),
-                lists=(PartitionList(partition=partition, completions=grouped(claims)),),
-                incomplete=incomplete if partition == last else (),
-            )
-            name = f"list/{page[0].id}/{len(page)}/{partition}"
-            id = event_id(0, name, milliseconds(mark.until), command.TYPE)
-            await self._commands.submit(command, id=id, key="list", traceparent=root_traceparent(id))
-            await asyncio.sleep(len(claims) / MOST_A_SECOND)
+        command = ListCompletions(
+            since=mark.until,
+            until=until,
+            lagging=tuple(Lagging(position=id, until=at) for id, at in lagging.items()) if until else (),
+            lists=tuple(
+                PartitionList(partition=partition, completions=grouped(claims))
+                for partition, claims in sorted(by_partition.items())
+            ),
+            incomplete=await self._incomplete(page),
+        )
+        id = event_id(0, f"list/{page[0].id}/{len(page)}", milliseconds(mark.until), command.TYPE)
+        await self._commands.submit(command, id=id, key="list", traceparent=root_traceparent(id))
 
     async def _incomplete(self, page: list[Change]) -> tuple[CompletionId, ...]:
         """Those that lack something which no worker is about to make."""

@@ -5,6 +5,7 @@ Any failure throws all of it away: the caller starts again from the records.
 
 import hashlib
 import heapq
+import sys
 import traceback
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -53,6 +54,10 @@ CHUNK_BYTES = 8_000_000
 # The rest of what a record may have is for its frame in the log.
 LARGEST_OUTGOING_BYTES = MOST_RECORD_BYTES - 4096
 WAITING_PAGE = 500
+# Documents and locks that a record asks for at first sight, and how many more of them all records of a batch may: lists
+# ask for hundreds each, and a backlog of them had notification hold 300 MB more.
+USUALLY_ASKED = 10
+MOST_ASKED = 2_000
 # Of an unknown type that is kept in a dead letter, beside the record itself.
 LONGEST_TYPE = 200
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -177,6 +182,8 @@ async def _at_once(failures: Failures) -> None:
 class Attempt(Generic[T]):
     """One transaction's work. Made anew for each try, so that nothing of a failed one is kept."""
 
+    usually_asked, most_asked = USUALLY_ASKED, MOST_ASKED
+
     def __init__(self, reader: Reader[T], store: Store, session: Session) -> None:
         self.reader, self.service, self.store, self.session = reader, reader.service, store, session
         self.state = State()
@@ -196,15 +203,19 @@ class Attempt(Generic[T]):
         expected: Mapping[TopicPartition, int],
         before_writes: Callable[[Failures], Awaitable[None]] = _at_once,
     ) -> Decided:
-        """`before_writes` is awaited before the positions are moved on, which replaces what was pending there; told
-        which records met bugs, it may throw the attempt away."""
+        """Decides the batch, or as much of its beginning as fits into memory.
+
+        `before_writes` is awaited before the positions are moved on, which replaces what was pending there; told
+        which records met bugs, it may throw the attempt away.
+        """
         items = {tp: [item.fresh() for item in those] for tp, those in batch.items()}
-        everyone = [item for those in items.values() for item in those]
-        await self.gather(everyone)
+        arrived = list(self.as_arrived(items))
+        everyone = [item for _, item in arrived]
+        del arrived[await self.gather(everyone, self.most_asked) :], everyone[len(arrived) :]
         steps: list[Advance] = []
         taken: dict[TopicPartition, int] = {}
         pending: dict[TopicPartition, list[Outgoing]] = {}
-        for tp, item in self.as_arrived(items):
+        for tp, item in arrived:
             if self.outgoing_bytes >= MOST_PENDING_BYTES:
                 break
             start = len(self.outgoing)
@@ -243,14 +254,24 @@ class Attempt(Generic[T]):
         ]
         return heapq.merge(*runs, key=lambda one: one[1].record.timestamp_ms)
 
-    async def gather(self, items: Iterable[Item[T]]) -> None:
-        """Locks and loads what the items' `keys` name: one round of bulk calls for each LOAD among them."""
-        running = [
-            (item, self.keys_of(item)) for item in items if item.event is not None and item.fault is None
-        ]
-        while running:
-            needs: set[Need] = set()
-            paused = [(item, keys) for item, keys in running if self.ask(item, keys, needs)]
+    async def gather(self, items: Sequence[Item[T]], most: int = sys.maxsize) -> int:
+        """Locks and loads what the items' `keys` name: one round of bulk calls for each LOAD among them.
+
+        For how many of the items, from the first on: once they ask for `most` more than usual, the others are left.
+        """
+        running: list[tuple[Item[T], Keys]] = []
+        needs: set[Need] = set()
+        through, surplus = len(items), 0
+        for n, item in enumerate(items):
+            if surplus >= most:
+                through = n
+                break
+            if item.event is not None and item.fault is None:
+                before, keys = len(needs), self.keys_of(item)
+                if self.ask(item, keys, needs):
+                    running.append((item, keys))
+                surplus += max(0, len(needs) - before - self.usually_asked)
+        while needs:
             await self.load(needs)
             # What waits for something that one of these may bring is decided with it: its needs come along.
             for need in needs:
@@ -258,8 +279,10 @@ class Attempt(Generic[T]):
                     for waiting in self.state.all(WAITING, "lacks", need.value):
                         waiter = self.reader.read(waiting.record(), waiting)
                         if waiter.fault is None:
-                            paused.append((waiter, self.keys_of(waiter)))
-            running = paused
+                            running.append((waiter, self.keys_of(waiter)))
+            needs = set()
+            running = [(item, keys) for item, keys in running if self.ask(item, keys, needs)]
+        return through
 
     def keys_of(self, item: Item[T]) -> Keys:
         assert item.event is not None

@@ -106,6 +106,8 @@ class Consumer(Generic[T]):
         self._consumer: AIOKafkaConsumer | None = None
         self._delivery: asyncio.Task[None] | None = None
         self._watch = FailureWatch()
+        self._rest: dict[TopicPartition, list[Item[T]]] = {}
+        """Of the batch before, what did not fit into its transaction."""
         self._arrivals: Arrivals[TopicPartition] = Arrivals(lambda tp: tp.topic == service.commands_topic)
         self._looked_at = 0.0
         self._stopping = asyncio.Event()
@@ -191,19 +193,10 @@ class Consumer(Generic[T]):
                 self._offsets_at = 0.0
         # Before the first batch: a copy that stays ahead of a position that was set back looks like a lost database.
         await self._note_offsets()
-        try:
-            fetched = await consumer.getmany(timeout_ms=POLL_MS, max_records=MOST_RECORDS)
-        except (NoOffsetForPartitionError, OffsetOutOfRangeError):
-            self._forget()  # assigned while we polled; or taking over tells a gap from a recreated topic
+        rest, self._rest = {tp: items for tp, items in self._rest.items() if tp in self.next}, {}
+        batch = rest or await self._fetch()
+        if batch is None:
             return
-        except UnsupportedCodecError as error:
-            raise Unavailable(f"a topic's compression can't be read: {error}; install its codec") from error
-        self.trouble = ""
-        if self._assignments.new:  # read from where Kafka thinks we stand
-            return
-        batch = {tp: ours for tp, records in fetched.items() if (ours := await self._ours(tp, records))}
-        if self._arrivals or self._restoring():
-            batch = await self._as_arrived(batch)
         if batch:
             await self._decide(batch)
             self.moved_at = time.monotonic()
@@ -229,6 +222,24 @@ class Consumer(Generic[T]):
             )
         await self._note_offsets()
 
+    async def _fetch(self) -> dict[TopicPartition, list[Item[T]]] | None:
+        """What comes next, decoded; None when partitions have to be taken over first."""
+        assert self._consumer is not None
+        try:
+            fetched = await self._consumer.getmany(timeout_ms=POLL_MS, max_records=MOST_RECORDS)
+        except (NoOffsetForPartitionError, OffsetOutOfRangeError):
+            self._forget()  # assigned while we polled; or taking over tells a gap from a recreated topic
+            return None
+        except UnsupportedCodecError as error:
+            raise Unavailable(f"a topic's compression can't be read: {error}; install its codec") from error
+        self.trouble = ""
+        if self._assignments.new:  # read from where Kafka thinks we stand
+            return None
+        batch = {tp: ours for tp, records in fetched.items() if (ours := await self._ours(tp, records))}
+        if self._arrivals or self._restoring():
+            batch = await self._as_arrived(batch)
+        return {tp: [self.reader.read(record) for record in records] for tp, records in batch.items()}
+
     def _restoring(self) -> bool:
         return self.restoration is not None and not self.restoration.passed
 
@@ -252,13 +263,12 @@ class Consumer(Generic[T]):
                     self._consumer.resume(tp)
         return self._arrivals.take(more, MOST_RECORDS)
 
-    async def _decide(self, batch: dict[TopicPartition, list[Record]]) -> None:
+    async def _decide(self, batch: dict[TopicPartition, list[Item[T]]]) -> None:
         """One transaction for all partitions of the batch; what it left pending is published while the next batch
         is fetched and decided, and acknowledged before that one is written."""
         started = time.perf_counter()
-        items = {
-            (tp.topic, tp.partition): [self.reader.read(record) for record in records]
-            for tp, records in batch.items()
+        items: dict[tuple[str, int], list[Item[T]]] = {
+            (tp.topic, tp.partition): those for tp, those in batch.items()
         }
         expected = {(tp.topic, tp.partition): self.next[tp] for tp in batch}
         failpoint("before-transaction")
@@ -278,9 +288,8 @@ class Consumer(Generic[T]):
         failpoint("after-commit")
         for step, (topic, partition) in zip(decided.steps, decided.taken, strict=True):
             self.next[TopicPartition(topic, partition)] = step.next
-        for tp, records in batch.items():
-            if decided.taken.get((tp.topic, tp.partition), 0) < len(records):
-                self._seek(tp, self.next[tp])
+        taken = {tp: decided.taken.get((tp.topic, tp.partition), 0) for tp in batch}
+        self._rest = {tp: those[taken[tp] :] for tp, those in batch.items() if taken[tp] < len(those)}
         self._delivery = asyncio.create_task(self._deliver(decided, started, dict(self.next)))
 
     async def _deliver(self, decided: Decided, started: float, next: dict[TopicPartition, int]) -> None:
@@ -327,7 +336,7 @@ class Consumer(Generic[T]):
                 return await self._attempt(
                     {tp: [replace(those[0], fault=WriteFault(str(type(error).__name__)))]}, expected
                 )
-            half = {tp: those[: max(1, len(those) // 2)]}  # the rest is read again
+            half = {tp: those[: max(1, len(those) // 2)]}  # the rest comes next
             return await self._attempt(half, {tp: expected[tp]})
 
     async def _ours(self, tp: TopicPartition, records: list[Raw]) -> list[Record]:
@@ -390,12 +399,14 @@ class Consumer(Generic[T]):
         self.next.clear()
         self._passed.clear()
         self._asked_ends.clear()
+        self._rest.clear()
         self._arrivals.clear()
         self.stopped.clear()
         self._unverified.clear()
 
     def _seek(self, tp: TopicPartition, offset: int) -> bool:
         assert self._consumer is not None
+        self._rest.pop(tp, None)
         self._arrivals.forget(tp)
         try:
             self._consumer.seek(tp, offset)
@@ -455,6 +466,7 @@ class Consumer(Generic[T]):
     def _pause_partition(self, tp: TopicPartition, why: str) -> None:
         assert self._consumer is not None
         self.next.pop(tp, None)
+        self._rest.pop(tp, None)
         self._arrivals.forget(tp)
         self.stopped[tp] = why
         try:

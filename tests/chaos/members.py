@@ -56,7 +56,9 @@ class Place:
     @asynccontextmanager
     async def member(self, store: MongoStore | None = None) -> AsyncIterator[Consumer[Terms]]:
         publisher = Publisher(self.stack.kafka, "chaos")
-        consumer = Consumer(self.service, store or self.store, publisher, self.stack.kafka, self.partitions)
+        # Of its own: two consumers that share one end each other's transactions.
+        store = store or MongoStore(self.store.client, self.store.database.name)
+        consumer = Consumer(self.service, store, publisher, self.stack.kafka, self.partitions)
         running = asyncio.create_task(consumer.run())
         try:
             yield consumer

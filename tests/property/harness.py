@@ -33,7 +33,14 @@ from shared.contracts.topics import (
     agency_topic,
 )
 from shared.mongo import MongoStore
-from shared.pipeline.attempt import Attempt, Decided, Reader, TopicPartition, partition_of, position_id
+from shared.pipeline.attempt import (
+    Attempt,
+    Decided,
+    Reader,
+    TopicPartition,
+    partition_of,
+    position_id,
+)
 from shared.pipeline.books import Outgoing
 from shared.pipeline.documents import Collection, Document
 from shared.pipeline.reactions import Service
@@ -122,12 +129,14 @@ class Weather:
     """A published record stands in the log twice."""
     shuffle: float = 0.0
     """What a batch leaves pending is published in any order, and some of it after that of later batches."""
+    shortage: float = 0.0
+    """A batch may ask for a few documents only: the rest of it is read again."""
     timers: float = 0.0
     """A minute passes, and letters that are due go without their points."""
 
 
 CALM = Weather()
-ROUGH = Weather(crash=0.1, interrupt=0.1, double=0.2, shuffle=0.3, timers=0.05)
+ROUGH = Weather(crash=0.1, interrupt=0.1, double=0.2, shuffle=0.3, shortage=0.3, timers=0.05)
 
 
 @dataclass
@@ -252,10 +261,14 @@ class City:
             for tp, count in counts.items()
         }
 
+        short = self.random.random() < self.weather.shortage
+        most = self.random.randint(1, 30) if short else None
+
         async def attempt(session: Session) -> Decided:
-            return await Attempt(member.reader, member.store, session).run(
-                items, member.service.name, expected
-            )
+            made = Attempt(member.reader, member.store, session)
+            if most is not None:
+                made.usually_asked, made.most_asked = 0, most
+            return await made.run(items, member.service.name, expected)
 
         decided = await member.store.attempt(attempt)
         member.decided.append(decided)
