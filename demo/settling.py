@@ -22,8 +22,8 @@ from shared.contracts.topics import (
     PARTITIONS,
     agency_topic,
 )
-from shared.pipeline.attempt import position_id
 from shared.pipeline.books import POSITIONS
+from shared.pipeline.places import position_id
 from shared.stack import StackError
 from shared.stack.kompeten import SERVICES, Kompeten
 

@@ -16,8 +16,8 @@ from shared.contracts.pipeline import ReplayDeadLetter
 from shared.http.commands import Commands
 from shared.mongo import MongoStore
 from shared.periodic import Periodic
-from shared.pipeline.attempt import Reader
 from shared.pipeline.books import BUG, DEAD_LETTER_CHUNKS, DEAD_LETTERS, OPEN, DeadLetter
+from shared.pipeline.items import Reader
 from shared.pipeline.outcome import Verdict
 from shared.pipeline.reactions import Service
 from shared.pipeline.records import Record

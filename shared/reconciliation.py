@@ -17,8 +17,8 @@ from shared.http.commands import Commands
 from shared.http.reconciliation import WAITS, reasons
 from shared.mongo import MongoStore
 from shared.periodic import Periodic
-from shared.pipeline.attempt import Reader
 from shared.pipeline.books import DISCREPANCIES
+from shared.pipeline.items import Reader
 from shared.pipeline.reactions import Service
 from shared.pipeline.records import Coordinates, Record
 from shared.pipeline.rehearsal import rehearse

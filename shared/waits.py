@@ -16,8 +16,8 @@ from shared.contracts.pipeline import GiveUpWaiting, ReleaseWaiting
 from shared.http.commands import Commands
 from shared.mongo import MongoStore
 from shared.periodic import Periodic
-from shared.pipeline.attempt import Reader
 from shared.pipeline.books import WAITING
+from shared.pipeline.items import Reader
 from shared.pipeline.outcome import Verdict
 from shared.pipeline.reactions import Service
 from shared.pipeline.rehearsal import rehearse

@@ -46,7 +46,6 @@ from shared.contracts.enrollment import (
 from shared.contracts.payload import CompletionId, EmployeeId, Payload
 from shared.contracts.vocabulary import EmploymentType
 from shared.identifiers import key
-from shared.pipeline.attempt import waiting_for, waits_for
 from shared.pipeline.discrepancies import reviewing
 from shared.pipeline.documents import LOAD, Doc, Keys, Lock, State
 from shared.pipeline.epochs import VERSIONS, next_version
@@ -55,6 +54,7 @@ from shared.pipeline.outcome import Fact, Outcome, Put, Verdict
 from shared.pipeline.reactions import Reaction, react
 from shared.pipeline.records import Received
 from shared.pipeline.triage import TRIAGE
+from shared.pipeline.waiting import waiting_for, waits_for
 
 _JSON = msgspec.json.Encoder(order="deterministic")
 

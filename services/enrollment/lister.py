@@ -20,8 +20,8 @@ from shared.contracts.payload import CompletionId, milliseconds
 from shared.http.commands import Commands
 from shared.mongo import MongoStore
 from shared.periodic import Periodic
-from shared.pipeline.attempt import partition_of
 from shared.pipeline.books import POSITIONS
+from shared.pipeline.places import partition_of
 from shared.telemetry import root_traceparent
 
 LOOK_EVERY_S: Final = 30.0

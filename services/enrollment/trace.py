@@ -16,10 +16,10 @@ from shared.http.access import Role, allow
 from shared.http.problems import Problem
 from shared.http.traces import Missing, Step, Trace, Wanted
 from shared.mongo import MongoStore
-from shared.pipeline.attempt import waiting_id
 from shared.pipeline.books import DEAD_LETTERS, DECISIONS, OPEN, WAITING, Decision
 from shared.pipeline.outcome import Verdict
 from shared.pipeline.records import Coordinates
+from shared.pipeline.waiting import waiting_id
 from shared.service import Parts
 
 MOST_COMPLETIONS, MOST_DECISIONS = 200, 500

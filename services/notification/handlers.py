@@ -33,7 +33,6 @@ from shared.contracts.enrollment import CertificateIssued, CertificateRevoked, E
 from shared.contracts.incentive import PointsSettled
 from shared.contracts.notification import NoteMail, ReleaseLetter
 from shared.contracts.payload import EmployeeId, Payload
-from shared.pipeline.attempt import waiting_for, waits_for
 from shared.pipeline.discrepancies import reconciling
 from shared.pipeline.documents import LOAD, Doc, Docs, Keys, Lock, State
 from shared.pipeline.errors import Rejected, Waiting
@@ -41,6 +40,7 @@ from shared.pipeline.outcome import Outcome, Put, Verdict
 from shared.pipeline.reactions import Reaction, react
 from shared.pipeline.records import Received
 from shared.pipeline.triage import TRIAGE
+from shared.pipeline.waiting import waiting_for, waits_for
 
 SENT = "sent"
 LONGEST_WAIT = timedelta(seconds=60)

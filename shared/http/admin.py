@@ -41,7 +41,6 @@ from shared.http.admin_views import (
 from shared.http.commands import Asking, commanding
 from shared.http.decisions import decision_view
 from shared.http.problems import Problem
-from shared.pipeline.attempt import Reader, position_id
 from shared.pipeline.books import (
     DEAD_LETTERS,
     DECISIONS,
@@ -52,6 +51,8 @@ from shared.pipeline.books import (
     WAITING,
     DeadLetter,
 )
+from shared.pipeline.items import Reader
+from shared.pipeline.places import position_id
 from shared.pipeline.records import Record
 from shared.pipeline.rehearsal import rehearse
 from shared.pipeline.triage import edited, fault_of_edit

@@ -18,10 +18,10 @@ from shared.contracts.payload import Payload
 from shared.http.access import Caller, Principal, RouteAccess
 from shared.http.problems import Problem, problem_response
 from shared.mongo import MongoStore
-from shared.pipeline.attempt import partition_of
 from shared.pipeline.books import DECISIONS, Decision
 from shared.pipeline.errors import Unavailable
 from shared.pipeline.outcome import Verdict
+from shared.pipeline.places import partition_of
 from shared.pipeline.publisher import Publisher
 from shared.telemetry import child_traceparent, record_span
 

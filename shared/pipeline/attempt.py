@@ -3,25 +3,18 @@
 Any failure throws all of it away: the caller starts again from the records.
 """
 
-import hashlib
 import heapq
 import sys
-import traceback
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from functools import lru_cache
-from itertools import count as whole_numbers
+from datetime import timedelta
 from typing import Any, Generic, NamedTuple, TypeVar
-from zlib import crc32
 
 import msgspec
 
-from shared.contracts.catalogue import EVENT_TYPES
-from shared.contracts.cloudevents import Undecodable, check_clock, decode, encode, event_id, id_in, peek
+from shared.contracts.cloudevents import encode, event_id, id_in
 from shared.contracts.payload import Payload
 from shared.contracts.pipeline import ReleaseWaiting
-from shared.contracts.topics import MOST_RECORD_BYTES, PARTITIONS
+from shared.contracts.topics import MOST_RECORD_BYTES
 from shared.pipeline.books import (
     BUG,
     DEAD_LETTER_CHUNKS,
@@ -29,86 +22,33 @@ from shared.pipeline.books import (
     DECISIONS,
     PACKED,
     WAITING,
-    DeadLetter,
-    DeadLetterChunk,
     Decision,
     Outgoing,
     WaitingRecord,
 )
-from shared.pipeline.documents import Collection, Doc, Docs, Document, Key, Keys, Load, Lock, Need, State
+from shared.pipeline.burial import dead_letter, where
+from shared.pipeline.documents import Collection, Doc, Docs, Document, Keys, Load, Lock, Need, State
 from shared.pipeline.errors import Rejected, Waiting
+from shared.pipeline.items import EPOCH, Item, Reader
 from shared.pipeline.mass_failure import Failures
 from shared.pipeline.outcome import Fact, Outcome, Put, Verdict
-from shared.pipeline.reactions import Reaction, Service
-from shared.pipeline.records import Coordinates, PackedBatch, Received, Record
+from shared.pipeline.places import TopicPartition, digest, partition_of, position_id
+from shared.pipeline.records import PackedBatch, Received, Record
 from shared.pipeline.store import Advance, Encoded, Session, Store, Write
-from shared.pipeline.unpacking import problem
-from shared.telemetry import child_traceparent, parse_traceparent, root_traceparent
+from shared.pipeline.waiting import WAITING_PAGE, waiting_id
+from shared.telemetry import child_traceparent
 
 T = TypeVar("T")
 
 # MongoDB's limit is 16 MB a document; the rest of the 4 MB is for one event more.
 MOST_PENDING_BYTES = 4_000_000
 MOST_DOCUMENT_BYTES = 15_000_000
-CHUNK_BYTES = 8_000_000
 # The rest of what a record may have is for its frame in the log.
 LARGEST_OUTGOING_BYTES = MOST_RECORD_BYTES - 4096
-WAITING_PAGE = 500
 # Documents and locks that a record asks for at first sight, and how many more of them all records of a batch may: lists
 # ask for hundreds each, and a backlog of them had notification hold 300 MB more.
 USUALLY_ASKED = 10
 MOST_ASKED = 2_000
-# Of an unknown type that is kept in a dead letter, beside the record itself.
-LONGEST_TYPE = 200
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-KNOWN_TYPES = frozenset(payload.TYPE for payload in EVENT_TYPES)
-
-TopicPartition = tuple[str, int]
-
-
-def waits_for(lacks: str) -> Lock:
-    """The lock between those who wait for something and the one that brings it."""
-    return Lock("lacks/" + lacks)
-
-
-def waiting_for(lacks: str) -> Keys:
-    """For the `keys` of an event that brings what others lack (see `Outcome.appeared`)."""
-    yield waits_for(lacks)
-    yield Docs(WAITING, "lacks", lacks, WAITING_PAGE)
-
-
-@dataclass(slots=True)
-class Item(Generic[T]):
-    """A record on its way through an attempt: an event with its reaction, a fault, or neither (not ours)."""
-
-    record: Record
-    event_type: str = ""
-    event: Received[Payload] | None = None
-    reaction: Reaction[T] | None = None
-    fault: Exception | None = None
-    waited: WaitingRecord | None = None
-    letter: DeadLetter | None = None
-    """What it was until an operator had it decided again."""
-    last: str = ""
-    """See `Again`."""
-    rests_on: list[Key] = field(default_factory=list)
-    """What its keys looked at, in this attempt."""
-    asked_at: int = 0
-    """After how many changes of the state."""
-    folded: bool = False
-
-    def fresh(self) -> "Item[T]":
-        """As it was read, for another attempt."""
-        return Item(
-            self.record,
-            self.event_type,
-            self.event,
-            self.reaction,
-            self.fault,
-            self.waited,
-            self.letter,
-            self.last,
-        )
 
 
 class Decided(NamedTuple):
@@ -122,57 +62,6 @@ class Decided(NamedTuple):
     failures: Failures
     outgoing: Sequence[Outgoing]
     """What is pending in all of the steps, in the order in which it was decided."""
-
-
-class Reader(Generic[T]):
-    """Decodes records for a service. Done once a batch, however many attempts it takes."""
-
-    def __init__(self, service: Service[T]) -> None:
-        self.service = service
-        self.types = {payload.TYPE: payload for payload in service.reactions}
-
-    def read(self, record: Record, waited: WaitingRecord | None = None) -> Item[T]:
-        """A known type that the service does not react to leaves the item without event and fault."""
-        item: Item[T] = Item(record, waited=waited)
-        try:
-            if isinstance(record.value, PackedBatch):
-                raise Undecodable(problem(record.value))
-            if record.size_bytes > MOST_RECORD_BYTES:
-                raise Undecodable(
-                    f"the record has {record.size_bytes / 1e6:.1f} MB with its key and headers, "
-                    f"{MOST_RECORD_BYTES / 1e6:.1f} MB are allowed: send what the schema of its type names, no more"
-                )
-            item.event_type, document = peek(record.value, record.headers)
-            payload = self.types.get(item.event_type)
-            if payload is None:
-                if item.event_type not in KNOWN_TYPES:
-                    raise Undecodable("its type is unknown: docs/reference/events.md lists those that exist")
-                return item
-            assert record.value is not None
-            event = decode(record.value, record.headers, document, payload)
-            now = EPOCH + timedelta(milliseconds=record.timestamp_ms)
-            sender, traceparent = (
-                sender_of(record.at.topic, self.service.topic_prefix),
-                event.attributes.traceparent,
-            )
-            if parse_traceparent(traceparent) is None:  # else each of its consequences would begin a trace
-                traceparent = root_traceparent(f"{sender}/{event.attributes.id}")
-            item.event = Received(
-                data=event.data,
-                id=event.attributes.id,
-                type=item.event_type,
-                time=check_clock(event.attributes, now),
-                sender=sender,
-                now=now,
-                traceparent=traceparent,
-                at=record.at,
-            )
-            item.reaction = self.service.reactions[payload]
-        except Undecodable as error:
-            item.fault = Rejected(str(error))
-        except Exception as error:  # noqa: BLE001 - a fault of this record; nothing around could bisect to it
-            item.fault = error
-        return item
 
 
 async def _at_once(failures: Failures) -> None:
@@ -504,54 +393,15 @@ class Attempt(Generic[T]):
         self.decide(item, Outcome(Verdict.WAITING, reason=str(waiting), subject=waiting.lacks), cause)
 
     def bury(self, item: Item[T], kind: str, reason: str, error: Exception, cause: Record) -> None:
-        record = item.record
-        mark = fingerprint(item.event_type, error)
-        if kind == BUG:
-            self.bugs[id(item)] = mark
-        value, chunks = None if record.value is None else bytes(record.value), 0
-        key, headers, head_chunks = record.key, list(record.headers), 0
-        own = f"{record.at}/{record.turn}"
-        if value is not None and len(value) > CHUNK_BYTES:
-            chunks, value = self.chunk(value, own, own), None
-        if record.head_bytes > CHUNK_BYTES:
-            packed = msgspec.msgpack.encode((key, headers))
-            head_chunks, key, headers = self.chunk(packed, f"{own}/head", own), None, []
         moment = EPOCH + timedelta(milliseconds=cause.timestamp_ms)
-        self.insert(
-            DEAD_LETTERS,
-            DeadLetter(
-                id=own,
-                kind=kind,
-                reason=reason,
-                fingerprint=mark,
-                event_type=item.event_type[:LONGEST_TYPE],
-                topic=record.at.topic,
-                partition=record.at.partition,
-                offset=record.at.offset,
-                timestamp_ms=record.timestamp_ms,
-                key=key,
-                value=value,
-                headers=headers,
-                chunks=chunks,
-                head_chunks=head_chunks,
-                first_failed_at=moment if item.letter is None else item.letter.first_failed_at,
-                last_failed_at=moment,
-                attempts=1 if item.letter is None else item.letter.attempts + 1,
-                rules=self.service.rules,
-                turn=record.turn,
-            ),
-        )
+        letter, chunks = dead_letter(item, kind, reason, error, moment, self.service.rules)
+        if kind == BUG:
+            self.bugs[id(item)] = letter.fingerprint
+        self.insert(DEAD_LETTERS, letter)
+        for chunk in chunks:
+            self.insert(DEAD_LETTER_CHUNKS, chunk)
         verdict = Verdict.BUG if kind == BUG else Verdict.REFUSED
         self.decide(item, Outcome(verdict, reason=reason), cause)
-
-    def chunk(self, content: bytes, name: str, dead_letter: str) -> int:
-        """Keeps what is too large for one document; in how many parts."""
-        parts = [content[at : at + CHUNK_BYTES] for at in range(0, len(content), CHUNK_BYTES)]
-        for n, part in enumerate(parts):
-            self.insert(
-                DEAD_LETTER_CHUNKS, DeadLetterChunk(id=f"{name}/{n}", dead_letter=dead_letter, value=part)
-            )
-        return len(parts)
 
     def insert(self, collection: Collection[Document], document: Document) -> None:
         self.inserts.append(Write(collection, document.id, self.store.encode(document), new=True))
@@ -565,51 +415,3 @@ class Attempt(Generic[T]):
                 yield Write(collection, id, self.encoded[collection, id], new=new)
             elif stored:
                 yield Write(collection, id, None, new=False)
-
-
-def position_id(group: str, tp: TopicPartition) -> str:
-    return f"{group}/{tp[0]}/{tp[1]}"
-
-
-def waiting_id(at: Coordinates) -> str:
-    """Sorts as the log does, since what waited is decided in order of id. Without the zeros offset 100 came
-    before 98: a correction before its original, and a certificate issued twice for nothing."""
-    return f"{at.topic}/{at.partition}/{at.offset:019d}"
-
-
-def partition_of(key: str) -> int:
-    """CRC-32, since only we write our topics: murmur2 in Python costs 10 us a key, and no consumer needs it."""
-    return crc32(key.encode()) % PARTITIONS
-
-
-@lru_cache(maxsize=PARTITIONS)
-def key_into(partition: int) -> str:
-    """A key that leads into this partition: of what concerns everybody whose facts are there."""
-    return next(key for n in whole_numbers() if partition_of(key := f"partition/{n}") == partition)
-
-
-def digest(record: Record) -> bytes:
-    """Tells whether the log still holds the record that was decided."""
-    return hashlib.blake2b(record.value or b"", key=(record.key or b"")[:64], digest_size=8).digest()
-
-
-@lru_cache(maxsize=1024)
-def sender_of(topic: str, prefix: str) -> str:
-    """`agency.<opd>.v1` -> the opd; a service's topic -> the service."""
-    parts = topic.removeprefix(prefix).split(".")
-    return parts[1] if parts[0] == "agency" else parts[0]
-
-
-def where(error: Exception) -> str:
-    """Type and place of a bug; its text stays out, since it may repeat personal data."""
-    frames = traceback.extract_tb(error.__traceback__)
-    place = f"{frames[-1].name}:{frames[-1].lineno}" if frames else "?"
-    return f"{type(error).__name__} in {place}"
-
-
-def fingerprint(event_type: str, error: Exception) -> str:
-    """Groups dead letters that fail alike: type of event, kind of error, its text without figures."""
-    text = "".join("#" if character.isdigit() else character for character in str(error)[:200])
-    if not isinstance(error, Rejected | Waiting):
-        text = where(error)
-    return hashlib.blake2b(f"{event_type}|{text}".encode(), digest_size=8).hexdigest()

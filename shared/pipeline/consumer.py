@@ -10,24 +10,27 @@ from dataclasses import replace
 from typing import Generic, TypeVar
 
 import msgspec
-from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import (
     CommitFailedError,
     IllegalStateError,
     KafkaError,
     NoOffsetForPartitionError,
     OffsetOutOfRangeError,
-    UnknownTopicOrPartitionError,
     UnsupportedCodecError,
 )
 
 from shared.failpoints import failpoint
 from shared.pipeline import metrics
 from shared.pipeline.arrivals import Arrivals
-from shared.pipeline.attempt import Attempt, Decided, Item, Reader, digest, position_id, where
+from shared.pipeline.attempt import Attempt, Decided
 from shared.pipeline.books import Decision, Position
+from shared.pipeline.burial import where
+from shared.pipeline.client import Assignments, client_of, start
 from shared.pipeline.errors import MassFailure, Moved, Unavailable
+from shared.pipeline.items import Item, Reader
 from shared.pipeline.mass_failure import Failures, FailureWatch
+from shared.pipeline.places import digest, position_id
 from shared.pipeline.publisher import Publisher, close
 from shared.pipeline.reactions import Service
 from shared.pipeline.reading import read_batches_our_way
@@ -44,30 +47,14 @@ read_batches_our_way()
 # Small batches pay the round trips of a transaction each; larger ones take longer to repeat.
 MOST_RECORDS = 1000
 POLL_MS = 200
-# Of each partition so much is fetched ahead: at 4 MiB a service that lagged held 40 MB more.
-FETCH_BYTES = 1024 * 1024
 OFFSETS_EVERY_S = 1.0
 LONGEST_PAUSE_S = 2.0
-CONNECTED_WITHIN_S = 10.0
 ANSWERED_WITHIN_S = 5.0
 STALLED_AFTER_S = 30.0
 POSITIONS_LOOK_S = 5.0
 ENDS_LOOK_S = 5.0
 # Of a partition that is ahead of the others, while they are decided in the order of arrival.
 MOST_HELD = 4 * MOST_RECORDS
-
-
-class Assignments(ConsumerRebalanceListener):
-    """Whether there is a new one, which may have the same partitions and has forgotten where each was read."""
-
-    def __init__(self) -> None:
-        self.new = False
-
-    async def on_partitions_revoked(self, revoked: object) -> None:
-        pass
-
-    async def on_partitions_assigned(self, assigned: object) -> None:
-        self.new = True
 
 
 class Consumer(Generic[T]):
@@ -476,38 +463,9 @@ class Consumer(Generic[T]):
             self.stopped.pop(tp, None)
 
     async def _connect(self) -> None:
-        self._consumer = AIOKafkaConsumer(
-            bootstrap_servers=self.bootstrap,
-            group_id=self.service.group,
-            client_id=f"kompeten-{self.service.name}",
-            auto_offset_reset="none",
-            enable_auto_commit=False,
-            isolation_level="read_committed",  # what a sender took back was never said
-            max_poll_records=MOST_RECORDS,
-            max_partition_fetch_bytes=FETCH_BYTES,
-            session_timeout_ms=6_000,  # the least that brokers allow: who was killed is missed for so long
-            heartbeat_interval_ms=1_000,
-            rebalance_timeout_ms=30_000,
-            # Else a member without partitions leaves after that long and never comes back (aiokafka #1187);
-            # heartbeats tell a dead one, our own watchdog one that stands still.
-            max_poll_interval_ms=2**31 - 1,
-            fetch_max_wait_ms=100,
-            metadata_max_age_ms=10_000,  # so long nobody notices that a topic was made anew
-        )
+        self._consumer = client_of(self.service, self.bootstrap, MOST_RECORDS)
         self._consumer.subscribe(self.service.topics, listener=self._assignments)
-        started = False
-        # A missing topic is waited for, for 40 s.
-        with contextlib.suppress(TimeoutError, UnknownTopicOrPartitionError):
-            await asyncio.wait_for(self._consumer.start(), CONNECTED_WITHIN_S)
-            started = True
-        for topic, wanted in self.partitions.items():
-            there = self._consumer.partitions_for_topic(topic)
-            if not there:
-                raise Unavailable(f"topic {topic} does not exist: create it with `python -m shared.topics`")
-            if len(there) != wanted:
-                raise Unavailable(f"topic {topic} has {len(there)} partitions, {wanted} are declared")
-        if not started:
-            raise Unavailable(f"Kafka did not answer within {CONNECTED_WITHIN_S:.0f} s")
+        await start(self._consumer, self.partitions)
 
     async def _disconnect(self) -> None:
         consumer, self._consumer = self._consumer, None

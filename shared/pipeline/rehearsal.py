@@ -5,9 +5,10 @@ from typing import NamedTuple, NoReturn, TypeVar
 
 import msgspec
 
-from shared.pipeline.attempt import Attempt, Reader
+from shared.pipeline.attempt import Attempt
 from shared.pipeline.books import Outgoing, WaitingRecord
 from shared.pipeline.documents import Collection, Document
+from shared.pipeline.items import Reader
 from shared.pipeline.outcome import Outcome
 from shared.pipeline.records import Record
 from shared.pipeline.store import Advance, Session, Store, Write

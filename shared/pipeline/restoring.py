@@ -19,10 +19,10 @@ from aiokafka.errors import KafkaError
 from aiokafka.structs import OffsetAndMetadata
 
 from shared.failpoints import failpoint
-from shared.pipeline.attempt import position_id
 from shared.pipeline.books import POSITIONS, Position
 from shared.pipeline.epochs import CURRENT, EPOCHS, End, Epoch
 from shared.pipeline.errors import Unavailable
+from shared.pipeline.places import position_id
 from shared.pipeline.publisher import close
 from shared.pipeline.reactions import Published, Service
 from shared.pipeline.store import Session, Store, Write

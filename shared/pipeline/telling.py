@@ -5,7 +5,9 @@ import time
 from typing import Any, TypeVar
 
 from shared.contracts.cloudevents import event_id
-from shared.pipeline.attempt import LONGEST_TYPE, Decided, Item
+from shared.pipeline.attempt import Decided
+from shared.pipeline.burial import LONGEST_TYPE
+from shared.pipeline.items import Item
 from shared.pipeline.outcome import Outcome, Verdict
 from shared.pipeline.reactions import Service
 from shared.telemetry import (

@@ -13,7 +13,6 @@ from shared.contracts.catalogue import EVENT_TYPES
 from shared.contracts.cloudevents import STRUCTURED, Undecodable, decode, id_in, peek
 from shared.contracts.payload import Payload
 from shared.contracts.pipeline import DiscardDeadLetter, GiveUpWaiting, ReleaseWaiting, ReplayDeadLetter
-from shared.pipeline.attempt import WAITING_PAGE, waiting_for
 from shared.pipeline.books import (
     DEAD_LETTER_CHUNKS,
     DEAD_LETTERS,
@@ -28,6 +27,7 @@ from shared.pipeline.documents import LOAD, Doc, Docs, Keys, Lock, State
 from shared.pipeline.outcome import Again, Fact, Outcome, Put, Verdict
 from shared.pipeline.reactions import Reaction, react
 from shared.pipeline.records import Received, Record
+from shared.pipeline.waiting import WAITING_PAGE, waiting_for
 
 _TYPES = {payload.TYPE: payload for payload in EVENT_TYPES}
 

@@ -28,11 +28,13 @@ from shared.contracts.cloudevents import decode, encode, event_id, peek
 from shared.contracts.topics import agency_topic
 from shared.mongo import MongoStore, connect
 from shared.mongo import encode as bson_of
-from shared.pipeline.attempt import EPOCH, partition_of
 from shared.pipeline.books import Decision
-from shared.pipeline.consumer import FETCH_BYTES, MOST_RECORDS, Consumer
+from shared.pipeline.client import FETCH_BYTES
+from shared.pipeline.consumer import MOST_RECORDS, Consumer
 from shared.pipeline.documents import Collection, Doc, Docs, Document, Load, Lock, Need, State
+from shared.pipeline.items import EPOCH
 from shared.pipeline.outcome import Outcome, Put
+from shared.pipeline.places import partition_of
 from shared.pipeline.publisher import HEADERS, Publisher
 from shared.pipeline.records import Coordinates, Received
 from shared.service import tune_gc

@@ -15,7 +15,8 @@ from shared.contracts.payload import Payload
 from shared.contracts.topics import agency_topic, topic_specs
 from shared.contracts.vocabulary import EmploymentType, Form, Pathway
 from shared.mongo import MongoStore, connect
-from shared.pipeline.attempt import Attempt, Reader
+from shared.pipeline.attempt import Attempt
+from shared.pipeline.items import Reader
 from shared.pipeline.reactions import Service
 from shared.pipeline.records import Coordinates, Record
 from shared.topics import create_topics

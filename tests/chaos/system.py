@@ -26,9 +26,9 @@ from services.enrollment.documents import COMPLETIONS, EMPLOYEES, RENDERINGS, SE
 from services.incentive.documents import ACCOUNTS, EARNED_COMPLETIONS, POINT_ENTRIES
 from services.notification.documents import LETTERS, MAILS
 from shared.contracts.topics import ENROLLMENT_EVENTS, INCENTIVE_EVENTS, PARTITIONS, agency_topic
-from shared.pipeline.attempt import position_id
 from shared.pipeline.books import DEAD_LETTERS, DECISIONS, WAITING
 from shared.pipeline.documents import Collection, Document
+from shared.pipeline.places import position_id
 from shared.stack import Stack
 from shared.stack.companions import mail_ready, start_mail
 from shared.stack.kompeten import SERVICES, Kompeten, configure, launch, make_topics

@@ -18,6 +18,7 @@ from shared.contracts.topics import agency_topic
 from shared.mongo import MongoStore
 from shared.pipeline import consumer as consumer_module
 from shared.pipeline.books import DECISIONS, Decision
+from shared.pipeline.client import Assignments
 from shared.pipeline.consumer import MOST_RECORDS, Consumer
 from shared.pipeline.errors import Unavailable
 from shared.pipeline.publisher import Publisher
@@ -200,7 +201,7 @@ async def test_our_revoke_callback_neither_waits_nor_can_fail(place: Place) -> N
             while asyncio.get_running_loop().time() - began < 2:
                 await client.getmany(timeout_ms=100)
     async with asyncio.timeout(0.1):
-        await consumer_module.Assignments().on_partitions_revoked({TopicPartition(topic, 0)})
+        await Assignments().on_partitions_revoked({TopicPartition(topic, 0)})
 
 
 async def idle_member_takes_over(place: Place, group: str, max_poll_interval_ms: int) -> bool:

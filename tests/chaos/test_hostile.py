@@ -35,8 +35,8 @@ from shared.contracts.topics import (
     NOTIFICATION_COMMANDS,
     agency_topic,
 )
-from shared.pipeline.attempt import KNOWN_TYPES
 from shared.pipeline.books import DEAD_LETTER_CHUNKS, DEAD_LETTERS, DECISIONS, POSITIONS, DeadLetter
+from shared.pipeline.items import KNOWN_TYPES
 from shared.pipeline.records import Headers
 from shared.stack.kompeten import SERVICES
 from tests.chaos.hostile import MB, Hostile, hostile_records

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from services.enrollment.terms import Terms
-from shared.pipeline.attempt import position_id
+from shared.pipeline.places import position_id
 from shared.pipeline.reactions import Service
 from shared.stack import Stack
 from tests.chaos.members import Place, failing_on, place_of, stopped

@@ -13,8 +13,8 @@ import pytest
 from shared.contracts.enrollment import CertificateIssued, CertificateRevoked
 from shared.contracts.topics import ENROLLMENT_EVENTS
 from shared.mongo import MongoStore, connect
-from shared.pipeline.attempt import position_id
 from shared.pipeline.books import DECISIONS
+from shared.pipeline.places import position_id
 from tests.chaos.backups import Backup, backup, put_back
 from tests.chaos.ledger import Found
 from tests.chaos.system import System, until

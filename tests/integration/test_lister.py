@@ -26,7 +26,7 @@ from shared.contracts.payload import Payload, milliseconds
 from shared.contracts.topics import ENROLLMENT_COMMANDS, ENROLLMENT_EVENTS, agency_topic
 from shared.http.reconciliation import Entry, Some
 from shared.mongo import MongoStore, connect
-from shared.pipeline.attempt import partition_of
+from shared.pipeline.places import partition_of
 from shared.stack import Stack
 from tests.factories import as_record, completed, registered
 from tests.property.harness import AGENCIES, SERVICES, City, Sending

@@ -8,9 +8,9 @@ from time import monotonic
 from services.enrollment.documents import COMPLETIONS
 from shared.contracts.topics import topic_specs
 from shared.mongo import MongoStore, connect
-from shared.pipeline.attempt import position_id
 from shared.pipeline.books import DECISIONS, WAITING
 from shared.pipeline.consumer import Consumer
+from shared.pipeline.places import position_id
 from shared.pipeline.publisher import Publisher
 from shared.stack import Stack
 from shared.topics import create_topics

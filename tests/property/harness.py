@@ -33,16 +33,11 @@ from shared.contracts.topics import (
     agency_topic,
 )
 from shared.mongo import MongoStore
-from shared.pipeline.attempt import (
-    Attempt,
-    Decided,
-    Reader,
-    TopicPartition,
-    partition_of,
-    position_id,
-)
+from shared.pipeline.attempt import Attempt, Decided
 from shared.pipeline.books import Outgoing
 from shared.pipeline.documents import Collection, Document
+from shared.pipeline.items import Reader
+from shared.pipeline.places import TopicPartition, partition_of, position_id
 from shared.pipeline.reactions import Service
 from shared.pipeline.records import Coordinates, Headers, Record
 from shared.pipeline.store import Session

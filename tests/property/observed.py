@@ -24,8 +24,8 @@ from shared.contracts.cloudevents import decode, peek
 from shared.contracts.enrollment import CertificateIssued, CertificateRevoked, JpCredited
 from shared.contracts.payload import Payload
 from shared.contracts.topics import ENROLLMENT_EVENTS
-from shared.pipeline.attempt import waiting_id
 from shared.pipeline.books import DEAD_LETTERS, DECISIONS, TURNS_A_REPLAY, WAITING
+from shared.pipeline.waiting import waiting_id
 from tests.property.harness import INCENTIVE, TERMS, City
 
 BY_TYPE = {payload.TYPE: payload for payload in EVENT_TYPES}

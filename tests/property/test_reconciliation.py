@@ -36,9 +36,9 @@ from shared.contracts.topics import (
     INCENTIVE_COMMANDS,
     NOTIFICATION_COMMANDS,
 )
-from shared.pipeline.attempt import partition_of
 from shared.pipeline.books import DEAD_LETTERS, DECISIONS, DISCREPANCIES
 from shared.pipeline.documents import Collection, Document
+from shared.pipeline.places import partition_of
 from tests.factories import as_record, completed, registered, revoke
 from tests.memory_store import MemoryStore
 from tests.property.harness import MORNING, OFFICER, ROUGH, City, Sending

@@ -18,10 +18,10 @@ from shared.contracts.agency import TrainingCompleted
 from shared.contracts.enrollment import JpCredited
 from shared.contracts.pipeline import ReleaseWaiting
 from shared.contracts.topics import ENROLLMENT_COMMANDS
-from shared.pipeline.attempt import WAITING_PAGE
 from shared.pipeline.books import DEAD_LETTERS, DECISIONS, WAITING
 from shared.pipeline.documents import Keys, State
 from shared.pipeline.reactions import Reaction
+from shared.pipeline.waiting import WAITING_PAGE
 from tests.factories import changed, completed, registered, reinstate, revoke
 from tests.memory_store import MemoryStore
 from tests.property.harness import AGENCIES, ENROLLMENT, MORNING, OFFICER, ROUGH, City, Sending

@@ -2,7 +2,8 @@
 
 import pytest
 
-from shared.pipeline.attempt import Attempt, Decided, position_id
+from shared.pipeline.attempt import Attempt, Decided
+from shared.pipeline.places import position_id
 from shared.pipeline.store import Session
 from tests.factories import completed, registered
 from tests.property.harness import ENROLLMENT, City, Sending

@@ -1,7 +1,7 @@
 """Records that waited are decided in the order of the log."""
 
-from shared.pipeline.attempt import waiting_id
 from shared.pipeline.records import Coordinates
+from shared.pipeline.waiting import waiting_id
 
 
 def test_ids_of_waiting_records_sort_as_the_log_does() -> None:

@@ -1,0 +1,74 @@
+"""A dead letter of a record, with all that is needed to decide it again, in parts where it is large."""
+
+import hashlib
+import traceback
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from shared.pipeline.books import DeadLetter, DeadLetterChunk
+from shared.pipeline.errors import Rejected, Waiting
+from shared.pipeline.items import Item
+
+CHUNK_BYTES = 8_000_000
+# Of an unknown type that is kept in a dead letter, beside the record itself.
+LONGEST_TYPE = 200
+
+
+def dead_letter(
+    item: Item[Any], kind: str, reason: str, error: Exception, moment: datetime, rules: str
+) -> tuple[DeadLetter, list[DeadLetterChunk]]:
+    """`rules`: the version of handlers and rules that failed, at that moment."""
+    record = item.record
+    value = None if record.value is None else bytes(record.value)
+    key, headers = record.key, list(record.headers)
+    id = f"{record.at}/{record.turn}"
+    body: list[DeadLetterChunk] = []
+    head: list[DeadLetterChunk] = []
+    if value is not None and len(value) > CHUNK_BYTES:
+        body, value = _chunks(value, id, id), None
+    if record.head_bytes > CHUNK_BYTES:
+        head, key, headers = _chunks(msgspec.msgpack.encode((key, headers)), f"{id}/head", id), None, []
+    letter = DeadLetter(
+        id=id,
+        kind=kind,
+        reason=reason,
+        fingerprint=fingerprint(item.event_type, error),
+        event_type=item.event_type[:LONGEST_TYPE],
+        topic=record.at.topic,
+        partition=record.at.partition,
+        offset=record.at.offset,
+        timestamp_ms=record.timestamp_ms,
+        key=key,
+        value=value,
+        headers=headers,
+        chunks=len(body),
+        head_chunks=len(head),
+        first_failed_at=moment if item.letter is None else item.letter.first_failed_at,
+        last_failed_at=moment,
+        attempts=1 if item.letter is None else item.letter.attempts + 1,
+        rules=rules,
+        turn=record.turn,
+    )
+    return letter, [*body, *head]
+
+
+def _chunks(content: bytes, name: str, letter: str) -> list[DeadLetterChunk]:
+    parts = [content[at : at + CHUNK_BYTES] for at in range(0, len(content), CHUNK_BYTES)]
+    return [DeadLetterChunk(id=f"{name}/{n}", dead_letter=letter, value=part) for n, part in enumerate(parts)]
+
+
+def where(error: Exception) -> str:
+    """Type and place of a bug; its text stays out, since it may repeat personal data."""
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f"{frames[-1].name}:{frames[-1].lineno}" if frames else "?"
+    return f"{type(error).__name__} in {place}"
+
+
+def fingerprint(event_type: str, error: Exception) -> str:
+    """Groups dead letters that fail alike: type of event, kind of error, its text without figures."""
+    text = "".join("#" if character.isdigit() else character for character in str(error)[:200])
+    if not isinstance(error, Rejected | Waiting):
+        text = where(error)
+    return hashlib.blake2b(f"{event_type}|{text}".encode(), digest_size=8).hexdigest()

@@ -1,0 +1,114 @@
+"""From a record to an event with its reaction, or to the reason why it is none."""
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from typing import Generic, TypeVar
+
+from shared.contracts.catalogue import EVENT_TYPES
+from shared.contracts.cloudevents import Undecodable, check_clock, decode, peek
+from shared.contracts.payload import Payload
+from shared.contracts.topics import MOST_RECORD_BYTES
+from shared.pipeline.books import DeadLetter, WaitingRecord
+from shared.pipeline.documents import Key
+from shared.pipeline.errors import Rejected
+from shared.pipeline.reactions import Reaction, Service
+from shared.pipeline.records import PackedBatch, Received, Record
+from shared.pipeline.unpacking import problem
+from shared.telemetry import parse_traceparent, root_traceparent
+
+T = TypeVar("T")
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+KNOWN_TYPES = frozenset(payload.TYPE for payload in EVENT_TYPES)
+
+
+@dataclass(slots=True)
+class Item(Generic[T]):
+    """A record on its way through an attempt: an event with its reaction, a fault, or neither (not ours)."""
+
+    record: Record
+    event_type: str = ""
+    event: Received[Payload] | None = None
+    reaction: Reaction[T] | None = None
+    fault: Exception | None = None
+    waited: WaitingRecord | None = None
+    letter: DeadLetter | None = None
+    """What it was until an operator had it decided again."""
+    last: str = ""
+    """See `Again`."""
+    rests_on: list[Key] = field(default_factory=list)
+    """What its keys looked at, in this attempt."""
+    asked_at: int = 0
+    """After how many changes of the state."""
+    folded: bool = False
+
+    def fresh(self) -> "Item[T]":
+        """As it was read, for another attempt."""
+        return Item(
+            self.record,
+            self.event_type,
+            self.event,
+            self.reaction,
+            self.fault,
+            self.waited,
+            self.letter,
+            self.last,
+        )
+
+
+class Reader(Generic[T]):
+    """Decodes records for a service. Done once a batch, however many attempts it takes."""
+
+    def __init__(self, service: Service[T]) -> None:
+        self.service = service
+        self.types = {payload.TYPE: payload for payload in service.reactions}
+
+    def read(self, record: Record, waited: WaitingRecord | None = None) -> Item[T]:
+        """A known type that the service does not react to leaves the item without event and fault."""
+        item: Item[T] = Item(record, waited=waited)
+        try:
+            if isinstance(record.value, PackedBatch):
+                raise Undecodable(problem(record.value))
+            if record.size_bytes > MOST_RECORD_BYTES:
+                raise Undecodable(
+                    f"the record has {record.size_bytes / 1e6:.1f} MB with its key and headers, "
+                    f"{MOST_RECORD_BYTES / 1e6:.1f} MB are allowed: send what the schema of its type names, no more"
+                )
+            item.event_type, document = peek(record.value, record.headers)
+            payload = self.types.get(item.event_type)
+            if payload is None:
+                if item.event_type not in KNOWN_TYPES:
+                    raise Undecodable("its type is unknown: docs/reference/events.md lists those that exist")
+                return item
+            assert record.value is not None
+            event = decode(record.value, record.headers, document, payload)
+            now = EPOCH + timedelta(milliseconds=record.timestamp_ms)
+            sender, traceparent = (
+                sender_of(record.at.topic, self.service.topic_prefix),
+                event.attributes.traceparent,
+            )
+            if parse_traceparent(traceparent) is None:  # else each of its consequences would begin a trace
+                traceparent = root_traceparent(f"{sender}/{event.attributes.id}")
+            item.event = Received(
+                data=event.data,
+                id=event.attributes.id,
+                type=item.event_type,
+                time=check_clock(event.attributes, now),
+                sender=sender,
+                now=now,
+                traceparent=traceparent,
+                at=record.at,
+            )
+            item.reaction = self.service.reactions[payload]
+        except Undecodable as error:
+            item.fault = Rejected(str(error))
+        except Exception as error:  # noqa: BLE001 - a fault of this record; nothing around could bisect to it
+            item.fault = error
+        return item
+
+
+@lru_cache(maxsize=1024)
+def sender_of(topic: str, prefix: str) -> str:
+    """`agency.<opd>.v1` -> the opd; a service's topic -> the service."""
+    parts = topic.removeprefix(prefix).split(".")
+    return parts[1] if parts[0] == "agency" else parts[0]

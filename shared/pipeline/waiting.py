@@ -1,0 +1,24 @@
+"""What an event's `keys` say when others may wait for what it brings, or it for them."""
+
+from shared.pipeline.books import WAITING
+from shared.pipeline.documents import Docs, Keys, Lock
+from shared.pipeline.records import Coordinates
+
+WAITING_PAGE = 500
+
+
+def waits_for(lacks: str) -> Lock:
+    """The lock between those who wait for something and the one that brings it."""
+    return Lock("lacks/" + lacks)
+
+
+def waiting_for(lacks: str) -> Keys:
+    """For the `keys` of an event that brings what others lack (see `Outcome.appeared`)."""
+    yield waits_for(lacks)
+    yield Docs(WAITING, "lacks", lacks, WAITING_PAGE)
+
+
+def waiting_id(at: Coordinates) -> str:
+    """Sorts as the log does, since what waited is decided in order of id. Without the zeros offset 100 came
+    before 98: a correction before its original, and a certificate issued twice for nothing."""
+    return f"{at.topic}/{at.partition}/{at.offset:019d}"
