@@ -31,13 +31,13 @@ format: .venv/.dev ## Format and mend what can be mended
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-chaos: .venv/.dev ## The fault ledger: real services on three brokers and three databases, about 40 faults (15 min)
+chaos: .venv/.dev ## The fault ledger: real services on three brokers and three databases, some 50 faults (13 min)
 	@$(BIN)/python -m tests.faults --write
 
 chaos-brief: .venv/.dev ## Some of the faults, in about three minutes
 	@$(BIN)/python -m tests.faults --brief
 
-chaos-full: .venv/.dev ## All faults, with outages of a minute
+chaos-full: .venv/.dev ## All faults, with outages of a minute (40 min)
 	@$(BIN)/python -m tests.faults --full
 
 bench: .venv/.bench ## Figures against peers, at most 10 minutes; writes tests/bench/results/

@@ -1,5 +1,7 @@
 """The three services together: completion -> certificate, JP, points and mail intent; latency when idle; memory.
 
+    python -m tests.bench.whole [COMPLETIONS]    (prints JSON)
+
 Rendering and mailing are left out on purpose (no rendering process, no mail server): they have figures of their own.
 """
 
@@ -7,6 +9,7 @@ import asyncio
 import json
 import os
 import statistics
+import sys
 import time
 import uuid
 from collections.abc import Callable
@@ -19,7 +22,7 @@ from pymongo import MongoClient
 
 from shared.contracts.enrollment import CertificateIssued
 from shared.contracts.topics import ENROLLMENT_EVENTS, agency_topic
-from shared.stack import Stack
+from shared.stack import Stack, local_stack
 from shared.stack.kompeten import SERVICES, Kompeten, configure, make_topics, start
 from shared.stack.ports import free_ports
 from shared.stack.processes import Processes
@@ -145,3 +148,9 @@ async def idle_latency(
     await consumer.stop()
     await producer.stop()
     return taken
+
+
+if __name__ == "__main__":
+    asked = int(sys.argv[1]) if len(sys.argv) > 1 else 100_000
+    with local_stack(Path(".run/bench")) as local:
+        print(json.dumps(measure(local, asked, 50, Path(".run/bench/services")), indent=1))
