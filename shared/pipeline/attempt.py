@@ -1,4 +1,4 @@
-"""One attempt at a batch: decode, lock and load what the keys name, fold the handlers, write.
+"""One attempt at a batch: lock and load what the keys name, fold the handlers, write.
 
 Any failure throws all of it away: the caller starts again from the records.
 """

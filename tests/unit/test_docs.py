@@ -71,6 +71,13 @@ def test_every_trap_names_a_test_that_exists_or_says_why_there_is_none() -> None
     assert not missing, f"docs/reference/client-traps.md names what is not there: {missing}"
 
 
+def test_the_pipelines_map_has_each_of_its_files_once() -> None:
+    package = ROOT / "shared/pipeline"
+    tree = ast.parse((package / "__init__.py").read_text(encoding="utf-8"))
+    named = re.findall(r"^(\w+\.py) ", ast.get_docstring(tree) or "", re.MULTILINE)
+    assert sorted(named) == sorted(path.name for path in package.glob("[!_]*.py"))
+
+
 def _path_page() -> str:
     return (DOCS / "path-of-a-completion.md").read_text(encoding="utf-8")
 
