@@ -2,6 +2,8 @@
 
 import base64
 import hashlib
+import re
+import unicodedata
 from functools import lru_cache
 from typing import Final
 
@@ -9,11 +11,15 @@ from shared.contracts.payload import CertificateId, CompletionId, EmployeeId
 
 BASE32: Final = "abcdefghijklmnopqrstuvwxyz234567"  # RFC 4648, in lower case
 SEPARATOR: Final = b"\x1f"
+_DASHES: Final = re.compile("[\u2010-\u2015\u2212]")
 
 
 @lru_cache(maxsize=4096)
 def key(text: str) -> str:
-    """How codes are compared: without case and surplus blanks."""
+    """How codes are compared: without case, surplus blanks and what only looks different (a dash that a word
+    processor made longer, full-width letters: Unicode's NFKC)."""
+    if not text.isascii():
+        text = _DASHES.sub("-", unicodedata.normalize("NFKC", text))
     return " ".join(text.casefold().split())
 
 

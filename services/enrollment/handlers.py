@@ -1,5 +1,6 @@
 """Enrollment's decisions: (event, loaded state, terms) -> outcome. Pure: no I/O, clock, randomness or logging."""
 
+from datetime import timedelta
 from zlib import crc32
 
 import msgspec
@@ -57,6 +58,8 @@ from shared.pipeline.triage import TRIAGE
 from shared.pipeline.waiting import waiting_for, waits_for
 
 _JSON = msgspec.json.Encoder(order="deterministic")
+# A day begins at UTC+14 before it does anywhere else, and trainings are held abroad too.
+EARLIEST_DAY = timedelta(hours=14)
 
 # Employees: a snapshot with a version, the newest stands.
 
@@ -209,6 +212,11 @@ def record_completion(event: Received[TrainingCompleted], state: State, terms: T
     completion_id = completion_id_of(
         data, terms.ids.employee(data.employee_number) if employee is None else employee.id, terms
     )
+    if data.completed_on > (event.now + EARLIEST_DAY).date():
+        raise Rejected(
+            "completed_on lies ahead of the day on which the event arrived: correct it, "
+            "or send the event once the training is completed"
+        )
     if (fault := check(learning_of(completion_id, facts), terms.rates)) is not None:
         raise Rejected(fault)
     if employee is None:

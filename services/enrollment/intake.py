@@ -21,6 +21,7 @@ from shared.http.problems import FIELD_NAME, MEDIA_TYPE, Problem
 from shared.pipeline.books import Outgoing
 from shared.pipeline.errors import Unavailable
 from shared.pipeline.publisher import Publisher
+from shared.telemetry import parse_traceparent
 
 ACCEPTED_TYPES: dict[str, type[Payload]] = {
     payload.TYPE: payload for payload in (EmployeeRegistered, EmployeeChanged, TrainingCompleted)
@@ -73,7 +74,9 @@ def intake_router(
             events = _events(body, request)
         finally:  # nonsense costs work too
             rate.spend(caller.opd, len(events) or 1)
-        checked = [_check(index, event) for index, event in enumerate(events)]
+        traced = parse_traceparent(request.headers.get("traceparent")) is not None
+        parent = request.state.traceparent if traced else None
+        checked = [_check(index, event, parent) for index, event in enumerate(events)]
         topic = agency_topic(caller.opd, topic_prefix)
         verdicts = await _publish(checked, publisher, topic)
         return JSONResponse([verdict.model_dump() for verdict in verdicts], _status(verdicts))
@@ -169,12 +172,15 @@ def _shallow(text: str, most: int) -> Iterator[str]:
         yield text[start:]
 
 
-def _check(index: int, event: Any) -> Checked:
+def _check(index: int, event: Any, parent: str | None = None) -> Checked:
+    """`parent`: the span of a request whose sender traces it; an event's own traceparent goes before."""
     id = event.get("id") if isinstance(event, dict) else None
     id = id if isinstance(id, str) and id.isprintable() and len(id) <= 200 else None
     try:
         if (fault := next(_unclear(event, "", 1), None)) is not None:
             raise Undecodable(fault)
+        if parent is not None and isinstance(event, dict) and event.get("traceparent") is None:
+            event = event | {"traceparent": parent}
         value = json.dumps(event, ensure_ascii=False, separators=(",", ":")).encode()
         if len(value) > MOST_EVENT_BYTES:
             raise Undecodable(

@@ -190,7 +190,9 @@ _RULES: Final = f"""\
 * **Order does not matter.** A completion of an employee who is not known yet waits for the
   registration.
 * **A completion** is one employee in one batch of one training of one issuing body: `employee_number`,
-  `training.organizer.code`, `training.code`, `training.batch`. Upper and lower case are the same.
+  `training.organizer.code`, `training.code`, `training.batch`. In codes upper and lower case are the
+  same, and so are short and long dashes, full and half width. `completed_on` is a day that has begun:
+  what is still to come is refused.
 * **A duplicate** has the same content for the same completion, whatever its `id` and `time`; absent and
   null are the same. It changes nothing, so sending again is always safe.
 * **A correction** has other content. The highest `revision` stands; without revisions, the content that
@@ -199,7 +201,8 @@ _RULES: Final = f"""\
 * **An employee** is sent whole each time: what is left out is gone. The newest by `time` stands. When
   the number changes, send `previous_employee_number` along.
 * **Text** is UTF-8, without control characters or halves of surrogate pairs; blanks at its ends are cut
-  off. No field stands twice in an object. Whole numbers end at 2^53 - 1.
+  off, and characters that nobody sees (byte order marks, blanks without width, marks that turn text
+  around) are left out. No field stands twice in an object. Whole numbers end at 2^53 - 1.
 * **Limits**: a record has at most {int(CONFIG["max.message.bytes"]) // 1024**2} MiB; batches are not
   read.
 

@@ -41,9 +41,19 @@ class Payload(BaseModel):
     """CloudEvents `type`: reverse DNS, subject, past verb (commands: imperative), version."""
 
 
-def _nfc(text: object) -> object:
-    """Before the length is checked: composing may lengthen, and what was taken in must be what we may send."""
-    return unicodedata.normalize("NFC", text) if isinstance(text, str) and not text.isascii() else text
+# Unicode's format characters without the two joiners, which some scripts need: what copying out of spreadsheets and
+# web pages leaves behind (byte order mark, blank of no width, soft hyphen), and what turns text around.
+_UNSEEN = re.compile(
+    "[\u00ad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0001-\U000e007f]"
+)
+
+
+def _as_seen(text: object) -> object:
+    """Composed (NFC) and without what nobody sees. Before the length is checked: composing may lengthen, and what was
+    taken in must be what we may send."""
+    if not isinstance(text, str) or text.isascii():
+        return text
+    return unicodedata.normalize("NFC", _UNSEEN.sub("", text))
 
 
 def _employee_number(text: str) -> str:
@@ -80,12 +90,12 @@ def _single_line(longest: int) -> StringConstraints:
     return StringConstraints(strip_whitespace=True, min_length=1, max_length=longest, pattern=NO_CONTROLS)
 
 
-Name = Annotated[str, _single_line(200), BeforeValidator(_nfc)]
+Name = Annotated[str, _single_line(200), BeforeValidator(_as_seen)]
 """A person's or body's name exactly as it is to be printed, titles included."""
 
-Label = Annotated[str, _single_line(300), BeforeValidator(_nfc)]
-Code = Annotated[str, _single_line(80), BeforeValidator(_nfc)]
-Reason = Annotated[str, _single_line(1000), BeforeValidator(_nfc)]
+Label = Annotated[str, _single_line(300), BeforeValidator(_as_seen)]
+Code = Annotated[str, _single_line(80), BeforeValidator(_as_seen)]
+Reason = Annotated[str, _single_line(1000), BeforeValidator(_as_seen)]
 
 EmployeeNumber = Annotated[
     str,

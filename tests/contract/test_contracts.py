@@ -125,7 +125,16 @@ def test_fields_of_a_newer_sender_are_ignored(payload: type[Payload]) -> None:
 
 @pytest.mark.parametrize(
     ("sent", "kept"),
-    [(" Pelatihan\t", "Pelatihan"), ("e\u0301", "\u00e9"), ("C:\\u0000", "C:\\u0000"), ('":', '":')],
+    [
+        (" Pelatihan\t", "Pelatihan"),
+        ("e\u0301", "\u00e9"),
+        ("C:\\u0000", "C:\\u0000"),
+        ('":', '":'),
+        ("\ufeffPelatihan\u200b", "Pelatihan"),
+        ("Ko\u00adta \u202eABC\u202c", "Kota ABC"),
+        ("e\u200b\u0301", "\u00e9"),
+        ("\u1b95\u200d\u1b95", "\u1b95\u200d\u1b95"),
+    ],
 )
 def test_text_arrives_trimmed_and_composed(sent: str, kept: str) -> None:
     whole = document()
@@ -172,6 +181,7 @@ FIELDS: list[tuple[str, object, str]] = [
     ("data.training.title", f"{SECRET} {LONE}", HALF),
     ("id", f"{SECRET}{LONE}", HALF),
     ("ignored", LONE, HALF),
+    ("data.training.title", "\u200b\ufeff", "data.training.title: "),
     ("data.training.title", f"{SECRET}\0", "U+0000"),
     ("id", f"{SECRET}\0", "U+0000"),
     ("ignored", "\0", "U+0000"),

@@ -32,7 +32,12 @@ def ids_of(header: str) -> tuple[str, str]:
     return ids
 
 
-def whole_trace(collector: Collector, trace_id: str, mails: int = 1) -> dict[str, Span]:
+ROOTS = ("decide id.go.bandung.training", "POST ")
+
+
+def whole_trace(
+    collector: Collector, trace_id: str, mails: int = 1, roots: tuple[str, ...] = ROOTS
+) -> dict[str, Span]:
     """By id, once as many mails are in it; the exporter sends every few seconds."""
 
     def mailed() -> dict[str, Span] | None:
@@ -42,7 +47,7 @@ def whole_trace(collector: Collector, trace_id: str, mails: int = 1) -> dict[str
     def rooted(spans: dict[str, Span]) -> bool:
         """The services export each for itself: the way up is complete."""
         mail = next(span for span in spans.values() if span.name == MAIL)
-        return way_up(spans, mail)[-1].name.startswith(("decide id.go.bandung.training", "POST "))
+        return way_up(spans, mail)[-1].name.startswith(roots)
 
     return until(mailed, f"a trace with {mails} mails")
 
@@ -95,6 +100,20 @@ def test_an_event_without_trace_gets_one_for_all_that_follows(product: Product, 
     spans = whole_trace(collector, trace_id)
     (mail,) = [span for span in spans.values() if span.name == MAIL]
     assert way_up(spans, mail)[-1].parent_id == ""
+
+
+def test_events_over_http_go_on_in_the_trace_of_their_request(product: Product, collector: Collector) -> None:
+    person, sent, own = somebody(), traceparent(), traceparent()
+    with_own = structured(completed(person.number, code="SENDIRI"), traceparent=own)
+    events = [structured(person.registration()), structured(completed(person.number)), with_own]
+    answer = product.client("agency", opd=OPD).post("/events", json=events, headers={"traceparent": sent})
+    assert answer.status_code == 202
+    spans = whole_trace(collector, ids_of(sent)[0], roots=("POST ",))
+    (mail,) = [span for span in spans.values() if span.name == MAIL]
+    way = way_up(spans, mail)
+    assert [span.name for span in way[-2:]] == ["decide id.go.bandung.training.completed.v1", "POST /events"]
+    assert way[-1].parent_id == ids_of(sent)[1]
+    assert any(span.name == MAIL for span in whole_trace(collector, ids_of(own)[0]).values())
 
 
 def test_a_command_is_traced_from_its_request_to_the_mail(product: Product, collector: Collector) -> None:

@@ -80,6 +80,33 @@ def test_a_completion_without_a_rate_is_refused_even_before_its_employee_is_know
         Given(ENROLLMENT).when(completed(NIP, start_date="2019-03-04", completed_on="2019-03-04"))
 
 
+@pytest.mark.parametrize(
+    ("day", "refused"), [("2026-03-05", False), ("2026-03-06", True), ("2062-03-04", True)]
+)
+def test_nobody_completes_on_a_day_that_has_not_begun(day: str, refused: bool) -> None:
+    """Arrives on 5 March, at 09:00 in Bandung and at 16:00 where days begin first."""
+    city = Given(ENROLLMENT)
+    with pytest.raises(Rejected if refused else Waiting, match="lies ahead" if refused else "not known"):
+        city.when(completed(NIP, start_date="2026-03-04", completed_on=day))
+
+
+def test_a_day_that_has_begun_in_the_east_is_none_that_lies_ahead() -> None:
+    city = Given(ENROLLMENT, BUDI)
+    outcome = city.when(
+        completed(NIP, start_date="2026-03-04", completed_on="2026-03-06"), after_s=8 * 3600
+    )  # 17:00 in Bandung
+    assert outcome.verdict is Verdict.ACCEPTED
+
+
+@pytest.mark.parametrize(
+    "code", ["pkp\u201401", "\uff30\uff2b\uff30-01", "PKP\u2011 01", "\ufeffPKP-01\u200b"]
+)
+def test_a_code_that_a_spreadsheet_wrote_otherwise_is_the_same_training(code: str) -> None:
+    city = Given(ENROLLMENT, BUDI, completed(NIP, code="PKP-01" if " " not in code else "PKP- 01"))
+    city.when(completed(NIP, code=code))
+    assert len(city.all(COMPLETIONS)) == 1
+
+
 def test_a_resent_completion_changes_nothing_whatever_its_id() -> None:
     city = Given(ENROLLMENT, BUDI, SEMINAR)
     outcome = city.when(SEMINAR, id="another")
