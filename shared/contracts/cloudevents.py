@@ -6,6 +6,7 @@ Sources: CloudEvents 1.0.2, its JSON format and its Kafka protocol binding; the 
 
 import base64
 import binascii
+import codecs
 import hashlib
 import json
 import re
@@ -167,7 +168,7 @@ def _document(value: bytes) -> Any:
     try:
         return from_json(value, cache_strings="keys")
     except ValueError as error:
-        raise Undecodable(f"the value is not JSON in UTF-8: {_json_fault(error)}") from None
+        raise Undecodable(f"the value is not JSON in UTF-8: {_json_fault(value, error)}") from None
 
 
 _NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
@@ -278,6 +279,10 @@ _PLAIN: Mapping[str, str] = {
     "date_type": "must be a date YYYY-MM-DD, as text",
     "date_from_datetime_parsing": "is no date that exists: send it as YYYY-MM-DD",
     "date_parsing": "is no date that exists: send it as YYYY-MM-DD",
+    "decimal_parsing": "must be a number, with a point and without blanks: 88.5",
+    "decimal_type": "must be a number, with a point and without blanks: 88.5",
+    "model_type": "must be an object, as its schema shows it",
+    "timezone_aware": "must have its offset: Z, or such as +07:00",
 }
 # The validator of addresses repeats parts of them, and its texts are not ours to check.
 _ADDRESS_FAULT = "value is not a valid email address"
@@ -286,7 +291,8 @@ _ADDRESS_FAULT = "value is not a valid email address"
 def _plain(kind: str, message: str) -> str:
     if message.startswith(_ADDRESS_FAULT):
         return "is not a valid e-mail address"
-    return _PLAIN.get(kind, message.removeprefix("Value error, "))
+    message = message.removeprefix("Value error, ").replace("Input should ", "must ")
+    return _PLAIN.get(kind, message)
 
 
 def _header(named: Mapping[str, bytes | None], name: str) -> str:
@@ -299,11 +305,24 @@ def _header(named: Mapping[str, bytes | None], name: str) -> str:
         raise Undecodable(f"header {name} is not UTF-8") from None
 
 
-def _json_fault(error: ValueError) -> str:
+_BEGINNINGS: Mapping[bytes, str] = {
+    codecs.BOM_UTF8: "it begins with a byte order mark: send it without",
+    codecs.BOM_UTF16_LE: "it is UTF-16: send UTF-8",
+    codecs.BOM_UTF16_BE: "it is UTF-16: send UTF-8",
+    b"\x1f\x8b": "it is packed by gzip: send it plain, the producer may compress its batches",
+}
+
+
+def _json_fault(value: bytes, error: ValueError) -> str:
+    for beginning, fault in _BEGINNINGS.items():
+        if value.startswith(beginning):
+            return fault
     text = str(error).split(" at line")[0]
     if "surrogate" in text or "hex escape" in text:
         return "an escape \\ud800 to \\udfff is half a character: send both halves, or the character itself"
-    return text
+    if "trailing" in text:
+        return "something follows the event: send one event per record"
+    return f"{text}; send the event as one JSON object"
 
 
 __all__ = [

@@ -2,6 +2,7 @@
 repeat nothing of it."""
 
 import base64
+import gzip
 import json
 import re
 from collections.abc import Callable, Sequence
@@ -182,6 +183,10 @@ FIELDS: list[tuple[str, object, str]] = [
     ("id", f"{SECRET}{LONE}", HALF),
     ("ignored", LONE, HALF),
     ("data.training.title", "\u200b\ufeff", "data.training.title: "),
+    ("data.training.form", "Seminar", "data.training.form: must be 'course', "),
+    ("data.result", {"score": "88,5"}, "data.result.score: must be a number, with a point"),
+    ("data", "{}", "data: must be an object"),
+    ("time", "2026-03-05T02:30:00", "time: must have its offset"),
     ("data.training.title", f"{SECRET}\0", "U+0000"),
     ("id", f"{SECRET}\0", "U+0000"),
     ("ignored", "\0", "U+0000"),
@@ -260,11 +265,12 @@ VALUES: list[tuple[str, bytes | None, str]] = [
     ("blank", b" \n", "not JSON"),
     ("not UTF-8", raw(lambda value: value.replace(b"Pelayanan", b"\xff\xfe")), "not JSON in UTF-8"),
     ("surrogate in UTF-8", raw(lambda value: value.replace(b"Pela", b"\xed\xa0\x80")), "not JSON in UTF-8"),
-    ("UTF-16", raw(lambda value: value.decode().encode("utf-16")), "not JSON in UTF-8"),
-    ("byte order mark", raw(lambda value: b"\xef\xbb\xbf" + value), "not JSON in UTF-8"),
+    ("UTF-16", raw(lambda value: value.decode().encode("utf-16")), "is UTF-16: send UTF-8"),
+    ("byte order mark", raw(lambda value: b"\xef\xbb\xbf" + value), "byte order mark: send it without"),
+    ("gzip", raw(gzip.compress), "packed by gzip: send it plain"),
     ("bare NUL", raw(lambda value: value.replace(b"Pelayanan", b"a\0b")), "not JSON in UTF-8"),
-    ("cut off", raw(lambda value: value[:-9]), "not JSON in UTF-8"),
-    ("two events", raw(lambda value: value + value), "not JSON in UTF-8"),
+    ("cut off", raw(lambda value: value[:-9]), "send the event as one JSON object"),
+    ("two events", raw(lambda value: value + value), "send one event per record"),
     ("list of events", raw(lambda value: b"[" + value + b"]"), "JSON but no CloudEvent"),
     ("null", b"null", "JSON but no CloudEvent"),
     ("number", b"1e5", "JSON but no CloudEvent"),
