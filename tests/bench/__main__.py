@@ -19,6 +19,7 @@ from tests.bench import certificates, stage, whole
 RESULTS = Path(__file__).parent / "results"
 STAGE_EVENTS, WHOLE_COMPLETIONS, LATENCIES, PDF_SECONDS = 20_000, 100_000, 200, 10
 FULL_COMPLETIONS = 1_000_000
+YARDSTICK = 5  # completions an employee and year for which there are goals; others are told beside it
 
 
 class Row(NamedTuple):
@@ -33,7 +34,7 @@ def main() -> int:
     run_dir = Path(".run/bench")
     with local_stack(run_dir) as stack:
         print("one stage, 5 completions an employee and year")
-        five = stage.measure(stack, STAGE_EVENTS, 5)
+        five = stage.measure(stack, STAGE_EVENTS, YARDSTICK)
         forty = {}
         if full:
             print("one stage, 40 completions an employee and year")
@@ -44,7 +45,7 @@ def main() -> int:
     print("certificates")
     pdfs = certificates.measure(PDF_SECONDS)
     rows = [
-        *stage_rows(five, 5),
+        *stage_rows(five, YARDSTICK),
         *(stage_rows(forty, 40) if forty else []),
         *whole_rows(together),
         pdf_row(pdfs),
@@ -78,6 +79,8 @@ def stage_rows(rates: dict[str, list[float]], each: int) -> list[Row]:
 
     def row(peer: str, name: str, reach: float) -> Row:
         times = rate["ours"] / rate[peer]
+        if each != YARDSTICK:
+            return Row(f"stage ({each} a year) / {name}", f"{times:.2f} x", "-", True)
         return Row(f"stage ({each} a year) / {name}", f"{times:.2f} x", f">= {reach} x", times >= reach)
 
     return [
