@@ -59,7 +59,7 @@ from shared.pipeline.waiting import waiting_for, waits_for
 
 _JSON = msgspec.json.Encoder(order="deterministic")
 # A day begins at UTC+14 before it does anywhere else, and trainings are held abroad too.
-EARLIEST_DAY = timedelta(hours=14)
+FARTHEST_EAST = timedelta(hours=14)
 
 # Employees: a snapshot with a version, the newest stands.
 
@@ -212,7 +212,7 @@ def record_completion(event: Received[TrainingCompleted], state: State, terms: T
     completion_id = completion_id_of(
         data, terms.ids.employee(data.employee_number) if employee is None else employee.id, terms
     )
-    if data.completed_on > (event.now + EARLIEST_DAY).date():
+    if data.completed_on > (event.now + FARTHEST_EAST).date():
         raise Rejected(
             "completed_on lies ahead of the day on which the event arrived: correct it, "
             "or send the event once the training is completed"

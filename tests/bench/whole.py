@@ -56,6 +56,13 @@ class Running:
             for name, child in self.kompeten.children.items()
         }
 
+    def cpu_s(self) -> dict[str, float]:
+        """Of each service's process since its start."""
+        return {
+            name: sum(psutil.Process(child.pid).cpu_times()[:2])
+            for name, child in self.kompeten.children.items()
+        }
+
 
 async def publish(running: Running, values: list[tuple[int, bytes]]) -> None:
     """(agency's number, event), as fast as Kafka takes them."""
@@ -96,14 +103,15 @@ def measure(stack: Stack, completions: int, latencies: int, run_dir: Path) -> di
             (n % employees % 4, cloudevent(completed(n % employees, n // employees)))
             for n in range(completions)
         ]
-        begun = time.perf_counter()
+        begun, cpu_before = time.perf_counter(), running.cpu_s()
+        psutil.cpu_percent()  # of the whole machine, until it is asked again
         asyncio.run(publish(running, values))
         memory: dict[int, dict[str, float]] = {}
         for done in range(MEMORY_EVERY, completions + 1, MEMORY_EVERY):
             running.until(lambda done=done: running.count("notification", "mails") >= done_before + done)  # type: ignore[misc]
             memory[done] = running.memory_mb()
-        seconds = time.perf_counter() - begun
-        cpu = {name: sum(psutil.Process(c.pid).cpu_times()[:2]) for name, c in kompeten.children.items()}
+        seconds, busy = time.perf_counter() - begun, psutil.cpu_percent()
+        cpu = {name: after - cpu_before[name] for name, after in running.cpu_s().items()}
         assert running.count("enrollment", "completions") == completions + latencies
         assert running.count("incentive", "earned_completions") == completions + latencies
     for service in SERVICES:
@@ -115,6 +123,7 @@ def measure(stack: Stack, completions: int, latencies: int, run_dir: Path) -> di
         "latency_ms_p99": statistics.quantiles(latency, n=100)[98] * 1e3,
         "memory_mb": memory,
         "cpu_us_per_completion": {name: value / completions * 1e6 for name, value in cpu.items()},
+        "busy_percent_of_all_cores": busy,
         "cores": os.cpu_count(),
     }
 
