@@ -73,7 +73,8 @@ def instructions(kompeten: Kompeten, description: Path) -> Iterator[str]:
     yield ""
     yield f"up, with {stack.took}; Ctrl-C stops all of it"
     for name in SERVICES:
-        yield f"  {name:13} {kompeten.urls[name]}/openapi.json"
+        yield f"  {name:13} {kompeten.urls[name]}"
+        yield f"  {'':13} {kompeten.internal_urls[name]}/openapi.json and /metrics"
     yield f"  {'mails':13} {stack.mail_page}"
     yield f"  {'Kafka':13} {stack.kafka}"
     yield f"  {'MongoDB':13} {stack.mongo}"

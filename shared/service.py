@@ -6,7 +6,7 @@ import gc
 import logging
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Generic, Protocol, TypeVar
 
@@ -17,8 +17,9 @@ from shared.backlog import Backlog
 from shared.bugs import Bugs
 from shared.contracts.topics import topic_specs
 from shared.http.access import Access, ClaimNames, OidcAccess
-from shared.http.app import create_app
+from shared.http.app import create_app, create_internal_app
 from shared.http.commands import Board, Commands
+from shared.http.connections import server_config
 from shared.http.health import Check
 from shared.mongo import MongoStore, connect
 from shared.pipeline.books import Decision
@@ -135,9 +136,9 @@ class Runner(Generic[T]):
         )
         parts.caught_up, parts.log_ends = self.consumer.caught_up, self.consumer.ends
         parts.readiness = self.readiness
-        self.app: FastAPI = create_app(
-            parts.service.name, routers=routers, readiness=self.readiness, access=access_of(settings)
-        )
+        name, access = parts.service.name, access_of(settings)
+        self.app: FastAPI = create_app(name, routers=routers, readiness=self.readiness, access=access)
+        self.internal_app: FastAPI = create_internal_app(name, self.app, access)
         self._stop, self._ending = asyncio.Event(), asyncio.Event()
 
     def _decided(self, decisions: Sequence[Decision]) -> None:
@@ -174,20 +175,10 @@ class Runner(Generic[T]):
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self._stop.set)
-        config = uvicorn.Config(
-            self.app,
-            host=self.settings.http_host,
-            port=self.settings.http_port,
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            timeout_graceful_shutdown=int(self.settings.stop_timeout_s),
-            lifespan="on",
-        )
-        server = _Server(config)
-        parts = {asyncio.create_task(server.serve(), name="http")}
+        servers = self._servers()
+        parts = {asyncio.create_task(server.serve(), name=name) for name, server in servers.items()}
         if not await self._prepare(parts):
-            return await self._end(server, parts)
+            return await self._end(servers.values(), parts)
         parts.add(asyncio.create_task(self.consumer.run(), name="consumer"))
         for worker in self.parts.workers:
             parts.add(asyncio.create_task(self._work(worker), name=type(worker).__name__))
@@ -195,7 +186,18 @@ class Runner(Generic[T]):
         stopping = asyncio.create_task(self._stop.wait(), name="stop")
         await asyncio.wait({stopping, *parts}, return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
-        return await self._end(server, parts)
+        return await self._end(servers.values(), parts)
+
+    def _servers(self) -> dict[str, "_Server"]:
+        settings = self.settings
+        listens = {
+            "http": (self.app, settings.http_host, settings.http_port),
+            "internal http": (self.internal_app, settings.internal_host, settings.internal_port),
+        }
+        return {
+            name: _Server(server_config(*where, stop_timeout_s=settings.stop_timeout_s))
+            for name, where in listens.items()
+        }
 
     async def _work(self, worker: Worker) -> None:
         """Not before the database is known to be up to date: on an older one a mailer would send again what it sent."""
@@ -220,7 +222,7 @@ class Runner(Generic[T]):
                 return True
         return False
 
-    async def _end(self, server: "_Server", parts: set["asyncio.Task[None]"]) -> int:
+    async def _end(self, servers: Iterable["_Server"], parts: set["asyncio.Task[None]"]) -> int:
         """The batch and the items in hand are finished, within the time that the settings allow."""
         failed = [
             task for task in parts if task.done() and (task.cancelled() or task.exception() is not None)
@@ -233,7 +235,8 @@ class Runner(Generic[T]):
         self.consumer.stop()
         for worker in self.parts.workers:
             worker.stop()
-        server.should_exit = True
+        for server in servers:
+            server.should_exit = True
         _, late = await asyncio.wait(parts, timeout=self.settings.stop_timeout_s)
         for task in late:
             log.error("%s did not end within %s s", task.get_name(), self.settings.stop_timeout_s)

@@ -60,6 +60,11 @@ class Settings(BaseSettings):
     )
     http_host: str = Field("127.0.0.1", description="Address to listen on")
     http_port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 takes any free one")
+    internal_host: str = Field(
+        "127.0.0.1",
+        description="Address to listen on for metrics and the API's description; never the public's",
+    )
+    internal_port: int = Field(9000, ge=0, le=65535, description="Port for them; 0 takes any free one")
     public_url: PublicUrl = Field(
         description="Address under which the public reaches Kompeten, with path; in certificates and mails"
     )

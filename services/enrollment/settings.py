@@ -11,6 +11,7 @@ class EnrollmentSettings(Settings):
     service: ClassVar[str] = "enrollment"
 
     http_port: int = Field(8001, ge=0, le=65535, description="Port to listen on; 0 takes any free one")
+    internal_port: int = Field(9001, ge=0, le=65535, description="Port for them; 0 takes any free one")
     pdf_workers: int = Field(
         1, ge=0, le=64, description="Processes that render certificates; 0 renders none here"
     )

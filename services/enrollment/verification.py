@@ -102,9 +102,21 @@ def verification_router(find: Callable[[str], Awaitable[Completion | None]]) -> 
     """`find` gets a code of the right shape in lower case, current or earlier; None: nobody's."""
     router = APIRouter(tags=["public"])
 
+    @router.get(
+        "/v",
+        summary="A form for a certificate's code",
+        response_class=Response,
+        **_public({200: _as("text/html")}),
+    )
     async def ask() -> Response:
         return HTMLResponse(form_page(), headers=_PAGE)
 
+    @router.post(
+        "/v",
+        status_code=303,
+        summary="Leads to the verification of the code typed in",
+        **_public({404: {"description": "This is no code"}}),
+    )
     async def type_in(request: Request, code: Annotated[str, Form()] = "") -> Response:
         typed = code_in(code)
         if typed is None:
@@ -112,6 +124,17 @@ def verification_router(find: Callable[[str], Awaitable[Completion | None]]) -> 
         # Relative, so that it holds behind a proxy that adds a prefix.
         return RedirectResponse(f"v/{typed}", 303, headers=_PRIVATE)
 
+    @router.get(
+        "/v/{code}",
+        summary="Whether a certificate is genuine and valid, as a page or as JSON",
+        response_class=Response,
+        **_public(
+            {
+                200: {"model": Verification, **_as("text/html")},
+                404: {"description": "No certificate has this code"},
+            }
+        ),
+    )
     async def verify(request: Request, code: str) -> Response:
         asked = code_in(code)
         completion = None if asked is None else await find(asked)
@@ -122,25 +145,6 @@ def verification_router(find: Callable[[str], Awaitable[Completion | None]]) -> 
             return JSONResponse(shown.model_dump(mode="json"), headers=_PRIVATE)
         return HTMLResponse(verification_page(shown), headers=_PAGE)
 
-    _reading(router, "/v", ask, "A form for a certificate's code", {200: _as("text/html")})
-    router.add_api_route(
-        "/v",
-        type_in,
-        methods=["POST"],
-        status_code=303,
-        summary="Leads to the verification of the code typed in",
-        **_public({404: {"description": "This is no code"}}),
-    )
-    _reading(
-        router,
-        "/v/{code}",
-        verify,
-        "Whether a certificate is genuine and valid, as a page or as JSON",
-        {
-            200: {"model": Verification, **_as("text/html")},
-            404: {"description": "No certificate has this code"},
-        },
-    )
     return router
 
 
@@ -148,6 +152,19 @@ def download_router(open_link: Callable[[str], Awaitable[OpenedPdf]]) -> APIRout
     """`open_link` gets the token as it came, and raises LinkUnknown, LinkExpired, Revoked or BeingPrepared."""
     router = APIRouter(tags=["public"])
 
+    @router.get(
+        "/d/{token}",
+        summary="A certificate's PDF, by the link of the mail",
+        response_class=Response,
+        **_public(
+            {
+                200: _as("application/pdf"),
+                404: {"description": "This link is not one of ours"},
+                410: {"description": "The link has expired, or the certificate was revoked"},
+                503: {"description": "The PDF is being prepared: ask again after Retry-After seconds"},
+            }
+        ),
+    )
     async def download(request: Request, token: str) -> Response:
         try:
             return pdf_response(await open_link(token))
@@ -160,18 +177,6 @@ def download_router(open_link: Callable[[str], Awaitable[OpenedPdf]]) -> APIRout
             response.headers.update(headers)
             return response
 
-    _reading(
-        router,
-        "/d/{token}",
-        download,
-        "A certificate's PDF, by the link of the mail",
-        {
-            200: _as("application/pdf"),
-            404: {"description": "This link is not one of ours"},
-            410: {"description": "The link has expired, or the certificate was revoked"},
-            503: {"description": "The PDF is being prepared: ask again after Retry-After seconds"},
-        },
-    )
     return router
 
 
@@ -205,26 +210,6 @@ def _unknown(request: Request, form_action: str) -> Response:
 
 def _wants_data(request: Request) -> bool:
     return prefers_json(",".join(request.headers.getlist("accept")))
-
-
-def _reading(
-    router: APIRouter,
-    path: str,
-    endpoint: Callable[..., Awaitable[Response]],
-    summary: str,
-    responses: dict[int | str, dict[str, Any]],
-) -> None:
-    """GET and HEAD; two routes, as FastAPI gives both methods of one route the same operation id."""
-    for method in ("GET", "HEAD"):
-        router.add_api_route(
-            path,
-            endpoint,
-            methods=[method],
-            summary=summary,
-            response_class=Response,
-            include_in_schema=method == "GET",
-            **_public(responses),
-        )
 
 
 def _public(responses: dict[int | str, dict[str, Any]]) -> RouteAccess:

@@ -3,12 +3,13 @@
     @router.get("/me/points", **allow(Role.employee))
     async def my_points(caller: Caller) -> Points: ...
 
-`undeclared_routes` (in routes.py) finds the routes that declare nothing; `create_app` refuses them.
+The edge (edge.py) holds a request to its route's declaration before it reads the body. `undeclared_routes`
+(in routes.py) finds the routes that declare nothing; `create_app` refuses them.
 """
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Annotated, Any, Final, Protocol, TypedDict, TypeVar
 
@@ -17,12 +18,18 @@ from fastapi import Depends, Request
 from fastapi.openapi.models import HTTPBearer
 from fastapi.params import Depends as DependsParam
 from fastapi.security.base import SecurityBase
+from starlette.datastructures import Headers
+from starlette.types import Scope
 
 from shared.http.jwks import ALGORITHMS, KeySet, KeysUnavailable
 from shared.http.problems import MEDIA_TYPE, Problem
+from shared.identifiers import key as spelling
 from shared.redaction import mask_number, redact
 
 ACCESS_SCOPE_KEY: Final = "kompeten.access"
+ALL_AGENCIES: Final = "*"
+"""As a token's `opd`: an officer or supervisor for all bodies. Said, never meant by leaving it out."""
+_SIGNED_IN: Final = "kompeten.signed_in"
 _DECLARATION: Final = "__kompeten_access__"
 _MAX_TOKEN_CHARS: Final = 8192
 _OPD: Final = re.compile(r"[a-z0-9-]+")
@@ -37,15 +44,42 @@ class Role(StrEnum):
     auditor = "auditor"
 
 
+# What they may do depends on an agency: without one in the token they may do nothing.
+_OF_AN_AGENCY: Final = frozenset({Role.officer, Role.supervisor, Role.agency})
+_OF_ALL_AGENCIES: Final = frozenset({Role.officer, Role.supervisor})
+
+
 @dataclass(frozen=True, repr=False)
 class Principal:
-    """The caller. `opd` is the agency that an officer, supervisor or agency system acts for."""
+    """The caller. `opd` is the agency that an officer, supervisor or agency system acts for, or ALL_AGENCIES."""
 
     subject: str
     roles: frozenset[Role]
     employee_number: str | None
     opd: str | None
     issuer: str
+    client_id: str | None = None
+    """The client that the token was issued to: claim `azp` (OpenID Connect Core, 2), else `client_id` (RFC 9068)."""
+
+    def acts_for(self, code: str) -> bool:
+        """Whether an officer's or supervisor's agency is this one, however its code is spelled."""
+        return self.opd == ALL_AGENCIES or (self.opd is not None and spelling(self.opd) == spelling(code))
+
+    @property
+    def opd_of_commands(self) -> str | None:
+        """For a command's `opd`, where null has always meant all bodies; a caller without agency gives none."""
+        if self.opd is None:
+            raise TypeError("a command for an agency is given by a caller who acts for none")
+        return None if self.opd == ALL_AGENCIES else self.opd
+
+    def entitled(self) -> "Principal":
+        """With those of its roles alone that its agency goes with."""
+        usable = self.roles
+        if self.opd is None:
+            usable -= _OF_AN_AGENCY
+        elif self.opd == ALL_AGENCIES:
+            usable -= _OF_AN_AGENCY - _OF_ALL_AGENCIES
+        return self if usable == self.roles else replace(self, roles=usable)
 
     def __repr__(self) -> str:
         # Some issuers use the employee number as subject.
@@ -94,40 +128,58 @@ class OidcAccess:
         """Raises Problem: invalid-token, or issuer-unreachable when no key can be had."""
         try:
             header = jwt.get_unverified_header(token)
-        except (jwt.PyJWTError, ValueError):
+        except (jwt.PyJWTError, ValueError, RecursionError):
             raise Problem("invalid-token", "This is not a JWT: send the issuer's access token.") from None
         algorithm = header.get("alg")
         if algorithm not in ALGORITHMS:
             allowed = ", ".join(ALGORITHMS)
             raise Problem("invalid-token", f"The token's algorithm is not one of {allowed}.")
         try:
-            key = await self._keys.key(header.get("kid"), algorithm)
+            return self._principal(await self._claims_of(token, header.get("kid"), algorithm))
         except KeysUnavailable:
             raise Problem("issuer-unreachable", headers={"Retry-After": "10"}) from None
-        if key is None:
-            raise Problem("invalid-token", "The issuer has no such key: get a new token.")
-        return self._principal(self._verified(token, key))
 
     async def aclose(self) -> None:
         await self._keys.aclose()
 
-    def _verified(self, token: str, key: jwt.PyJWK) -> dict[str, Any]:
+    async def _claims_of(self, token: str, key_id: object, algorithm: str) -> dict[str, Any]:
+        """Keys are asked for once more where none fits: an issuer may put a new one under the id of the old."""
+        tried = await self._keys.keys(key_id, algorithm)
         try:
-            return jwt.decode(
-                token,
-                key,
-                algorithms=[key.algorithm_name],
-                audience=self._audience,
-                issuer=self._issuer,
-                leeway=self._leeway_s,
-                options={"require": ["exp", "iss", "aud", "sub"]},
-            )
-        except (jwt.PyJWTError, ValueError, TypeError, OverflowError) as error:
-            # Most specific first; the library's own text can quote the token.
-            for kind, detail in _REFUSALS.items():
-                if isinstance(error, kind):
-                    raise Problem("invalid-token", detail) from None
-            raise Problem("invalid-token") from None
+            return self._verified(token, tried)
+        except _WrongKey:
+            others = await self._keys.renewed(key_id, algorithm, tried)
+        try:
+            return self._verified(token, others)
+        except _WrongKey:
+            detail = _REFUSALS[jwt.InvalidSignatureError] if tried or others else _NO_SUCH_KEY
+            raise Problem("invalid-token", detail) from None
+
+    def _verified(self, token: str, keys: Sequence[jwt.PyJWK]) -> dict[str, Any]:
+        """The claims, by the first key that fits; raises _WrongKey when none does."""
+        for key in keys:
+            try:
+                return self._decoded(token, key)
+            except jwt.InvalidSignatureError:
+                continue
+            except (jwt.PyJWTError, ValueError, TypeError, OverflowError, RecursionError) as error:
+                # Most specific first; the library's own text can quote the token.
+                for kind, detail in _REFUSALS.items():
+                    if isinstance(error, kind):
+                        raise Problem("invalid-token", detail) from None
+                raise Problem("invalid-token") from None
+        raise _WrongKey
+
+    def _decoded(self, token: str, key: jwt.PyJWK) -> dict[str, Any]:
+        return jwt.decode(
+            token,
+            key,
+            algorithms=[key.algorithm_name],
+            audience=self._audience,
+            issuer=self._issuer,
+            leeway=self._leeway_s,
+            options={"require": ["exp", "iss", "aud", "sub"]},
+        )
 
     def _principal(self, claims: Mapping[str, Any]) -> Principal:
         return Principal(
@@ -136,9 +188,15 @@ class OidcAccess:
             employee_number=_text(claims, self._claims.employee_number),
             opd=_opd(_text(claims, self._claims.opd)),
             issuer=self._issuer,
+            client_id=_client(claims),
         )
 
 
+class _WrongKey(Exception):
+    """No key at hand made the token's signature."""
+
+
+_NO_SUCH_KEY: Final = "The issuer has no such key: get a new token."
 _REFUSALS: Final[Mapping[type[Exception], str]] = {
     jwt.ExpiredSignatureError: "The token has expired: get a new one.",
     jwt.ImmatureSignatureError: "The token is not valid yet: check the clocks of issuer and server.",
@@ -166,13 +224,29 @@ class Guard(SecurityBase):
         self.scheme_name = "oidc"
 
     async def __call__(self, request: Request) -> Principal:
-        access: Access = request.scope[ACCESS_SCOPE_KEY]
-        principal = await access.principal(_bearer_token(request))
+        """As a dependency it holds where the edge is not in front; behind it the token is checked already."""
+        return await self.check(request.scope)
+
+    async def check(self, scope: Scope) -> Principal:
+        """Needs nothing of the body. Raises Problem: 401 without a valid token, 403 without the role."""
+        if (signed_in := scope.get(_SIGNED_IN)) is None:
+            access: Access = scope[ACCESS_SCOPE_KEY]
+            signed_in = scope[_SIGNED_IN] = await access.principal(_bearer_token(Headers(scope=scope)))
+        principal: Principal = signed_in.entitled()
         if not principal.roles & self.roles:
-            needed = " or ".join(sorted(self.roles))
-            raise Problem("forbidden", f"This needs the role {needed}: ask your agency's administrator.")
-        request.state.principal = principal
+            raise Problem("forbidden", _forbidden(signed_in, self.roles))
+        scope.setdefault("state", {})["principal"] = principal
         return principal
+
+
+def _forbidden(signed_in: Principal, needed: frozenset[Role]) -> str:
+    roles = " or ".join(sorted(needed))
+    if signed_in.roles & needed:
+        return (
+            f"The role {roles} is for nothing without an agency: ask your agency's administrator for its code "
+            f"in the token's claim for the agency (officers for all bodies: '{ALL_AGENCIES}')."
+        )
+    return f"This needs the role {roles}: ask your agency's administrator."
 
 
 class Public:
@@ -228,13 +302,13 @@ async def _caller(request: Request) -> Principal:
 Caller = Annotated[Principal, Depends(_caller)]
 
 
-def _bearer_token(request: Request) -> str:
-    headers = request.headers.getlist("authorization")
-    if not headers:
+def _bearer_token(headers: Headers) -> str:
+    given = headers.getlist("authorization")
+    if not given:
         raise Problem("unauthenticated")
-    scheme, _, token = headers[0].partition(" ")
+    scheme, _, token = given[0].partition(" ")
     token = token.strip()
-    if len(headers) > 1 or scheme.lower() != "bearer" or not token or not token.isascii():
+    if len(given) > 1 or scheme.lower() != "bearer" or not token or not token.isascii():
         raise Problem("unauthenticated")
     if len(token) > _MAX_TOKEN_CHARS:
         raise Problem("invalid-token", f"The token is longer than {_MAX_TOKEN_CHARS} characters.")
@@ -269,9 +343,19 @@ def _roles(value: object) -> frozenset[Role]:
 
 
 def _opd(value: str | None) -> str | None:
-    if value is not None and not _OPD.fullmatch(value):
-        raise Problem("invalid-token", "The token's agency code may have a-z, 0-9 and '-' only.")
+    if value is not None and value != ALL_AGENCIES and not _OPD.fullmatch(value):
+        raise Problem(
+            "invalid-token",
+            f"The token's agency code may have a-z, 0-9 and '-' only, or be '{ALL_AGENCIES}' for all.",
+        )
     return value
+
+
+def _client(claims: Mapping[str, Any]) -> str | None:
+    for name in ("azp", "client_id"):
+        if isinstance(value := claims.get(name), str) and value:
+            return value
+    return None
 
 
 def _documented(slug: str) -> dict[str, Any]:

@@ -8,11 +8,13 @@ from typing import Any, Final
 from fastapi import APIRouter, FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from shared.http.access import Access, public
+from shared.http.access import Access
+from shared.http.admission import Admission
 from shared.http.edge import Edge
 from shared.http.health import Readiness, health_router
+from shared.http.internal import internal_router
 from shared.http.problems import describe_problems, install_problems
-from shared.http.routes import Templates, UndeclaredRoutes, undeclared_routes
+from shared.http.routes import RouteTable, UndeclaredRoutes, undeclared_routes
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
@@ -26,23 +28,47 @@ def create_app(
     readiness: Readiness,
     access: Access,
     lifespan: Lifespan | None = None,
-    max_body_bytes: int = MAX_BODY_BYTES,
+    admission: Admission | None = None,
 ) -> FastAPI:
     """Raises UndeclaredRoutes, here and again at start, for a route that does not say who may call it."""
 
     @asynccontextmanager
-    async def checked_lifespan(app: FastAPI) -> AsyncIterator[None]:
-        refuse_undeclared(app)
+    async def closing(app: FastAPI) -> AsyncIterator[None]:
         try:
-            if lifespan is None:
+            async with (lifespan or _nothing)(app):
                 yield
-            else:
-                async with lifespan(app):
-                    yield
         finally:
             await access.aclose()
 
-    app = FastAPI(
+    app = _bare(service, closing)
+
+    @cache
+    def schema() -> dict[str, Any]:
+        document = get_openapi(title=app.title, version=app.version, routes=app.routes)
+        return describe_problems(document)
+
+    app.openapi = schema  # type: ignore[method-assign]  # as FastAPI documents it
+    return _complete(app, service, (health_router(readiness), *routers), access, admission)
+
+
+def create_internal_app(service: str, described: FastAPI, access: Access) -> FastAPI:
+    """What is for the operators' own network: a port of its own, which nobody publishes."""
+    return _complete(_bare(service, _nothing), service, [internal_router(described)], access, None)
+
+
+@asynccontextmanager
+async def _nothing(_app: FastAPI) -> AsyncIterator[None]:
+    yield
+
+
+def _bare(service: str, lifespan: Lifespan) -> FastAPI:
+    @asynccontextmanager
+    async def checked_lifespan(app: FastAPI) -> AsyncIterator[None]:
+        refuse_undeclared(app)
+        async with lifespan(app):
+            yield
+
+    return FastAPI(
         title=f"Kompeten {service}",
         # FastAPI's pages load scripts from another host and round long numbers; the schema is enough.
         docs_url=None,
@@ -54,14 +80,18 @@ def create_app(
         telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
         lifespan=checked_lifespan,
     )
-    for router in (health_router(readiness), _schema_router(app), *routers):
+
+
+def _complete(
+    app: FastAPI, service: str, routers: Sequence[APIRouter], access: Access, admission: Admission | None
+) -> FastAPI:
+    for router in routers:
         app.include_router(router)
     install_problems(app)
     # Asked for at the first request: a caller may mount something on the application until it starts.
-    templates = cache(lambda: Templates(app))
-    app.add_middleware(
-        Edge, service=service, access=access, max_body_bytes=max_body_bytes, templates=templates
-    )
+    routes = cache(lambda: RouteTable(app))
+    admission = admission or Admission(MAX_BODY_BYTES)
+    app.add_middleware(Edge, service=service, access=access, admission=admission, routes=routes)
     refuse_undeclared(app)
     return app
 
@@ -70,20 +100,3 @@ def refuse_undeclared(app: FastAPI) -> None:
     undeclared = undeclared_routes(app)
     if undeclared:
         raise UndeclaredRoutes(undeclared)
-
-
-def _schema_router(app: FastAPI) -> APIRouter:
-    router = APIRouter()
-
-    @cache
-    def schema() -> dict[str, Any]:
-        document = get_openapi(title=app.title, version=app.version, routes=app.routes)
-        return describe_problems(document)
-
-    app.openapi = schema  # type: ignore[method-assign]  # as FastAPI documents it
-
-    @router.get("/openapi.json", include_in_schema=False, **public())
-    async def openapi() -> dict[str, Any]:
-        return app.openapi()
-
-    return router

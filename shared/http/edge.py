@@ -1,4 +1,6 @@
-"""What happens to every request before and after its route: size limit, trace, headers, log, last resort.
+"""What happens to every request before and after its route: admission, trace, headers, log, last resort.
+
+HEAD is answered wherever GET is, by the same route: without its content (RFC 9110, 9.3.2).
 
 One plain ASGI middleware: Starlette's BaseHTTPMiddleware would run the route in another task, where context
 variables and disconnects get lost.
@@ -14,8 +16,9 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from shared.http.access import ACCESS_SCOPE_KEY, Access
+from shared.http.admission import Admission, Disconnected
 from shared.http.problems import Problem, internal_error, problem_response
-from shared.http.routes import Templates
+from shared.http.routes import UNMATCHED, RouteTable
 from shared.telemetry import log_context, parse_traceparent, record_span, request_traceparent
 
 _access_log = logging.getLogger("kompeten.access")
@@ -26,9 +29,6 @@ _SECONDS: Final = Histogram(
 )
 # A client may invent methods; a label must not grow with them.
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-
-# Python reads no number of more than 4,300.
-_MOST_DIGITS: Final = 20
 
 _ALWAYS: Final = {
     "X-Content-Type-Options": "nosniff",
@@ -50,11 +50,11 @@ class Edge:
         *,
         service: str,
         access: Access,
-        max_body_bytes: int,
-        templates: Callable[[], Templates],
+        admission: Admission,
+        routes: Callable[[], RouteTable],
     ) -> None:
         self._app, self._service, self._access = app, service, access
-        self._max_body_bytes, self._templates = max_body_bytes, templates
+        self._admission, self._routes = admission, routes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -71,18 +71,27 @@ class Edge:
         scope[ACCESS_SCOPE_KEY] = self._access
         scope.setdefault("state", {})["traceparent"] = traceparent
         start_ns, status = time.time_ns(), 0
+        address = self._routes().find(method, path)
+        if method == "HEAD" and (address is None or not address.answers(method)):
+            address = self._routes().find("GET", path)
+            if address is not None and address.answers("GET"):
+                scope = {**scope, "method": "GET"}
 
         async def send_with_headers(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
                 _add_headers(message)
+            elif method == "HEAD":
+                message = {**message, "body": b""}
             await send(message)
 
         with log_context(trace_id=ids[0]):
             began = time.perf_counter()
             try:
-                await self._answer(scope, headers, receive, send_with_headers)
+                await self._admission.pass_on(self._app, address, scope, receive, send_with_headers)
+            except Disconnected:
+                pass
             except Exception as error:  # noqa: BLE001  the last resort: logged under an id, answered by 500
                 response = problem_response(error) if isinstance(error, Problem) else internal_error(error)
                 if status:
@@ -92,7 +101,7 @@ class Edge:
                 await response(scope, receive, send_with_headers)
             finally:
                 duration_s = time.perf_counter() - began
-                route = self._templates().find(method, path)
+                route = UNMATCHED if address is None else address.template
                 shown = method if method in _METHODS else "other"
                 _SECONDS.labels(self._service, shown, route, status).observe(duration_s)
                 # Probes come every few seconds: those that find all well would bury the rest.
@@ -118,30 +127,6 @@ class Edge:
                     error=status >= 500 or not status,
                 )
 
-    async def _answer(self, scope: Scope, headers: Headers, receive: Receive, send: Send) -> None:
-        too_large = Problem(
-            "too-large",
-            f"At most {self._max_body_bytes} bytes are read: split it into smaller requests.",
-            # What is left of the body is not read, so the connection cannot be used again.
-            headers={"Connection": "close"},
-        )
-        declared = headers.get("content-length", "0")
-        if not declared.isdecimal() or len(declared) > _MOST_DIGITS or int(declared) > self._max_body_bytes:
-            await problem_response(too_large)(scope, receive, send)
-            return
-        received = 0
-
-        async def receive_within_limit() -> Message:
-            nonlocal received
-            message = await receive()
-            if message["type"] == "http.request":
-                received += len(message.get("body", b""))
-                if received > self._max_body_bytes:
-                    raise too_large
-            return message
-
-        await self._app(scope, receive_within_limit, send)
-
 
 class BrokenResponse(Exception):
     """A route failed after it had begun to answer."""
@@ -149,6 +134,8 @@ class BrokenResponse(Exception):
 
 def _add_headers(message: Message) -> None:
     headers = MutableHeaders(scope=message)
+    if "GET" in (allowed := [one.strip() for one in headers.get("allow", "").split(",")]):
+        headers["Allow"] = ", ".join(sorted({*allowed, "HEAD"}))
     for name, value in _ALWAYS.items():
         headers[name] = value
     is_page = headers.get("content-type", "").startswith("text/html")

@@ -1,4 +1,4 @@
-"""Alive, ready, measured: three public addresses that say nothing about what is inside."""
+"""Alive and ready: two public addresses that say nothing about what is inside."""
 
 import asyncio
 import http
@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from fastapi import APIRouter
-from fastapi.responses import JSONResponse, PlainTextResponse, Response
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from fastapi.responses import JSONResponse, Response
 
 from shared.http.access import RouteAccess, public
 from shared.redaction import redact
@@ -57,15 +56,6 @@ def health_router(readiness: Readiness) -> APIRouter:
         checks = await _checks(readiness)
         ok = all(check.ok for check in checks)
         return JSONResponse([check.document() for check in checks], 200 if ok else 503)
-
-    @router.get(
-        "/metrics",
-        summary="Metrics in Prometheus' text format",
-        response_class=PlainTextResponse,
-        **public(),
-    )
-    def metrics() -> Response:
-        return Response(generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     return router
 

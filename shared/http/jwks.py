@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
 import httpx
@@ -19,6 +19,8 @@ ALGORITHMS: Final = tuple(name for names in _ALGORITHMS.values() for name in nam
 _PRIVATE_MEMBERS: Final = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
 _MIN_RSA_BITS: Final = 2048
 _MAX_DOCUMENT_BYTES: Final = 512 * 1024
+MAX_TRIED: Final = 8
+"""Keys that a token without key id is tried with: each costs some 50 us."""
 
 _logger = logging.getLogger("kompeten.http.jwks")
 
@@ -31,7 +33,8 @@ class KeySet:
     """Public keys by key id.
 
     A known key is used for `max_age_s` without asking, and for `stale_s` while the issuer cannot be
-    reached. An unknown key id makes one fetch, but never two within `min_interval_s`, whoever asks.
+    reached. An unknown key id, and a signature that no known key made, make one fetch, but never two within
+    `min_interval_s`, whoever asks.
     """
 
     def __init__(
@@ -48,43 +51,57 @@ class KeySet:
         self._issuer, self._jwks_url = issuer, jwks_url
         self._min_interval_s, self._max_age_s, self._stale_s = min_interval_s, max_age_s, stale_s
         self._timeout_s, self._clock = timeout_s, clock
-        self._keys: dict[tuple[str | None, str], jwt.PyJWK] = {}
+        self._keys: dict[tuple[str | None, str], list[jwt.PyJWK]] = {}
         self._fetched_at: float | None = None
         self._asked_at: float | None = None
         self._failed = False
         self._lock = asyncio.Lock()
         self._client: httpx.AsyncClient | None = None
 
-    async def key(self, key_id: str | None, algorithm: str) -> jwt.PyJWK | None:
-        """None when the issuer has no such key for that algorithm; raises KeysUnavailable."""
+    async def keys(self, key_id: object, algorithm: str) -> list[jwt.PyJWK]:
+        """Those that may have signed; none when the issuer has no such key. Raises KeysUnavailable.
+
+        A token without key id may be signed by any, and a key without id may have signed any token.
+        """
         found = self._find(key_id, algorithm)
-        if found is None or self._age() > self._max_age_s:
-            await self._refresh(missing=(key_id, algorithm) if found is None else None)
+        if not found or self._age() > self._max_age_s:
+            await self._refresh(lambda: not self._find(key_id, algorithm), missing=not found)
             found = self._find(key_id, algorithm)
-        if self._age() > self._stale_s or (found is None and self._failed):
+        if self._age() > self._stale_s or (not found and self._failed):
             raise KeysUnavailable
         return found
+
+    async def renewed(self, key_id: object, algorithm: str, tried: Sequence[jwt.PyJWK]) -> list[jwt.PyJWK]:
+        """Others than `tried`, none of which made the signature, if the issuer has any by now: asked for at
+        once, where that is polite. Raises KeysUnavailable when the issuer could not be asked."""
+        await self._refresh(lambda: self._find(key_id, algorithm) == list(tried), missing=True)
+        found = self._find(key_id, algorithm)
+        if self._failed:
+            raise KeysUnavailable
+        return [key for key in found if key not in tried]
 
     async def aclose(self) -> None:
         if self._client is not None:
             await self._client.aclose()
             self._client = None
 
-    def _find(self, key_id: str | None, algorithm: str) -> jwt.PyJWK | None:
-        if key_id is not None:
-            return self._keys.get((key_id, algorithm))
-        # Issuers with a single key may leave its id out; among several we do not try one after the other.
-        candidates = [key for (_, name), key in self._keys.items() if name == algorithm]
-        return candidates[0] if len(candidates) == 1 else None
+    def _find(self, key_id: object, algorithm: str) -> list[jwt.PyJWK]:
+        if isinstance(key_id, str):
+            found = [*self._keys.get((key_id, algorithm), ()), *self._keys.get((None, algorithm), ())]
+        elif key_id is None:
+            found = [key for (_, name), keys in self._keys.items() if name == algorithm for key in keys]
+        else:
+            found = []
+        return found[:MAX_TRIED]
 
     def _age(self) -> float:
         return float("inf") if self._fetched_at is None else self._clock() - self._fetched_at
 
-    async def _refresh(self, missing: tuple[str | None, str] | None) -> None:
-        if missing is None and self._lock.locked():
+    async def _refresh(self, still_wanted: Callable[[], bool], *, missing: bool) -> None:
+        if not missing and self._lock.locked():
             return  # Somebody is fetching, and the key at hand is good meanwhile.
         async with self._lock:
-            if missing is not None and self._find(*missing) is not None and not self._failed:
+            if missing and not still_wanted() and not self._failed:
                 return
             if self._asked_at is not None and self._clock() - self._asked_at < self._min_interval_s:
                 return
@@ -96,11 +113,7 @@ class KeySet:
                 self._failed = True
                 _logger.warning("keys of the issuer not fetched: %s", type(error).__name__)
                 return
-            self._keys = {
-                (document.get("kid"), key.algorithm_name): key
-                for document in documents
-                for key in usable_keys(document)
-            }
+            self._keys = _by_id(documents)
             self._fetched_at, self._failed = self._clock(), False
 
     async def _fetch(self) -> list[dict[str, Any]]:
@@ -132,30 +145,49 @@ class KeySet:
                 body += chunk
                 if len(body) > _MAX_DOCUMENT_BYTES:
                     raise ValueError("document too large")
-        document = httpx.Response(200, content=body).json()
+        try:
+            document = httpx.Response(200, content=body).json()
+        except RecursionError:
+            raise ValueError("nested too deeply") from None
         if not isinstance(document, dict):
             raise ValueError("not a JSON object")
         return document
 
 
+def _by_id(documents: Iterable[dict[str, Any]]) -> dict[tuple[str | None, str], list[jwt.PyJWK]]:
+    found: dict[tuple[str | None, str], list[jwt.PyJWK]] = {}
+    for document in documents:
+        for key in usable_keys(document):
+            found.setdefault((document.get("kid"), key.algorithm_name), []).append(key)
+    return found
+
+
 def usable_keys(document: dict[str, Any]) -> list[jwt.PyJWK]:
-    """One key per allowed algorithm; none for symmetric, encryption, private, weak or broken keys."""
-    if document.get("use", "sig") != "sig" or _PRIVATE_MEMBERS & document.keys():
+    """One key per allowed algorithm; none for symmetric, encryption, private, weak or broken keys.
+
+    Whatever is wrong with one, it costs no other: issuers publish keys of kinds that are not known here.
+    """
+    # A member that is null says as little as one that is absent (serializers write them out).
+    members = {name: value for name, value in document.items() if value is not None}
+    if members.get("use", "sig") != "sig" or _PRIVATE_MEMBERS & members.keys():
         return []
-    if "verify" not in document.get("key_ops", ["verify"]):
+    operations = members.get("key_ops", ["verify"])
+    if not isinstance(operations, list) or "verify" not in operations:
         return []
-    if not isinstance(document.get("kid"), str | None):
+    if not isinstance(members.get("kid"), str | None):
         return []
-    kind = str(document.get("kty"))
-    names = _ALGORITHMS.get((kind, None if kind == "RSA" else document.get("crv")), ())
+    kind, curve = members.get("kty"), members.get("crv")
+    if not isinstance(kind, str) or not isinstance(curve, str | None):
+        return []
+    names = _ALGORITHMS.get((kind, None if kind == "RSA" else curve), ())
     keys = []
     for name in names:
-        if document.get("alg", name) != name:
+        if members.get("alg", name) != name:
             continue
         try:
-            key = jwt.PyJWK(document, algorithm=name)
-        except (jwt.PyJWTError, ValueError, TypeError, KeyError):
-            _logger.warning("a key of the issuer is not readable and is left out")
+            key = jwt.PyJWK(members, algorithm=name)
+        except Exception as error:  # noqa: BLE001 - another's document: no list of what it may raise is whole
+            _logger.warning("a key of the issuer is not readable and is left out: %s", type(error).__name__)
             return []
         if kind == "RSA" and key.key.key_size < _MIN_RSA_BITS:
             return []

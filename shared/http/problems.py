@@ -53,6 +53,11 @@ PROBLEMS: Final[Mapping[str, ProblemType]] = {
     "method-not-allowed": ProblemType(
         405, "This address does not know that method", "Use one of the methods in the Allow header."
     ),
+    "too-slow": ProblemType(
+        408,
+        "The request did not arrive in time",
+        "Nothing was done: send it again at once as a whole, in smaller parts where the line is slow.",
+    ),
     "refused": ProblemType(
         409, "This can't be done as things stand", "Look at the record's current state, then decide again."
     ),
@@ -87,6 +92,11 @@ PROBLEMS: Final[Mapping[str, ProblemType]] = {
     ),
     "not-ready": ProblemType(
         503, "The service is not ready", "Nothing was done: send it again in a few seconds."
+    ),
+    "busy": ProblemType(
+        503,
+        "Too much is being asked at once",
+        "Nothing was done: send it again after as many seconds as the header Retry-After says.",
     ),
     "being-prepared": ProblemType(
         503, "The PDF is being prepared", "Try again in a few seconds: it is made right after the completion."

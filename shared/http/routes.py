@@ -1,7 +1,7 @@
-"""Every address that an application answers, mounted ones included, and whether it says who may call it."""
+"""Every address that an application answers, mounted ones included, and whom it says may call it."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -29,7 +29,12 @@ class Address:
     template: str
     methods: frozenset[str]
     declared: bool
+    guards: tuple[Guard, ...] = ()
+    """What a caller has to pass, each of them; none where anybody may call."""
     opaque: bool = False
+
+    def answers(self, method: str) -> bool:
+        return not self.methods or method in self.methods
 
     def __str__(self) -> str:
         return f"{','.join(sorted(self.methods)) or 'ANY'} {self.template}"
@@ -50,7 +55,7 @@ def addresses(app: Any, prefix: str = "") -> Iterator[Address]:
             # Starlette wraps the application where a mount has middleware; the routes are in the inner one.
             yield from _mounted(route, getattr(route, "_base_app", route.app), template)
         elif isinstance(route, APIRoute):
-            yield Address(template, frozenset(context.methods or ()), _is_guarded(context.dependant))
+            yield _declared(template, context.methods or (), context.dependant)
         elif isinstance(route, Route):
             yield Address(template, frozenset(route.methods or ()), is_declared_public(route.endpoint))
         else:
@@ -76,41 +81,45 @@ def _low_priority(router: Any, prefix: str) -> Iterator[Address]:
         inner = prefix + getattr(candidate, "frontend_prefix", "")
         for route in getattr(group, "routes", [group]):
             path = f"{inner}{str(getattr(route, 'path', '')).rstrip('/')}/{{path}}"
-            yield Address(
-                path,
-                frozenset({"GET", "HEAD"}),
-                _is_guarded(getattr(candidate, "dependant", None)),
-                opaque=True,
-            )
+            dependant = getattr(candidate, "dependant", None)
+            yield _declared(path, ("GET", "HEAD"), dependant, opaque=True)
 
 
-def _is_guarded(dependant: Dependant | None) -> bool:
-    waiting = [dependant] if dependant is not None else []
-    while waiting:
-        current = waiting.pop()
-        if isinstance(current.call, Guard | Public):
-            return True
-        waiting.extend(current.dependencies)
-    return False
+def _declared(
+    template: str, methods: Iterable[str], dependant: Dependant | None, *, opaque: bool = False
+) -> Address:
+    found = list(_declarations(dependant))
+    guards = tuple(one for one in found if isinstance(one, Guard))
+    return Address(template, frozenset(methods), bool(found), guards, opaque)
 
 
-class Templates:
-    """Finds the template of a request's path for logs and metrics, which must never have the path itself.
+def _declarations(dependant: Dependant | None) -> Iterator[Guard | Public]:
+    if dependant is not None:
+        if isinstance(dependant.call, Guard | Public):
+            yield dependant.call
+        for inner in dependant.dependencies:
+            yield from _declarations(inner)
 
-    It matches for itself, since what routers leave in the scope differs by kind of route and by version.
+
+class RouteTable:
+    """Finds what answers a request: for the edge, which holds it to the declaration, and for logs and metrics,
+    which must have the template and never the path itself.
+
+    It matches for itself, since what routers leave in the scope differs by kind of route and by version, and
+    they say it only after the body was read.
     """
 
     def __init__(self, app: Any) -> None:
         self._rows = [(_regex(address), address) for address in addresses(app)]
 
-    def find(self, method: str, path: str) -> str:
-        found = UNMATCHED
+    def find(self, method: str, path: str) -> Address | None:
+        """The first that answers the method at this path, else the first at this path."""
+        found = None
         for regex, address in self._rows:
             if regex.match(path):
-                if not address.methods or method in address.methods:
-                    return address.template
-                if found == UNMATCHED:
-                    found = address.template
+                if address.answers(method):
+                    return address
+                found = found or address
         return found
 
 

@@ -32,6 +32,8 @@ class Kompeten:
     topic_prefix: str
     database_prefix: str
     urls: dict[str, str]
+    internal_urls: dict[str, str]
+    """Where each tells its figures and describes its API."""
     env: dict[str, dict[str, str]]
     children: dict[str, Child] = field(default_factory=dict)
 
@@ -61,6 +63,7 @@ class Kompeten:
             "topic_prefix": self.topic_prefix,
             "databases": {name: self.database(name) for name in SERVICES},
             "services": self.urls,
+            "internal": self.internal_urls,
             "pids": {name: child.pid for name, child in self.children.items()},
             "tokens": {
                 role: {
@@ -92,8 +95,10 @@ def configure(
     settings: Mapping[str, Mapping[str, str]] | None = None,
 ) -> Kompeten:
     """Settings for each service, on free ports; `settings` adds to them by service (`*`: for all)."""
-    ports = dict(zip(SERVICES, free_ports(len(SERVICES)), strict=True))
-    urls = {name: f"http://127.0.0.1:{port}" for name, port in ports.items()}
+    every = free_ports(2 * len(SERVICES))
+    ports = dict(zip(SERVICES, every[: len(SERVICES)], strict=True))
+    internal = dict(zip(SERVICES, every[len(SERVICES) :], strict=True))
+    urls, internal_urls = _urls(ports), _urls(internal)
     smtp_host, _, smtp_port = stack.smtp.rpartition(":")
     common = {
         "KOMPETEN_DEVELOPMENT": "true",
@@ -113,13 +118,18 @@ def configure(
         name: {
             **common,
             "KOMPETEN_HTTP_PORT": str(ports[name]),
+            "KOMPETEN_INTERNAL_PORT": str(internal[name]),
             **own.get(name, {}),
             **added.get("*", {}),
             **added.get(name, {}),
         }
         for name in SERVICES
     }
-    return Kompeten(stack, tuple(agencies), topic_prefix, database_prefix, urls, env)
+    return Kompeten(stack, tuple(agencies), topic_prefix, database_prefix, urls, internal_urls, env)
+
+
+def _urls(ports: Mapping[str, int]) -> dict[str, str]:
+    return {name: f"http://127.0.0.1:{port}" for name, port in ports.items()}
 
 
 def make_topics(kompeten: Kompeten) -> None:

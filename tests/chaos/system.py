@@ -87,7 +87,11 @@ class System:
         """Settings for one more process of a service; the name that they are under."""
         (port,) = free_ports(1)
         name = f"{service}-{next(self._replicas)}"
-        self.kompeten.env[name] = {**self.kompeten.env[service], "KOMPETEN_HTTP_PORT": str(port)}
+        self.kompeten.env[name] = {
+            **self.kompeten.env[service],
+            "KOMPETEN_HTTP_PORT": str(port),
+            "KOMPETEN_INTERNAL_PORT": "0",
+        }
         self.kompeten.urls[name] = f"http://127.0.0.1:{port}"
         return name
 

@@ -52,7 +52,12 @@ class Issuer:
     def claims(self, **changes: Any) -> dict[str, Any]:
         now = int(time.time())
         claims = {"iss": self.url, "aud": AUDIENCE, "sub": "u-1", "iat": now, "exp": now + 60}
-        claims |= {"roles": ["employee"], "employee_number": "198503122010011001", "opd": "dinkes"}
+        claims |= {
+            "roles": ["employee"],
+            "employee_number": "198503122010011001",
+            "opd": "dinkes",
+            "azp": "portal",
+        }
         return {key: value for key, value in (claims | changes).items() if value is not None}
 
     def token(

@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 import msgspec
 import pytest
+from fastapi import FastAPI
 from markupsafe import escape
 
 from services.enrollment.documents import Certificate, Completion, Content, Facts, Revocation
@@ -121,13 +122,17 @@ def links() -> Links:
 
 
 @pytest.fixture
-async def client(register: Register, links: Links) -> AsyncIterator[httpx.AsyncClient]:
-    app = create_app(
+def app(register: Register, links: Links) -> FastAPI:
+    return create_app(
         "enrollment",
         routers=[verification_router(register.find), download_router(links.open)],
         readiness=ready,
         access=NoAccess(),
     )
+
+
+@pytest.fixture
+async def client(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="http://kompeten.example") as made:
         yield made
@@ -484,8 +489,8 @@ def test_data_is_for_those_who_rather_have_it(accept: str, is_data: bool) -> Non
     assert prefers_json(accept) is is_data
 
 
-async def test_the_reference_describes_both_forms(client: httpx.AsyncClient) -> None:
-    paths = (await client.get("/openapi.json")).json()["paths"]
+def test_the_reference_describes_both_forms(app: FastAPI) -> None:
+    paths = app.openapi()["paths"]
     assert set(paths["/v/{code}"]["get"]["responses"]["200"]["content"]) == {"application/json", "text/html"}
     assert "application/pdf" in paths["/d/{token}"]["get"]["responses"]["200"]["content"]
     assert paths["/v/{code}"]["get"]["x-roles"] == []

@@ -14,12 +14,14 @@ import pytest
 import uvicorn
 from fastapi import APIRouter, Header, HTTPException
 from fastapi.responses import HTMLResponse, StreamingResponse
+from prometheus_client import generate_latest
 from pydantic import BaseModel, EmailStr, Field, field_validator
 from pydantic_core import PydanticCustomError
 from starlette.requests import Request
 
 from shared.http.access import Principal, Role, allow, public
-from shared.http.app import create_app
+from shared.http.admission import Admission
+from shared.http.app import create_app, create_internal_app
 from shared.http.health import Check
 from shared.http.problems import PROBLEMS, Problem, UndocumentedProblem, reference_table
 from shared.pipeline.errors import Unavailable
@@ -27,12 +29,15 @@ from shared.telemetry import RedactingFormatter
 
 NIP_17 = "19850312201001100"
 BAD_MAIL = "budi.santoso@@kominfo"
+SIGNED_IN = {"Authorization": "Bearer good"}
 TRACEPARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
 
 class NoAccess:
     async def principal(self, token: str) -> Principal:
-        raise Problem("invalid-token")
+        if token != "good":
+            raise Problem("invalid-token")
+        return Principal("u-1", frozenset({Role.operator}), None, None, "https://sso.example")
 
     async def aclose(self) -> None:
         pass
@@ -60,7 +65,7 @@ class Registration(BaseModel):
 def router() -> APIRouter:
     made = APIRouter()
 
-    @made.post("/registrations", **public())
+    @made.post("/registrations", **allow(Role.operator))
     async def register(registration: Registration, limit: int = 1) -> dict[str, str]:
         return {"nip": registration.nip}
 
@@ -116,7 +121,8 @@ def app(readiness: Any = ready, **options: Any) -> Any:
 
 @pytest.fixture
 async def http() -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app()), base_url="http://test") as client:
+    transport = httpx.ASGITransport(app())
+    async with httpx.AsyncClient(transport=transport, base_url="http://test", headers=SIGNED_IN) as client:
         yield client
 
 
@@ -148,7 +154,7 @@ def lines(log: io.StringIO, logger: str) -> list[dict[str, Any]]:
     [
         ("GET", "/nowhere", 404, "not-found"),
         ("DELETE", "/registrations", 405, "method-not-allowed"),
-        ("GET", "/mine", 401, "unauthenticated"),
+        ("GET", "/mine", 403, "forbidden"),
         ("GET", "/other-agency", 403, "not-your-agency"),
         ("GET", "/employees/ani", 422, "invalid-input"),
         ("GET", "/fails", 500, "internal-error"),
@@ -283,10 +289,10 @@ def test_reference_has_a_row_for_every_type() -> None:
     assert [slug for slug in PROBLEMS if f"`/problems/{slug}`" not in table] == []
 
 
-async def test_schema_promises_problem_documents_only(http: httpx.AsyncClient) -> None:
-    answer = await http.get("/openapi.json")
-    assert "HTTPValidationError" not in answer.text
-    responses = answer.json()["paths"]["/registrations"]["post"]["responses"]
+def test_schema_promises_problem_documents_only() -> None:
+    document = app().openapi()
+    assert "HTTPValidationError" not in json.dumps(document)
+    responses = document["paths"]["/registrations"]["post"]["responses"]
     assert list(responses["422"]["content"]) == ["application/problem+json"]
 
 
@@ -307,10 +313,17 @@ async def serving(application: Any) -> AsyncIterator[str]:
 
 
 async def test_declared_size_over_the_limit_is_refused_before_the_body_is_read() -> None:
-    async with serving(app(max_body_bytes=1000)) as address:
+    async with serving(app(admission=Admission(1000))) as address:
         host, port = address.removeprefix("http://").split(":")
         reader, writer = await asyncio.open_connection(host, int(port))
-        head = ["POST /registrations HTTP/1.1", "Host: x", "Content-Length: 9999", "", ""]
+        head = [
+            "POST /registrations HTTP/1.1",
+            "Host: x",
+            "Authorization: Bearer good",
+            "Content-Length: 9999",
+            "",
+            "",
+        ]
         writer.write("\r\n".join(head).encode())
         try:
             answer = await asyncio.wait_for(reader.read(), 5)
@@ -329,10 +342,12 @@ async def test_chunked_body_is_cut_off_at_the_limit() -> None:
             sent += 10_000
             yield b"x" * 10_000
 
-    async with serving(app(max_body_bytes=20_000)) as address, httpx.AsyncClient() as client:
+    async with serving(app(admission=Admission(20_000))) as address, httpx.AsyncClient() as client:
         try:
             answer = await client.post(
-                f"{address}/registrations", content=chunks(), headers={"Content-Type": "application/json"}
+                f"{address}/registrations",
+                content=chunks(),
+                headers={"Content-Type": "application/json", **SIGNED_IN},
             )
         except (httpx.WriteError, httpx.ReadError):
             assert sent < 100_000_000  # The server hung up on us, as it may.
@@ -394,7 +409,7 @@ async def test_unknown_address_and_method_are_not_repeated_in_log_or_metrics(
     await http.request("BUDI", "/budi.santoso")
     (line,) = lines(log, "kompeten.access")
     assert (line["method"], line["route"], line["status"]) == ("other", "(no route)", 404)
-    assert "budi" not in (await http.get("/metrics")).text.lower()
+    assert "budi" not in generate_latest().decode().lower()
 
 
 @pytest.mark.parametrize("given", [None, "00-0-0-00", "00-" + "0" * 32 + "-00f067aa0ba902b7-01"])
@@ -451,8 +466,29 @@ async def test_readiness_that_fails_is_503_and_logged(log: io.StringIO) -> None:
     assert "10.0.0.7 refused" in lines(log, "kompeten.http.health")[0]["exception"]
 
 
-async def test_metrics_are_in_prometheus_format(http: httpx.AsyncClient) -> None:
+# What is for operators
+
+
+@pytest.fixture
+async def internal() -> AsyncIterator[httpx.AsyncClient]:
+    inner = create_internal_app("test", app(), NoAccess())
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(inner), base_url="http://test") as client:
+        yield client
+
+
+async def test_metrics_are_in_prometheus_format(http: httpx.AsyncClient, internal: httpx.AsyncClient) -> None:
     await http.get("/health/live")
-    answer = await http.get("/metrics")
+    answer = await internal.get("/metrics")
     assert answer.headers["content-type"].startswith("text/plain")
     assert 'route="/health/live"' in answer.text
+
+
+async def test_the_api_is_described_on_the_internal_port(internal: httpx.AsyncClient) -> None:
+    assert (await internal.get("/openapi.json")).json() == app().openapi()
+
+
+@pytest.mark.parametrize("path", ["/metrics", "/openapi.json"])
+async def test_the_public_port_says_nothing_of_what_is_for_operators(
+    http: httpx.AsyncClient, path: str
+) -> None:
+    assert (await http.get(path)).status_code == 404
