@@ -83,7 +83,7 @@ class Admission:
                         return bytes(body)
                     deadline.reschedule(began + self._body_within_s + len(body) / MIN_BYTES_PER_S)
         except TimeoutError:
-            raise Problem("too-slow", headers={"Connection": "close"}) from None
+            raise Problem("too-slow") from None
 
 
 async def _caller(address: Address | None, scope: Scope) -> str:
@@ -103,7 +103,7 @@ def _check(headers: Headers, limit: int) -> None:
         raise Problem(
             "unsupported-media-type",
             f"The body is packed by {named}, and none is unpacked here: send it plain, without Content-Encoding.",
-            headers={"Accept-Encoding": "identity", "Connection": "close"},
+            headers={"Accept-Encoding": "identity"},
         )
     declared = headers.get("content-length", "0")
     if not declared.isdecimal() or len(declared) > _MOST_DIGITS or int(declared) > limit:
@@ -111,12 +111,7 @@ def _check(headers: Headers, limit: int) -> None:
 
 
 def _too_large(limit: int) -> Problem:
-    return Problem(
-        "too-large",
-        f"At most {limit} bytes are read: split it into smaller requests.",
-        # What is left of the body is not read, so the connection cannot be used again.
-        headers={"Connection": "close"},
-    )
+    return Problem("too-large", f"At most {limit} bytes are read: split it into smaller requests.")
 
 
 def _received(body: bytes, receive: Receive) -> Receive:

@@ -28,7 +28,8 @@ class Waits(StrEnum):
     idle = "idle"
     service = "service"
     rest = "rest"
-    """of a body, though its answer is sent"""
+    """of a body whose answer is sent: taken and thrown away for a moment, since closing at once would reset the
+    connection, and a client that is still sending would not see the answer (RFC 9112, 9.6)"""
     sending = "sending"
 
 

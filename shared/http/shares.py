@@ -47,9 +47,7 @@ class Shares:
 
     def take(self, caller: str, amount: int) -> None:
         if self._taken[caller] + amount > self._each or self.taken + amount > self._total:
-            # What is left of a body is not read, so the connection cannot be used again.
-            headers = {"Retry-After": str(RETRY_AFTER_S), "Connection": "close"}
-            raise Problem("busy", headers=headers)
+            raise Problem("busy", headers={"Retry-After": str(RETRY_AFTER_S)})
         self._taken[caller] += amount
 
     def give_back(self, caller: str, amount: int) -> None:
