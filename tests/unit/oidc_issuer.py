@@ -38,13 +38,15 @@ class Issuer:
     def __init__(self, url: str) -> None:
         self.url = url
         self.keys = [public_jwk(RSA_KEY, "rsa"), public_jwk(EC_KEY, "ec"), public_jwk(ED_KEY, "ed")]
+        self.key_set: Any = None
+        """Instead of the keys: any document, or a text that is none."""
         self.asked: list[str] = []
         self.delay_s = 0.0
         self.up = True
 
-    def document(self, path: str) -> dict[str, Any] | None:
+    def document(self, path: str) -> Any:
         if path == "/jwks":
-            return {"keys": self.keys}
+            return {"keys": self.keys} if self.key_set is None else self.key_set
         if path == "/.well-known/openid-configuration":
             return {"issuer": self.url, "jwks_uri": f"{self.url}/jwks"}
         return None
@@ -76,7 +78,8 @@ def serving_issuer() -> Iterator[Issuer]:
             document = issuer.document(self.path)
             self.send_response(200 if issuer.up and document is not None else 500)
             self.end_headers()
-            self.wfile.write(json.dumps(document).encode())
+            text = document if isinstance(document, str) else json.dumps(document)
+            self.wfile.write(text.encode())
 
         def log_message(self, format: str, *args: object) -> None:
             pass

@@ -1,6 +1,7 @@
 """Tokens are checked with real keys from a real JWKS server; every route of a real application is walked."""
 
 import asyncio
+import base64
 import hashlib
 import hmac
 import json
@@ -24,7 +25,7 @@ from starlette.staticfiles import StaticFiles
 
 from shared.http.access import Caller, ClaimNames, OidcAccess, Principal, Role, allow, declare_public, public
 from shared.http.app import create_app
-from shared.http.jwks import KeySet
+from shared.http.jwks import MAX_TRIED, KeySet
 from shared.http.problems import Problem
 from shared.http.routes import RouteTable, UndeclaredRoutes, undeclared_routes
 from tests.unit.oidc_issuer import (
@@ -210,7 +211,131 @@ async def test_roles_are_read_from_where_the_issuer_puts_them(
     await access.aclose()
 
 
+@pytest.mark.parametrize(
+    ("claims", "client_id"),
+    [
+        ({"azp": "simpeg", "client_id": "other"}, "simpeg"),
+        ({"azp": None, "client_id": "simpeg"}, "simpeg"),
+        ({"azp": 7, "client_id": "simpeg"}, "simpeg"),
+        ({"azp": ""}, None),
+        ({"azp": None}, None),
+    ],
+)
+async def test_client_is_whom_the_token_was_issued_to(
+    access: OidcAccess, issuer: Issuer, claims: dict[str, Any], client_id: str | None
+) -> None:
+    assert (await access.principal(issuer.token(**claims))).client_id == client_id
+
+
+async def test_header_without_bottom_is_refused(access: OidcAccess) -> None:
+    header = base64.urlsafe_b64encode(b'{"alg":"RS256","x":' + b"[" * 6000).rstrip(b"=").decode()
+    assert (await refusal(access, f"{header}.e30.c2ln")).status_code == 401
+
+
 # Keys
+
+
+NULLS: dict[str, None] = dict.fromkeys(["d", "p", "use", "alg", "key_ops", "k", "x5c", "crv"])
+
+
+async def test_null_members_of_a_key_are_absent_members(access: OidcAccess, issuer: Issuer) -> None:
+    issuer.keys = [public_jwk(RSA_KEY, "rsa", **NULLS)]
+    await access.principal(issuer.token())
+
+
+ODD_KEYS: list[Any] = [
+    None,
+    7,
+    "text",
+    [],
+    [{"kty": "RSA"}],
+    {},
+    {"kty": ["RSA"], "kid": "odd"},
+    {"kty": "EC", "crv": ["P-256"], "kid": "odd"},
+    {"kty": "EC", "crv": {"a": 1}},
+    {"kty": "RSA", "kid": ["a"], "n": "AQAB", "e": "AQAB"},
+    {"kty": "RSA", "kid": {"a": 1}, "n": "AQAB", "e": "AQAB"},
+    {"kty": "RSA", "kid": "odd", "n": 7, "e": []},
+    {"kty": "RSA", "kid": "odd", "n": {"x": "y"}, "e": None},
+    {"kty": "RSA", "kid": "odd", "n": "AQAB", "e": "AQAB", "alg": ["RS256"]},
+    {"kty": "RSA", "kid": "odd", "n": "AQAB", "e": "AQAB", "use": {"sig": 1}},
+    {"kty": "RSA", "kid": "odd", "n": "AQAB", "e": "AQAB", "key_ops": {"verify": True}},
+    {"kty": "RSA", "kid": "odd", "n": "AQAB", "e": "AQAB", "key_ops": 5},
+    {"kty": "RSA", "kid": "odd", "n": "", "e": ""},
+    {"kty": "OKP", "crv": "Ed25519", "kid": "odd", "x": "AA"},
+    {"kty": "AKP", "alg": "ML-DSA-65", "kid": "odd", "pub": "AA"},
+    {"keys": [{"kty": "RSA"}]},
+]
+
+
+@pytest.mark.parametrize("odd", ODD_KEYS, ids=str)
+async def test_an_odd_key_costs_the_others_nothing(access: OidcAccess, issuer: Issuer, odd: Any) -> None:
+    issuer.keys = [odd, public_jwk(RSA_KEY, "rsa"), odd]
+    await access.principal(issuer.token())
+
+
+@pytest.mark.parametrize(
+    "document",
+    [[], {}, {"keys": {}}, {"keys": None}, {"keys": [[[]]]}, 7, {"keys": {"keys": []}}, "[" * 100_000],
+    ids=["list", "empty", "object", "null", "nested", "number", "nested set", "bottomless"],
+)
+async def test_a_key_set_that_is_none_is_no_error_of_ours(
+    access: OidcAccess, issuer: Issuer, document: Any
+) -> None:
+    issuer.key_set = document
+    assert (await refusal(access, issuer.token())).status_code in (401, 503)
+
+
+async def test_new_key_under_the_same_id_is_fetched_when_a_signature_fails(
+    access: OidcAccess, issuer: Issuer, clock: Clock
+) -> None:
+    await access.principal(issuer.token())
+    issuer.keys = [public_jwk(OTHER_RSA_KEY, "rsa")]
+    assert "signature" in (await refusal(access, issuer.token(key=OTHER_RSA_KEY))).detail  # asked 0 s ago
+    clock.now += 11
+    await access.principal(issuer.token(key=OTHER_RSA_KEY))
+    assert len(issuer.asked) == 2
+    assert "signature" in (await refusal(access, issuer.token())).detail
+
+
+async def test_forged_signatures_cannot_hammer_the_issuer(
+    access: OidcAccess, issuer: Issuer, clock: Clock
+) -> None:
+    await access.principal(issuer.token())
+    clock.now += 11
+    await asyncio.gather(*(refusal(access, issuer.token(key=OTHER_RSA_KEY)) for _ in range(30)))
+    assert len(issuer.asked) == 2
+    await access.principal(issuer.token())
+
+
+async def test_failed_signature_during_an_outage_is_not_blamed_on_the_caller(
+    access: OidcAccess, issuer: Issuer, clock: Clock
+) -> None:
+    await access.principal(issuer.token())
+    issuer.up = False
+    clock.now += 11
+    assert (await refusal(access, issuer.token(key=OTHER_RSA_KEY))).status_code == 503
+    await access.principal(issuer.token())
+
+
+@pytest.mark.parametrize("kid", [None, "unknown"])
+async def test_keys_without_id_are_all_tried(access: OidcAccess, issuer: Issuer, kid: str | None) -> None:
+    issuer.keys = [public_jwk(OTHER_RSA_KEY, None), public_jwk(EC_KEY, None), public_jwk(RSA_KEY, None)]
+    await access.principal(issuer.token(kid=kid))
+    await access.principal(issuer.token(key=OTHER_RSA_KEY, kid=kid))
+    await access.principal(issuer.token(key=EC_KEY, algorithm="ES256", kid=kid))
+
+
+async def test_token_without_key_id_is_tried_with_each_of_a_few_keys(
+    access: OidcAccess, issuer: Issuer
+) -> None:
+    others = [public_jwk(OTHER_RSA_KEY, f"other-{n}") for n in range(MAX_TRIED - 1)]
+    issuer.keys = [*others, public_jwk(RSA_KEY, "rsa")]
+    await access.principal(issuer.token(kid=None))
+    issuer.keys = [public_jwk(OTHER_RSA_KEY, "one more"), *issuer.keys]
+    bounded = oidc(issuer)
+    assert (await refusal(bounded, issuer.token(kid=None))).status_code == 401
+    await bounded.aclose()
 
 
 async def test_keys_are_found_by_discovery_when_no_address_is_set(issuer: Issuer) -> None:
@@ -365,6 +490,68 @@ async def test_role_decides_who_may_call(
     assert answer.status_code == status
     if status == 403:
         assert "employee or officer" in answer.json()["detail"]
+
+
+OF_AN_AGENCY = ["officer", "supervisor", "agency"]
+
+
+def desks() -> APIRouter:
+    router = APIRouter()
+    for role in Role:
+
+        @router.get(f"/{role}", **allow(role))
+        async def desk(caller: Caller) -> list[str]:
+            return sorted(caller.roles)
+
+    return router
+
+
+@pytest.mark.parametrize("role", OF_AN_AGENCY)
+@pytest.mark.parametrize("opd", [None, ""])
+async def test_role_of_an_agency_is_for_nothing_without_one(
+    access: OidcAccess, issuer: Issuer, role: str, opd: str | None
+) -> None:
+    headers = {"Authorization": f"Bearer {issuer.token(roles=[role, 'employee'], opd=opd)}"}
+    async with client(service(access, desks())) as http:
+        refused = await http.get(f"/{role}", headers=headers)
+        assert (refused.status_code, refused.json()["type"]) == (403, "/problems/forbidden")
+        assert "for nothing without an agency" in refused.json()["detail"]
+        assert (await http.get("/employee", headers=headers)).json() == ["employee"]
+
+
+@pytest.mark.parametrize(
+    ("role", "status"), [("officer", 200), ("supervisor", 200), ("agency", 403), ("operator", 200)]
+)
+async def test_all_agencies_are_said_and_no_system_is_all_of_them(
+    access: OidcAccess, issuer: Issuer, role: str, status: int
+) -> None:
+    headers = {"Authorization": f"Bearer {issuer.token(roles=[role], opd='*')}"}
+    async with client(service(access, desks())) as http:
+        assert (await http.get(f"/{role}", headers=headers)).status_code == status
+
+
+@pytest.mark.parametrize("role", ["employee", "operator", "auditor"])
+async def test_other_roles_need_no_agency(access: OidcAccess, issuer: Issuer, role: str) -> None:
+    headers = {"Authorization": f"Bearer {issuer.token(roles=[role], opd=None)}"}
+    async with client(service(access, desks())) as http:
+        assert (await http.get(f"/{role}", headers=headers)).json() == [role]
+
+
+@pytest.mark.parametrize(
+    ("opd", "acts", "written"),
+    [("bkpsdm", True, "bkpsdm"), ("*", True, None), ("diskominfo", False, "diskominfo")],
+)
+def test_who_acts_for_all_is_written_as_it_always_was(opd: str, acts: bool, written: str | None) -> None:
+    officer = Principal("u-1", frozenset({Role.officer}), None, opd, "https://sso.example")
+    assert officer.acts_for("BKPSDM") is acts
+    assert officer.opd_of_commands == written
+
+
+def test_who_acts_for_nobody_never_becomes_one_who_acts_for_all() -> None:
+    nobody = Principal("u-1", frozenset({Role.officer}), None, None, "https://sso.example")
+    assert not nobody.acts_for("BKPSDM")
+    with pytest.raises(TypeError):
+        _ = nobody.opd_of_commands
 
 
 async def test_two_authorization_headers_are_refused(access: OidcAccess, issuer: Issuer) -> None:
