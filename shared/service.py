@@ -18,6 +18,7 @@ from shared.bugs import Bugs
 from shared.contracts.topics import topic_specs
 from shared.http.access import Access, ClaimNames, OidcAccess
 from shared.http.app import create_app, create_internal_app
+from shared.http.askers import Askers
 from shared.http.commands import Board, Commands
 from shared.http.connections import server_config
 from shared.http.health import Check
@@ -68,6 +69,7 @@ class Parts(Generic[T]):
     publisher: Publisher
     board: Board
     commands: Commands
+    askers: Askers
     workers: list[Worker] = field(default_factory=list)
     work: Mapping[Collection[Any], Sequence[str]] = field(default_factory=dict)
     """Collections of work outside the pipeline, and those of their states that are not final."""
@@ -90,8 +92,9 @@ def make_parts(
     )
     publisher = Publisher(settings.kafka, client_id=f"kompeten-{service.name}")
     board = Board(store, service.commands_topic)
-    commands = Commands(service.name, service.commands_topic, publisher, board)
-    parts = Parts(service, store, publisher, board, commands, work=work)
+    askers = Askers(service.name, settings.secret.get_secret_value())
+    commands = Commands(service.name, service.commands_topic, publisher, board, askers)
+    parts = Parts(service, store, publisher, board, commands, askers, work=work)
     budgets = Budgets.of_hours(settings.waiting_budget_h, settings.waiting_budgets_h)
     parts.workers += [
         Backlog(service.name, store, parts.work),

@@ -329,7 +329,8 @@ def _resettled(
     content: bytes,
 ) -> Outcome:
     employee = state.get(EMPLOYEES, after.employee_id)
-    if employee is None:  # then there is no completion either: the member waits in its set
+    # The member waits in its set. The same is said of a number that nobody has: who guesses numbers learns nothing.
+    if employee is None or standing(after.contents) is None:
         return Outcome(
             Verdict.ACCEPTED, "noted for a completion that has not come yet", after.id, content,
             [Put(COMPLETIONS, after)], answer=_answer(after),

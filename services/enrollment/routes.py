@@ -43,9 +43,9 @@ from shared.http.commands import Asking, commanding
 from shared.http.decisions import decisions_router
 from shared.http.problems import Problem
 from shared.http.reconciliation import reconciliation_router
-from shared.identifiers import key
 from shared.service import Parts
 
+MOST_FOUND = 20
 CertificateIdPath = Annotated[str, Path(pattern=r"^crt_[0-9a-f]{32}$")]
 
 
@@ -82,7 +82,7 @@ def routers(parts: Parts[Terms], agencies: tuple[str, ...], events_per_second: i
         intake_router(parts.publisher, agencies, parts.service.topic_prefix, rate),
         _own_record(reads),
         _officer(parts, reads),
-        decisions_router(parts.store, parts.service.topic_prefix),
+        decisions_router(parts.store, parts.service.topic_prefix, parts.askers),
         admin_router(parts),
         trace_router(parts),
         reconciliation_router(parts.store, ledger),
@@ -167,7 +167,7 @@ def _own_record(reads: Reads) -> APIRouter:
 
 
 async def _may_read(completion: Completion, caller: Principal, reads: Reads) -> bool:
-    if Role.officer in caller.roles and _acts_for(caller, completion):
+    if Role.officer in caller.roles and _may_act_on(completion, caller):
         return True
     if Role.employee not in caller.roles or caller.employee_number is None:
         return False
@@ -175,9 +175,8 @@ async def _may_read(completion: Completion, caller: Principal, reads: Reads) -> 
     return alias is not None and alias.employee_id == completion.employee_id
 
 
-def _acts_for(caller: Principal, completion: Completion) -> bool:
-    """An officer acts for the body that its token names; without one, for all."""
-    return caller.opd is None or key(caller.opd) == key(facts_standing(completion).organizer_code)
+def _may_act_on(completion: Completion, officer: Principal) -> bool:
+    return officer.acts_for(facts_standing(completion).organizer_code)
 
 
 def _officer(parts: Parts[Terms], reads: Reads) -> APIRouter:
@@ -185,10 +184,10 @@ def _officer(parts: Parts[Terms], reads: Reads) -> APIRouter:
 
     @router.post("/certificates/search", summary="Find a certificate by its number", **allow(Role.officer))
     async def search(body: NumberBody, caller: Caller) -> list[CompletionView]:
-        found = await reads.store.select(
-            COMPLETIONS, {"certificate.number": body.certificate_number.strip()}, limit=20
-        )
-        return [completion_view(one, reads.terms) for one in found if _acts_for(caller, one)]
+        # All that have it, to leave out others before it is cut: as many as bodies number alike, which are few.
+        found = await reads.store.select(COMPLETIONS, {"certificate.number": body.certificate_number.strip()})
+        own = [one for one in found if _may_act_on(one, caller)]
+        return [completion_view(one, reads.terms) for one in own[:MOST_FOUND]]
 
     @router.post(
         "/certificates/{certificate_id}/revocations", summary="Revoke", **commanding(allow(Role.officer))
@@ -204,7 +203,7 @@ def _officer(parts: Parts[Terms], reads: Reads) -> APIRouter:
             employee_id=completion.employee_id,
             reason=body.reason,
             officer=asked.caller.subject,
-            opd=asked.caller.opd,
+            opd=asked.caller.opd_of_commands,
         )
         return await parts.commands.answer(
             command, asked, route=f"revoke/{completion.id}", key=completion.employee_id
@@ -227,7 +226,7 @@ def _officer(parts: Parts[Terms], reads: Reads) -> APIRouter:
             revocation_id=body.revocation_id,
             reason=body.reason,
             officer=asked.caller.subject,
-            opd=asked.caller.opd,
+            opd=asked.caller.opd_of_commands,
         )
         return await parts.commands.answer(
             command, asked, route=f"reinstate/{completion.id}", key=completion.employee_id
@@ -242,8 +241,7 @@ def _officer(parts: Parts[Terms], reads: Reads) -> APIRouter:
         body: CompletionRevocationBody,
         asked: Asking,
     ) -> Response:
-        opd = asked.caller.opd
-        if opd is not None and key(opd) != key(body.organizer_code):
+        if not asked.caller.acts_for(body.organizer_code):
             raise Problem("not-your-agency", "Another body issues this certificate: ask an officer of it.")
         alias = await reads.store.read(EMPLOYEE_NUMBERS, body.employee_number)
         ids = reads.terms.ids
@@ -254,7 +252,7 @@ def _officer(parts: Parts[Terms], reads: Reads) -> APIRouter:
             employee_id=employee_id,
             reason=body.reason,
             officer=asked.caller.subject,
-            opd=asked.caller.opd,
+            opd=asked.caller.opd_of_commands,
         )
         return await parts.commands.answer(command, asked, route=f"revoke/{completion_id}", key=employee_id)
 

@@ -46,7 +46,7 @@ class PointsView(BaseModel):
 def routers(parts: Parts[Terms]) -> list[APIRouter]:
     return [
         _own_points(parts),
-        decisions_router(parts.store, parts.service.topic_prefix),
+        decisions_router(parts.store, parts.service.topic_prefix, parts.askers),
         admin_router(parts),
         traces_router(partial(trace, parts.store)),
         reconciliation_router(parts.store, ledger),

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict
 from shared.contracts.cloudevents import NAMESPACE, STRUCTURED, encode
 from shared.contracts.payload import Payload
 from shared.http.access import Caller, Principal, RouteAccess
+from shared.http.askers import Askers
 from shared.http.problems import Problem, problem_response
 from shared.mongo import MongoStore
 from shared.pipeline.books import DECISIONS, Decision
@@ -121,8 +122,9 @@ class Place(NamedTuple):
 class Commands:
     """Submits a service's own commands. `route` of an answer names the resource too: a key is of one request."""
 
-    def __init__(self, service: str, topic: str, publisher: Publisher, board: Board) -> None:
+    def __init__(self, service: str, topic: str, publisher: Publisher, board: Board, askers: Askers) -> None:
         self._service, self._topic, self._publisher, self._board = service, topic, publisher, board
+        self._askers = askers
 
     async def submit(
         self,
@@ -132,14 +134,15 @@ class Commands:
         key: str,
         traceparent: str | None = None,
         on_accepted: Callable[[], None] | None = None,
+        caller: Principal | None = None,
     ) -> Place:
         """Writes the command to the log. Raises Unavailable, also when only the acknowledgement is missing;
-        `on_accepted` tells the two apart."""
+        `on_accepted` tells the two apart. `caller`: who gives it; none when the service itself does."""
         now, own = datetime.now(UTC), child_traceparent(traceparent, id)
         value = encode(
             payload,
             id=id,
-            source=f"urn:kompeten:{self._service}",
+            source=f"urn:kompeten:{self._service}" if caller is None else self._askers.source(caller),
             time=now,
             subject=key,
             partitionkey=key,
@@ -171,7 +174,14 @@ class Commands:
 
         try:
             place = await asyncio.wait_for(
-                self.submit(payload, id=id, key=key, traceparent=asked.traceparent, on_accepted=on_accepted),
+                self.submit(
+                    payload,
+                    id=id,
+                    key=key,
+                    traceparent=asked.traceparent,
+                    on_accepted=on_accepted,
+                    caller=asked.caller,
+                ),
                 ANSWER_WITHIN_S,
             )
         except (Unavailable, TimeoutError):

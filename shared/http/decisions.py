@@ -1,20 +1,37 @@
-"""`GET /decisions/{event_id}`: what became of an event or a command."""
+"""`GET /decisions`: what became of an event or a command."""
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Path
+import msgspec
+from fastapi import APIRouter, Path, Query
 from pydantic import BaseModel
 
-from shared.contracts.topics import agency_topic
-from shared.http.access import Caller, Role, allow
+from shared.contracts.cloudevents import LONGEST_ID
+from shared.contracts.topics import AGENCY, agency_topic
+from shared.http.access import ALL_AGENCIES, Caller, Principal, Role, allow
+from shared.http.askers import Askers
 from shared.http.problems import Problem
 from shared.mongo import MongoStore
 from shared.pipeline.books import DECISIONS, Decision
 
+MOST: Final = 100
+READERS: Final = allow(Role.agency, Role.officer, Role.operator, Role.auditor)
+Source = Annotated[
+    str | None,
+    Query(
+        min_length=1,
+        max_length=200,
+        description="Only of events with this `source`: an id is unique per source alone",
+    ),
+]
+
 
 class DecisionView(BaseModel):
     event_id: str
+    source: str | None
+    """The event's `source`, its first 200 characters; none where it was not readable or not kept yet."""
     verdict: str
     """accepted, correction, superseded, duplicate, waiting, refused, bug or nothing."""
     reason: str | None
@@ -25,31 +42,83 @@ class DecisionView(BaseModel):
     answer: dict[str, str | int | bool | None]
 
 
-def decisions_router(store: MongoStore, topic_prefix: str = "") -> APIRouter:
+def decisions_router(store: MongoStore, topic_prefix: str, askers: Askers) -> APIRouter:
+    """Operators and auditors see all; agencies what came by their own topic; officers that of their agency, and
+    what became of their own commands."""
     router = APIRouter(tags=["decisions"])
 
-    @router.get(
-        "/decisions/{event_id}",
-        summary="What was decided about an event or command, latest last",
-        **allow(Role.agency, Role.officer, Role.operator, Role.auditor),
-    )
-    async def decisions(
-        event_id: Annotated[str, Path(min_length=1, max_length=200)], caller: Caller
-    ) -> list[DecisionView]:
-        found = await store.select(DECISIONS, {"e": event_id}, sort=[("t", 1)], limit=100)
-        if not caller.roles & {Role.operator, Role.auditor, Role.officer}:
-            own = agency_topic(caller.opd or "", topic_prefix) + "/"
-            found = [one for one in found if one.id.startswith(own)]
+    async def about(event_id: str, source: str | None, caller: Principal) -> list[DecisionView]:
+        filter = {"e": event_id, **_visible_to(caller, topic_prefix, askers)}
+        found = await _latest(store, filter if source is None else {**filter, "o": source})
         if not found:
             raise Problem("not-found", "Nothing is decided under this id yet: look again in a few seconds.")
         return [decision_view(one) for one in found]
 
+    @router.get(
+        "/decisions",
+        summary="What was decided about an event or command, latest last; for ids of any characters",
+        **READERS,
+    )
+    async def by_query(
+        id: Annotated[str, Query(min_length=1, max_length=LONGEST_ID, description="Of the event or command")],
+        caller: Caller,
+        source: Source = None,
+    ) -> list[DecisionView]:
+        return await about(id, source, caller)
+
+    @router.get(
+        "/decisions/{event_id:path}",
+        summary="The same, for ids that stand in an address as they are",
+        **READERS,
+    )
+    async def by_path(
+        event_id: Annotated[str, Path(min_length=1, max_length=LONGEST_ID)],
+        caller: Caller,
+        source: Source = None,
+    ) -> list[DecisionView]:
+        return await about(event_id, source, caller)
+
     return router
+
+
+def _visible_to(caller: Principal, topic_prefix: str, askers: Askers) -> dict[str, Any]:
+    """As a filter, so that what others have under the same id takes no place from one's own."""
+    if caller.roles & {Role.operator, Role.auditor}:
+        return {}
+    # Ids of decisions begin with the topic and a slash, which "0" follows in order.
+    topic = agency_topic(caller.opd or "", topic_prefix)
+    begin, end = topic + "/", topic + "0"
+    if caller.opd == ALL_AGENCIES:
+        begin = topic_prefix + AGENCY.partition("{")[0]
+        end = begin[:-1] + chr(ord(begin[-1]) + 1)
+    return {"$or": [{"_id": {"$gte": begin, "$lt": end}}, {"o": askers.source(caller)}]}
+
+
+async def _latest(store: MongoStore, filter: Mapping[str, Any]) -> list[Decision]:
+    """At most so many, latest last. Records that arrived in the same millisecond are told apart by their offsets,
+    as numbers: as text, the tenth would come before the ninth."""
+    part = {name: {"$arrayElemAt": [{"$split": ["$_id", "/"]}, n]} for n, name in enumerate(_PLACE)}
+    numbers = {name: {"$toLong": part[name]} for name in _PLACE[1:]}
+    found = await store.aggregate(
+        DECISIONS,
+        [
+            {"$match": dict(filter)},
+            {"$set": {"place": {"topic": part["topic"], **numbers}}},
+            {"$sort": {"t": -1, **{f"place.{name}": -1 for name in _PLACE}}},
+            {"$limit": MOST},
+            {"$unset": "place"},
+        ],
+    )
+    return [msgspec.convert(one, Decision) for one in reversed(found)]
+
+
+_PLACE: Final[Sequence[str]] = ("topic", "partition", "offset", "turn")
 
 
 def decision_view(decision: Decision) -> DecisionView:
     return DecisionView(
         event_id=decision.event_id,
+        source=decision.source or None,
         verdict=decision.verdict,
         reason=decision.reason or None,
         subject=decision.subject or None,

@@ -363,6 +363,7 @@ class Attempt(Generic[T]):
             reason=outcome.reason,
             answer=outcome.answer,
             rules=self.service.rules,
+            source=item.source,
         )
         self.decisions.append(decision)
         self.outcomes.append((item, outcome))

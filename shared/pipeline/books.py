@@ -61,7 +61,7 @@ class Position(msgspec.Struct, frozen=True):
 
 class Decision(msgspec.Struct, frozen=True, omit_defaults=True, rename={
     "id": "_id", "event_id": "e", "subject": "s", "content": "c", "verdict": "v",
-    "reason": "r", "answer": "a", "decided_at": "t", "rules": "p",
+    "reason": "r", "answer": "a", "decided_at": "t", "rules": "p", "source": "o",
 }):  # fmt: skip  # one letter a field: there is one document a record, for good
     """Insert-only. Receipts, traces and HTTP answers are reads of decisions."""
 
@@ -76,6 +76,9 @@ class Decision(msgspec.Struct, frozen=True, omit_defaults=True, rename={
     answer: dict[str, str | int | bool | None] = {}
     rules: str = ""
     """Version of handlers and rules that decided."""
+    source: str = ""
+    """Of the event, as ids are unique per source (CloudEvents); of a command, who gave it (shared/http/askers.py).
+    Empty where it could not be read, and before it was kept."""
 
 
 class Resolution(msgspec.Struct, frozen=True):

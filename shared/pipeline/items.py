@@ -19,6 +19,8 @@ from shared.telemetry import parse_traceparent, root_traceparent
 
 T = TypeVar("T")
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+LONGEST_SOURCE = 200
+"""Characters of it that a decision keeps."""
 KNOWN_TYPES = frozenset(payload.TYPE for payload in EVENT_TYPES)
 
 
@@ -41,6 +43,8 @@ class Item(Generic[T]):
     asked_at: int = 0
     """After how many changes of the state."""
     folded: bool = False
+    source: str = ""
+    """Of the event, as its sender says it; nothing rests on it."""
 
     def fresh(self) -> "Item[T]":
         """As it was read, for another attempt."""
@@ -53,6 +57,7 @@ class Item(Generic[T]):
             self.waited,
             self.letter,
             self.last,
+            source=self.source,
         )
 
 
@@ -82,6 +87,7 @@ class Reader(Generic[T]):
                 return item
             assert record.value is not None
             event = decode(record.value, record.headers, document, payload)
+            item.source = event.attributes.source[:LONGEST_SOURCE]
             now = EPOCH + timedelta(milliseconds=record.timestamp_ms)
             sender, traceparent = (
                 sender_of(record.at.topic, self.service.topic_prefix),

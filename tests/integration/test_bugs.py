@@ -8,6 +8,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from services.enrollment.terms import Terms
 from shared.bugs import PAGE, Bugs
+from shared.http.askers import Askers
 from shared.http.commands import Board, Commands
 from shared.pipeline.books import DEAD_LETTERS, DECISIONS, OPEN, REPLAYED, DeadLetter
 from shared.pipeline.publisher import Publisher
@@ -33,7 +34,13 @@ async def publisher(stack: Stack) -> AsyncIterator[Publisher]:
 
 def bugs(place: Place, publisher: Publisher, caught_up: bool = True) -> "Bugs[Terms]":
     service, store = place.service, place.store
-    commands = Commands(service.name, service.commands_topic, publisher, Board(store, service.commands_topic))
+    commands = Commands(
+        service.name,
+        service.commands_topic,
+        publisher,
+        Board(store, service.commands_topic),
+        Askers(service.name, "s" * 32),
+    )
     return Bugs(service, store, commands, lambda: caught_up)
 
 

@@ -15,6 +15,7 @@ from services.enrollment.documents import RENDERINGS, STORED_PDFS, Rendering
 from services.enrollment.renderer import Renderer
 from shared.contracts.payload import CertificateId, CompletionId, EmployeeId
 from shared.contracts.topics import PARTITIONS
+from shared.http.askers import Askers
 from shared.http.commands import Board, Commands
 from shared.mongo import MongoStore, connect
 from shared.pipeline.publisher import Publisher
@@ -65,7 +66,10 @@ async def test_a_certificate_that_ends_its_process_keeps_no_other_from_being_mad
     await create_topics(stack.kafka, [(topic, PARTITIONS, {})])
     publisher = Publisher(stack.kafka, "render-test")
     renderer = Renderer(
-        store, Commands("enrollment", topic, publisher, Board(store, topic)), workers=1, make=make
+        store,
+        Commands("enrollment", topic, publisher, Board(store, topic), Askers("enrollment", "s" * 32)),
+        workers=1,
+        make=make,
     )
     await store.database[RENDERINGS.name].insert_many(
         [dict(store.encode(rendering(n))) for n in range(COUNT)]

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from shared.contracts.agency import TrainingCompleted
+from shared.http.askers import Askers
 from shared.http.commands import Board, Commands
 from shared.pipeline.books import DEAD_LETTERS, DECISIONS, WAITING, Decision, WaitingRecord
 from shared.pipeline.publisher import Publisher
@@ -53,7 +54,13 @@ async def waiting_since(place: Place, ages: list[timedelta]) -> None:
 
 def waits(place: Place, publisher: Publisher, budgets: Budgets) -> "Waits[Any]":
     service, store = place.service, place.store
-    commands = Commands(service.name, service.commands_topic, publisher, Board(store, service.commands_topic))
+    commands = Commands(
+        service.name,
+        service.commands_topic,
+        publisher,
+        Board(store, service.commands_topic),
+        Askers(service.name, "s" * 32),
+    )
     return Waits(service, store, commands, budgets, lambda: True)
 
 

@@ -239,6 +239,15 @@ def test_another_bodys_officer_is_refused_and_told_whom_to_ask() -> None:
         assert outcome.reason == "the certificate was issued by PUSDIK: ask an officer of that body"
 
 
+def test_a_revocation_in_advance_is_told_alike_whether_the_number_is_known_or_not() -> None:
+    """Else an officer would learn by guessing who is registered."""
+    known, unknown = Given(ENROLLMENT, BUDI), Given(ENROLLMENT)
+    told = [city.when(revoked()) for city in (known, unknown)]
+    assert {(one.verdict, one.reason, str(one.answer), len(one.changes)) for one in told} == {
+        (Verdict.ACCEPTED, "noted for a completion that has not come yet", str(told[0].answer), 1)
+    }
+
+
 @pytest.mark.parametrize("command", [revoke, reinstate])
 def test_a_command_about_a_completion_of_another_employee_is_refused(command: Any) -> None:
     """It was a bug: only the employee that the command names is looked up."""
