@@ -162,6 +162,10 @@ class Product:
         self._clients[name if not fresh else secrets.token_hex(8)] = client
         return client
 
+    def internal(self, service: str, path: str) -> httpx.Response:
+        """What is told to operators, on the port that the public does not reach."""
+        return httpx.get(self.kompeten.internal_urls[service] + path, timeout=60)
+
     def employee(self, person: Person, service: str = "enrollment") -> httpx.Client:
         return self.client("employee", service, employee_number=person.number)
 

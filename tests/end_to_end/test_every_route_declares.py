@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
+import httpx
 import pytest
 
 from services.enrollment import app as enrollment
@@ -16,6 +17,7 @@ from shared.http.access import Role
 from shared.http.routes import addresses, undeclared_routes
 from shared.service import ON_PAPER, Runner
 from tests.end_to_end.product import Product
+from tests.factories import OPD
 
 pytestmark = pytest.mark.xdist_group("end_to_end")
 
@@ -51,12 +53,12 @@ def operations() -> Iterator[Operation]:
                 yield Operation(service, method.upper(), path, operation["x-roles"])
 
 
+NONSENSE = {"POST": b'{"half'}
+READS = [one for one in operations() if one.method == "GET"]
 GUARDED = [one for one in operations() if one.roles]
 PUBLIC = {
     "/health/live",
     "/health/ready",
-    "/metrics",
-    "/openapi.json",
     "/v",
     "/v/{code}",
     "/d/{token}",
@@ -67,25 +69,31 @@ PUBLIC = {
 def test_no_route_is_undeclared(service: str) -> None:
     runner = BUILDS[service]()
     assert undeclared_routes(runner.app) == []
-    served = {address.template for address in addresses(runner.app)}
-    assert served - {"/openapi.json"} == set(OPENAPI[service]["paths"])
+    served = {address.template.replace(":path}", "}") for address in addresses(runner.app)}
+    assert served == set(OPENAPI[service]["paths"])
+    assert undeclared_routes(runner.internal_app) == []
+    assert {"/metrics", "/openapi.json"} == {one.template for one in addresses(runner.internal_app)}
 
 
 def test_public_are_only_these() -> None:
     public = {one.path for one in operations() if not one.roles}
-    assert public | {"/openapi.json"} == PUBLIC
+    assert public == PUBLIC
 
 
 @pytest.mark.parametrize("operation", GUARDED, ids=lambda one: f"{one.service} {one.method} {one.path}")
 def test_a_guarded_route_refuses_the_wrong_callers(product: Product, operation: Operation) -> None:
     def ask(role: str | None, **claims: str) -> tuple[int, str, str]:
         client = product.client(role, operation.service, **claims)
-        answer = client.request(operation.method, operation.address)
+        # Nonsense, where there is a body: who may not call is told so before anybody looks at it.
+        answer = client.request(operation.method, operation.address, content=NONSENSE.get(operation.method))
         return answer.status_code, answer.headers["content-type"], answer.json()["type"]
 
     assert ask(None) == (401, "application/problem+json", "/problems/unauthenticated")
+    forbidden = (403, "application/problem+json", "/problems/forbidden")
     for role in sorted(set(Role) - set(operation.roles)):
-        assert ask(role) == (403, "application/problem+json", "/problems/forbidden"), role
+        assert ask(role, opd=OPD) == forbidden, role
+    for role in sorted(set(operation.roles) & {"officer", "supervisor", "agency"}):
+        assert ask(role) == forbidden, f"{role} of no agency"
     assert ask(operation.roles[0], audience="another") == (
         401,
         "application/problem+json",
@@ -95,7 +103,23 @@ def test_a_guarded_route_refuses_the_wrong_callers(product: Product, operation: 
 
 @pytest.mark.parametrize("service", BUILDS)
 def test_the_running_service_is_the_documented_one(product: Product, service: str) -> None:
-    assert product.client(None, service).get("/openapi.json").json() == OPENAPI[service]
+    assert product.internal(service, "/openapi.json").json() == OPENAPI[service]
+
+
+@pytest.mark.parametrize("service", BUILDS)
+@pytest.mark.parametrize("path", ["/metrics", "/openapi.json"])
+def test_what_is_for_operators_is_not_on_the_public_port(product: Product, service: str, path: str) -> None:
+    assert product.client(None, service).get(path).status_code == 404
+    assert httpx.head(product.kompeten.internal_urls[service] + path, timeout=60).status_code == 200
+
+
+@pytest.mark.parametrize("operation", READS, ids=lambda one: f"{one.service} {one.path}")
+def test_head_is_answered_as_get_is(product: Product, operation: Operation) -> None:
+    role = operation.roles[0] if operation.roles else None
+    client = product.client(role, operation.service, opd=OPD)
+    get, head = client.get(operation.address), client.head(operation.address)
+    assert (head.status_code, head.content) == (get.status_code, b"")
+    assert head.headers["content-type"] == get.headers["content-type"]
 
 
 @pytest.mark.parametrize("service", BUILDS)

@@ -206,11 +206,20 @@ def test_an_agency_publishes_as_itself_alone(product: Product) -> None:
 
 
 @pytest.mark.parametrize(
-    "claims", [{"opd": "dinas-asing"}, {}, {"opd": "dinas"}], ids=["not connected", "none", "a prefix"]
+    ("claims", "problem"),
+    [
+        ({"opd": "dinas-asing"}, "not-your-agency"),
+        ({"opd": "dinas"}, "not-your-agency"),
+        ({}, "forbidden"),
+        ({"opd": "*"}, "forbidden"),
+    ],
+    ids=["not connected", "a prefix", "none", "all"],
 )
-def test_a_token_of_no_connected_agency_is_refused(product: Product, claims: dict[str, str]) -> None:
+def test_a_token_of_no_connected_agency_is_refused(
+    product: Product, claims: dict[str, str], problem: str
+) -> None:
     answer = post(product.client("agency", **claims), registrations(1))
-    assert (answer.status_code, answer.json()["type"]) == (403, "/problems/not-your-agency")
+    assert (answer.status_code, answer.json()["type"]) == (403, f"/problems/{problem}")
 
 
 def test_personal_data_that_is_wrong_is_never_repeated(
@@ -238,14 +247,14 @@ def test_personal_data_that_is_wrong_is_never_repeated(
         for client in (product.client("operator"), product.client(None)):
             replies.append(client.get(path).text)
     replies.append(
-        product.client("officer")
+        product.client("officer", opd=OPD)
         .post(
             "/completions/revocations", json={"employee_number": digits, "reason": address, "batch": [local]}
         )
         .text
     )
     replies += [product.client("employee", employee_number=digits).get("/me/record").text]
-    replies += [product.client(None, service).get("/metrics").text for service in product.kompeten.urls]
+    replies += [product.internal(service, "/metrics").text for service in product.kompeten.urls]
     product.settled()
 
     everything = {

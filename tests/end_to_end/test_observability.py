@@ -168,7 +168,7 @@ def test_every_log_line_is_json_and_a_refusal_names_its_event_and_trace(product:
 
 
 def samples(product: Product, service: str) -> Iterator[Sample]:
-    text = product.client(None, service).get("/metrics").text
+    text = product.internal(service, "/metrics").text
     for family in text_string_to_metric_families(text):
         yield from family.samples
 
@@ -183,7 +183,7 @@ def test_metrics_are_read_by_prometheus_and_tell_of_nobody(product: Product, ser
     assert {"kompeten_decisions_total", "kompeten_http_request_seconds_count"} <= {one.name for one in found}
     values = {value for one in found for value in one.labels.values()}
     assert not [value for value in values if re.search(r"@|\d{16,}|emp_|cmp_|crt_|evt-", value)]
-    assert person.number not in product.client(None, service).get("/metrics").text
+    assert person.number not in product.internal(service, "/metrics").text
 
 
 @pytest.mark.parametrize("service", SERVICES)

@@ -35,8 +35,11 @@ CHECKS: Final = [
 EXAMPLES: Final = 20
 TO_OTHERS: Final = 3
 """Whatever it is, who may not call gets the same answer."""
-NOT_READ: Final = (400, 413, 415, 422)
-"""What can't be parsed is refused before anybody looks who sent it."""
+NOT_READ: Final = (400,)
+"""What is no HTTP is refused before anybody looks who sent it."""
+
+
+OF_AN_AGENCY: Final = (Role.agency, Role.officer, Role.supervisor)
 
 
 class Operation(NamedTuple):
@@ -134,4 +137,4 @@ def cases_of(operation: Any, known: Known) -> st.SearchStrategy[Case]:
 
 def token(product: Product, role: Role, person: Person) -> str:
     claims = {"employee_number": person.number} if role in (Role.employee, Role.supervisor) else {}
-    return product.kompeten.token(role, **claims, **({"opd": OPD} if role == Role.agency else {}))
+    return product.kompeten.token(role, **claims, **({"opd": OPD} if role in OF_AN_AGENCY else {}))

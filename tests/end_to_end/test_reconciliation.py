@@ -9,7 +9,6 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-import httpx
 import pytest
 
 from shared.stack import Stack
@@ -70,7 +69,7 @@ def wrong(document: Any) -> set[tuple[str, str, str]]:
 
 def gauge(product: Product, service: str) -> float:
     """Of all that lacks something there."""
-    text = httpx.get(f"{product.kompeten.urls[service]}/metrics", timeout=30).text
+    text = product.internal(service, "/metrics").text
     return sum(float(value) for value in re.findall(r"^kompeten_discrepancies\{[^}]*\} (\S+)$", text, re.M))
 
 

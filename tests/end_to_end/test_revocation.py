@@ -10,8 +10,8 @@ import pytest
 
 from shared.http.access import Principal
 from shared.http.commands import command_id
-from tests.end_to_end.product import Person, Product, somebody, until
-from tests.factories import completed
+from tests.end_to_end.product import OTHER_OPD, Person, Product, somebody, until
+from tests.factories import OPD, completed
 
 pytestmark = pytest.mark.xdist_group("end_to_end")
 
@@ -253,6 +253,51 @@ def test_only_an_officer_of_the_issuing_body_may(product: Product, officer: http
     assert found.json() == []
     found = officer.post("/certificates/search", json={"certificate_number": held.number})
     assert [one["certificate"]["number"] for one in found.json()] == [held.number]
+
+
+def test_a_revocation_in_advance_tells_nothing_of_the_number(product: Product, officer: httpx.Client) -> None:
+    known, unknown = somebody(), somebody()
+    product.publish(known.registration())
+    product.settled()
+
+    def told(person: Person) -> tuple[str, str | None, dict[str, Any]]:
+        body = {
+            "employee_number": person.number,
+            "organizer_code": BODY,
+            "training_code": "BELUM",
+            "batch": "1",
+        }
+        answer = officer.post("/completions/revocations", json={**body, "reason": REASON})
+        assert answer.status_code in (200, 202)
+        decision = product.verdict(answer.json()["command_id"])
+        return decision["verdict"], decision["reason"], decision["answer"]
+
+    assert told(known) == told(unknown)
+
+
+def test_officers_find_their_own_commands_and_their_agencys_events_alone(
+    product: Product, held: Held
+) -> None:
+    callers = {
+        "its officer": product.client("officer", opd=BODY.lower(), sub="officer-own"),
+        "colleague": product.client("officer", opd=BODY.lower(), sub="officer-colleague"),
+        "other officer": product.client("officer", opd="diskominfo", sub="officer-other"),
+        "agency's officer": product.client("officer", opd=OPD),
+        "neighbour's officer": product.client("officer", opd=OTHER_OPD),
+        "operator": product.client("operator"),
+    }
+    key = secrets.token_hex(8)
+    command = decided(product, revoke(callers["its officer"], held, key))["command_id"]
+    (event,) = product.publish(completed(held.person.number, organizer=BODY), source="urn:simpeg")
+    product.verdict(event)
+
+    def who_sees(id: str) -> set[str]:
+        return {who for who, one in callers.items() if one.get(f"/decisions/{id}").status_code == 200}
+
+    assert who_sees(command) == {"its officer", "operator"}
+    assert who_sees(event) == {"agency's officer", "operator"}
+    assert product.decisions(event)[-1]["source"] == "urn:simpeg"
+    assert "officer-own" not in str(product.decisions(command))
 
 
 @pytest.mark.parametrize("lifted", [10, 8], ids=["all lifted", "two stand"])

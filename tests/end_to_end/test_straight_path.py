@@ -133,7 +133,8 @@ def test_the_pdf_is_opened_by_an_officer_of_its_body_and_by_no_one_else(
     product.settled()
     callers = {
         "its officer": product.client("officer", opd="lembaga-lurus"),
-        "central officer": product.client("officer"),
+        "central officer": product.client("officer", opd="*"),
+        "officer of no body": product.client("officer"),
         "other officer": product.client("officer", opd="bkpsdm"),
         "other employee": product.employee(stranger),
         "agency": product.client("agency", opd="dinas-contoh"),
@@ -142,6 +143,7 @@ def test_the_pdf_is_opened_by_an_officer_of_its_body_and_by_no_one_else(
     assert {who: caller.get(story.pdf_path).status_code for who, caller in callers.items()} == {
         "its officer": 200,
         "central officer": 200,
+        "officer of no body": 403,
         "other officer": 404,
         "other employee": 404,
         "agency": 403,
