@@ -16,12 +16,13 @@ from fastapi import APIRouter, FastAPI
 from shared.backlog import Backlog
 from shared.bugs import Bugs
 from shared.contracts.topics import topic_specs
-from shared.http.access import Access, ClaimNames, OidcAccess
+from shared.http.access import Access
 from shared.http.app import create_app, create_internal_app
 from shared.http.askers import Askers
 from shared.http.commands import Board, Commands
 from shared.http.connections import server_config
 from shared.http.health import Check
+from shared.http.oidc import ClaimNames, OidcAccess
 from shared.mongo import MongoStore, connect
 from shared.pipeline.books import Decision
 from shared.pipeline.consumer import Consumer

@@ -80,7 +80,9 @@ class Settings(BaseSettings):
     oidc_employee_number_claim: str = Field(
         "employee_number", min_length=1, description="Claim with the NIP or NI PPPK, as text"
     )
-    oidc_opd_claim: str = Field("opd", min_length=1, description="Claim with the agency code")
+    oidc_opd_claim: str = Field(
+        "opd", min_length=1, description="Claim with the agency code; in officers' tokens * is all of them"
+    )
     otlp_endpoint: HttpUrl | None = Field(
         None, description="OpenTelemetry collector for traces (OTLP over HTTP); without it, no traces"
     )

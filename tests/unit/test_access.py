@@ -23,9 +23,10 @@ from starlette.requests import Request
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from shared.http.access import Caller, ClaimNames, OidcAccess, Principal, Role, allow, declare_public, public
+from shared.http.access import Caller, Principal, Role, allow, declare_public, public
 from shared.http.app import create_app
 from shared.http.jwks import MAX_TRIED, KeySet
+from shared.http.oidc import ClaimNames, OidcAccess
 from shared.http.problems import Problem
 from shared.http.routes import RouteTable, UndeclaredRoutes, undeclared_routes
 from tests.unit.oidc_issuer import (
