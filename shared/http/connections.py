@@ -6,6 +6,7 @@ reads any more, and for a client that does not take its answer. For a body that 
 
 from asyncio import BaseTransport, TimerHandle
 from enum import StrEnum
+from http import HTTPStatus
 from typing import Any, ClassVar, Final
 
 import h11
@@ -13,12 +14,9 @@ from fastapi import FastAPI
 from uvicorn import Config
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-MAX_CONNECTIONS: Final = 512
+from shared.http.problems import Problem, problem_response
 
-_HEAD_TOO_SLOW: Final = (
-    b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Type: text/plain; charset=utf-8\r\n"
-    b"Content-Length: 71\r\n\r\nThe head of the request did not arrive in time: send it again at once.\n"
-)
+MAX_CONNECTIONS: Final = 512
 
 
 class Waits(StrEnum):
@@ -101,6 +99,11 @@ class Connection(H11Protocol):
         super().timeout_keep_alive_handler()
         self._watch()
 
+    def send_400_response(self, msg: str) -> None:
+        """What is no HTTP never reaches the edge, so it is answered here."""
+        self._refuse(Problem("bad-request"))
+        self._watch()
+
     def _make_room(self) -> None:
         """For this one, by ending the one that has been without a whole request for longest."""
         others = [one for one in self.connections if isinstance(one, Connection) and one is not self]
@@ -122,9 +125,29 @@ class Connection(H11Protocol):
             self.transport.abort()
             return
         if self._waits is Waits.head and self.conn.trailing_data[0]:
-            self.transport.write(_HEAD_TOO_SLOW)
+            self._refuse(Problem("too-slow"))
         self.transport.close()
         self._watch()
+
+    def _refuse(self, problem: Problem) -> None:
+        """Says why, unless an answer has begun, and ends the connection."""
+        cycle = self.cycle
+        in_work = cycle is not None and not cycle.response_complete
+        if not (in_work and cycle.response_started):
+            self.transport.write(_written(problem))
+        self.transport.close()
+        if in_work:
+            cycle.disconnected = True
+            cycle.message_event.set()
+
+
+def _written(problem: Problem) -> bytes:
+    """A whole answer in HTTP/1.1 (RFC 9112)."""
+    response = problem_response(problem)
+    status = HTTPStatus(response.status_code)
+    head = [f"HTTP/1.1 {status.value} {status.phrase}".encode(), b"connection: close"]
+    head += [name + b": " + value for name, value in response.raw_headers]
+    return b"\r\n".join([*head, b"", bytes(response.body)])
 
 
 def server_config(app: FastAPI, host: str, port: int, *, stop_timeout_s: float) -> Config:

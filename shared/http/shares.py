@@ -31,11 +31,8 @@ class Shares:
 
     def __init__(self, total: int, each: int) -> None:
         self._total, self._each = total, each
+        self.taken = 0
         self._taken: Counter[str] = Counter()
-
-    @property
-    def taken(self) -> int:
-        return self._taken.total()
 
     @contextmanager
     def share(self, caller: str) -> Iterator[Share]:
@@ -49,8 +46,10 @@ class Shares:
         if self._taken[caller] + amount > self._each or self.taken + amount > self._total:
             raise Problem("busy", headers={"Retry-After": str(RETRY_AFTER_S)})
         self._taken[caller] += amount
+        self.taken += amount
 
     def give_back(self, caller: str, amount: int) -> None:
+        self.taken -= amount
         self._taken[caller] -= amount
         if self._taken[caller] <= 0:
             del self._taken[caller]

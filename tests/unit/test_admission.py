@@ -274,6 +274,27 @@ async def test_a_head_that_does_not_come_is_ended(app: FastAPI, begun: bytes) ->
     assert bool(answer) == bool(begun)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"nonsense\r\n\r\n",
+        b"GET / HTTP/1.1\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"y" * 70_000,
+        head("/things", "Authorization: Bearer operator", "Transfer-Encoding: chunked") + b"no length\r\n",
+    ],
+    ids=["no HTTP", "no host", "a long head", "no chunk"],
+)
+async def test_what_is_no_http_is_a_problem_too(app: FastAPI, admission: Admission, text: bytes) -> None:
+    async with serving(app) as server:
+        answer = await server.answer(text)
+        await until(lambda: server.connections == 0)
+    top, _, body = answer.partition(b"\r\n\r\n")
+    assert top.split()[1] in (b"400", b"431")
+    assert b"content-type: application/problem+json" in top
+    assert json.loads(body)["type"] == "/problems/bad-request"
+    assert admission.bodies.taken == 0
+
+
 async def test_a_head_in_drops_is_ended(app: FastAPI) -> None:
     async with serving(app, Quick) as server:
         reader, writer = await server.open(b"GET /health/live HTTP/1.1\r\n")
