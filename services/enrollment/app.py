@@ -14,6 +14,7 @@ from shared.contracts.topics import ENROLLMENT_EVENTS, agency_topic
 from shared.pipeline.reactions import Service
 from shared.pipeline.work import DEFERRED, LEASED, QUEUED
 from shared.service import ON_PAPER, Parts, Runner, make_parts, openapi_of
+from shared.setting_types import ring_of
 
 
 def service_of(settings: EnrollmentSettings, terms: Terms) -> Service[Terms]:
@@ -32,7 +33,8 @@ def service_of(settings: EnrollmentSettings, terms: Terms) -> Service[Terms]:
 
 
 def build(settings: EnrollmentSettings) -> Runner[Terms]:
-    terms = load_terms(settings.secret.get_secret_value(), settings.public_url, settings.epoch)
+    secret, ring = settings.secret.get_secret_value(), ring_of(settings.link_keys)
+    terms = load_terms(secret, settings.public_url, settings.epoch, ring)
     work = {RENDERINGS: (QUEUED, DEFERRED, LEASED)}
     parts: Parts[Terms] = make_parts(service_of(settings, terms), settings, work)
     if settings.pdf_workers:

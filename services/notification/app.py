@@ -15,6 +15,7 @@ from shared.contracts.topics import ENROLLMENT_EVENTS, INCENTIVE_EVENTS
 from shared.pipeline.reactions import Service
 from shared.pipeline.work import DEFERRED, LEASED, QUEUED
 from shared.service import ON_PAPER, Parts, Runner, make_parts, openapi_of
+from shared.setting_types import ring_of
 
 
 def service_of(settings: NotificationSettings, terms: Terms) -> Service[Terms]:
@@ -30,13 +31,16 @@ def service_of(settings: NotificationSettings, terms: Terms) -> Service[Terms]:
 
 
 def build(settings: NotificationSettings) -> Runner[Terms]:
-    terms = load_terms(settings.secret.get_secret_value())
+    secret, ring = settings.secret.get_secret_value(), ring_of(settings.link_keys)
+    terms = load_terms(secret, settings.public_url, settings.reissue_quiet_s, ring)
     work = {MAILS: (QUEUED, DEFERRED, LEASED, HANDING_OVER, UNKNOWN)}
     parts: Parts[Terms] = make_parts(service_of(settings, terms), settings, work)
     mailer = Mailer(
         parts.store,
         settings.smtp(),
         settings.mail_from,
+        terms,
+        letters_a_day=settings.letters_a_day,
         connections=settings.mail_connections,
         unknown=settings.mail_unknown,
         epoch=settings.epoch,

@@ -30,6 +30,7 @@ from services.notification.documents import (
 from services.notification.mailer import HANDING_OVER, Mailer
 from services.notification.outcomes import MOST_REPEATS
 from services.notification.smtp import SmtpServer
+from services.notification.terms import load_terms
 from shared.contracts.payload import CertificateId, CompletionId, EmployeeId
 from shared.mongo import MongoStore, connect
 from shared.pipeline.documents import Collection
@@ -40,6 +41,7 @@ from shared.stack.processes import Processes
 
 SENDER = "Kompeten <kompeten@bandung.example>"
 WITHIN_S = 20.0
+TERMS = load_terms("0123456789abcdef" * 4, "https://kompeten.example")
 
 
 class Catcher:
@@ -93,7 +95,9 @@ def mailer_for(
     retry_s: float = 0.05,
 ) -> Mailer:
     server = SmtpServer(HOST, port, client_name="bandung.example")
-    return Mailer(store, server, SENDER, unknown=unknown, lease_s=lease_s, retry_s=retry_s, pause_s=0.05)
+    return Mailer(
+        store, server, SENDER, TERMS, unknown=unknown, lease_s=lease_s, retry_s=retry_s, pause_s=0.05
+    )
 
 
 @asynccontextmanager
@@ -395,7 +399,7 @@ async def test_what_went_out_before_a_restore_is_not_sent_again(store: MongoStor
     )
     await insert(store, MAIL_CANCELLATIONS, MailCancellation(id=mails[0].id, reason="overtaken"))
     server = SmtpServer(HOST, catcher.port, client_name="bandung.example")
-    async with running(Mailer(store, server, SENDER, epoch=1)):
+    async with running(Mailer(store, server, SENDER, TERMS, epoch=1)):
         before, *_ = await until(store, sent=3)
     assert "before the database was restored" in before.reason
     assert before.sent_at is not None
