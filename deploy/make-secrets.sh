@@ -21,7 +21,10 @@ mongo_user() {
   secret "mongo_$1" "mongodb://$1:$password@mongo:27017/?replicaSet=rs0&authSource=admin"
 }
 
+# An installation of before there was a ring goes on with the key that its links have: `identity`.
+[ -e deploy/secrets/kompeten_secret ] && links=identity || links=$(hex 32)
 secret kompeten_secret "$(hex 32)"
+secret kompeten_link_keys "$links"
 secret kompeten_smtp_password ""
 secret mongo_keyfile "$(hex 64)"
 secret mongo_admin "$(hex 24)"

@@ -24,7 +24,8 @@ def key(text: str) -> str:
 
 
 class Ids:
-    """All ids and digests of an installation; the same secret gives the same ids."""
+    """All ids and digests of an installation. Its secret is the identity key: the same one for good, since with
+    another one every record sent again would be a new one (docs/adr/0021)."""
 
     def __init__(self, secret: str) -> None:
         self._key = hashlib.blake2b(secret.encode(), digest_size=32, person=b"kompeten-ids").digest()
@@ -66,6 +67,22 @@ class Ids:
             + self.digest(b"letter", certificate_id.encode(), template.encode(), occasion.encode()).hex()
         )
 
+    def address(self, email: str) -> str:
+        """Of a mail address, upper and lower case alike; base64url. What is bound to an address names it by this."""
+        return _base64url(self.digest(b"address", email.strip().casefold().encode(), size=12))
+
+    def link_key(self) -> bytes:
+        """Signs links where an installation has no ring of keys (shared/link_keys.py)."""
+        return self.digest(b"link-key", size=32)
+
     def signature(self, text: str) -> str:
-        """Of a link; base64url, 128 bits."""
-        return base64.urlsafe_b64encode(self.digest(b"link", text.encode())).decode().rstrip("=")
+        """Of a link of before there was a ring; 128 bits."""
+        return _base64url(self.digest(b"link", text.encode()))
+
+    def fingerprint(self) -> bytes:
+        """Tells this key from another one and nothing else of it."""
+        return self.digest(b"fingerprint")
+
+
+def _base64url(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).decode().rstrip("=")

@@ -5,7 +5,7 @@ import logging
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 import bson
@@ -312,6 +312,25 @@ class MongoStore:
             if result.matched_count == len(ids):
                 return list(ids)
             return [raw["_id"] async for raw in items.find(held, {"_id": 1})]
+
+    async def reserve(self, collection: Collection[D], asked: Mapping[str, timedelta], taker: str) -> list[D]:
+        """Moves `used_until` of each document on by what is asked, from now at the earliest; the documents as they
+        then stood. One that another taker moved meanwhile is missing: what was asked of it is lost."""
+        from_here = {"$max": [NOW, "$used_until"]}
+        moves = [
+            UpdateOne(
+                {"_id": id},
+                [{"$set": {
+                    "used_until": {"$add": [from_here, round(more.total_seconds() * 1000)]}, "at": NOW, "taker": taker,
+                }}],
+                upsert=True,
+            )
+            for id, more in asked.items()
+        ]  # fmt: skip
+        async with translated():
+            await self.database[collection.name].bulk_write(moves, ordered=False)
+            found = self.database[collection.name].find({"_id": {"$in": list(asked)}, "taker": taker})
+            return _typed(collection, await found.to_list(None))
 
     async def note_items(self, collection: Collection[Document], notes: Sequence[Note]) -> int:
         updates = [

@@ -23,6 +23,8 @@ from shared.http.commands import Board, Commands
 from shared.http.connections import server_config
 from shared.http.health import Check
 from shared.http.oidc import ClaimNames, OidcAccess
+from shared.identifiers import Ids
+from shared.identity import IDENTITY, Evidence, WrongKey, hold, no_evidence
 from shared.mongo import MongoStore, connect
 from shared.pipeline.books import Decision
 from shared.pipeline.consumer import Consumer
@@ -32,7 +34,7 @@ from shared.pipeline.publisher import Publisher
 from shared.pipeline.reactions import Service
 from shared.pipeline.restoring import Restoration
 from shared.reconciliation import Reconciliation
-from shared.settings import Settings
+from shared.settings import EXIT_STATUS, Settings
 from shared.telemetry import configure_logging, configure_tracing, shutdown_tracing
 from shared.version import deciding_version
 from shared.waits import Budgets, Waits
@@ -76,6 +78,8 @@ class Parts(Generic[T]):
     """Collections of work outside the pipeline, and those of their states that are not final."""
     readiness: Callable[[], Awaitable[list[Check]]] = _not_running
     log_ends: Callable[[Sequence[tuple[str, int]]], Awaitable[dict[tuple[str, int], int]]] = _no_ends
+    evidence: Evidence = no_evidence
+    """Whether the database's ids come from the identity key, where it has no fingerprint of it yet."""
     caught_up: Callable[[], bool] = lambda: False
     """Whether the consumer has decided all that is in its partitions."""
     woken: list[Callable[[], None]] = field(default_factory=list)
@@ -122,7 +126,7 @@ class Runner(Generic[T]):
 
     def __init__(self, settings: Settings, parts: Parts[T], routers: Sequence[APIRouter]) -> None:
         self.settings, self.parts = settings, parts
-        self.prepared = False
+        self.prepared, self._refused = False, False
         partitions = {
             spec.name: spec.partitions
             for spec in topic_specs(settings.agencies, settings.topic_prefix)
@@ -175,7 +179,7 @@ class Runner(Generic[T]):
         return Check("database", self.prepared, "Answers." if self.prepared else "Is being prepared.")
 
     async def run(self) -> int:
-        """Exit status: 0 after a clean stop, 1 when a part ended by itself."""
+        """Exit status: 0 after a clean stop, 1 when a part ended by itself, 2 when the database is of another key."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self._stop.set)
@@ -213,10 +217,18 @@ class Runner(Generic[T]):
             await worker.run()
 
     async def _prepare(self, parts: set["asyncio.Task[None]"]) -> bool:
-        """Collections and indexes, as soon as MongoDB answers; meanwhile the process is live but not ready."""
+        """Collections, indexes and the identity key, as soon as MongoDB answers; meanwhile the process is live but not
+        ready. False: it is to end."""
         while not self._stop.is_set() and not any(task.done() for task in parts):
             try:
-                await self.parts.store.prepare(self.parts.service.collections)
+                await self.parts.store.prepare([*self.parts.service.collections, IDENTITY])
+                await hold(
+                    self.parts.store, Ids(self.settings.secret.get_secret_value()), self.parts.evidence
+                )
+            except WrongKey as error:
+                log.critical("%s", error)
+                self._refused = True
+                return False
             except Unavailable as error:
                 log.warning("waiting for the database: %s", error)
                 with contextlib.suppress(TimeoutError):
@@ -248,6 +260,8 @@ class Runner(Generic[T]):
         await self.parts.publisher.stop()
         self.parts.store.client.close()
         log.info("stopped")
+        if self._refused:
+            return EXIT_STATUS
         return 1 if by_itself or late else 0
 
 

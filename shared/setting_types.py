@@ -10,6 +10,7 @@ from pydantic_core import PydanticCustomError
 from pydantic_settings import NoDecode
 
 from shared.contracts.catalogue import EVENT_TYPES
+from shared.link_keys import IDENTITY
 
 Opd = NewType("Opd", str)
 _OPD: Final = re.compile(r"[a-z0-9-]+")
@@ -18,6 +19,7 @@ _EVENT_TYPES: Final = sorted(payload.TYPE for payload in EVENT_TYPES)
 LONGEST_WAIT_H: Final = 24 * 365
 _SECRET_MIN_CHARS: Final = 32
 _SECRET_MIN_DISTINCT: Final = 8
+MAX_LINK_KEYS: Final = 8
 _PLACEHOLDER: Final = re.compile(
     r"change[-_ ]?(me|this|it)|placeholder|replace[-_ ]?(me|this)|example|insecure"
 )
@@ -37,6 +39,25 @@ def _real_secret(secret: SecretStr) -> SecretStr:
     if _PLACEHOLDER.search(value.lower()) or len(set(value)) < _SECRET_MIN_DISTINCT:
         raise _problem("is a placeholder: generate a secret with 'openssl rand -hex 32'")
     return secret
+
+
+def _link_ring(ring: SecretStr) -> SecretStr:
+    keys = ring_of(ring)
+    if not 1 <= len(keys) <= MAX_LINK_KEYS:
+        raise _problem(
+            f"has {len(keys)} keys: it takes 1 to {MAX_LINK_KEYS}, the newest first, one on each line"
+        )
+    if len(set(keys)) < len(keys):
+        raise _problem("has a key twice: keep each once")
+    for key in keys:
+        if key != IDENTITY:
+            _real_secret(SecretStr(key))
+    return ring
+
+
+def ring_of(ring: SecretStr | None) -> tuple[str, ...]:
+    """Its keys, newest first; none where there is no ring."""
+    return () if ring is None else tuple(ring.get_secret_value().split())
 
 
 def _mongo_url(url: SecretStr) -> SecretStr:
@@ -118,6 +139,8 @@ def _public_url(url: str, info: ValidationInfo) -> str:
 
 
 Secret = Annotated[SecretStr, AfterValidator(_real_secret)]
+LinkRing = Annotated[SecretStr, AfterValidator(_link_ring)]
+"""Keys of links, separated by line ends or blanks; `identity` stands for the one that follows from the secret."""
 MongoUrl = Annotated[SecretStr, AfterValidator(_mongo_url)]
 CommaList = BeforeValidator(_comma_list)
 OpdCodes = Annotated[tuple[Opd, ...], NoDecode, CommaList, AfterValidator(_opd_codes)]

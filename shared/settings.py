@@ -1,5 +1,6 @@
 """Settings from `KOMPETEN_*` variables and files: read once at start, refused with one sentence a problem."""
 
+import codecs
 import difflib
 import os
 import re
@@ -28,6 +29,8 @@ from shared.setting_types import (
 PREFIX: Final = "KOMPETEN_"
 SECRETS_DIR: Final = Path("/run/secrets")
 EXIT_STATUS: Final = 2
+IDENTITY_KEY: Final = "secret"
+_BYTE_ORDER_MARKS: Final = (codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 class Settings(BaseSettings):
@@ -68,7 +71,9 @@ class Settings(BaseSettings):
     public_url: PublicUrl = Field(
         description="Address under which the public reaches Kompeten, with path; in certificates and mails"
     )
-    secret: Secret = Field(description="Key of verification codes and content hashes, 32 characters or more")
+    secret: Secret = Field(
+        description="Identity key, 32 characters or more: ids, codes and digests come from it, so it stays for good"
+    )
     oidc_issuer: ProtectedUrl = Field(description="Issuer of access tokens, exactly as in the token's 'iss'")
     oidc_audience: str = Field("kompeten", min_length=1, description="Audience that access tokens must name")
     oidc_jwks_url: ProtectedUrl | None = Field(
@@ -124,12 +129,33 @@ class _Files(PydanticBaseSettingsSource):
 
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
         path = _file_of(field_name)
-        return (None if path is None else path.read_text(encoding="utf-8").strip() or None), field_name, False
+        return (None if path is None else read_exactly(path) or None), field_name, False
 
     def __call__(self) -> dict[str, Any]:
         fields = self.settings_cls.model_fields.items()
         values = {name: self.get_field_value(field, name)[0] for name, field in fields}
         return {name: value for name, value in values.items() if value is not None}
+
+
+class FileProblem(ValueError):
+    """What is wrong with a setting's file, as the end of a sentence that begins with the file."""
+
+
+def read_exactly(path: Path) -> str:
+    """What the file holds, but for one line end at its end, which every editor writes. Raises FileProblem."""
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise FileProblem(f"cannot be read ({type(error).__name__})") from error
+    if raw.startswith(_BYTE_ORDER_MARKS):
+        raise FileProblem(
+            "begins with a byte order mark: save it as UTF-8 without one, or write it with printf"
+        )
+    try:
+        text = raw.decode()
+    except UnicodeDecodeError:  # has the file's bytes in it: not kept as the cause
+        raise FileProblem("is not UTF-8: save it as that, or write it with printf") from None
+    return re.sub(r"\r?\n\Z", "", text)
 
 
 _Loaded = TypeVar("_Loaded", bound=Settings)
@@ -138,16 +164,17 @@ _Loaded = TypeVar("_Loaded", bound=Settings)
 def load(cls: type[_Loaded]) -> _Loaded:
     """The settings; or exit status 2 and one sentence per problem on stderr, without secrets."""
     problems = [*_unknown_variables(cls), *_file_problems(cls)]
-    if not any("cannot be read" in problem for problem in problems):
-        try:
-            settings = cls()
-        except ValidationError as error:
-            problems += [_sentence(cls, one) for one in error.errors(include_url=False)]
-        except SettingsError:
-            problems.append("A KOMPETEN_ variable has a value that cannot be parsed.")
-        else:
-            if not problems:
-                return settings
+    try:
+        settings = cls()
+    except FileProblem:
+        pass  # told above
+    except ValidationError as error:
+        problems += [_sentence(cls, one) for one in error.errors(include_url=False)]
+    except SettingsError:
+        problems.append("A KOMPETEN_ variable has a value that cannot be parsed.")
+    else:
+        if not problems:
+            return settings
     sys.stderr.write("".join(f"{problem}\n" for problem in problems))
     raise SystemExit(EXIT_STATUS)
 
@@ -204,16 +231,26 @@ def _unknown_variables(cls: type[Settings]) -> list[str]:
 
 
 def _file_problems(cls: type[Settings]) -> list[str]:
+    """Of those that are named, and of those that are mounted."""
     environment, sentences = _environment(), []
-    for name in map(variable, cls.model_fields):
-        path = environment.get(f"{name}_FILE")
-        if path and environment.get(name):
+    for field_name in cls.model_fields:
+        name, path = variable(field_name), _file_of(field_name)
+        named = environment.get(f"{name}_FILE")
+        if named and environment.get(name):
             sentences.append(f"{name} and {name}_FILE are both set: keep one of them.")
-        if path:
-            try:
-                Path(path).read_text(encoding="utf-8")
-            except (OSError, ValueError) as error:
-                sentences.append(f"{name}_FILE names a file that cannot be read ({type(error).__name__}).")
+        if path is None:
+            continue
+        file = f"{name}_FILE names a file that" if named else str(path)
+        try:
+            text = read_exactly(path)
+        except FileProblem as problem:
+            sentences.append(f"{file} {problem}.")
+            continue
+        if field_name == IDENTITY_KEY and text != text.strip():
+            sentences.append(
+                f"{file} begins or ends with blanks or empty lines, which earlier versions did not count: take them "
+                "out, as this key must stay what it was."
+            )
     return sentences
 
 

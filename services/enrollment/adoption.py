@@ -1,7 +1,7 @@
 """After a restore: what was told about certificates since the backup, so that it is told the same way again.
 
 A number, once published, is printed and mailed. What is issued again takes the number, the revision and the
-moment of issue that it had; so its code, its links and its PDF are the ones that people hold.
+moment of issue that it had; so its code and its PDF are the ones that people hold.
 """
 
 from collections import defaultdict

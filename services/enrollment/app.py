@@ -3,7 +3,7 @@
 from typing import Any
 
 from services.enrollment.adoption import GivenNumbers
-from services.enrollment.documents import COLLECTIONS, RENDERINGS
+from services.enrollment.documents import COLLECTIONS, EMPLOYEES, RENDERINGS
 from services.enrollment.handlers import REACTIONS
 from services.enrollment.lister import Lister
 from services.enrollment.renderer import Renderer
@@ -11,9 +11,13 @@ from services.enrollment.routes import routers
 from services.enrollment.settings import EnrollmentSettings
 from services.enrollment.terms import Terms, load_terms
 from shared.contracts.topics import ENROLLMENT_EVENTS, agency_topic
+from shared.identifiers import Ids
+from shared.identity import LOOK_AT
+from shared.mongo import MongoStore
 from shared.pipeline.reactions import Service
 from shared.pipeline.work import DEFERRED, LEASED, QUEUED
 from shared.service import ON_PAPER, Parts, Runner, make_parts, openapi_of
+from shared.setting_types import ring_of
 
 
 def service_of(settings: EnrollmentSettings, terms: Terms) -> Service[Terms]:
@@ -32,9 +36,11 @@ def service_of(settings: EnrollmentSettings, terms: Terms) -> Service[Terms]:
 
 
 def build(settings: EnrollmentSettings) -> Runner[Terms]:
-    terms = load_terms(settings.secret.get_secret_value(), settings.public_url, settings.epoch)
+    secret, ring = settings.secret.get_secret_value(), ring_of(settings.link_keys)
+    terms = load_terms(secret, settings.public_url, settings.epoch, ring)
     work = {RENDERINGS: (QUEUED, DEFERRED, LEASED)}
     parts: Parts[Terms] = make_parts(service_of(settings, terms), settings, work)
+    parts.evidence = knows_employees
     if settings.pdf_workers:
         parts.workers.append(Renderer(parts.store, parts.commands, settings.pdf_workers))
     parts.workers.append(
@@ -48,6 +54,13 @@ def build(settings: EnrollmentSettings) -> Runner[Terms]:
         )
     )
     return Runner(settings, parts, routers(parts, settings.agencies, settings.events_per_second))
+
+
+async def knows_employees(store: MongoStore, ids: Ids) -> bool | None:
+    """Whether employees have the ids that their numbers give."""
+    employees = await store.select(EMPLOYEES, {}, sort=[("_id", 1)], limit=LOOK_AT)
+    found = [any(ids.employee(number) == one.id for number in one.numbers) for one in employees]
+    return any(found) if found else None
 
 
 def openapi() -> dict[str, Any]:

@@ -41,6 +41,8 @@ class Employee(msgspec.Struct, frozen=True):
     """Event time of the snapshot that stands."""
     digest: bytes
     version: int
+    addressed_at: datetime | None = None
+    """The log's time at which the mail address last changed; None: not since that is noted."""
 
 
 class Facts(msgspec.Struct, frozen=True, omit_defaults=True):

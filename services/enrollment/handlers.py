@@ -143,6 +143,8 @@ def record_employee(event: Received[EmployeeSnapshot], state: State, terms: Term
             verdict, reason = Verdict.DUPLICATE, ""
         if (event.time, digest) > (known.as_of, known.digest):
             employee = msgspec.structs.replace(employee, profile=profile, as_of=event.time, digest=digest)
+            if profile.email != known.profile.email:
+                employee = msgspec.structs.replace(employee, addressed_at=event.now)
             verdict = verdict if verdict is Verdict.DUPLICATE else Verdict.ACCEPTED
             reason = ""
         if (employee.numbers, employee.profile) != (known.numbers, known.profile):

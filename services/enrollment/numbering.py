@@ -47,7 +47,7 @@ class Issue(NamedTuple):
 def issue(given: Given | None, before: int, content_digest: str, now: datetime) -> Issue:
     """Revision and moment of an issue after revision `before`.
 
-    What was issued with this content keeps both, so that its code, links and PDF stay what they were; another
+    What was issued with this content keeps both, so that its code and PDF stay what they were; another
     content takes a revision that nobody has seen.
     """
     if given is None:

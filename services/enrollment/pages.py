@@ -17,11 +17,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from services.enrollment.certificate_face import decimal_comma
 from services.enrollment.documents import Completion
-from services.enrollment.links import DOWNLOAD_DAYS
 from services.enrollment.settling import facts_standing
 from shared.contracts.employee_number import mask
 from shared.contracts.payload import Jp
 from shared.contracts.vocabulary import Bilingual
+from shared.links import DOWNLOAD_DAYS
 
 TEMPLATES: Final = Path(__file__).with_name("templates")
 REFRESH_S: Final = 5
@@ -226,8 +226,10 @@ NOTICES: Final[Mapping[Subject, Notice]] = {
             "waiting",
             Bilingual("Tautan ini sudah tidak berlaku", "This link has expired"),
             Bilingual(
-                f"Tautan unduhan dalam surel berlaku {DOWNLOAD_DAYS} hari. Sertifikatnya sendiri tetap ada.",
-                f"A download link in a mail works for {DOWNLOAD_DAYS} days. The certificate is still there.",
+                f"Tautan unduhan dalam surel berlaku {DOWNLOAD_DAYS} hari, dan hanya selama alamat surel Anda tetap "
+                "sama. Sertifikatnya sendiri tetap ada.",
+                f"A download link in a mail works for {DOWNLOAD_DAYS} days, and only as long as your mail address stays "
+                "the same. The certificate is still there.",
             ),
         ),
         (

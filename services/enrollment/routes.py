@@ -20,7 +20,6 @@ from services.enrollment.documents import (
 from services.enrollment.event_rate import EventRate
 from services.enrollment.intake import MOST_EVENTS, intake_router
 from services.enrollment.ledger import ledger, restatements_router
-from services.enrollment.links import Expired, NotOurs
 from services.enrollment.records import CompletionView, RecordView, completion_view, record_view
 from services.enrollment.settling import facts_standing
 from services.enrollment.terms import Terms
@@ -43,6 +42,7 @@ from shared.http.commands import Asking, commanding
 from shared.http.decisions import decisions_router
 from shared.http.problems import Problem
 from shared.http.reconciliation import reconciliation_router
+from shared.links import Expired, NotOurs
 from shared.service import Parts
 
 MOST_FOUND = 20
@@ -119,14 +119,21 @@ class Reads:
 
     async def by_link(self, token: str) -> OpenedPdf:
         try:
-            certificate_id = self.terms.links.opened(token, datetime.now(UTC))
+            link = self.terms.links.opened(token, datetime.now(UTC))
         except Expired:
             raise LinkExpired from None
         except NotOurs:
             raise LinkUnknown from None
-        completion = await self.by_certificate(certificate_id)
-        if completion is None:
+        completion = await self.by_certificate(link.certificate_id)
+        employee = None if completion is None else await self.store.read(EMPLOYEES, completion.employee_id)
+        if completion is None or completion.certificate is None or employee is None:
             raise LinkUnknown
+        if not self.terms.links.goes_to(link, employee.profile.email, employee.addressed_at):
+            raise LinkExpired
+        if (
+            link.revision > completion.certificate.revision
+        ):  # on a restored database, which has not come so far
+            raise BeingPrepared
         return await self.pdf(completion)
 
     async def pdf(self, completion: Completion) -> OpenedPdf:

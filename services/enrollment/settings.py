@@ -4,6 +4,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
+from shared.setting_types import LinkRing
 from shared.settings import Settings
 
 
@@ -12,6 +13,10 @@ class EnrollmentSettings(Settings):
 
     http_port: int = Field(8001, ge=0, le=65535, description="Port to listen on; 0 takes any free one")
     internal_port: int = Field(9001, ge=0, le=65535, description="Port for them; 0 takes any free one")
+    link_keys: LinkRing | None = Field(
+        None,
+        description="Keys that sign links in mails, newest first, one on each line; without it, one of KOMPETEN_SECRET",
+    )
     pdf_workers: int = Field(
         1, ge=0, le=64, description="Processes that render certificates; 0 renders none here"
     )

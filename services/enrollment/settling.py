@@ -31,6 +31,7 @@ from services.enrollment.jp import Credit, Learning, credit_year
 from services.enrollment.numbering import codes_before, content_digest, issue, numbered
 from services.enrollment.terms import Terms
 from shared.contracts.enrollment import (
+    NO_LINK,
     CertificateIssued,
     CertificateRevoked,
     CompletionRecorded,
@@ -38,6 +39,7 @@ from shared.contracts.enrollment import (
     JpCredited,
 )
 from shared.contracts.vocabulary import Form, Level
+from shared.links import download_until
 from shared.pipeline.documents import LOAD, Doc, Docs, Keys, Lock, State
 from shared.pipeline.epochs import next_version
 from shared.pipeline.outcome import Fact, Put
@@ -145,7 +147,7 @@ def restate(
         item, pdf = state.get(RENDERINGS, id), state.get(STORED_PDFS, id)
         face = _printed(certificate, facts, employee, terms) if item is None else item.face
         digest = content_digest(face, terms)
-        said.append(_issued(after, certificate, facts, credits[after.id][1], digest, terms, linked_at=now))
+        said.append(_issued(after, certificate, facts, credits[after.id][1], digest, terms, told_at=now))
         # One that is done is nobody's any more: no worker writes it.
         if (pdf is None or certificate.sha256 is None) and (item is None or item.state == DONE):
             changes.append(Put(RENDERINGS, _rendering(after, certificate, face, terms, now, traceparent)))
@@ -332,7 +334,7 @@ def _certified(
     if revoked:
         return after, changes, []
     changes.append(Put(RENDERINGS, _rendering(after, issued, face, terms, now, traceparent)))
-    fact = _issued(after, issued, facts, credits[after.id][1], digest, terms, linked_at=issued_at)
+    fact = _issued(after, issued, facts, credits[after.id][1], digest, terms, told_at=issued_at)
     return after, changes, [fact]
 
 
@@ -360,9 +362,8 @@ def _issued(
     digest: str,
     terms: Terms,
     *,
-    linked_at: datetime,
+    told_at: datetime,
 ) -> Fact:
-    download_url, until = terms.links.download(certificate.id, linked_at)
     payload = CertificateIssued(
         certificate_id=certificate.id,
         completion_id=completion.id,
@@ -377,8 +378,8 @@ def _issued(
         jp_by_rate=certificate.jp,
         jp_reason=reason_of(credit),
         verification_url=terms.links.verification(certificate.code),
-        download_url=download_url,
-        download_until=until,
+        download_url=NO_LINK,
+        download_until=download_until(told_at),
         series=certificate.series or None,
         place=certificate.place or None,
         content_digest=digest,

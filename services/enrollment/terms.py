@@ -1,12 +1,14 @@
 """What enrollment's decisions rest on besides event and state: rules, ids, addresses."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from services.enrollment.duty import Duties, load_duties
 from services.enrollment.issuing_bodies import IssuingBodies, load_bodies
 from services.enrollment.jp import Rates, load_rates
-from services.enrollment.links import Links
 from shared.identifiers import Ids
+from shared.link_keys import LinkKeys
+from shared.links import Links
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +26,8 @@ class Terms:
         return f"{self.rates.version}-{self.bodies.version}"
 
 
-def load_terms(secret: str, public_url: str, epoch: int = 0) -> Terms:
-    """Reads all rule files; raises RulesInvalid with the row that is wrong."""
+def load_terms(secret: str, public_url: str, epoch: int = 0, link_keys: Sequence[str] = ()) -> Terms:
+    """Reads all rule files; raises RulesInvalid with the row that is wrong. `link_keys`: see LinkKeys."""
     ids = Ids(secret)
-    return Terms(ids, Links(public_url, ids), load_rates(), load_duties(), load_bodies(), epoch)
+    links = Links(public_url, ids, LinkKeys(ids, link_keys))
+    return Terms(ids, links, load_rates(), load_duties(), load_bodies(), epoch)

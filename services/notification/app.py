@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from services.notification.documents import COLLECTIONS, MAILS
+from services.notification.documents import COLLECTIONS, LETTERS, MAILS
 from services.notification.handlers import REACTIONS
 from services.notification.mailer import HANDING_OVER, Mailer
 from services.notification.outcomes import UNKNOWN
@@ -12,9 +12,13 @@ from services.notification.teller import Teller
 from services.notification.terms import Terms, load_terms
 from services.notification.ticker import Ticker
 from shared.contracts.topics import ENROLLMENT_EVENTS, INCENTIVE_EVENTS
+from shared.identifiers import Ids
+from shared.identity import LOOK_AT
+from shared.mongo import MongoStore
 from shared.pipeline.reactions import Service
 from shared.pipeline.work import DEFERRED, LEASED, QUEUED
 from shared.service import ON_PAPER, Parts, Runner, make_parts, openapi_of
+from shared.setting_types import ring_of
 
 
 def service_of(settings: NotificationSettings, terms: Terms) -> Service[Terms]:
@@ -30,13 +34,17 @@ def service_of(settings: NotificationSettings, terms: Terms) -> Service[Terms]:
 
 
 def build(settings: NotificationSettings) -> Runner[Terms]:
-    terms = load_terms(settings.secret.get_secret_value())
+    secret, ring = settings.secret.get_secret_value(), ring_of(settings.link_keys)
+    terms = load_terms(secret, settings.public_url, settings.reissue_quiet_s, ring)
     work = {MAILS: (QUEUED, DEFERRED, LEASED, HANDING_OVER, UNKNOWN)}
     parts: Parts[Terms] = make_parts(service_of(settings, terms), settings, work)
+    parts.evidence = knows_letters
     mailer = Mailer(
         parts.store,
         settings.smtp(),
         settings.mail_from,
+        terms,
+        letters_a_day=settings.letters_a_day,
         connections=settings.mail_connections,
         unknown=settings.mail_unknown,
         epoch=settings.epoch,
@@ -45,6 +53,13 @@ def build(settings: NotificationSettings) -> Runner[Terms]:
     parts.woken.append(mailer.wake)
     parts.workers += [mailer, Ticker(parts.store, parts.commands, lambda: parts.caught_up())]
     return Runner(settings, parts, routers(parts))
+
+
+async def knows_letters(store: MongoStore, ids: Ids) -> bool | None:
+    """Whether letters are about certificates with the ids that their completions give."""
+    letters = await store.select(LETTERS, {}, sort=[("_id", 1)], limit=LOOK_AT)
+    found = [ids.certificate(one.completion_id) == one.certificate_id for one in letters]
+    return any(found) if found else None
 
 
 def openapi() -> dict[str, Any]:

@@ -23,6 +23,8 @@ class Contact(msgspec.Struct, frozen=True):
     name: str
     email: str | None
     language: str
+    confirmed_email: str | None = None
+    """The address of which its owner said that it is right; while another one stands, that one is unconfirmed."""
 
 
 class SettledPoints(msgspec.Struct, frozen=True):
@@ -53,18 +55,17 @@ class Letter(msgspec.Struct, frozen=True):
     (once), as a newer letter came | dropped: see `reason`."""
     reason: str
     due: datetime
-    """When it goes without the points."""
+    """When it goes, with its points or without."""
     completion_version: int
     certificate_number: str
     title: str
     verification_url: str
+    """As it was when the letter was begun; a mail has one of its own, made when it is written."""
     organizer_name: str | None = None
     completed_on: str | None = None
     jp: Decimal | None = None
     jp_by_rate: Decimal | None = None
     jp_reason: str | None = None
-    download_url: str | None = None
-    download_until: datetime | None = None
     revocation_reason: str | None = None
     points: int | None = None
     points_by_rule: int | None = None
@@ -72,6 +73,8 @@ class Letter(msgspec.Struct, frozen=True):
     balance: int | None = None
     level: str | None = None
     traceparent: str | None = None
+    not_before: datetime | None = None
+    """Of a certificate that was issued anew: until then a newer issue takes its place."""
 
 
 class Mail(msgspec.Struct, frozen=True):
@@ -95,6 +98,21 @@ class Mail(msgspec.Struct, frozen=True):
     sent_at: datetime | None = None
     lease: str = ""
     lease_until: datetime | None = None
+    slot: str = ""
+    """Keyed digest of the address of which it has a slot (allowance.py)."""
+    slot_at: datetime | None = None
+    """Not before this moment, as the server's clock has it."""
+
+
+class Allowance(msgspec.Struct, frozen=True):
+    """How far the slots of an address are taken; written by the mailers alone."""
+
+    id: str = msgspec.field(name="_id")
+    """Keyed digest of the address."""
+    used_until: datetime
+    at: datetime
+    """When the last ones were taken."""
+    taker: str
 
 
 class MailCancellation(msgspec.Struct, frozen=True):
@@ -119,8 +137,9 @@ CONTACTS = Collection("contacts", Contact, indexes=(("employee_numbers",),))
 SETTLED_POINTS = Collection("settled_points", SettledPoints)
 LETTERS = Collection("letters", Letter, indexes=(("completion_id",), ("state", "due"), ("employee_id",)))
 MAILS = Collection("mails", Mail, indexes=(("state", "due"), ("employee_id",), ("lease",)))
+ALLOWANCES = Collection("allowances", Allowance)
 MAIL_CANCELLATIONS = Collection("mail_cancellations", MailCancellation)
 
 MAIL_NOTES = Collection("mail_notes", MailNote)
 
-COLLECTIONS = (CONTACTS, SETTLED_POINTS, LETTERS, MAILS, MAIL_CANCELLATIONS, MAIL_NOTES)
+COLLECTIONS = (CONTACTS, SETTLED_POINTS, LETTERS, MAILS, ALLOWANCES, MAIL_CANCELLATIONS, MAIL_NOTES)

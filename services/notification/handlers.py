@@ -1,6 +1,7 @@
 """Notification's decisions: (event, loaded state, terms) -> outcome. Pure: no I/O, clock, randomness or logging.
 
-A letter is collected until certificate and points are there, at most `LONGEST_WAIT`, and goes out once.
+A letter is collected until certificate and points are there, at most `LONGEST_WAIT`, and goes out once. One about
+a certificate that was issued anew waits for a quiet time, so that corrections within minutes are one letter.
 """
 
 from datetime import datetime, timedelta
@@ -28,6 +29,7 @@ from services.notification.documents import (
     MailNote,
     SettledPoints,
 )
+from services.notification.genuine import check_genuine
 from services.notification.terms import Terms
 from shared.contracts.enrollment import CertificateIssued, CertificateRevoked, EmployeeRecorded
 from shared.contracts.incentive import PointsSettled
@@ -71,6 +73,7 @@ def record_contact(event: Received[EmployeeRecorded], state: State, terms: Terms
         name=data.name,
         email=data.email,
         language=data.language,
+        confirmed_email=None if known is None else known.confirmed_email,
     )
     return Outcome(
         Verdict.ACCEPTED,
@@ -108,6 +111,8 @@ def letter_id(data: CertificateIssued | CertificateRevoked, terms: Terms) -> str
 def write_issued_letter(event: Received[CertificateIssued], state: State, terms: Terms) -> Outcome:
     """Begins a letter; it is released at once when its points are known already."""
     data = event.data
+    check_genuine(data, terms)
+    not_before = event.now + terms.reissue_quiet if data.revision > 1 else None
     letter = Letter(
         id=letter_id(data, terms),
         certificate_id=data.certificate_id,
@@ -117,7 +122,7 @@ def write_issued_letter(event: Received[CertificateIssued], state: State, terms:
         revision=data.revision,
         state=COLLECTING,
         reason="",
-        due=event.now + LONGEST_WAIT,
+        due=max(event.now + LONGEST_WAIT, not_before or event.now),
         completion_version=data.completion_version,
         certificate_number=data.certificate_number,
         title=data.title,
@@ -127,9 +132,8 @@ def write_issued_letter(event: Received[CertificateIssued], state: State, terms:
         jp=data.jp,
         jp_by_rate=data.jp_by_rate,
         jp_reason=data.jp_reason,
-        download_url=data.download_url,
-        download_until=data.download_until,
         traceparent=event.traceparent,
+        not_before=not_before,
     )
     return _begin(letter, event, state)
 
@@ -137,6 +141,7 @@ def write_issued_letter(event: Received[CertificateIssued], state: State, terms:
 def write_revoked_letter(event: Received[CertificateRevoked], state: State, terms: Terms) -> Outcome:
     """Says that a certificate was taken back; an earlier letter that has not gone out yet never does."""
     data = event.data
+    check_genuine(data, terms)
     letter = Letter(
         id=letter_id(data, terms),
         certificate_id=data.certificate_id,
@@ -167,8 +172,6 @@ def _begin(
         )
     others = state.all(LETTERS, "completion_id", letter.completion_id)
     known = state.get(LETTERS, letter.id)
-    if known is not None and known.completion_id != letter.completion_id:
-        raise Rejected("the certificate is one of another completion: send its own completion_id")
     said = (letter.template, letter.revision, letter.completion_version)
     # By what it says too: before epochs, letters about a revocation were named by version.
     if known is not None or any(
@@ -193,10 +196,10 @@ def _begin(
     points = state.get(SETTLED_POINTS, letter.completion_id)
     if (note := state.get(MAIL_NOTES, letter.id)) is not None:
         changes += _went_before(letter, note, event.now)
-    elif letter.template == REVOKED or (
-        points is not None and points.completion_version >= letter.completion_version
-    ):
-        changes += _released(letter, points, event.now)
+    elif letter.template == REVOKED:
+        changes += _released(letter, None, event.now)
+    elif points is not None and _answer(points, letter):
+        changes += _complete(letter, points, event.now)
     else:
         changes.append(Put(LETTERS, letter))
     return Outcome(Verdict.ACCEPTED, subject=letter.id, changes=changes)
@@ -214,8 +217,19 @@ def _went_before(letter: Letter, note: MailNote, now: datetime) -> list[Put]:
     return [Put(LETTERS, letter), Put(MAILS, mail)]
 
 
+def _answer(points: SettledPoints, letter: Letter) -> bool:
+    return points.completion_version >= letter.completion_version
+
+
+def _complete(letter: Letter, points: SettledPoints, now: datetime) -> list[Put]:
+    """Released, unless a newer issue may still take its place: then it goes when that time is over."""
+    if letter.not_before is not None and now < letter.not_before:
+        return [Put(LETTERS, msgspec.structs.replace(letter, due=letter.not_before))]
+    return _released(letter, points, now)
+
+
 def _released(letter: Letter, points: SettledPoints | None, now: datetime) -> list[Put]:
-    if points is not None and letter.template == ISSUED:
+    if points is not None:
         letter = msgspec.structs.replace(
             letter,
             points=points.points,
@@ -257,8 +271,8 @@ def note_points(event: Received[PointsSettled], state: State, terms: Terms) -> O
     )
     changes: list[Put] = [Put(SETTLED_POINTS, points)]
     for letter in state.all(LETTERS, "completion_id", data.completion_id):
-        if letter.state == COLLECTING and data.completion_version >= letter.completion_version:
-            changes += _released(letter, points, event.now)
+        if letter.state == COLLECTING and _answer(points, letter):
+            changes += _complete(letter, points, event.now)
     return Outcome(Verdict.ACCEPTED, subject=data.completion_id, changes=changes)
 
 
@@ -268,16 +282,20 @@ def release_keys(event: Received[ReleaseLetter], state: State, terms: Terms) -> 
     letter = state.get(LETTERS, event.data.letter_id)
     if letter is not None:
         yield Lock("employee/" + letter.employee_id)
+        yield Doc(SETTLED_POINTS, letter.completion_id)
 
 
 def release_letter(event: Received[ReleaseLetter], state: State, terms: Terms) -> Outcome:
-    """The timer's command: send without the points, if the letter still waits and is due."""
+    """The timer's command: send, with the points if they are there, if the letter still waits and is due."""
     letter = state.get(LETTERS, event.data.letter_id)
     if letter is None:
         raise Rejected("there is no such letter: the command was not written by this service")
     if letter.state != COLLECTING or event.now < letter.due:
         return Outcome(Verdict.NOTHING, f"the letter is {letter.state}", letter.id)
-    return Outcome(Verdict.ACCEPTED, subject=letter.id, changes=_released(letter, None, event.now))
+    points = state.get(SETTLED_POINTS, letter.completion_id)
+    if points is not None and not _answer(points, letter):
+        points = None
+    return Outcome(Verdict.ACCEPTED, subject=letter.id, changes=_released(letter, points, event.now))
 
 
 def note_keys(event: Received[NoteMail], state: State, terms: Terms) -> Keys:

@@ -18,6 +18,7 @@ from typing import Any, Final
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from services.notification.documents import Contact, Letter
+from services.notification.terms import Terms
 from services.notification.wire import WIRE, address, alternatives, one_line
 
 TEMPLATES: Final = Path(__file__).with_name("templates")
@@ -51,8 +52,6 @@ def certificate_issued(letter: Letter) -> Values:
         "points_reason": letter.points_reason,
         "balance": letter.balance,
         "level": letter.level,
-        "download_url": letter.download_url,
-        "download_until": letter.download_until,
     }
 
 
@@ -60,8 +59,9 @@ def certificate_revoked(letter: Letter) -> Values:
     return {"reason": letter.revocation_reason}
 
 
-def compose(letter: Letter, contact: Contact, sender: str, now: datetime) -> EmailMessage:
-    """The mail as it is sent, CRLF by `as_bytes()`. `sender` is an address, with a name if wanted.
+def compose(letter: Letter, contact: Contact, sender: str, now: datetime, terms: Terms) -> EmailMessage:
+    """The mail as it is sent, CRLF by `as_bytes()`. `sender` is an address, with a name if wanted. Its links are made
+    here and kept nowhere; they lead to our own public address and nowhere else.
 
     Raises NoAddress when the contact has none that mail can be sent to.
     """
@@ -71,7 +71,7 @@ def compose(letter: Letter, contact: Contact, sender: str, now: datetime) -> Ema
         "title": letter.title,
         "number": letter.certificate_number,
         "revision": letter.revision,
-        "verification_url": letter.verification_url,
+        **_links(letter, contact.email or "", now, terms),
         **LETTERS[letter.template](letter),
     }
     values = {name: _tidy(value) for name, value in values.items()}
@@ -91,6 +91,18 @@ def compose(letter: Letter, contact: Contact, sender: str, now: datetime) -> Ema
     text = _template(letter.template, "text", language).render(values)
     alternatives(message, text, _template(letter.template, "html", language).render(values))
     return message
+
+
+def _links(letter: Letter, email: str, now: datetime, terms: Terms) -> Values:
+    """One opens the certificate, for whom it is mailed to and as long as that is their address; one shows to anybody
+    that it is genuine."""
+    code = terms.ids.verification_code(letter.certificate_id, letter.revision)
+    url, until = terms.links.download(letter.certificate_id, letter.revision, email, now)
+    return {
+        "verification_url": terms.links.verification(code),
+        "download_url": url,
+        "download_until": until,
+    }
 
 
 def message_id(letter: Letter, sender: str) -> str:

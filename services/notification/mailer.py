@@ -11,13 +11,14 @@ import asyncio
 import logging
 import random
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from email.utils import parseaddr
 from time import monotonic, time_ns
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeVar
 
+from services.notification.allowance import Addressed, Allowances
 from services.notification.circuit import Circuit
 from services.notification.documents import CONTACTS, MAIL_CANCELLATIONS, MAIL_NOTES, MAILS, Mail
 from services.notification.letters import compose, message_id
@@ -33,6 +34,7 @@ from services.notification.smtp import (
     SmtpServer,
 )
 from services.notification.teller import Teller
+from services.notification.terms import Terms
 from services.notification.wire import NoAddress, address
 from shared.failpoints import failpoint
 from shared.pipeline.errors import Unavailable
@@ -58,6 +60,11 @@ class Ready(NamedTuple):
     mail: Mail
     recipient: str
     message: bytes
+    slot: Mapping[str, object]
+    """See Addressed."""
+
+
+One = TypeVar("One", Addressed, Ready)
 
 
 class Mailer:
@@ -68,7 +75,9 @@ class Mailer:
         store: "MongoStore",
         server: SmtpServer,
         sender: str,
+        terms: Terms,
         *,
+        letters_a_day: int | None = None,
         connections: int = 4,
         unknown: Literal["resend", "hold"] = "resend",
         lease_s: float = 60.0,
@@ -77,7 +86,10 @@ class Mailer:
         epoch: int = 0,
         teller: Teller | None = None,
     ) -> None:
-        """First delay of a mail that was put off (`retry_s`), of all while the server is away (`pause_s`)."""
+        """First delay of a mail that was put off (`retry_s`), of all while the server is away (`pause_s`).
+        `letters_a_day`: to an unconfirmed address; None: no limit."""
+        self._terms = terms
+        self._allowances = Allowances(store, terms.ids, letters_a_day)
         self._epoch, self._teller = epoch, teller
         self.circuit = Circuit(pause_s)
         self._store, self._sender, self._patience = store, sender, Patience(unknown, retry_s)
@@ -171,7 +183,7 @@ class Mailer:
         return True
 
     async def _send(self, mails: Sequence[Mail]) -> None:
-        ready = await self._prepared(await self._not_told(mails))
+        ready = await self._written(await self._in_turn(await self._addressed(await self._not_told(mails))))
         async with self._sending:
             ready = await self._not_cancelled(ready)
             began = monotonic()
@@ -183,26 +195,36 @@ class Mailer:
                 for _ in range(self._connections.count):
                     workers.create_task(self._work(waiting, began))
             # Not begun: the server is away, it was too slow, or we stop.
-            unbegun = [Note(one.mail.id, one.mail.lease, "queued") for one in waiting]
+            unbegun = [Note(one.mail.id, one.mail.lease, "queued", one.slot) for one in waiting]
             await self._noted(unbegun)
 
-    async def _prepared(self, mails: Sequence[Mail]) -> list[Ready]:
+    async def _addressed(self, mails: Sequence[Mail]) -> list[Addressed]:
         employees = list({mail.employee_id for mail in mails})
         contacts = {one.id: one for one in await self._store.select(CONTACTS, {"_id": {"$in": employees}})}
+        found = [(mail, contacts.get(mail.employee_id)) for mail in mails]
+        addressed = [Addressed(mail, contact) for mail, contact in found if contact and contact.email]
+        missing = {mail.id for mail in mails} - {one.mail.id for one in addressed}
+        reason = "the employee has no e-mail address"
+        await self._noted([skipped(mail, reason) for mail in mails if mail.id in missing])
+        return addressed
+
+    async def _in_turn(self, mails: Sequence[Addressed]) -> list[Addressed]:
+        """What was cancelled uses up nothing of an address's allowance."""
+        going, notes = await self._allowances.take(await self._not_cancelled(mails))
+        await self._noted(notes)
+        return going
+
+    async def _written(self, mails: Sequence[Addressed]) -> list[Ready]:
         ready, notes = list[Ready](), list[Note]()
         now = datetime.now(UTC)
-        for mail in mails:
+        for mail, contact, slot in mails:
             # 1 ms of work each, and the loop has connections and heartbeats to serve; a bare yield comes back
             # before they had their turns: 215 mails/s.
             await asyncio.sleep(COMPOSE_EVERY_S)
-            contact = contacts.get(mail.employee_id)
-            if contact is None or not contact.email:
-                notes.append(skipped(mail, "the employee has no e-mail address"))
-                continue
             try:
-                message = compose(mail.letter, contact, self._sender, now)
+                message = compose(mail.letter, contact, self._sender, now, self._terms)
                 recipient = message["To"].addresses[0].addr_spec
-                ready.append(Ready(mail, recipient, message.as_bytes()))
+                ready.append(Ready(mail, recipient, message.as_bytes(), slot))
             except NoAddress as error:
                 notes.append(skipped(mail, str(error)))
             except Exception as error:  # noqa: BLE001  one letter's fault must not keep the others: parked
@@ -211,7 +233,7 @@ class Mailer:
         await self._noted(notes)
         return ready
 
-    async def _not_cancelled(self, ready: Sequence[Ready]) -> list[Ready]:
+    async def _not_cancelled(self, ready: Sequence[One]) -> list[One]:
         ids = [one.mail.id for one in ready]
         found = await self._store.select(MAIL_CANCELLATIONS, {"_id": {"$in": ids}}) if ids else []
         reasons = {one.id: one.reason for one in found}
@@ -247,13 +269,14 @@ class Mailer:
                 if isinstance(delivery, Accepted):
                     failpoint("mail-accepted")
                     self.circuit.worked()
-                self._notes.append(self._outcome(one.mail, delivery))
+                self._notes.append(self._outcome(one, delivery))
                 self._to_note.set()
                 _trace(one.mail, delivery, start_ns)
 
-    def _outcome(self, mail: Mail, delivery: Delivery) -> Note:
-        id = message_id(mail.letter, self._sender)
-        return outcome(mail, delivery, id, self._patience, random.random())  # noqa: S311
+    def _outcome(self, ready: Ready, delivery: Delivery) -> Note:
+        id = message_id(ready.mail.letter, self._sender)
+        note = outcome(ready.mail, delivery, id, self._patience, random.random())  # noqa: S311
+        return note._replace(set={**note.set, **ready.slot})
 
     async def _resolve_abandoned(self) -> None:
         """What a mailer was handing over when it went may have arrived."""

@@ -7,7 +7,9 @@ from pydantic import AfterValidator, Field, SecretStr, ValidationInfo
 from pydantic_core import PydanticCustomError
 
 from services.notification.smtp import SmtpServer
+from services.notification.terms import REISSUE_QUIET_S
 from services.notification.wire import NoAddress, address
+from shared.setting_types import LinkRing
 from shared.settings import Settings
 
 
@@ -52,6 +54,23 @@ class NotificationSettings(Settings):
     mail_unknown: Literal["resend", "hold"] = Field(
         "resend",
         description="A mail of which nobody knows whether it arrived is sent again, and counted; or held",
+    )
+
+    link_keys: LinkRing | None = Field(
+        None,
+        description="Keys that sign links in mails, newest first, one on each line; without it, one of KOMPETEN_SECRET",
+    )
+    reissue_quiet_s: float = Field(
+        REISSUE_QUIET_S,
+        ge=0,
+        le=24 * 3600,
+        description="Seconds that a certificate issued anew waits for a newer issue before its mail goes out",
+    )
+    letters_a_day: int = Field(
+        20,
+        ge=1,
+        le=100_000,
+        description="Mails to an address that nobody has confirmed, in 24 hours; more of them wait",
     )
 
     def smtp(self) -> SmtpServer:

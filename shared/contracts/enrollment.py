@@ -1,6 +1,6 @@
 """What enrollment publishes to `enrollment.events.v1`, and the commands on `enrollment.commands.v1`."""
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Final, Literal
 
 from pydantic import Field, StringConstraints
 
@@ -92,6 +92,10 @@ class CompletionsListed(Payload):
     completions: tuple[AtVersion, ...]
 
 
+NO_LINK: Final = ""
+"""A link opens the PDF for whoever has it, and events have many readers."""
+
+
 class CertificateIssued(Payload):
     """A certificate was issued, or issued anew after a correction (then with a higher revision)."""
 
@@ -113,8 +117,9 @@ class CertificateIssued(Payload):
     """Why the JP are fewer than the form's rate gives, if they are."""
     verification_url: str
     download_url: str
-    """Signed; opens the PDF without signing in until `download_until`."""
+    """Empty: links are made when a mail is written and stand in no event. Records of before have one; read none."""
     download_until: Timestamp
+    """When a link that is written with this event expires; a mail that is written later has a later one."""
     series: Label | None = None
     """Within which numbers count without gaps: issuing body and year."""
     place: Count | None = None

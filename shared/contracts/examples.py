@@ -13,6 +13,7 @@ from shared.contracts.agency import (
     TrainingCompleted,
 )
 from shared.contracts.enrollment import (
+    NO_LINK,
     AtVersion,
     CertificateIssued,
     CertificateRendered,
@@ -139,7 +140,7 @@ _EXAMPLES: Final[tuple[Payload, ...]] = (
         jp_by_rate=Decimal(8),
         jp_reason=None,
         verification_url=VERIFY,
-        download_url="https://kompeten.example/certificates/crt_2c3d4e5f.pdf?until=1777948200&signature=c2lnbmF0dXJl",
+        download_url=NO_LINK,
         download_until=datetime(2026, 5, 5, 2, 30, tzinfo=UTC),
         series="bkpsdm/2026",
         place=42,

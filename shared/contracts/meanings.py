@@ -16,7 +16,6 @@ MEANINGS: Final[Mapping[str, str]] = {
     "completion_ids": "Our ids of completions.",
     "completion_id": "Our id of one employee's completion of one batch of a training.",
     "dead_letter": "Our id of the dead letter: topic/partition/offset/turn.",
-    "download_until": "When `download_url` ends to work.",
     "email": "Where letters go; without one, none are sent.",
     "employee_id": "Our id of the employee; it stays when the NIP or NI PPPK changes.",
     "employee_number": "NIP or NI PPPK, 18 digits as text.",

@@ -23,10 +23,13 @@ import uvloop
 from services.notification.documents import COLLECTIONS, CONTACTS, MAILS, Contact, Letter, Mail
 from services.notification.mailer import Mailer
 from services.notification.smtp import SmtpServer
+from services.notification.terms import load_terms
 from shared.contracts.payload import CertificateId, CompletionId, EmployeeId
 from shared.mongo import MongoStore, connect
 from shared.stack.ports import HOST, free_ports, port_answers
 from shared.stack.processes import Processes
+
+TERMS = load_terms("0123456789abcdef" * 4, "https://kompeten.example")
 
 
 class Sink(asyncio.Protocol):
@@ -74,8 +77,6 @@ def mail(number: int) -> Mail:
         organizer_name="BKPSDM Kota Bandung",
         completed_on="2026-04-11",
         jp=Decimal(20),
-        download_url="https://kompeten.example/d/crt_1.1778518740.abcdefghijklmnopqrstuv",
-        download_until=now + timedelta(days=30),
         points=45,
         balance=1250,
         level="mahir",
@@ -96,7 +97,14 @@ async def measure(address: str, mongo: str, count: int, connections: int) -> Non
     await store.database[MAILS.name].insert_many([dict(store.encode(mail(i))) for i in range(count)])
     host, _, port = address.rpartition(":")
     server = SmtpServer(host, int(port), client_name="bandung.example")
-    mailer = Mailer(store, server, "Kompeten <kompeten@bandung.example>", connections=connections)
+    mailer = Mailer(
+        store,
+        server,
+        "Kompeten <kompeten@bandung.example>",
+        TERMS,
+        letters_a_day=count,
+        connections=connections,
+    )
     began, used = monotonic(), process_time()
     running = asyncio.create_task(mailer.run())
     while await store.count(MAILS, {"state": "sent"}) < count:

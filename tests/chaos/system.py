@@ -52,8 +52,10 @@ class System:
         mail, smtp, page = start_mail(processes, processes.run_dir / f"mail-{run}")
         self.stack, self.processes = replace(stack, smtp=smtp, mail_page=page), processes
         self.kompeten: Kompeten = configure(
-            self.stack, AGENCIES, topic_prefix=f"chaos-{run}.", database_prefix=f"chaos_{run}"
-        )
+            self.stack, AGENCIES, topic_prefix=f"chaos-{run}.", database_prefix=f"chaos_{run}",
+            # What waits for its turn until tomorrow is not told from what got lost.
+            settings={"notification": {"KOMPETEN_LETTERS_A_DAY": "100000"}},
+        )  # fmt: skip
         self.traffic = Traffic(
             self.kompeten.env["enrollment"]["KOMPETEN_SECRET"],
             self.kompeten.topic_prefix,

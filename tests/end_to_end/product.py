@@ -119,6 +119,10 @@ class Product:
         self._runner.run(self._send(agency_topic(opd, self.kompeten.topic_prefix), records))
         return ids
 
+    def write(self, topic: str, *records: Record) -> None:
+        """To any topic, as whoever gets at Kafka can."""
+        self._runner.run(self._send(self.kompeten.topic_prefix + topic, records))
+
     async def _send(self, topic: str, records: Sequence[Record]) -> None:
         if self._producer is None:
             self._producer = AIOKafkaProducer(bootstrap_servers=self.kompeten.stack.kafka, acks="all")
@@ -131,20 +135,30 @@ class Product:
 
     def log_of(self, opd: str = OPD) -> list[bytes]:
         """Every record of an agency's topic."""
-        return self._runner.run(self._read(agency_topic(opd, self.kompeten.topic_prefix)))
+        return self.records_of(agency_topic(opd))
+
+    def records_of(self, topic: str) -> list[bytes]:
+        """Every record of a topic, all partitions."""
+        return self._runner.run(self._read(self.kompeten.topic_prefix + topic))
 
     async def _read(self, topic: str) -> list[bytes]:
-        tp = TopicPartition(topic, 0)
+        (count,) = (
+            spec.partitions
+            for spec in topic_specs(self.kompeten.agencies, self.kompeten.topic_prefix)
+            if spec.name == topic
+        )
+        parts = [TopicPartition(topic, partition) for partition in range(count)]
         consumer = AIOKafkaConsumer(bootstrap_servers=self.kompeten.stack.kafka, enable_auto_commit=False)
+        values: list[bytes] = []
         async with consumer:
-            consumer.assign([tp])
-            consumer.seek(tp, 0)
-            end = (await consumer.end_offsets([tp]))[tp]
-            values: list[bytes] = []
-            while await consumer.position(tp) < end:
+            consumer.assign(parts)
+            ends = await consumer.end_offsets(parts)
+            for tp in parts:
+                consumer.seek(tp, 0)
+            while any([await consumer.position(tp) < end for tp, end in ends.items()]):
                 for records in (await consumer.getmany(timeout_ms=1000)).values():
                     values += [record.value for record in records]
-            return values
+        return values
 
     # What people and systems do over HTTP.
 

@@ -13,8 +13,9 @@ import pypdfium2
 import pytest
 import zxingcpp
 
-from services.enrollment.links import Links
 from shared.identifiers import Ids
+from shared.link_keys import LinkKeys
+from shared.links import Links
 from tests.end_to_end.product import Person, Product, somebody
 from tests.factories import completed
 
@@ -198,10 +199,10 @@ def test_gateways_that_fetch_every_link_change_nothing(product: Product, story: 
 
 def test_an_expired_link_says_how_to_get_the_pdf(product: Product, story: Story) -> None:
     env = product.kompeten.env["enrollment"]
-    links = Links(env["KOMPETEN_PUBLIC_URL"], Ids(env["KOMPETEN_SECRET"]))
-    expired, _ = links.download(
-        story.certificate["certificate_id"], datetime.now(UTC) - timedelta(days=30, minutes=1)
-    )
+    ids = Ids(env["KOMPETEN_SECRET"])
+    links = Links(env["KOMPETEN_PUBLIC_URL"], ids, LinkKeys(ids))
+    before = datetime.now(UTC) - timedelta(days=30, minutes=1)
+    expired, _ = links.download(story.certificate["certificate_id"], 1, story.person.email, before)
     page = httpx.get(expired, headers=PAGE, timeout=60)
     assert page.status_code == 410
     assert "Masuk" in page.text or "masuk" in page.text
@@ -212,6 +213,6 @@ def test_an_expired_link_says_how_to_get_the_pdf(product: Product, story: Story)
 
 def test_a_link_that_was_tampered_with_is_none_of_ours(story: Story) -> None:
     at = urlsplit(story.download_link)
-    later = re.sub(r"\.(\d+)\.", lambda found: f".{int(found[1]) + 86400}.", at.path)
+    later = re.sub(r"\.(\d{10})\.", lambda found: f".{int(found[1]) + 86400}.", at.path)
     assert later != at.path
     assert httpx.get(at._replace(path=later).geturl(), timeout=60).status_code == 404

@@ -5,14 +5,17 @@ import sys
 
 from services.notification.mailer import Mailer
 from services.notification.smtp import SmtpServer
+from services.notification.terms import load_terms
 from shared.mongo import MongoStore, connect
 from shared.stack.ports import HOST
+
+TERMS = load_terms("0123456789abcdef" * 4, "https://kompeten.example")
 
 
 async def main(url: str, database: str, port: int, lease_s: float) -> None:
     server = SmtpServer(HOST, port, client_name="bandung.example")
     store = MongoStore(connect(url), database)
-    await Mailer(store, server, "Kompeten <kompeten@bandung.example>", lease_s=lease_s).run()
+    await Mailer(store, server, "Kompeten <kompeten@bandung.example>", TERMS, lease_s=lease_s).run()
 
 
 if __name__ == "__main__":

@@ -73,7 +73,7 @@ INCENTIVE: Final = Service(
 )
 NOTIFICATION: Final = Service(
     name="notification",
-    terms=load_notification_terms(SECRET),
+    terms=load_notification_terms(SECRET, "https://kompeten.example"),
     reactions=NOTIFICATION_REACTIONS,
     collections=notification.COLLECTIONS,
     sources=(ENROLLMENT_EVENTS, INCENTIVE_EVENTS),
@@ -309,13 +309,15 @@ class City:
         return bool(queued)
 
     async def tick(self, *, wait: bool) -> bool:
-        """The ticker asks for the letters that are due; whether there were any."""
+        """The ticker asks for the letters that are due; whether there were any. `wait`: until all of them are."""
         if "notification" not in self.members:
             return False
-        if wait:
-            self.wait(61)
         letters = await self.documents("notification", notification.LETTERS)
-        due = [one for one in letters if one.state == notification.COLLECTING and one.due <= self.now]
+        collecting = [one for one in letters if one.state == notification.COLLECTING]
+        if wait and collecting:
+            last = max(one.due for one in collecting)
+            self.wait(1 + max(0.0, (last - self.now).total_seconds()))
+        due = [one for one in collecting if one.due <= self.now]
         for one in due:
             command = ReleaseLetter(letter_id=one.id)
             self.command(

@@ -1,5 +1,7 @@
 """What notification decides, rule by rule."""
 
+from collections.abc import Callable
+
 import msgspec
 import pytest
 
@@ -22,15 +24,27 @@ from tests.property.harness import NOTIFICATION
 from tests.unit.given import Given
 
 CONTACT = employee_recorded(version=1)
+TERMS = NOTIFICATION.terms
 WAIT_S = LONGEST_WAIT.total_seconds()
 
 
-def issued(revision: int = 1, version: int = 1) -> CertificateIssued:
-    return certificate_issued(revision=revision, completion_version=version)
+QUIET_S = TERMS.reissue_quiet.total_seconds()
+COMPLETION = certificate_issued().completion_id
+CERTIFICATE = TERMS.ids.certificate(COMPLETION)
 
 
-def revoked(version: int = 2) -> CertificateRevoked:
-    return certificate_revoked(revision=1, completion_version=version)
+def page(revision: int) -> str:
+    return "https://kompeten.example/v/" + TERMS.ids.verification_code(CERTIFICATE, revision)
+
+
+def issued(revision: int = 1, version: int = 1, **changes: object) -> CertificateIssued:
+    about = {"certificate_id": CERTIFICATE, "verification_url": page(revision), **changes}
+    return certificate_issued(revision=revision, completion_version=version, **about)
+
+
+def revoked(version: int = 2, **changes: object) -> CertificateRevoked:
+    about = {"certificate_id": CERTIFICATE, "verification_url": page(1), **changes}
+    return certificate_revoked(revision=1, completion_version=version, **about)
 
 
 def points(version: int = 1, completion_version: int = 1, given: int = 5) -> PointsSettled:
@@ -57,7 +71,7 @@ def test_points_that_are_there_already_release_the_letter_at_once() -> None:
 def test_points_of_an_older_version_do_not_release_a_letter() -> None:
     city = Given(NOTIFICATION, CONTACT, points(), issued(revision=2, version=3))
     assert letters(city) == {("issued", 2): "collecting"}
-    city.when(points(version=2, completion_version=3, given=9))
+    city.when(points(version=2, completion_version=3, given=9), after_s=QUIET_S)
     assert city.one(MAILS).letter.points == 9
 
 
@@ -86,7 +100,7 @@ def test_a_letter_is_begun_once_however_often_its_certificate_is_told() -> None:
 def test_a_letter_that_is_overtaken_before_its_points_came_is_dropped() -> None:
     city = Given(NOTIFICATION, CONTACT, issued(), issued(revision=2, version=2))
     assert letters(city) == {("issued", 1): "dropped", ("issued", 2): "collecting"}
-    city.when(points(completion_version=2))
+    city.when(points(completion_version=2), after_s=QUIET_S)
     assert [one.letter.revision for one in city.all(MAILS)] == [2]
 
 
@@ -138,9 +152,91 @@ def test_a_certificate_that_is_told_of_another_completion_is_refused(
     """It was a bug: the letter's id comes from the certificate, and was looked for with the completion only."""
     city = Given(NOTIFICATION, CONTACT, first)
     other = first.model_copy(update={"completion_id": "cmp_other"})
-    with pytest.raises(Rejected, match="another completion"):
+    with pytest.raises(Rejected, match="certificate_id is not that of completion_id's certificate"):
         city.when(other)
     assert len(city.all(LETTERS)) == 1
+
+
+@pytest.mark.parametrize(
+    "verification_url",
+    [
+        "javascript:alert(1)",
+        "https://stranger.example/",
+        page(2),
+        "https://kompeten.example/v/" + "a" * 26,
+        "",
+    ],
+)
+@pytest.mark.parametrize("told", [issued, revoked])
+def test_an_event_that_enrollment_cannot_have_written_sends_no_letter(
+    told: Callable[..., CertificateIssued | CertificateRevoked], verification_url: str
+) -> None:
+    """A forged one was mailed, with a stranger's link and a script."""
+    city = Given(NOTIFICATION, CONTACT)
+    forged = told(verification_url=verification_url)
+    with pytest.raises(Rejected, match="enrollment did not publish this event: discard it"):
+        city.when(forged)
+    assert city.all(LETTERS) == []
+
+
+def test_no_link_out_of_an_event_is_kept() -> None:
+    """Events of before links were made with the mail have one, and are read as long as the log has them."""
+    city = Given(NOTIFICATION, CONTACT, points(), issued(download_url="https://stranger.example/d/1"))
+    assert b"stranger" not in msgspec.json.encode(city.one(MAILS))
+
+
+def reissued(city: Given[object], *revisions: int, every_s: float) -> None:
+    for revision in revisions:
+        city.when(issued(revision, version=revision), after_s=every_s)
+        city.when(points(version=revision, completion_version=revision, given=revision), after_s=1)
+
+
+def release(city: Given[object], revision: int, after_s: float) -> Verdict:
+    (letter,) = (one for one in city.all(LETTERS) if one.revision == revision)
+    return city.when(release_letter(letter_id=letter.id), after_s=after_s).verdict
+
+
+def test_corrections_within_minutes_are_one_letter_that_says_the_last() -> None:
+    city = Given(NOTIFICATION, CONTACT, issued(), points())
+    reissued(city, 2, 3, 4, every_s=60)
+    assert [one.letter.revision for one in city.all(MAILS)] == [1]
+    assert release(city, 2, after_s=QUIET_S - 10) is Verdict.NOTHING
+    assert release(city, 4, after_s=0) is Verdict.NOTHING
+    assert release(city, 4, after_s=10) is Verdict.ACCEPTED
+    assert sorted((one.letter.revision, one.letter.points) for one in city.all(MAILS)) == [(1, 5), (4, 4)]
+
+
+def test_the_first_letter_does_not_wait_for_corrections() -> None:
+    assert len(Given(NOTIFICATION, CONTACT, issued(), points()).all(MAILS)) == 1
+
+
+def test_an_issue_anew_whose_points_come_late_goes_with_them_at_once() -> None:
+    city = Given(NOTIFICATION, CONTACT, issued(revision=2))
+    city.when(points(), after_s=QUIET_S)
+    assert city.one(MAILS).letter.points == 5
+
+
+def test_an_issue_anew_goes_when_it_is_quiet_however_long_points_may_take() -> None:
+    city = Given(NOTIFICATION, CONTACT, issued(revision=2))
+    city.when(points(), after_s=1)
+    assert city.one(LETTERS).due == city.one(LETTERS).not_before
+    assert release(city, 2, after_s=QUIET_S - 1) is Verdict.ACCEPTED
+
+
+def test_a_revocation_does_not_wait_and_takes_the_place_of_an_issue_anew() -> None:
+    city = Given(NOTIFICATION, CONTACT, issued(revision=2), revoked(version=3))
+    assert letters(city) == {("issued", 2): "dropped", ("revoked", 1): "released"}
+
+
+def test_a_new_snapshot_keeps_what_its_owner_confirmed() -> None:
+    city = Given(NOTIFICATION, CONTACT)
+    confirmed = msgspec.structs.replace(city.one(CONTACTS), confirmed_email=CONTACT.email)
+    city.stored[CONTACTS, confirmed.id] = confirmed
+    city.when(employee_recorded(version=2, email="other@example.com"))
+    assert (city.one(CONTACTS).email, city.one(CONTACTS).confirmed_email) == (
+        "other@example.com",
+        CONTACT.email,
+    )
 
 
 def test_a_revocation_told_again_after_a_restore_sends_no_second_letter() -> None:

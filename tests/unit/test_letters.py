@@ -15,11 +15,13 @@ import pytest
 
 from services.notification.documents import Contact, Letter
 from services.notification.letters import LANGUAGES, LETTERS, TEMPLATES, compose, written
+from services.notification.terms import load_terms
 from shared.contracts.payload import CertificateId, CompletionId, EmployeeId
 
 NOW = datetime(2026, 4, 12, 2, 30, tzinfo=UTC)
 SENDER = "Kompeten Kota Bandung <kompeten@bandung.go.id>"
 NUMBER = "198503122010011001"
+TERMS = load_terms("0123456789abcdef" * 4, "https://kompeten.example")
 EVERY_KIND = [(template, language) for template in LETTERS for language in LANGUAGES]
 
 
@@ -45,8 +47,6 @@ def letter(template: str = "certificate_issued", **changes: Any) -> Letter:
             organizer_name="BKPSDM Kota Bandung",
             completed_on="2026-04-11",
             jp=Decimal("12.5"),
-            download_url="https://kompeten.example/d/crt_1.1778518740.abcdefghijklmnopqrstuv",
-            download_until=datetime(2026, 5, 11, 16, 59, tzinfo=UTC),
             points=45,
             balance=1250,
             level="mahir",
@@ -121,7 +121,31 @@ class Read:
 
 
 def read(of: Letter | None = None, to: Contact | None = None) -> Read:
-    return Read(compose(of or letter(), to or contact(), SENDER, NOW))
+    return Read(compose(of or letter(), to or contact(), SENDER, NOW, TERMS))
+
+
+def links_of(of: Letter, email: str = "rina@example.org") -> tuple[str, str]:
+    """Of its page and of its PDF."""
+    code = TERMS.ids.verification_code(of.certificate_id, of.revision)
+    download, _ = TERMS.links.download(of.certificate_id, of.revision, email, NOW)
+    return TERMS.links.verification(code), download
+
+
+@pytest.mark.parametrize("template", LETTERS)
+def test_no_address_of_a_letter_gets_into_its_mail(template: str) -> None:
+    """One out of a forged event was mailed: a stranger's, and a script."""
+    for address in ("https://stranger.example/v/" + "a" * 26, "javascript:alert(1)"):
+        mail = read(letter(template, verification_url=address))
+        assert "stranger" not in mail.text + mail.html
+        assert "javascript" not in mail.text + mail.html
+        assert {links_of(letter(template))[0]} <= set(mail.page.links) <= set(links_of(letter(template)))
+
+
+def test_a_letter_about_another_revision_or_to_another_address_has_another_link() -> None:
+    mails = [read(), read(letter(revision=2)), read(to=contact(email="other@example.org"))]
+    links = [{one for one in mail.page.links if "/d/" in one} for mail in mails]
+    assert [len(one) for one in links] == [1, 1, 1]
+    assert len(set.union(*links)) == 3
 
 
 def test_every_folder_has_a_row_and_every_row_a_folder() -> None:
@@ -154,14 +178,15 @@ def test_a_name_and_a_title_are_verbatim_in_subject_and_both_parts(template: str
 def test_both_parts_give_the_same_facts(template: str, language: str) -> None:
     one = letter(template)
     mail = read(one, contact(language=language))
-    facts = [one.certificate_number, one.verification_url]
+    page, download = links_of(one)
+    facts = [one.certificate_number, page]
     if template == "certificate_issued":
         date = "11 April 2026"
-        until = "11 Mei 2026 pukul 23.59 WIB" if language == "id" else "11 May 2026 at 23:59 WIB"
+        until = "12 Mei 2026 pukul 09.30 WIB" if language == "id" else "12 May 2026 at 09:30 WIB"
         jp, balance = ("12,5 JP", "1.250") if language == "id" else ("12.5 JP", "1,250")
         facts += ["BKPSDM Kota Bandung", date, jp, "45", balance, "Mahir", until]
-        assert f"\n{one.download_url}\n" in mail.text
-        assert one.download_url in mail.page.links
+        assert f"\n{download}\n" in mail.text
+        assert download in mail.page.links
     else:
         facts += ["Nilai ujian milik peserta lain."]
     for fact in facts:
@@ -282,7 +307,7 @@ def test_nothing_in_a_name_or_title_becomes_a_header(line_break: str) -> None:
 ])  # fmt: skip
 def test_what_is_no_address_is_refused(email: str | None) -> None:
     with pytest.raises(ValueError, match="address"):
-        compose(letter(), contact(email=email), SENDER, NOW)
+        compose(letter(), contact(email=email), SENDER, NOW, TERMS)
 
 
 def test_a_domain_with_letters_beyond_ascii_goes_out_in_ascii() -> None:
@@ -300,9 +325,11 @@ def test_the_headers_tell_programs_what_they_must_know() -> None:
 
 
 def test_a_letter_sent_again_has_the_same_message_id_and_another_letter_another() -> None:
-    first = compose(letter(), contact(), SENDER, NOW)
-    moved = compose(letter(), contact(email="new@example.org"), SENDER, datetime(2026, 5, 1, tzinfo=UTC))
-    other = compose(letter(id="let_other"), contact(), SENDER, NOW)
+    first = compose(letter(), contact(), SENDER, NOW, TERMS)
+    moved = compose(
+        letter(), contact(email="new@example.org"), SENDER, datetime(2026, 5, 1, tzinfo=UTC), TERMS
+    )
+    other = compose(letter(id="let_other"), contact(), SENDER, NOW, TERMS)
     assert first["Message-ID"] == moved["Message-ID"] == "<let_0123456789abcdef@bandung.go.id>"
     assert other["Message-ID"] != first["Message-ID"]
 

@@ -19,12 +19,17 @@ from shared.pipeline.outcome import Put
 from shared.pipeline.records import Coordinates, Received
 from tests import factories
 
-TERMS = load_terms("0123456789abcdef" * 4)
+TERMS = load_terms("0123456789abcdef" * 4, "https://kompeten.example", reissue_quiet_s=0)
 MOMENT = datetime(2026, 3, 5, tzinfo=UTC)
 
 
 def issued(revision: int) -> Received[CertificateIssued]:
-    data = factories.certificate_issued(revision=revision, completion_version=revision)
+    completion_id = factories.certificate_issued().completion_id
+    certificate_id = TERMS.ids.certificate(completion_id)
+    data = factories.certificate_issued(
+        certificate_id=certificate_id, revision=revision, completion_version=revision,
+        verification_url="/v/" + TERMS.ids.verification_code(certificate_id, revision),
+    )  # fmt: skip
     assert isinstance(data, CertificateIssued)
     at = Coordinates("enrollment.events.v1", 0, revision)
     return Received(data, f"event-{revision}", data.TYPE, MOMENT, "enrollment", MOMENT, None, at)

@@ -1,5 +1,6 @@
 """A wrong deployment is refused at start: one sentence per problem, never a secret's value."""
 
+import codecs
 import os
 import subprocess
 import sys
@@ -7,9 +8,10 @@ from pathlib import Path
 from typing import ClassVar
 
 import pytest
-from pydantic import Field, ValidationError
+from pydantic import Field, SecretStr, ValidationError
 
 from shared import settings
+from shared.setting_types import LinkRing, ring_of
 from shared.settings import Settings, load, reference_table
 
 SECRET = "b7f0c2a94d8e13567a0b9c8d7e6f5a41"
@@ -26,6 +28,13 @@ class MailSettings(Settings):
     service: ClassVar[str] = "notification"
 
     smtp_host: str = Field(description="Mail server")
+
+
+class PasswordSettings(Settings):
+    service: ClassVar[str] = "notification"
+
+    smtp_password: SecretStr | None = Field(None, description="Password")
+    link_keys: LinkRing | None = Field(None, description="Ring")
 
 
 @pytest.fixture(autouse=True)
@@ -183,6 +192,122 @@ def test_secret_comes_from_the_mounted_directory(environment: pytest.MonkeyPatch
     (tmp_path / "secrets" / "kompeten_secret").write_text(SECRET[::-1])
     environment.delenv("KOMPETEN_SECRET")
     assert load(IncentiveSettings).secret.get_secret_value() == SECRET[::-1]
+
+
+@pytest.mark.parametrize(
+    ("raw", "value"),
+    [
+        *(
+            (f"{text}{end}", text)
+            for text in ("pass word", " pass\t", "\npass\rx", "p\u00e4ss\u00a0", "\u2028pass ")
+            for end in ("", "\n", "\r\n")
+        ),
+        ("pass\n\n", "pass\n"),
+        ("pass\r", "pass\r"),
+    ],
+)
+@pytest.mark.parametrize("mounted", [False, True])
+def test_a_secret_is_what_its_file_holds_but_for_one_line_end(
+    environment: pytest.MonkeyPatch, tmp_path: Path, raw: str, value: str, mounted: bool
+) -> None:
+    """It was a fault: blanks were cut, so a password that ends in one was another password."""
+    file = tmp_path / "secrets/kompeten_smtp_password" if mounted else tmp_path / "file"
+    file.parent.mkdir(exist_ok=True)
+    file.write_bytes(raw.encode())
+    if not mounted:
+        environment.setenv("KOMPETEN_SMTP_PASSWORD_FILE", str(file))
+    password = load(PasswordSettings).smtp_password
+    assert password is not None
+    assert password.get_secret_value() == value
+
+
+@pytest.mark.parametrize("empty", ["", "\n", "\r\n"])
+def test_an_empty_file_is_no_secret(environment: pytest.MonkeyPatch, tmp_path: Path, empty: str) -> None:
+    (tmp_path / "file").write_bytes(empty.encode())
+    environment.setenv("KOMPETEN_SMTP_PASSWORD_FILE", str(tmp_path / "file"))
+    assert load(PasswordSettings).smtp_password is None
+
+
+@pytest.mark.parametrize("name", ["SECRET", "MONGO", "LINK_KEYS", "SMTP_PASSWORD"])
+@pytest.mark.parametrize(
+    ("raw", "sentence"),
+    [
+        (codecs.BOM_UTF8 + SECRET.encode(), "begins with a byte order mark: save it as UTF-8 without one"),
+        (SECRET.encode("utf-16"), "begins with a byte order mark: save it as UTF-8 without one"),
+        (SECRET.encode() + b"\xff\xe4", "is not UTF-8: save it as that"),
+    ],
+)
+@pytest.mark.parametrize("mounted", [False, True])
+def test_a_file_that_an_editor_made_something_else_of_is_refused_in_a_sentence(
+    environment: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    name: str,
+    raw: bytes,
+    sentence: str,
+    mounted: bool,
+) -> None:
+    file = tmp_path / f"secrets/kompeten_{name.lower()}" if mounted else tmp_path / "file"
+    file.parent.mkdir(exist_ok=True)
+    file.write_bytes(raw)
+    environment.delenv(f"KOMPETEN_{name}", raising=False)
+    if not mounted:
+        environment.setenv(f"KOMPETEN_{name}_FILE", str(file))
+    (line,) = refused(capsys, PasswordSettings)
+    where = f"{file} " if mounted else f"KOMPETEN_{name}_FILE names a file that "
+    assert line.startswith(where + sentence)
+    assert SECRET not in line
+
+
+@pytest.mark.parametrize("raw", [f" {SECRET}", f"{SECRET} \n", f"{SECRET}\n\n", f"\n{SECRET}\n"])
+def test_blanks_that_earlier_versions_cut_off_the_identity_key_are_not_counted_in(
+    environment: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path, raw: str
+) -> None:
+    """With them it would be another key, and each event sent again a new one."""
+    (tmp_path / "key").write_text(raw)
+    environment.delenv("KOMPETEN_SECRET")
+    environment.setenv("KOMPETEN_SECRET_FILE", str(tmp_path / "key"))
+    (line,) = refused(capsys)
+    assert "begins or ends with blanks or empty lines" in line
+    assert SECRET not in line
+
+
+@pytest.mark.parametrize(
+    ("ring", "keys"),
+    [
+        (SECRET, (SECRET,)),
+        ("identity", ("identity",)),
+        (f"{SECRET[::-1]}\n{SECRET}\nidentity\n", (SECRET[::-1], SECRET, "identity")),
+        (f"{SECRET} identity", (SECRET, "identity")),
+    ],
+)
+def test_the_ring_of_link_keys_has_one_on_each_line(
+    environment: pytest.MonkeyPatch, ring: str, keys: tuple[str, ...]
+) -> None:
+    environment.setenv("KOMPETEN_LINK_KEYS", ring)
+    assert ring_of(load(PasswordSettings).link_keys) == keys
+
+
+@pytest.mark.parametrize(
+    ("ring", "sentence"),
+    [
+        (" \n ", "KOMPETEN_LINK_KEYS has 0 keys: it takes 1 to 8"),
+        (
+            " ".join(SECRET.replace("b", str(n)) for n in range(9)),
+            "KOMPETEN_LINK_KEYS has 9 keys: it takes 1 to 8",
+        ),
+        (f"{SECRET}\n{SECRET}", "KOMPETEN_LINK_KEYS has a key twice"),
+        (f"{SECRET}\nshort", "KOMPETEN_LINK_KEYS has fewer than 32 characters"),
+        ("changeme" * 5, "KOMPETEN_LINK_KEYS is a placeholder"),
+    ],
+)
+def test_a_ring_that_protects_nothing_is_refused(
+    environment: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], ring: str, sentence: str
+) -> None:
+    environment.setenv("KOMPETEN_LINK_KEYS", ring)
+    (line,) = refused(capsys, PasswordSettings)
+    assert line.startswith(sentence)
+    assert SECRET not in line
 
 
 def test_variable_and_file_together_are_refused(

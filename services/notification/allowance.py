@@ -1,0 +1,77 @@
+"""How many mails an address gets that nobody has confirmed: so many in 24 hours, the others wait for their turn.
+
+By address, not by person: whoever registers a thousand people under a stranger's address can't flood it. Each mail
+takes a slot, so one moment is all that is kept of an address: until when its slots are taken (GCRA, ITU-T I.371). Any
+number of mailers share it; all times are the server's.
+"""
+
+import secrets
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from services.notification.documents import ALLOWANCES, Contact, Mail
+from shared.identifiers import Ids
+from shared.pipeline.work import DEFERRED, Note
+
+if TYPE_CHECKING:
+    from shared.mongo import MongoStore
+
+DAY: Final = timedelta(days=1)
+LOOK_AGAIN: Final = DAY
+"""After so long a mail whose slot is later is looked at again: its address may be another one, or confirmed."""
+
+
+class Addressed(NamedTuple):
+    mail: Mail
+    contact: Contact
+    slot: Mapping[str, object] = {}
+    """What the mail keeps of the slot that it has."""
+
+    @property
+    def is_confirmed(self) -> bool:
+        return self.contact.email is not None and self.contact.email == self.contact.confirmed_email
+
+
+class Allowances:
+    def __init__(self, store: "MongoStore", ids: Ids, a_day: int | None) -> None:
+        """`a_day` None: no limit."""
+        self._store, self._ids, self._a_day = store, ids, a_day
+
+    async def take(self, mails: Sequence[Addressed]) -> tuple[list[Addressed], list[Note]]:
+        """Those that may go now, and notes of those that wait. A mail takes one slot of an address, however often it
+        is tried; one whose mailer died may take another."""
+        if self._a_day is None:
+            return list(mails), []
+        going, notes, asking = list[Addressed](), list[Note](), defaultdict[str, list[Addressed]](list)
+        for one in mails:
+            address = self._ids.address(one.contact.email or "")
+            if one.is_confirmed:
+                going.append(one)
+            elif one.mail.slot != address or one.mail.slot_at is None:
+                asking[address].append(one)
+            elif one.mail.slot_at <= one.mail.due:
+                going.append(one._replace(slot={"slot": address, "slot_at": one.mail.slot_at}))
+            else:
+                notes.append(self._waits(one, address, one.mail.slot_at, one.mail.slot_at - one.mail.due))
+        every = DAY / self._a_day
+        while asking:
+            asked = {address: every * len(those) for address, those in asking.items()}
+            taker = secrets.token_hex(8)
+            for allowance in await self._store.reserve(ALLOWANCES, asked, taker):
+                waiting = asking.pop(allowance.id)
+                for place, one in enumerate(waiting, 1 - len(waiting)):
+                    wait = allowance.used_until + every * place - DAY - allowance.at
+                    if wait > timedelta(0):
+                        notes.append(self._waits(one, allowance.id, allowance.at + wait, wait))
+                    else:
+                        going.append(one._replace(slot={"slot": allowance.id, "slot_at": one.mail.due}))
+        return going, notes
+
+    def _waits(self, one: Addressed, address: str, slot_at: datetime, wait: timedelta) -> Note:
+        reason = f"more than {self._a_day} mails a day to an address that nobody has confirmed: it goes out in its turn"
+        kept: dict[str, object] = {"reason": reason, "slot": address, "slot_at": slot_at}
+        # A millisecond more: the database cuts the rest of one, and due must not lie before the slot.
+        delay = min(wait + timedelta(milliseconds=1), LOOK_AGAIN)
+        return Note(one.mail.id, one.mail.lease, DEFERRED, kept, delay_s=delay.total_seconds())

@@ -1,0 +1,167 @@
+"""How many mails an address gets in a day, whoever its mails are about and however many mailers there are."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+from services.notification.documents import (
+    ALLOWANCES,
+    CONTACTS,
+    MAIL_CANCELLATIONS,
+    MAILS,
+    Contact,
+    Mail,
+    MailCancellation,
+)
+from services.notification.mailer import HANDING_OVER, Mailer
+from shared.contracts.payload import EmployeeId
+from shared.mongo import MongoStore
+from shared.pipeline.work import WorkQueue
+from tests.integration.mailing import TERMS, Catcher, insert, mail, mailer_for, running, true, until
+
+A_DAY = 20
+EVERY = timedelta(days=1) / A_DAY
+VICTIM = "korban@example.org"
+
+
+def person(n: int, email: str = VICTIM, confirmed: str | None = None) -> Contact:
+    return Contact(EmployeeId(f"emp_{n}"), 1, [], f"Pegawai {n}", email, "id", confirmed)
+
+
+async def registered(store: MongoStore, people: Sequence[Contact]) -> list[Mail]:
+    """One mail about each."""
+    mails = [mail(number, one.id) for number, one in enumerate(people)]
+    await insert(store, CONTACTS, *people)
+    await insert(store, MAILS, *mails)
+    return mails
+
+
+def limited(store: MongoStore, catcher: Catcher, a_day: int = A_DAY) -> Mailer:
+    return mailer_for(store, catcher.port, letters_a_day=a_day)
+
+
+async def test_a_stranger_is_not_flooded_by_people_who_are_given_his_address(
+    mail_store: MongoStore, catcher: Catcher
+) -> None:
+    await registered(mail_store, [person(n, email=VICTIM if n % 2 else VICTIM.upper()) for n in range(90)])
+    async with running(limited(mail_store, catcher), limited(mail_store, catcher)):
+        mails = await until(mail_store, sent=A_DAY, deferred=90 - A_DAY)
+    assert catcher.received().total() == A_DAY
+    waiting = sorted((one for one in mails if one.state == "deferred"), key=lambda one: one.slot_at)
+    assert {one.reason for one in waiting} == {
+        "more than 20 mails a day to an address that nobody has confirmed: it goes out in its turn"
+    }
+    now = datetime.now(UTC)
+    for place, one in enumerate(waiting, 1):
+        assert abs(one.slot_at - now - EVERY * place) < timedelta(minutes=1)
+        assert one.due <= one.slot_at + timedelta(seconds=1)
+        assert one.due - now <= timedelta(days=1, seconds=1)
+        assert one.attempts == 0
+    assert VICTIM not in str(await mail_store.select(ALLOWANCES, {})).lower()
+
+
+async def test_other_addresses_get_theirs_meanwhile(mail_store: MongoStore, catcher: Catcher) -> None:
+    victims = [person(n) for n in range(60)]
+    others = [person(n, email=f"pegawai{n}@example.org") for n in range(60, 90)]
+    await registered(mail_store, [*victims, *others])
+    async with running(limited(mail_store, catcher, a_day=1)):
+        await until(mail_store, sent=31, deferred=59)
+    found = catcher.page.get("/api/v1/messages", params={"limit": 100}).json()["messages"]
+    assert {one.email for one in others} < {one["To"][0]["Address"] for one in found}
+
+
+async def test_a_confirmed_address_has_no_limit_and_another_one_has(
+    mail_store: MongoStore, catcher: Catcher
+) -> None:
+    people = [person(n, confirmed=VICTIM if n else "earlier@example.org") for n in range(10)]
+    await registered(mail_store, people)
+    async with running(limited(mail_store, catcher, a_day=1)):
+        await until(mail_store, sent=10)
+    async with running(limited(mail_store, catcher, a_day=1)):
+        await insert(mail_store, MAILS, mail(99, "emp_0"))
+        *_, last = await until(mail_store, sent=10, deferred=1)
+    assert last.id == "let_0099"
+
+
+async def test_a_mail_takes_one_slot_however_often_it_is_tried(
+    mail_store: MongoStore, catcher: Catcher
+) -> None:
+    await registered(mail_store, [person(n) for n in range(A_DAY)])
+    catcher.order("tempfail", count=15)
+    async with running(limited(mail_store, catcher)):
+        await until(mail_store, sent=A_DAY)
+
+
+async def test_an_outage_uses_up_nothing(mail_store: MongoStore, catcher: Catcher) -> None:
+    await registered(mail_store, [person(n) for n in range(A_DAY)])
+    mailer = limited(mail_store, catcher)
+    catcher.order("refuse")
+    async with running(mailer):
+        await true(lambda: mailer.circuit.open)
+        await until(mail_store, queued=A_DAY)
+        catcher.order("none")
+        await until(mail_store, sent=A_DAY)
+
+
+async def test_what_was_cancelled_uses_up_nothing(mail_store: MongoStore, catcher: Catcher) -> None:
+    first, second, _ = await registered(mail_store, [person(n) for n in range(3)])
+    await insert(
+        mail_store, MAIL_CANCELLATIONS, *(MailCancellation(one.id, "overtaken") for one in (first, second))
+    )
+    async with running(limited(mail_store, catcher, a_day=1)):
+        await until(mail_store, sent=1, skipped=2)
+
+
+async def later(store: MongoStore, by: timedelta) -> None:
+    """As if so much time had passed."""
+    ms = round(by.total_seconds() * 1000)
+    for collection, fields in ((MAILS, ("due", "slot_at")), (ALLOWANCES, ("used_until", "at"))):
+        moved = {name: {"$subtract": [f"${name}", ms]} for name in fields}
+        await store.database[collection.name].update_many({}, [{"$set": moved}])
+
+
+async def test_a_mail_that_waited_goes_in_its_turn_and_keeps_nobody_else_back(
+    mail_store: MongoStore, catcher: Catcher
+) -> None:
+    await registered(mail_store, [person(n) for n in range(5)])
+    async with running(limited(mail_store, catcher, a_day=2)):
+        await until(mail_store, sent=2, deferred=3)
+        await later(mail_store, timedelta(hours=12))
+        await until(mail_store, sent=3, deferred=2)
+        await later(mail_store, timedelta(hours=12))
+        await until(mail_store, sent=4, deferred=1)
+        await later(mail_store, timedelta(hours=12))
+        await until(mail_store, sent=5)
+        await later(mail_store, timedelta(hours=12))
+        await insert(mail_store, MAILS, mail(99, "emp_0"))
+        await until(mail_store, sent=6)
+
+
+async def test_a_mail_whose_turn_is_far_off_goes_once_its_address_was_corrected(
+    mail_store: MongoStore, catcher: Catcher
+) -> None:
+    """It is looked at each day; until then it stays where it is, and takes no further slot."""
+    await registered(mail_store, [person(n) for n in range(6)])
+    async with running(limited(mail_store, catcher, a_day=1)):
+        mails = await until(mail_store, sent=1, deferred=5)
+        last = max((one for one in mails if one.slot_at), key=lambda one: one.slot_at)
+        taken = await mail_store.select(ALLOWANCES, {})
+        wrong = {"_id": last.employee_id}
+        await mail_store.database[CONTACTS.name].update_one(wrong, {"$set": {"email": "benar@example.org"}})
+        await later(mail_store, timedelta(hours=23))
+        await later(mail_store, timedelta(hours=1, seconds=2))
+        await until(mail_store, sent=3, deferred=3)
+    ours = TERMS.ids.address(VICTIM)
+    (after,) = (one for one in await mail_store.select(ALLOWANCES, {}) if one.id == ours)
+    (before,) = taken
+    passed = timedelta(days=1, seconds=2)
+    assert abs(after.used_until + passed - before.used_until) < timedelta(seconds=1)
+
+
+async def test_the_limit_holds_when_a_mailer_dies(mail_store: MongoStore, catcher: Catcher) -> None:
+    """What it had in hand may have gone: that slot is taken once more, never twice given."""
+    mails = await registered(mail_store, [person(n) for n in range(A_DAY + 10)])
+    dead = WorkQueue(mail_store, MAILS, lease_s=0.01)
+    await dead.hold(await dead.lease(5), HANDING_OVER)
+    async with running(limited(mail_store, catcher)):
+        await until(mail_store, sent=A_DAY, deferred=len(mails) - A_DAY)
+    assert catcher.received().total() == A_DAY
