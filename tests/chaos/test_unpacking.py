@@ -15,6 +15,7 @@ from shared.pipeline import reading
 from shared.pipeline.books import PACKED
 from shared.pipeline.triage import edited
 from shared.pipeline.unpacking import MOST_UNPACKED_BYTES
+from shared.kafka_connection import KafkaConnection
 from shared.stack import Stack
 from tests.chaos.members import Place, place_of
 from tests.chaos.system import producer
@@ -43,7 +44,7 @@ async def send_packed(place: Place, codec: str, *values: int | bytes) -> None:
         await loop.run_in_executor(pool, _send, place.stack.kafka, place.agency(), codec, values)
 
 
-def _send(kafka: str, topic: str, codec: str, values: tuple[int | bytes, ...]) -> None:
+def _send(kafka: KafkaConnection, topic: str, codec: str, values: tuple[int | bytes, ...]) -> None:
     async def send() -> None:
         size = 2 * BOMB_BYTES
         async with producer(
