@@ -84,7 +84,9 @@ def test_settings_do_not_change_and_do_not_show_secrets() -> None:
         assert "hunter2" not in shown
 
 
-def test_a_service_speaks_to_kafka_as_itself_with_credentials_and_tls(environment: pytest.MonkeyPatch) -> None:
+def test_a_service_speaks_to_kafka_as_itself_with_credentials_and_tls(
+    environment: pytest.MonkeyPatch,
+) -> None:
     kafka = load(IncentiveSettings).kafka_connection()
     assert (kafka.user, kafka.password, kafka.security) == ("incentive", KAFKA_PASSWORD, "sasl_ssl")
     environment.setenv("KOMPETEN_TOPIC_PREFIX", "kota.")
@@ -117,7 +119,11 @@ def test_a_service_speaks_to_kafka_as_itself_with_credentials_and_tls(environmen
         ("HTTP_PORT", "eight", "KOMPETEN_HTTP_PORT='eight' is not accepted: input should be"),
         ("HTTP_PORT", "70000", "KOMPETEN_HTTP_PORT='70000' is not accepted"),
         ("KAFKA", "kafka", "KOMPETEN_KAFKA is not accepted"),
-        ("KAFKA_PASSWORD", "", "KOMPETEN_KAFKA_PASSWORD is missing: set the one that Kafka knows this user by"),
+        (
+            "KAFKA_PASSWORD",
+            "",
+            "KOMPETEN_KAFKA_PASSWORD is missing: set the one that Kafka knows this user by",
+        ),
         ("KAFKA_SECURITY", "plaintext", "KOMPETEN_KAFKA_SECURITY is 'plaintext', where Kafka asks nobody"),
         ("KAFKA_SECURITY", "ssl", "KOMPETEN_KAFKA_SECURITY is not accepted"),
         ("KAFKA_CA", "/nowhere/ca.pem", "KOMPETEN_KAFKA_CA names a file that has no certificates in PEM"),
