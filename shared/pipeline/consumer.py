@@ -21,6 +21,8 @@ from aiokafka.errors import (
 )
 
 from shared.failpoints import failpoint
+from shared.kafka_access import explained
+from shared.kafka_connection import KafkaConnection
 from shared.pipeline import metrics
 from shared.pipeline.arrivals import Arrivals
 from shared.pipeline.attempt import Attempt, Decided
@@ -65,7 +67,7 @@ class Consumer(Generic[T]):
         service: Service[T],
         store: Store,
         publisher: Publisher,
-        bootstrap: str,
+        kafka: KafkaConnection,
         partitions: dict[str, int],
         on_decided: Callable[[Sequence[Decision]], None] = lambda decisions: None,
         restoration: Restoration[T] | None = None,
@@ -73,7 +75,7 @@ class Consumer(Generic[T]):
         """`restoration`: asked before anything is decided; None trusts the database."""
         self.restoration = restoration
         self.service, self.store, self.publisher = service, store, publisher
-        self.bootstrap, self.partitions, self.on_decided = bootstrap, partitions, on_decided
+        self.kafka, self.partitions, self.on_decided = kafka, partitions, on_decided
         self.reader = Reader(service)
         self.next: dict[TopicPartition, int] = {}
         self.published: dict[TopicPartition, int] = {}
@@ -114,7 +116,7 @@ class Consumer(Generic[T]):
             except Unavailable as error:
                 self._trouble(str(error))
             except KafkaError as error:
-                self._trouble(f"Kafka: {type(error).__name__}")
+                self._trouble(await explained(self.kafka, error))
             finally:
                 await self._disconnect()
             await self._pause(pause_s)
@@ -463,7 +465,7 @@ class Consumer(Generic[T]):
             self.stopped.pop(tp, None)
 
     async def _connect(self) -> None:
-        self._consumer = client_of(self.service, self.bootstrap, MOST_RECORDS)
+        self._consumer = client_of(self.service, self.kafka, MOST_RECORDS)
         self._consumer.subscribe(self.service.topics, listener=self._assignments)
         await start(self._consumer, self.partitions)
 

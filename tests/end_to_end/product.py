@@ -19,6 +19,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from shared.contracts.agency import EmployeeRegistered
 from shared.contracts.payload import Payload
 from shared.contracts.topics import agency_topic, topic_specs
+from shared.kafka_connection import KafkaConnection
 from shared.pipeline.records import Record
 from shared.stack.kompeten import SERVICES, Kompeten
 from tests.factories import OPD, as_record, registered
@@ -84,12 +85,12 @@ class Product:
         self.mongo: pymongo.MongoClient[dict[str, Any]] = pymongo.MongoClient(kompeten.stack.mongo)
         self._mail = httpx.Client(base_url=kompeten.stack.mail_page, timeout=30)
         self._runner = asyncio.Runner()
-        self._producer: AIOKafkaProducer | None = None
+        self._producers: dict[str, AIOKafkaProducer] = {}
         self._clients: dict[str, httpx.Client] = {}
 
     def close(self) -> None:
-        if self._producer is not None:
-            self._runner.run(self._producer.stop())
+        for producer in self._producers.values():
+            self._runner.run(producer.stop())
         self._runner.close()
         self.mongo.close()
         for client in (self._mail, *self._clients.values()):
@@ -116,19 +117,27 @@ class Product:
             if isinstance(event, bytes):
                 event = Record(as_record(registered()).at, 0, None, event, ())
             records.append(event)
-        self._runner.run(self._send(agency_topic(opd, self.kompeten.topic_prefix), records))
+        self._runner.run(self._send(opd, records))
         return ids
 
     def write(self, topic: str, *records: Record) -> None:
-        """To any topic, as whoever gets at Kafka can."""
-        self._runner.run(self._send(self.kompeten.topic_prefix + topic, records))
+        """To any topic, as whoever gets at Kafka's administration can."""
+        topic = self.kompeten.topic_prefix + topic
+        self._runner.run(self._sent("", self.kompeten.stack.kafka, topic, records))
 
-    async def _send(self, topic: str, records: Sequence[Record]) -> None:
-        if self._producer is None:
-            self._producer = AIOKafkaProducer(bootstrap_servers=self.kompeten.stack.kafka, acks="all")
-            await self._producer.start()
+    async def _send(self, opd: str, records: Sequence[Record]) -> None:
+        """As the agency itself, with no more rights than it has."""
+        topic = agency_topic(opd, self.kompeten.topic_prefix)
+        await self._sent(opd, self.kompeten.kafka_of_agency(opd), topic, records)
+
+    async def _sent(self, name: str, kafka: KafkaConnection, topic: str, records: Sequence[Record]) -> None:
+        if name not in self._producers:
+            self._producers[name] = AIOKafkaProducer(**kafka.options(), acks="all")
+            await self._producers[name].start()
         sent = [
-            await self._producer.send(topic, one.value, one.key, partition=0, headers=list(one.headers))
+            await self._producers[name].send(
+                topic, one.value, one.key, partition=0, headers=list(one.headers)
+            )
             for one in records
         ]
         await asyncio.gather(*sent)
@@ -148,7 +157,7 @@ class Product:
             if spec.name == topic
         )
         parts = [TopicPartition(topic, partition) for partition in range(count)]
-        consumer = AIOKafkaConsumer(bootstrap_servers=self.kompeten.stack.kafka, enable_auto_commit=False)
+        consumer = AIOKafkaConsumer(**self.kompeten.stack.kafka.options(), enable_auto_commit=False)
         values: list[bytes] = []
         async with consumer:
             consumer.assign(parts)
@@ -236,7 +245,7 @@ class Product:
         prefix = self.kompeten.topic_prefix
         specs = topic_specs(self.kompeten.agencies, prefix)
         every = [TopicPartition(spec.name, n) for spec in specs for n in range(spec.partitions)]
-        async with AIOKafkaConsumer(bootstrap_servers=self.kompeten.stack.kafka) as watcher:
+        async with AIOKafkaConsumer(**self.kompeten.stack.kafka.options()) as watcher:
             before = await watcher.end_offsets(every)
             for service in SERVICES:
                 if not await self._stands_at(service, before):
@@ -245,7 +254,7 @@ class Product:
 
     async def _stands_at(self, service: str, ends: dict[TopicPartition, int]) -> bool:
         group = AIOKafkaConsumer(
-            bootstrap_servers=self.kompeten.stack.kafka,
+            **self.kompeten.stack.kafka.options(),
             group_id=self.kompeten.topic_prefix + service,
             enable_auto_commit=False,
         )
