@@ -28,6 +28,7 @@ from shared.pipeline.errors import Unavailable
 from shared.pipeline.publisher import Publisher
 from shared.pipeline.reactions import Service
 from shared.pipeline.restoring import Restoration
+from shared.pipeline.sources import Sources
 from shared.reconciliation import Reconciliation
 from shared.settings import Settings
 from shared.telemetry import configure_logging, configure_tracing, shutdown_tracing
@@ -67,6 +68,8 @@ class Parts(Generic[T]):
     publisher: Publisher
     board: Board
     commands: Commands
+    sources: Sources
+    """What is read besides the service's own topics."""
     workers: list[Worker] = field(default_factory=list)
     work: Mapping[Collection[Any], Sequence[str]] = field(default_factory=dict)
     """Collections of work outside the pipeline, and those of their states that are not final."""
@@ -76,6 +79,10 @@ class Parts(Generic[T]):
     """Whether the consumer has decided all that is in its partitions."""
     woken: list[Callable[[], None]] = field(default_factory=list)
     """Called after each batch: what it decided may be work for somebody."""
+    told: list[Callable[[Sequence[Decision]], None]] = field(default_factory=list)
+    """Called after each batch with what it decided."""
+    remarks: dict[str, Callable[[], list[str]]] = field(default_factory=dict)
+    """By name: what somebody must mend, though the service does its work; one sentence each."""
 
 
 def make_parts(
@@ -90,7 +97,15 @@ def make_parts(
     publisher = Publisher(settings.kafka, client_id=f"kompeten-{service.name}")
     board = Board(store, service.commands_topic)
     commands = Commands(service.name, service.commands_topic, publisher, board)
-    parts = Parts(service, store, publisher, board, commands, work=work)
+    own = {
+        spec.name: spec.partitions
+        for spec in topic_specs((), settings.topic_prefix)
+        if spec.name in service.topics
+    }
+    sources = Sources(service.name, settings.kafka, own)
+    parts = Parts(service, store, publisher, board, commands, sources, work=work)
+    parts.told.append(board.decided)
+    parts.remarks["sources"] = sources.remarks
     budgets = Budgets.of_hours(settings.waiting_budget_h, settings.waiting_budgets_h)
     parts.workers += [
         Backlog(service.name, store, parts.work),
@@ -118,20 +133,16 @@ class Runner(Generic[T]):
     def __init__(self, settings: Settings, parts: Parts[T], routers: Sequence[APIRouter]) -> None:
         self.settings, self.parts = settings, parts
         self.prepared = False
-        partitions = {
-            spec.name: spec.partitions
-            for spec in topic_specs(settings.agencies, settings.topic_prefix)
-            if spec.name in parts.service.topics
-        }
-        self.restoration = Restoration(parts.service, parts.store, settings.kafka, partitions)
+        self.restoration = Restoration(parts.service, parts.store, settings.kafka, parts.sources.partitions)
         self.consumer = Consumer(
             parts.service,
             parts.store,
             parts.publisher,
             settings.kafka,
-            partitions,
+            parts.sources.own,
             self._decided,
             self.restoration,
+            parts.sources,
         )
         parts.caught_up, parts.log_ends = self.consumer.caught_up, self.consumer.ends
         parts.readiness = self.readiness
@@ -141,7 +152,8 @@ class Runner(Generic[T]):
         self._stop, self._ending = asyncio.Event(), asyncio.Event()
 
     def _decided(self, decisions: Sequence[Decision]) -> None:
-        self.parts.board.decided(decisions)
+        for tell in self.parts.told:
+            tell(decisions)
         for wake in self.parts.woken:
             wake()
 
@@ -158,6 +170,8 @@ class Runner(Generic[T]):
             faults = worker.faults()
             name = type(worker).__name__.lower()
             checks.append(Check(name, not faults, "; ".join(faults) or "Works off what is due."))
+        for name, remarks in self.parts.remarks.items():
+            checks.append(Check(name, True, "; ".join(remarks()) or "Nothing to mend."))
         return checks
 
     async def _database(self) -> Check:

@@ -107,7 +107,7 @@ class TopicSettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="KOMPETEN_", extra="ignore")
     kafka: str = "127.0.0.1:9092"
     topic_prefix: str = ""
-    agencies: OpdCodes
+    agencies: OpdCodes = ()
 
 
 def main() -> None:

@@ -33,6 +33,8 @@ class Status(Said):
     service: str
     ready: bool
     faults: list[str] = []
+    remarks: list[str] = []
+    """What somebody must mend, though it is ready."""
     rules: str | None = None
     partitions: list[Partition] = []
     waiting: int = 0

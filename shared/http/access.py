@@ -46,6 +46,8 @@ class Principal:
     employee_number: str | None
     opd: str | None
     issuer: str
+    client_id: str | None = None
+    """To whom the issuer gave the token: the claim `azp`, or `client_id` where there is none."""
 
     def __repr__(self) -> str:
         # Some issuers use the employee number as subject.
@@ -136,6 +138,7 @@ class OidcAccess:
             employee_number=_text(claims, self._claims.employee_number),
             opd=_opd(_text(claims, self._claims.opd)),
             issuer=self._issuer,
+            client_id=_text(claims, "azp") or _text(claims, "client_id"),
         )
 
 

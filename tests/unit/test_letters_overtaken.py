@@ -27,7 +27,7 @@ def issued(revision: int) -> Received[CertificateIssued]:
     data = factories.certificate_issued(revision=revision, completion_version=revision)
     assert isinstance(data, CertificateIssued)
     at = Coordinates("enrollment.events.v1", 0, revision)
-    return Received(data, f"event-{revision}", data.TYPE, MOMENT, "enrollment", MOMENT, None, at)
+    return Received(data, f"event-{revision}", data.TYPE, MOMENT, "enrollment", MOMENT, None, at, MOMENT)
 
 
 def test_a_third_letter_does_not_cancel_the_first_again() -> None:
