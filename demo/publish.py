@@ -42,7 +42,10 @@ async def publish(city: City, kompeten: Kompeten) -> Published:
 async def _over_kafka(opd: str, messages: Sequence[Message], kompeten: Kompeten) -> None:
     topic = agency_topic(opd, kompeten.topic_prefix)
     producer = AIOKafkaProducer(
-        bootstrap_servers=kompeten.stack.kafka, client_id=f"demo-{opd}", enable_idempotence=True, linger_ms=5
+        **kompeten.kafka_of_agency(opd).options(),
+        client_id=f"demo-{opd}",
+        enable_idempotence=True,
+        linger_ms=5,
     )
     try:
         async with AsyncExitStack() as open_producer:

@@ -55,7 +55,7 @@ async def settle(
     kompeten: Kompeten, reader: Reader, show: Callable[[Progress], None], deadline_s: float
 ) -> bool:
     """False if the deadline passed before everything stood still. StackError when a service has ended."""
-    consumer = AIOKafkaConsumer(bootstrap_servers=kompeten.stack.kafka, client_id="demo-watch")
+    consumer = AIOKafkaConsumer(**kompeten.stack.kafka.options(), client_id="demo-watch")
     try:
         await consumer.start()
     except KafkaError as error:

@@ -15,11 +15,13 @@ from fastapi import APIRouter, FastAPI
 
 from shared.backlog import Backlog
 from shared.bugs import Bugs
-from shared.contracts.topics import topic_specs
+from shared.contracts.rights import rights_of_service
+from shared.contracts.topics import PARTITIONS, topic_specs
 from shared.http.access import Access, ClaimNames, OidcAccess
 from shared.http.app import create_app
 from shared.http.commands import Board, Commands
 from shared.http.health import Check
+from shared.kafka_topics import TopicCheck, Wanted
 from shared.mongo import MongoStore, connect
 from shared.pipeline.books import Decision
 from shared.pipeline.consumer import Consumer
@@ -94,7 +96,7 @@ def make_parts(
         connect(settings.mongo.get_secret_value(), f"kompeten-{service.name}"),
         f"{settings.database_prefix}_{service.name}",
     )
-    publisher = Publisher(settings.kafka, client_id=f"kompeten-{service.name}")
+    publisher = Publisher(settings.kafka_connection(), client_id=f"kompeten-{service.name}")
     board = Board(store, service.commands_topic)
     commands = Commands(service.name, service.commands_topic, publisher, board)
     own = {
@@ -102,7 +104,7 @@ def make_parts(
         for spec in topic_specs((), settings.topic_prefix)
         if spec.name in service.topics
     }
-    sources = Sources(service.name, settings.kafka, own)
+    sources = Sources(service.name, settings.kafka_connection(), own)
     parts = Parts(service, store, publisher, board, commands, sources, work=work)
     parts.told.append(board.decided)
     parts.remarks["sources"] = sources.remarks
@@ -114,6 +116,15 @@ def make_parts(
         Reconciliation(service, store, commands),
     ]
     return parts
+
+
+def own_topics(service: str, prefix: str) -> dict[str, Wanted]:
+    """All that a service reads or writes but agencies' topics, which come and go: one of those stops nobody."""
+    operations: dict[str, list[str]] = {}
+    for right in rights_of_service(service, prefix):
+        if right.resource == "topic" and not right.prefixed:
+            operations.setdefault(right.name, []).append(right.operation)
+    return {topic: Wanted(which, PARTITIONS) for topic, which in operations.items()}
 
 
 def access_of(settings: Settings) -> Access:
@@ -133,12 +144,14 @@ class Runner(Generic[T]):
     def __init__(self, settings: Settings, parts: Parts[T], routers: Sequence[APIRouter]) -> None:
         self.settings, self.parts = settings, parts
         self.prepared = False
-        self.restoration = Restoration(parts.service, parts.store, settings.kafka, parts.sources.partitions)
+        kafka = settings.kafka_connection()
+        self.topics = TopicCheck(kafka, own_topics(parts.service.name, settings.topic_prefix))
+        self.restoration = Restoration(parts.service, parts.store, kafka, parts.sources.partitions)
         self.consumer = Consumer(
             parts.service,
             parts.store,
             parts.publisher,
-            settings.kafka,
+            kafka,
             parts.sources.own,
             self._decided,
             self.restoration,
@@ -159,8 +172,12 @@ class Runner(Generic[T]):
 
     async def readiness(self) -> list[Check]:
         """Progress against lag, not only a connection."""
-        checks = [await self._database()]
+        database, topics = await asyncio.gather(self._database(), self.topics.faults())
+        checks = [database]
         faults = self.consumer.faults()
+        checks.append(
+            Check("topics", not topics, "; ".join(topics) or "Are there, and open to this service.")
+        )
         checks.append(Check("consumer", not faults, "; ".join(faults) or "Decides what comes in."))
         if not self.restoration.passed:
             doing = self.restoration.fault() or "has not looked at the database yet"
@@ -261,6 +278,7 @@ class Runner(Generic[T]):
 # Enough to build a service without any network: its routes are documented and checked that way.
 ON_PAPER: Final[Mapping[str, Any]] = {
     "development": True,
+    "kafka_security": "plaintext",
     "mongo": "mongodb://127.0.0.1/?replicaSet=rs0",
     "agencies": "dinas-contoh",
     "public_url": "http://127.0.0.1:8001",

@@ -2,6 +2,7 @@
 
 import difflib
 import re
+import ssl
 from typing import Annotated, Final, NewType
 from urllib.parse import urlsplit
 
@@ -10,11 +11,13 @@ from pydantic_core import PydanticCustomError
 from pydantic_settings import NoDecode
 
 from shared.contracts.catalogue import EVENT_TYPES
+from shared.kafka_connection import Security
 
 Opd = NewType("Opd", str)
 _OPD: Final = re.compile(r"[a-z0-9-]+")
 _LOCAL_HOSTS: Final = ("localhost", "::1", "::", "0.0.0.0")  # noqa: S104  refused, not bound
 _EVENT_TYPES: Final = sorted(payload.TYPE for payload in EVENT_TYPES)
+KAFKA_SET_UP: Final = "python -m shared.kafka_setup"
 LONGEST_WAIT_H: Final = 24 * 365
 _SECRET_MIN_CHARS: Final = 32
 _SECRET_MIN_DISTINCT: Final = 8
@@ -117,7 +120,42 @@ def _public_url(url: str, info: ValidationInfo) -> str:
     return url.rstrip("/")
 
 
+def _kafka_security(security: Security, info: ValidationInfo) -> Security:
+    if security == "plaintext" and not info.data.get("development"):
+        raise _problem(
+            "is 'plaintext', where Kafka asks nobody who they are: that is for KOMPETEN_DEVELOPMENT=true only. "
+            "Set sasl_ssl, or sasl_plaintext on a network that nobody else reaches"
+        )
+    return security
+
+
+def _kafka_password(password: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+    if info.data.get("kafka_security", "plaintext") == "plaintext":
+        return password
+    if password is None or not password.get_secret_value():
+        raise _problem(
+            f"is missing: set the one that Kafka knows this user by ({KAFKA_SET_UP} sets users up), "
+            "or name its file in KOMPETEN_KAFKA_PASSWORD_FILE"
+        )
+    return password
+
+
+def _certificates(path: str | None) -> str | None:
+    try:
+        if path is not None:
+            ssl.create_default_context(cafile=path)
+    except (OSError, ssl.SSLError) as error:
+        raise _problem(
+            f"names a file that has no certificates in PEM ({type(error).__name__}): "
+            "name that of the authority that signed Kafka's certificate"
+        ) from None
+    return path
+
+
 Secret = Annotated[SecretStr, AfterValidator(_real_secret)]
+KafkaSecurity = Annotated[Security, AfterValidator(_kafka_security)]
+KafkaPassword = Annotated[SecretStr | None, AfterValidator(_kafka_password)]
+CertificateFile = Annotated[str | None, AfterValidator(_certificates)]
 MongoUrl = Annotated[SecretStr, AfterValidator(_mongo_url)]
 CommaList = BeforeValidator(_comma_list)
 OpdCodes = Annotated[tuple[Opd, ...], NoDecode, CommaList, AfterValidator(_opd_codes)]

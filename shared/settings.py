@@ -12,11 +12,16 @@ from pydantic import Field, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
+from shared.contracts.rights import service_user
+from shared.kafka_connection import KafkaConnection
 from shared.pipeline.epochs import MOST_EPOCH
 from shared.redaction import redact
 from shared.setting_types import (
     LONGEST_WAIT_H,
+    CertificateFile,
     HttpUrl,
+    KafkaPassword,
+    KafkaSecurity,
     MongoUrl,
     OpdCodes,
     ProtectedUrl,
@@ -44,6 +49,22 @@ class Settings(BaseSettings):
         "127.0.0.1:9092",
         pattern=r"^[^\s,:]+:\d+(,[^\s,:]+:\d+)*$",
         description="Kafka bootstrap servers, host:port separated by commas",
+    )
+    kafka_security: KafkaSecurity = Field(
+        "sasl_ssl",
+        description="How Kafka is spoken to: with credentials and TLS (sasl_ssl), with credentials on a network that "
+        "nobody else reaches (sasl_plaintext), or, in development only, without any (plaintext)",
+    )
+    kafka_user: str = Field(
+        "",
+        description="User in Kafka (SCRAM-SHA-512); without it KOMPETEN_TOPIC_PREFIX and the service's name",
+    )
+    kafka_password: KafkaPassword = Field(
+        None, validate_default=True, description="Password of the user in Kafka; needed unless plaintext"
+    )
+    kafka_ca: CertificateFile = Field(
+        None,
+        description="File of the authority that signed Kafka's certificate (PEM); without it the system's own",
     )
     mongo: MongoUrl = Field(
         description="MongoDB address, with its password; needs a replica set",
@@ -100,6 +121,12 @@ class Settings(BaseSettings):
         description="Raise by one, for good, after a restore from a backup: part of every id and version from then on",
     )
     stop_timeout_s: float = Field(20, gt=0, le=600, description="Seconds to finish work when told to stop")
+
+    def kafka_connection(self) -> KafkaConnection:
+        """As the service itself."""
+        password = "" if self.kafka_password is None else self.kafka_password.get_secret_value()
+        user = self.kafka_user or service_user(self.service, self.topic_prefix)
+        return KafkaConnection(self.kafka, user, password, self.kafka_security, ca=self.kafka_ca or "")
 
     @classmethod
     def settings_customise_sources(

@@ -3,18 +3,15 @@
 On three brokers or more each record is kept three times, and acknowledged once two have it: one may be away."""
 
 import asyncio
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
-from pydantic import ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from aiokafka.errors import KafkaConnectionError, TopicAlreadyExistsError, for_code
 
-from shared.contracts.topics import topic_specs
-from shared.setting_types import OpdCodes
+from shared.kafka_access import NoAccess, explained
+from shared.kafka_connection import KafkaConnection
 
 VISIBLE_S = 30.0
 COPIES = 3
@@ -30,17 +27,23 @@ class TopicSpec(NamedTuple):
     config: Mapping[str, str] = {}
 
 
-async def create_topics(bootstrap: str, specs: Sequence[tuple[str, int, Mapping[str, str]]]) -> list[str]:
-    """Names of those that were missing. Returns when the broker shows all, each partition with a leader."""
+async def create_topics(
+    kafka: KafkaConnection, specs: Sequence[tuple[str, int, Mapping[str, str]]]
+) -> list[str]:
+    """Names of those that were missing. Returns when the broker shows all, each partition with a leader.
+
+    Raises TopicsDiffer, and NoAccess when Kafka lets nobody in."""
     wanted = [TopicSpec(*spec) for spec in specs]
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
-    await admin.start()
+    admin = AIOKafkaAdminClient(**kafka.options())
     try:
+        await admin.start()
         known = await _partitions(admin, wanted)
         missing = [topic for topic in wanted if topic.name not in known]
         _verify(wanted, known)
         await _create(admin, missing)
         await _until_visible(admin, wanted)
+    except KafkaConnectionError as error:
+        raise NoAccess(await explained(kafka, error)) from error
     finally:
         await admin.close()
     return [topic.name for topic in missing]
@@ -99,36 +102,3 @@ def _verify(wanted: Sequence[TopicSpec], known: Mapping[str, int]) -> None:
         raise TopicsDiffer(
             f"wrong number of partitions: {'; '.join(wrong)}. Keys would move: use a new topic"
         )
-
-
-class TopicSettings(BaseSettings):
-    """The few of `shared.settings.Settings` that making topics takes."""
-
-    model_config = SettingsConfigDict(env_prefix="KOMPETEN_", extra="ignore")
-    kafka: str = "127.0.0.1:9092"
-    topic_prefix: str = ""
-    agencies: OpdCodes = ()
-
-
-def main() -> None:
-    """`python -m shared.topics`: makes what is missing, verifies the rest; run once before the services."""
-    try:
-        settings = TopicSettings()
-        names = asyncio.run(
-            create_topics(
-                settings.kafka,
-                [
-                    (spec.name, spec.partitions, spec.config)
-                    for spec in topic_specs(settings.agencies, settings.topic_prefix)
-                ],
-            )
-        )
-    except ValidationError as error:
-        sys.exit("; ".join(f"KOMPETEN_{str(one['loc'][0]).upper()}: {one['msg']}" for one in error.errors()))
-    except (KafkaError, TopicsDiffer) as error:
-        sys.exit(f"topics: {error}")
-    sys.stdout.write(f"made: {', '.join(names) or 'nothing, all were there'}\n")
-
-
-if __name__ == "__main__":
-    main()

@@ -8,6 +8,8 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener
 from aiokafka.errors import UnknownTopicOrPartitionError
 
+from shared.kafka_access import SET_UP
+from shared.kafka_connection import KafkaConnection
 from shared.pipeline.errors import Unavailable
 from shared.pipeline.reactions import Service
 
@@ -29,10 +31,10 @@ class Assignments(ConsumerRebalanceListener):
         self.new = True
 
 
-def client_of(service: Service[Any], bootstrap: str, most_records: int) -> AIOKafkaConsumer:
+def client_of(service: Service[Any], kafka: KafkaConnection, most_records: int) -> AIOKafkaConsumer:
     """Not started yet."""
     return AIOKafkaConsumer(
-        bootstrap_servers=bootstrap,
+        **kafka.options(),
         group_id=service.group,
         client_id=f"kompeten-{service.name}",
         auto_offset_reset="none",
@@ -52,7 +54,7 @@ def client_of(service: Service[Any], bootstrap: str, most_records: int) -> AIOKa
 
 
 async def start(client: AIOKafkaConsumer, partitions: Mapping[str, int]) -> None:
-    """Raises Unavailable when Kafka does not answer, or a topic is not as declared."""
+    """Raises Unavailable when a topic is not as declared or Kafka does not answer in time, else KafkaError."""
     started = False
     # A missing topic is waited for, for 40 s.
     with contextlib.suppress(TimeoutError, UnknownTopicOrPartitionError):
@@ -61,7 +63,7 @@ async def start(client: AIOKafkaConsumer, partitions: Mapping[str, int]) -> None
     for topic, wanted in partitions.items():
         there = client.partitions_for_topic(topic)
         if not there:
-            raise Unavailable(f"topic {topic} does not exist: create it with `python -m shared.topics`")
+            raise Unavailable(f"topic {topic} does not exist: create it with `{SET_UP}`")
         if len(there) != wanted:
             raise Unavailable(f"topic {topic} has {len(there)} partitions, {wanted} are declared")
     if not started:

@@ -22,6 +22,8 @@ from aiokafka.errors import (
 )
 
 from shared.failpoints import failpoint
+from shared.kafka_access import explained
+from shared.kafka_connection import KafkaConnection
 from shared.pipeline import metrics
 from shared.pipeline.arrivals import Arrivals
 from shared.pipeline.attempt import Attempt, Decided
@@ -67,7 +69,7 @@ class Consumer(Generic[T]):
         service: Service[T],
         store: Store,
         publisher: Publisher,
-        bootstrap: str,
+        kafka: KafkaConnection,
         partitions: dict[str, int],
         on_decided: Callable[[Sequence[Decision]], None] = lambda decisions: None,
         restoration: Restoration[T] | None = None,
@@ -76,10 +78,10 @@ class Consumer(Generic[T]):
         """`restoration`: asked before anything is decided; None trusts the database. `sources`: what it reads besides
         the service's own topics; None: nothing."""
         self.restoration = restoration
-        self.sources = sources or Sources(service.name, bootstrap, partitions)
+        self.sources = sources or Sources(service.name, kafka, partitions)
         self._subscribed: tuple[str, ...] = ()
         self.service, self.store, self.publisher = service, store, publisher
-        self.bootstrap, self.partitions, self.on_decided = bootstrap, partitions, on_decided
+        self.kafka, self.partitions, self.on_decided = kafka, partitions, on_decided
         self.reader = Reader(service)
         self.next: dict[TopicPartition, int] = {}
         self.published: dict[TopicPartition, int] = {}
@@ -127,7 +129,7 @@ class Consumer(Generic[T]):
             except Unavailable as error:
                 self._trouble(str(error))
             except KafkaError as error:
-                self._trouble(f"Kafka: {type(error).__name__}")
+                self._trouble(await explained(self.kafka, error))
             finally:
                 await self._disconnect()
             await self._pause(pause_s)
@@ -233,7 +235,7 @@ class Consumer(Generic[T]):
             self._forget()  # assigned while we polled; or taking over tells a gap from a recreated topic
             return None
         except TopicAuthorizationFailedError as error:
-            if not self.sources.refused(str(error.args[0])):
+            if not self.sources.refused(str(error.args[0]), await explained(self.kafka, error)):
                 raise
             return None
         except UnsupportedCodecError as error:
@@ -483,7 +485,7 @@ class Consumer(Generic[T]):
 
     async def _connect(self) -> None:
         await self.sources.look()
-        self._consumer = client_of(self.service, self.bootstrap, MOST_RECORDS)
+        self._consumer = client_of(self.service, self.kafka, MOST_RECORDS)
         self._subscribe()
         await start(self._consumer, self.partitions)
 

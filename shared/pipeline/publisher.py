@@ -5,9 +5,11 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, TopicAuthorizationFailedError
 
 from shared.failpoints import failpoint
+from shared.kafka_access import explained
+from shared.kafka_connection import KafkaConnection
 from shared.pipeline.books import Outgoing
 from shared.pipeline.errors import Unavailable
 
@@ -20,8 +22,8 @@ BATCH_BYTES = 512 * 1024
 
 
 class Publisher:
-    def __init__(self, bootstrap: str, client_id: str) -> None:
-        self.bootstrap, self.client_id = bootstrap, client_id
+    def __init__(self, kafka: KafkaConnection, client_id: str) -> None:
+        self.kafka, self.client_id = kafka, client_id
         self._producer: AIOKafkaProducer | None = None
         self._starting = asyncio.Lock()
 
@@ -100,13 +102,15 @@ class Publisher:
             if self._producer is producer:
                 self._producer = None
                 self._closing = asyncio.ensure_future(close(producer))
+            if isinstance(error, TopicAuthorizationFailedError):
+                raise Unavailable(await explained(self.kafka, error)) from error
             raise Unavailable(f"Kafka did not acknowledge: {type(error).__name__}") from error
 
     async def _started(self) -> AIOKafkaProducer:
         async with self._starting:
             if self._producer is None:
                 producer = AIOKafkaProducer(
-                    bootstrap_servers=self.bootstrap,
+                    **self.kafka.options(),
                     client_id=self.client_id,
                     acks="all",
                     enable_idempotence=True,
@@ -118,7 +122,7 @@ class Publisher:
                     await asyncio.wait_for(producer.start(), ACKNOWLEDGED_WITHIN_S)
                 except (KafkaError, TimeoutError) as error:
                     self._closing = asyncio.ensure_future(close(producer))
-                    raise Unavailable(f"Kafka: {type(error).__name__}") from error
+                    raise Unavailable(await explained(self.kafka, error)) from error
                 self._producer = producer
             return self._producer
 

@@ -19,6 +19,8 @@ from aiokafka.errors import KafkaError
 from aiokafka.structs import OffsetAndMetadata
 
 from shared.failpoints import failpoint
+from shared.kafka_access import SET_UP
+from shared.kafka_connection import KafkaConnection
 from shared.pipeline.books import POSITIONS, Position
 from shared.pipeline.epochs import CURRENT, EPOCHS, End, Epoch
 from shared.pipeline.errors import Unavailable
@@ -46,10 +48,14 @@ class Restoration(Generic[T]):
     """One a process. `begin` before anything is decided, then `look` until it has `passed`."""
 
     def __init__(
-        self, service: Service[T], store: Store, bootstrap: str, partitions: Callable[[], Mapping[str, int]]
+        self,
+        service: Service[T],
+        store: Store,
+        kafka: KafkaConnection,
+        partitions: Callable[[], Mapping[str, int]],
     ) -> None:
         """`partitions`: of each topic that the service reads at that moment, how many."""
-        self._service, self._store, self._bootstrap = service, store, bootstrap
+        self._service, self._store, self._kafka = service, store, kafka
         self._partitions = partitions
         self._doing = ""
         self._begun = False
@@ -187,7 +193,7 @@ class Restoration(Generic[T]):
         await kafka._client.set_topics([topic, *{tp.topic for tp in self._sources}])
         partitions = [TopicPartition(topic, one) for one in sorted(kafka.partitions_for_topic(topic) or ())]
         if not partitions:
-            raise Unavailable(f"topic {topic} does not exist: create it with `python -m shared.topics`")
+            raise Unavailable(f"topic {topic} does not exist: create it with `{SET_UP}`")
         ends = await kafka.end_offsets(partitions)
         starts = await kafka.offsets_for_times(dict.fromkeys(partitions, since_ms))
         reading = {tp for tp, start in starts.items() if start is not None and start.offset < ends[tp]}
@@ -246,7 +252,7 @@ class Restoration(Generic[T]):
         raise Unavailable(f"Kafka did not give record {start} of {tp.topic}/{tp.partition}")
 
     async def _committed(self) -> dict[TopicPartition, OffsetAndMetadata]:
-        admin = AIOKafkaAdminClient(bootstrap_servers=self._bootstrap)
+        admin = AIOKafkaAdminClient(**self._kafka.options())
         try:
             await asyncio.wait_for(admin.start(), ANSWERED_WITHIN_S)
             found: dict[TopicPartition, OffsetAndMetadata] = await asyncio.wait_for(
@@ -275,7 +281,7 @@ class Restoration(Generic[T]):
     async def _reader(self) -> AsyncIterator[AIOKafkaConsumer]:
         """Of no group: it moves nothing."""
         kafka = AIOKafkaConsumer(
-            bootstrap_servers=self._bootstrap,
+            **self._kafka.options(),
             group_id=None,
             client_id=f"{self._service.name}-restoring",
             enable_auto_commit=False,

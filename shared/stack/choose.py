@@ -6,6 +6,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from pydantic import ValidationError
+
+from shared.kafka_connection import KafkaConnection
+from shared.kafka_settings import AdministratorSettings
 from shared.stack import containers, native
 from shared.stack.companions import issuer_ready, mail_ready, start_issuer, start_mail
 from shared.stack.errors import StackError, StackMissing
@@ -16,8 +20,8 @@ MODES = ("docker", "native")
 
 @dataclass(frozen=True)
 class Stack:
-    kafka: str
-    """host:port"""
+    kafka: KafkaConnection
+    """As its administrator: makes topics and users, reads and writes everything."""
     mongo: str
     """URL; a replica set, so transactions work"""
     smtp: str
@@ -33,7 +37,7 @@ class Stack:
 
 @dataclass(frozen=True)
 class _Brokers:
-    kafka: str
+    kafka: KafkaConnection
     mongo: str
     took: str
     why: str
@@ -42,7 +46,7 @@ class _Brokers:
 @contextmanager
 def local_stack(
     run_dir: Path,
-    kafka: str | None = None,
+    kafka: KafkaConnection | None = None,
     mongo: str | None = None,
     smtp: str | None = None,
     mail_page: str | None = None,
@@ -51,12 +55,13 @@ def local_stack(
 ) -> Iterator[Stack]:
     """Everything up and ready inside the `with`, and gone after it, whatever ends it.
 
-    An address left out is looked for in KOMPETEN_KAFKA, KOMPETEN_MONGO, KOMPETEN_SMTP, KOMPETEN_MAIL_PAGE;
+    An address left out is looked for in KOMPETEN_KAFKA (with KOMPETEN_KAFKA_USER and _PASSWORD of an administrator,
+    _SECURITY, _MECHANISM and _CA), KOMPETEN_MONGO, KOMPETEN_SMTP, KOMPETEN_MAIL_PAGE;
     `mode` (docker or native) in STACK; `cache_dir` in KOMPETEN_CACHE, else `.run/cache`. Logs are in
     `<run_dir>/logs`; native data stays in `run_dir` and is found again. StackMissing tells what to install,
     StackError what failed; both are meant to be printed without a traceback.
     """
-    kafka, mongo = kafka or os.environ.get("KOMPETEN_KAFKA"), mongo or os.environ.get("KOMPETEN_MONGO")
+    kafka, mongo = kafka or _given_kafka(), mongo or os.environ.get("KOMPETEN_MONGO")
     smtp, mail_page = (
         smtp or os.environ.get("KOMPETEN_SMTP"),
         mail_page or os.environ.get("KOMPETEN_MAIL_PAGE"),
@@ -89,8 +94,18 @@ def local_stack(
         )
 
 
+def _given_kafka() -> KafkaConnection | None:
+    """A stack is for demo and tests, so one that asks nobody who they are will do."""
+    if not os.environ.get("KOMPETEN_KAFKA"):
+        return None
+    try:
+        return AdministratorSettings(development=True).connection()
+    except (ValidationError, OSError) as error:
+        raise StackError(f"KOMPETEN_KAFKA is set, but not how to administer it: {error}") from error
+
+
 def _brokers(
-    processes: Processes, kafka: str | None, mongo: str | None, mode: str | None, cache: Path
+    processes: Processes, kafka: KafkaConnection | None, mongo: str | None, mode: str | None, cache: Path
 ) -> _Brokers:
     if kafka and mongo:
         return _Brokers(kafka, mongo, "given", "KOMPETEN_KAFKA and KOMPETEN_MONGO")
@@ -114,7 +129,9 @@ def _brokers(
         raise StackMissing(f"{missing}{hint}") from missing
 
 
-def _native(processes: Processes, kafka: str | None, mongo: str | None, cache: Path) -> tuple[str, str]:
+def _native(
+    processes: Processes, kafka: KafkaConnection | None, mongo: str | None, cache: Path
+) -> tuple[KafkaConnection, str]:
     """Both are started before either is waited for: together 4 s, one after the other 6."""
     started_mongo = None if mongo else native.start_mongo(processes, processes.run_dir / "mongo", cache)
     started_kafka = None if kafka else native.start_kafka(processes, processes.run_dir / "kafka", cache)

@@ -1,6 +1,7 @@
 """Kafka and MongoDB as containers, under the images' own names. Removing them is the guardian's work."""
 
 import os
+import secrets
 import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,6 +10,7 @@ import requests
 from docker.client import DockerClient
 from docker.errors import DockerException, ImageNotFound
 
+from shared.kafka_connection import KafkaConnection
 from shared.stack import broker, probes
 from shared.stack.errors import StackError
 from shared.stack.ports import HOST, free_ports
@@ -51,23 +53,27 @@ def _pull(image: str) -> None:
         raise StackError(f"Docker answers, but the image {image} is neither here nor to be pulled") from error
 
 
-def start_kafka_and_mongo(processes: Processes, kafka: str | None, mongo: str | None) -> tuple[str, str]:
-    """Kafka's address and MongoDB's URL, both ready; one that is given is not started."""
+def start_kafka_and_mongo(
+    processes: Processes, kafka: KafkaConnection | None, mongo: str | None
+) -> tuple[KafkaConnection, str]:
+    """Kafka's administrator and MongoDB's URL, both ready; one that is given is not started."""
     _settle_testcontainers()
     label = f"{LABEL}={uuid.uuid4().hex}"
     processes.ask(do="watch containers", label=label)  # before the first is made: none can be forgotten
     kafka_port, mongo_port = free_ports(2)
-    address, url = kafka or f"{HOST}:{kafka_port}", mongo or probes.mongo_url(f"{HOST}:{mongo_port}")
+    password = secrets.token_hex(16)
+    admin = kafka or broker.administrator(f"{HOST}:{kafka_port}", password)
+    url = mongo or probes.mongo_url(f"{HOST}:{mongo_port}")
     try:
         started_mongo = None if mongo else _start("mongod", _mongo(mongo_port), mongo_port, label)
-        started_kafka = None if kafka else _start("kafka", _kafka(kafka_port), kafka_port, label)
+        started_kafka = None if kafka else _start("kafka", _kafka(kafka_port, password), kafka_port, label)
         if started_mongo is not None:
             _wait("mongod", started_mongo, lambda: probes.is_primary(url))
         if started_kafka is not None:
-            _wait("kafka", started_kafka, lambda: probes.kafka_answers(address))
+            _wait("kafka", started_kafka, lambda: probes.kafka_answers(admin))
     except FAILURES as error:
         raise StackError(f"Docker could not run the containers: {error}") from error
-    return address, url
+    return admin, url
 
 
 def _settle_testcontainers() -> None:
@@ -89,17 +95,16 @@ def _mongo(port: int) -> "DockerContainer":
     return DockerContainer(MONGO_IMAGE).with_command(["mongod", *options])
 
 
-def _kafka(port: int) -> "DockerContainer":
+def _kafka(port: int, password: str) -> "DockerContainer":
     """HOST is for this machine, BROKER for the broker and the tools in the container."""
     from testcontainers.core.container import DockerContainer
 
     settings = {
         **broker.SETTINGS,
+        **broker.guarded(["BROKER", "HOST"], password),
         "controller.quorum.voters": "1@localhost:9093",
         "listeners": f"HOST://0.0.0.0:{port},BROKER://localhost:9092,CONTROLLER://localhost:9093",
         "advertised.listeners": f"HOST://{HOST}:{port},BROKER://localhost:9092",
-        "inter.broker.listener.name": "BROKER",
-        "listener.security.protocol.map": "HOST:PLAINTEXT,BROKER:PLAINTEXT,CONTROLLER:PLAINTEXT",
     }
     variables = {
         **broker.as_variables(settings),

@@ -1,25 +1,28 @@
-"""Runs Kompeten itself on a stack: its topics, and the three services as processes."""
+"""Runs Kompeten itself on a stack: its topics and users, and the three services as processes."""
 
-import asyncio
 import json
 import os
 import secrets
 import urllib.request
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
+from shared.contracts.rights import agency_user, service_user
 from shared.contracts.topics import topic_specs
+from shared.kafka_admin import AgencyQuota, KafkaAdmin
+from shared.kafka_connection import SCRAM, KafkaConnection
 from shared.stack.choose import Stack
 from shared.stack.ports import free_ports, url_answers
 from shared.stack.processes import Child, Processes
-from shared.topics import create_topics
 
 SERVICES = ("enrollment", "incentive", "notification")
 READY_WITHIN_S = 60.0
 # As in deploy/Dockerfile: without them glibc keeps 20 to 30 MB more for each service, in an arena for each thread.
 ALLOCATOR = {"MALLOC_ARENA_MAX": "2", "MALLOC_TRIM_THRESHOLD_": "1000000"}
+# A demo or a test sends in seconds what an agency sends in a year.
+LOCAL_QUOTA = AgencyQuota(producer_byte_rate=64 * 1024 * 1024, request_percentage=400)
 ROLES = ("employee", "supervisor", "officer", "agency", "operator", "auditor")
 
 
@@ -33,10 +36,24 @@ class Kompeten:
     database_prefix: str
     urls: dict[str, str]
     env: dict[str, dict[str, str]]
+    kafka_passwords: dict[str, str] = field(default_factory=dict, repr=False)
+    """By user, of services and agencies."""
     children: dict[str, Child] = field(default_factory=dict)
 
     def database(self, service: str) -> str:
         return f"{self.database_prefix}_{service}"
+
+    def kafka_of_service(self, service: str) -> KafkaConnection:
+        return self._kafka(service_user(service, self.topic_prefix))
+
+    def kafka_of_agency(self, opd: str) -> KafkaConnection:
+        return self._kafka(agency_user(opd, prefix=self.topic_prefix))
+
+    def _kafka(self, user: str) -> KafkaConnection:
+        """On a stack that is given and asks nobody, as nobody."""
+        if self.stack.kafka.security == "plaintext":
+            return self.stack.kafka
+        return replace(self.stack.kafka, user=user, password=self.kafka_passwords[user], mechanism=SCRAM)
 
     def token(self, role: str, **claims: str) -> str:
         """An access token of the local issuer; `employee_number` and `opd` say for whom."""
@@ -51,7 +68,8 @@ class Kompeten:
     def describe(self) -> dict[str, object]:
         """For anybody's script: addresses, process ids, where to get a token."""
         return {
-            "kafka": self.stack.kafka,
+            "kafka": self.stack.kafka.bootstrap,
+            "kafka_users": {opd: _credentials(self.kafka_of_agency(opd)) for opd in self.agencies},
             "mongo": self.stack.mongo,
             "smtp": self.stack.smtp,
             "mail_page": self.stack.mail_page,
@@ -73,6 +91,11 @@ class Kompeten:
         }
 
 
+def _credentials(kafka: KafkaConnection) -> dict[str, str]:
+    """In librdkafka's words, which kcat takes too."""
+    return {name: value for name, value in kafka.librdkafka().items() if name != "bootstrap.servers"}
+
+
 def _wish(role: str, opd: str) -> dict[str, str]:
     wish = {"role": role}
     if role in ("employee", "supervisor"):
@@ -91,13 +114,17 @@ def configure(
     public_url: str | None = None,
     settings: Mapping[str, Mapping[str, str]] | None = None,
 ) -> Kompeten:
-    """Settings for each service, on free ports; `settings` adds to them by service (`*`: for all)."""
+    """Settings for each service, on free ports; `settings` adds to them by service (`*`: for all).
+
+    Each has a user of its own in Kafka, whom `make_topics` makes."""
     ports = dict(zip(SERVICES, free_ports(len(SERVICES)), strict=True))
     urls = {name: f"http://127.0.0.1:{port}" for name, port in ports.items()}
     smtp_host, _, smtp_port = stack.smtp.rpartition(":")
     common = {
         "KOMPETEN_DEVELOPMENT": "true",
-        "KOMPETEN_KAFKA": stack.kafka,
+        "KOMPETEN_KAFKA": stack.kafka.bootstrap,
+        "KOMPETEN_KAFKA_SECURITY": stack.kafka.security,
+        **({"KOMPETEN_KAFKA_CA": stack.kafka.ca} if stack.kafka.ca else {}),
         "KOMPETEN_MONGO": stack.mongo,
         "KOMPETEN_DATABASE_PREFIX": database_prefix,
         "KOMPETEN_TOPIC_PREFIX": topic_prefix,
@@ -109,9 +136,13 @@ def configure(
     own = {"notification": {"KOMPETEN_SMTP_HOST": smtp_host, "KOMPETEN_SMTP_PORT": smtp_port,
                             "KOMPETEN_MAIL_FROM": "Kompeten Kota Bandung <kompeten@bandung.example>"}}  # fmt: skip
     added = settings or {}
+    users = [service_user(name, topic_prefix) for name in SERVICES]
+    users += [agency_user(opd, prefix=topic_prefix) for opd in agencies]
+    passwords = {user: secrets.token_hex(24) for user in users}
     env = {
         name: {
             **common,
+            "KOMPETEN_KAFKA_PASSWORD": passwords[service_user(name, topic_prefix)],
             "KOMPETEN_HTTP_PORT": str(ports[name]),
             **own.get(name, {}),
             **added.get("*", {}),
@@ -119,14 +150,19 @@ def configure(
         }
         for name in SERVICES
     }
-    return Kompeten(stack, tuple(agencies), topic_prefix, database_prefix, urls, env)
+    return Kompeten(stack, tuple(agencies), topic_prefix, database_prefix, urls, env, passwords)
 
 
 def make_topics(kompeten: Kompeten) -> None:
-    specs = topic_specs(kompeten.agencies, kompeten.topic_prefix)
-    asyncio.run(
-        create_topics(kompeten.stack.kafka, [(spec.name, spec.partitions, spec.config) for spec in specs])
-    )
+    """With the users of services and agencies, and what each may do. Not inside an event loop."""
+    admin = KafkaAdmin(kompeten.stack.kafka, kompeten.topic_prefix)
+    admin.ensure_topics(topic_specs(kompeten.agencies, kompeten.topic_prefix))
+    if kompeten.stack.kafka.security == "plaintext":
+        return
+    admin.ensure_services({name: kompeten.kafka_of_service(name).password for name in SERVICES})
+    for opd in kompeten.agencies:
+        user = kompeten.kafka_of_agency(opd)
+        admin.ensure_agency(opd, user.user, user.password, LOCAL_QUOTA)
 
 
 def start(kompeten: Kompeten, processes: Processes, names: Sequence[str] = SERVICES) -> None:

@@ -1,10 +1,12 @@
 """Kafka and MongoDB as processes of this machine. Who wants to break one starts it alone."""
 
+import secrets
 import shutil
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
+from shared.kafka_connection import KafkaConnection
 from shared.stack import broker, fetch, probes
 from shared.stack.errors import StackError
 from shared.stack.ports import HOST, free_ports
@@ -13,12 +15,14 @@ from shared.stack.processes import Child, Processes
 READY_S = 90.0
 
 
-def start_kafka(processes: Processes, data: Path, cache: Path, port: int | None = None) -> tuple[Child, str]:
-    """The broker and its address, not yet ready (see `kafka_ready`). What `data` holds is kept."""
+def start_kafka(
+    processes: Processes, data: Path, cache: Path, port: int | None = None, password: str | None = None
+) -> tuple[Child, KafkaConnection]:
+    """The broker and its administrator's connection, not yet ready (see `kafka_ready`). What `data` holds is kept."""
     controller, *free = free_ports(2)
-    address = f"{HOST}:{port or free[0]}"
-    settings = _settings(address, f"{HOST}:{controller}", data / "log")
-    return start_broker(processes, "kafka", data, cache, settings), address
+    address, password = f"{HOST}:{port or free[0]}", password or secrets.token_hex(16)
+    settings = _settings(address, f"{HOST}:{controller}", data / "log", password)
+    return start_broker(processes, "kafka", data, cache, settings), broker.administrator(address, password)
 
 
 def start_broker(
@@ -33,6 +37,7 @@ def start_broker(
     java, jars = fetch.java(), fetch.kafka_jars(cache)
     data.mkdir(parents=True, exist_ok=True)
     properties = data / "server.properties"
+    properties.touch(mode=0o600)
     properties.write_text(broker.as_properties(settings))
     if not (data / "log/meta.properties").exists():
         _format(java, jars, properties)
@@ -43,8 +48,8 @@ def start_broker(
     return processes.start(name, argv)
 
 
-def kafka_ready(kafka: Child, address: str) -> None:
-    kafka.wait_ready(lambda: probes.kafka_answers(address), READY_S)
+def kafka_ready(kafka: Child, admin: KafkaConnection) -> None:
+    kafka.wait_ready(lambda: probes.kafka_answers(admin), READY_S)
 
 
 def start_mongo(processes: Processes, data: Path, cache: Path, port: int | None = None) -> tuple[Child, str]:
@@ -65,13 +70,13 @@ def mongo_ready(mongo: Child, url: str) -> None:
     mongo.wait_ready(lambda: probes.is_primary(url), READY_S, "primary")
 
 
-def _settings(address: str, controller: str, log: Path) -> dict[str, str]:
+def _settings(address: str, controller: str, log: Path, password: str) -> dict[str, str]:
     return {
         **broker.SETTINGS,
         "controller.quorum.voters": f"1@{controller}",
-        "listeners": f"PLAINTEXT://{address},CONTROLLER://{controller}",
-        "advertised.listeners": f"PLAINTEXT://{address}",
-        "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT",
+        **broker.guarded(["CLIENTS"], password),
+        "listeners": f"CLIENTS://{address},CONTROLLER://{controller}",
+        "advertised.listeners": f"CLIENTS://{address}",
         "log.dirs": str(log),
     }
 

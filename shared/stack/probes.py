@@ -11,6 +11,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 from pymongo.errors import OperationFailure, PyMongoError
 
+from shared.kafka_connection import KafkaConnection
 from shared.stack.ports import port_answers
 
 Probe = Callable[[], bool]
@@ -47,17 +48,17 @@ def is_primary(url: str) -> bool:
     return False
 
 
-def kafka_answers(address: str) -> bool:
+def kafka_answers(kafka: KafkaConnection) -> bool:
     """True once the broker takes part in its cluster: an open port comes before that."""
-    if not port_answers(address):
+    if not port_answers(kafka.bootstrap):
         return False
     # In a thread: whoever brings up a stack may have an event loop running.
     with ThreadPoolExecutor(1) as thread:
-        return thread.submit(asyncio.run, _has_broker(address)).result()
+        return thread.submit(asyncio.run, _has_broker(kafka)).result()
 
 
-async def _has_broker(address: str) -> bool:
-    admin = AIOKafkaAdminClient(bootstrap_servers=address, request_timeout_ms=5000)
+async def _has_broker(kafka: KafkaConnection) -> bool:
+    admin = AIOKafkaAdminClient(**kafka.options(), request_timeout_ms=5000)
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # that it is not there yet is no news
     try:
         await admin.start()

@@ -1,6 +1,6 @@
 """One stage, by us and by others: the same events, the same pure decision, the same facts published.
 
-    python -m tests.bench.contenders CONTENDER KAFKA MONGO RUN EVENTS    (prints one line of JSON)
+    python -m tests.bench.contenders CONTENDER MONGO RUN EVENTS    (prints one line of JSON; started by tests.bench.stage)
 
 ours              lock, position and pending events in each batch's transaction, a decision for every record
 faststream        a handler a message, one transaction each; offsets by FastStream after the handler
@@ -26,6 +26,7 @@ from services.enrollment.terms import Terms
 from shared.contracts.agency import TrainingCompleted
 from shared.contracts.cloudevents import decode, encode, event_id, peek
 from shared.contracts.topics import agency_topic
+from shared.kafka_connection import KafkaConnection
 from shared.mongo import MongoStore, connect
 from shared.mongo import encode as bson_of
 from shared.pipeline.books import Decision
@@ -38,7 +39,7 @@ from shared.pipeline.places import partition_of
 from shared.pipeline.publisher import HEADERS, Publisher
 from shared.pipeline.records import Coordinates, Received
 from shared.service import tune_gc
-from tests.bench.workload import OPD, load, settings_for
+from tests.bench.workload import OPD, heard, load, settings_for
 
 Facts = list[tuple[bytes, bytes, int]]
 Event = Received[TrainingCompleted]
@@ -60,7 +61,7 @@ def received(
 class Peer:
     """What an expert would write around the same pure decision: bulk reads in three steps, fold, bulk write."""
 
-    def __init__(self, kafka: str, mongo: str, run: str) -> None:
+    def __init__(self, kafka: KafkaConnection, mongo: str, run: str) -> None:
         self.terms: Terms = load()
         self.client = connect(mongo)
         self.store = MongoStore(self.client, f"{run}_enrollment")
@@ -150,7 +151,11 @@ class Peer:
 
 
 async def ours(
-    kafka: str, mongo: str, run: str, events: int, count: Callable[[Sequence[Decision]], int] = len
+    kafka: KafkaConnection,
+    mongo: str,
+    run: str,
+    events: int,
+    count: Callable[[Sequence[Decision]], int] = len,
 ) -> float:
     """Seconds until as many as `events` are decided; `count`: how many of a batch's decisions count."""
     settings = settings_for(kafka, mongo, run)
@@ -180,12 +185,12 @@ async def ours(
     return seconds
 
 
-async def bare(kafka: str, mongo: str, run: str, events: int) -> float:
+async def bare(kafka: KafkaConnection, mongo: str, run: str, events: int) -> float:
     peer = Peer(kafka, mongo, run)
-    consumer = AIOKafkaConsumer(agency_topic(OPD, run + "."), bootstrap_servers=kafka, group_id="bare",
+    consumer = AIOKafkaConsumer(agency_topic(OPD, run + "."), **kafka.options(), group_id="bare",
                                 auto_offset_reset="earliest", max_poll_records=MOST_RECORDS,
                                 max_partition_fetch_bytes=FETCH_BYTES)  # fmt: skip
-    producer = AIOKafkaProducer(bootstrap_servers=kafka, acks="all", enable_idempotence=True, linger_ms=2)
+    producer = AIOKafkaProducer(**kafka.options(), acks="all", enable_idempotence=True, linger_ms=2)
     await consumer.start()
     await producer.start()
     done = 0
@@ -205,14 +210,24 @@ async def bare(kafka: str, mongo: str, run: str, events: int) -> float:
     return seconds
 
 
-async def faststream(kafka: str, mongo: str, run: str, events: int, batch: bool = False) -> float:
+async def faststream(kafka: KafkaConnection, mongo: str, run: str, events: int, batch: bool = False) -> float:
     import logging
 
     from faststream.kafka import KafkaBroker, KafkaMessage
+    from faststream.security import SASLPlaintext
 
     peer = Peer(kafka, mongo, run)
+    # The same user as everybody's here, whom the broker knows by PLAIN.
+    guarded = kafka.security != "plaintext"
+    security = SASLPlaintext(kafka.user, kafka.password, use_ssl=False) if guarded else None
     broker = KafkaBroker(
-        kafka, acks="all", enable_idempotence=True, linger_ms=2, logger=None, log_level=logging.ERROR
+        kafka.bootstrap,
+        security=security,
+        acks="all",
+        enable_idempotence=True,
+        linger_ms=2,
+        logger=None,
+        log_level=logging.ERROR,
     )
     done, finished, start = 0, asyncio.Event(), 0.0
     topic = agency_topic(OPD, run + ".")
@@ -263,7 +278,7 @@ async def faststream(kafka: str, mongo: str, run: str, events: int, batch: bool 
         return time.perf_counter() - start
 
 
-async def main(contender: str, kafka: str, mongo: str, run: str, events: int) -> None:
+async def main(contender: str, kafka: KafkaConnection, mongo: str, run: str, events: int) -> None:
     contenders = {
         "ours": ours,
         "bare": bare,
@@ -286,5 +301,5 @@ if __name__ == "__main__":
         run_loop = uvloop.run
     except ImportError:
         run_loop = asyncio.run
-    name, kafka_address, mongo_url, run_name, count = sys.argv[1:]
-    run_loop(main(name, kafka_address, mongo_url, run_name, int(count)))
+    name, mongo_url, run_name, count = sys.argv[1:]
+    run_loop(main(name, heard(), mongo_url, run_name, int(count)))

@@ -18,11 +18,12 @@ from aiokafka import AIOKafkaProducer
 from pymongo import MongoClient
 
 from shared.contracts.topics import agency_topic
+from shared.kafka_connection import KafkaConnection
 from shared.pipeline.books import Decision
 from shared.service import tune_gc
 from shared.stack import Stack, local_stack
 from tests.bench.contenders import ours
-from tests.bench.workload import HEADERS, OPD, cloudevent, completed, prepare
+from tests.bench.workload import HEADERS, OPD, cloudevent, completed, heard, prepare, told
 from tests.chaos.hostile import hostile_records
 
 RESULTS: Final = Path(__file__).parent / "results/hostile.json"
@@ -33,7 +34,7 @@ LARGEST_BYTES: Final = 2 * 1024 * 1024 - 100_000
 """What the topic lets in."""
 
 
-async def publish(kafka: str, run: str, events: int, between: bool) -> None:
+async def publish(kafka: KafkaConnection, run: str, events: int, between: bool) -> None:
     topic = agency_topic(OPD, run + ".")
     hostile = [
         one
@@ -44,7 +45,7 @@ async def publish(kafka: str, run: str, events: int, between: bool) -> None:
         < LARGEST_BYTES  # no client sends one without both
     ]
     producer = AIOKafkaProducer(
-        bootstrap_servers=kafka, acks="all", enable_idempotence=True, max_request_size=4 * 1024 * 1024
+        **kafka.options(), acks="all", enable_idempotence=True, max_request_size=4 * 1024 * 1024
     )
     await producer.start()
     employees = events // PER_EMPLOYEE
@@ -72,8 +73,8 @@ def measure(stack: Stack, events: int) -> dict[str, float]:
         asyncio.run(prepare(stack.kafka, stack.mongo, run, 0, PER_EMPLOYEE, employees=events // PER_EMPLOYEE))
         asyncio.run(publish(stack.kafka, run, events, between))
         done = subprocess.run(
-            [sys.executable, "-m", "tests.bench.hostile", stack.kafka, stack.mongo, run, str(events)],
-            capture_output=True, text=True, timeout=600,
+            [sys.executable, "-m", "tests.bench.hostile", stack.mongo, run, str(events)],
+            capture_output=True, text=True, timeout=600, env=told(stack.kafka),
         )  # fmt: skip
         if done.returncode:
             raise RuntimeError(done.stderr[-3000:])
@@ -87,10 +88,10 @@ def measure(stack: Stack, events: int) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) == 5:
-        kafka_address, mongo_url, run_name, count = sys.argv[1:]
+    if len(sys.argv) == 4:
+        mongo_url, run_name, count = sys.argv[1:]
         tune_gc()
-        seconds = asyncio.run(ours(kafka_address, mongo_url, run_name, int(count), accepted))
+        seconds = asyncio.run(ours(heard(), mongo_url, run_name, int(count), accepted))
         print(int(count) / seconds)
     else:
         with local_stack(Path(".run/bench")) as running:

@@ -10,7 +10,7 @@ from pathlib import Path
 from pymongo import MongoClient
 
 from shared.stack import Stack, local_stack
-from tests.bench.workload import prepare
+from tests.bench.workload import prepare, told
 
 SLOW = 1_000  # one transaction a message: enough for a steady rate
 ROUNDS = 3
@@ -41,8 +41,8 @@ def once(stack: Stack, contender: str, events: int, per_employee: int) -> dict[s
     count -= count % per_employee
     asyncio.run(prepare(stack.kafka, stack.mongo, run, count, per_employee))
     done = subprocess.run(
-        [sys.executable, "-m", "tests.bench.contenders", contender, stack.kafka, stack.mongo, run, str(count)],
-        capture_output=True, text=True, timeout=600,
+        [sys.executable, "-m", "tests.bench.contenders", contender, stack.mongo, run, str(count)],
+        capture_output=True, text=True, timeout=600, env=told(stack.kafka),
     )  # fmt: skip
     if done.returncode:
         raise RuntimeError(f"{contender}: {done.stderr[-3000:]}")

@@ -103,7 +103,7 @@ def once(running: Running, run_dir: Path, turn: int, looks: float) -> dict[str, 
 async def quiet(running: Running) -> None:
     """When the last batch's events are published too: read later, they would pass for those of the samples."""
     topic = running.kompeten.topic_prefix + ENROLLMENT_EVENTS
-    consumer = AIOKafkaConsumer(bootstrap_servers=running.kompeten.stack.kafka)
+    consumer = AIOKafkaConsumer(**running.kompeten.stack.kafka.options())
     await consumer.start()
     before: dict[TopicPartition, int] = {}
     while True:

@@ -67,7 +67,7 @@ class Running:
 async def publish(running: Running, values: list[tuple[int, bytes]]) -> None:
     """(agency's number, event), as fast as Kafka takes them."""
     producer = AIOKafkaProducer(
-        bootstrap_servers=running.kompeten.stack.kafka, acks="all", enable_idempotence=True, linger_ms=5
+        **running.kompeten.stack.kafka.options(), acks="all", enable_idempotence=True, linger_ms=5
     )
     await producer.start()
     waiting: list[asyncio.Future[object]] = []
@@ -135,10 +135,10 @@ async def idle_latency(
     before, since a completion that is known has no event."""
     stack = running.kompeten.stack
     consumer = AIOKafkaConsumer(
-        running.kompeten.topic_prefix + ENROLLMENT_EVENTS, bootstrap_servers=stack.kafka, auto_offset_reset="latest",
+        running.kompeten.topic_prefix + ENROLLMENT_EVENTS, **stack.kafka.options(), auto_offset_reset="latest",
         fetch_max_wait_ms=100,
     )  # fmt: skip
-    producer = AIOKafkaProducer(bootstrap_servers=stack.kafka, acks="all", enable_idempotence=True)
+    producer = AIOKafkaProducer(**stack.kafka.options(), acks="all", enable_idempotence=True)
     await consumer.start()
     await consumer.seek_to_end()
     await producer.start()

@@ -1,7 +1,10 @@
 """The same work for every contender: completions of employees who are registered already."""
 
 import asyncio
+import json
+import os
 import uuid
+from dataclasses import asdict
 from datetime import UTC, date, datetime, timedelta
 
 from aiokafka import AIOKafkaProducer
@@ -14,6 +17,7 @@ from shared.contracts.cloudevents import STRUCTURED, encode
 from shared.contracts.payload import Payload
 from shared.contracts.topics import agency_topic, topic_specs
 from shared.contracts.vocabulary import EmploymentType, Form, Pathway
+from shared.kafka_connection import KafkaConnection
 from shared.mongo import MongoStore, connect
 from shared.pipeline.attempt import Attempt
 from shared.pipeline.items import Reader
@@ -22,15 +26,26 @@ from shared.pipeline.records import Coordinates, Record
 from shared.topics import create_topics
 
 OPD = "bench"
+VARIABLE = "BENCH_KAFKA"
 SECRET = "0123456789abcdef0123456789abcdef"
 HEADERS = [("content-type", STRUCTURED.encode())]
 MOMENT = datetime(2026, 3, 2, 1, tzinfo=UTC)
 
 
-def settings_for(kafka: str, mongo: str, run: str) -> EnrollmentSettings:
+def told(kafka: KafkaConnection) -> dict[str, str]:
+    """For a contender's process: in its environment, as arguments are seen by everybody on the machine."""
+    return {**os.environ, VARIABLE: json.dumps(asdict(kafka))}
+
+
+def heard() -> KafkaConnection:
+    return KafkaConnection(**json.loads(os.environ.pop(VARIABLE)))
+
+
+def settings_for(kafka: KafkaConnection, mongo: str, run: str) -> EnrollmentSettings:
     return EnrollmentSettings.model_validate(
         {
-            "development": True, "kafka": kafka, "mongo": mongo, "database_prefix": run, "topic_prefix": run + ".",
+            "development": True, "kafka": kafka.bootstrap, "kafka_security": "plaintext", "mongo": mongo,
+            "database_prefix": run, "topic_prefix": run + ".",
             "agencies": OPD, "public_url": "http://localhost:8001", "secret": SECRET,
             "oidc_issuer": "http://localhost:9", "pdf_workers": 0,
         }
@@ -81,7 +96,7 @@ def load(service: str = "enrollment") -> Terms:
 
 
 async def prepare(
-    kafka: str, mongo: str, run: str, events: int, per_employee: int, employees: int = 0
+    kafka: KafkaConnection, mongo: str, run: str, events: int, per_employee: int, employees: int = 0
 ) -> tuple[Service[Terms], MongoStore]:
     """Topics, a database with the employees registered, and the completions in the agency's topic. `employees`:
     how many, if not one for every `per_employee` events."""
@@ -113,8 +128,8 @@ async def _register(service: Service[Terms], store: MongoStore, employees: int) 
         at += len(records)
 
 
-async def _publish(kafka: str, run: str, events: int, employees: int) -> None:
-    producer = AIOKafkaProducer(bootstrap_servers=kafka, acks="all", enable_idempotence=True, linger_ms=5)
+async def _publish(kafka: KafkaConnection, run: str, events: int, employees: int) -> None:
+    producer = AIOKafkaProducer(**kafka.options(), acks="all", enable_idempotence=True, linger_ms=5)
     await producer.start()
     topic = agency_topic(OPD, run + ".")
     waiting: list[asyncio.Future[object]] = []

@@ -150,7 +150,7 @@ async def stopped(place: Place, member: Consumer[Terms], topic: str, why: str) -
 async def place_of(stack: Stack, topics: Sequence[str] = AGENCIES) -> AsyncIterator[Place]:
     run = secrets.token_hex(4)
     async with AsyncExitStack() as ends:
-        admin = AIOKafkaAdminClient(bootstrap_servers=stack.kafka)
+        admin = AIOKafkaAdminClient(**stack.kafka.options())
         await admin.start()
         ends.push_async_callback(admin.close)
         client = connect(stack.mongo)

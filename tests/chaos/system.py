@@ -26,6 +26,7 @@ from services.enrollment.documents import COMPLETIONS, EMPLOYEES, RENDERINGS, SE
 from services.incentive.documents import ACCOUNTS, EARNED_COMPLETIONS, POINT_ENTRIES
 from services.notification.documents import LETTERS, MAILS
 from shared.contracts.topics import ENROLLMENT_EVENTS, INCENTIVE_EVENTS, PARTITIONS, agency_topic
+from shared.kafka_connection import KafkaConnection
 from shared.pipeline.books import DEAD_LETTERS, DECISIONS, WAITING
 from shared.pipeline.documents import Collection, Document
 from shared.pipeline.places import position_id
@@ -328,12 +329,12 @@ async def _ends(consumer: AIOKafkaConsumer, topics: Sequence[str]) -> dict[Topic
 
 
 class reader:
-    def __init__(self, kafka: str) -> None:
+    def __init__(self, kafka: KafkaConnection) -> None:
         self._kafka = kafka
 
     async def __aenter__(self) -> AIOKafkaConsumer:
         self._consumer = AIOKafkaConsumer(
-            bootstrap_servers=self._kafka, auto_offset_reset="earliest", enable_auto_commit=False
+            **self._kafka.options(), auto_offset_reset="earliest", enable_auto_commit=False
         )
         await self._consumer.start()
         return self._consumer
@@ -343,12 +344,12 @@ class reader:
 
 
 class producer:
-    def __init__(self, kafka: str, **options: Any) -> None:
+    def __init__(self, kafka: KafkaConnection, **options: Any) -> None:
         self._kafka, self._options = kafka, options
 
     async def __aenter__(self) -> AIOKafkaProducer:
         self._producer = AIOKafkaProducer(
-            bootstrap_servers=self._kafka, acks="all", enable_idempotence=True, **self._options
+            **self._kafka.options(), acks="all", enable_idempotence=True, **self._options
         )
         await self._producer.start()
         return self._producer

@@ -43,7 +43,7 @@ async def place(stack: Stack) -> AsyncIterator[Place]:
 @asynccontextmanager
 async def bare(place: Place, *topics: str, **options: Any) -> AsyncIterator[AIOKafkaConsumer]:
     """The client with its defaults, in a group of its own."""
-    wanted = {"group_id": place.prefix + "bare", "bootstrap_servers": place.stack.kafka, **options}
+    wanted = {"group_id": place.prefix + "bare", **place.stack.kafka.options(), **options}
     client = AIOKafkaConsumer(*topics, **wanted)
     await client.start()
     try:
@@ -64,7 +64,7 @@ async def came(client: AIOKafkaConsumer, within_s: float = SOON_S, most: int | N
 
 async def test_our_producer_waits_for_all_replicas(place: Place) -> None:
     """Asked of the client itself: one broker can't show it, since Kafka 4 asks for no more replicas than there are."""
-    async with AIOKafkaProducer(bootstrap_servers=place.stack.kafka) as default:
+    async with AIOKafkaProducer(**place.stack.kafka.options()) as default:
         assert default._sender._acks == 1
     publisher = Publisher(place.stack.kafka, "traps")
     await publisher.send(place.agency(), b"1", partition=0)

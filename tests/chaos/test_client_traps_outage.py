@@ -44,7 +44,7 @@ async def test_nothing_hangs_while_kafka_is_away(
     monkeypatch.setattr(publisher_module, "STOPPED_WITHIN_S", 2.0)
     topic = place.agency()
     default = AIOKafkaProducer(
-        bootstrap_servers=place.stack.kafka, enable_idempotence=True, request_timeout_ms=1_000
+        **place.stack.kafka.options(), enable_idempotence=True, request_timeout_ms=1_000
     )
     await default.start()
     await default.send_and_wait(topic, b"there", partition=0)

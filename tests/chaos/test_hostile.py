@@ -190,7 +190,7 @@ async def with_nothing(sender: AIOKafkaProducer, topic: str, one: Hostile) -> "a
 async def with_garbled_names(system: System) -> AsyncIterator[Sent]:
     """Written by hand: no client for Python sends a name that is no text."""
     topic, prefix = agency_topic(AGENCIES[0]), system.kompeten.topic_prefix
-    async with AIOKafkaProducer(bootstrap_servers=system.stack.kafka, acks="all") as sender:
+    async with AIOKafkaProducer(**system.stack.kafka.options(), acks="all") as sender:
         for name in GARBLED:
             batch = sender.create_batch()
             stand_in = "N" * len(name)

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import secrets
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from services.notification.documents import MAILS
-from shared.stack import Stack, native
+from shared.stack import Stack, broker, native
 from shared.stack.errors import StackMissing
 from shared.stack.kompeten import SERVICES
 from shared.stack.ports import HOST, free_ports
@@ -25,15 +26,16 @@ class Brokers:
 
     def __init__(self, processes: Processes) -> None:
         self.processes, (self.kafka_port, self.mongo_port) = processes, free_ports(2)
-        self.kafka = f"{HOST}:{self.kafka_port}"
+        self._password = secrets.token_hex(16)
+        self.kafka = broker.administrator(f"{HOST}:{self.kafka_port}", self._password)
         self.mongo = f"mongodb://{HOST}:{self.mongo_port}/?replicaSet=rs0"
 
     async def start_kafka(self) -> None:
-        child, address = native.start_kafka(
-            self.processes, self.processes.run_dir / "kafka", CACHE, self.kafka_port
+        child, admin = native.start_kafka(
+            self.processes, self.processes.run_dir / "kafka", CACHE, self.kafka_port, self._password
         )
         self.kafka_process = child
-        await asyncio.to_thread(native.kafka_ready, child, address)
+        await asyncio.to_thread(native.kafka_ready, child, admin)
 
     async def start_mongo(self) -> None:
         child, url = native.start_mongo(

@@ -11,6 +11,7 @@ import psutil
 import pytest
 from aiokafka.record.default_records import DefaultRecordBatch
 
+from shared.kafka_connection import KafkaConnection
 from shared.pipeline import reading
 from shared.pipeline.books import PACKED
 from shared.pipeline.triage import edited
@@ -43,7 +44,7 @@ async def send_packed(place: Place, codec: str, *values: int | bytes) -> None:
         await loop.run_in_executor(pool, _send, place.stack.kafka, place.agency(), codec, values)
 
 
-def _send(kafka: str, topic: str, codec: str, values: tuple[int | bytes, ...]) -> None:
+def _send(kafka: KafkaConnection, topic: str, codec: str, values: tuple[int | bytes, ...]) -> None:
     async def send() -> None:
         size = 2 * BOMB_BYTES
         async with producer(

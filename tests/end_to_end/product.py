@@ -84,12 +84,12 @@ class Product:
         self.mongo: pymongo.MongoClient[dict[str, Any]] = pymongo.MongoClient(kompeten.stack.mongo)
         self._mail = httpx.Client(base_url=kompeten.stack.mail_page, timeout=30)
         self._runner = asyncio.Runner()
-        self._producer: AIOKafkaProducer | None = None
+        self._producers: dict[str, AIOKafkaProducer] = {}
         self._clients: dict[str, httpx.Client] = {}
 
     def close(self) -> None:
-        if self._producer is not None:
-            self._runner.run(self._producer.stop())
+        for producer in self._producers.values():
+            self._runner.run(producer.stop())
         self._runner.close()
         self.mongo.close()
         for client in (self._mail, *self._clients.values()):
@@ -116,15 +116,19 @@ class Product:
             if isinstance(event, bytes):
                 event = Record(as_record(registered()).at, 0, None, event, ())
             records.append(event)
-        self._runner.run(self._send(agency_topic(opd, self.kompeten.topic_prefix), records))
+        self._runner.run(self._send(opd, records))
         return ids
 
-    async def _send(self, topic: str, records: Sequence[Record]) -> None:
-        if self._producer is None:
-            self._producer = AIOKafkaProducer(bootstrap_servers=self.kompeten.stack.kafka, acks="all")
-            await self._producer.start()
+    async def _send(self, opd: str, records: Sequence[Record]) -> None:
+        """As the agency itself, with no more rights than it has."""
+        if opd not in self._producers:
+            self._producers[opd] = AIOKafkaProducer(
+                **self.kompeten.kafka_of_agency(opd).options(), acks="all"
+            )
+            await self._producers[opd].start()
+        topic = agency_topic(opd, self.kompeten.topic_prefix)
         sent = [
-            await self._producer.send(topic, one.value, one.key, partition=0, headers=list(one.headers))
+            await self._producers[opd].send(topic, one.value, one.key, partition=0, headers=list(one.headers))
             for one in records
         ]
         await asyncio.gather(*sent)
@@ -135,7 +139,7 @@ class Product:
 
     async def _read(self, topic: str) -> list[bytes]:
         tp = TopicPartition(topic, 0)
-        consumer = AIOKafkaConsumer(bootstrap_servers=self.kompeten.stack.kafka, enable_auto_commit=False)
+        consumer = AIOKafkaConsumer(**self.kompeten.stack.kafka.options(), enable_auto_commit=False)
         async with consumer:
             consumer.assign([tp])
             consumer.seek(tp, 0)
@@ -218,7 +222,7 @@ class Product:
         prefix = self.kompeten.topic_prefix
         specs = topic_specs(self.kompeten.agencies, prefix)
         every = [TopicPartition(spec.name, n) for spec in specs for n in range(spec.partitions)]
-        async with AIOKafkaConsumer(bootstrap_servers=self.kompeten.stack.kafka) as watcher:
+        async with AIOKafkaConsumer(**self.kompeten.stack.kafka.options()) as watcher:
             before = await watcher.end_offsets(every)
             for service in SERVICES:
                 if not await self._stands_at(service, before):
@@ -227,7 +231,7 @@ class Product:
 
     async def _stands_at(self, service: str, ends: dict[TopicPartition, int]) -> bool:
         group = AIOKafkaConsumer(
-            bootstrap_servers=self.kompeten.stack.kafka,
+            **self.kompeten.stack.kafka.options(),
             group_id=self.kompeten.topic_prefix + service,
             enable_auto_commit=False,
         )

@@ -120,7 +120,7 @@ async def test_however_many_there_are_each_is_looked_at_once(place: Place, publi
 
 async def commands_given(place: Place) -> int:
     """Records in the topic of commands."""
-    async with AIOKafkaConsumer(bootstrap_servers=place.stack.kafka) as client:
+    async with AIOKafkaConsumer(**place.stack.kafka.options()) as client:
         topic = place.service.commands_topic
         ends = await client.end_offsets([TopicPartition(topic, n) for n in range(place.partitions[topic])])
     return sum(ends.values())

@@ -24,9 +24,9 @@ async def test_a_record_comes_back_from_kafka(stack: Stack, size_bytes: int) -> 
     await create_topics(stack.kafka, [(topic, 1, {})])
     sent = b"x" * size_bytes
     limit = {"max_request_size": 20_000_000, "acks": "all", "enable_idempotence": True}
-    async with AIOKafkaProducer(bootstrap_servers=stack.kafka, **limit) as producer:
+    async with AIOKafkaProducer(**stack.kafka.options(), **limit) as producer:
         await producer.send_and_wait(topic, sent)
-    consumer = AIOKafkaConsumer(topic, bootstrap_servers=stack.kafka, auto_offset_reset="earliest")
+    consumer = AIOKafkaConsumer(topic, **stack.kafka.options(), auto_offset_reset="earliest")
     async with consumer:
         received = await consumer.getone()
     assert received.value == sent
@@ -34,10 +34,10 @@ async def test_a_record_comes_back_from_kafka(stack: Stack, size_bytes: int) -> 
 
 async def test_producing_to_an_undeclared_topic_makes_no_topic(stack: Stack) -> None:
     topic = fresh("typing-error")
-    async with AIOKafkaProducer(bootstrap_servers=stack.kafka, request_timeout_ms=2000) as producer:
+    async with AIOKafkaProducer(**stack.kafka.options(), request_timeout_ms=2000) as producer:
         with pytest.raises(KafkaError):
             await producer.send_and_wait(topic, b"x")
-    admin = AIOKafkaAdminClient(bootstrap_servers=stack.kafka)
+    admin = AIOKafkaAdminClient(**stack.kafka.options())
     await admin.start()
     assert topic not in await admin.list_topics()
     await admin.close()
