@@ -4,6 +4,7 @@ Only enrollment's own HTTP routes and its start write them. Each that is accepte
 register; none is ever taken out again.
 """
 
+import re
 from typing import Annotated, ClassVar, Final
 
 from pydantic import AfterValidator, Field, StringConstraints
@@ -15,7 +16,8 @@ MOST_CLIENTS: Final = 16
 MOST_KAFKA_USERS: Final = 4
 MOST_SEEDED: Final = 2_000
 
-AgencyCode = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]
+AGENCY_CODE: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
+AgencyCode = Annotated[str, StringConstraints(pattern=f"^{AGENCY_CODE.pattern}$")]
 """Of a new agency: 1 to 40 of a-z, 0-9 and '-', not beginning with '-'. Part of the topic `agency.<code>.v1`."""
 
 KnownAgencyCode = Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]{1,200}$")]
