@@ -4,8 +4,8 @@ from typing import Any
 
 from services.enrollment import agencies, documents, handlers
 from services.enrollment.adoption import GivenNumbers
+from services.enrollment.agencies.beginning import Beginning
 from services.enrollment.agencies.register import RegisterCopy
-from services.enrollment.agencies.seed import Seed
 from services.enrollment.documents import RENDERINGS
 from services.enrollment.lister import Lister
 from services.enrollment.renderer import Renderer
@@ -42,11 +42,11 @@ def build(settings: EnrollmentSettings) -> Runner[Terms]:
     work = {RENDERINGS: (QUEUED, DEFERRED, LEASED)}
     parts: Parts[Terms] = make_parts(service_of(settings, terms), settings, work)
     register = RegisterCopy(parts.store, settings.agencies, settings.topic_prefix)
-    seed = Seed(parts.store, parts.commands, settings.agencies)
+    beginning = Beginning(parts.store, parts.commands, settings.agencies)
     parts.sources.register = register
     parts.told.append(register.decided)
-    parts.workers.append(seed)
-    parts.remarks["agencies"] = seed.remarks
+    parts.workers.append(beginning)
+    parts.remarks["agencies"] = beginning.remarks
     if settings.pdf_workers:
         parts.workers.append(Renderer(parts.store, parts.commands, settings.pdf_workers))
     parts.workers.append(

@@ -85,8 +85,8 @@ def add(
     password_file: PasswordFile = None,
 ) -> int:
     """Connect an agency: topic, Kafka user, rights and quota, then the register. Nothing is restarted."""
-    service, admin = _enrollment(desk), kafka.admin(desk.given.stack)
-    stands = service.agency(_new_code(code))
+    service = _enrollment(desk)
+    stands, admin = service.agency(_new_code(code)), kafka.admin(desk.given.stack)
     quota = quota_of(bytes_per_s, request_percent, stands)
     wanted = _said(
         name=name,
@@ -163,8 +163,8 @@ def rotate(
     password_file: PasswordFile = None,
 ) -> int:
     """Give an agency a new Kafka user beside the old one; with --finish, deny the old one."""
-    reason, service, admin = checked_reason(reason), _enrollment(desk), kafka.admin(desk.given.stack)
-    stands = _known(service, code)
+    reason, service = checked_reason(reason), _enrollment(desk)
+    stands, admin = _known(service, code), kafka.admin(desk.given.stack)
     try:
         if finish:
             return finish_it(desk, service, admin, stands, reason)
@@ -194,8 +194,8 @@ def suspend(desk: Desk, code: Code, reason: Why, kafka: KafkaAccess) -> int:
 @command(app, "resume", kafka=kafka_access)
 def resume(desk: Desk, code: Code, reason: Why, kafka: KafkaAccess) -> int:
     """Let a suspended agency speak again; what is in its topic since then is read."""
-    reason, service, admin = checked_reason(reason), _enrollment(desk), kafka.admin(desk.given.stack)
-    stands = _known(service, code)
+    reason, service = checked_reason(reason), _enrollment(desk)
+    stands, admin = _known(service, code), kafka.admin(desk.given.stack)
     try:
         done = [line for user in users_of(stands, admin) for line in admin.allow(user)]
     except AdminError as error:

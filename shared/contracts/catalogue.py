@@ -26,7 +26,7 @@ from shared.contracts.pipeline import (
     ReplayDeadLetter,
     ReviewDiscrepancies,
 )
-from shared.contracts.register import AddAgency, ChangeAgency, ResumeAgency, SeedAgencies, SuspendAgency
+from shared.contracts.register import AddAgency, BeginRegister, ChangeAgency, ResumeAgency, SuspendAgency
 from shared.contracts.topics import (
     AGENCY,
     COMMANDS,
@@ -58,7 +58,7 @@ EVENT_TYPES: dict[type[Payload], str] = {
     ChangeAgency: ENROLLMENT_COMMANDS,
     SuspendAgency: ENROLLMENT_COMMANDS,
     ResumeAgency: ENROLLMENT_COMMANDS,
-    SeedAgencies: ENROLLMENT_COMMANDS,
+    BeginRegister: ENROLLMENT_COMMANDS,
     ReleaseLetter: NOTIFICATION_COMMANDS,
     NoteMail: NOTIFICATION_COMMANDS,
     ReleaseWaiting: COMMANDS,

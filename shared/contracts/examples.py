@@ -43,9 +43,9 @@ from shared.contracts.pipeline import (
 from shared.contracts.register import (
     AddAgency,
     AgencyQuota,
+    BeginRegister,
     ChangeAgency,
     ResumeAgency,
-    SeedAgencies,
     SuspendAgency,
     TokenBinding,
 )
@@ -249,7 +249,7 @@ _EXAMPLES: Final[tuple[Payload, ...]] = (
     ),
     SuspendAgency(code="dinas-contoh", operator="operator-1", reason="Kredensial bocor."),
     ResumeAgency(code="dinas-contoh", operator="operator-1", reason="Kredensial sudah diganti."),
-    SeedAgencies(codes=("dinas-contoh", "dinas-kedua")),
+    BeginRegister(codes=("dinas-contoh", "dinas-kedua")),
     ReleaseLetter(letter_id="let_3d4e5f60718293a4b5c6d7e8f90a1b2c"),
     NoteMail(letter_id="let_3d4e5f60718293a4b5c6d7e8f90a1b2c", state="sent", epoch=0),
     ReleaseWaiting(lacks="employee/4e5f60718293a4b5c6d7e8f90a1b2c3d", page=1),

@@ -14,7 +14,7 @@ from shared.contracts.payload import Label, Name, Payload, Reason
 MOST_BINDINGS: Final = 8
 MOST_CLIENTS: Final = 16
 MOST_KAFKA_USERS: Final = 4
-MOST_SEEDED: Final = 2_000
+MOST_AT_THE_BEGINNING: Final = 2_000
 
 AGENCY_CODE: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 AgencyCode = Annotated[str, StringConstraints(pattern=f"^{AGENCY_CODE.pattern}$")]
@@ -123,8 +123,10 @@ class ResumeAgency(Payload):
     reason: Reason
 
 
-class SeedAgencies(Payload):
+class BeginRegister(Payload):
     """The register begins with the agencies that were connected by a setting; only the first one counts."""
 
-    TYPE: ClassVar[str] = "id.go.bandung.agencies.seed.v1"
-    codes: Annotated[tuple[KnownAgencyCode, ...], Field(max_length=MOST_SEEDED), AfterValidator(_once)]
+    TYPE: ClassVar[str] = "id.go.bandung.register.begin.v1"
+    codes: Annotated[
+        tuple[KnownAgencyCode, ...], Field(max_length=MOST_AT_THE_BEGINNING), AfterValidator(_once)
+    ]

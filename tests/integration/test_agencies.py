@@ -15,7 +15,7 @@ from services.enrollment.agencies.documents import REGISTER
 from services.enrollment.agencies.register import RegisterCopy
 from services.enrollment.terms import Terms
 from shared.contracts.payload import Payload
-from shared.contracts.register import AddAgency, ResumeAgency, SeedAgencies, SuspendAgency
+from shared.contracts.register import AddAgency, BeginRegister, ResumeAgency, SuspendAgency
 from shared.contracts.topics import CONFIG, ENROLLMENT_COMMANDS, PARTITIONS
 from shared.http.commands import Board, Commands
 from shared.mongo import MongoStore
@@ -113,7 +113,7 @@ async def city(stack: Stack) -> AsyncIterator[City]:
         topic = place.service.commands_topic
         commands = Commands("enrollment", topic, publisher, Board(place.store, topic))
         made = City(place, commands)
-        await made.says(SeedAgencies(codes=OLD))
+        await made.says(BeginRegister(codes=OLD))
         yield made
 
 

@@ -27,9 +27,9 @@ from services.enrollment.agencies.timeline import Standing, standing, with_state
 from shared.contracts.register import (
     AddAgency,
     AgencyQuota,
+    BeginRegister,
     ChangeAgency,
     ResumeAgency,
-    SeedAgencies,
     SuspendAgency,
     TokenBinding,
 )
@@ -195,7 +195,7 @@ def test_codes_that_are_allowed(code: str) -> None:
 
 
 def test_the_register_begins_with_the_agencies_of_the_setting() -> None:
-    city = Given(ENROLLMENT, SeedAgencies(codes=("dinas-a", "-dinas-b")))
+    city = Given(ENROLLMENT, BeginRegister(codes=("dinas-a", "-dinas-b")))
     assert [(one.id, standing(one)) for one in city.all(AGENCIES)] == [
         (code, Standing(code, "active", name=code)) for code in ("-dinas-b", "dinas-a")
     ]
@@ -203,16 +203,16 @@ def test_the_register_begins_with_the_agencies_of_the_setting() -> None:
 
 def test_it_begins_once_and_without_those_that_were_added_before() -> None:
     city = Given(ENROLLMENT, added(code="dinas-a"), suspended("dinas-a"))
-    city.when(SeedAgencies(codes=("dinas-a", "dinas-b")))
+    city.when(BeginRegister(codes=("dinas-a", "dinas-b")))
     assert {one.id: len(one.statements) for one in city.all(AGENCIES)} == {"dinas-a": 2, "dinas-b": 1}
     before = dict(city.stored)
-    assert city.when(SeedAgencies(codes=("dinas-c",))).verdict is Verdict.NOTHING
+    assert city.when(BeginRegister(codes=("dinas-c",))).verdict is Verdict.NOTHING
     assert city.stored == before
 
 
 def test_a_register_without_any_agency_has_begun_too() -> None:
-    city = Given(ENROLLMENT, SeedAgencies(codes=()))
-    assert city.stored[REGISTERS, REGISTER].seeded  # type: ignore[attr-defined]
+    city = Given(ENROLLMENT, BeginRegister(codes=()))
+    assert city.stored[REGISTERS, REGISTER].begun  # type: ignore[attr-defined]
 
 
 # What holds, in whatever order it was decided.

@@ -77,7 +77,7 @@ class Register(msgspec.Struct, frozen=True):
     id: str = msgspec.field(name="_id")
     generation: int
     """Higher after each change of any agency: whoever keeps a copy asks for this number alone."""
-    seeded: bool = False
+    begun: bool = False
     """It began with the agencies of the setting; from then on the setting says nothing."""
 
 

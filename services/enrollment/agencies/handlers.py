@@ -27,7 +27,7 @@ from services.enrollment.agencies.documents import (
 from services.enrollment.agencies.timeline import Standing, after, standing, with_statement
 from services.enrollment.terms import Terms
 from shared.contracts.payload import Payload
-from shared.contracts.register import AddAgency, ChangeAgency, ResumeAgency, SeedAgencies, SuspendAgency
+from shared.contracts.register import AddAgency, BeginRegister, ChangeAgency, ResumeAgency, SuspendAgency
 from shared.pipeline.documents import Doc, Keys, Lock, State
 from shared.pipeline.epochs import next_version
 from shared.pipeline.outcome import Outcome, Put, Remove, Verdict
@@ -131,7 +131,7 @@ def _next(state: State, terms: Terms) -> Register:
     return Register(
         id=REGISTER,
         generation=next_version(0 if known is None else known.generation, terms.epoch),
-        seeded=known is not None and known.seeded,
+        begun=known is not None and known.begun,
     )
 
 
@@ -157,20 +157,20 @@ def _refused(problem: str, reason: str, code: str, content: bytes) -> Outcome:
 # How the register begins.
 
 
-def seed_keys(event: Received[SeedAgencies], state: State, terms: Terms) -> Keys:
+def beginning_keys(event: Received[BeginRegister], state: State, terms: Terms) -> Keys:
     yield Lock(LOCK)
     yield Doc(REGISTERS, REGISTER)
     for code in event.data.codes:
         yield Doc(AGENCIES, code)
 
 
-def seed_agencies(event: Received[SeedAgencies], state: State, terms: Terms) -> Outcome:
+def begin_register(event: Received[BeginRegister], state: State, terms: Terms) -> Outcome:
     """Once, and of those alone that nobody has added yet."""
     known = state.get(REGISTERS, REGISTER)
-    if known is not None and known.seeded:
+    if known is not None and known.begun:
         return Outcome(Verdict.NOTHING, "the register has begun already", SUBJECT)
     new = [code for code in event.data.codes if state.get(AGENCIES, code) is None]
-    register = msgspec.structs.replace(_next(state, terms), seeded=True)
+    register = msgspec.structs.replace(_next(state, terms), begun=True)
     changes: list[Put | Remove] = [
         Put(AGENCIES, Agency(code, [Statement(event.id, _arrival(event), ADDED)])) for code in new
     ]
@@ -182,5 +182,5 @@ REACTIONS: dict[type[Payload], Reaction[Terms]] = {
     ChangeAgency: react(agency_keys, change_agency),
     SuspendAgency: react(agency_keys, suspend_agency),
     ResumeAgency: react(agency_keys, resume_agency),
-    SeedAgencies: react(seed_keys, seed_agencies),
+    BeginRegister: react(beginning_keys, begin_register),
 }

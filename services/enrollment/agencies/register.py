@@ -34,7 +34,7 @@ class RegisterCopy:
     """One a process. Implements `CurrentAgencies` and `shared.pipeline.sources.SourceRegister`."""
 
     def __init__(self, store: MongoStore, setting: Sequence[str], topic_prefix: str = "") -> None:
-        """`setting`: the agencies that are connected until the register has begun with them (seed.py)."""
+        """`setting`: the agencies that are connected until the register has begun with them (beginning.py)."""
         self._store, self._prefix = store, topic_prefix
         self._before = {code: Standing(code, ACTIVE, name=code) for code in setting}
         self._generation = -1
@@ -75,7 +75,7 @@ class RegisterCopy:
             if generation != self._generation or self._copy is None:
                 found = await self._store.select(AGENCIES, {})
                 standings = {one.id: stands for one in found if (stands := standing(one)) is not None}
-                before = {} if register is not None and register.seeded else self._before
+                before = {} if register is not None and register.begun else self._before
                 self._copy, self._generation = {**before, **standings}, generation
         except Unavailable as error:
             log.warning("the register can't be read, what was read last holds: %s", error)

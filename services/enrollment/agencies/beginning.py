@@ -6,7 +6,7 @@ from typing import Final
 
 from services.enrollment.agencies.documents import AGENCIES, REGISTER, REGISTERS
 from shared.contracts.cloudevents import event_id
-from shared.contracts.register import SeedAgencies
+from shared.contracts.register import BeginRegister
 from shared.http.commands import Commands
 from shared.mongo import MongoStore
 from shared.periodic import Periodic
@@ -17,7 +17,7 @@ LOOK_EVERY_S: Final = 30.0
 BEGINNING_S: Final = 2.0
 
 
-class Seed(Periodic):
+class Beginning(Periodic):
     """Any replica may: of two commands the second changes nothing."""
 
     def __init__(self, store: MongoStore, commands: Commands, setting: Sequence[str]) -> None:
@@ -35,8 +35,8 @@ class Seed(Periodic):
 
     async def step(self) -> float | None:
         register = await self._store.read(REGISTERS, REGISTER)
-        if register is None or not register.seeded:
-            command = SeedAgencies(codes=self._setting)
+        if register is None or not register.begun:
+            command = BeginRegister(codes=self._setting)
             id = event_id(0, "agencies/" + ",".join(sorted(self._setting)), 0, command.TYPE)
             await self._commands.submit(command, id=id, key=REGISTER, traceparent=root_traceparent(id))
             return BEGINNING_S
