@@ -12,6 +12,7 @@ from typing import Final
 
 from aiokafka.conn import AIOKafkaConnection, create_conn
 from aiokafka.errors import (
+    ClusterAuthorizationFailedError,
     GroupAuthorizationFailedError,
     IllegalSaslStateError,
     KafkaConnectionError,
@@ -50,6 +51,8 @@ async def explained(kafka: KafkaConnection, error: KafkaError | TimeoutError) ->
     """A sentence for an error of one of aiokafka's clients that connected as `kafka` says."""
     if isinstance(error, TopicAuthorizationFailedError):
         return f"Kafka does not let user {kafka.user!r} use topic {_names(error)}: grant its rights with `{SET_UP}`"
+    if isinstance(error, ClusterAuthorizationFailedError):
+        return f"Kafka does not let user {kafka.user!r} write any topic: grant its rights with `{SET_UP}`"
     if isinstance(error, GroupAuthorizationFailedError):
         return f"Kafka does not let user {kafka.user!r} use group {_names(error)}: grant its rights with `{SET_UP}`"
     if isinstance(error, KafkaConnectionError):

@@ -36,7 +36,7 @@ def set_up(settings: SetUpSettings) -> Iterator[str]:
     )
     for opd in settings.agencies:
         yield from _agency(admin, opd, settings.kafka_agencies_dir / opd)
-    yield from admin.drift(settings.agencies)
+    yield from admin.drift()
 
 
 def _agency(admin: KafkaAdmin, opd: str, file: Path) -> list[str]:

@@ -5,6 +5,7 @@ may create, change or delete a topic, or use a transactional id. Users are named
 are; an agency's carry a number, so that a new password is a new user and the old one can be shut out at once.
 """
 
+import re
 from collections.abc import Sequence
 from typing import Final, Literal, NamedTuple
 
@@ -39,9 +40,18 @@ def agency_user(opd: str, number: int = 1, prefix: str = "") -> str:
 
 def number_of(user: str, opd: str, prefix: str = "") -> int | None:
     """The number in the name of this agency's user; None when the user is none of its."""
-    start = prefix + AGENCY_USER.format(opd=opd, number="")
-    text = user.removeprefix(start)
-    return int(text) if user.startswith(start) and text.isascii() and text.isdecimal() else None
+    found = _agency_user(user, prefix)
+    return int(found[2]) if found and found[1] == opd else None
+
+
+def opd_of(user: str, prefix: str = "") -> str | None:
+    """The agency whose user it is; None when it is no agency's."""
+    found = _agency_user(user, prefix)
+    return found[1] if found else None
+
+
+def _agency_user(user: str, prefix: str) -> re.Match[str] | None:
+    return re.fullmatch(re.escape(prefix) + r"agency\.([a-z0-9-]+)\.([1-9][0-9]*)", user)
 
 
 def service_rights(service: ServiceTopics, prefix: str = "") -> list[Right]:

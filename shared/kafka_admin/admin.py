@@ -1,6 +1,5 @@
 """What the set-up step and the command line ask for, from the parts beside this."""
 
-import asyncio
 import functools
 import logging
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,12 +19,14 @@ from shared.contracts.rights import (
     agency_user,
     all_service_rights,
     number_of,
+    opd_of,
     rights_of_service,
     service_user,
 )
 from shared.contracts.topics import TopicSpec, agency_topic, topic_specs
 from shared.kafka_admin.acls import TIMEOUT_S, Acl, Acls, acl_of, denial_of
 from shared.kafka_admin.agencies import AgencyQuota, AgencyState, UserState
+from shared.kafka_admin.blocking import blocking
 from shared.kafka_admin.errors import translated
 from shared.kafka_admin.quotas import Quotas
 from shared.kafka_admin.users import Users
@@ -38,7 +39,7 @@ RETENTION_BYTES: Final = "retention.bytes"
 
 
 class KafkaAdmin:
-    """See the package. Blocks; inside an event loop run it in a thread."""
+    """See the package. Blocks, so that an event loop runs it in a thread."""
 
     def __init__(self, kafka: KafkaConnection, topic_prefix: str = "") -> None:
         self.kafka, self.prefix = kafka, topic_prefix
@@ -48,7 +49,7 @@ class KafkaAdmin:
         # librdkafka would try a wrong password for ever, and say so on standard error alone; asked for users by
         # somebody who may not see them, confluent-kafka 2.16 ends the whole process ("invalid pointer").
         with translated("Kafka could not be reached as its administrator"):
-            asyncio.run(check_administrator(self.kafka))
+            blocking(check_administrator(self.kafka))
         return AdminClient({**self.kafka.librdkafka(), "log_level": "2"}, logger=logging.getLogger(__name__))
 
     @functools.cached_property
@@ -68,7 +69,7 @@ class KafkaAdmin:
     def ensure_topics(self, specs: Sequence[TopicSpec]) -> list[str]:
         """Names of those that were missing. Raises TopicsDiffer when one has other partitions."""
         with translated("topics could not be made"):
-            return asyncio.run(
+            return blocking(
                 create_topics(self.kafka, [(one.name, one.partitions, one.config) for one in specs])
             )
 
@@ -164,10 +165,12 @@ class KafkaAdmin:
 
     # Drift
 
-    def drift(self, opds: Iterable[str], services: Iterable[str] | None = None) -> list[str]:
-        """A sentence for each thing that is declared and not there, or there and not declared."""
-        opds = list(opds)
+    def drift(self, opds: Iterable[str] | None = None) -> list[str]:
+        """A sentence for each thing that is declared and not there, or there and not declared. Without `opds` every
+        agency that has a user counts as declared."""
         there, users = self.acls.all(), self.users.all()
+        if opds is None:
+            opds = {opd for opd in (opd_of(user, self.prefix) for user in users) if opd is not None}
         declared = {acl_of(right) for right in all_service_rights(self.prefix)}
         for opd in opds:
             for user in self.agency_users(opd):
@@ -175,9 +178,8 @@ class KafkaAdmin:
         denied = {acl.user for acl in there if not acl.allows}
         faults = [f"missing: {acl}" for acl in sorted(declared - there) if acl.user not in denied]
         faults += [f"not declared: {acl}" for acl in sorted(there - declared) if self._ours(acl)]
-        known = {service_user(right.user) for right in all_service_rights(self.prefix)}
-        faults += [f"missing: user {user}" for user in sorted(known - users)]
-        return faults
+        known = {right.user for right in all_service_rights(self.prefix)}
+        return faults + [f"missing: user {user}" for user in sorted(known - users)]
 
     def _ours(self, acl: Acl) -> bool:
         """Of this installation, on a cluster that has others; a denial is a decision, no drift."""

@@ -11,6 +11,7 @@ from aiokafka.protocol.api import Request, RequestStruct, Response
 from aiokafka.protocol.types import Array, Boolean, Float64, Int16, Int32, Schema, String
 
 from shared.kafka_access import connected
+from shared.kafka_admin.blocking import blocking
 from shared.kafka_admin.errors import AdminError, translated
 from shared.kafka_connection import KafkaConnection
 
@@ -98,7 +99,7 @@ class Quotas:
 
     def _ask(self, request: Request[Any]) -> Any:
         with translated("quotas could not be asked for or set"):
-            return asyncio.run(self._asked(request))
+            return blocking(self._asked(request))
 
     async def _asked(self, request: Request[Any]) -> Any:
         async with connected(self._kafka, "kompeten-quotas") as connection:

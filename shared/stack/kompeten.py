@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from shared.contracts.rights import agency_user, service_user
+from shared.contracts.services import SERVICES as DECLARED
 from shared.contracts.topics import topic_specs
 from shared.kafka_admin import AgencyQuota, KafkaAdmin
 from shared.kafka_connection import SCRAM, KafkaConnection
@@ -17,7 +18,7 @@ from shared.stack.choose import Stack
 from shared.stack.ports import free_ports, url_answers
 from shared.stack.processes import Child, Processes
 
-SERVICES = ("enrollment", "incentive", "notification")
+SERVICES = tuple(service.name for service in DECLARED)
 READY_WITHIN_S = 60.0
 # As in deploy/Dockerfile: without them glibc keeps 20 to 30 MB more for each service, in an arena for each thread.
 ALLOCATOR = {"MALLOC_ARENA_MAX": "2", "MALLOC_TRIM_THRESHOLD_": "1000000"}

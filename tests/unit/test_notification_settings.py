@@ -9,6 +9,7 @@ from shared.settings import load
 
 USUAL = {
     "KOMPETEN_MONGO": "mongodb://db/?replicaSet=rs0",
+    "KOMPETEN_KAFKA_PASSWORD": "c0ffee5a41b7f0c2a94d8e13",
     "KOMPETEN_AGENCIES": "bkpsdm",
     "KOMPETEN_PUBLIC_URL": "https://kompeten.example",
     "KOMPETEN_SECRET": "0f1e2d3c4b5a69788796a5b4c3d2e1f00f1e2d3c",

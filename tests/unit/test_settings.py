@@ -12,6 +12,7 @@ from pydantic import Field, ValidationError
 from shared import settings
 from shared.settings import Settings, load, reference_table
 
+KAFKA_PASSWORD = "kafka-hunter2"
 SECRET = "b7f0c2a94d8e13567a0b9c8d7e6f5a41"
 
 
@@ -35,6 +36,7 @@ def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.Monke
         monkeypatch.delenv(name)
     for name, value in {
         "MONGO": "mongodb://app:hunter2@db/?replicaSet=rs0",
+        "KAFKA_PASSWORD": KAFKA_PASSWORD,
         "AGENCIES": "dinkes, bkpsdm",
         "PUBLIC_URL": "https://kompeten.example.go.id/belajar/",
         "SECRET": SECRET,
@@ -82,6 +84,18 @@ def test_settings_do_not_change_and_do_not_show_secrets() -> None:
         assert "hunter2" not in shown
 
 
+def test_a_service_speaks_to_kafka_as_itself_with_credentials_and_tls(
+    environment: pytest.MonkeyPatch,
+) -> None:
+    kafka = load(IncentiveSettings).kafka_connection()
+    assert (kafka.user, kafka.password, kafka.security) == ("incentive", KAFKA_PASSWORD, "sasl_ssl")
+    environment.setenv("KOMPETEN_TOPIC_PREFIX", "kota.")
+    assert load(IncentiveSettings).kafka_connection().user == "kota.incentive"
+    environment.setenv("KOMPETEN_KAFKA_USER", "somebody")
+    assert load(IncentiveSettings).kafka_connection().user == "somebody"
+    assert KAFKA_PASSWORD not in repr(kafka)
+
+
 @pytest.mark.parametrize(
     ("name", "value", "sentence"),
     [
@@ -104,6 +118,14 @@ def test_settings_do_not_change_and_do_not_show_secrets() -> None:
         ("HTTP_PORT", "eight", "KOMPETEN_HTTP_PORT='eight' is not accepted: input should be"),
         ("HTTP_PORT", "70000", "KOMPETEN_HTTP_PORT='70000' is not accepted"),
         ("KAFKA", "kafka", "KOMPETEN_KAFKA is not accepted"),
+        (
+            "KAFKA_PASSWORD",
+            "",
+            "KOMPETEN_KAFKA_PASSWORD is missing: set the one that Kafka knows this user by",
+        ),
+        ("KAFKA_SECURITY", "plaintext", "KOMPETEN_KAFKA_SECURITY is 'plaintext', where Kafka asks nobody"),
+        ("KAFKA_SECURITY", "ssl", "KOMPETEN_KAFKA_SECURITY is not accepted"),
+        ("KAFKA_CA", "/nowhere/ca.pem", "KOMPETEN_KAFKA_CA names a file that has no certificates in PEM"),
         ("LOG_LEVEL", "LOUD", "KOMPETEN_LOG_LEVEL is not accepted"),
         ("STOP_TIMEOUT_S", "0", "KOMPETEN_STOP_TIMEOUT_S='0' is not accepted"),
         ("DEVELOPMENT", "perhaps", "KOMPETEN_DEVELOPMENT='perhaps' is not accepted"),
@@ -199,7 +221,7 @@ def test_process_with_bad_settings_ends_with_2_and_no_traceback() -> None:
     assert (ran.returncode, ran.stdout) == (2, "")
     assert "Traceback" not in ran.stderr
     assert "hunter2" not in ran.stderr
-    assert len(ran.stderr.splitlines()) == 4
+    assert len(ran.stderr.splitlines()) == 5
 
 
 def test_reference_names_every_variable_once_with_its_readers() -> None:
