@@ -22,7 +22,7 @@ from shared.topics import TopicsDiffer
 class SetUpSettings(AdministratorSettings):
     """Besides who administers: where passwords are, one file each, named after the service or the agency's code."""
 
-    agencies: OpdCodes
+    agencies: OpdCodes = ()
     kafka_services_dir: Path = Path("/run/kafka/services")
     kafka_agencies_dir: Path = Path("/run/kafka/agencies")
     """Agencies without a file here speak over HTTP, or have a user by `kompeten agency`."""

@@ -58,15 +58,17 @@ class TopicCheck:
 
 async def topic_faults(kafka: KafkaConnection, wanted: Mapping[str, Wanted]) -> list[str]:
     """A sentence for each topic that is not there, not as declared, or not open to this user. Raises NoAccess."""
+    return [fault for faults in (await faults_by_topic(kafka, wanted)).values() for fault in faults]
+
+
+async def faults_by_topic(kafka: KafkaConnection, wanted: Mapping[str, Wanted]) -> dict[str, list[str]]:
+    """The same, by topic; none for one that is well."""
     answer = await _metadata(kafka, sorted(wanted))
     asks_nobody = kafka.security == "plaintext"
-    return [
-        fault
+    return {
+        name: _faults(kafka.user, name, wanted[name], code, len(partitions), -1 if asks_nobody else allowed)
         for code, name, _, partitions, allowed in answer.topics
-        for fault in _faults(
-            kafka.user, name, wanted[name], code, len(partitions), -1 if asks_nobody else allowed
-        )
-    ]
+    }
 
 
 async def check_administrator(kafka: KafkaConnection) -> None:

@@ -35,6 +35,7 @@ from shared.pipeline.errors import Unavailable
 from shared.pipeline.publisher import Publisher
 from shared.pipeline.reactions import Service
 from shared.pipeline.restoring import Restoration
+from shared.pipeline.sources import Sources
 from shared.reconciliation import Reconciliation
 from shared.settings import EXIT_STATUS, Settings
 from shared.telemetry import configure_logging, configure_tracing, shutdown_tracing
@@ -75,6 +76,8 @@ class Parts(Generic[T]):
     board: Board
     commands: Commands
     askers: Askers
+    sources: Sources
+    """What is read besides the service's own topics."""
     workers: list[Worker] = field(default_factory=list)
     work: Mapping[Collection[Any], Sequence[str]] = field(default_factory=dict)
     """Collections of work outside the pipeline, and those of their states that are not final."""
@@ -86,6 +89,10 @@ class Parts(Generic[T]):
     """Whether the consumer has decided all that is in its partitions."""
     woken: list[Callable[[], None]] = field(default_factory=list)
     """Called after each batch: what it decided may be work for somebody."""
+    told: list[Callable[[Sequence[Decision]], None]] = field(default_factory=list)
+    """Called after each batch with what it decided."""
+    remarks: dict[str, Callable[[], list[str]]] = field(default_factory=dict)
+    """By name: what somebody must mend, though the service does its work; one sentence each."""
 
 
 def make_parts(
@@ -101,7 +108,15 @@ def make_parts(
     board = Board(store, service.commands_topic)
     askers = Askers(service.name, settings.secret.get_secret_value())
     commands = Commands(service.name, service.commands_topic, publisher, board, askers)
-    parts = Parts(service, store, publisher, board, commands, askers, work=work)
+    own = {
+        spec.name: spec.partitions
+        for spec in topic_specs((), settings.topic_prefix)
+        if spec.name in service.topics
+    }
+    sources = Sources(service.name, settings.kafka_connection(), own)
+    parts = Parts(service, store, publisher, board, commands, askers, sources, work=work)
+    parts.told.append(board.decided)
+    parts.remarks["sources"] = sources.remarks
     budgets = Budgets.of_hours(settings.waiting_budget_h, settings.waiting_budgets_h)
     parts.workers += [
         Backlog(service.name, store, parts.work),
@@ -138,22 +153,18 @@ class Runner(Generic[T]):
     def __init__(self, settings: Settings, parts: Parts[T], routers: Sequence[APIRouter]) -> None:
         self.settings, self.parts = settings, parts
         self.prepared, self._refused = False, False
-        partitions = {
-            spec.name: spec.partitions
-            for spec in topic_specs(settings.agencies, settings.topic_prefix)
-            if spec.name in parts.service.topics
-        }
         kafka = settings.kafka_connection()
         self.topics = TopicCheck(kafka, own_topics(parts.service.name, settings.topic_prefix))
-        self.restoration = Restoration(parts.service, parts.store, kafka, partitions)
+        self.restoration = Restoration(parts.service, parts.store, kafka, parts.sources.partitions)
         self.consumer = Consumer(
             parts.service,
             parts.store,
             parts.publisher,
             kafka,
-            partitions,
+            parts.sources.own,
             self._decided,
             self.restoration,
+            parts.sources,
         )
         parts.caught_up, parts.log_ends = self.consumer.caught_up, self.consumer.ends
         parts.readiness = self.readiness
@@ -163,7 +174,8 @@ class Runner(Generic[T]):
         self._stop, self._ending = asyncio.Event(), asyncio.Event()
 
     def _decided(self, decisions: Sequence[Decision]) -> None:
-        self.parts.board.decided(decisions)
+        for tell in self.parts.told:
+            tell(decisions)
         for wake in self.parts.woken:
             wake()
 
@@ -184,6 +196,8 @@ class Runner(Generic[T]):
             faults = worker.faults()
             name = type(worker).__name__.lower()
             checks.append(Check(name, not faults, "; ".join(faults) or "Works off what is due."))
+        for name, remarks in self.parts.remarks.items():
+            checks.append(Check(name, True, "; ".join(remarks()) or "Nothing to mend."))
         return checks
 
     async def _database(self) -> Check:

@@ -80,7 +80,8 @@ class Settings(BaseSettings):
         "", pattern=r"^[a-zA-Z0-9._-]{0,60}$", description="Start of every topic name, for a shared cluster"
     )
     agencies: OpdCodes = Field(
-        min_length=1, description="Agencies whose topics are read: codes separated by commas"
+        (),
+        description="Agencies that the register begins with, at the very first start: codes separated by commas",
     )
     http_host: str = Field("127.0.0.1", description="Address to listen on")
     http_port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 takes any free one")

@@ -60,16 +60,14 @@ def reference_files(find: Find = _module) -> dict[str, str]:
 
 
 def reactions(find: Find = _module) -> Readers:
-    """Service -> classes in the table REACTIONS of its handlers."""
+    """Service -> classes in the table REACTIONS of its app, which adds up those of its capabilities."""
     found: dict[str, tuple[Any, ...]] = {}
     for service in SERVICES:
-        if (handlers := find(service, "handlers")) is not None:
-            found[service] = tuple(_offered(handlers, "REACTIONS"))
+        if (app := find(service, "app")) is not None:
+            found[service] = tuple(_offered(app, "REACTIONS"))
             for payload in found[service]:
                 if payload not in EVENT_TYPES:
-                    raise Incomplete(
-                        f"{handlers.__name__} reacts to {payload.__name__}: add it to EVENT_TYPES"
-                    )
+                    raise Incomplete(f"{app.__name__} reacts to {payload.__name__}: add it to EVENT_TYPES")
     return found
 
 

@@ -2,22 +2,28 @@
 
 from typing import Any
 
+from services.enrollment import agencies, documents, handlers
 from services.enrollment.adoption import GivenNumbers
-from services.enrollment.documents import COLLECTIONS, EMPLOYEES, RENDERINGS
-from services.enrollment.handlers import REACTIONS
+from services.enrollment.agencies.beginning import Beginning
+from services.enrollment.agencies.register import RegisterCopy
+from services.enrollment.documents import EMPLOYEES, RENDERINGS
 from services.enrollment.lister import Lister
 from services.enrollment.renderer import Renderer
 from services.enrollment.routes import routers
 from services.enrollment.settings import EnrollmentSettings
 from services.enrollment.terms import Terms, load_terms
-from shared.contracts.topics import ENROLLMENT_EVENTS, agency_topic
+from shared.contracts.topics import ENROLLMENT_EVENTS
 from shared.identifiers import Ids
 from shared.identity import LOOK_AT
 from shared.mongo import MongoStore
+from shared.pipeline.capabilities import Capability, collections_of, reactions_of
 from shared.pipeline.reactions import Service
 from shared.pipeline.work import DEFERRED, LEASED, QUEUED
 from shared.service import ON_PAPER, Parts, Runner, make_parts, openapi_of
 from shared.setting_types import ring_of
+
+CAPABILITIES = (Capability("completions", handlers.REACTIONS, documents.COLLECTIONS), agencies.CAPABILITY)
+REACTIONS, COLLECTIONS = reactions_of(*CAPABILITIES), collections_of(*CAPABILITIES)
 
 
 def service_of(settings: EnrollmentSettings, terms: Terms) -> Service[Terms]:
@@ -26,7 +32,7 @@ def service_of(settings: EnrollmentSettings, terms: Terms) -> Service[Terms]:
         terms=terms,
         reactions=REACTIONS,
         collections=COLLECTIONS,
-        sources=tuple(agency_topic(opd) for opd in settings.agencies),
+        sources=(),  # the agencies' topics: those of the register
         events_topic=ENROLLMENT_EVENTS,
         topic_prefix=settings.topic_prefix,
         epoch=settings.epoch,
@@ -41,6 +47,12 @@ def build(settings: EnrollmentSettings) -> Runner[Terms]:
     work = {RENDERINGS: (QUEUED, DEFERRED, LEASED)}
     parts: Parts[Terms] = make_parts(service_of(settings, terms), settings, work)
     parts.evidence = knows_employees
+    register = RegisterCopy(parts.store, settings.agencies, settings.topic_prefix)
+    beginning = Beginning(parts.store, parts.commands, settings.agencies)
+    parts.sources.register = register
+    parts.told.append(register.decided)
+    parts.workers.append(beginning)
+    parts.remarks["agencies"] = beginning.remarks
     if settings.pdf_workers:
         parts.workers.append(Renderer(parts.store, parts.commands, settings.pdf_workers))
     parts.workers.append(
@@ -48,12 +60,12 @@ def build(settings: EnrollmentSettings) -> Runner[Terms]:
             parts.store,
             parts.commands,
             parts.service.name,
-            parts.service.topics,
+            parts.sources.known,
             lambda places: parts.log_ends(places),
             settings.list_every_s,
         )
     )
-    return Runner(settings, parts, routers(parts, settings.agencies, settings.events_per_second))
+    return Runner(settings, parts, routers(parts, register, settings.events_per_second))
 
 
 async def knows_employees(store: MongoStore, ids: Ids) -> bool | None:

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from math import isfinite
 from typing import Any, Literal, NamedTuple
 
@@ -10,6 +10,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel
 
+from services.enrollment.agencies.door import Door
 from services.enrollment.event_rate import EventRate
 from shared.contracts.agency import EmployeeChanged, EmployeeRegistered, TrainingCompleted
 from shared.contracts.cloudevents import LONGEST_ID, STRUCTURED, Undecodable, decode, peek
@@ -50,9 +51,7 @@ class Checked(NamedTuple):
     value: bytes
 
 
-def intake_router(
-    publisher: Publisher, agencies: Sequence[str], topic_prefix: str, rate: EventRate
-) -> APIRouter:
+def intake_router(publisher: Publisher, door: Door, topic_prefix: str, rate: EventRate) -> APIRouter:
     router = APIRouter(tags=["events"])
 
     @router.post(
@@ -63,21 +62,18 @@ def intake_router(
         **_documented(allow(Role.agency)),
     )
     async def publish(request: Request, caller: Caller) -> Response:
-        if caller.opd is None or caller.opd not in agencies:
-            raise Problem(
-                "not-your-agency", "Your token names no agency that is connected here: ask the operator."
-            )
+        agency = await door.agency(caller)
         body = await request.body()
-        rate.check(caller.opd)
+        rate.check(agency)
         events: list[Any] = []
         try:
             events = _events(body, request)
         finally:  # nonsense costs work too
-            rate.spend(caller.opd, len(events) or 1)
+            rate.spend(agency, len(events) or 1)
         traced = parse_traceparent(request.headers.get("traceparent")) is not None
         parent = request.state.traceparent if traced else None
         checked = [_check(index, event, parent) for index, event in enumerate(events)]
-        topic = agency_topic(caller.opd, topic_prefix)
+        topic = agency_topic(agency, topic_prefix)
         verdicts = await _publish(checked, publisher, topic)
         return JSONResponse([verdict.model_dump() for verdict in verdicts], _status(verdicts))
 

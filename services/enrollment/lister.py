@@ -6,7 +6,7 @@ and what those bring later is listed when they have caught up.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple
 
@@ -62,14 +62,15 @@ class Lister(Periodic):
         store: MongoStore,
         commands: Commands,
         group: str,
-        topics: Sequence[str],
+        topics: Callable[[], Collection[str]],
         log_ends: LogEnds,
         every_s: float,
     ) -> None:
-        """`every_s`: so old a change may become before it is listed, be there ever so few."""
+        """`topics`: those whose records are decided, also if they can't be read at present. `every_s`: so old a change
+        may become before it is listed, be there ever so few."""
         super().__init__(min(LOOK_EVERY_S, every_s))
         self._store, self._commands, self._log_ends = store, commands, log_ends
-        self._group, self._topics = group, set(topics)
+        self._group, self._topics = group, topics
         self._every = timedelta(seconds=every_s)
         self._not_yet = min(NOT_YET, self._every)
 
@@ -96,13 +97,14 @@ class Lister(Periodic):
 
     async def _reached(self, now: datetime) -> dict[str, datetime]:
         """By position: up to where all records are decided; empty when nobody can tell."""
+        topics = self._topics()
         places = {
             (topic, int(number)): one
             for one in await self._store.select(
                 POSITIONS, {"_id": {"$gt": f"{self._group}/", "$lt": f"{self._group}0"}}
             )
             for _, topic, number in [one.id.split("/")]
-            if topic in self._topics
+            if topic in topics
         }
         ends = await self._log_ends(list(places))
         if not ends:

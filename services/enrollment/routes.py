@@ -7,6 +7,9 @@ from fastapi import APIRouter, Path
 from fastapi.responses import Response
 from pydantic import BaseModel, Field
 
+from services.enrollment.agencies.door import Door
+from services.enrollment.agencies.register import CurrentAgencies
+from services.enrollment.agencies.routes import agencies_router
 from services.enrollment.documents import (
     COMPLETIONS,
     EMPLOYEE_NUMBERS,
@@ -75,14 +78,16 @@ class NumberBody(BaseModel):
     certificate_number: str = Field(min_length=1, max_length=300)
 
 
-def routers(parts: Parts[Terms], agencies: tuple[str, ...], events_per_second: int) -> list[APIRouter]:
-    reads = Reads(parts)
+def routers(parts: Parts[Terms], register: CurrentAgencies, events_per_second: int) -> list[APIRouter]:
+    reads, prefix = Reads(parts), parts.service.topic_prefix
+    door = Door(register, prefix, parts.sources.fault_of)
     rate = EventRate(events_per_second, saved=MOST_EVENTS)
     return [
-        intake_router(parts.publisher, agencies, parts.service.topic_prefix, rate),
+        intake_router(parts.publisher, door, prefix, rate),
+        agencies_router(parts),
         _own_record(reads),
         _officer(parts, reads),
-        decisions_router(parts.store, parts.service.topic_prefix, parts.askers),
+        decisions_router(parts.store, prefix, parts.askers),
         admin_router(parts),
         trace_router(parts),
         reconciliation_router(parts.store, ledger),

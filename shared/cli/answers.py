@@ -33,6 +33,8 @@ class Status(Said):
     service: str
     ready: bool
     faults: list[str] = []
+    remarks: list[str] = []
+    """What somebody must mend, though it is ready."""
     rules: str | None = None
     partitions: list[Partition] = []
     waiting: int = 0
@@ -176,6 +178,38 @@ class EventVerdict(Said):
     status: str
     """accepted, refused, or not_taken: send it again."""
     detail: str | None = None
+
+
+class TokenBinding(Said):
+    issuer: str
+    client_ids: list[str] = []
+
+
+class Quota(Said):
+    bytes_per_s: int
+    request_percent: int
+
+
+class Agency(Said):
+    """As it stands in the register, and how its topic is doing."""
+
+    code: str
+    state: str
+    name: str | None = None
+    name_en: str | None = None
+    contact: str | None = None
+    bound: bool = False
+    token_bindings: list[TokenBinding] = []
+    kafka_users: list[str] = []
+    quota: Quota | None = None
+    topic: str = ""
+    fault: str | None = None
+    last_event_at: datetime | None = None
+    undecided: int | None = None
+
+    @property
+    def active(self) -> bool:
+        return self.state == "active"
 
 
 class Held(Said):

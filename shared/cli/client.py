@@ -9,9 +9,11 @@ from functools import cache
 from typing import Any, Final, NamedTuple, TypeVar
 
 import httpx
+import jwt
 from pydantic import TypeAdapter, ValidationError
 
 from shared.cli.answers import (
+    Agency,
     Decided,
     DryRun,
     EventVerdict,
@@ -149,6 +151,37 @@ class Service:
         body = {"completion_id": id, "reason": reason}
         return self._order("/admin/reconciliation/restatements", body, key)
 
+    def agencies(self) -> list[Agency]:
+        return _read(list[Agency], self._get("/agencies"), self.name)
+
+    def agency(self, code: str) -> Agency | None:
+        """None when the register has none of this code."""
+        try:
+            return _read(Agency, self._get(f"/agencies/{code}"), self.name)
+        except Missing:
+            return None
+
+    def add_agency(self, agency: Mapping[str, Any], *, key: str) -> Ordered:
+        return self._order("/agencies", agency, key)
+
+    def change_agency(self, code: str, change: Mapping[str, Any], *, key: str) -> Ordered:
+        return self._order(f"/agencies/{code}", change, key, method="PATCH")
+
+    def suspend_agency(self, code: str, reason: str, *, key: str) -> Ordered:
+        return self._order(f"/agencies/{code}/suspensions", {"reason": reason}, key)
+
+    def resume_agency(self, code: str, reason: str, *, key: str) -> Ordered:
+        return self._order(f"/agencies/{code}/resumptions", {"reason": reason}, key)
+
+    def issuer(self) -> str | None:
+        """Of the token by which it is asked; None where the token does not show it."""
+        self._known = self._known or self._token()
+        try:
+            said = jwt.decode(self._known, options={"verify_signature": False}).get("iss")
+        except jwt.InvalidTokenError:
+            return None
+        return said if isinstance(said, str) else None
+
     def publish(self, batch: bytes) -> list[EventVerdict] | Busy | TooLarge:
         """A JSON array of events, as this token's agency."""
         response = self._send("POST", "/events", content=batch, headers={"content-type": BATCH})
@@ -162,8 +195,8 @@ class Service:
         self._check(response)
         raise CannotAsk(self._strange())
 
-    def _order(self, path: str, body: Mapping[str, Any], key: str) -> Ordered:
-        response = self._post(path, body, {"idempotency-key": key})
+    def _order(self, path: str, body: Mapping[str, Any], key: str, method: str = "POST") -> Ordered:
+        response = self._post(path, body, {"idempotency-key": key}, method)
         ordered = _read(Ordered, response.json(), self.name)
         return ordered if ordered.status == "decided" else self._decided(ordered)
 
@@ -197,11 +230,15 @@ class Service:
         return response.json()
 
     def _post(
-        self, path: str, body: Mapping[str, Any], headers: Mapping[str, str] | None = None
+        self,
+        path: str,
+        body: Mapping[str, Any],
+        headers: Mapping[str, str] | None = None,
+        method: str = "POST",
     ) -> httpx.Response:
         """Sent again while the service is busy: without effect (dry runs, traces) or under the same key."""
         for tried in range(1, TRIES + 1):
-            response = self._send("POST", path, json=body, headers=headers)
+            response = self._send(method, path, json=body, headers=headers)
             if response.status_code not in BUSY or tried == TRIES:
                 break
             time.sleep(min(pause_s(response), LONGEST_PAUSE_S))

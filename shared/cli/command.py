@@ -151,18 +151,25 @@ _COMMON: Final = inspect.signature(_common)
 F = TypeVar("F", bound=Callable[..., int])
 
 
-def command(group: typer.Typer, name: str) -> Callable[[F], F]:
-    """Adds `run(desk, ...) -> exit status` as a command; `desk` is made of the common options."""
+def command(group: typer.Typer, name: str, **made: Callable[..., Any]) -> Callable[[F], F]:
+    """Adds `run(desk, ...) -> exit status` as a command; `desk` is made of the common options.
+
+    `made`: by name of an argument of `run`, what makes it of options of its own.
+    """
+    options = {argument: list(inspect.signature(make).parameters.values()) for argument, make in made.items()}
 
     def register(run: F) -> F:
         _, *own = inspect.signature(run).parameters.values()
 
         def called(**given: Any) -> None:
             desk = _common(**{option: given.pop(option) for option in _COMMON.parameters})
+            for argument, make in made.items():
+                given[argument] = make(**{one.name: given.pop(one.name) for one in options[argument]})
             raise typer.Exit(_run(run, desk, given))
 
         parameters = [
-            *(parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in own),
+            *(one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in own if one.name not in made),
+            *(one for parameters in options.values() for one in parameters),
             *_COMMON.parameters.values(),
         ]
         # typer reads the options from here.

@@ -27,6 +27,7 @@ class Stand(NamedTuple):
         found = list(self.status.faults)
         if not self.status.ready and not found:
             found = ["is not ready and does not say why: see its log"]
+        found += self.status.remarks
         for one in self.status.partitions:
             place = f"{one.topic}/{one.partition}"
             if one.stopped and not any(place in fault for fault in found):  # readiness names most of them

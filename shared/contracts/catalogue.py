@@ -26,6 +26,7 @@ from shared.contracts.pipeline import (
     ReplayDeadLetter,
     ReviewDiscrepancies,
 )
+from shared.contracts.register import AddAgency, BeginRegister, ChangeAgency, ResumeAgency, SuspendAgency
 from shared.contracts.topics import (
     AGENCY,
     COMMANDS,
@@ -53,6 +54,11 @@ EVENT_TYPES: dict[type[Payload], str] = {
     StoreRendering: ENROLLMENT_COMMANDS,
     ListCompletions: ENROLLMENT_COMMANDS,
     RestateCompletion: ENROLLMENT_COMMANDS,
+    AddAgency: ENROLLMENT_COMMANDS,
+    ChangeAgency: ENROLLMENT_COMMANDS,
+    SuspendAgency: ENROLLMENT_COMMANDS,
+    ResumeAgency: ENROLLMENT_COMMANDS,
+    BeginRegister: ENROLLMENT_COMMANDS,
     ReleaseLetter: NOTIFICATION_COMMANDS,
     NoteMail: NOTIFICATION_COMMANDS,
     ReleaseWaiting: COMMANDS,

@@ -41,6 +41,15 @@ from shared.contracts.pipeline import (
     ReplayDeadLetter,
     ReviewDiscrepancies,
 )
+from shared.contracts.register import (
+    AddAgency,
+    AgencyQuota,
+    BeginRegister,
+    ChangeAgency,
+    ResumeAgency,
+    SuspendAgency,
+    TokenBinding,
+)
 from shared.contracts.vocabulary import EmploymentType, Form, Level, Pathway
 
 NIP: Final = "198501012010011001"
@@ -221,6 +230,27 @@ _EXAMPLES: Final[tuple[Payload, ...]] = (
         operator="operator-1",
         reason="Poin tidak sampai di layanan insentif.",
     ),
+    AddAgency(
+        code="dinas-contoh",
+        name="Dinas Contoh Kota Bandung",
+        name_en="Example Agency of Bandung",
+        contact="simpeg@dinas-contoh.example",
+        token_bindings=(
+            TokenBinding(issuer="https://sso.bandung.example/realms/kota", client_ids=("simpeg-contoh",)),
+        ),
+        kafka_users=("agency.dinas-contoh.1",),
+        quota=AgencyQuota(bytes_per_s=1_000_000, request_percent=50),
+        operator="operator-1",
+    ),
+    ChangeAgency(
+        code="dinas-contoh",
+        kafka_users=("agency.dinas-contoh.1", "agency.dinas-contoh.2"),
+        operator="operator-1",
+        reason="Kata sandi baru untuk pengguna Kafka.",
+    ),
+    SuspendAgency(code="dinas-contoh", operator="operator-1", reason="Kredensial bocor."),
+    ResumeAgency(code="dinas-contoh", operator="operator-1", reason="Kredensial sudah diganti."),
+    BeginRegister(codes=("dinas-contoh", "dinas-kedua")),
     ReleaseLetter(letter_id="let_3d4e5f60718293a4b5c6d7e8f90a1b2c"),
     NoteMail(letter_id="let_3d4e5f60718293a4b5c6d7e8f90a1b2c", state="sent", epoch=0),
     ReleaseWaiting(lacks="employee/4e5f60718293a4b5c6d7e8f90a1b2c3d", page=1),

@@ -97,6 +97,7 @@ def admin_router(parts: Parts[Any]) -> APIRouter:
             service=service.name,
             ready=all(check.ok for check in checks),
             faults=[f"{check.name}: {check.sentence}" for check in checks if not check.ok],
+            remarks=[f"{name}: {one}" for name, told in parts.remarks.items() for one in told()],
             rules=service.rules,
             partitions=partitions,
             waiting=await store.size(WAITING),

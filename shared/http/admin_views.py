@@ -25,6 +25,8 @@ class StatusView(BaseModel):
     service: str
     ready: bool
     faults: list[str]
+    remarks: list[str]
+    """What somebody must mend, though the service is ready."""
     rules: str
     partitions: list[PartitionView]
     waiting: int

@@ -49,6 +49,9 @@ PROBLEMS: Final[Mapping[str, ProblemType]] = {
     "not-your-agency": ProblemType(
         403, "This belongs to another agency", "Use an account of the agency that the record belongs to."
     ),
+    "agency-suspended": ProblemType(
+        403, "This agency is suspended", "Ask the operator why, and send it again once the agency is resumed."
+    ),
     "not-found": ProblemType(404, "Nothing is here", "Check the address against the API reference."),
     "method-not-allowed": ProblemType(
         405, "This address does not know that method", "Use one of the methods in the Allow header."

@@ -5,6 +5,7 @@ A record's way:
 client.py         how the group's Kafka client is set
 reading.py        batches as we read them, in place of aiokafka's way
 unpacking.py      ... no further than we want to hold them
+sources.py        which topics of others are read now, and why one is not
 consumer.py       takes batches, has them decided, knows where each partition stands
 channels.py       whether a type may come by this topic
 items.py          from a record to an event and the reaction to it
@@ -18,6 +19,7 @@ work.py           leases for what is done outside the loop (PDF, mail)
 What a service and its handlers are given:
 
 reactions.py      what a service is to the pipeline: its table of reactions
+capabilities.py   the parts of a service, and how their tables and collections are added up
 records.py        a record as the log holds it, an event as a handler sees it
 documents.py      what a decision may rest on (`Lock`, `Doc`, `Docs`) and what an attempt has loaded (`State`)
 waiting.py        `keys` of what others may wait for

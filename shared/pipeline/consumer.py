@@ -17,6 +17,7 @@ from aiokafka.errors import (
     KafkaError,
     NoOffsetForPartitionError,
     OffsetOutOfRangeError,
+    TopicAuthorizationFailedError,
     UnsupportedCodecError,
 )
 
@@ -38,6 +39,7 @@ from shared.pipeline.reactions import Service
 from shared.pipeline.reading import read_batches_our_way
 from shared.pipeline.records import Coordinates, Record
 from shared.pipeline.restoring import Restoration, note_of
+from shared.pipeline.sources import Sources
 from shared.pipeline.store import Session, Store
 from shared.pipeline.telling import tell
 
@@ -71,9 +73,13 @@ class Consumer(Generic[T]):
         partitions: dict[str, int],
         on_decided: Callable[[Sequence[Decision]], None] = lambda decisions: None,
         restoration: Restoration[T] | None = None,
+        sources: Sources | None = None,
     ) -> None:
-        """`restoration`: asked before anything is decided; None trusts the database."""
+        """`restoration`: asked before anything is decided; None trusts the database. `sources`: what it reads besides
+        the service's own topics; None: nothing."""
         self.restoration = restoration
+        self.sources = sources or Sources(service.name, kafka, partitions)
+        self._subscribed: tuple[str, ...] = ()
         self.service, self.store, self.publisher = service, store, publisher
         self.kafka, self.partitions, self.on_decided = kafka, partitions, on_decided
         self.reader = Reader(service)
@@ -104,6 +110,13 @@ class Consumer(Generic[T]):
         self._ends_at = 0.0
 
     async def run(self) -> None:
+        following = asyncio.create_task(self.sources.follow(), name="sources")
+        try:
+            await self._run()
+        finally:
+            following.cancel()
+
+    async def _run(self) -> None:
         pause_s = 0.05
         while not self._stopping.is_set():
             try:
@@ -145,7 +158,7 @@ class Consumer(Generic[T]):
         """Where the records end in these partitions, also in those of other members; empty while Kafka is away."""
         if self._consumer is None or self.trouble:  # a client that has not started yet can't be asked
             return {}
-        wanted = [TopicPartition(*place) for place in places]
+        wanted = [TopicPartition(*place) for place in places if self.sources.can_be_asked(place[0])]
         try:
             ends = await asyncio.wait_for(self._consumer.end_offsets(wanted), ANSWERED_WITHIN_S)
         except (KafkaError, TimeoutError):
@@ -171,6 +184,8 @@ class Consumer(Generic[T]):
     async def _cycle(self) -> None:
         assert self._consumer is not None
         consumer = self._consumer
+        if self._subscribed != self._topics():
+            self._subscribe()
         if self._assignments.new:
             self._assignments.new = False
             self._forget()
@@ -218,6 +233,10 @@ class Consumer(Generic[T]):
             fetched = await self._consumer.getmany(timeout_ms=POLL_MS, max_records=MOST_RECORDS)
         except (NoOffsetForPartitionError, OffsetOutOfRangeError):
             self._forget()  # assigned while we polled; or taking over tells a gap from a recreated topic
+            return None
+        except TopicAuthorizationFailedError as error:
+            if not self.sources.refused(str(error.args[0]), await explained(self.kafka, error)):
+                raise
             return None
         except UnsupportedCodecError as error:
             raise Unavailable(f"a topic's compression can't be read: {error}; install its codec") from error
@@ -465,9 +484,24 @@ class Consumer(Generic[T]):
             self.stopped.pop(tp, None)
 
     async def _connect(self) -> None:
+        await self.sources.look()
         self._consumer = client_of(self.service, self.kafka, MOST_RECORDS)
-        self._consumer.subscribe(self.service.topics, listener=self._assignments)
+        self._subscribe()
         await start(self._consumer, self.partitions)
+
+    def _topics(self) -> tuple[str, ...]:
+        return (*self.sources.topics, *self.service.topics)
+
+    def _subscribe(self) -> None:
+        """Costs the group a rebalance. Members that hear of it one after the other do no harm: a partition goes to one
+        that subscribes to it, and where it goes on the database says."""
+        assert self._consumer is not None
+        self._subscribed = self._topics()
+        for tp in [tp for tp in self.next if tp.topic not in self._subscribed]:
+            self.next.pop(tp)
+            self._rest.pop(tp, None)
+            self._arrivals.forget(tp)
+        self._consumer.subscribe(self._subscribed, listener=self._assignments)
 
     async def _disconnect(self) -> None:
         consumer, self._consumer = self._consumer, None

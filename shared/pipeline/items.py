@@ -113,6 +113,7 @@ class Reader(Generic[T]):
                 now=now,
                 traceparent=traceparent,
                 at=record.at,
+                arrived=now,
             )
             item.reaction = self.service.reactions[payload]
         except Undecodable as error:

@@ -1,7 +1,7 @@
 """Prometheus metrics of the pipeline. Labels are services and verdicts: never an id, never a person."""
 
 from collections import Counter as Tally
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from prometheus_client import Counter, Gauge, Histogram
@@ -21,6 +21,8 @@ BATCH_SECONDS = Histogram(
 )
 
 LAG = Gauge("kompeten_lag_records", "Records not decided yet", ["service", "topic", "partition"])
+UNREAD = Gauge("kompeten_source_unread", "1: a topic that should be read and can't be", ["service", "topic"])
+_unread: dict[str, set[str]] = {}
 _lagging: dict[str, set[tuple[str, int]]] = {}
 
 
@@ -31,6 +33,16 @@ def lag(service: str, by_partition: "Mapping[TopicPartition, int]") -> None:
     _lagging[service] = set(by_partition)
     for tp, records in by_partition.items():
         LAG.labels(service, tp.topic, str(tp.partition)).set(records)
+
+
+def unread(service: str, topics: Iterable[str]) -> None:
+    """Those that are mended are no longer shown."""
+    now = set(topics)
+    for topic in _unread.get(service, set()) - now:
+        UNREAD.remove(service, topic)
+    for topic in now:
+        UNREAD.labels(service, topic).set(1)
+    _unread[service] = now
 
 
 def batch(service: str, decided: "Decided", seconds: float) -> None:

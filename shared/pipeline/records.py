@@ -60,3 +60,5 @@ class Received(msgspec.Struct, Generic[P], frozen=True):
     now: datetime
     traceparent: str | None
     at: Coordinates
+    arrived: datetime
+    """The log's time of arrival, whenever it is decided; `now` is later for what waited or is replayed."""

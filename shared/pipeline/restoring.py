@@ -9,7 +9,7 @@ as Kafka's copy of the positions shows it.
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final, Generic, TypeVar, cast
 
@@ -48,15 +48,15 @@ class Restoration(Generic[T]):
     """One a process. `begin` before anything is decided, then `look` until it has `passed`."""
 
     def __init__(
-        self, service: Service[T], store: Store, kafka: KafkaConnection, partitions: Mapping[str, int]
+        self,
+        service: Service[T],
+        store: Store,
+        kafka: KafkaConnection,
+        partitions: Callable[[], Mapping[str, int]],
     ) -> None:
-        """`partitions`: of each topic that the service reads, how many."""
+        """`partitions`: of each topic that the service reads at that moment, how many."""
         self._service, self._store, self._kafka = service, store, kafka
-        self._sources = [
-            TopicPartition(topic, partition)
-            for topic, count in partitions.items()
-            for partition in range(count)
-        ]
+        self._partitions = partitions
         self._doing = ""
         self._begun = False
         self._looked_at = 0.0
@@ -64,6 +64,14 @@ class Restoration(Generic[T]):
         """By position: where the logs ended when the epoch began; empty once all are passed."""
         self.opened = asyncio.Event()
         """Workers may begin: nothing is left that was decided before."""
+
+    @property
+    def _sources(self) -> list[TopicPartition]:
+        return [
+            TopicPartition(topic, partition)
+            for topic, count in self._partitions().items()
+            for partition in range(count)
+        ]
 
     @property
     def passed(self) -> bool:
@@ -158,7 +166,8 @@ class Restoration(Generic[T]):
     async def _new_epoch(self, kafka: AIOKafkaConsumer, wanted: int) -> Epoch:
         self._doing = "adopts what it had published since the backup"
         log.warning("epoch %d begins: %s", wanted, self._doing)
-        ends = await kafka.end_offsets(self._sources)
+        sources = self._sources
+        ends = await kafka.end_offsets(sources)
         positions = await self._positions()
         since_ms = max((one.last_timestamp_ms for one in positions.values()), default=0) - MARGIN_MS
         adoption = self._service.adoption
@@ -172,7 +181,7 @@ class Restoration(Generic[T]):
             log.warning("%d of what was published since the backup adopted", adopted)
         behind = [
             End(self._id(tp), ends[tp])
-            for tp in self._sources
+            for tp in sources
             if (position := positions.get(self._id(tp))) is None or position.next < ends[tp]
         ]
         failpoint("restore-adopted")

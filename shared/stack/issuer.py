@@ -30,6 +30,8 @@ class Wish(BaseModel):
     sub: str | None = None
     employee_number: str | None = None
     opd: str | None = None
+    azp: str | None = None
+    """Client that the token is given to."""
     expires_in: int = 3600
     audience: str = AUDIENCE
 
@@ -44,6 +46,7 @@ def claims(wish: Wish, issuer: str, now_s: int) -> dict[str, Any]:
         "roles": [wish.role],
         "employee_number": wish.employee_number,
         "opd": wish.opd,
+        "azp": wish.azp,
     }
     return {name: value for name, value in said.items() if value is not None}
 

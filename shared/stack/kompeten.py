@@ -5,7 +5,7 @@ import os
 import secrets
 import urllib.request
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -72,6 +72,7 @@ class Kompeten:
         """For anybody's script: addresses, process ids, where to get a token."""
         return {
             "kafka": self.stack.kafka.bootstrap,
+            "kafka_admin": asdict(self.stack.kafka),
             "kafka_users": {opd: _credentials(self.kafka_of_agency(opd)) for opd in self.agencies},
             "mongo": self.stack.mongo,
             "smtp": self.stack.smtp,

@@ -55,7 +55,7 @@ def received(
     now = EPOCH.fromtimestamp(timestamp_ms / 1000, EPOCH.tzinfo)
     attributes = event.attributes
     return Received(event.data, attributes.id, attributes.type, attributes.time or now, OPD, now,
-                    attributes.traceparent, Coordinates("", 0, offset))  # fmt: skip
+                    attributes.traceparent, Coordinates("", 0, offset), now)  # fmt: skip
 
 
 class Peer:

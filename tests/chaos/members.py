@@ -10,8 +10,7 @@ from typing import Any
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic, RecordsToDelete
 
-from services.enrollment.documents import COLLECTIONS
-from services.enrollment.handlers import REACTIONS
+from services.enrollment.app import COLLECTIONS, REACTIONS
 from services.enrollment.terms import Terms, load_terms
 from shared.contracts.agency import EmployeeRegistered
 from shared.contracts.topics import CONFIG, ENROLLMENT_COMMANDS, ENROLLMENT_EVENTS, PARTITIONS, agency_topic

@@ -19,8 +19,8 @@ import pytest
 from aiokafka import AIOKafkaProducer
 from aiokafka.record.util import calc_crc32c
 
+from services.enrollment.app import REACTIONS as ENROLLMENT
 from services.enrollment.documents import COMPLETIONS
-from services.enrollment.handlers import REACTIONS as ENROLLMENT
 from services.enrollment.intake import MEDIA_TYPES
 from services.enrollment.settling import facts_standing
 from services.incentive.documents import EARNED_COMPLETIONS

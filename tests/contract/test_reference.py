@@ -189,7 +189,7 @@ def _empty(service: str, name: str) -> ModuleType | None:
 
 
 def test_a_service_that_is_there_but_lacks_what_it_must_offer_is_an_error() -> None:
-    with pytest.raises(Incomplete, match=r"services\.enrollment\.handlers has no REACTIONS"):
+    with pytest.raises(Incomplete, match=r"services\.enrollment\.app has no REACTIONS"):
         reactions(_empty)
     with pytest.raises(Incomplete, match=r"services\.enrollment\.settings has no EnrollmentSettings"):
         settings_classes(_empty)
@@ -210,6 +210,7 @@ def test_an_application_that_describes_itself_is_picked_up() -> None:
         if (service, name) != ("incentive", "app"):
             return None
         found = ModuleType(name)
+        found.REACTIONS = {}  # type: ignore[attr-defined]
         found.openapi = lambda: {"openapi": "3.1.0", "info": {"title": service}}  # type: ignore[attr-defined]
         return found
 

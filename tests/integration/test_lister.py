@@ -77,7 +77,7 @@ def worker(city: City) -> Lister:
 
     member = city.members["enrollment"]
     commands: Any = IntoTheLog(city)
-    return Lister(member.store, commands, "enrollment", member.service.topics, ends, every_s=1)  # type: ignore[arg-type]
+    return Lister(member.store, commands, "enrollment", lambda: member.service.topics, ends, every_s=1)  # type: ignore[arg-type]
 
 
 async def lists(city: City) -> Counter[tuple[Claim, int]]:

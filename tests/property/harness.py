@@ -13,7 +13,8 @@ from typing import Any, Final, Generic, TypeVar
 from msgspec.structs import replace
 
 from services.enrollment import documents as enrollment
-from services.enrollment.handlers import REACTIONS as ENROLLMENT_REACTIONS
+from services.enrollment.app import COLLECTIONS as ENROLLMENT_COLLECTIONS
+from services.enrollment.app import REACTIONS as ENROLLMENT_REACTIONS
 from services.enrollment.terms import Terms, load_terms
 from services.incentive import documents as incentive
 from services.incentive.handlers import REACTIONS as INCENTIVE_REACTIONS
@@ -59,7 +60,7 @@ ENROLLMENT: Final[Service[Terms]] = Service(
     name="enrollment",
     terms=TERMS,
     reactions=ENROLLMENT_REACTIONS,
-    collections=enrollment.COLLECTIONS,
+    collections=ENROLLMENT_COLLECTIONS,
     sources=tuple(agency_topic(opd) for opd in AGENCIES),
     events_topic=ENROLLMENT_EVENTS,
 )

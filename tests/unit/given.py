@@ -40,7 +40,7 @@ class Given(Generic[T]):
         self.now += timedelta(seconds=after_s)
         event = Received(
             data=payload, id=id or str(self.arrived), type=payload.TYPE, time=time or self.now, sender=sender,
-            now=self.now, traceparent=None, at=Coordinates("topic", 0, self.arrived),
+            now=self.now, traceparent=None, at=Coordinates("topic", 0, self.arrived), arrived=self.now,
         )  # fmt: skip
         reaction = self.service.reactions[type(payload)]
         state, needs = State(), list[Need]()

@@ -102,6 +102,12 @@ def every_command() -> list[list[str]]:
         ["waiting", "list"],
         ["waiting", "look", "employee/1", *WHY],
         ["waiting", "give-up", "employee/1", *WHY],
+        ["agency", "list"],
+        ["agency", "add", "dinkes", "--name", "Dinas Kesehatan"],
+        ["agency", "change", "dinkes", "--name", "Dinas Kesehatan", *WHY],
+        ["agency", "rotate", "dinkes", *WHY],
+        ["agency", "suspend", "dinkes", *WHY],
+        ["agency", "resume", "dinkes", *WHY],
         ["partitions", "start", "agency.x.v1", "0", "--service", "enrollment", *WHY],
         ["trace", "--event", "evt-1"],
         ["reconcile"],
@@ -114,7 +120,7 @@ every = pytest.mark.parametrize("argv", every_command(), ids=lambda argv: " ".jo
 
 def test_every_command_is_tried_here() -> None:
     tried = {
-        tuple(argv[:2]) if argv[0] in ("dead-letters", "waiting", "partitions") else (argv[0],)
+        tuple(argv[:2]) if argv[0] in ("dead-letters", "waiting", "partitions", "agency") else (argv[0],)
         for argv in every_command()
     }
     assert set(_commands()) <= tried
@@ -216,9 +222,11 @@ def test_an_answer_of_somebody_else_is_no_traceback(cli: Cli) -> None:
 
 
 def test_no_option_takes_a_token_or_a_number_and_employee_takes_no_value() -> None:
-    for command in _commands().values():
+    of_a_person = {"--token", "--nip", "--employee-number", "--name", "--email", "--kafka-password"}
+    for names, command in _commands().items():
         options = {name: one for one in command.params for name in one.opts}
-        assert not {"--token", "--nip", "--employee-number", "--name", "--email"} & options.keys()
+        unwanted = of_a_person - {"--name"} if names[0] == "agency" else of_a_person
+        assert not unwanted & options.keys()
         if "--employee" in options:
             assert options["--employee"].is_flag
 

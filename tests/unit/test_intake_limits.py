@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
+from services.enrollment.agencies.door import Door
 from services.enrollment.event_rate import EventRate
 from services.enrollment.intake import MOST_DEPTH, MOST_EVENTS, intake_router
 from shared.http.access import Principal, Role
@@ -14,6 +15,7 @@ from shared.http.app import create_app
 from shared.http.problems import Problem
 from shared.pipeline.books import Outgoing
 from tests.factories import as_record, registered
+from tests.unit.registers import Connected
 
 BATCH = {"content-type": "application/cloudevents-batch+json"}
 AGENCIES = ("dinas-a", "dinas-b")
@@ -59,7 +61,7 @@ async def agency(clock: Clock, log: Log) -> AsyncIterator[httpx.AsyncClient]:
         return []
 
     rate = EventRate(PER_SECOND, MOST_EVENTS, clock)
-    router = intake_router(log, AGENCIES, "", rate)  # type: ignore[arg-type]
+    router = intake_router(log, Door(Connected(*AGENCIES)), "", rate)  # type: ignore[arg-type]
     app = create_app("enrollment", routers=[router], readiness=ready, access=TokenIsTheAgency())
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="http://intake", headers=BATCH) as client:

@@ -32,7 +32,7 @@ def issued(revision: int) -> Received[CertificateIssued]:
     )  # fmt: skip
     assert isinstance(data, CertificateIssued)
     at = Coordinates("enrollment.events.v1", 0, revision)
-    return Received(data, f"event-{revision}", data.TYPE, MOMENT, "enrollment", MOMENT, None, at)
+    return Received(data, f"event-{revision}", data.TYPE, MOMENT, "enrollment", MOMENT, None, at, MOMENT)
 
 
 def test_a_third_letter_does_not_cancel_the_first_again() -> None:

@@ -1,0 +1,186 @@
+"""The register's decisions: each command that is accepted becomes a statement, dated by its arrival.
+
+All commands share one key, so they stand in the log in the order in which operators gave them.
+"""
+
+from typing import TypeVar
+
+import msgspec
+
+from services.enrollment.agencies.documents import (
+    ADDED,
+    AGENCIES,
+    CHANGED,
+    LOCK,
+    REGISTER,
+    REGISTERS,
+    RESUMED,
+    SUSPENDED,
+    Agency,
+    Arrival,
+    Binding,
+    Quota,
+    Register,
+    Said,
+    Statement,
+)
+from services.enrollment.agencies.timeline import Standing, after, standing, with_statement
+from services.enrollment.terms import Terms
+from shared.contracts.payload import Payload
+from shared.contracts.register import AddAgency, BeginRegister, ChangeAgency, ResumeAgency, SuspendAgency
+from shared.pipeline.documents import Doc, Keys, Lock, State
+from shared.pipeline.epochs import next_version
+from shared.pipeline.outcome import Outcome, Put, Remove, Verdict
+from shared.pipeline.reactions import Reaction, react
+from shared.pipeline.records import Received
+
+AboutOne = TypeVar("AboutOne", AddAgency, ChangeAgency, SuspendAgency, ResumeAgency)
+P = TypeVar("P", bound=Payload)
+SUBJECT = "agency/"
+_JSON = msgspec.json.Encoder(order="deterministic")
+
+# Operators' commands, each about one agency.
+
+
+def agency_keys(event: Received[AboutOne], state: State, terms: Terms) -> Keys:
+    yield Lock(LOCK)
+    yield Doc(REGISTERS, REGISTER)
+    yield Doc(AGENCIES, event.data.code)
+
+
+def add_agency(event: Received[AddAgency], state: State, terms: Terms) -> Outcome:
+    """The same again changes nothing; a code that is taken by an agency with other particulars is refused."""
+    return _decide(event, _statement(event, ADDED, _said(event.data)), state, terms)
+
+
+def change_agency(event: Received[ChangeAgency], state: State, terms: Terms) -> Outcome:
+    return _decide(event, _statement(event, CHANGED, _said(event.data), event.data.reason), state, terms)
+
+
+def suspend_agency(event: Received[SuspendAgency], state: State, terms: Terms) -> Outcome:
+    return _decide(event, _statement(event, SUSPENDED, Said(), event.data.reason), state, terms)
+
+
+def resume_agency(event: Received[ResumeAgency], state: State, terms: Terms) -> Outcome:
+    return _decide(event, _statement(event, RESUMED, Said(), event.data.reason), state, terms)
+
+
+def _decide(event: Received[AboutOne], statement: Statement, state: State, terms: Terms) -> Outcome:
+    code = event.data.code
+    known = state.get(AGENCIES, code)
+    content = terms.ids.content(_JSON.encode((code, statement.kind, statement.said, statement.reason)))
+    earlier = None if known is None else _said_by(known, event.id)
+    if earlier is not None:
+        if _same(earlier, statement):
+            return _outcome(Verdict.DUPLICATE, "done before", code, standing(known), content)
+        reason = "this Idempotency-Key was used for another request: take a new key"
+        return _refused("idempotency-key-reused", reason, code, content)
+    met = standing(known, before=statement.arrival)
+    if met is None and statement.kind != ADDED:
+        return _refused(
+            "not-found",
+            "the register has no agency of this code: `kompeten agency list` shows them",
+            code,
+            content,
+        )
+    # Adding says nothing about the state of an agency that is there.
+    change = msgspec.structs.replace(statement, kind=CHANGED) if statement.kind == ADDED else statement
+    if met is not None and after(met, code, change) == met:
+        return _outcome(Verdict.DUPLICATE, "the register says so already", code, standing(known), content)
+    if met is not None and statement.kind == ADDED:
+        return _refused(
+            "refused", "the register has this agency with other particulars: change it instead", code, content
+        )
+    agency = with_statement(known, code, statement)
+    changes: list[Put | Remove] = [Put(AGENCIES, agency), Put(REGISTERS, _next(state, terms))]
+    return _outcome(Verdict.ACCEPTED, "", code, standing(agency), content, changes)
+
+
+def _statement(event: Received[AboutOne], kind: str, said: Said, reason: str = "") -> Statement:
+    return Statement(event.id, _arrival(event), kind, said, event.data.operator, reason)
+
+
+def _arrival(event: Received[P]) -> Arrival:
+    return Arrival(event.arrived, *event.at)
+
+
+def _said(data: AddAgency | ChangeAgency) -> Said:
+    bindings, users, quota = data.token_bindings, data.kafka_users, data.quota
+    return Said(
+        name=data.name,
+        name_en=data.name_en,
+        contact=data.contact,
+        bindings=None
+        if bindings is None
+        else [Binding(one.issuer, sorted(one.client_ids)) for one in bindings],
+        kafka_users=None if users is None else list(users),
+        quota=None if quota is None else Quota(quota.bytes_per_s, quota.request_percent),
+    )
+
+
+def _said_by(agency: Agency, command: str) -> Statement | None:
+    return next((one for one in agency.statements if one.command == command), None)
+
+
+def _same(one: Statement, other: Statement) -> bool:
+    return (one.kind, one.said, one.reason) == (other.kind, other.said, other.reason)
+
+
+def _next(state: State, terms: Terms) -> Register:
+    known = state.get(REGISTERS, REGISTER)
+    return Register(
+        id=REGISTER,
+        generation=next_version(0 if known is None else known.generation, terms.epoch),
+        begun=known is not None and known.begun,
+    )
+
+
+def _outcome(
+    verdict: Verdict,
+    reason: str,
+    code: str,
+    stands: Standing | None,
+    content: bytes,
+    changes: list[Put | Remove] | None = None,
+) -> Outcome:
+    answer: dict[str, str | int | bool | None] = {
+        "code": code,
+        "state": None if stands is None else stands.state,
+    }
+    return Outcome(verdict, reason, SUBJECT + code, content, changes or [], answer=answer)
+
+
+def _refused(problem: str, reason: str, code: str, content: bytes) -> Outcome:
+    return Outcome(Verdict.REFUSED, reason, SUBJECT + code, content, answer={"problem": problem})
+
+
+# How the register begins.
+
+
+def beginning_keys(event: Received[BeginRegister], state: State, terms: Terms) -> Keys:
+    yield Lock(LOCK)
+    yield Doc(REGISTERS, REGISTER)
+    for code in event.data.codes:
+        yield Doc(AGENCIES, code)
+
+
+def begin_register(event: Received[BeginRegister], state: State, terms: Terms) -> Outcome:
+    """Once, and of those alone that nobody has added yet."""
+    known = state.get(REGISTERS, REGISTER)
+    if known is not None and known.begun:
+        return Outcome(Verdict.NOTHING, "the register has begun already", SUBJECT)
+    new = [code for code in event.data.codes if state.get(AGENCIES, code) is None]
+    register = msgspec.structs.replace(_next(state, terms), begun=True)
+    changes: list[Put | Remove] = [
+        Put(AGENCIES, Agency(code, [Statement(event.id, _arrival(event), ADDED)])) for code in new
+    ]
+    return Outcome(Verdict.ACCEPTED, "", SUBJECT, changes=[*changes, Put(REGISTERS, register)])
+
+
+REACTIONS: dict[type[Payload], Reaction[Terms]] = {
+    AddAgency: react(agency_keys, add_agency),
+    ChangeAgency: react(agency_keys, change_agency),
+    SuspendAgency: react(agency_keys, suspend_agency),
+    ResumeAgency: react(agency_keys, resume_agency),
+    BeginRegister: react(beginning_keys, begin_register),
+}

@@ -1,0 +1,46 @@
+"""What operators see of the register: what stands in it, and how each agency's topic is doing."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+from services.enrollment.agencies.documents import AGENCIES, Agency
+from shared.contracts.topics import agency_topic
+from shared.pipeline.books import POSITIONS, Position
+from shared.pipeline.places import position_id
+from shared.service import Parts
+
+
+class Traffic(NamedTuple):
+    topic: str
+    fault: str
+    """Why it can't be read; empty when it can."""
+    last_event_at: datetime | None
+    undecided: int | None
+
+
+async def all_agencies(parts: Parts[Any]) -> list[Agency]:
+    """By code."""
+    return await parts.store.select(AGENCIES, {}, sort=[("_id", 1)])
+
+
+async def traffic_of(parts: Parts[Any], codes: Sequence[str]) -> dict[str, Traffic]:
+    """By code; two questions for all of them."""
+    service = parts.service
+    topics = {code: agency_topic(code, service.topic_prefix) for code in codes}
+    ids = {code: position_id(service.name, (topic, 0)) for code, topic in topics.items()}
+    found = await parts.store.select(POSITIONS, {"_id": {"$in": list(ids.values())}})
+    positions = {one.id: one for one in found}
+    ends = await parts.log_ends([(topic, 0) for topic in topics.values()])
+    return {
+        code: _traffic(topic, parts.sources.fault_of(topic), positions.get(ids[code]), ends.get((topic, 0)))
+        for code, topic in topics.items()
+    }
+
+
+def _traffic(topic: str, fault: str, position: Position | None, end: int | None) -> Traffic:
+    at = None
+    if position is not None and position.last_timestamp_ms:
+        at = datetime.fromtimestamp(position.last_timestamp_ms / 1000, UTC)
+    done = 0 if position is None else position.next
+    return Traffic(topic, fault, at, None if end is None else max(0, end - done))

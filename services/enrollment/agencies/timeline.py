@@ -1,0 +1,85 @@
+"""What holds of an agency: a fold over its statements by arrival."""
+
+from bisect import bisect_left
+from typing import Final, TypeVar
+
+import msgspec
+
+from services.enrollment.agencies.documents import (
+    ADDED,
+    RESUMED,
+    SUSPENDED,
+    Agency,
+    Arrival,
+    Binding,
+    Quota,
+    Statement,
+)
+
+V = TypeVar("V")
+ACTIVE: Final = "active"
+_STATES: Final = {ADDED: ACTIVE, RESUMED: ACTIVE, SUSPENDED: "suspended"}
+
+
+class Standing(msgspec.Struct, frozen=True):
+    """An agency as it stands, or stood at some moment."""
+
+    code: str
+    state: str
+    """active or suspended"""
+    name: str
+    name_en: str | None = None
+    contact: str | None = None
+    bindings: tuple[Binding, ...] = ()
+    kafka_users: tuple[str, ...] = ()
+    quota: Quota | None = None
+
+    @property
+    def active(self) -> bool:
+        return self.state == ACTIVE
+
+    def bound_to(self, issuer: str, client_id: str | None) -> bool:
+        """Whether tokens of this issuer for this client speak for it."""
+        return any(one.issuer == issuer and client_id in one.client_ids for one in self.bindings)
+
+
+def standing(agency: Agency | None, before: Arrival | None = None) -> Standing | None:
+    """As of now, or as a record that arrived then met it; None while it had not been added."""
+    if agency is None:
+        return None
+    stands: Standing | None = None
+    for statement in agency.statements:
+        if before is not None and statement.arrival >= before:
+            break
+        stands = after(stands, agency.id, statement)
+    return stands
+
+
+def after(stands: Standing | None, code: str, statement: Statement) -> Standing:
+    said = statement.said
+    stands = stands or Standing(code, ACTIVE, name=code)
+    return Standing(
+        code=code,
+        state=_STATES.get(statement.kind, stands.state),
+        name=_newer(said.name, stands.name),
+        name_en=_newer(said.name_en, stands.name_en),
+        contact=_newer(said.contact, stands.contact),
+        bindings=_newer(_tuple(said.bindings), stands.bindings),
+        kafka_users=_newer(_tuple(said.kafka_users), stands.kafka_users),
+        quota=_newer(said.quota, stands.quota),
+    )
+
+
+def with_statement(agency: Agency | None, code: str, statement: Statement) -> Agency:
+    """The statement in its place, which is the last one unless it is decided late."""
+    statements = [] if agency is None else list(agency.statements)
+    statements.insert(bisect_left(statements, statement.arrival, key=lambda one: one.arrival), statement)
+    return Agency(id=code, statements=statements)
+
+
+def _newer(said: V | None, stood: V) -> V:
+    return stood if said is None else said
+
+
+def _tuple(values: list[V] | None) -> tuple[V, ...] | None:
+    return None if values is None else tuple(values)

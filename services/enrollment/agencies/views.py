@@ -1,0 +1,120 @@
+"""What the routes under `/agencies` take and answer."""
+
+from datetime import datetime
+
+from pydantic import BaseModel, Field, model_validator
+
+from services.enrollment.agencies.documents import Agency, Statement
+from services.enrollment.agencies.queries import Traffic
+from services.enrollment.agencies.timeline import Standing, standing
+from shared.contracts.payload import Label, Name, Reason
+from shared.contracts.register import AgencyCode, AgencyQuota, KafkaUsers, TokenBinding, TokenBindings
+
+
+class StatementView(BaseModel):
+    at: datetime
+    kind: str
+    """added, changed, suspended or resumed"""
+    operator: str | None
+    """None: the register began with it."""
+    reason: str | None
+
+
+class AgencyView(BaseModel):
+    code: str
+    state: str
+    """active or suspended"""
+    name: str
+    name_en: str | None
+    contact: str | None
+    bound: bool
+    """Whether only tokens of its own clients speak for it; else each token whose claim `opd` names it does."""
+    token_bindings: list[TokenBinding]
+    kafka_users: list[str]
+    quota: AgencyQuota | None
+    topic: str
+    fault: str | None
+    """Why its topic can't be read."""
+    last_event_at: datetime | None
+    """When the last record that was decided had arrived."""
+    undecided: int | None
+    """Records in its topic that are not decided yet; None while nobody can tell."""
+    statements: list[StatementView]
+    """All that was said about it, oldest first."""
+
+
+class AgencyBody(BaseModel):
+    code: AgencyCode = Field(
+        description="1 to 40 of a-z, 0-9 and '-', not beginning with '-'; it stays for good."
+    )
+    name: Name = Field(description="In Indonesian, as it is shown.")
+    name_en: Name | None = Field(None, description="In English.")
+    contact: Label | None = Field(None, description="An office or its address, never a person's.")
+    token_bindings: TokenBindings = Field(
+        (), description="Whose access tokens speak for it; none: see `bound`."
+    )
+    kafka_users: KafkaUsers = Field((), description="Names of its users in Kafka.")
+    quota: AgencyQuota | None = None
+
+
+class AgencyChangeBody(BaseModel):
+    """What is absent stays as it is; lists are replaced."""
+
+    name: Name | None = None
+    name_en: Name | None = None
+    contact: Label | None = None
+    token_bindings: TokenBindings | None = None
+    kafka_users: KafkaUsers | None = None
+    quota: AgencyQuota | None = None
+    reason: Reason
+
+    @model_validator(mode="after")
+    def _says_something(self) -> "AgencyChangeBody":
+        if all(value is None for name, value in self if name != "reason"):
+            raise ValueError("changes nothing: say what is to be different")
+        return self
+
+
+class StateBody(BaseModel):
+    reason: Reason
+
+
+def agency_view(agency: Agency, traffic: Traffic) -> AgencyView:
+    stands = standing(agency)
+    assert stands is not None, "an agency is made by its first statement"
+    return AgencyView(
+        **_particulars(stands),
+        topic=traffic.topic,
+        fault=traffic.fault or None,
+        last_event_at=traffic.last_event_at,
+        undecided=traffic.undecided,
+        statements=[_statement_view(one) for one in agency.statements],
+    )
+
+
+def _particulars(stands: Standing) -> dict[str, object]:
+    quota = stands.quota
+    return {
+        "code": stands.code,
+        "state": stands.state,
+        "name": stands.name,
+        "name_en": stands.name_en,
+        "contact": stands.contact,
+        "bound": bool(stands.bindings),
+        "token_bindings": [
+            TokenBinding(issuer=one.issuer, client_ids=tuple(one.client_ids)) for one in stands.bindings
+        ],
+        "kafka_users": list(stands.kafka_users),
+        "quota": None
+        if quota is None
+        else AgencyQuota(bytes_per_s=quota.bytes_per_s, request_percent=quota.request_percent),
+    }
+
+
+def _statement_view(statement: Statement) -> StatementView:
+    return StatementView(
+        at=statement.arrival.at,
+        kind=statement.kind,
+        operator=statement.operator or None,
+        reason=statement.reason or None,
+    )

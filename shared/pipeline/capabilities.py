@@ -1,0 +1,44 @@
+"""A service is a list of capabilities: each brings its reactions and its collections, and nobody else's."""
+
+from collections.abc import Hashable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from shared.contracts.payload import Payload
+from shared.pipeline.documents import Collection, Document
+from shared.pipeline.reactions import Reaction
+
+T = TypeVar("T")
+K = TypeVar("K", bound=Hashable)
+
+
+@dataclass(frozen=True)
+class Capability(Generic[T]):
+    name: str
+    reactions: Mapping[type[Payload], Reaction[T]]
+    collections: tuple[Collection[Document], ...]
+
+
+def reactions_of(*capabilities: Capability[T]) -> dict[type[Payload], Reaction[T]]:
+    """All of them; raises ValueError when two react to one type."""
+    _refuse_twice(
+        "the event type", ((payload.TYPE, one) for one in capabilities for payload in one.reactions)
+    )
+    return {payload: reaction for one in capabilities for payload, reaction in one.reactions.items()}
+
+
+def collections_of(*capabilities: Capability[Any]) -> tuple[Collection[Document], ...]:
+    """All of them; raises ValueError when two have one of the same name."""
+    _refuse_twice(
+        "the collection", ((collection.name, one) for one in capabilities for collection in one.collections)
+    )
+    return tuple(collection for one in capabilities for collection in one.collections)
+
+
+def _refuse_twice(what: str, claims: Iterable[tuple[str, Capability[Any]]]) -> None:
+    owners: dict[str, str] = {}
+    for name, capability in claims:
+        if (owner := owners.setdefault(name, capability.name)) != capability.name:
+            raise ValueError(
+                f"{what} {name} belongs to {owner} and to {capability.name}: leave it to one of them"
+            )

@@ -1,0 +1,250 @@
+"""`kompeten agency`: from a command to the first accepted event, over HTTP and Kafka, without a restart; and back."""
+
+import json
+import os
+import secrets
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import httpx
+import pytest
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError, TopicAuthorizationFailedError
+
+from shared.contracts.topics import agency_topic
+from shared.kafka_connection import SCRAM, KafkaConnection
+from shared.stack.kompeten import write_description
+from tests.end_to_end.product import OTHER_OPD, Product, somebody, structured, until
+from tests.factories import OPD
+
+pytestmark = pytest.mark.xdist_group("end_to_end")
+
+ROOT: Final = Path(__file__).parents[2]
+WITHIN_S: Final = 60.0
+WHY: Final = ("--reason", "trying it out")
+
+
+class Cli:
+    """The operator's command line on the running product, as `make up` describes it."""
+
+    def __init__(self, product: Product, description: Path) -> None:
+        self.description = description
+        write_description(product.kompeten, description)
+
+    def __call__(self, *argv: str | Path, status: int = 0) -> Any:
+        env = {name: value for name, value in os.environ.items() if not name.startswith("KOMPETEN_")}
+        command = [ROOT / "kompeten", *argv, "--stack", self.description, "--json"]
+        done = subprocess.run(command, capture_output=True, text=True, env=env, timeout=120, check=False)
+        assert done.returncode == status, (argv, done.stdout, done.stderr)
+        return json.loads(done.stdout)
+
+
+@pytest.fixture
+def cli(product: Product, tmp_path: Path) -> Cli:
+    return Cli(product, tmp_path / "stack.json")
+
+
+@pytest.fixture
+def code() -> str:
+    return f"dinas-{secrets.token_hex(4)}"
+
+
+class Agency:
+    """A system of the agency that keeps its Kafka connection open, with the credentials that it was given."""
+
+    def __init__(self, product: Product, code: str, added: dict[str, Any]) -> None:
+        self.product, self.code = product, code
+        kafka = product.kompeten.stack.kafka
+        self.kafka = KafkaConnection(
+            kafka.bootstrap, added["user"], added["password"], kafka.security, SCRAM, kafka.ca
+        )
+        self.producer: AIOKafkaProducer | None = None
+
+    def publish(self) -> str:
+        """The id of an event that Kafka acknowledged; raises what the client raises."""
+        event = structured(somebody().registration())
+        self.product._runner.run(self._send(json.dumps(event).encode()))
+        return str(event["id"])
+
+    async def _send(self, value: bytes) -> None:
+        if self.producer is None:
+            self.producer = AIOKafkaProducer(**self.kafka.options(), acks="all", enable_idempotence=True)
+            await self.producer.start()
+        topic = agency_topic(self.code, self.product.kompeten.topic_prefix)
+        await self.producer.send_and_wait(
+            topic, value, headers=[("content-type", b"application/cloudevents+json; charset=UTF-8")]
+        )
+
+    def close(self) -> None:
+        if self.producer is not None:
+            self.product._runner.run(self.producer.stop())
+
+
+Connect = Callable[[str, dict[str, Any]], Agency]
+
+
+@pytest.fixture
+def connect(product: Product) -> Iterator[Connect]:
+    made: list[Agency] = []
+
+    def connect(code: str, added: dict[str, Any]) -> Agency:
+        made.append(Agency(product, code, added))
+        return made[-1]
+
+    yield connect
+    for one in made:
+        one.close()
+
+
+def post(agency: httpx.Client) -> httpx.Response:
+    event = structured(somebody().registration())
+    return agency.post(
+        "/events", content=json.dumps(event), headers={"content-type": "application/cloudevents+json"}
+    )
+
+
+def accepted(product: Product, answer: httpx.Response) -> None:
+    assert answer.status_code == 202, answer.text
+    assert product.verdict(answer.json()[0]["id"])["verdict"] == "accepted"
+
+
+def refused(answer: httpx.Response, problem: str) -> bool:
+    return answer.status_code == 403 and answer.json()["type"] == f"/problems/{problem}"
+
+
+def ready(product: Product) -> bool:
+    return httpx.get(f"{product.kompeten.urls['enrollment']}/health/ready", timeout=30).status_code == 200
+
+
+def test_a_new_agency_speaks_over_http_and_kafka_without_a_restart(
+    product: Product, cli: Cli, code: str, connect: Connect
+) -> None:
+    early = product.client("agency", opd=code, fresh=True)
+    assert refused(post(early), "not-your-agency")
+    pid = product.kompeten.children["enrollment"].pid
+    started = time.monotonic()
+    added = cli("agency", "add", code, "--name", "Dinas Baru")
+    accepted(product, post(early))  # the connection that was refused before
+    by_kafka = connect(code, added).publish()
+    assert product.verdict(by_kafka)["verdict"] == "accepted"
+    assert time.monotonic() - started < WITHIN_S
+    assert product.kompeten.children["enrollment"].pid == pid
+    assert ready(product)
+
+
+def test_the_same_command_again_changes_nothing_and_keeps_the_password(
+    product: Product, cli: Cli, code: str, connect: Connect
+) -> None:
+    first = cli("agency", "add", code, "--name", "Dinas Baru")
+    again = cli("agency", "add", code, "--name", "Dinas Baru")
+    assert again["command_id"] == first["command_id"], "one order, one statement"
+    assert again["kafka"] == []
+    assert "password" not in again
+    connect(code, first).publish()
+    other = cli("agency", "add", code, "--name", "Dinas Lain", status=1)
+    assert "another name" in other["error"]
+
+
+def test_a_suspended_agency_is_refused_at_once_on_open_connections_and_goes_on_when_resumed(
+    product: Product, cli: Cli, code: str, connect: Connect
+) -> None:
+    added = cli("agency", "add", code, "--name", "Dinas Nakal")
+    system, http = connect(code, added), product.client("agency", opd=code, fresh=True)
+    assert product.verdict(system.publish())["verdict"] == "accepted"
+    accepted(product, post(http))
+    cli("agency", "suspend", code, *WHY)
+    assert refused(post(http), "agency-suspended")
+    with pytest.raises(TopicAuthorizationFailedError):
+        system.publish()
+    (listed,) = [one for one in cli("agency", "list", status=0)["agencies"] if one["code"] == code]
+    assert (listed["state"], listed["undecided"]) == ("suspended", 0)
+    cli("agency", "resume", code, *WHY)
+    accepted(product, post(http))
+    assert product.verdict(connect(code, added).publish())["verdict"] == "accepted"
+
+
+def test_a_rotated_agency_has_two_users_until_the_old_one_is_shut_out(
+    product: Product, cli: Cli, code: str, connect: Connect
+) -> None:
+    added = cli("agency", "add", code, "--name", "Dinas Rapi")
+    old = connect(code, added)
+    old.publish()
+    rotated = cli("agency", "rotate", code, *WHY)
+    new = connect(code, rotated)
+    assert rotated["agency"]["kafka_users"] == [added["user"], rotated["user"]]
+    old.publish()
+    assert product.verdict(new.publish())["verdict"] == "accepted"
+    assert "under way" in cli("agency", "rotate", code, *WHY, status=1)["error"]
+    finished = cli("agency", "rotate", code, "--finish", *WHY)
+    assert finished["agency"]["kafka_users"] == [rotated["user"]]
+    with pytest.raises(KafkaError):
+        old.publish()
+    assert product.verdict(new.publish())["verdict"] == "accepted"
+
+
+def test_a_bound_agency_is_spoken_for_by_its_own_client_alone(product: Product, cli: Cli, code: str) -> None:
+    cli("agency", "add", code, "--name", "Dinas Terikat", "--client-id", "simpeg-baru", "--http-only")
+    accepted(product, post(product.client("agency", opd=code, azp="simpeg-baru")))
+    accepted(product, post(product.client("agency", azp="simpeg-baru")))
+    for claims in (
+        {"opd": code},
+        {"opd": code, "azp": "simpeg-lain"},
+        {"opd": OTHER_OPD, "azp": "simpeg-baru"},
+    ):
+        assert refused(post(product.client("agency", **claims)), "not-your-agency"), claims
+    cli("agency", "change", code, "--unbind", *WHY)
+    accepted(product, post(product.client("agency", opd=code)))
+
+
+def test_the_password_goes_into_a_file_that_only_its_owner_may_read(
+    cli: Cli, code: str, tmp_path: Path, product: Product, connect: Connect
+) -> None:
+    file = tmp_path / "password"
+    added = cli("agency", "add", code, "--name", "Dinas Rahasia", "--password-file", file)
+    assert file.stat().st_mode & 0o777 == 0o600
+    password = file.read_text().strip()
+    assert password not in json.dumps(added)
+    connect(code, {**added, "password": password}).publish()
+    assert all(password not in line for lines in product.log_lines().values() for line in lines)
+
+
+def test_the_agencies_of_the_setting_are_in_the_register_and_nothing_differs(cli: Cli) -> None:
+    listed = cli("agency", "list")
+    known = {one["code"]: one for one in listed["agencies"]}
+    for opd in (OPD, OTHER_OPD):
+        assert (known[opd]["state"], known[opd]["bound"]) == ("active", False)
+    assert listed["drift"] == {}
+
+
+def test_an_agency_without_a_topic_stops_nobody_and_is_named(product: Product, cli: Cli, code: str) -> None:
+    operator = product.client("operator")
+    added = operator.post("/agencies", json={"code": code, "name": "Dinas Tanpa Topik"})
+    assert added.json()["verdict"] == "accepted"
+
+    def fault() -> str | None:
+        said = operator.get(f"/agencies/{code}").json()["fault"]
+        return said if said is None else str(said)
+
+    assert "does not exist" in str(until(fault, "the missing topic is named"))
+    answer = post(product.client("agency", opd=code))
+    assert (answer.status_code, answer.json()["type"]) == (503, "/problems/not-ready")
+    assert ready(product)
+    told = product.client("auditor").get("/admin/status").json()
+    assert any(agency_topic(code, product.kompeten.topic_prefix) in one for one in told["remarks"])
+    accepted(product, post(product.client("agency", opd=OPD)))
+    cli("agency", "change", code, "--name", "Dinas Bertopik", *WHY, status=1)
+    cli("agency", "add", code, "--name", "Dinas Bertopik")
+    accepted(product, post(product.client("agency", opd=code)))
+
+
+@pytest.mark.parametrize("role", ["agency", "officer", "employee", "auditor"])
+def test_only_an_operator_changes_the_register(product: Product, role: str) -> None:
+    client = product.client(role, opd=OPD) if role in ("agency", "officer") else product.client(role)
+    assert client.post("/agencies", json={"code": "dinas-x", "name": "X"}).status_code == 403
+    for change in ("suspensions", "resumptions"):
+        assert client.post(f"/agencies/{OPD}/{change}", json={"reason": "x"}).status_code == 403
+    assert client.patch(f"/agencies/{OPD}", json={"name": "X", "reason": "x"}).status_code == 403
+    assert client.get("/agencies").status_code == (200 if role == "auditor" else 403)

@@ -1,0 +1,283 @@
+"""Enrollment's subscription follows the register, on real Kafka and MongoDB, with two replicas and no restart."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Final
+
+import pytest
+from aiokafka.admin import NewTopic
+
+from services.enrollment.agencies.documents import REGISTER
+from services.enrollment.agencies.register import RegisterCopy
+from services.enrollment.terms import Terms
+from shared.contracts.payload import Payload
+from shared.contracts.register import AddAgency, BeginRegister, ResumeAgency, SuspendAgency
+from shared.contracts.topics import CONFIG, ENROLLMENT_COMMANDS, PARTITIONS
+from shared.http.commands import Board, Commands
+from shared.mongo import MongoStore
+from shared.pipeline.books import Decision
+from shared.pipeline.consumer import Consumer
+from shared.pipeline.publisher import Publisher
+from shared.pipeline.sources import Sources
+from shared.stack import Stack
+from tests.chaos.members import Place, place_of
+from tests.chaos.system import producer, put, until
+from tests.chaos.test_positions import events
+
+WITHIN_S: Final = 60.0
+OLD: Final = ("dinas-a", "dinas-b")
+DELAYED_AT_MOST_S: Final = 3.0
+TRAFFIC_EVERY_S: Final = 0.02
+
+
+@dataclass
+class Replica:
+    consumer: Consumer[Terms]
+    sources: Sources
+    delays_s: list[float] = field(default_factory=list)
+    """From a record's arrival in the log to its decision, for all that this one decided."""
+
+    def decided(self, decisions: Sequence[Decision]) -> None:
+        now = datetime.now(UTC)
+        self.delays_s += [(now - one.decided_at).total_seconds() for one in decisions]
+
+
+@dataclass
+class City:
+    """Replicas that read what the register says, and an operator who writes to it through the log."""
+
+    place: Place
+    commands: Commands
+    given: int = 0
+
+    @asynccontextmanager
+    async def replica(self) -> AsyncIterator[Replica]:
+        place = self.place
+        publisher = Publisher(place.stack.kafka, "agencies")
+        store = MongoStore(place.store.client, place.store.database.name)
+        sources = Sources("enrollment", place.stack.kafka, place.partitions)
+        register = RegisterCopy(store, (), place.prefix)
+        sources.register = register
+
+        def decided(decisions: Sequence[Decision]) -> None:
+            register.decided(decisions)
+            made.decided(decisions)
+
+        consumer = Consumer(
+            place.service, store, publisher, place.stack.kafka, place.partitions, decided, sources=sources
+        )
+        made = Replica(consumer, sources)
+        running = asyncio.create_task(consumer.run())
+        try:
+            yield made
+        finally:
+            consumer.stop()
+            async with asyncio.timeout(WITHIN_S):
+                await running
+                await publisher.stop()
+
+    async def says(self, *commands: Payload) -> None:
+        for command in commands:
+            self.given += 1
+            await self.commands.submit(command, id=f"operator-{self.given}", key=REGISTER)
+
+    async def add(self, code: str) -> None:
+        await self.says(AddAgency(code=code, name=f"Dinas {code}", operator="op"))
+
+    async def suspend(self, code: str) -> None:
+        await self.says(SuspendAgency(code=code, operator="op", reason="a password leaked"))
+
+    async def resume(self, code: str) -> None:
+        await self.says(ResumeAgency(code=code, operator="op", reason="it has a new one"))
+
+    async def sends(self, code: str, count: int, start: int = 0) -> None:
+        await self.place.send(events(self.place, count, code, start))
+
+    async def decided(self, code: str, count: int) -> None:
+        await self.place.decided(self.place.agency(code), count)
+
+
+@pytest.fixture
+async def city(stack: Stack) -> AsyncIterator[City]:
+    """With two agencies, connected as by the setting."""
+    async with AsyncExitStack() as ends:
+        place = await ends.enter_async_context(place_of(stack, OLD))
+        place.service = replace(place.service, sources=())
+        place.partitions = {place.prefix + ENROLLMENT_COMMANDS: PARTITIONS}
+        publisher = Publisher(stack.kafka, "operator")
+        ends.push_async_callback(publisher.stop)
+        topic = place.service.commands_topic
+        commands = Commands("enrollment", topic, publisher, Board(place.store, topic))
+        made = City(place, commands)
+        await made.says(BeginRegister(codes=OLD))
+        yield made
+
+
+def reads(replica: Replica, *codes: str) -> Callable[[], bool]:
+    """Exactly the topics of these agencies."""
+    return lambda: (
+        {topic.split("agency.")[1] for topic in replica.sources.topics} == {f"{c}.v1" for c in codes}
+    )
+
+
+async def soon(condition: Callable[[], bool], replica: Replica) -> None:
+    await until(condition, lambda: f"reads {replica.sources.topics}, {replica.sources.remarks()}", WITHIN_S)
+
+
+async def flowing(city: City, while_doing: Callable[[], Awaitable[None]]) -> int:
+    """Traffic of the old agencies while something is done; how many events of each."""
+    sent, done = 0, asyncio.Event()
+
+    async def traffic() -> None:
+        nonlocal sent
+        async with producer(city.place.stack.kafka) as sender:
+            while not done.is_set():
+                for code in OLD:
+                    await (await put(sender, events(city.place, 1, code, sent)[0]))
+                sent += 1
+                await asyncio.sleep(TRAFFIC_EVERY_S)
+
+    flowing = asyncio.create_task(traffic())
+    await while_doing()
+    done.set()
+    await flowing
+    return sent
+
+
+async def test_an_agency_added_under_traffic_speaks_and_the_others_wait_less_than_three_seconds(
+    city: City,
+) -> None:
+    await city.place.create(city.place.agency("dinas-new"))
+    async with city.replica() as one, city.replica() as other:
+        for replica in (one, other):
+            await soon(reads(replica, *OLD), replica)
+        await city.sends(OLD[0], 1, 900)
+        await city.sends(OLD[1], 1, 900)
+        await city.decided(OLD[0], 1)
+        await city.decided(OLD[1], 1)
+        took_s = 0.0
+
+        async def connect() -> None:
+            nonlocal took_s
+            for replica in (one, other):
+                replica.delays_s.clear()
+            started = time.monotonic()
+            await city.add("dinas-new")
+            await city.sends("dinas-new", 1)
+            await city.decided("dinas-new", 1)
+            took_s = time.monotonic() - started
+            for replica in (one, other):
+                await soon(reads(replica, *OLD, "dinas-new"), replica)
+            await asyncio.sleep(0)
+
+        sent = await flowing(city, connect)
+        for code in OLD:
+            await city.decided(code, sent + 1)
+        delays = [*one.delays_s, *other.delays_s]
+        assert max(delays) < DELAYED_AT_MOST_S, f"the longest delays were {sorted(delays)[-5:]} s"
+        assert took_s < WITHIN_S
+        assert (one.consumer.faults(), other.consumer.faults()) == ([], [])
+
+
+async def test_a_replica_that_hears_of_an_agency_later_does_no_harm(city: City) -> None:
+    await city.place.create(city.place.agency("dinas-new"))
+    async with city.replica() as quick, city.replica() as slow:
+        for replica in (quick, slow):
+            await soon(reads(replica, *OLD), replica)
+        slow.sources.register = None  # it never asks again
+        await city.add("dinas-new")
+        await soon(reads(quick, *OLD, "dinas-new"), quick)
+        for code in (*OLD, "dinas-new"):
+            await city.sends(code, 20)
+        for code in (*OLD, "dinas-new"):
+            await city.decided(code, 20)
+
+
+async def test_a_suspended_agency_is_read_no_more_and_goes_on_where_it_stood(city: City) -> None:
+    async with city.replica() as one:
+        await city.sends(OLD[0], 5)
+        await city.decided(OLD[0], 5)
+        await city.suspend(OLD[0])
+        await soon(reads(one, OLD[1]), one)
+        await city.sends(OLD[0], 7, 5)
+        await city.sends(OLD[1], 3)
+        await city.decided(OLD[1], 3)
+        topic = city.place.agency(OLD[0])
+        assert len(await city.place.verdicts(topic)) == 5
+        position = await city.place.position(topic)
+        assert position is not None
+        ends = await one.consumer.ends([(topic, 0)])
+        assert ends[topic, 0] - position.next == 7, "they wait in the log"
+        await city.resume(OLD[0])
+        await city.decided(OLD[0], 12)
+
+
+async def test_a_member_that_starts_while_an_agency_is_suspended_leaves_it_alone(city: City) -> None:
+    async with city.replica():
+        await city.suspend(OLD[0])
+        await city.sends(OLD[1], 1)
+        await city.decided(OLD[1], 1)
+    await city.sends(OLD[0], 4)
+    async with city.replica() as again:
+        await city.sends(OLD[1], 3, 1)
+        await city.decided(OLD[1], 4)
+        assert reads(again, OLD[1])()
+        assert not await city.place.verdicts(city.place.agency(OLD[0]))
+
+
+@pytest.mark.parametrize("partitions", [0, 3], ids=["missing", "three partitions"])
+async def test_one_bad_topic_stops_nobody_and_is_named(city: City, partitions: int) -> None:
+    bad = city.place.agency("dinas-bad")
+    if partitions:
+        await city.place.admin.create_topics([NewTopic(bad, partitions, 1, topic_configs=dict(CONFIG))])
+    async with city.replica() as one:
+        await city.add("dinas-bad")
+        await soon(lambda: bool(one.sources.remarks()), one)
+        (remark,) = one.sources.remarks()
+        said = "does not exist" if not partitions else "has 3 partitions, 1 are declared"
+        assert remark.startswith(f"{bad} is not read, the others are: ")
+        assert said in remark
+        for code in OLD:
+            await city.sends(code, 3)
+            await city.decided(code, 3)
+        assert one.consumer.faults() == []
+    async with city.replica() as again:  # nor does it keep one from starting
+        for code in OLD:
+            await city.sends(code, 3, 10)
+            await city.decided(code, 6)
+        assert again.sources.fault_of(bad)
+
+
+async def test_a_topic_that_is_made_later_is_read_without_a_restart(city: City) -> None:
+    bad = city.place.agency("dinas-late")
+    async with city.replica() as one:
+        await city.add("dinas-late")
+        await soon(lambda: bool(one.sources.fault_of(bad)), one)
+        await city.place.create(bad)
+        await city.sends("dinas-late", 2)
+        await city.decided("dinas-late", 2)
+        assert one.sources.remarks() == []
+
+
+async def test_a_topic_that_is_deleted_while_it_is_read_stops_nobody(city: City) -> None:
+    async with city.replica() as one:
+        for code in OLD:
+            await city.sends(code, 3)
+            await city.decided(code, 3)
+        await city.place.admin.delete_topics([city.place.agency(OLD[0])])
+        await city.sends(OLD[1], 3, 10)
+        await city.decided(OLD[1], 6)
+        await soon(lambda: bool(one.sources.fault_of(city.place.agency(OLD[0]))), one)
+        await city.sends(OLD[1], 3, 20)
+        await city.decided(OLD[1], 9)
+        assert one.consumer.faults() == []
+
+
+async def test_until_the_register_has_begun_the_setting_is_read(city: City) -> None:
+    fresh = MongoStore(city.place.store.client, city.place.store.database.name + "_empty")
+    register = RegisterCopy(fresh, ("dinas-a", "dinas-c"), "x.")
+    assert await register.sources() == {"x.agency.dinas-a.v1": True, "x.agency.dinas-c.v1": True}
