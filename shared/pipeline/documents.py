@@ -29,8 +29,11 @@ class Collection(Generic[D_co]):
         document: type[D_co],
         indexes: tuple[tuple[str, ...], ...] = (),
         unique: tuple[tuple[str, ...], ...] = (),
+        weight: int = 1,
     ) -> None:
+        """`weight`: as how many usual documents one counts where a batch is held to what fits into memory."""
         self.name, self.document, self.indexes, self.unique = name, document, indexes, unique
+        self.weight = weight
 
     def __repr__(self) -> str:
         return f"Collection({self.name!r})"
@@ -54,6 +57,11 @@ class Docs(NamedTuple):
 
 
 Need = Lock | Doc | Docs
+
+
+def weight_of(need: Need) -> int:
+    """Of what is known before it is loaded: how many documents a set has, nobody knows."""
+    return need.collection.weight if isinstance(need, Doc) else 1
 
 
 class Load(NamedTuple):
@@ -84,6 +92,8 @@ class State:
         self._stored: set[Key] = set()
         # (collection, field) -> value -> ids; only values that were asked for.
         self._sets: dict[tuple[Collection[Document], str], dict[str, dict[str, None]]] = {}
+        # The same of what this attempt changed, for all values: a set may be asked for after a change put one into it.
+        self._changed_into: dict[tuple[Collection[Document], str], dict[str, dict[str, None]]] = {}
 
     def get(self, collection: Collection[D], id: str) -> D | None:
         """The document, or None when there is none; raises NotLoaded when nobody asked for it."""
@@ -102,6 +112,10 @@ class State:
             raise NotLoaded(f"{collection.name}[{field}]") from None
         return [cast("D", self._documents[collection, id]) for id in sorted(ids)]
 
+    def count(self, collection: Collection[Document], field: str, value: str) -> int:
+        """How many documents `all` has."""
+        return len(self._sets[collection, field][value])
+
     def stored(self, collection: Collection[Document], id: str) -> bool:
         """Whether the document stood in the database when it was loaded."""
         return (collection, id) in self._stored
@@ -115,19 +129,8 @@ class State:
             if isinstance(need, Doc):
                 self._documents.setdefault((need.collection, need.id), None)
             elif isinstance(need, Docs):
-                values = self._sets.setdefault((need.collection, need.field), {})
-                # Those that this attempt already put into the set, before anybody asked for it.
-                values[need.value] = (
-                    {
-                        id: None
-                        for (collection, id), document in self._documents.items()
-                        if collection is need.collection
-                        and document is not None
-                        and getattr(document, need.field) == need.value
-                    }
-                    if any(key[0] is need.collection for key in self.changed)
-                    else {}
-                )
+                own = self._index_of_changed(need.collection, need.field).get(need.value, {})
+                self._sets.setdefault((need.collection, need.field), {})[need.value] = dict(own)
         for collection, document in documents:
             key = (collection, document.id)
             self._stored.add(key)
@@ -141,14 +144,36 @@ class State:
         key = (collection, id)
         before = self._documents.get(key)
         if before is not None:
-            for (of, field), values in self._sets.items():
-                if of is collection and (members := values.get(getattr(before, field))) is not None:
-                    members.pop(id, None)
+            self._leave(self._sets, collection, before)
+            self._leave(self._changed_into, collection, before)
         self._documents[key] = self.changed[key] = document
         self.changes += 1
         self.changed_at[key] = self.changes
         if document is not None:
             self._join(collection, document)
+            for (of, field), values in self._changed_into.items():
+                if of is collection:
+                    values.setdefault(getattr(document, field), {})[id] = None
+
+    def _index_of_changed(self, collection: Collection[Document], field: str) -> dict[str, dict[str, None]]:
+        """Made once for a field, then kept by `apply`."""
+        index = self._changed_into.get((collection, field))
+        if index is None:
+            index = self._changed_into[collection, field] = {}
+            for (of, id), document in self.changed.items():
+                if of is collection and document is not None:
+                    index.setdefault(getattr(document, field), {})[id] = None
+        return index
+
+    def _leave(
+        self,
+        sets: dict[tuple[Collection[Document], str], dict[str, dict[str, None]]],
+        collection: Collection[Document],
+        document: Document,
+    ) -> None:
+        for (of, field), values in sets.items():
+            if of is collection and (members := values.get(getattr(document, field))) is not None:
+                members.pop(document.id, None)
 
     def _join(self, collection: Collection[Document], document: Document) -> None:
         for (of, field), values in self._sets.items():

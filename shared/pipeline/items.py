@@ -40,7 +40,6 @@ class Item(Generic[T]):
     """What its keys looked at, in this attempt."""
     asked_at: int = 0
     """After how many changes of the state."""
-    folded: bool = False
 
     def fresh(self) -> "Item[T]":
         """As it was read, for another attempt."""
