@@ -4,7 +4,7 @@ from typing import Any
 
 from services.enrollment.adoption import GivenNumbers
 from services.enrollment.documents import COLLECTIONS, RENDERINGS
-from services.enrollment.handlers import REACTIONS
+from services.enrollment.handlers import REACTIONS, settle_completions
 from services.enrollment.lister import Lister
 from services.enrollment.renderer import Renderer
 from services.enrollment.routes import routers
@@ -21,6 +21,7 @@ def service_of(settings: EnrollmentSettings, terms: Terms) -> Service[Terms]:
         name="enrollment",
         terms=terms,
         reactions=REACTIONS,
+        settle=settle_completions,
         collections=COLLECTIONS,
         sources=tuple(agency_topic(opd) for opd in settings.agencies),
         events_topic=ENROLLMENT_EVENTS,

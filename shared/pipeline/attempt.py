@@ -176,8 +176,8 @@ class Attempt(Generic[T]):
             pending.setdefault(tp, []).extend(self.outgoing[start:])
         start = len(self.outgoing)
         await self.settle()
-        if taken:
-            pending[tp].extend(self.outgoing[start:])
+        if taken:  # any of the positions will do
+            pending[next(iter(taken))].extend(self.outgoing[start:])
         return taken, pending
 
     def is_full(self) -> bool:
@@ -290,7 +290,7 @@ class Attempt(Generic[T]):
         for those in unsettled.values():
             try:
                 due = [
-                    Due(left.before, self.state.get(left.collection, id), left.event)
+                    Due[Any](left.before, self.state.get(left.collection, id), left.event)
                     for id, left in those.items()
                 ]
                 settlement = self.settlement(due)

@@ -1,4 +1,4 @@
-"""How much one transaction takes on. What is beyond comes with the next one, so no limit decides what becomes of a record."""
+"""How much one transaction takes on. What is beyond comes with the next, so no limit decides what becomes of a record."""
 
 from typing import NamedTuple
 

@@ -75,7 +75,7 @@ class Due(NamedTuple, Generic[D]):
     before: D | None
     """As it was settled last; None: never."""
     after: D
-    event: Received[Payload]
+    event: Received[Any]
     """The last one that changed it."""
 
 

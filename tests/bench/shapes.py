@@ -8,9 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final, NamedTuple
 
-from services.notification.handlers import LONGEST_WAIT
 from shared.contracts.agency import TrainingCompleted
-from shared.contracts.cloudevents import STRUCTURED
 from shared.contracts.enrollment import (
     CertificateIssued,
     CompletionRecorded,
@@ -22,7 +20,7 @@ from shared.contracts.enrollment import (
 )
 from shared.contracts.lists import Claim, grouped
 from shared.contracts.notification import NoteMail, ReleaseLetter
-from shared.contracts.payload import CertificateId, CompletionId, EmployeeId, Payload
+from shared.contracts.payload import CertificateId, CompletionId, Payload
 from shared.contracts.pipeline import (
     DiscardDeadLetter,
     GiveUpWaiting,

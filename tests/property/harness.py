@@ -14,9 +14,11 @@ from msgspec.structs import replace
 
 from services.enrollment import documents as enrollment
 from services.enrollment.handlers import REACTIONS as ENROLLMENT_REACTIONS
+from services.enrollment.handlers import settle_completions
 from services.enrollment.terms import Terms, load_terms
 from services.incentive import documents as incentive
 from services.incentive.handlers import REACTIONS as INCENTIVE_REACTIONS
+from services.incentive.handlers import settle_points
 from services.incentive.terms import load_terms as load_incentive_terms
 from services.notification import documents as notification
 from services.notification.handlers import REACTIONS as NOTIFICATION_REACTIONS
@@ -60,6 +62,7 @@ ENROLLMENT: Final[Service[Terms]] = Service(
     name="enrollment",
     terms=TERMS,
     reactions=ENROLLMENT_REACTIONS,
+    settle=settle_completions,
     collections=enrollment.COLLECTIONS,
     sources=tuple(agency_topic(opd) for opd in AGENCIES),
     events_topic=ENROLLMENT_EVENTS,
@@ -68,6 +71,7 @@ INCENTIVE: Final = Service(
     name="incentive",
     terms=load_incentive_terms(),
     reactions=INCENTIVE_REACTIONS,
+    settle=settle_points,
     collections=incentive.COLLECTIONS,
     sources=(ENROLLMENT_EVENTS,),
     events_topic=INCENTIVE_EVENTS,
