@@ -77,6 +77,36 @@ class NotLoaded(LookupError):
     """A document was looked at that no `keys` function asked for."""
 
 
+class _Members:
+    """The documents of a set, by id; put into order when somebody asks, since most of them are in order already."""
+
+    __slots__ = ("_by_id", "_sorted")
+
+    def __init__(self, by_id: dict[str, Document]) -> None:
+        self._by_id, self._sorted = by_id, False
+
+    def put(self, document: Document) -> None:
+        if document.id not in self._by_id:
+            self._sorted = False
+        self._by_id[document.id] = document
+
+    def drop(self, id: str) -> None:
+        self._by_id.pop(id, None)
+
+    def all(self) -> list[Document]:
+        if not self._sorted:
+            self._by_id = {id: self._by_id[id] for id in sorted(self._by_id)}
+            self._sorted = True
+        return list(self._by_id.values())
+
+    def __len__(self) -> int:
+        return len(self._by_id)
+
+
+Sets = dict[tuple[Collection[Document], str], dict[str, _Members]]
+"""(collection, field) -> value -> documents."""
+
+
 class State:
     """The working state of one attempt: later records of the batch see what earlier ones changed."""
 
@@ -90,10 +120,10 @@ class State:
         """Where it is set, takes note of each document that was looked at."""
         self._documents: dict[Key, Document | None] = {}
         self._stored: set[Key] = set()
-        # (collection, field) -> value -> ids; only values that were asked for.
-        self._sets: dict[tuple[Collection[Document], str], dict[str, dict[str, None]]] = {}
+        # Only values that were asked for.
+        self._sets: Sets = {}
         # The same of what this attempt changed, for all values: a set may be asked for after a change put one into it.
-        self._changed_into: dict[tuple[Collection[Document], str], dict[str, dict[str, None]]] = {}
+        self._changed_into: Sets = {}
 
     def get(self, collection: Collection[D], id: str) -> D | None:
         """The document, or None when there is none; raises NotLoaded when nobody asked for it."""
@@ -106,15 +136,17 @@ class State:
 
     def all(self, collection: Collection[D], field: str, value: str) -> list[D]:
         """The documents of a set in order of id; raises NotLoaded when nobody asked for it."""
-        try:
-            ids = self._sets[collection, field][value]
-        except KeyError:
-            raise NotLoaded(f"{collection.name}[{field}]") from None
-        return [cast("D", self._documents[collection, id]) for id in sorted(ids)]
+        return cast("list[D]", self._members(collection, field, value).all())
 
     def count(self, collection: Collection[Document], field: str, value: str) -> int:
         """How many documents `all` has."""
-        return len(self._sets[collection, field][value])
+        return len(self._members(collection, field, value))
+
+    def _members(self, collection: Collection[Document], field: str, value: str) -> _Members:
+        try:
+            return self._sets[collection, field][value]
+        except KeyError:
+            raise NotLoaded(f"{collection.name}[{field}]") from None
 
     def stored(self, collection: Collection[Document], id: str) -> bool:
         """Whether the document stood in the database when it was loaded."""
@@ -129,8 +161,9 @@ class State:
             if isinstance(need, Doc):
                 self._documents.setdefault((need.collection, need.id), None)
             elif isinstance(need, Docs):
-                own = self._index_of_changed(need.collection, need.field).get(need.value, {})
-                self._sets.setdefault((need.collection, need.field), {})[need.value] = dict(own)
+                changed = self._index_of_changed(need.collection, need.field).get(need.value)
+                sets = self._sets.setdefault((need.collection, need.field), {})
+                sets[need.value] = _Members({} if changed is None else {one.id: one for one in changed.all()})
         for collection, document in documents:
             key = (collection, document.id)
             self._stored.add(key)
@@ -143,9 +176,17 @@ class State:
         """Puts a document (or takes it away, when None) after its handler returned."""
         key = (collection, id)
         before = self._documents.get(key)
-        if before is not None:
-            self._leave(self._sets, collection, before)
-            self._leave(self._changed_into, collection, before)
+        for sets in (self._sets, self._changed_into):
+            for (of, field), values in sets.items():
+                if of is not collection:
+                    continue
+                value = None if document is None else getattr(document, field)
+                if (
+                    before is not None
+                    and (old := getattr(before, field)) != value
+                    and (members := values.get(old)) is not None
+                ):
+                    members.drop(id)
         self._documents[key] = self.changed[key] = document
         self.changes += 1
         self.changed_at[key] = self.changes
@@ -153,29 +194,19 @@ class State:
             self._join(collection, document)
             for (of, field), values in self._changed_into.items():
                 if of is collection:
-                    values.setdefault(getattr(document, field), {})[id] = None
+                    values.setdefault(getattr(document, field), _Members({})).put(document)
 
-    def _index_of_changed(self, collection: Collection[Document], field: str) -> dict[str, dict[str, None]]:
+    def _index_of_changed(self, collection: Collection[Document], field: str) -> dict[str, _Members]:
         """Made once for a field, then kept by `apply`."""
         index = self._changed_into.get((collection, field))
         if index is None:
             index = self._changed_into[collection, field] = {}
-            for (of, id), document in self.changed.items():
+            for (of, _), document in self.changed.items():
                 if of is collection and document is not None:
-                    index.setdefault(getattr(document, field), {})[id] = None
+                    index.setdefault(getattr(document, field), _Members({})).put(document)
         return index
-
-    def _leave(
-        self,
-        sets: dict[tuple[Collection[Document], str], dict[str, dict[str, None]]],
-        collection: Collection[Document],
-        document: Document,
-    ) -> None:
-        for (of, field), values in sets.items():
-            if of is collection and (members := values.get(getattr(document, field))) is not None:
-                members.pop(document.id, None)
 
     def _join(self, collection: Collection[Document], document: Document) -> None:
         for (of, field), values in self._sets.items():
             if of is collection and (members := values.get(getattr(document, field))) is not None:
-                members[document.id] = None
+                members.put(document)
