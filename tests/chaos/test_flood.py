@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from statistics import mean
 
 from shared.contracts.cloudevents import STRUCTURED
 from shared.contracts.topics import agency_topic
@@ -17,10 +18,11 @@ OTHER = "agency-d"
 OF_EACH = 7_000
 FEW = 50
 MOST_BATCHES = 3
-"""By the order in which the client holds them, the few come after all that it has fetched of the others."""
+LEAST_TOPICS = 2.5
+"""Of the floods, in a batch; taken as the client has fetched them, it was one or two."""
 
 
-async def test_a_flood_of_some_agencies_leaves_room_for_another_in_each_batch(stack: Stack) -> None:
+async def test_a_flood_of_some_agencies_leaves_room_for_the_others_in_each_batch(stack: Stack) -> None:
     async with place_of(stack, (*FLOODS, OTHER)) as place:
         batches: list[set[str]] = []
 
@@ -36,14 +38,12 @@ async def test_a_flood_of_some_agencies_leaves_room_for_another_in_each_batch(st
         few = {f"{place.agency(OTHER)}/0/{n}/0" for n in range(FEW)}
         async with place.member() as member:
             member.on_decided = note
-            await until(
-                lambda: few <= set().union(*batches),
-                lambda: f"{len(batches)} batches, the few are not among them",
-                WITHIN_S,
-            )
-        needed = next(n for n in range(len(batches) + 1) if few <= set().union(*batches[:n]))
-        assert needed <= MOST_BATCHES
-        assert sum(map(len, batches[:needed])) > FEW  # the flood went on beside them
+            await until(lambda: len(batches) >= 10, lambda: f"{len(batches)} batches", WITHIN_S)
+        assert few <= set().union(*batches[:MOST_BATCHES])
+        topics = [
+            {one.split("/")[0] for one in batch} & {*map(place.agency, FLOODS)} for batch in batches[1:10]
+        ]
+        assert mean(map(len, topics)) >= LEAST_TOPICS, topics
 
 
 def event(place: Place, agency: str, n: int) -> Message:
