@@ -80,27 +80,49 @@ class NotLoaded(LookupError):
 class _Members:
     """The documents of a set, by id; put into order when somebody asks, since most of them are in order already."""
 
-    __slots__ = ("_by_id", "_sorted")
+    __slots__ = ("_by_id", "_groups", "_sorted")
 
     def __init__(self, by_id: dict[str, Document]) -> None:
         self._by_id, self._sorted = by_id, False
+        # field -> value -> id -> document; only fields that were asked for.
+        self._groups: dict[str, dict[object, dict[str, Document]]] = {}
 
     def put(self, document: Document) -> None:
         if document.id not in self._by_id:
             self._sorted = False
+        elif self._groups:
+            self.drop(document.id)
+            self._sorted = False
         self._by_id[document.id] = document
+        for field, groups in self._groups.items():
+            groups.setdefault(getattr(document, field), {})[document.id] = document
 
     def drop(self, id: str) -> None:
-        self._by_id.pop(id, None)
+        document = self._by_id.pop(id, None)
+        for field, groups in self._groups.items():
+            groups.get(getattr(document, field, None), {}).pop(id, None)
 
     def all(self) -> list[Document]:
         if not self._sorted:
-            self._by_id = {id: self._by_id[id] for id in sorted(self._by_id)}
+            self._by_id = _in_order(self._by_id)
             self._sorted = True
         return list(self._by_id.values())
 
+    def among(self, field: str, values: Iterable[object]) -> list[Document]:
+        groups = self._groups.get(field)
+        if groups is None:
+            groups = self._groups[field] = {}
+            for document in self._by_id.values():
+                groups.setdefault(getattr(document, field), {})[document.id] = document
+        found = {id: one for value in values for id, one in groups.get(value, {}).items()}
+        return list(_in_order(found).values())
+
     def __len__(self) -> int:
         return len(self._by_id)
+
+
+def _in_order(documents: dict[str, Document]) -> dict[str, Document]:
+    return {id: documents[id] for id in sorted(documents)}
 
 
 Sets = dict[tuple[Collection[Document], str], dict[str, _Members]]
@@ -137,6 +159,12 @@ class State:
     def all(self, collection: Collection[D], field: str, value: str) -> list[D]:
         """The documents of a set in order of id; raises NotLoaded when nobody asked for it."""
         return cast("list[D]", self._members(collection, field, value).all())
+
+    def among(
+        self, collection: Collection[D], field: str, value: str, narrower: str, values: Iterable[object]
+    ) -> list[D]:
+        """Of a set, those whose field `narrower` has one of `values`: without a look at the others."""
+        return cast("list[D]", self._members(collection, field, value).among(narrower, values))
 
     def count(self, collection: Collection[Document], field: str, value: str) -> int:
         """How many documents `all` has."""

@@ -39,6 +39,7 @@ from shared.contracts.topics import (
 from shared.mongo import MongoStore
 from shared.pipeline.attempt import Attempt, Decided
 from shared.pipeline.items import Reader
+from shared.pipeline.limits import LIMITS, Limits
 from shared.pipeline.places import TopicPartition, position_id
 from shared.pipeline.reactions import Service
 from shared.pipeline.records import Coordinates, Record
@@ -85,8 +86,8 @@ class Shape(NamedTuple):
 class Bench:
     """A service's consumer without Kafka: one partition a topic, decided as the real one decides."""
 
-    def __init__(self, service: Service[Any], store: Store) -> None:
-        self.service, self.store, self.reader = service, store, Reader[Any](service)
+    def __init__(self, service: Service[Any], store: Store, limits: Limits = LIMITS) -> None:
+        self.service, self.store, self.reader, self.limits = service, store, Reader[Any](service), limits
         self.next: dict[str, int] = {}
         self.sent = 0
         self.decided: list[Decided] = []
@@ -103,7 +104,7 @@ class Bench:
                 await self.store.position(position_id(self.service.name, tp), 0)
 
             async def attempt(session: Session) -> Decided:
-                made: Attempt[Any] = Attempt(self.reader, self.store, session)
+                made: Attempt[Any] = Attempt(self.reader, self.store, session, limits=self.limits)
                 return await made.run(items, self.service.name, expected)  # noqa: B023
 
             done.append(await self.store.attempt(attempt))
