@@ -373,13 +373,16 @@ class MongoSession:
         if not limit:
             return await self._found(collection, {field: {"$in": list(values)}})
         found: list[D] = []
-        # One look for all values first: pages are rare, and most values have nothing.
-        for value in await self.database[collection.name].distinct(
-            field, {field: {"$in": list(values)}}, session=self.session
-        ):
+        for value in values:
             cursor = self.database[collection.name].find({field: value}, session=self.session)
             found += _typed(collection, await cursor.sort("_id", 1).limit(limit).to_list(None))
         return found
+
+    async def present(self, collection: Collection[Document], field: str, values: Sequence[str]) -> list[str]:
+        those: list[str] = await self.database[collection.name].distinct(
+            field, {field: {"$in": list(values)}}, session=self.session
+        )
+        return those
 
     async def write(self, writes: Sequence[Write]) -> None:
         by_collection: dict[str, list[InsertOne[Any] | ReplaceOne[Any] | DeleteOne]] = {}

@@ -144,6 +144,10 @@ class MemorySession:
                 by_value[value].append(one.document)
         return [one for found in by_value.values() for one in (found[:limit] if limit else found)]
 
+    async def present(self, collection: Collection[Document], field: str, values: Sequence[str]) -> list[str]:
+        found = await self.find_by(collection, field, values, 1)
+        return sorted({str(getattr(one, field)) for one in found})
+
     async def write(self, writes: Sequence[Write]) -> None:
         self.store.calls += 1
         await asyncio.sleep(0)

@@ -7,6 +7,7 @@ from services.enrollment.adoption import GivenNumbers
 from services.enrollment.agencies.beginning import Beginning
 from services.enrollment.agencies.register import RegisterCopy
 from services.enrollment.documents import EMPLOYEES, RENDERINGS
+from services.enrollment.handlers import settle_completions
 from services.enrollment.lister import Lister
 from services.enrollment.renderer import Renderer
 from services.enrollment.routes import routers
@@ -31,6 +32,7 @@ def service_of(settings: EnrollmentSettings, terms: Terms) -> Service[Terms]:
         name="enrollment",
         terms=terms,
         reactions=REACTIONS,
+        settle=settle_completions,
         collections=COLLECTIONS,
         sources=(),  # the agencies' topics: those of the register
         events_topic=ENROLLMENT_EVENTS,

@@ -1,6 +1,6 @@
 """Which content of a completion stands, and whether it is revoked: folds over sets, the same in any order."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from decimal import Decimal
 
@@ -13,6 +13,8 @@ from shared.identifiers import Ids, key
 _JSON = msgspec.json.Encoder(order="deterministic")
 # 20, 20.0 and 2E+1 are the same content.
 TENTH, HUNDREDTH = Decimal("0.1"), Decimal("0.01")
+# Of one sender about one completion; an honest one reports two or three.
+MOST_CONTENTS = 20
 
 
 def facts_of(event: TrainingCompleted) -> Facts:
@@ -43,17 +45,48 @@ def content_of(facts: Facts, *, sender: str, time: datetime, revision: int | Non
 
 
 def with_content(completion: Completion, content: Content) -> Completion:
-    """The completion with this content in its set; the same completion when that changes nothing."""
-    contents = []
-    for known in completion.contents:
-        if (known.digest, known.sender, known.revision) == (content.digest, content.sender, content.revision):
-            if known.first_time <= content.first_time:
-                return completion
-            continue
-        contents.append(known)
-    contents.append(content)
-    contents.sort(key=lambda one: (one.first_time, one.digest, one.sender, one.revision))
+    """The completion with this content in its set, if that is one of those that are kept; the same completion when
+    that changes nothing."""
+    own = {(one.digest, one.revision): one for one in completion.contents if one.sender == content.sender}
+    known = own.get((content.digest, content.revision))
+    if known is not None and known.first_time <= content.first_time:
+        return completion
+    own[content.digest, content.revision] = content
+    kept = _kept(own.values())
+    if known is None and content not in kept:
+        return completion
+    others = [one for one in completion.contents if one.sender != content.sender]
+    contents = sorted(
+        [*others, *kept], key=lambda one: (one.first_time, one.digest, one.sender, one.revision)
+    )
     return msgspec.structs.replace(completion, contents=contents)
+
+
+def _kept(contents: Iterable[Content]) -> list[Content]:
+    """Of one sender: the `MOST_CONTENTS` of the highest revisions, of the same revision those first seen earliest, and
+    the one seen earliest of all, which says whose the completion is.
+
+    Both are the lowest by a key that a copy can only lower (the earliest time), so what was dropped and comes again
+    is dropped again, unless it comes with a time by which it would have been kept from the first: the set is the same
+    in any order of arrival. Of the same revision the latest would do better, but then a copy of what was dropped
+    would pass for new. What stands is among them, as `standing` looks at nothing else.
+    """
+    by_rank = sorted(contents, key=lambda one: (-one.revision, one.first_time, one.digest))
+    kept = by_rank[:MOST_CONTENTS]
+    first = min(by_rank, key=_seen)
+    return kept if first in kept else [*kept, first]
+
+
+def is_kept(completion: Completion, content: Content) -> bool:
+    """False: it is beyond the bound on contents of its sender."""
+    return any(
+        (one.digest, one.sender, one.revision) == (content.digest, content.sender, content.revision)
+        for one in completion.contents
+    )
+
+
+def _seen(content: Content) -> tuple[datetime, bytes, str]:
+    return (content.first_time, content.digest, content.sender)
 
 
 def standing(contents: Sequence[Content]) -> Content | None:
@@ -61,19 +94,15 @@ def standing(contents: Sequence[Content]) -> Content | None:
 
     The sender whose content has the earliest event time owns the completion, and only its own contents correct
     it; others are kept and don't stand. Of the owner's the highest revision stands, then the latest content by
-    the earliest time that it was seen under: so two systems that resend for ever don't flap, and going back
-    to an earlier content needs a revision.
+    the earliest time that it was seen under in that revision: so two systems that resend for ever don't flap, and
+    going back to an earlier content needs a revision.
     """
     if not contents:
         return None
-    owner = min(contents, key=lambda one: (one.first_time, one.digest, one.sender)).sender
-    earliest: dict[bytes, datetime] = {}
-    for one in contents:
-        if one.sender == owner:
-            earliest[one.digest] = min(one.first_time, earliest.get(one.digest, one.first_time))
+    owner = min(contents, key=_seen).sender
     return max(
         (one for one in contents if one.sender == owner),
-        key=lambda one: (one.revision, earliest[one.digest], one.digest),
+        key=lambda one: (one.revision, one.first_time, one.digest),
     )
 
 

@@ -1,14 +1,18 @@
 """Enrollment's decisions: (event, loaded state, terms) -> outcome. Pure: no I/O, clock, randomness or logging."""
 
+from collections.abc import Sequence
 from datetime import timedelta
+from typing import Any, Final
 from zlib import crc32
 
 import msgspec
 
 from services.enrollment.completions import (
+    MOST_CONTENTS,
     content_of,
     effective_revocations,
     facts_of,
+    is_kept,
     standing,
     with_content,
 )
@@ -17,6 +21,7 @@ from services.enrollment.documents import (
     EMPLOYEE_NUMBERS,
     EMPLOYEES,
     Completion,
+    Content,
     Employee,
     EmployeeNumberAlias,
     Profile,
@@ -32,7 +37,14 @@ from services.enrollment.reconciling import (
     restate_completion,
     restatement_keys,
 )
-from services.enrollment.settling import learning_of, settle, settling_keys, year_of
+from services.enrollment.settling import (
+    Changed,
+    learning_of,
+    settle,
+    settling_keys,
+    standing_now,
+    year_of,
+)
 from services.enrollment.terms import Terms
 from shared.contracts.agency import EmployeeChanged, EmployeeRegistered, EmployeeSnapshot, TrainingCompleted
 from shared.contracts.enrollment import (
@@ -51,7 +63,7 @@ from shared.pipeline.discrepancies import reviewing
 from shared.pipeline.documents import LOAD, Doc, Keys, Lock, State
 from shared.pipeline.epochs import VERSIONS, next_version
 from shared.pipeline.errors import Rejected, Waiting
-from shared.pipeline.outcome import Fact, Outcome, Put, Verdict
+from shared.pipeline.outcome import Due, Fact, Outcome, Put, Settlement, Unsettled, Verdict
 from shared.pipeline.reactions import Reaction, react
 from shared.pipeline.records import Received
 from shared.pipeline.triage import TRIAGE
@@ -60,6 +72,16 @@ from shared.pipeline.waiting import waiting_for, waits_for
 _JSON = msgspec.json.Encoder(order="deterministic")
 # A day begins at UTC+14 before it does anywhere else, and trainings are held abroad too.
 FARTHEST_EAST = timedelta(hours=14)
+# Of one person. Each arrives as a link between numbers, and all stand in every event about the person.
+MOST_NUMBERS: Final = 20
+# Of one person and year, which is recounted whole: more than one a day.
+MOST_COMPLETIONS: Final = 400
+# And as many reinstatements, of one completion.
+MOST_REVOCATIONS: Final = 100
+TOO_MANY_CONTENTS: Final = (
+    f"this sender has reported more than {MOST_CONTENTS} contents: "
+    "to have this one stand, send it with a higher revision"
+)
 
 # Employees: a snapshot with a version, the newest stands.
 
@@ -126,6 +148,11 @@ def record_employee(event: Received[EmployeeSnapshot], state: State, terms: Term
     ]
     appeared = [terms.ids.lacks_employee(number) for number in new]
     known = state.get(EMPLOYEES, employee_id)
+    if known is not None and new and len(known.numbers) + len(new) > MOST_NUMBERS:
+        raise Rejected(
+            f"this employee has {len(known.numbers)} numbers, {MOST_NUMBERS} are allowed: "
+            "correct previous_employee_number if it is another person's, or leave it out"
+        )
     if known is None:
         employee = Employee(
             id=employee_id,
@@ -231,26 +258,56 @@ def record_completion(event: Received[TrainingCompleted], state: State, terms: T
     before = known or Completion(id=completion_id, employee_id=employee.id, learning_year="")
     seen = any(content.digest == one.digest and content.revision <= one.revision for one in before.contents)
     after = with_content(before, content)
+    if after is before and not seen and not is_kept(before, content):
+        return Outcome(Verdict.SUPERSEDED, TOO_MANY_CONTENTS, completion_id, content.digest)
     if after is before:
         return Outcome(Verdict.DUPLICATE, "this content was reported before", completion_id, content.digest)
-    settled = settle(after, employee, state, terms, event.now, event.traceparent)
-    if seen and settled.completion.standing == before.standing:
+    stood = standing(before.contents)
+    stands, _, year = standing_now(after)
+    assert stands is not None
+    if year not in ("", before.learning_year) and _is_full(year, state):
+        raise Rejected(
+            f"{MOST_COMPLETIONS} completions of this employee in {stands.facts.completed_on.year} are recorded "
+            "already, no more are: revoke those that are wrong, then replay this one"
+        )
+    after = msgspec.structs.replace(after, learning_year=year)
+    if seen and stood is not None and stood.digest == stands.digest:
         verdict, reason = Verdict.DUPLICATE, "this content was reported before"
-    elif settled.completion.standing != content.digest:
-        verdict, reason = Verdict.SUPERSEDED, _superseded(settled.completion, content.sender)
-    elif not before.contents:
+    elif stands.digest != content.digest:
+        verdict, reason = Verdict.SUPERSEDED, _superseded(stands, content.sender)
+    elif stood is None:
         verdict, reason = Verdict.ACCEPTED, ""
     else:
         verdict, reason = Verdict.CORRECTION, "replaces the content that stood"
-    return Outcome(verdict, reason, completion_id, content.digest, settled.changes, settled.facts)
+    unsettled = Unsettled(employee.id, COMPLETIONS, after, weight=_weight(year, state))
+    return Outcome(verdict, reason, completion_id, content.digest, unsettled=unsettled)
 
 
-def _superseded(completion: Completion, sender: str) -> str:
-    stands = standing(completion.contents)
-    assert stands is not None
+def _is_full(year: str, state: State) -> bool:
+    return state.count(COMPLETIONS, "learning_year", year) >= MOST_COMPLETIONS
+
+
+def _weight(year: str, state: State) -> int:
+    return 1 if not year else 1 + state.count(COMPLETIONS, "learning_year", year)
+
+
+def _superseded(stands: Content, sender: str) -> str:
     if stands.sender != sender:
         return f"{stands.sender} reported this completion first, so only {stands.sender} corrects it"
     return "a later content stands; to go back to this one, send it with a higher revision"
+
+
+def settle_completions(due: Sequence[Due[Completion]], state: State, terms: Terms) -> Settlement:
+    """What follows from an employee's completions that agencies' records of a batch changed."""
+    employee = state.get(EMPLOYEES, due[0].after.employee_id)
+    assert employee is not None
+    settled = settle([_changed(one.before, one.after, one.event) for one in due], employee, state, terms)
+    return Settlement(settled.changes, [(fact, due[place]) for fact, place in settled.facts])
+
+
+def _changed(before: Completion | None, after: Completion, event: Received[Any]) -> Changed:
+    nothing = Completion(id=after.id, employee_id=after.employee_id, learning_year="")
+    return Changed(before or nothing, after, event.now, event.traceparent)
 
 
 # Revocations and reinstatements: members of sets too, so they may come before what they concern.
@@ -275,6 +332,8 @@ def revoke_certificate(event: Received[RevokeCertificate], state: State, terms: 
             )
     if (refused := _other_body(known, data.opd)) is not None:
         return refused
+    if len(known.revocations) >= MOST_REVOCATIONS:
+        return _too_many("revocations", known, content)
     after = msgspec.structs.replace(
         known, revocations=sorted([*known.revocations, revocation], key=lambda one: one.id)
     )
@@ -300,10 +359,20 @@ def reinstate_certificate(event: Received[ReinstateCertificate], state: State, t
             return _repeated(msgspec.structs.replace(reinstatement, at=one.at) == one, known, content)
     if (refused := _other_body(known, data.opd)) is not None:
         return refused
+    if len(known.reinstatements) >= MOST_REVOCATIONS:
+        return _too_many("reinstatements", known, content)
     after = msgspec.structs.replace(
         known, reinstatements=sorted([*known.reinstatements, reinstatement], key=lambda one: one.id)
     )
     return _resettled(known, after, event, state, terms, content)
+
+
+def _too_many(what: str, known: Completion, content: bytes) -> Outcome:
+    """By arrival, not by an order of theirs: each was answered, and none may go away by itself."""
+    reason = (
+        f"this completion has {MOST_REVOCATIONS} {what}, no more are taken: ask the operators to look at it"
+    )
+    return Outcome(Verdict.REFUSED, reason, known.id, content, answer={"problem": "refused"})
 
 
 def _known(completion_id: CompletionId, employee_id: EmployeeId, state: State) -> Completion:
@@ -337,11 +406,13 @@ def _resettled(
             Verdict.ACCEPTED, "noted for a completion that has not come yet", after.id, content,
             [Put(COMPLETIONS, after)], answer=_answer(after),
         )  # fmt: skip
-    settled = settle(after, employee, state, terms, event.now, event.traceparent)
-    reason = "" if settled.facts else "noted; the certificate's status is as before"
+    known = state.get(COMPLETIONS, after.id)
+    settled = settle([_changed(known, after, event)], employee, state, terms)
+    facts = [fact for fact, _ in settled.facts]
+    reason = "" if facts else "noted; the certificate's status is as before"
     return Outcome(
-        Verdict.ACCEPTED, reason, after.id, content, settled.changes, settled.facts,
-        answer=_answer(settled.completion),
+        Verdict.ACCEPTED, reason, after.id, content, settled.changes, facts,
+        answer=_answer(settled.completions[after.id]),
     )  # fmt: skip
 
 
@@ -414,12 +485,12 @@ def store_rendering(event: Received[StoreRendering], state: State, terms: Terms)
 
 
 REACTIONS: dict[type[Payload], Reaction[Terms]] = {
-    EmployeeRegistered: react(employee_keys, record_employee),
-    EmployeeChanged: react(employee_keys, record_employee),
-    TrainingCompleted: react(completion_keys, record_completion),
+    EmployeeRegistered: react(employee_keys, record_employee, takes_unsettled=True),
+    EmployeeChanged: react(employee_keys, record_employee, takes_unsettled=True),
+    TrainingCompleted: react(completion_keys, record_completion, takes_unsettled=True),
     RevokeCertificate: react(revocation_keys, revoke_certificate),
     ReinstateCertificate: react(revocation_keys, reinstate_certificate),
-    StoreRendering: react(rendering_keys, store_rendering),
+    StoreRendering: react(rendering_keys, store_rendering, takes_unsettled=True),
     ListCompletions: react(listing_keys, list_completions),
     RestateCompletion: react(restatement_keys, restate_completion),
     **reviewing(BOOKS),

@@ -1,9 +1,11 @@
-"""What follows from a changed completion: its certificate, the JP of the years it touches, the facts to publish.
+"""What follows from changed completions: their certificates, the JP of the years they touch, the facts to publish.
 
 One function for every cause (completed, corrected, revoked, reinstated), so that order can't matter and
-reversal needs no code of its own.
+reversal needs no code of its own; and for all changes of a batch to one employee's completions, so that a year is
+recounted once, however many of them came.
 """
 
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from typing import NamedTuple
@@ -24,8 +26,10 @@ from services.enrollment.documents import (
     Employee,
     Facts,
     Rendering,
+    Revocation,
     rendering_id,
 )
+from services.enrollment.documents import Sequence as NumberSequence
 from services.enrollment.issuing_bodies import sequence_id
 from services.enrollment.jp import Credit, Learning, credit_year
 from services.enrollment.numbering import codes_before, content_digest, issue, numbered
@@ -48,10 +52,23 @@ REVOKED = "revoked"
 DONE = "done"
 
 
+class Changed(NamedTuple):
+    """A completion whose sets changed."""
+
+    before: Completion
+    """As it was settled last."""
+    after: Completion
+    """Its sets as they are; of all else the certificate counts, which a worker may have added a PDF to."""
+    now: datetime
+    traceparent: str | None
+
+
 class Settled(NamedTuple):
-    completion: Completion
+    completions: dict[str, Completion]
+    """Those that changed, as they are from now on."""
     changes: list[Put]
-    facts: list[Fact]
+    facts: list[tuple[Fact, int]]
+    """Each with the place, among those that changed, of the one that it follows from."""
 
 
 def settling_keys(
@@ -75,84 +92,150 @@ def settling_keys(
     yield LOAD
     known = state.get(COMPLETIONS, completion_id)
     contents = () if known is None else known.contents
-    for facts in {content.digest: content.facts for content in contents}.values():
-        yield Docs(COMPLETIONS, "learning_year", year_of(employee_id, facts.completed_on))
+    # Once for each year and each sequence, not for each content.
+    for one in {year_of(employee_id, content.facts.completed_on) for content in contents}:
+        yield Docs(COMPLETIONS, "learning_year", one)
     if known is None or known.certificate is None:
         for one in sorted({sequence, *(sequence_of(content.facts) for content in contents)} - {""}):
             yield Lock("sequence/" + one)
             yield Doc(SEQUENCES, one)
 
 
-def settle(
-    after: Completion, employee: Employee, state: State, terms: Terms, now: datetime, traceparent: str | None
-) -> Settled:
-    """`after` has its sets of contents and revocations; all else of it is worked out here."""
-    before = state.get(COMPLETIONS, after.id) or Completion(
-        id=after.id, employee_id=after.employee_id, learning_year=""
-    )
-    stands = standing(after.contents)
+def standing_now(known: Completion) -> tuple[Content | None, list[Revocation], str]:
+    """The content that counts, the revocations in force, and the year that it counts in, if any."""
+    stands = standing(known.contents)
     if stands is None:  # a revocation overtook its completion: it waits as a tombstone
-        return Settled(after, [Put(COMPLETIONS, after)], [])
-    changes: list[Put] = []
-    facts: list[Fact] = []
-    revocations = effective_revocations(after, stands)
+        return None, [], ""
+    revocations = effective_revocations(known, stands)
+    year = "" if revocations else year_of(known.employee_id, stands.facts.completed_on)
+    return stands, revocations, year
+
+
+def settle(changed: Sequence[Changed], employee: Employee, state: State, terms: Terms) -> Settled:
+    """Of one employee. All but the sets of contents and revocations is worked out here."""
+    stated: dict[str, _Stated] = {one.after.id: _stated(one, terms) for one in changed}
+    years = {one.before.learning_year for one in changed} | {_year(one) for one in stated.values()}
+    year = _Year.of(stated, years, state, terms)
+    settled = Settled({}, [], [])
+    sequences: dict[str, NumberSequence] = {}
+    for place, one in enumerate(changed):
+        after, facts = stated[one.after.id].completion, list[Fact]()
+        if stated[after.id].content is not None:
+            after, puts, facts = _settle(one, stated[after.id], employee, year, sequences, state, terms)
+            settled.changes.extend(puts)
+        settled.completions[after.id] = after
+        settled.changes.append(Put(COMPLETIONS, after))
+        settled.facts.extend((fact, place) for fact in facts)
+    settled.changes.extend(Put(SEQUENCES, one) for one in sequences.values())
+    for other, fact in _others(stated, year, terms):
+        settled.changes.append(Put(COMPLETIONS, other))
+        settled.facts.append((fact, len(changed) - 1))
+    return settled
+
+
+class _Stated(NamedTuple):
+    """A completion with what counts of its sets; `content` None: only revocations have come."""
+
+    completion: Completion
+    content: Content | None
+    revocations: list[Revocation]
+
+
+def _stated(one: Changed, terms: Terms) -> _Stated:
+    """In a version of its own where the content that stands, or whether it is revoked, is another than before."""
+    before, after = one.before, one.after
+    stands, revocations, year = standing_now(after)
     was_revoked = before.certificate is not None and before.certificate.revoked
-    corrected = before.standing != stands.digest
-    if corrected or bool(revocations) != was_revoked:
+    if stands is not None and (before.standing != stands.digest or bool(revocations) != was_revoked):
         version = next_version(before.version, terms.epoch)
         after = msgspec.structs.replace(
-            after,
-            version=version,
-            standing=stands.digest,
-            learning_year="" if revocations else year_of(after.employee_id, stands.facts.completed_on),
-            stated=version,
-            stated_at=now,
+            after, version=version, standing=stands.digest, stated=version, stated_at=one.now
         )
-        facts.append(_recorded(after, stands.facts, not revocations))
-    credits = _credits(before, after, stands, state, terms)
+    return _Stated(msgspec.structs.replace(after, learning_year=year), stands, revocations)
+
+
+def _year(one: _Stated) -> str:
+    """Its year too when it comes revoked: what is published about it gives the year's total."""
+    if one.content is None:
+        return ""
+    return year_of(one.completion.employee_id, one.content.facts.completed_on)
+
+
+def _settle(
+    one: Changed,
+    stated: _Stated,
+    employee: Employee,
+    year: "_Year",
+    sequences: dict[str, NumberSequence],
+    state: State,
+    terms: Terms,
+) -> tuple[Completion, list[Put], list[Fact]]:
+    """The completion itself: its certificate and its JP. `sequences`: as those before it left them."""
+    before, (after, stands, revocations) = one.before, stated
+    assert stands is not None
+    puts: list[Put] = []
+    facts: list[Fact] = []
     if after.version != before.version:
-        asked = credits[after.id][1].asked if after.id in credits else _by_rate(stands.facts, after.id, terms)
-        after, more_changes, more_facts = _certified(
-            before, after, stands, employee, asked, bool(revocations), state, terms, now, credits, traceparent
+        facts.append(_recorded(after, stands.facts, not revocations))
+        asked = (
+            year.credits[after.id].asked
+            if after.id in year.credits
+            else _by_rate(stands.facts, after.id, terms)
         )
-        changes += more_changes
+        after, puts, more = _certified(
+            one._replace(after=after),
+            stands,
+            employee,
+            asked,
+            bool(revocations),
+            sequences,
+            state,
+            terms,
+            year,
+        )
+        facts += more
+        was_revoked = before.certificate is not None and before.certificate.revoked
         if revocations and not was_revoked:
-            more_facts.append(_revoked(after, stands.facts, revocations[0].reason, terms))
-        facts += more_facts
-    own, others = _credited(before, after, credits, terms, bool(revocations))
-    changes += [Put(COMPLETIONS, own.completion), *(Put(COMPLETIONS, one.completion) for one in others)]
-    facts += [one.fact for one in (own, *others) if one.fact is not None]
-    return Settled(own.completion, changes, facts)
+            facts.append(_revoked(after, stands.facts, revocations[0].reason, terms))
+    after, fact = _credited(before, after, year, bool(revocations), terms)
+    return after, puts, facts if fact is None else [*facts, fact]
+
+
+class Restated(NamedTuple):
+    completion: Completion
+    changes: list[Put]
+    facts: list[Fact]
 
 
 def restate(
     known: Completion, employee: Employee, state: State, terms: Terms, now: datetime, traceparent: str | None
-) -> Settled:
+) -> Restated:
     """What stands, said once more in a version of its own, since an event id never says two things. Letters keep
     their names, which come from the revision."""
     certificate, facts = known.certificate, facts_standing(known)
     assert certificate is not None
     stands = next(content for content in known.contents if content.digest == known.standing)
     after = msgspec.structs.replace(known, version=next_version(known.version, terms.epoch))
-    credits = _credits(known, after, stands, state, terms)
-    own, others = _credited(known, after, credits, terms, certificate.revoked)
-    after = own.completion
+    stated: dict[str, _Stated] = {after.id: _Stated(after, stands, effective_revocations(after, stands))}
+    year = _Year.of(stated, {known.learning_year, _year(stated[after.id])}, state, terms)
+    after, own = _credited(known, after, year, certificate.revoked, terms)
+    others = list(_others(stated, year, terms))
     recorded = _recorded(after, facts, not certificate.revoked)
     said = [recorded._replace(payload=CompletionRestated(**dict(recorded.payload)))]
-    changes = [Put(COMPLETIONS, after), *(Put(COMPLETIONS, one.completion) for one in others)]
+    changes = [Put(COMPLETIONS, after), *(Put(COMPLETIONS, other) for other, _ in others)]
     if certificate.revoked:
-        said.append(_revoked(after, facts, effective_revocations(after, stands)[0].reason, terms))
+        said.append(_revoked(after, facts, stated[after.id].revocations[0].reason, terms))
     else:
         id = rendering_id(certificate.id, certificate.revision)
         item, pdf = state.get(RENDERINGS, id), state.get(STORED_PDFS, id)
         face = _printed(certificate, facts, employee, terms) if item is None else item.face
         digest = content_digest(face, terms)
-        said.append(_issued(after, certificate, facts, credits[after.id][1], digest, terms, told_at=now))
+        said.append(_issued(after, certificate, facts, year.credits[after.id], digest, terms, told_at=now))
         # One that is done is nobody's any more: no worker writes it.
         if (pdf is None or certificate.sha256 is None) and (item is None or item.state == DONE):
             changes.append(Put(RENDERINGS, _rendering(after, certificate, face, terms, now, traceparent)))
-    said.append(own.fact or _jp_fact(after, facts, _totals(credits)))
-    return Settled(after, changes, [*said, *(one.fact for one in others if one.fact is not None)])
+    said.append(own or _jp_fact(after, facts, year.totals))
+    return Restated(after, changes, [*said, *(fact for _, fact in others)])
 
 
 def _printed(certificate: Certificate, facts: Facts, employee: Employee, terms: Terms) -> CertificateFace:
@@ -194,43 +277,57 @@ def _by_rate(facts: Facts, completion_id: str, terms: Terms) -> Decimal:
     return credit_year([learning_of(completion_id, facts)], terms.rates)[completion_id].asked
 
 
-def _credits(
-    before: Completion, after: Completion, stands: Content, state: State, terms: Terms
-) -> dict[str, tuple[Completion, Credit]]:
-    """Credits of all completions in the years that this one leaves or enters."""
-    credits: dict[str, tuple[Completion, Credit]] = {}
-    # Its year too when it comes revoked: what is published about it gives the year's total.
-    own_year = year_of(after.employee_id, stands.facts.completed_on)
-    for year in sorted({before.learning_year, own_year} - {""}):
-        those: dict[str, Completion] = {
-            one.id: one for one in state.all(COMPLETIONS, "learning_year", year) if one.id != after.id
-        }
-        learnings = [learning_of(one.id, facts_standing(one)) for one in those.values()]
-        if after.learning_year == year:
-            those[after.id] = after
-            learnings.append(learning_of(after.id, stands.facts))
-        for id, credit in credit_year(learnings, terms.rates).items():
-            credits[id] = (those[id], credit)
-    return credits
+class _Year(NamedTuple):
+    """The years that changed completions leave or enter, recounted."""
 
+    completions: dict[str, Completion]
+    credits: dict[str, Credit]
+    """Of all that count in these years, by completion."""
+    totals: dict[str, Decimal]
+    """By year."""
 
-class _Credited(NamedTuple):
-    completion: Completion
-    fact: Fact | None
+    @classmethod
+    def of(cls, stated: Mapping[str, _Stated], years: Iterable[str], state: State, terms: Terms) -> "_Year":
+        found = cls({}, {}, {})
+        for year in sorted({*years} - {""}):
+            those: dict[str, Completion] = {
+                one.id: one for one in state.all(COMPLETIONS, "learning_year", year) if one.id not in stated
+            }
+            learnings = [learning_of(one.id, facts_standing(one)) for one in those.values()]
+            for id, one in stated.items():
+                if one.content is not None and one.completion.learning_year == year:
+                    those[id] = one.completion
+                    learnings.append(learning_of(id, one.content.facts))
+            credits = credit_year(learnings, terms.rates)
+            found.completions.update(those)
+            found.credits.update(credits)
+            found.totals[year] = sum((credit.jp for credit in credits.values()), Decimal(0))
+        return found
 
 
 def _credited(
-    before: Completion,
-    after: Completion,
-    credits: dict[str, tuple[Completion, Credit]],
-    terms: Terms,
-    revoked: bool,
-) -> tuple[_Credited, list[_Credited]]:
-    """The completion itself, and the others whose JP its coming or going changed."""
-    totals = _totals(credits)
-    others = []
-    for id, (completion, credit) in credits.items():
-        if id != after.id and _differs(completion, credit):
+    before: Completion, after: Completion, year: _Year, revoked: bool, terms: Terms
+) -> tuple[Completion, Fact | None]:
+    """The completion with its JP, and what is said when they are others than before."""
+    credit = year.credits.get(after.id)
+    if credit is None:
+        jp, rule, reason = Decimal(0), REVOKED if revoked else "", "sertifikat dicabut" if revoked else None
+    else:
+        jp, rule, reason = credit.jp, credit.rule, reason_of(credit)
+    if (jp, rule, reason) == (before.jp, before.jp_rule, before.jp_reason):
+        return after, None
+    version = after.version
+    if version == before.version:
+        version = next_version(before.version, terms.epoch)
+    after = msgspec.structs.replace(after, version=version, jp=jp, jp_rule=rule, jp_reason=reason)
+    return after, _jp_fact(after, facts_standing(after), year.totals)
+
+
+def _others(stated: Mapping[str, _Stated], year: _Year, terms: Terms) -> Iterable[tuple[Completion, Fact]]:
+    """Completions whose JP the coming or going of those changed."""
+    for id, credit in year.credits.items():
+        completion = year.completions[id]
+        if id not in stated and _differs(completion, credit):
             changed = msgspec.structs.replace(
                 completion,
                 version=next_version(completion.version, terms.epoch),
@@ -238,28 +335,7 @@ def _credited(
                 jp_rule=credit.rule,
                 jp_reason=reason_of(credit),
             )
-            others.append(_Credited(changed, _jp_fact(changed, facts_standing(changed), totals)))
-    own = credits.get(after.id)
-    if own is None:
-        own_credit = (Decimal(0), REVOKED if revoked else "", "sertifikat dicabut" if revoked else None)
-    else:
-        own_credit = (own[1].jp, own[1].rule, reason_of(own[1]))
-    if own_credit != (before.jp, before.jp_rule, before.jp_reason):
-        version = (
-            after.version if after.version != before.version else next_version(before.version, terms.epoch)
-        )
-        after = msgspec.structs.replace(
-            after, version=version, jp=own_credit[0], jp_rule=own_credit[1], jp_reason=own_credit[2]
-        )
-        return _Credited(after, _jp_fact(after, facts_standing(after), totals)), others
-    return _Credited(after, None), others
-
-
-def _totals(credits: dict[str, tuple[Completion, Credit]]) -> dict[str, Decimal]:
-    totals: dict[str, Decimal] = {}
-    for completion, credit in credits.values():
-        totals[completion.learning_year] = totals.get(completion.learning_year, Decimal(0)) + credit.jp
-    return totals
+            yield changed, _jp_fact(changed, facts_standing(changed), year.totals)
 
 
 def reason_of(credit: Credit) -> str | None:
@@ -282,32 +358,29 @@ def _differs(completion: Completion, credit: Credit) -> bool:
 
 
 def _certified(
-    before: Completion,
-    after: Completion,
+    one: Changed,
     stands: Content,
     employee: Employee,
     asked: Decimal,
     revoked: bool,
+    sequences: dict[str, NumberSequence],
     state: State,
     terms: Terms,
-    now: datetime,
-    credits: dict[str, tuple[Completion, Credit]],
-    traceparent: str | None,
+    year: _Year,
 ) -> tuple[Completion, list[Put], list[Fact]]:
     """A first certificate with the next number, or a new revision under the old one; none of them when revoked."""
     changes: list[Put] = []
-    facts, certificate = stands.facts, before.certificate
+    after, now, facts, certificate = one.after, one.now, stands.facts, one.after.certificate
     if certificate is not None and revoked:
         issued = msgspec.structs.replace(certificate, revoked=True)
         return msgspec.structs.replace(after, certificate=issued), changes, []
     given = state.get(GIVEN, after.id) if terms.epoch else None
     if certificate is None:
         id, before_revision = terms.ids.certificate(after.id), 0
-        number, series, place, sequence = numbered(
-            facts, given, state.get(SEQUENCES, sequence_of(facts)), terms
-        )
+        from_sequence = sequences.get(sequence_of(facts)) or state.get(SEQUENCES, sequence_of(facts))
+        number, series, place, sequence = numbered(facts, given, from_sequence, terms)
         if sequence is not None:
-            changes.append(Put(SEQUENCES, sequence))
+            sequences[sequence.id] = sequence
     else:
         id, before_revision = certificate.id, certificate.revision
         number, series, place = certificate.number, certificate.series, certificate.place
@@ -333,8 +406,8 @@ def _certified(
     after = msgspec.structs.replace(after, certificate=issued)
     if revoked:
         return after, changes, []
-    changes.append(Put(RENDERINGS, _rendering(after, issued, face, terms, now, traceparent)))
-    fact = _issued(after, issued, facts, credits[after.id][1], digest, terms, told_at=issued_at)
+    changes.append(Put(RENDERINGS, _rendering(after, issued, face, terms, now, one.traceparent)))
+    fact = _issued(after, issued, facts, year.credits[after.id], digest, terms, told_at=issued_at)
     return after, changes, [fact]
 
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 from services.incentive.documents import COLLECTIONS
-from services.incentive.handlers import REACTIONS
+from services.incentive.handlers import REACTIONS, settle_points
 from services.incentive.routes import routers
 from services.incentive.settings import IncentiveSettings
 from services.incentive.terms import Terms, load_terms
@@ -17,6 +17,7 @@ def service_of(settings: IncentiveSettings, terms: Terms) -> Service[Terms]:
         name="incentive",
         terms=terms,
         reactions=REACTIONS,
+        settle=settle_points,
         collections=COLLECTIONS,
         sources=(ENROLLMENT_EVENTS,),
         events_topic=INCENTIVE_EVENTS,

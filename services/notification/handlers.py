@@ -170,26 +170,32 @@ def _begin(
             lacks_contact(letter.employee_id),
             "the employee's contact has not come yet: enrollment publishes it before the certificate",
         )
-    others = state.all(LETTERS, "completion_id", letter.completion_id)
+
+    def others(field: str, *values: object) -> list[Letter]:
+        return state.among(LETTERS, "completion_id", letter.completion_id, field, values)
+
     known = state.get(LETTERS, letter.id)
     said = (letter.template, letter.revision, letter.completion_version)
     # By what it says too: before epochs, letters about a revocation were named by version.
     if known is not None or any(
-        (one.template, one.revision, one.completion_version) == said for one in others
+        (one.template, one.revision, one.completion_version) == said
+        for one in others("completion_version", letter.completion_version)
     ):
         return Outcome(Verdict.DUPLICATE, "this letter was begun before", letter.id)
-    newest = max((other.completion_version for other in others), default=0)
+    # The newest is one of those: only a newer one, or one as new, ends a letter.
+    live = others("state", COLLECTING, RELEASED)
+    newest = max((other.completion_version for other in live), default=0)
     if newest > letter.completion_version:
         dropped = msgspec.structs.replace(
             letter, state=DROPPED, reason="a newer letter tells what stands now"
         )
         return Outcome(Verdict.SUPERSEDED, dropped.reason, letter.id, changes=[Put(LETTERS, dropped)])
     changes: list[Put] = []
-    for other in others:
+    for other in live:
         if other.state == COLLECTING:
             reason = "overtaken before it was sent"
             changes.append(Put(LETTERS, msgspec.structs.replace(other, state=DROPPED, reason=reason)))
-        elif other.state == RELEASED:  # it may still be in the queue; a mailer looks before it hands over
+        else:  # it may still be in the queue; a mailer looks before it hands over
             reason = "overtaken before it was sent"
             changes.append(Put(LETTERS, msgspec.structs.replace(other, state=OVERTAKEN)))
             changes.append(Put(MAIL_CANCELLATIONS, MailCancellation(id=other.id, reason=reason)))
@@ -270,8 +276,8 @@ def note_points(event: Received[PointsSettled], state: State, terms: Terms) -> O
         level=data.level,
     )
     changes: list[Put] = [Put(SETTLED_POINTS, points)]
-    for letter in state.all(LETTERS, "completion_id", data.completion_id):
-        if letter.state == COLLECTING and _answer(points, letter):
+    for letter in state.among(LETTERS, "completion_id", data.completion_id, "state", (COLLECTING,)):
+        if _answer(points, letter):
             changes += _complete(letter, points, event.now)
     return Outcome(Verdict.ACCEPTED, subject=data.completion_id, changes=changes)
 

@@ -4,8 +4,8 @@ Any failure throws all of it away: the caller starts again from the records.
 """
 
 import heapq
-import sys
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Generic, NamedTuple, TypeVar
 
@@ -27,11 +27,14 @@ from shared.pipeline.books import (
     WaitingRecord,
 )
 from shared.pipeline.burial import dead_letter, where
-from shared.pipeline.documents import Collection, Doc, Docs, Document, Keys, Load, Lock, Need, State
+from shared.pipeline.documents import Collection, Document, State
 from shared.pipeline.errors import Rejected, Waiting
+from shared.pipeline.gathering import Gathering
 from shared.pipeline.items import EPOCH, Item, Reader
+from shared.pipeline.limits import LIMITS, Limits
 from shared.pipeline.mass_failure import Failures
-from shared.pipeline.outcome import Fact, Outcome, Put, Verdict
+from shared.pipeline.outcome import Due, Fact, Outcome, Put, Remove, Settlement, Unsettled, Verdict
+from shared.pipeline.pace import Pace
 from shared.pipeline.places import TopicPartition, digest, partition_of, position_id
 from shared.pipeline.records import PackedBatch, Received, Record
 from shared.pipeline.store import Advance, Encoded, Session, Store, Write
@@ -40,15 +43,9 @@ from shared.telemetry import child_traceparent
 
 T = TypeVar("T")
 
-# MongoDB's limit is 16 MB a document; the rest of the 4 MB is for one event more.
-MOST_PENDING_BYTES = 4_000_000
 MOST_DOCUMENT_BYTES = 15_000_000
 # The rest of what a record may have is for its frame in the log.
 LARGEST_OUTGOING_BYTES = MOST_RECORD_BYTES - 4096
-# Documents and locks that a record asks for at first sight, and how many more of them all records of a batch may: lists
-# ask for hundreds each, and a backlog of them had notification hold 300 MB more.
-USUALLY_ASKED = 10
-MOST_ASKED = 2_000
 
 
 class Decided(NamedTuple):
@@ -68,14 +65,49 @@ async def _at_once(failures: Failures) -> None:
     """Nothing to wait for."""
 
 
+class Unsettleable(Exception):
+    """What follows from several records together can't be worked out: each is settled by itself, to find which."""
+
+
+class Left(NamedTuple):
+    """An unsettled document, by what it was before, the last event that changed it, and the place of its outcome."""
+
+    collection: Collection[Document]
+    before: Document | None
+    event: Received[Payload]
+    outcome: int
+
+
+Change = tuple[Put | Remove, Encoded | None]
+
+
 class Attempt(Generic[T]):
     """One transaction's work. Made anew for each try, so that nothing of a failed one is kept."""
 
-    usually_asked, most_asked = USUALLY_ASKED, MOST_ASKED
-
-    def __init__(self, reader: Reader[T], store: Store, session: Session) -> None:
+    def __init__(
+        self,
+        reader: Reader[T],
+        store: Store,
+        session: Session,
+        *,
+        limits: Limits = LIMITS,
+        one_by_one: bool = False,
+    ) -> None:
+        """`one_by_one`: what follows from a record is worked out at once, and its faults are the record's."""
         self.reader, self.service, self.store, self.session = reader, reader.service, store, session
+        self.limits, self.pace = limits, Pace()
+        self.settlements = 0
+        self.begin(one_by_one)
+
+    def begin(self, one_by_one: bool) -> None:
+        self.one_by_one = one_by_one
         self.state = State()
+        self.gathering = Gathering(self.reader, self.session, self.state, self.pace, self.limits)
+        self.ahead: deque[Item[T]] = deque()
+        """Records that are decided next."""
+        self.unsettled: dict[str, dict[str, Left]] = {}
+        """By aggregate, then by id of the document."""
+        self.unsettled_weight = 0
         self.encoded: dict[tuple[Collection[Document], str], Encoded] = {}
         self.inserts: list[Write] = []
         self.decisions: list[Decision] = []
@@ -92,27 +124,20 @@ class Attempt(Generic[T]):
         expected: Mapping[TopicPartition, int],
         before_writes: Callable[[Failures], Awaitable[None]] = _at_once,
     ) -> Decided:
-        """Decides the batch, or as much of its beginning as fits into memory.
+        """Decides the batch, or as much of its beginning as its bounds allow.
 
         `before_writes` is awaited before the positions are moved on, which replaces what was pending there; told
         which records met bugs, it may throw the attempt away.
         """
-        items = {tp: [item.fresh() for item in those] for tp, those in batch.items()}
-        arrived = list(self.as_arrived(items))
-        everyone = [item for _, item in arrived]
-        del arrived[await self.gather(everyone, self.most_asked) :], everyone[len(arrived) :]
+        try:
+            taken, pending = await self.decide_all(batch)
+        except Unsettleable:
+            self.begin(one_by_one=True)
+            taken, pending = await self.decide_all(batch)
         steps: list[Advance] = []
-        taken: dict[TopicPartition, int] = {}
-        pending: dict[TopicPartition, list[Outgoing]] = {}
-        for tp, item in arrived:
-            if self.outgoing_bytes >= MOST_PENDING_BYTES:
-                break
-            start = len(self.outgoing)
-            await self.fold(item, item.record, everyone)
-            taken[tp] = taken.get(tp, 0) + 1
-            pending.setdefault(tp, []).extend(self.outgoing[start:])
-        for tp, count in taken.items():
-            last = items[tp][count - 1].record
+        failures: dict[TopicPartition, list[str | None]] = {}
+        for tp, items in taken.items():
+            last = items[-1].record
             step = Advance(
                 position_id(group, tp),
                 expected[tp],
@@ -122,14 +147,45 @@ class Attempt(Generic[T]):
                 digest(last),
             )
             steps.append(step)
-        failures = {
-            tp: [self.bugs.get(id(item)) for item in items[tp][:count]] for tp, count in taken.items()
-        }
+            failures[tp] = [self.bugs.get(id(item)) for item in items]
         await before_writes(failures)
         # The fence first: to who has lost the partition, decisions that are there already look like a bad record.
         await self.session.advance(steps)
         await self.session.write([*self.inserts, *self.writes()])
-        return Decided(steps, taken, self.decisions, self.outcomes, failures, self.outgoing)
+        counts = {tp: len(items) for tp, items in taken.items()}
+        return Decided(steps, counts, self.decisions, self.outcomes, failures, self.outgoing)
+
+    async def decide_all(
+        self, batch: Mapping[TopicPartition, Sequence[Item[T]]]
+    ) -> tuple[dict[TopicPartition, list[Item[T]]], dict[TopicPartition, list[Outgoing]]]:
+        """The records that were taken of each partition, from its first on, and what is to be published."""
+        arrived = list(self.as_arrived({tp: [item.fresh() for item in those] for tp, those in batch.items()}))
+        del arrived[await self.gathering.gather([item for _, item in arrived], bounded=True) :]
+        self.ahead = deque(item for _, item in arrived)
+        taken: dict[TopicPartition, list[Item[T]]] = {}
+        pending: dict[TopicPartition, list[Outgoing]] = {}
+        self.pace.begin()
+        for tp, item in arrived:
+            if self.is_full():
+                break
+            start = len(self.outgoing)
+            await self.fold(self.ahead.popleft(), item.record)
+            if self.unsettled_weight >= self.limits.most_unsettled:
+                await self.settle()
+            taken.setdefault(tp, []).append(item)
+            pending.setdefault(tp, []).extend(self.outgoing[start:])
+        start = len(self.outgoing)
+        await self.settle()
+        if taken:  # any of the positions will do
+            pending[next(iter(taken))].extend(self.outgoing[start:])
+        return taken, pending
+
+    def is_full(self) -> bool:
+        return (
+            self.outgoing_bytes >= self.limits.most_pending_bytes
+            or len(self.decisions) >= self.limits.most_decisions
+            or self.pace.busy_s >= self.limits.most_busy_s
+        )
 
     def as_arrived(
         self, items: Mapping[TopicPartition, Sequence[Item[T]]]
@@ -143,123 +199,28 @@ class Attempt(Generic[T]):
         ]
         return heapq.merge(*runs, key=lambda one: one[1].record.timestamp_ms)
 
-    async def gather(self, items: Sequence[Item[T]], most: int = sys.maxsize) -> int:
-        """Locks and loads what the items' `keys` name: one round of bulk calls for each LOAD among them.
-
-        For how many of the items, from the first on: once they ask for `most` more than usual, the others are left.
-        """
-        running: list[tuple[Item[T], Keys]] = []
-        needs: set[Need] = set()
-        through, surplus = len(items), 0
-        for n, item in enumerate(items):
-            if surplus >= most:
-                through = n
-                break
-            if item.event is not None and item.fault is None:
-                before, keys = len(needs), self.keys_of(item)
-                if self.ask(item, keys, needs):
-                    running.append((item, keys))
-                surplus += max(0, len(needs) - before - self.usually_asked)
-        while needs:
-            await self.load(needs)
-            # What waits for something that one of these may bring is decided with it: its needs come along.
-            for need in needs:
-                if isinstance(need, Docs) and need.collection is WAITING:
-                    for waiting in self.state.all(WAITING, "lacks", need.value):
-                        waiter = self.reader.read(waiting.record(), waiting)
-                        if waiter.fault is None:
-                            running.append((waiter, self.keys_of(waiter)))
-            needs = set()
-            running = [(item, keys) for item, keys in running if self.ask(item, keys, needs)]
-        return through
-
-    def keys_of(self, item: Item[T]) -> Keys:
-        assert item.event is not None
-        assert item.reaction is not None
-        item.rests_on, item.asked_at = [], self.state.changes
-        return item.reaction.keys(item.event, self.state, self.service.terms)
-
-    def ask(self, item: Item[T], keys: Keys, needs: set[Need]) -> bool:
-        """Adds what the item lacks, up to the next LOAD that has to wait for it; False when it is through."""
-        wanting = False
-        self.state.looked_at = item.rests_on
-        try:
-            for need in keys:
-                if isinstance(need, Load):
-                    if wanting:
-                        return True
-                elif need not in self.state.met:
-                    needs.add(need)
-                    wanting = True
-        except Exception as error:  # noqa: BLE001 - a fault of this event, not of the batch
-            item.fault = error
-        finally:
-            self.state.looked_at = None
-        return False
-
-    def overtaken(self, item: Item[T]) -> bool:
-        """Whether an earlier record of the batch changed what this item's keys rest on, since they were asked.
-
-        Asked again at every change of the batch, 800 events with their employees' registrations took 1.7 s.
-        """
-        changed_at = self.state.changed_at
-        return any(changed_at.get(key, 0) > item.asked_at for key in item.rests_on)
-
-    async def load(self, needs: Iterable[Need]) -> None:
-        locks: list[str] = []
-        docs: dict[Collection[Document], list[str]] = {}
-        sets: dict[tuple[Collection[Document], str, int], list[str]] = {}
-        needs = list(needs)
-        for need in needs:
-            if isinstance(need, Lock):
-                locks.append(need.name)
-            elif isinstance(need, Doc):
-                docs.setdefault(need.collection, []).append(need.id)
-            else:
-                sets.setdefault((need.collection, need.field, need.limit), []).append(need.value)
-        if locks:
-            await self.session.lock(locks)
-        found: list[tuple[Collection[Document], Document]] = []
-        for collection, ids in docs.items():
-            found += [(collection, document) for document in await self.session.find(collection, ids)]
-        for (collection, name, limit), values in sets.items():
-            found += [
-                (collection, document)
-                for document in await self.session.find_by(collection, name, values, limit)
-            ]
-        self.state.loaded(needs, found)
-
-    async def fold(self, item: Item[T], cause: Record, everyone: Sequence[Item[T]]) -> None:
+    async def fold(self, item: Item[T], cause: Record) -> None:
         """Decides one record and applies what follows; its own faults end in a decision too."""
-        item.folded = True
         if item.event is None and item.fault is None:
             return
+        if item.reaction is not None and not item.reaction.takes_unsettled:
+            await self.settle()
+        await self.pace.give_way()
         try:
             if item.fault is not None:
                 raise item.fault
             assert item.event is not None
             assert item.reaction is not None
-            if self.overtaken(item):
-                await self.gather(
-                    [
-                        item,
-                        *(
-                            one
-                            for one in everyone
-                            if one is not item and not one.folded and self.overtaken(one)
-                        ),
-                    ]
-                )
+            await self.gathering.again(item, self.ahead)
             if item.fault is not None:
                 raise item.fault
             event = item.event
             if item.waited is not None or item.letter is not None:
                 event = msgspec.structs.replace(event, now=EPOCH + timedelta(milliseconds=cause.timestamp_ms))
             outcome = item.reaction.decide(event, self.state, self.service.terms)
-            encoded = [
-                (change, self.encode(change.document) if isinstance(change, Put) else None)
-                for change in outcome.changes
-            ]
+            if outcome.unsettled is not None and self.one_by_one:
+                outcome = self.settled(outcome, outcome.unsettled, event)
+            changes = self.prepared(outcome.changes)
             outgoing = [self.outgoing_of(fact, event) for fact in outcome.facts]
         except Waiting as waiting:
             self.keep_waiting(item, waiting, cause)
@@ -269,31 +230,100 @@ class Attempt(Generic[T]):
         except Exception as error:  # noqa: BLE001 - kept as a bug of this event; the batch goes on
             self.bury(item, BUG, where(error), error, cause)
         else:
-            for change, document in encoded:
-                if isinstance(change, Put):
-                    assert document is not None
-                    self.state.apply(change.collection, change.document.id, change.document)
-                    self.encoded[change.collection, change.document.id] = document
-                else:
-                    self.state.apply(change.collection, change.id, None)
+            self.apply(changes)
             for record in outgoing:
                 self.send(record)
             if outcome.again:
-                outcome = await self.decide_again(outcome, cause, everyone)
+                outcome = await self.decide_again(outcome, cause)
             self.decide(item, outcome, cause)
-            await self.release(outcome, cause, everyone)
+            if outcome.unsettled is not None:
+                self.leave(outcome.unsettled, event)
+            await self.release(outcome, cause)
 
-    async def decide_again(self, outcome: Outcome, cause: Record, everyone: Sequence[Item[T]]) -> Outcome:
+    def prepared(self, changes: Sequence[Put | Remove]) -> list[Change]:
+        return [
+            (change, self.encode(change.document) if isinstance(change, Put) else None) for change in changes
+        ]
+
+    def apply(self, changes: Sequence[Change]) -> None:
+        for change, document in changes:
+            if isinstance(change, Put):
+                assert document is not None
+                self.state.apply(change.collection, change.document.id, change.document)
+                self.encoded[change.collection, change.document.id] = document
+            else:
+                self.state.apply(change.collection, change.id, None)
+
+    # What follows from several records of the batch together.
+
+    def settled(self, outcome: Outcome, unsettled: Unsettled, event: Received[Payload]) -> Outcome:
+        """The outcome with what follows from it alone."""
+        before = self.state.get(unsettled.collection, unsettled.document.id)
+        settlement = self.settlement([Due(before, unsettled.document, event)])
+        return msgspec.structs.replace(
+            outcome,
+            changes=[*outcome.changes, *settlement.changes],
+            facts=[*outcome.facts, *(fact for fact, _ in settlement.facts)],
+            unsettled=None,
+        )
+
+    def settlement(self, due: Sequence[Due[Any]]) -> Settlement:
+        assert self.service.settle is not None
+        self.settlements += 1
+        return self.service.settle(due, self.state, self.service.terms)
+
+    def leave(self, unsettled: Unsettled, event: Received[Payload]) -> None:
+        """Later records of the batch see the document; what follows from it is worked out after them."""
+        aggregate, collection, document, weight = unsettled
+        if aggregate not in self.unsettled:
+            self.unsettled_weight += weight
+        those = self.unsettled.setdefault(aggregate, {})
+        known = those.pop(document.id, None)  # in the order of the last change
+        before = self.state.get(collection, document.id) if known is None else known.before
+        those[document.id] = Left(collection, before, event, len(self.outcomes) - 1)
+        self.state.apply(collection, document.id, document)
+        self.encoded.pop((collection, document.id), None)
+
+    async def settle(self) -> None:
+        """Works out what follows from all that was left unsettled; raises Unsettleable where that fails."""
+        unsettled, self.unsettled, self.unsettled_weight = self.unsettled, {}, 0
+        for those in unsettled.values():
+            try:
+                due = [
+                    Due[Any](left.before, self.state.get(left.collection, id), left.event)
+                    for id, left in those.items()
+                ]
+                settlement = self.settlement(due)
+                changes = self.prepared(settlement.changes)
+                outgoing = [self.outgoing_of(fact, cause.event) for fact, cause in settlement.facts]
+            except Exception as error:
+                raise Unsettleable from error
+            self.apply(changes)
+            for record in outgoing:
+                self.send(record)
+            self.tell_of(settlement, those)
+            await self.pace.give_way()
+
+    def tell_of(self, settlement: Settlement, those: Mapping[str, Left]) -> None:
+        """Facts are added to the outcomes that they follow from, for those who tell of them."""
+        facts: dict[int, list[Fact]] = {}
+        for fact, cause in settlement.facts:
+            facts.setdefault(those[cause.after.id].outcome, []).append(fact)
+        for at, more in facts.items():
+            item, outcome = self.outcomes[at]
+            self.outcomes[at] = (item, msgspec.structs.replace(outcome, facts=[*outcome.facts, *more]))
+
+    # Records that are decided once more.
+
+    async def decide_again(self, outcome: Outcome, cause: Record) -> Outcome:
         """Decides the records that the outcome names; who asked for it is told what became of them."""
         items = []
         for one in outcome.again:
             item = self.reader.read(one.record, one.waited)
             item.letter, item.last, item.edited_by = one.letter, one.last, one.edited_by
             items.append(item)
-        await self.gather(items)
         first = len(self.outcomes)
-        for item in items:
-            await self.fold(item, cause, [*items, *everyone])
+        await self.fold_now(items, cause)
         became = {id(item): outcome for item, outcome in self.outcomes[first:]}
         verdicts = [became[id(item)] for item in items if id(item) in became]
         answer = {**outcome.answer, "decided_again": len(items)}
@@ -304,16 +334,20 @@ class Attempt(Generic[T]):
             }
         return msgspec.structs.replace(outcome, answer=answer)
 
-    async def release(self, outcome: Outcome, cause: Record, everyone: Sequence[Item[T]]) -> None:
+    async def fold_now(self, items: Sequence[Item[T]], cause: Record) -> None:
+        """All asked at once: by an earlier number each of those that waited for it asked for itself."""
+        await self.gathering.gather(items)
+        self.ahead.extendleft(reversed(items))
+        for _ in items:
+            await self.fold(self.ahead.popleft(), cause)
+
+    async def release(self, outcome: Outcome, cause: Record) -> None:
         """Decides what waited for the things that appeared; a full page is followed by a command to oneself."""
         for lacks in outcome.appeared:
             page = self.state.all(WAITING, "lacks", lacks)
-            waiters = [self.reader.read(waiting.record(), waiting) for waiting in page]
-            await self.gather(waiters)  # all at once: by an earlier number each asked for itself
-            for waiter in waiters:
-                await self.fold(waiter, cause, [*waiters, *everyone])
+            await self.fold_now([self.reader.read(waiting.record(), waiting) for waiting in page], cause)
             # Where none of them could be decided the next page can't either: a look in vain would go on for ever.
-            if len(page) >= WAITING_PAGE and len(self.state.all(WAITING, "lacks", lacks)) < len(page):
+            if len(page) >= WAITING_PAGE and self.state.count(WAITING, "lacks", lacks) < len(page):
                 command = ReleaseWaiting(lacks=lacks, page=cause.at.offset)
                 self.send(self.outgoing_of(Fact(command, "waiting/" + lacks, cause.at.offset, lacks), None))
 

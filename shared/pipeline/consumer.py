@@ -5,7 +5,7 @@ import contextlib
 import logging
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
 from typing import Generic, TypeVar
 
@@ -31,8 +31,10 @@ from shared.pipeline.books import Decision, Position
 from shared.pipeline.burial import where
 from shared.pipeline.client import Assignments, client_of, start
 from shared.pipeline.errors import MassFailure, Moved, Unavailable
+from shared.pipeline.fairness import shares
 from shared.pipeline.items import Item, Reader
 from shared.pipeline.mass_failure import Failures, FailureWatch
+from shared.pipeline.pace import Pace
 from shared.pipeline.places import digest, position_id
 from shared.pipeline.publisher import Publisher, close
 from shared.pipeline.reactions import Service
@@ -230,7 +232,7 @@ class Consumer(Generic[T]):
         """What comes next, decoded; None when partitions have to be taken over first."""
         assert self._consumer is not None
         try:
-            fetched = await self._consumer.getmany(timeout_ms=POLL_MS, max_records=MOST_RECORDS)
+            fetched = await self._fetched()
         except (NoOffsetForPartitionError, OffsetOutOfRangeError):
             self._forget()  # assigned while we polled; or taking over tells a gap from a recreated topic
             return None
@@ -246,7 +248,32 @@ class Consumer(Generic[T]):
         batch = {tp: ours for tp, records in fetched.items() if (ours := await self._ours(tp, records))}
         if self._arrivals or self._restoring():
             batch = await self._as_arrived(batch)
-        return {tp: [self.reader.read(record) for record in records] for tp, records in batch.items()}
+        return {tp: [item async for item in self._read(records)] for tp, records in batch.items()}
+
+    async def _fetched(self) -> dict[TopicPartition, list[Raw]]:
+        """What the client has for us, up to a batch, of each topic its share; where it has nothing, waits for some."""
+        assert self._consumer is not None
+        fetched: dict[TopicPartition, list[Raw]] = {}
+        lag = self.lag()
+        try:
+            if len({tp.topic for tp, records in lag.items() if records}) > 1:
+                for tp, share in shares(lag, MOST_RECORDS).items():
+                    fetched |= await self._consumer.getmany(tp, timeout_ms=0, max_records=share)
+            if (left := MOST_RECORDS - sum(map(len, fetched.values()))) > 0:
+                wait_ms = 0 if fetched else POLL_MS
+                more = await self._consumer.getmany(timeout_ms=wait_ms, max_records=left)
+                fetched |= {tp: [*fetched.get(tp, ()), *records] for tp, records in more.items()}
+        except KafkaError:
+            if not fetched:
+                raise
+            # It comes again with the next fetch; what the client has given out it does not give twice.
+        return fetched
+
+    async def _read(self, records: Sequence[Record]) -> AsyncIterator[Item[T]]:
+        pace = Pace()
+        for record in records:
+            yield self.reader.read(record)
+            await pace.give_way()
 
     def _restoring(self) -> bool:
         return self.restoration is not None and not self.restoration.passed

@@ -29,8 +29,11 @@ class Collection(Generic[D_co]):
         document: type[D_co],
         indexes: tuple[tuple[str, ...], ...] = (),
         unique: tuple[tuple[str, ...], ...] = (),
+        weight: int = 1,
     ) -> None:
+        """`weight`: as how many usual documents one counts where a batch is held to what fits into memory."""
         self.name, self.document, self.indexes, self.unique = name, document, indexes, unique
+        self.weight = weight
 
     def __repr__(self) -> str:
         return f"Collection({self.name!r})"
@@ -56,6 +59,11 @@ class Docs(NamedTuple):
 Need = Lock | Doc | Docs
 
 
+def weight_of(need: Need) -> int:
+    """Of what is known before it is loaded: how many documents a set has, nobody knows."""
+    return need.collection.weight if isinstance(need, Doc) else 1
+
+
 class Load(NamedTuple):
     """See LOAD."""
 
@@ -67,6 +75,58 @@ Key = tuple[Collection[Document], str]
 
 class NotLoaded(LookupError):
     """A document was looked at that no `keys` function asked for."""
+
+
+class _Members:
+    """The documents of a set, by id; put into order when somebody asks, since most of them are in order already."""
+
+    __slots__ = ("_by_id", "_groups", "_sorted")
+
+    def __init__(self, by_id: dict[str, Document]) -> None:
+        self._by_id, self._sorted = by_id, False
+        # field -> value -> id -> document; only fields that were asked for.
+        self._groups: dict[str, dict[object, dict[str, Document]]] = {}
+
+    def put(self, document: Document) -> None:
+        if document.id not in self._by_id:
+            self._sorted = False
+        elif self._groups:
+            self.drop(document.id)
+            self._sorted = False
+        self._by_id[document.id] = document
+        for field, groups in self._groups.items():
+            groups.setdefault(getattr(document, field), {})[document.id] = document
+
+    def drop(self, id: str) -> None:
+        document = self._by_id.pop(id, None)
+        for field, groups in self._groups.items():
+            groups.get(getattr(document, field, None), {}).pop(id, None)
+
+    def all(self) -> list[Document]:
+        if not self._sorted:
+            self._by_id = _in_order(self._by_id)
+            self._sorted = True
+        return list(self._by_id.values())
+
+    def among(self, field: str, values: Iterable[object]) -> list[Document]:
+        groups = self._groups.get(field)
+        if groups is None:
+            groups = self._groups[field] = {}
+            for document in self._by_id.values():
+                groups.setdefault(getattr(document, field), {})[document.id] = document
+        found = {id: one for value in values for id, one in groups.get(value, {}).items()}
+        return list(_in_order(found).values())
+
+    def __len__(self) -> int:
+        return len(self._by_id)
+
+
+def _in_order(documents: dict[str, Document]) -> dict[str, Document]:
+    return {id: documents[id] for id in sorted(documents)}
+
+
+Sets = dict[tuple[Collection[Document], str], dict[str, _Members]]
+"""(collection, field) -> value -> documents."""
 
 
 class State:
@@ -82,8 +142,10 @@ class State:
         """Where it is set, takes note of each document that was looked at."""
         self._documents: dict[Key, Document | None] = {}
         self._stored: set[Key] = set()
-        # (collection, field) -> value -> ids; only values that were asked for.
-        self._sets: dict[tuple[Collection[Document], str], dict[str, dict[str, None]]] = {}
+        # Only values that were asked for.
+        self._sets: Sets = {}
+        # The same of what this attempt changed, for all values: a set may be asked for after a change put one into it.
+        self._changed_into: Sets = {}
 
     def get(self, collection: Collection[D], id: str) -> D | None:
         """The document, or None when there is none; raises NotLoaded when nobody asked for it."""
@@ -96,11 +158,23 @@ class State:
 
     def all(self, collection: Collection[D], field: str, value: str) -> list[D]:
         """The documents of a set in order of id; raises NotLoaded when nobody asked for it."""
+        return cast("list[D]", self._members(collection, field, value).all())
+
+    def among(
+        self, collection: Collection[D], field: str, value: str, narrower: str, values: Iterable[object]
+    ) -> list[D]:
+        """Of a set, those whose field `narrower` has one of `values`: without a look at the others."""
+        return cast("list[D]", self._members(collection, field, value).among(narrower, values))
+
+    def count(self, collection: Collection[Document], field: str, value: str) -> int:
+        """How many documents `all` has."""
+        return len(self._members(collection, field, value))
+
+    def _members(self, collection: Collection[Document], field: str, value: str) -> _Members:
         try:
-            ids = self._sets[collection, field][value]
+            return self._sets[collection, field][value]
         except KeyError:
             raise NotLoaded(f"{collection.name}[{field}]") from None
-        return [cast("D", self._documents[collection, id]) for id in sorted(ids)]
 
     def stored(self, collection: Collection[Document], id: str) -> bool:
         """Whether the document stood in the database when it was loaded."""
@@ -115,19 +189,9 @@ class State:
             if isinstance(need, Doc):
                 self._documents.setdefault((need.collection, need.id), None)
             elif isinstance(need, Docs):
-                values = self._sets.setdefault((need.collection, need.field), {})
-                # Those that this attempt already put into the set, before anybody asked for it.
-                values[need.value] = (
-                    {
-                        id: None
-                        for (collection, id), document in self._documents.items()
-                        if collection is need.collection
-                        and document is not None
-                        and getattr(document, need.field) == need.value
-                    }
-                    if any(key[0] is need.collection for key in self.changed)
-                    else {}
-                )
+                changed = self._index_of_changed(need.collection, need.field).get(need.value)
+                sets = self._sets.setdefault((need.collection, need.field), {})
+                sets[need.value] = _Members({} if changed is None else {one.id: one for one in changed.all()})
         for collection, document in documents:
             key = (collection, document.id)
             self._stored.add(key)
@@ -140,17 +204,37 @@ class State:
         """Puts a document (or takes it away, when None) after its handler returned."""
         key = (collection, id)
         before = self._documents.get(key)
-        if before is not None:
-            for (of, field), values in self._sets.items():
-                if of is collection and (members := values.get(getattr(before, field))) is not None:
-                    members.pop(id, None)
+        for sets in (self._sets, self._changed_into):
+            for (of, field), values in sets.items():
+                if of is not collection:
+                    continue
+                value = None if document is None else getattr(document, field)
+                if (
+                    before is not None
+                    and (old := getattr(before, field)) != value
+                    and (members := values.get(old)) is not None
+                ):
+                    members.drop(id)
         self._documents[key] = self.changed[key] = document
         self.changes += 1
         self.changed_at[key] = self.changes
         if document is not None:
             self._join(collection, document)
+            for (of, field), values in self._changed_into.items():
+                if of is collection:
+                    values.setdefault(getattr(document, field), _Members({})).put(document)
+
+    def _index_of_changed(self, collection: Collection[Document], field: str) -> dict[str, _Members]:
+        """Made once for a field, then kept by `apply`."""
+        index = self._changed_into.get((collection, field))
+        if index is None:
+            index = self._changed_into[collection, field] = {}
+            for (of, _), document in self.changed.items():
+                if of is collection and document is not None:
+                    index.setdefault(getattr(document, field), _Members({})).put(document)
+        return index
 
     def _join(self, collection: Collection[Document], document: Document) -> None:
         for (of, field), values in self._sets.items():
             if of is collection and (members := values.get(getattr(document, field))) is not None:
-                members[document.id] = None
+                members.put(document)

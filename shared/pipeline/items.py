@@ -44,7 +44,6 @@ class Item(Generic[T]):
     """What its keys looked at, in this attempt."""
     asked_at: int = 0
     """After how many changes of the state."""
-    folded: bool = False
     source: str = ""
     """Of the event, as its sender says it; nothing rests on it."""
 

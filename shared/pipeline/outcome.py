@@ -2,14 +2,16 @@
 
 from collections.abc import Sequence
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import msgspec
 
 from shared.contracts.payload import Payload
 from shared.pipeline.books import DeadLetter, WaitingRecord
 from shared.pipeline.documents import Collection, Document
-from shared.pipeline.records import Record
+from shared.pipeline.records import Received, Record
+
+D = TypeVar("D", bound=Document)
 
 
 class Verdict(StrEnum):
@@ -57,6 +59,35 @@ class Again(NamedTuple):
     """Not empty: the operator who mended it; its decision says so."""
 
 
+class Unsettled(NamedTuple):
+    """A document as a record changed it, from which more follows: worked out once for all records of a batch that
+    change the same aggregate (`Service.settle`). One record at a time, n completions of a person's year were recounted
+    n times, and each recount told of all that it moved."""
+
+    aggregate: str
+    collection: Collection[Document]
+    document: Document
+    weight: int = 1
+    """About how many documents are recounted."""
+
+
+class Due(NamedTuple, Generic[D]):
+    """A document to be settled."""
+
+    before: D | None
+    """As it was settled last; None: never."""
+    after: D
+    event: Received[Any]
+    """The last one that changed it."""
+
+
+class Settlement(NamedTuple):
+    changes: Sequence[Put]
+    """All that were due are among them."""
+    facts: Sequence[tuple[Fact, Due[Any]]]
+    """Each with what it follows from: it goes out in the name, and at the time, of that event."""
+
+
 class Outcome(msgspec.Struct, frozen=True):
     verdict: Verdict
     reason: str = ""
@@ -69,5 +100,6 @@ class Outcome(msgspec.Struct, frozen=True):
     appeared: Sequence[str] = ()
     """What records may have been waiting for and is there now (`Waiting.lacks`)."""
     again: Sequence[Again] = ()
+    unsettled: Unsettled | None = None
     answer: dict[str, str | int | bool | None] = {}
     """For an HTTP caller who waits for the decision."""

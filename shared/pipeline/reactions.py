@@ -2,13 +2,13 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Generic, NamedTuple, Protocol, TypeVar, cast
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar, cast
 
 from shared.contracts.catalogue import EVENT_TYPES
 from shared.contracts.payload import Payload
 from shared.contracts.topics import COMMANDS
 from shared.pipeline.documents import Collection, Document, Keys, State
-from shared.pipeline.outcome import Outcome
+from shared.pipeline.outcome import Due, Outcome, Settlement
 from shared.pipeline.records import Headers, Received
 from shared.pipeline.store import Store, Write
 
@@ -21,14 +21,22 @@ class Reaction(NamedTuple, Generic[T]):
 
     keys: Callable[[Received[Payload], State, T], Keys]
     decide: Callable[[Received[Payload], State, T], Outcome]
+    takes_unsettled: bool = False
+    """Whether `decide` may be given what earlier records of the batch left unsettled; else that is settled first."""
 
 
 def react(
     keys: Callable[[Received[P], State, T], Keys],
     decide: Callable[[Received[P], State, T], Outcome],
+    *,
+    takes_unsettled: bool = False,
 ) -> Reaction[T]:
     """A row of the table: both functions take the same event. The table pairs them with its class."""
-    return cast("Reaction[T]", Reaction(keys, decide))  # type: ignore[arg-type]
+    return cast("Reaction[T]", Reaction(keys, decide, takes_unsettled))  # type: ignore[arg-type]
+
+
+Settle = Callable[[Sequence[Due[Any]], State, T], Settlement]
+"""What follows from changed documents of one aggregate, however many records changed them. Pure, as `decide` is."""
 
 
 class Published(NamedTuple):
@@ -65,6 +73,8 @@ class Service(Generic[T]):
     adoption: Adoption | None = None
     rules: str = "1"
     """Version of handlers and rules, noted in decisions and dead letters."""
+    settle: Settle[T] | None = None
+    """Where outcomes of its reactions leave something `unsettled`."""
 
     @property
     def group(self) -> str:

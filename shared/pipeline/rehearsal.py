@@ -36,7 +36,7 @@ class _Reading:
     """A session that only reads: its locks would have the consumer's attempts begin again."""
 
     def __init__(self, session: Session) -> None:
-        self.find, self.find_by = session.find, session.find_by
+        self.find, self.find_by, self.present = session.find, session.find_by, session.present
 
     async def lock(self, names: Iterable[str]) -> None:
         pass
@@ -60,11 +60,11 @@ async def rehearse(
     """
 
     async def work(session: Session) -> NoReturn:
-        attempt: Attempt[T] = Attempt(reader, store, _Reading(session))
+        attempt: Attempt[T] = Attempt(reader, store, _Reading(session), one_by_one=True)
         items = [reader.read(record, waited) for record, waited in records]
-        await attempt.gather(items)
+        await attempt.gathering.gather(items)
         for item in items:
-            await attempt.fold(item, msgspec.structs.replace(item.record, timestamp_ms=now_ms), items)
+            await attempt.fold(item, msgspec.structs.replace(item.record, timestamp_ms=now_ms))
         state = attempt.state
         changes = [
             (collection, id, document, state.stored(collection, id))

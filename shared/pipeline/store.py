@@ -49,6 +49,9 @@ class Session(Protocol):
     ) -> list[Document]:
         """Of each value at most `limit` (0: all), lowest ids first."""
 
+    async def present(self, collection: Collection[Document], field: str, values: Sequence[str]) -> list[str]:
+        """Those of the values that any document has."""
+
     async def write(self, writes: Sequence[Write]) -> None: ...
 
     async def advance(self, steps: Sequence[Advance]) -> None:

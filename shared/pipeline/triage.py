@@ -217,8 +217,8 @@ def _resolved(
 
 
 TRIAGE: dict[type[Payload], Reaction[Any]] = {
-    ReleaseWaiting: react(waiting_keys, release),
-    GiveUpWaiting: react(waiting_keys, give_up),
-    ReplayDeadLetter: react(dead_letter_keys, replay),
-    DiscardDeadLetter: react(dead_letter_keys, discard),
+    ReleaseWaiting: react(waiting_keys, release, takes_unsettled=True),
+    GiveUpWaiting: react(waiting_keys, give_up, takes_unsettled=True),
+    ReplayDeadLetter: react(dead_letter_keys, replay, takes_unsettled=True),
+    DiscardDeadLetter: react(dead_letter_keys, discard, takes_unsettled=True),
 }

@@ -11,6 +11,7 @@ from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic, RecordsToDelete
 
 from services.enrollment.app import COLLECTIONS, REACTIONS
+from services.enrollment.handlers import settle_completions
 from services.enrollment.terms import Terms, load_terms
 from shared.contracts.agency import EmployeeRegistered
 from shared.contracts.topics import CONFIG, ENROLLMENT_COMMANDS, ENROLLMENT_EVENTS, PARTITIONS, agency_topic
@@ -41,6 +42,7 @@ class Place:
             name="enrollment",
             terms=load_terms(SECRET, "http://127.0.0.1:1"),
             reactions=REACTIONS,
+            settle=settle_completions,
             collections=COLLECTIONS,
             sources=tuple(agency_topic(one) for one in AGENCIES),
             events_topic=ENROLLMENT_EVENTS,

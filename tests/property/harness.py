@@ -15,9 +15,11 @@ from msgspec.structs import replace
 from services.enrollment import documents as enrollment
 from services.enrollment.app import COLLECTIONS as ENROLLMENT_COLLECTIONS
 from services.enrollment.app import REACTIONS as ENROLLMENT_REACTIONS
+from services.enrollment.handlers import settle_completions
 from services.enrollment.terms import Terms, load_terms
 from services.incentive import documents as incentive
 from services.incentive.handlers import REACTIONS as INCENTIVE_REACTIONS
+from services.incentive.handlers import settle_points
 from services.incentive.terms import load_terms as load_incentive_terms
 from services.notification import documents as notification
 from services.notification.handlers import REACTIONS as NOTIFICATION_REACTIONS
@@ -38,6 +40,7 @@ from shared.pipeline.attempt import Attempt, Decided
 from shared.pipeline.books import Outgoing
 from shared.pipeline.documents import Collection, Document
 from shared.pipeline.items import Reader
+from shared.pipeline.limits import LIMITS, Limits
 from shared.pipeline.places import TopicPartition, partition_of, position_id
 from shared.pipeline.reactions import Service
 from shared.pipeline.records import Coordinates, Headers, Record
@@ -60,6 +63,7 @@ ENROLLMENT: Final[Service[Terms]] = Service(
     name="enrollment",
     terms=TERMS,
     reactions=ENROLLMENT_REACTIONS,
+    settle=settle_completions,
     collections=ENROLLMENT_COLLECTIONS,
     sources=tuple(agency_topic(opd) for opd in AGENCIES),
     events_topic=ENROLLMENT_EVENTS,
@@ -68,6 +72,7 @@ INCENTIVE: Final = Service(
     name="incentive",
     terms=load_incentive_terms(),
     reactions=INCENTIVE_REACTIONS,
+    settle=settle_points,
     collections=incentive.COLLECTIONS,
     sources=(ENROLLMENT_EVENTS,),
     events_topic=INCENTIVE_EVENTS,
@@ -126,7 +131,7 @@ class Weather:
     shuffle: float = 0.0
     """What a batch leaves pending is published in any order, and some of it after that of later batches."""
     shortage: float = 0.0
-    """A batch may ask for a few documents only: the rest of it is read again."""
+    """A batch may do little only: the rest of it is read again."""
     timers: float = 0.0
     """A minute passes, and letters that are due go without their points."""
 
@@ -258,12 +263,10 @@ class City:
         }
 
         short = self.random.random() < self.weather.shortage
-        most = self.random.randint(1, 30) if short else None
+        limits = self._short() if short else LIMITS
 
         async def attempt(session: Session) -> Decided:
-            made = Attempt(member.reader, member.store, session)
-            if most is not None:
-                made.usually_asked, made.most_asked = 0, most
+            made = Attempt(member.reader, member.store, session, limits=limits)
             return await made.run(items, member.service.name, expected)
 
         decided = await member.store.attempt(attempt)
@@ -283,6 +286,13 @@ class City:
             member.next[tp] = step.next
         self.publish(pending)
         return decided
+
+    def _short(self) -> Limits:
+        draw = self.random.randint
+        return Limits(
+            usually_asked=0, most_asked=draw(1, 30), most_in_sets=draw(1, 20), most_decisions=draw(1, 20),
+            most_unsettled=draw(1, 10),
+        )  # fmt: skip
 
     async def start_again(self, name: str) -> None:
         """An operator has a service decide its whole log again."""

@@ -190,7 +190,8 @@ async def test_only_what_waited_so_long_is_given_up_and_what_is_there_is_decided
 async def test_a_look_in_vain_at_more_than_a_page_comes_to_an_end() -> None:
     city = City(services=[ENROLLMENT])
     for n in range(WAITING_PAGE + 3):
-        city.send(Sending(completed(BUDI, code=f"C{n}"), f"c{n}"))
+        day = ("2026-03-04", "2025-03-04")[n % 2]  # of one year no more than 400 are recorded
+        city.send(Sending(completed(BUDI, code=f"C{n}", start_date=day), f"c{n}"))
     await city.settle()
     lacks = (await city.documents("enrollment", WAITING))[0].lacks
     look = ReleaseWaiting(lacks=lacks, page=0, operator=OFFICER, reason=WHY)

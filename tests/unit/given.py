@@ -4,9 +4,11 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Generic, TypeVar
 
+from msgspec.structs import replace
+
 from shared.contracts.payload import Payload
 from shared.pipeline.documents import Collection, Doc, Docs, Document, Load, Need, State
-from shared.pipeline.outcome import Outcome, Put
+from shared.pipeline.outcome import Due, Outcome, Put
 from shared.pipeline.reactions import Service
 from shared.pipeline.records import Coordinates, Received
 
@@ -52,6 +54,12 @@ class Given(Generic[T]):
                 needs.append(need)
         self._load(state, needs)
         outcome = reaction.decide(event, state, self.service.terms)
+        if (left := outcome.unsettled) is not None:
+            assert self.service.settle is not None
+            due = Due(state.get(left.collection, left.document.id), left.document, event)
+            settlement = self.service.settle([due], state, self.service.terms)
+            facts = [fact for fact, _ in settlement.facts]
+            outcome = replace(outcome, changes=settlement.changes, facts=facts, unsettled=None)
         for change in outcome.changes:
             if isinstance(change, Put):
                 self.stored[change.collection, change.document.id] = change.document

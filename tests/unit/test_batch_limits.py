@@ -3,6 +3,7 @@
 import pytest
 
 from shared.pipeline.attempt import Attempt, Decided
+from shared.pipeline.limits import Limits
 from shared.pipeline.places import position_id
 from shared.pipeline.store import Session
 from tests.factories import completed, registered
@@ -18,8 +19,8 @@ async def decided(city: City, usually_asked: int, most_asked: int) -> Decided:
     items = {TP: [member.reader.read(record) for record in city.log[TP][position.next :]]}
 
     async def attempt(session: Session) -> Decided:
-        made = Attempt(member.reader, member.store, session)
-        made.usually_asked, made.most_asked = usually_asked, most_asked
+        limits = Limits(usually_asked=usually_asked, most_asked=most_asked)
+        made = Attempt(member.reader, member.store, session, limits=limits)
         return await made.run(items, "enrollment", {TP: position.next})
 
     return await member.store.attempt(attempt)

@@ -1,0 +1,170 @@
+"""What the records of an attempt may rest on: asked of their `keys`, locked and loaded in a few rounds for all."""
+
+import sys
+from collections import deque
+from collections.abc import Sequence
+from itertools import islice
+from typing import Generic, TypeVar
+
+from shared.pipeline.books import WAITING
+from shared.pipeline.documents import (
+    Collection,
+    Doc,
+    Docs,
+    Document,
+    Keys,
+    Load,
+    Lock,
+    Need,
+    State,
+    weight_of,
+)
+from shared.pipeline.items import Item, Reader
+from shared.pipeline.limits import Limits
+from shared.pipeline.pace import Pace
+from shared.pipeline.store import Session
+
+T = TypeVar("T")
+Asked = dict[Need, int]
+"""Needs in the order in which they were asked for, each with the place of the first record that asked."""
+
+SETS_AT_ONCE = 100
+# Records that are asked again together with one that has to load something.
+ASKED_WITH_ONE = 50
+
+
+class Gathering(Generic[T]):
+    """One attempt's questions and loads."""
+
+    def __init__(self, reader: Reader[T], session: Session, state: State, pace: Pace, limits: Limits) -> None:
+        self.reader, self.service, self.session = reader, reader.service, session
+        self.state, self.pace, self.limits = state, pace, limits
+        self.asked = 0
+        """How often `keys` were evaluated."""
+        self._in_sets = 0
+
+    async def gather(self, items: Sequence[Item[T]], *, bounded: bool = False) -> int:
+        """Locks and loads what the items' `keys` name: one round of bulk calls for each LOAD among them.
+
+        For how many of the items, from the first on: `bounded`, those are left that would ask for too much.
+        """
+        running: list[tuple[int, Item[T], Keys]] = []
+        needs: Asked = {}
+        through, surplus = len(items), 0
+        for n, item in enumerate(items):
+            if bounded and surplus >= self.limits.most_asked:
+                through = n
+                break
+            if item.event is not None and item.fault is None:
+                before, keys = len(needs), self._keys_of(item)
+                if self._ask(n, item, keys, needs):
+                    running.append((n, item, keys))
+                weights = sum(weight_of(need) for need in islice(reversed(needs), len(needs) - before))
+                surplus += max(0, weights - self.limits.usually_asked)
+            await self.pace.give_way()
+        while needs:
+            left = await self.load(needs, self.limits.most_in_sets if bounded else sys.maxsize)
+            through = min([through, *(needs[need] for need in left)])
+            running += self._waiters(needs)
+            needs, asking, running = {}, running, []
+            for n, item, keys in asking:
+                if n < through and self._ask(n, item, keys, needs):
+                    running.append((n, item, keys))
+            await self.pace.give_way()
+        return through
+
+    def _waiters(self, needs: Asked) -> list[tuple[int, Item[T], Keys]]:
+        """What waits for something that one of the records may bring is decided with it: its needs come along."""
+        found = []
+        for need, n in needs.items():
+            if isinstance(need, Docs) and need.collection is WAITING and need in self.state.met:
+                for waiting in self.state.all(WAITING, "lacks", need.value):
+                    waiter = self.reader.read(waiting.record(), waiting)
+                    if waiter.fault is None:
+                        found.append((n, waiter, self._keys_of(waiter)))
+        return found
+
+    async def again(self, item: Item[T], ahead: deque[Item[T]]) -> None:
+        """Asks an item anew whose keys rest on what an earlier record of the batch changed since they were asked.
+
+        It alone, as long as all is there: asked with all others at every change, 1,000 contents of one completion took
+        minutes. `ahead`: those that come next; where something has to be loaded, they come along.
+        """
+        if not self._overtaken(item):
+            return
+        needs: Asked = {}
+        self._ask(0, item, self._keys_of(item), needs)
+        if needs and item.fault is None:
+            others = [one for one in islice(ahead, ASKED_WITH_ONE) if self._overtaken(one)]
+            await self.gather([item, *others])
+
+    def _keys_of(self, item: Item[T]) -> Keys:
+        assert item.event is not None
+        assert item.reaction is not None
+        self.asked += 1
+        item.rests_on, item.asked_at = [], self.state.changes
+        return item.reaction.keys(item.event, self.state, self.service.terms)
+
+    def _ask(self, n: int, item: Item[T], keys: Keys, needs: Asked) -> bool:
+        """Adds what the item lacks, up to the next LOAD that has to wait for it; False when it is through."""
+        wanting = False
+        self.state.looked_at = item.rests_on
+        try:
+            for need in keys:
+                if isinstance(need, Load):
+                    if wanting:
+                        return True
+                elif need not in self.state.met:
+                    needs.setdefault(need, n)
+                    wanting = True
+        except Exception as error:  # noqa: BLE001 - a fault of this event, not of the batch
+            item.fault = error
+        finally:
+            self.state.looked_at = None
+        return False
+
+    def _overtaken(self, item: Item[T]) -> bool:
+        changed_at = self.state.changed_at
+        return any(changed_at.get(key, 0) > item.asked_at for key in item.rests_on)
+
+    async def load(self, needs: Asked, most: int = sys.maxsize) -> list[Need]:
+        """Locks, documents and sets; the sets that are left once all of the attempt have `most` documents: never those
+        of its first record, which would wait for ever."""
+        locks = [need.name for need in needs if isinstance(need, Lock)]
+        docs: dict[Collection[Document], list[str]] = {}
+        sets: dict[tuple[Collection[Document], str, int], list[Docs]] = {}
+        for need in needs:
+            if isinstance(need, Doc):
+                docs.setdefault(need.collection, []).append(need.id)
+            elif isinstance(need, Docs):
+                sets.setdefault((need.collection, need.field, need.limit), []).append(need)
+        if locks:
+            await self.session.lock(locks)
+        found: list[tuple[Collection[Document], Document]] = []
+        for collection, ids in docs.items():
+            found += [(collection, document) for document in await self.session.find(collection, ids)]
+        left: list[Need] = []
+        for those in sets.values():
+            left += await self._load_sets(those, needs, most, found)
+        unmet = set(left)
+        self.state.loaded([need for need in needs if need not in unmet], found)
+        return left
+
+    async def _load_sets(
+        self, sets: list[Docs], needs: Asked, most: int, found: list[tuple[Collection[Document], Document]]
+    ) -> list[Docs]:
+        """All of one collection and field; see `load` for what it leaves."""
+        collection, field, _, limit = sets[0]
+        at_once = max(1, SETS_AT_ONCE // collection.weight)
+        if limit:  # pages: rare, and most values have nothing
+            there = set(await self.session.present(collection, field, [one.value for one in sets]))
+            sets, at_once = [one for one in sets if one.value in there], 1
+        for at in range(0, len(sets), at_once):
+            if self._in_sets >= most and needs[sets[at]] > 0:
+                return sets[at:]
+            values = [one.value for one in sets[at : at + at_once]]
+            documents = await self.session.find_by(collection, field, values, limit)
+            self._in_sets += len(documents) * collection.weight
+            found += [(collection, document) for document in documents]
+            await self.pace.give_way()
+        return []

@@ -1,0 +1,51 @@
+"""Who floods a topic has much to wait for; who sends little is decided as if alone."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from statistics import mean
+
+from shared.contracts.cloudevents import STRUCTURED
+from shared.contracts.topics import agency_topic
+from shared.pipeline.books import Decision
+from shared.stack import Stack
+from tests.chaos.members import WITHIN_S, Place, place_of
+from tests.chaos.system import until
+from tests.chaos.traffic import Message
+from tests.factories import as_record, registered
+
+FLOODS = ("agency-a", "agency-b", "agency-c")
+OTHER = "agency-d"
+OF_EACH = 7_000
+FEW = 50
+MOST_BATCHES = 3
+LEAST_TOPICS = 2.5
+"""Of the floods, in a batch; taken as the client has fetched them, it was one or two."""
+
+
+async def test_a_flood_of_some_agencies_leaves_room_for_the_others_in_each_batch(stack: Stack) -> None:
+    async with place_of(stack, (*FLOODS, OTHER)) as place:
+        batches: list[set[str]] = []
+
+        def note(decisions: Sequence[Decision]) -> None:
+            batches.append({one.id for one in decisions})
+
+        agencies = [agency_topic(one) for one in (*FLOODS, OTHER)]
+        place.service = replace(place.service, sources=tuple(agencies))
+        place.partitions = {place.prefix + topic: 1 for topic in agencies}
+        for agency in FLOODS:
+            await place.send([event(place, agency, 0)] * OF_EACH)
+        await place.send([event(place, OTHER, n) for n in range(FEW)])
+        few = {f"{place.agency(OTHER)}/0/{n}/0" for n in range(FEW)}
+        async with place.member() as member:
+            member.on_decided = note
+            await until(lambda: len(batches) >= 10, lambda: f"{len(batches)} batches", WITHIN_S)
+        assert few <= set().union(*batches[:MOST_BATCHES])
+        topics = [
+            {one.split("/")[0] for one in batch} & {*map(place.agency, FLOODS)} for batch in batches[1:10]
+        ]
+        assert mean(map(len, topics)) >= LEAST_TOPICS, topics
+
+
+def event(place: Place, agency: str, n: int) -> Message:
+    record = as_record(registered(name=f"Pegawai {n}"), id=f"{agency}-{n}", topic=place.agency(agency))
+    return Message(record.at.topic, 0, None, record.value or b"", [("content-type", STRUCTURED.encode())])
