@@ -1,7 +1,7 @@
 """What a request must pass before its route sees anything of it: the declared callers, then size, coding and time
 of its body, then a place among the requests that are handled at once.
 
-The order is the point: a stranger costs a look at the headers, whatever he sends behind them.
+The order is the point: a stranger costs a look at the headers, whatever comes behind them.
 """
 
 import asyncio
