@@ -33,8 +33,8 @@ class Wanted(NamedTuple):
 class TopicCheck:
     """What readiness says about a service's own topics; asks the broker at most every 5 s."""
 
-    def __init__(self, kafka: KafkaConnection, wanted: Mapping[str, Wanted]) -> None:
-        self._kafka, self._wanted = kafka, wanted
+    def __init__(self, kafka: KafkaConnection, wanted: Mapping[str, Wanted], client_id: str) -> None:
+        self._kafka, self._wanted, self._client_id = kafka, wanted, client_id
         self._faults: list[str] = []
         self._looked_at = float("-inf")
         self._turn = asyncio.Lock()
@@ -49,16 +49,16 @@ class TopicCheck:
     async def _look(self) -> list[str]:
         try:
             async with asyncio.timeout(ANSWERED_WITHIN_S):
-                return await topic_faults(self._kafka, self._wanted)
+                return await topic_faults(self._kafka, self._wanted, self._client_id)
         except NoAccess as error:
             return [str(error)]
         except TimeoutError:
             return [f"Kafka does not answer within {ANSWERED_WITHIN_S:g} s; work goes on when it does"]
 
 
-async def topic_faults(kafka: KafkaConnection, wanted: Mapping[str, Wanted]) -> list[str]:
+async def topic_faults(kafka: KafkaConnection, wanted: Mapping[str, Wanted], client_id: str) -> list[str]:
     """A sentence for each topic that is not there, not as declared, or not open to this user. Raises NoAccess."""
-    answer = await _metadata(kafka, sorted(wanted))
+    answer = await _metadata(kafka, sorted(wanted), client_id)
     asks_nobody = kafka.security == "plaintext"
     return [
         fault
@@ -71,7 +71,7 @@ async def topic_faults(kafka: KafkaConnection, wanted: Mapping[str, Wanted]) -> 
 
 async def check_administrator(kafka: KafkaConnection) -> None:
     """Raises NoAccess unless this user may make topics, users and rights."""
-    answer = await _metadata(kafka, [])
+    answer = await _metadata(kafka, [], "kompeten-admin")
     missing = [one for one in _ADMINISTERS if not _may(answer.cluster_authorized_operations, one)]
     if missing and kafka.security != "plaintext":
         raise Refused(
@@ -100,9 +100,9 @@ def _may_not(user: str, operations: Sequence[str], topic: str) -> str:
     return f"user {user!r} may not {' or '.join(operations)} topic {topic}: grant its rights with `{SET_UP}`"
 
 
-async def _metadata(kafka: KafkaConnection, topics: Sequence[str]) -> Any:
+async def _metadata(kafka: KafkaConnection, topics: Sequence[str], client_id: str) -> Any:
     try:
-        async with connected(kafka, "kompeten-access") as connection:
+        async with connected(kafka, client_id) as connection:
             return await asyncio.wait_for(connection.send(_Metadata(topics)), ANSWERED_WITHIN_S)
     except (KafkaError, OSError, TimeoutError) as error:
         raise NoAccess(f"Kafka did not say which topics there are ({type(error).__name__})") from error

@@ -135,7 +135,8 @@ class Runner(Generic[T]):
             if spec.name in parts.service.topics
         }
         kafka = settings.kafka_connection()
-        self.topics = TopicCheck(kafka, own_topics(parts.service.name, settings.topic_prefix))
+        name = parts.service.name
+        self.topics = TopicCheck(kafka, own_topics(name, settings.topic_prefix), f"kompeten-{name}")
         self.restoration = Restoration(parts.service, parts.store, kafka, partitions)
         self.consumer = Consumer(
             parts.service,
