@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError, URLError
 
+from shared.contracts.rights import agency_user
+from shared.kafka_connection import KafkaConnection
 from shared.stack.ports import free_ports
 from shared.stack.processes import ROOT
 
@@ -51,6 +53,8 @@ class Project:
         self.env = {
             **inherited,
             "COMPOSE_PROJECT_NAME": self.name,
+            "COMPOSE_FILE": "docker-compose.yml:deploy/kafka-port.yml",
+            "KOMPETEN_KAFKA_HOST": "127.0.0.1",
             "KOMPETEN_VERSION": self.name,
             "KOMPETEN_PUBLIC_URL": self.url("ENROLLMENT"),
             "KOMPETEN_INCENTIVE_PORT": "28100-28199",
@@ -64,6 +68,18 @@ class Project:
                 shutil.copytree(source, target, ignore=shutil.ignore_patterns("secrets", "__pycache__"))
             else:
                 shutil.copy2(source, target)
+
+    def kafka(self, user: str, password: str) -> KafkaConnection:
+        """Its port on this host."""
+        ca = self.folder / "deploy/secrets/kafka_ca.pem"
+        return KafkaConnection(f"127.0.0.1:{self.port['KAFKA']}", user, password, "sasl_ssl", ca=str(ca))
+
+    def kafka_of(self, who: str) -> KafkaConnection:
+        """Of a service, or of an agency whose password was made."""
+        secrets = self.folder / "deploy/secrets"
+        agency = secrets / "agencies" / who
+        file = agency if agency.exists() else secrets / f"kafka_{who}"
+        return self.kafka(agency_user(who) if agency.exists() else who, file.read_text().strip())
 
     def url(self, name: str) -> str:
         return f"http://127.0.0.1:{self.port[name]}"

@@ -96,10 +96,8 @@ def send_by_http(project: Project, person: int) -> None:
 
 def send_by_kafka(project: Project, persons: list[int]) -> None:
     async def send() -> None:
-        address = f"127.0.0.1:{project.port['KAFKA']}"
-        async with AIOKafkaProducer(
-            bootstrap_servers=address, acks="all", enable_idempotence=True
-        ) as producer:
+        options = project.kafka_of("bkpsdm").options()
+        async with AIOKafkaProducer(**options, acks="all", enable_idempotence=True) as producer:
             for person in persons:
                 for event in events(person):
                     headers = [("content-type", b"application/cloudevents+json; charset=UTF-8")]
@@ -152,7 +150,8 @@ def test_without_settings_it_says_what_to_do(project: Project) -> None:
 
 
 def test_two_commands_start_it(project: Project) -> None:
-    project.run("deploy/make-secrets.sh")
+    project.run("deploy/make-secrets.sh", "bkpsdm", "diskominfo")
+    project.run("deploy/make-certificate.sh", "127.0.0.1")
     project.up()
     for service in ("mongo", "kafka", "mailpit", "issuer", *SERVICES):
         assert [project.healthy(container) for container in project.containers(service)] == [True], service
@@ -161,7 +160,7 @@ def test_two_commands_start_it(project: Project) -> None:
 def test_secrets_made_before_are_kept(project: Project) -> None:
     secret = project.folder / "deploy/secrets/kompeten_secret"
     before = secret.read_text()
-    assert project.run("deploy/make-secrets.sh").stdout == ""
+    assert project.run("deploy/make-secrets.sh", "bkpsdm").stdout == ""
     assert secret.read_text() == before
 
 
