@@ -96,7 +96,7 @@ def add(
         quota=quota,
     )
     _refuse_other(stands, wanted)
-    handed = Handed(password_file)
+    handed = Handed(password_file, again=True)
     try:
         user = _to_make(stands, admin.agency_users(code), admin.next_agency_user(code), http_only)
         if user is None:

@@ -103,6 +103,11 @@ def test_a_password_in_a_file_is_its_owners_and_no_file_is_written_over(tmp_path
         _ = Handed(tmp_path / "password").password
 
 
+def test_a_run_that_was_interrupted_goes_on_with_the_password_that_it_had_written(tmp_path: Path) -> None:
+    first = Handed(tmp_path / "password", again=True).password
+    assert Handed(tmp_path / "password", again=True).password == first
+
+
 def test_a_password_without_a_file_is_told_once_and_is_another_each_time() -> None:
     one, other = Handed(None), Handed(None)
     assert one.told() == one.password
@@ -132,7 +137,7 @@ def test_an_administrator_of_the_local_stack_is_not_sent_to_a_broker_that_was_gi
     stack: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("KOMPETEN_KAFKA_PASSWORD", raising=False)
-    with pytest.raises(CannotAsk, match="KOMPETEN_KAFKA_PASSWORD .*is missing") as refused:
+    with pytest.raises(CannotAsk, match=r"KOMPETEN_KAFKA_PASSWORD .*is missing") as refused:
         KafkaAccess({"kafka": "broker:9093"}).admin(stack)
     assert "local-secret" not in str(refused.value)
 
