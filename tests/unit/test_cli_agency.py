@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
-from shared.cli.agency_kafka import Handed, KafkaAccess, differences, quota_of
+from shared.cli.agency_drift import differences, quota_of
+from shared.cli.agency_kafka import KafkaAccess
+from shared.cli.agency_password import Handed
 from shared.cli.answers import Agency, Quota
 from shared.cli.errors import CannotAsk
 from shared.kafka_admin import AgencyQuota, AgencyState, UserState
