@@ -36,7 +36,10 @@ def set_up(settings: SetUpSettings) -> Iterator[str]:
     )
     for opd in settings.agencies:
         yield from _agency(admin, opd, settings.kafka_agencies_dir / opd)
-    yield from admin.drift()
+    differences = admin.drift()
+    yield from differences
+    if not differences:
+        yield "topics, users and rights are as declared"
 
 
 def _agency(admin: KafkaAdmin, opd: str, file: Path) -> list[str]:
@@ -69,7 +72,6 @@ def main() -> None:
         sys.exit("; ".join(f"KOMPETEN_{str(one['loc'][0]).upper()}: {one['msg']}" for one in error.errors()))
     except (AdminError, TopicsDiffer, OSError) as error:
         sys.exit(f"kafka: {error}")
-    sys.stdout.write("topics, users and rights are as declared\n")
 
 
 if __name__ == "__main__":

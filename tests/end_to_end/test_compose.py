@@ -12,12 +12,18 @@ import re
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
+from pathlib import Path
+from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaProducer
 
+from shared.kafka_access import NoAccess, connected
 from tests.end_to_end.compose_project import Project, until, why_not
+from tests.integration.test_kafka_rights import READS, TOPICS, WRITES
+from tests.kafka_attempts import reads, writes
 
 ASKED = os.environ.get("KOMPETEN_TEST_COMPOSE") == "1"
 REASON = why_not() if ASKED else "runs with KOMPETEN_TEST_COMPOSE=1 only, as .ci/run does: it takes minutes"
@@ -39,6 +45,7 @@ SERVICES = ("enrollment", "notification", "incentive")
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     project = Project(tmp_path_factory.mktemp("compose"))
+    project.ship()
     try:
         yield project
     finally:
@@ -173,6 +180,9 @@ def test_containers_can_do_little(project: Project) -> None:
         assert inspected["HostConfig"]["Memory"] > 0
         published = [one for ports in inspected["NetworkSettings"]["Ports"].values() for one in ports or ()]
         assert {one["HostIp"] for one in published} == {"127.0.0.1"}
+        mounted = {mount["Destination"]: mount["Source"] for mount in inspected["Mounts"]}
+        passwords = {Path(source).name for source in mounted.values() if "kafka_" in Path(source).name}
+        assert passwords == {f"kafka_{service}"}
     assert not any(project.inspect(project.containers("mongo")[0])["HostConfig"]["PortBindings"].values())
 
 
@@ -280,3 +290,36 @@ def test_down_and_up_keeps_all_and_goes_on(project: Project, people: list[int], 
     settle(project, people)
     # The catcher starts empty: no mail of before is sent again.
     assert {mail["To"][0]["Address"] for mail in project.mails()} == {f"p{person}@bandung.example"}
+
+
+@pytest.mark.parametrize(
+    ("user", "changed"),
+    [
+        ("bkpsdm", {"password": "0123456789abcdef"}),
+        ("bkpsdm", {"security": "plaintext"}),
+        ("bkpsdm", {"security": "sasl_plaintext"}),
+        ("bkpsdm", {"ca": ""}),
+        ("admin", {"mechanism": "plain"}),  # not from outside, even with the right password
+    ],
+)
+async def test_nobody_else_is_let_in_at_kafkas_port(
+    project: Project, user: str, changed: dict[str, Any]
+) -> None:
+    with pytest.raises(NoAccess):
+        async with connected(replace(project.kafka_of(user), **changed), "test"):
+            pass
+
+
+async def test_each_user_may_do_what_is_declared(project: Project) -> None:
+    """Last, for what is written here is nonsense."""
+    agencies = {"agency.diskominfo.v1", "agency.bkpsdm.v1"}
+    topics = [
+        *agencies,
+        *(one for one in TOPICS if not one.startswith("agency.") and one != "somebody-elses"),
+    ]
+    for user in ("bkpsdm", "diskominfo", *SERVICES):
+        own_agency = agencies if user == "enrollment" else {f"agency.{user}.v1"} & agencies
+        kafka = project.kafka_of(user)
+        assert await writes(kafka, *topics) == WRITES.get(user, set()) & set(topics) | own_agency, user
+        may_read = READS.get(user, set()) & set(topics) | (agencies if user == "enrollment" else set())
+        assert await reads(kafka, *topics) == may_read, user

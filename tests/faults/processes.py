@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Final
 
 from shared.contracts.topics import PARTITIONS
+from shared.kafka_admin import KafkaAdmin
+from shared.kafka_admin.acls import Acl
 from shared.mongo import MongoStore, connect
 from shared.stack.kompeten import SERVICES
 from shared.stack.processes import ROOT
@@ -163,13 +165,21 @@ def earlier_tree() -> tuple[Path | None, str]:
 
 async def upgraded(field: Field) -> None:
     """All services as they were; they write records and documents, and are replaced one by one under traffic, who
-    reads a contract before who writes it."""
+    reads a contract before who writes it. They know no credentials for Kafka yet: a listener that asks nobody stays
+    open for them until the last one is replaced."""
     place, _ = earlier_tree()
     assert place is not None
+    acls, nobody = KafkaAdmin(field.system.stack.kafka).acls, anonymous(field.system.kompeten.topic_prefix)
+    await asyncio.to_thread(acls.ensure, nobody)
     for service in SERVICES:
         await field.system.stopped(service)
     for service in SERVICES:
-        env = field.system.kompeten.env[service]
+        env = {
+            name: value
+            for name, value in field.system.kompeten.env[service].items()
+            if name not in ("KOMPETEN_KAFKA_SECURITY", "KOMPETEN_KAFKA_PASSWORD")
+        }
+        env["KOMPETEN_KAFKA"] = field.cluster.kafka_open
         child = field.system.processes.start_python(
             service, f"services.{service}", env={**foreign(env), **env}, cwd=place
         )
@@ -179,6 +189,12 @@ async def upgraded(field: Field) -> None:
     for service in UPGRADED:
         await field.restarted(service)
         await asyncio.sleep(2)
+    await asyncio.to_thread(acls.delete, nobody)
+
+
+def anonymous(prefix: str) -> list[Acl]:
+    """All that the services of one installation need, for whoever comes without credentials."""
+    return [Acl("ANONYMOUS", "all", resource, prefix, prefixed=True) for resource in ("topic", "group")]
 
 
 def no_history(field: Field) -> str:
