@@ -96,6 +96,8 @@ def instructions(kompeten: Kompeten, description: Path) -> Iterator[str]:
     yield f"  {kcat_line(kompeten, opd, description)}"
     yield "see what became of it:"
     yield f'  curl -s {kompeten.urls["enrollment"]}/decisions/try-1 -H "Authorization: Bearer $AGENCY"'
+    yield "connect another agency, without a restart (docs/how-to/connect-an-agency.md):"
+    yield '  ./kompeten agency add dinas-baru --name "Dinas Baru"'
     yield ""
 
 

@@ -81,6 +81,7 @@ class Consumer(Generic[T]):
         the service's own topics; None: nothing."""
         self.restoration = restoration
         self.sources = sources or Sources(service.name, kafka, partitions)
+        self._following: asyncio.Task[None] | None = None
         self._subscribed: tuple[str, ...] = ()
         self.service, self.store, self.publisher = service, store, publisher
         self.kafka, self.partitions, self.on_decided = kafka, partitions, on_decided
@@ -112,11 +113,11 @@ class Consumer(Generic[T]):
         self._ends_at = 0.0
 
     async def run(self) -> None:
-        following = asyncio.create_task(self.sources.follow(), name="sources")
+        self._following = asyncio.create_task(self.sources.follow(), name="sources")
         try:
             await self._run()
         finally:
-            following.cancel()
+            self._following.cancel()
 
     async def _run(self) -> None:
         pause_s = 0.05
@@ -186,6 +187,8 @@ class Consumer(Generic[T]):
     async def _cycle(self) -> None:
         assert self._consumer is not None
         consumer = self._consumer
+        if self._following is not None and self._following.done():
+            self._following.result()  # ended by a fault of ours, and with it this
         if self._subscribed != self._topics():
             self._subscribe()
         if self._assignments.new:

@@ -87,9 +87,9 @@ def events(person: int) -> list[dict[str, object]]:
     return [event("r", "employee.registered", registered), *completed]
 
 
-def send_by_http(project: Project, person: int) -> None:
+def send_by_http(project: Project, person: int, opd: str = "diskominfo") -> None:
     """As the manual asks of an agency: until it is accepted."""
-    token = project.token("agency", opd="diskominfo")
+    token = project.token("agency", opd=opd)
     url = f"{project.url('ENROLLMENT')}/events"
     answer: tuple[int, bytes] = (0, b"")
 
@@ -192,6 +192,24 @@ def test_events_by_http_and_kafka_arrive_everywhere(project: Project, people: li
     people += [1, 2, 3]
     settle(project, people)
     assert len(project.mails()) == len(people) * TRAININGS
+
+
+def test_an_agency_is_connected_and_shut_out_without_a_restart(project: Project, people: list[int]) -> None:
+    before = project.containers("enrollment")
+    project.env["KOMPETEN_TOKEN"] = project.token("operator")
+    agency = partial(project.compose, "run", "--rm", "--no-TTY", "cli", "agency")
+    added = json.loads(agency("add", "dinas-baru", "--name", "Dinas Baru", "--json"))
+    assert (added["agency"]["state"], added["user"]) == ("active", "agency.dinas-baru.1")
+    send_by_http(project, 5, "dinas-baru")
+    people.append(5)
+    settle(project, people)
+    agency("suspend", "dinas-baru", "--reason", "trying it out")
+    token = project.token("agency", opd="dinas-baru")
+    status, answer = project.call("POST", f"{project.url('ENROLLMENT')}/events", events(6), token)
+    assert (status, json.loads(answer)["type"]) == (403, "/problems/agency-suspended")
+    assert "suspended" in agency("list")
+    assert project.containers("enrollment") == before
+    del project.env["KOMPETEN_TOKEN"]
 
 
 def test_the_holder_finds_points_and_certificates(project: Project) -> None:
