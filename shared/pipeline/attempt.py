@@ -166,7 +166,7 @@ class Attempt(Generic[T]):
         pending: dict[TopicPartition, list[Outgoing]] = {}
         self.pace.begin()
         for tp, item in arrived:
-            if self.is_full():
+            if taken and self.is_full():
                 break
             start = len(self.outgoing)
             await self.fold(self.ahead.popleft(), item.record)
