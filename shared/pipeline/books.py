@@ -196,12 +196,16 @@ TURNS_A_REPLAY = 1_000_000
 
 POSITIONS = Collection("positions", Position)
 DECISIONS = Collection("decisions", Decision, indexes=(("e",), ("s",)))
+# Up to 8 MB each, by the weight of usual documents of some 4 KB: a batch replays about ten of them at once.
 DEAD_LETTERS = Collection(
     "dead_letters",
     DeadLetter,
+    weight=200,
     indexes=(("state", "fingerprint"), ("state", "last_failed_at"), ("state", "kind", "_id")),
 )
-DEAD_LETTER_CHUNKS = Collection("dead_letter_chunks", DeadLetterChunk, indexes=(("dead_letter",),))
+DEAD_LETTER_CHUNKS = Collection(
+    "dead_letter_chunks", DeadLetterChunk, indexes=(("dead_letter",),), weight=2_000
+)
 WAITING = Collection("waiting", WaitingRecord, indexes=(("lacks", "_id"), ("event_type", "since")))
 DISCREPANCIES = Collection("discrepancies", Discrepancy)
 LOCKS = "locks"

@@ -12,6 +12,8 @@ from services.enrollment.documents import COMPLETIONS
 from services.enrollment.handlers import settle_completions
 from services.enrollment.terms import Terms
 from shared.contracts.cloudevents import STRUCTURED, peek
+from shared.contracts.pipeline import ReplayDeadLetter
+from shared.contracts.topics import ENROLLMENT_COMMANDS
 from shared.pipeline import pace
 from shared.pipeline.attempt import Attempt, Decided
 from shared.pipeline.books import DEAD_LETTERS, WAITING
@@ -20,7 +22,7 @@ from shared.pipeline.limits import LIMITS, Limits
 from shared.pipeline.outcome import Due, Settlement
 from shared.pipeline.places import position_id
 from shared.pipeline.store import Session
-from tests.factories import completed, registered
+from tests.factories import as_record, completed, registered
 from tests.property.harness import ENROLLMENT, City, Sending
 
 HEADERS = (("content-type", STRUCTURED.encode()),)
@@ -164,3 +166,21 @@ async def test_a_year_is_recounted_once_a_batch_however_many_completions_came() 
     (one,) = await decided_within(city, LIMITS)
     kinds = Counter(peek(out.value, HEADERS)[0].split(".")[3:5][0] for out in one.outgoing)
     assert kinds == {"employee": 1, "completion": 50, "certificate": 50, "jp": 50}
+
+
+async def test_dead_letters_are_replayed_a_few_at_once_since_each_may_be_large() -> None:
+    city = City(services=(ENROLLMENT,))
+    for _ in range(30):
+        city.append(TP[0], 0, None, b"no event", ())
+    await decided_within(city, LIMITS)
+    tp = (ENROLLMENT_COMMANDS, 0)
+    for letter in await city.documents("enrollment", DEAD_LETTERS):
+        replay = ReplayDeadLetter(dead_letter=letter.id, operator="o", reason="again")
+        record = as_record(replay, id=letter.id, topic=tp[0])
+        city.append(*tp, None, record.value, record.headers)
+    member = city.members["enrollment"]
+    batches = []
+    while lag := city.lag(member).get(tp):
+        batches.append(await city.batch(member, {tp: lag}))
+    assert max(one.taken[tp] for one in batches) <= 11
+    assert sum(len(one.decisions) for one in batches) == 60
