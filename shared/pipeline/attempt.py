@@ -6,7 +6,7 @@ Any failure throws all of it away: the caller starts again from the records.
 import heapq
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import msgspec
@@ -17,17 +17,20 @@ from shared.contracts.pipeline import ReleaseWaiting
 from shared.contracts.topics import MOST_RECORD_BYTES
 from shared.pipeline.books import (
     BUG,
+    DEAD_BYTES,
     DEAD_LETTER_CHUNKS,
     DEAD_LETTERS,
     DECISIONS,
+    EXPIRED,
     PACKED,
     WAITING,
+    DeadBytes,
     Decision,
     Outgoing,
     WaitingRecord,
 )
-from shared.pipeline.burial import dead_letter, where
-from shared.pipeline.documents import Collection, Document, State
+from shared.pipeline.burial import dead_letter, weighed, where, without_bytes
+from shared.pipeline.documents import Collection, Doc, Document, Lock, State
 from shared.pipeline.errors import Rejected, Waiting
 from shared.pipeline.gathering import Gathering
 from shared.pipeline.items import EPOCH, Item, Reader
@@ -114,6 +117,8 @@ class Attempt(Generic[T]):
         self.outcomes: list[tuple[Item[T], Outcome]] = []
         self.outgoing: list[Outgoing] = []
         self.outgoing_bytes = 0
+        self.dead_bytes: dict[str, DeadBytes] = {}
+        """By topic, as they are from now on."""
         self.bugs: dict[int, str] = {}
         """Identity of an item -> fingerprint of the bug that it met."""
 
@@ -151,7 +156,7 @@ class Attempt(Generic[T]):
         await before_writes(failures)
         # The fence first: to who has lost the partition, decisions that are there already look like a bad record.
         await self.session.advance(steps)
-        await self.session.write([*self.inserts, *self.writes()])
+        await self.session.write([*self.inserts, *self.writes(), *self.notes()])
         counts = {tp: len(items) for tp, items in taken.items()}
         return Decided(steps, counts, self.decisions, self.outcomes, failures, self.outgoing)
 
@@ -166,7 +171,7 @@ class Attempt(Generic[T]):
         pending: dict[TopicPartition, list[Outgoing]] = {}
         self.pace.begin()
         for tp, item in arrived:
-            if self.is_full():
+            if taken and self.is_full():
                 break
             start = len(self.outgoing)
             await self.fold(self.ahead.popleft(), item.record)
@@ -223,12 +228,12 @@ class Attempt(Generic[T]):
             changes = self.prepared(outcome.changes)
             outgoing = [self.outgoing_of(fact, event) for fact in outcome.facts]
         except Waiting as waiting:
-            self.keep_waiting(item, waiting, cause)
+            await self.keep_waiting(item, waiting, cause)
         except Rejected as error:
             kind = PACKED if isinstance(item.record.value, PackedBatch) else "rejected"
-            self.bury(item, kind, str(error), error, cause)
+            await self.bury(item, kind, str(error), error, cause)
         except Exception as error:  # noqa: BLE001 - kept as a bug of this event; the batch goes on
-            self.bury(item, BUG, where(error), error, cause)
+            await self.bury(item, BUG, where(error), error, cause)
         else:
             self.apply(changes)
             for record in outgoing:
@@ -407,11 +412,11 @@ class Attempt(Generic[T]):
         if item.waited is not None and outcome.verdict is not Verdict.WAITING:
             self.state.apply(WAITING, item.waited.id, None)
 
-    def keep_waiting(self, item: Item[T], waiting: Waiting, cause: Record) -> None:
+    async def keep_waiting(self, item: Item[T], waiting: Waiting, cause: Record) -> None:
         record, event = item.record, item.event
         assert event is not None
         if item.last:
-            self.bury(item, "expired", f"{waiting}; {item.last}", waiting, cause)
+            await self.bury(item, EXPIRED, f"{waiting}; {item.last}", waiting, cause)
             return
         id = waiting_id(record.at)
         since = (
@@ -429,16 +434,27 @@ class Attempt(Generic[T]):
         self.state.apply(WAITING, id, document)
         self.decide(item, Outcome(Verdict.WAITING, reason=str(waiting), subject=waiting.lacks), cause)
 
-    def bury(self, item: Item[T], kind: str, reason: str, error: Exception, cause: Record) -> None:
+    async def bury(self, item: Item[T], kind: str, reason: str, error: Exception, cause: Record) -> None:
         moment = EPOCH + timedelta(milliseconds=cause.timestamp_ms)
         letter, chunks = dead_letter(item, kind, reason, error, moment, self.service.rules)
         if kind == BUG:
             self.bugs[id(item)] = letter.fingerprint
+        # What waited in vain may have been right, and is replayed when its employee is known.
+        elif kind != EXPIRED and not await self.has_room(item.record, moment):
+            letter, chunks = without_bytes(letter, item.record), []
         self.insert(DEAD_LETTERS, letter)
         for chunk in chunks:
             self.insert(DEAD_LETTER_CHUNKS, chunk)
         verdict = Verdict.BUG if kind == BUG else Verdict.REFUSED
         self.decide(item, Outcome(verdict, reason=reason), cause)
+
+    async def has_room(self, record: Record, moment: datetime) -> bool:
+        """Whether the bytes of what its sender got wrong are kept. Not by `keys`: what is wrong, only deciding shows."""
+        topic = record.at.topic
+        await self.gathering.meet([Lock("dead-bytes/" + topic), Doc(DEAD_BYTES, topic)])
+        known = self.dead_bytes.get(topic) or self.state.get(DEAD_BYTES, topic)
+        self.dead_bytes[topic], kept = weighed(known, record, moment)
+        return kept
 
     def insert(self, collection: Collection[Document], document: Document) -> None:
         self.inserts.append(Write(collection, document.id, self.store.encode(document), new=True))
@@ -452,3 +468,8 @@ class Attempt(Generic[T]):
                 yield Write(collection, id, self.encoded[collection, id], new=new)
             elif stored:
                 yield Write(collection, id, None, new=False)
+
+    def notes(self) -> Iterator[Write]:
+        for topic, one in self.dead_bytes.items():
+            new = not self.state.stored(DEAD_BYTES, topic)
+            yield Write(DEAD_BYTES, topic, self.store.encode(one), new=new)

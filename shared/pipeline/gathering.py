@@ -2,7 +2,7 @@
 
 import sys
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import islice
 from typing import Generic, TypeVar
 
@@ -97,6 +97,10 @@ class Gathering(Generic[T]):
         if needs and item.fault is None:
             others = [one for one in islice(ahead, ASKED_WITH_ONE) if self._overtaken(one)]
             await self.gather([item, *others])
+
+    async def meet(self, needs: Iterable[Need]) -> None:
+        """Loads those that are not there yet."""
+        await self.load({need: 0 for need in needs if need not in self.state.met})
 
     def _keys_of(self, item: Item[T]) -> Keys:
         assert item.event is not None

@@ -30,6 +30,10 @@ from shared.pipeline.reactions import Reaction, react
 from shared.pipeline.records import Received, Record
 from shared.pipeline.waiting import WAITING_PAGE, waiting_for
 
+LEFT_OUT = (
+    "Its bytes were not kept, since too many of its topic were refused that day: have its sender send it again, or have "
+    "the partition decided again from its offset on."
+)
 _TYPES = {payload.TYPE: payload for payload in EVENT_TYPES}
 
 
@@ -96,6 +100,8 @@ def replay(event: Received[ReplayDeadLetter], state: State, terms: object) -> Ou
     if (answer := _settled(letter, data.dead_letter, event)) is not None:
         return answer
     assert letter is not None
+    if letter.left_out_bytes:
+        return _refused(letter.id, "refused", LEFT_OUT)
     chunks = state.all(DEAD_LETTER_CHUNKS, "dead_letter", letter.id) if is_split(letter) else []
     record = letter.record(chunks)
     if data.event is not None:
