@@ -34,10 +34,12 @@ def test_every_service_has_its_own_password_and_no_other(compose: dict[str, Any]
         assert own == {f"kafka_{name}"}, name
 
 
-def test_the_administrators_password_is_with_the_broker_and_the_set_up_alone(compose: dict[str, Any]) -> None:
+def test_the_administrators_password_is_with_no_service_that_goes_on_running(compose: dict[str, Any]) -> None:
+    """The command line is started by an operator for one command, and ends with it."""
     for secret in ("kafka_admin", "kafka_jaas"):
         holders = {name for name, service in compose["services"].items() if secret in secrets_of(service)}
-        assert holders <= {"kafka", "setup"}
+        assert holders <= {"kafka", "setup", "cli"}
+    assert compose["services"]["cli"]["profiles"]
 
 
 def test_the_set_up_is_given_the_password_of_each_service(compose: dict[str, Any]) -> None:
