@@ -30,7 +30,7 @@ from shared.pipeline.books import (
     WaitingRecord,
 )
 from shared.pipeline.burial import dead_letter, weighed, where, without_bytes
-from shared.pipeline.documents import Collection, Doc, Document, Lock, State
+from shared.pipeline.documents import Collection, Doc, Document, Key, Lock, State
 from shared.pipeline.errors import Rejected, Waiting
 from shared.pipeline.gathering import Gathering
 from shared.pipeline.items import EPOCH, Item, Reader
@@ -39,6 +39,7 @@ from shared.pipeline.mass_failure import Failures
 from shared.pipeline.outcome import Due, Fact, Outcome, Put, Remove, Settlement, Unsettled, Verdict
 from shared.pipeline.pace import Pace
 from shared.pipeline.places import TopicPartition, digest, partition_of, position_id
+from shared.pipeline.reactions import Settled
 from shared.pipeline.records import PackedBatch, Received, Record
 from shared.pipeline.store import Advance, Encoded, Session, Store, Write
 from shared.pipeline.waiting import WAITING_PAGE, waiting_id
@@ -99,7 +100,6 @@ class Attempt(Generic[T]):
         """`one_by_one`: what follows from a record is worked out at once, and its faults are the record's."""
         self.reader, self.service, self.store, self.session = reader, reader.service, store, session
         self.limits, self.pace = limits, Pace()
-        self.settlements = 0
         self.begin(one_by_one)
 
     def begin(self, one_by_one: bool) -> None:
@@ -110,6 +110,8 @@ class Attempt(Generic[T]):
         """Records that are decided next."""
         self.unsettled: dict[str, dict[str, Left]] = {}
         """By aggregate, then by id of the document."""
+        self.left: set[Key] = set()
+        """The same documents."""
         self.unsettled_weight = 0
         self.encoded: dict[tuple[Collection[Document], str], Encoded] = {}
         self.inserts: list[Write] = []
@@ -208,7 +210,7 @@ class Attempt(Generic[T]):
         """Decides one record and applies what follows; its own faults end in a decision too."""
         if item.event is None and item.fault is None:
             return
-        if item.reaction is not None and not item.reaction.takes_unsettled:
+        if self.wants_settled(item):
             await self.settle()
         await self.pace.give_way()
         try:
@@ -261,6 +263,11 @@ class Attempt(Generic[T]):
 
     # What follows from several records of the batch together.
 
+    def wants_settled(self, item: Item[T]) -> bool:
+        if item.reaction is None or item.reaction.settled is Settled.NOTHING:
+            return False
+        return item.reaction.settled is Settled.ALL or not self.left.isdisjoint(item.rests_on)
+
     def settled(self, outcome: Outcome, unsettled: Unsettled, event: Received[Payload]) -> Outcome:
         """The outcome with what follows from it alone."""
         before = self.state.get(unsettled.collection, unsettled.document.id)
@@ -274,7 +281,6 @@ class Attempt(Generic[T]):
 
     def settlement(self, due: Sequence[Due[Any]]) -> Settlement:
         assert self.service.settle is not None
-        self.settlements += 1
         return self.service.settle(due, self.state, self.service.terms)
 
     def leave(self, unsettled: Unsettled, event: Received[Payload]) -> None:
@@ -286,12 +292,14 @@ class Attempt(Generic[T]):
         known = those.pop(document.id, None)  # in the order of the last change
         before = self.state.get(collection, document.id) if known is None else known.before
         those[document.id] = Left(collection, before, event, len(self.outcomes) - 1)
+        self.left.add((collection, document.id))
         self.state.apply(collection, document.id, document)
         self.encoded.pop((collection, document.id), None)
 
     async def settle(self) -> None:
         """Works out what follows from all that was left unsettled; raises Unsettleable where that fails."""
         unsettled, self.unsettled, self.unsettled_weight = self.unsettled, {}, 0
+        self.left.clear()
         for those in unsettled.values():
             try:
                 due = [

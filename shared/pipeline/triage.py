@@ -26,7 +26,7 @@ from shared.pipeline.books import (
 from shared.pipeline.channels import is_known
 from shared.pipeline.documents import LOAD, Doc, Docs, Keys, Lock, State
 from shared.pipeline.outcome import Again, Fact, Outcome, Put, Verdict
-from shared.pipeline.reactions import Reaction, react
+from shared.pipeline.reactions import Reaction, Settled, react
 from shared.pipeline.records import Received, Record
 from shared.pipeline.waiting import WAITING_PAGE, waiting_for
 
@@ -223,8 +223,8 @@ def _resolved(
 
 
 TRIAGE: dict[type[Payload], Reaction[Any]] = {
-    ReleaseWaiting: react(waiting_keys, release, takes_unsettled=True),
-    GiveUpWaiting: react(waiting_keys, give_up, takes_unsettled=True),
-    ReplayDeadLetter: react(dead_letter_keys, replay, takes_unsettled=True),
-    DiscardDeadLetter: react(dead_letter_keys, discard, takes_unsettled=True),
+    ReleaseWaiting: react(waiting_keys, release, settled=Settled.NOTHING),
+    GiveUpWaiting: react(waiting_keys, give_up, settled=Settled.NOTHING),
+    ReplayDeadLetter: react(dead_letter_keys, replay, settled=Settled.NOTHING),
+    DiscardDeadLetter: react(dead_letter_keys, discard, settled=Settled.NOTHING),
 }

@@ -236,6 +236,12 @@ def enrollment_shapes() -> list[Shape]:
               lambda n: from_agency(*(
                   event for at, one in enumerate(of_the_year(n // 2, form="e_learning", programme_jp=3))
                   for event in (one, registered(NIP, name=f"Pegawai {at}"))))),
+        shape("completions of one person between renderings of another of it", type(rendering()), one_completion,
+              lambda n: [
+                  one for at, event in enumerate(of_the_year(n // 2, form="e_learning", programme_jp=3))
+                  for one in (*from_agency(event), *told_enrollment(
+                      rendering(certificate_id=ONE_CERTIFICATE, completion_id=ONE_ID, revision=1, sha256=f"{at:064x}")))
+              ]),
         shape("completions that begin to wait for one number", TrainingCompleted, one_person,
               lambda n: from_agency(*(completed(UNKNOWN, code=f"W-{at}") for at in range(n)))),
         shape("completions that waited for one number, and it", type(registered()),

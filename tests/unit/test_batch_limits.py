@@ -184,3 +184,20 @@ async def test_dead_letters_are_replayed_a_few_at_once_since_each_may_be_large()
         batches.append(await city.batch(member, {tp: lag}))
     assert max(one.taken[tp] for one in batches) <= 11
     assert sum(len(one.decisions) for one in batches) == 60
+
+
+async def test_a_rendering_finds_the_certificate_of_a_completion_in_the_same_batch() -> None:
+    """As when a log is decided anew: what the first time lay minutes apart comes together."""
+    city = City(services=(ENROLLMENT,))
+    city.send(Sending(registered(NUMBERS[0]), id="r"))
+    city.send(Sending(completed(NUMBERS[0]), id="c"))
+    await decided_within(city, LIMITS)
+    await city.render()
+    fresh = City(services=(ENROLLMENT,))
+    fresh.log = city.log
+    member = fresh.members["enrollment"]
+    decided = await fresh.batch(member, fresh.lag(member))
+    assert [one.verdict for one in decided.decisions] == ["accepted"] * 3
+    (one,) = await fresh.documents("enrollment", COMPLETIONS)
+    assert one.certificate is not None
+    assert one.certificate.sha256
