@@ -115,12 +115,22 @@ def peek(
 
 def id_in(value: bytes | None, headers: Iterable[tuple[str, bytes | None]]) -> str:
     """The id that a record seems to have, or "": so that its sender finds what became of it though it can't be read."""
+    id = _attribute_in("id", value, headers)
+    return id if id is not None and id.isprintable() and len(id) <= LONGEST_ID else ""
+
+
+def subject_of(value: bytes | None, headers: Iterable[tuple[str, bytes | None]]) -> str | None:
+    """The subject that a record seems to have."""
+    return _attribute_in("subject", value, headers)
+
+
+def _attribute_in(name: str, value: bytes | None, headers: Iterable[tuple[str, bytes | None]]) -> str | None:
     try:
-        id = dict(headers).get("ce_id") or from_json(value or b"")["id"]
-        id = id.decode() if isinstance(id, bytes) else id
+        found = dict(headers).get("ce_" + name) or from_json(value or b"")[name]
+        found = found.decode() if isinstance(found, bytes) else found
     except (ValueError, KeyError, TypeError, IndexError):
-        return ""
-    return id if isinstance(id, str) and id.isprintable() and len(id) <= LONGEST_ID else ""
+        return None
+    return found if isinstance(found, str) else None
 
 
 def decode(

@@ -6,6 +6,7 @@ client.py         how the group's Kafka client is set
 reading.py        batches as we read them, in place of aiokafka's way
 unpacking.py      ... no further than we want to hold them
 consumer.py       takes batches, has them decided, knows where each partition stands
+channels.py       whether a type may come by this topic
 items.py          from a record to an event and the reaction to it
 attempt.py        one transaction: lock, load, decide (pure), write
 burial.py         what can't be decided becomes a dead letter

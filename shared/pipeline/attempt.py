@@ -288,7 +288,7 @@ class Attempt(Generic[T]):
         items = []
         for one in outcome.again:
             item = self.reader.read(one.record, one.waited)
-            item.letter, item.last = one.letter, one.last
+            item.letter, item.last, item.edited_by = one.letter, one.last, one.edited_by
             items.append(item)
         await self.gather(items)
         first = len(self.outcomes)
@@ -353,6 +353,8 @@ class Attempt(Generic[T]):
 
     def decide(self, item: Item[T], outcome: Outcome, cause: Record) -> None:
         event = item.event
+        if item.edited_by:
+            outcome = msgspec.structs.replace(outcome, answer={**outcome.answer, "edited_by": item.edited_by})
         decision = Decision(
             id=f"{item.record.at}/{item.record.turn}",
             event_id=event.id if event is not None else id_in(item.record.value, item.record.headers),

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from shared.contracts.payload import Payload
 from shared.pipeline.documents import Collection
 
 VERSIONS = 2**32
@@ -23,6 +24,20 @@ def next_version(version: int, epoch: int) -> int:
 
 def epoch_of(version: int) -> int:
     return version // VERSIONS
+
+
+MOST_VERSION = (MOST_EPOCH + 1) * VERSIONS - 1
+_VERSIONED = ("version", "completion_version")
+
+
+def fault_of_version(payload: Payload) -> str | None:
+    """Why no service can have given this version out; None if one can. The highest version stands, so that one from
+    beyond all epochs would stand for good."""
+    for said in (payload, *getattr(payload, "completions", ())):
+        for name in _VERSIONED:
+            if getattr(said, name, 0) > MOST_VERSION:
+                return f"its {name} lies beyond those of any epoch: no service of this installation wrote it"
+    return None
 
 
 class End(NamedTuple):

@@ -5,12 +5,13 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Generic, TypeVar
 
-from shared.contracts.catalogue import EVENT_TYPES
 from shared.contracts.cloudevents import Undecodable, check_clock, decode, peek
 from shared.contracts.payload import Payload
 from shared.contracts.topics import MOST_RECORD_BYTES
 from shared.pipeline.books import DeadLetter, WaitingRecord
+from shared.pipeline.channels import fault_of_channel, is_known
 from shared.pipeline.documents import Key
+from shared.pipeline.epochs import fault_of_version
 from shared.pipeline.errors import Rejected
 from shared.pipeline.reactions import Reaction, Service
 from shared.pipeline.records import PackedBatch, Received, Record
@@ -19,7 +20,6 @@ from shared.telemetry import parse_traceparent, root_traceparent
 
 T = TypeVar("T")
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-KNOWN_TYPES = frozenset(payload.TYPE for payload in EVENT_TYPES)
 
 
 @dataclass(slots=True)
@@ -35,6 +35,8 @@ class Item(Generic[T]):
     letter: DeadLetter | None = None
     """What it was until an operator had it decided again."""
     last: str = ""
+    """See `Again`."""
+    edited_by: str = ""
     """See `Again`."""
     rests_on: list[Key] = field(default_factory=list)
     """What its keys looked at, in this attempt."""
@@ -53,6 +55,7 @@ class Item(Generic[T]):
             self.waited,
             self.letter,
             self.last,
+            self.edited_by,
         )
 
 
@@ -64,7 +67,7 @@ class Reader(Generic[T]):
         self.types = {payload.TYPE: payload for payload in service.reactions}
 
     def read(self, record: Record, waited: WaitingRecord | None = None) -> Item[T]:
-        """A known type that the service does not react to leaves the item without event and fault."""
+        """A type that the service does not react to, on its own topic, leaves the item without event and fault."""
         item: Item[T] = Item(record, waited=waited)
         try:
             if isinstance(record.value, PackedBatch):
@@ -75,13 +78,19 @@ class Reader(Generic[T]):
                     f"{MOST_RECORD_BYTES / 1e6:.1f} MB are allowed: send what the schema of its type names, no more"
                 )
             item.event_type, document = peek(record.value, record.headers)
+            if not is_known(item.event_type):
+                raise Undecodable("its type is unknown: docs/reference/events.md lists those that exist")
+            if (
+                fault := fault_of_channel(item.event_type, record.at.topic, self.service.topic_prefix)
+            ) is not None:
+                raise Undecodable(fault)
             payload = self.types.get(item.event_type)
             if payload is None:
-                if item.event_type not in KNOWN_TYPES:
-                    raise Undecodable("its type is unknown: docs/reference/events.md lists those that exist")
                 return item
             assert record.value is not None
             event = decode(record.value, record.headers, document, payload)
+            if (fault := fault_of_version(event.data)) is not None:
+                raise Undecodable(fault)
             now = EPOCH + timedelta(milliseconds=record.timestamp_ms)
             sender, traceparent = (
                 sender_of(record.at.topic, self.service.topic_prefix),

@@ -53,6 +53,8 @@ class Again(NamedTuple):
     letter: DeadLetter | None = None
     last: str = ""
     """Not empty: it becomes a dead letter if it still lacks something, and this is added to the reason."""
+    edited_by: str = ""
+    """Not empty: the operator who mended it; its decision says so."""
 
 
 class Outcome(msgspec.Struct, frozen=True):

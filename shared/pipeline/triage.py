@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from shared.contracts.catalogue import EVENT_TYPES
-from shared.contracts.cloudevents import STRUCTURED, Undecodable, decode, id_in, peek
+from shared.contracts.cloudevents import STRUCTURED, Undecodable, decode, id_in, peek, subject_of
 from shared.contracts.payload import Payload
 from shared.contracts.pipeline import DiscardDeadLetter, GiveUpWaiting, ReleaseWaiting, ReplayDeadLetter
 from shared.pipeline.books import (
@@ -23,6 +23,7 @@ from shared.pipeline.books import (
     DeadLetter,
     Resolution,
 )
+from shared.pipeline.channels import is_known
 from shared.pipeline.documents import LOAD, Doc, Docs, Keys, Lock, State
 from shared.pipeline.outcome import Again, Fact, Outcome, Put, Verdict
 from shared.pipeline.reactions import Reaction, react
@@ -101,7 +102,8 @@ def replay(event: Received[ReplayDeadLetter], state: State, terms: object) -> Ou
         if (fault := fault_of_edit(record, data.event)) is not None:
             return _refused(data.dead_letter, "edit-refused", fault)
         record = edited(record, data.event)
-    return _resolved(letter, REPLAYED, event, data.event, [Again(record, letter=letter)])
+    editor = "" if data.event is None else data.operator
+    return _resolved(letter, REPLAYED, event, data.event, [Again(record, letter=letter, edited_by=editor)])
 
 
 def discard(event: Received[DiscardDeadLetter], state: State, terms: object) -> Outcome:
@@ -140,7 +142,22 @@ def fault_of_edit(record: Record, event: str) -> str | None:
     before = id_in(record.value, record.headers)
     if before and id_in(value, headers) != before:
         return "the event's id must stay as it was: its sender asks for it"
+    # Else an edit would make any event out of any other, in the name of whoever sent that one.
+    type_before, subject_before = _said_before(record)
+    if is_known(type_before) and event_type != type_before:
+        return "the event's type must stay as it was: only who may send another one sends it"
+    if subject_before is not None and subject_of(value, headers) != subject_before:
+        return "the event's subject must stay as it was: discard this one, and have its sender send another"
     return None
+
+
+def _said_before(record: Record) -> tuple[str, str | None]:
+    """Type and subject, as far as they can be read."""
+    try:
+        type_before, _ = peek(record.value, record.headers)
+    except Undecodable:
+        type_before = ""
+    return type_before, subject_of(record.value, record.headers)
 
 
 def _settled(

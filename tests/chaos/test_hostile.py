@@ -36,7 +36,7 @@ from shared.contracts.topics import (
     agency_topic,
 )
 from shared.pipeline.books import DEAD_LETTER_CHUNKS, DEAD_LETTERS, DECISIONS, POSITIONS, DeadLetter
-from shared.pipeline.items import KNOWN_TYPES
+from shared.pipeline.channels import fault_of_channel, is_known
 from shared.pipeline.records import Headers
 from shared.stack.kompeten import SERVICES
 from tests.chaos.hostile import MB, Hostile, hostile_records
@@ -313,12 +313,12 @@ def raw_of(system: System, service: str, letter: DeadLetter) -> Content:
 
 
 def passed_over(record: Hostile, types: set[str]) -> bool:
-    """A type that exists and that the service has no reaction to leaves no decision."""
+    """A type on its own topic that the service has no reaction to leaves no decision."""
     try:
         type, _ = peek(record.value, record.headers)
     except Undecodable:
         return False
-    return type in KNOWN_TYPES and type not in types
+    return is_known(type) and fault_of_channel(type, record.topic, "") is None and type not in types
 
 
 def wanting(system: System) -> list[str]:
