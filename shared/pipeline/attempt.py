@@ -80,6 +80,8 @@ class Left(NamedTuple):
     before: Document | None
     event: Received[Payload]
     outcome: int
+    taking: TopicPartition
+    """In whose position what follows from it is pending."""
 
 
 Change = tuple[Put | Remove, Encoded | None]
@@ -117,7 +119,12 @@ class Attempt(Generic[T]):
         self.inserts: list[Write] = []
         self.decisions: list[Decision] = []
         self.outcomes: list[tuple[Item[T], Outcome]] = []
+        self.taking: TopicPartition = ("", 0)
+        """Whose record is being decided."""
         self.outgoing: list[Outgoing] = []
+        self.pending: dict[TopicPartition, list[Outgoing]] = {}
+        """The same, by the record that they follow from: whoever takes its partition over publishes them before it
+        decides the next one, so what one topic says of a person stays in order."""
         self.outgoing_bytes = 0
         self.dead_bytes: dict[str, DeadBytes] = {}
         """By topic, as they are from now on."""
@@ -137,10 +144,10 @@ class Attempt(Generic[T]):
         which records met bugs, it may throw the attempt away.
         """
         try:
-            taken, pending = await self.decide_all(batch)
+            taken = await self.decide_all(batch)
         except Unsettleable:
             self.begin(one_by_one=True)
-            taken, pending = await self.decide_all(batch)
+            taken = await self.decide_all(batch)
         steps: list[Advance] = []
         failures: dict[TopicPartition, list[str | None]] = {}
         for tp, items in taken.items():
@@ -149,7 +156,7 @@ class Attempt(Generic[T]):
                 position_id(group, tp),
                 expected[tp],
                 last.at.offset + 1,
-                pending[tp],
+                self.pending.get(tp, []),
                 last.timestamp_ms,
                 digest(last),
             )
@@ -164,28 +171,23 @@ class Attempt(Generic[T]):
 
     async def decide_all(
         self, batch: Mapping[TopicPartition, Sequence[Item[T]]]
-    ) -> tuple[dict[TopicPartition, list[Item[T]]], dict[TopicPartition, list[Outgoing]]]:
-        """The records that were taken of each partition, from its first on, and what is to be published."""
+    ) -> dict[TopicPartition, list[Item[T]]]:
+        """The records that were taken of each partition, from its first on."""
         arrived = list(self.as_arrived({tp: [item.fresh() for item in those] for tp, those in batch.items()}))
         del arrived[await self.gathering.gather([item for _, item in arrived], bounded=True) :]
         self.ahead = deque(item for _, item in arrived)
         taken: dict[TopicPartition, list[Item[T]]] = {}
-        pending: dict[TopicPartition, list[Outgoing]] = {}
         self.pace.begin()
         for tp, item in arrived:
             if taken and self.is_full():
                 break
-            start = len(self.outgoing)
+            self.taking = tp
             await self.fold(self.ahead.popleft(), item.record)
             if self.unsettled_weight >= self.limits.most_unsettled:
                 await self.settle()
             taken.setdefault(tp, []).append(item)
-            pending.setdefault(tp, []).extend(self.outgoing[start:])
-        start = len(self.outgoing)
         await self.settle()
-        if taken:  # any of the positions will do
-            pending[next(iter(taken))].extend(self.outgoing[start:])
-        return taken, pending
+        return taken
 
     def is_full(self) -> bool:
         return (
@@ -291,7 +293,7 @@ class Attempt(Generic[T]):
         those = self.unsettled.setdefault(aggregate, {})
         known = those.pop(document.id, None)  # in the order of the last change
         before = self.state.get(collection, document.id) if known is None else known.before
-        those[document.id] = Left(collection, before, event, len(self.outcomes) - 1)
+        those[document.id] = Left(collection, before, event, len(self.outcomes) - 1, self.taking)
         self.left.add((collection, document.id))
         self.state.apply(collection, document.id, document)
         self.encoded.pop((collection, document.id), None)
@@ -308,12 +310,15 @@ class Attempt(Generic[T]):
                 ]
                 settlement = self.settlement(due)
                 changes = self.prepared(settlement.changes)
-                outgoing = [self.outgoing_of(fact, cause.event) for fact, cause in settlement.facts]
+                outgoing = [
+                    (self.outgoing_of(fact, cause.event), those[cause.after.id].taking)
+                    for fact, cause in settlement.facts
+                ]
             except Exception as error:
                 raise Unsettleable from error
             self.apply(changes)
-            for record in outgoing:
-                self.send(record)
+            for record, taking in outgoing:
+                self.send(record, taking)
             self.tell_of(settlement, those)
             await self.pace.give_way()
 
@@ -394,8 +399,9 @@ class Attempt(Generic[T]):
             self.service.topic_of(type(payload)), partition_of(fact.key), fact.key.encode(), value
         )
 
-    def send(self, record: Outgoing) -> None:
+    def send(self, record: Outgoing, taking: TopicPartition | None = None) -> None:
         self.outgoing.append(record)
+        self.pending.setdefault(taking or self.taking, []).append(record)
         self.outgoing_bytes += len(record.value) + len(record.key) + 64
 
     def decide(self, item: Item[T], outcome: Outcome, cause: Record) -> None:

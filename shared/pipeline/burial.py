@@ -22,11 +22,12 @@ LONGEST_TYPE = 200
 
 
 def weighed(known: DeadBytes | None, record: Record, moment: datetime) -> tuple[DeadBytes, bool]:
-    """What the topic's dead letters weigh with this one, and whether its bytes are kept."""
+    """What the topic's dead letters weigh with this one, and whether its bytes are kept: up to the one that reaches the
+    bound, whose size is bounded by itself."""
     day = f"{moment:%Y-%m-%d}"
     if known is None or known.day != day:
         known = DeadBytes(id=record.at.topic, day=day, kept_bytes=0)
-    if known.kept_bytes + record.size_bytes > MOST_DEAD_BYTES:
+    if known.kept_bytes >= MOST_DEAD_BYTES:
         return msgspec.structs.replace(known, left_out=known.left_out + 1), False
     return msgspec.structs.replace(known, kept_bytes=known.kept_bytes + record.size_bytes), True
 
@@ -34,7 +35,7 @@ def weighed(known: DeadBytes | None, record: Record, moment: datetime) -> tuple[
 def without_bytes(letter: DeadLetter, record: Record) -> DeadLetter:
     """The same with what identifies the record in the log, instead of the record."""
     reason = (
-        f"{letter.reason} (its {record.size_bytes:,} bytes are not kept, as more than {MOST_DEAD_BYTES // 10**6} MB of "
+        f"{letter.reason} (its {record.size_bytes:,} bytes are not kept, as {MOST_DEAD_BYTES // 10**6} MB of "
         "this topic were refused that day: the log has them)"
     )
     return msgspec.structs.replace(

@@ -1,6 +1,7 @@
 """A batch decides no more than what it may hold in memory; the rest is read again, and nothing of it is passed over."""
 
 import asyncio
+import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -13,7 +14,7 @@ from services.enrollment.handlers import settle_completions
 from services.enrollment.terms import Terms
 from shared.contracts.cloudevents import STRUCTURED, peek
 from shared.contracts.pipeline import ReplayDeadLetter
-from shared.contracts.topics import ENROLLMENT_COMMANDS
+from shared.contracts.topics import ENROLLMENT_COMMANDS, agency_topic
 from shared.pipeline import pace
 from shared.pipeline.attempt import Attempt, Decided
 from shared.pipeline.books import DEAD_LETTERS, WAITING
@@ -23,7 +24,7 @@ from shared.pipeline.outcome import Due, Settlement
 from shared.pipeline.places import position_id
 from shared.pipeline.store import Session
 from tests.factories import as_record, completed, registered
-from tests.property.harness import ENROLLMENT, City, Sending
+from tests.property.harness import AGENCIES, ENROLLMENT, TERMS, City, Sending
 
 HEADERS = (("content-type", STRUCTURED.encode()),)
 NUMBERS = [f"19800101200001{1 + n % 2}{n:03}" for n in range(30)]
@@ -201,3 +202,19 @@ async def test_a_rendering_finds_the_certificate_of_a_completion_in_the_same_bat
     (one,) = await fresh.documents("enrollment", COMPLETIONS)
     assert one.certificate is not None
     assert one.certificate.sha256
+
+
+async def test_what_follows_is_pending_where_its_record_came_from() -> None:
+    """Whoever takes a topic over publishes what follows from it before its next record: else, of two versions of one
+    completion, the newer could be told first."""
+    city = City(services=(ENROLLMENT,))
+    for n, agency in enumerate(AGENCIES[:2]):
+        city.send(Sending(registered(NUMBERS[n]), id=f"r{n}", sender=agency))
+        city.send(Sending(completed(NUMBERS[n]), id=f"c{n}", sender=agency))
+    places = {(agency_topic(agency), 0): 2 for agency in AGENCIES[:2]}
+    one = await city.batch(city.members["enrollment"], places)
+    for (topic, _), step in zip(one.taken, one.steps, strict=True):
+        employees = {json.loads(event.value)["partitionkey"] for event in step.pending}
+        own = NUMBERS[[agency_topic(agency) for agency in AGENCIES].index(topic)]
+        assert employees == {TERMS.ids.employee(own)}
+        assert len(step.pending) == 4, "employee, completion, certificate, learning hours"
