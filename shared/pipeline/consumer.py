@@ -204,6 +204,8 @@ class Consumer(Generic[T]):
         batch = rest or await self._fetch()
         if batch is None:
             return
+        if self._subscribed != self._topics():
+            batch = self._still_read(batch)
         if batch:
             await self._decide(batch)
             self.moved_at = time.monotonic()
@@ -250,6 +252,14 @@ class Consumer(Generic[T]):
         if self._arrivals or self._restoring():
             batch = await self._as_arrived(batch)
         return {tp: [self.reader.read(record) for record in records] for tp, records in batch.items()}
+
+    def _still_read(self, batch: dict[TopicPartition, list[Item[T]]]) -> dict[TopicPartition, list[Item[T]]]:
+        """Without what came while its topic was taken from those that are read; it stays in the log."""
+        topics = self._topics()
+        for tp in [tp for tp in batch if tp.topic not in topics]:
+            del batch[tp]
+            self._seek(tp, self.next[tp])
+        return batch
 
     def _restoring(self) -> bool:
         return self.restoration is not None and not self.restoration.passed
