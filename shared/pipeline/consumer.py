@@ -96,6 +96,7 @@ class Consumer(Generic[T]):
         self.trouble = "has not started yet"
         self.unanswered = ""
         """Why Kafka seems to be away: a fetch that waits in vain tells nothing."""
+        self._answered_at = time.monotonic()
         self.moved_at = time.monotonic()
         self._unverified: dict[TopicPartition, Position] = {}
         self._assignments = Assignments()
@@ -500,6 +501,7 @@ class Consumer(Generic[T]):
         await self.sources.look()
         self._consumer = client_of(self.service, self.kafka, MOST_RECORDS)
         self._subscribe()
+        self._answered_at = time.monotonic()
         await start(self._consumer, self.partitions)
 
     def _topics(self) -> tuple[str, ...]:
@@ -543,11 +545,18 @@ class Consumer(Generic[T]):
             }
             noted = {tp: (at, note_of(self.service.epoch)) for tp, at in done.items()}
             await asyncio.wait_for(self._consumer.commit(noted), ANSWERED_WITHIN_S)
-            self.unanswered = ""
+            self.unanswered, self._answered_at = "", time.monotonic()
         except (IllegalStateError, CommitFailedError) as error:  # a rebalance
             log.info("offsets not noted: %s", type(error).__name__)
+            self._answered_at = time.monotonic()
         except (KafkaError, TimeoutError) as error:
             self.unanswered = f"Kafka does not answer ({type(error).__name__}); work goes on when it is back"
+            if time.monotonic() - self._answered_at > STALLED_AFTER_S:
+                # A client whose metadata task ended waits for ever: on uvloop, writing to a connection that was closed
+                # in the middle of a handshake raises RuntimeError, which aiokafka does not expect.
+                raise Unavailable(
+                    f"Kafka did not answer this client for {STALLED_AFTER_S:.0f} s: connecting anew"
+                ) from error
 
     async def _pause(self, longest_s: float) -> None:
         with contextlib.suppress(TimeoutError):
