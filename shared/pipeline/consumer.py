@@ -207,6 +207,8 @@ class Consumer(Generic[T]):
         batch = rest or await self._fetch()
         if batch is None:
             return
+        if self._subscribed != self._topics():
+            batch = self._still_read(batch)
         if batch:
             await self._decide(batch)
             self.moved_at = time.monotonic()
@@ -278,6 +280,14 @@ class Consumer(Generic[T]):
         for record in records:
             yield self.reader.read(record)
             await pace.give_way()
+
+    def _still_read(self, batch: dict[TopicPartition, list[Item[T]]]) -> dict[TopicPartition, list[Item[T]]]:
+        """Without what came while its topic was taken from those that are read; it stays in the log."""
+        topics = self._topics()
+        for tp in [tp for tp in batch if tp.topic not in topics]:
+            del batch[tp]
+            self._seek(tp, self.next[tp])
+        return batch
 
     def _restoring(self) -> bool:
         return self.restoration is not None and not self.restoration.passed
