@@ -273,9 +273,9 @@ KCAT: Final = """
 import sys
 from confluent_kafka import Producer
 words = sys.argv[1:]
-said = [(words[n], words[n + 1]) for n in range(len(words) - 1) if words[n] in ("-b", "-t", "-X", "-H")]
-(broker,), (topic,) = [value for name, value in said if name == "-b"], [value for name, value in said if name == "-t"]
-producer = Producer({"bootstrap.servers": broker, **dict(value.split("=", 1) for name, value in said if name == "-X")})
+said = [(words[n], words[n + 1]) for n in range(len(words) - 1) if words[n] in ("-F", "-t", "-H")]
+(config,), (topic,) = [value for name, value in said if name == "-F"], [value for name, value in said if name == "-t"]
+producer = Producer(dict(line.split("=", 1) for line in open(config).read().splitlines()))
 headers = [tuple(value.split("=", 1)) for name, value in said if name == "-H"]
 faults = []
 for line in sys.stdin.read().splitlines():
