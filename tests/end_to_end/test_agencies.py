@@ -204,14 +204,20 @@ def test_a_rotated_agency_has_two_users_until_the_old_one_is_shut_out(
 
 def test_a_bound_agency_is_spoken_for_by_its_own_client_alone(product: Product, cli: Cli, code: str) -> None:
     cli("agency", "add", code, "--name", "Dinas Terikat", "--client-id", "simpeg-baru", "--http-only")
-    accepted(product, post(product.client("agency", opd=code, azp="simpeg-baru")))
-    accepted(product, post(product.client("agency", azp="simpeg-baru")))
+    own = product.client("agency", opd=code, azp="simpeg-baru")
+    answer = post(own)
+    accepted(product, answer)
+    decided = f"/decisions/{answer.json()[0]['id']}"
+    assert own.get(decided).status_code == 200
+    assert refused(post(product.client("agency", azp="simpeg-baru")), "forbidden")
     for claims in (
         {"opd": code},
         {"opd": code, "azp": "simpeg-lain"},
         {"opd": OTHER_OPD, "azp": "simpeg-baru"},
     ):
-        assert refused(post(product.client("agency", **claims)), "not-your-agency"), claims
+        other = product.client("agency", **claims)
+        assert refused(post(other), "not-your-agency"), claims
+        assert refused(other.get(decided), "not-your-agency"), claims
     cli("agency", "change", code, "--unbind", *WHY)
     accepted(product, post(product.client("agency", opd=code)))
 
