@@ -26,7 +26,7 @@ def weighed(known: DeadBytes | None, record: Record, moment: datetime) -> tuple[
     day = f"{moment:%Y-%m-%d}"
     if known is None or known.day != day:
         known = DeadBytes(id=record.at.topic, day=day, kept_bytes=0)
-    if known.kept_bytes + record.size_bytes > MOST_DEAD_BYTES:
+    if known.kept_bytes >= MOST_DEAD_BYTES:
         return msgspec.structs.replace(known, left_out=known.left_out + 1), False
     return msgspec.structs.replace(known, kept_bytes=known.kept_bytes + record.size_bytes), True
 

@@ -19,7 +19,7 @@ JUNK = b"x" * 400
 
 @pytest.fixture
 def city(monkeypatch: pytest.MonkeyPatch) -> City:
-    monkeypatch.setattr(burial, "MOST_DEAD_BYTES", 1_000)
+    monkeypatch.setattr(burial, "MOST_DEAD_BYTES", 800)
     return City(services=(ENROLLMENT,))
 
 
