@@ -56,13 +56,20 @@ def test_over_kafka_each_type_of_another_is_refused(attacker: Attacker, victim: 
 
 
 def test_an_unknown_type_stands_for_nothing(attacker: Attacker, victim: Victim) -> None:
-    kinds = ["id.go.bandung.certificate.revoke.v2", "certificate.revoke", "ID.GO.BANDUNG.CERTIFICATE.REVOKE.V1"]
+    kinds = [
+        "id.go.bandung.certificate.revoke.v2",
+        "certificate.revoke",
+        "ID.GO.BANDUNG.CERTIFICATE.REVOKE.V1",
+    ]
     (revoke,) = [one for one in FOREIGN if one.type.endswith("certificate.revoke.v1")]
     padded = [f"{revoke.type} ", f"{revoke.type}\x00", f"\ufeff{revoke.type}"]
     events = [cloud_event(kind, data) for kind in kinds + padded for data in aimed(revoke, victim)]
     assert attacker.kafka.write(attacker.topic, *events) is None
     attacker.product.settled()
-    assert {one["verdict"] for event in events for one in attacker.told(event["id"])} <= {"refused", "nothing"}
+    assert {one["verdict"] for event in events for one in attacker.told(event["id"])} <= {
+        "refused",
+        "nothing",
+    }
 
 
 def test_over_http_each_type_of_another_is_refused_by_itself(attacker: Attacker, victim: Victim) -> None:

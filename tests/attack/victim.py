@@ -41,7 +41,15 @@ class Holder:
     def secrets(self) -> tuple[str, ...]:
         """Nobody else is ever told one of these."""
         person = self.person
-        return (person.number, person.name, person.email, self.number, self.employee_id, self.code, self.token)
+        return (
+            person.number,
+            person.name,
+            person.email,
+            self.number,
+            self.employee_id,
+            self.code,
+            self.token,
+        )
 
 
 class Victim:

@@ -65,7 +65,10 @@ class Issuer:
     def wished(self, wish: dict[str, Any]) -> str:
         """The token that the local stack's issuer gives for the same wish."""
         said = {"employee_number": None, "opd": None, "azp": None, "sub": f"local-{wish['role']}", **wish}
-        return self.token(aud=said.pop("audience", AUDIENCE), roles=[said.pop("role")], **said)
+        ends = int(time.time()) + said.pop("expires_in", 3600)
+        return self.token(
+            aud=said.pop("audience", AUDIENCE), roles=[said.pop("role")], **{"exp": ends, **said}
+        )
 
     def token(
         self, *, key: Any = RSA_KEY, algorithm: str = "RS256", kid: str | None = "rsa", **changes: Any
