@@ -1,6 +1,7 @@
 """What an attacker holds: the user and the tokens of an ordinary agency, an employee's token, an officer's of another
 body, sockets, and the published reference. No code of ours."""
 
+import contextlib
 import json
 import socket
 from collections.abc import Sequence
@@ -80,9 +81,8 @@ class Attacker:
         return self.product.client("agency", opd=ATTACKER_OPD)
 
     def with_token(self, service: str, token: str, path: str) -> httpx.Response:
-        url = self.product.kompeten.urls[service]
-        headers = {"authorization": f"Bearer {token}", "accept": "application/json"}
-        return httpx.get(url + path, headers=headers, timeout=ANSWERED_WITHIN_S)
+        stranger = self.product.client(None, service)
+        return stranger.get(path, headers={"authorization": f"Bearer {token}"})
 
     def told(self, event_id: str) -> list[dict[str, Any]]:
         """What the agency itself is told of an event."""
@@ -101,20 +101,16 @@ def connection(url: str) -> socket.socket:
 def raw(url: str, head: Sequence[str], body: bytes = b"") -> tuple[int, bytes]:
     """Status (0: ended without an answer) and answer to what no client of good manners would send."""
     with connection(url) as sent:
-        try:
+        with contextlib.suppress(OSError):  # the answer was not waited for: it may be there all the same
             sent.sendall("\r\n".join([*head, "Host: x", "Connection: close", "", ""]).encode() + body)
-        except OSError:  # the answer was not waited for: it may be there all the same
-            pass
         return status_of(sent)
 
 
 def status_of(sent: socket.socket) -> tuple[int, bytes]:
     answer = b""
-    try:
+    with contextlib.suppress(ConnectionResetError):
         while part := sent.recv(65536):
             answer += part
-    except ConnectionResetError:
-        pass
     return (int(answer.split(b" ", 2)[1]), answer) if answer else (0, b"")
 
 

@@ -1,4 +1,4 @@
-"""What anybody may read of the product: the published reference. Attacks go by it, so that what is added is attacked too."""
+"""What anybody may read of the product: its published reference. What is added there is attacked, too."""
 
 import json
 import re
