@@ -16,6 +16,14 @@ REASON: Final = "Daftar hadir tertukar dengan angkatan lain."
 BOOKKEEPING: Final = {
     "dead_letter_chunks", "dead_letters", "decisions", "epochs", "identity", "listings", "locks", "positions",
 }  # fmt: skip
+ABOUT: Final = (
+    "employee_id",
+    "completion_id",
+    "certificate_id",
+    "certificate.id",
+    "numbers",
+    "employee_numbers",
+)
 
 
 @dataclass(frozen=True)
@@ -100,17 +108,18 @@ class Victim:
         }
 
     def _kept(self, service: str) -> dict[str, str]:
-        """Each document that names one of them, by collection and id."""
+        """Each document that is about one of them, by collection and id."""
         marks = [
-            one for holder in self.holders
-            for one in (holder.employee_id, holder.completion_id, holder.certificate_id, holder.person.number)
-        ]  # fmt: skip
+            mark
+            for one in self.holders
+            for mark in (one.employee_id, one.completion_id, one.certificate_id, one.person.number)
+        ]
+        about = [{field: {"$in": marks}} for field in ABOUT]
         database = self.product.database(service)
         return {
-            f"{name}/{document['_id']}": text
+            f"{name}/{document['_id']}": repr(document)
             for name in sorted(set(database.list_collection_names()) - BOOKKEEPING)
-            for document in database[name].find()
-            if any(mark in (text := repr(document)) for mark in marks)
+            for document in database[name].find({"$or": [*about, {"_id": {"$regex": "|".join(marks)}}]})
         }
 
 
