@@ -76,7 +76,7 @@ def instructions(kompeten: Kompeten, description: Path) -> Iterator[str]:
         yield f"  {name:13} {kompeten.urls[name]}"
         yield f"  {'':13} {kompeten.internal_urls[name]}/openapi.json and /metrics"
     yield f"  {'mails':13} {stack.mail_page}"
-    yield f"  {'Kafka':13} {stack.kafka}"
+    yield f"  {'Kafka':13} {stack.kafka.bootstrap}, with the user of an agency: see kafka_users in the file for scripts"
     yield f"  {'MongoDB':13} {stack.mongo}"
     yield f"  {'for scripts':13} {description}"
     yield ""
@@ -87,14 +87,31 @@ def instructions(kompeten: Kompeten, description: Path) -> Iterator[str]:
         yield f"  {role.upper()}=$({token_line(stack.issuer, described[role]['json'])})"
     yield ""
     opd = kompeten.agencies[0]
-    yield f"publish an event as {opd} (over Kafka: topic {agency_topic(opd, kompeten.topic_prefix)}):"
+    yield f"publish an event as {opd}:"
     yield (
         f'  curl -s {kompeten.urls["enrollment"]}/events -H "Authorization: Bearer $AGENCY"'
         f" -H 'Content-Type: application/cloudevents+json' -d '{json.dumps(example_event(opd))}'"
     )
+    yield f"the same over Kafka, to topic {agency_topic(opd, kompeten.topic_prefix)}, once kcat is installed:"
+    yield f"  {kcat_line(kompeten, opd, description)}"
     yield "see what became of it:"
     yield f'  curl -s {kompeten.urls["enrollment"]}/decisions/try-1 -H "Authorization: Bearer $AGENCY"'
+    yield "connect another agency, without a restart (docs/how-to/connect-an-agency.md):"
+    yield '  ./kompeten agency add dinas-baru --name "Dinas Baru"'
     yield ""
+
+
+def kcat_line(kompeten: Kompeten, opd: str, description: Path) -> str:
+    """The password stays in its file: what is printed may be shared."""
+    read = f'import json; print(json.load(open("{description}"))["kafka_users"]["{opd}"]["sasl.password"])'
+    user = kompeten.kafka_of_agency(opd)
+    options = [f"-X {name}={value}" for name, value in user.librdkafka().items() if name != "sasl.password"]
+    password = f"-X sasl.password=$({sys.executable} -c '{read}')"
+    return (
+        f"echo '{json.dumps(example_event(opd))}' | kcat -P {' '.join(options)} {password}"
+        f" -t {agency_topic(opd, kompeten.topic_prefix)}"
+        " -H 'content-type=application/cloudevents+json; charset=UTF-8'"
+    )
 
 
 def token_line(issuer: str, wish: dict[str, str]) -> str:

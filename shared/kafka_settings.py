@@ -29,15 +29,23 @@ class AdministratorSettings(BaseSettings):
     model_config = SettingsConfigDict(
         env_prefix="KOMPETEN_", env_ignore_empty=True, extra="ignore", frozen=True, hide_input_in_errors=True
     )
-    development: bool = False
-    kafka: str = "127.0.0.1:9092"
-    kafka_security: KafkaSecurity = "sasl_ssl"
-    kafka_mechanism: Mechanism = SCRAM
-    """`plain` for one that the broker knows from its own configuration, as in docker-compose.yml."""
-    kafka_user: str = "admin"
-    kafka_password: KafkaPassword = Field(default_factory=_password, validate_default=True)
-    kafka_ca: CertificateFile = None
-    topic_prefix: str = ""
+    development: bool = Field(False, description="Allows Kafka without credentials; never in production")
+    kafka: str = Field("127.0.0.1:9092", description="Kafka bootstrap servers, host:port separated by commas")
+    kafka_security: KafkaSecurity = Field("sasl_ssl", description="As for the services")
+    kafka_mechanism: Mechanism = Field(
+        SCRAM,
+        description="`plain` for an administrator whom the broker knows from its own configuration, as in Compose",
+    )
+    kafka_user: str = Field(
+        "admin", description="Who administers Kafka: may make topics, users, rights and quotas"
+    )
+    kafka_password: KafkaPassword = Field(
+        default_factory=_password,
+        validate_default=True,
+        description="The administrator's password; KOMPETEN_KAFKA_PASSWORD_FILE names a file that has it",
+    )
+    kafka_ca: CertificateFile = Field(None, description="As for the services")
+    topic_prefix: str = Field("", description="As for the services")
 
     def connection(self) -> KafkaConnection:
         password = "" if self.kafka_password is None else self.kafka_password.get_secret_value()

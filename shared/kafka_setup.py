@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from shared.contracts.rights import agency_user
 from shared.contracts.services import SERVICES
@@ -20,12 +20,18 @@ from shared.topics import TopicsDiffer
 
 
 class SetUpSettings(AdministratorSettings):
-    """Besides who administers: where passwords are, one file each, named after the service or the agency's code."""
+    """Besides who administers: where passwords are."""
 
-    agencies: OpdCodes = ()
-    kafka_services_dir: Path = Path("/run/kafka/services")
-    kafka_agencies_dir: Path = Path("/run/kafka/agencies")
-    """Agencies without a file here speak over HTTP, or have a user by `kompeten agency`."""
+    agencies: OpdCodes = Field((), description="Agencies whose topics are made: codes separated by commas")
+    kafka_services_dir: Path = Field(
+        Path("/run/kafka/services"),
+        description="Folder with a file for each service, named after it: its password",
+    )
+    kafka_agencies_dir: Path = Field(
+        Path("/run/kafka/agencies"),
+        description="Folder with a file for each agency that speaks Kafka, named by its code: the password of its "
+        "first user. One without a file speaks over HTTP, or has a user by the command line",
+    )
 
 
 def set_up(settings: SetUpSettings) -> Iterator[str]:
@@ -36,7 +42,10 @@ def set_up(settings: SetUpSettings) -> Iterator[str]:
     )
     for opd in settings.agencies:
         yield from _agency(admin, opd, settings.kafka_agencies_dir / opd)
-    yield from admin.drift()
+    differences = admin.drift()
+    yield from differences
+    if not differences:
+        yield "topics, users and rights are as declared"
 
 
 def _agency(admin: KafkaAdmin, opd: str, file: Path) -> list[str]:
@@ -69,7 +78,6 @@ def main() -> None:
         sys.exit("; ".join(f"KOMPETEN_{str(one['loc'][0]).upper()}: {one['msg']}" for one in error.errors()))
     except (AdminError, TopicsDiffer, OSError) as error:
         sys.exit(f"kafka: {error}")
-    sys.stdout.write("topics, users and rights are as declared\n")
 
 
 if __name__ == "__main__":

@@ -33,8 +33,8 @@ class Wanted(NamedTuple):
 class TopicCheck:
     """What readiness says about a service's own topics; asks the broker at most every 5 s."""
 
-    def __init__(self, kafka: KafkaConnection, wanted: Mapping[str, Wanted]) -> None:
-        self._kafka, self._wanted = kafka, wanted
+    def __init__(self, kafka: KafkaConnection, wanted: Mapping[str, Wanted], client_id: str) -> None:
+        self._kafka, self._wanted, self._client_id = kafka, wanted, client_id
         self._faults: list[str] = []
         self._looked_at = float("-inf")
         self._turn = asyncio.Lock()
@@ -49,21 +49,24 @@ class TopicCheck:
     async def _look(self) -> list[str]:
         try:
             async with asyncio.timeout(ANSWERED_WITHIN_S):
-                return await topic_faults(self._kafka, self._wanted)
+                return await topic_faults(self._kafka, self._wanted, self._client_id)
         except NoAccess as error:
             return [str(error)]
         except TimeoutError:
             return [f"Kafka does not answer within {ANSWERED_WITHIN_S:g} s; work goes on when it does"]
 
 
-async def topic_faults(kafka: KafkaConnection, wanted: Mapping[str, Wanted]) -> list[str]:
+async def topic_faults(kafka: KafkaConnection, wanted: Mapping[str, Wanted], client_id: str) -> list[str]:
     """A sentence for each topic that is not there, not as declared, or not open to this user. Raises NoAccess."""
-    return [fault for faults in (await faults_by_topic(kafka, wanted)).values() for fault in faults]
+    found = await faults_by_topic(kafka, wanted, client_id)
+    return [fault for faults in found.values() for fault in faults]
 
 
-async def faults_by_topic(kafka: KafkaConnection, wanted: Mapping[str, Wanted]) -> dict[str, list[str]]:
+async def faults_by_topic(
+    kafka: KafkaConnection, wanted: Mapping[str, Wanted], client_id: str
+) -> dict[str, list[str]]:
     """The same, by topic; none for one that is well."""
-    answer = await _metadata(kafka, sorted(wanted))
+    answer = await _metadata(kafka, sorted(wanted), client_id)
     asks_nobody = kafka.security == "plaintext"
     return {
         name: _faults(kafka.user, name, wanted[name], code, len(partitions), -1 if asks_nobody else allowed)
@@ -73,7 +76,7 @@ async def faults_by_topic(kafka: KafkaConnection, wanted: Mapping[str, Wanted]) 
 
 async def check_administrator(kafka: KafkaConnection) -> None:
     """Raises NoAccess unless this user may make topics, users and rights."""
-    answer = await _metadata(kafka, [])
+    answer = await _metadata(kafka, [], "kompeten-admin")
     missing = [one for one in _ADMINISTERS if not _may(answer.cluster_authorized_operations, one)]
     if missing and kafka.security != "plaintext":
         raise Refused(
@@ -102,9 +105,9 @@ def _may_not(user: str, operations: Sequence[str], topic: str) -> str:
     return f"user {user!r} may not {' or '.join(operations)} topic {topic}: grant its rights with `{SET_UP}`"
 
 
-async def _metadata(kafka: KafkaConnection, topics: Sequence[str]) -> Any:
+async def _metadata(kafka: KafkaConnection, topics: Sequence[str], client_id: str) -> Any:
     try:
-        async with connected(kafka, "kompeten-access") as connection:
+        async with connected(kafka, client_id) as connection:
             return await asyncio.wait_for(connection.send(_Metadata(topics)), ANSWERED_WITHIN_S)
     except (KafkaError, OSError, TimeoutError) as error:
         raise NoAccess(f"Kafka did not say which topics there are ({type(error).__name__})") from error

@@ -314,22 +314,22 @@ class MongoStore:
             return [raw["_id"] async for raw in items.find(held, {"_id": 1})]
 
     async def reserve(self, collection: Collection[D], asked: Mapping[str, timedelta], taker: str) -> list[D]:
-        """Moves `used_until` of each document on by what is asked, from now at the earliest; the documents as they
-        then stood. One that another taker moved meanwhile is missing: what was asked of it is lost."""
-        from_here = {"$max": [NOW, "$used_until"]}
-        moves = [
-            UpdateOne(
-                {"_id": id},
-                [{"$set": {
-                    "used_until": {"$add": [from_here, round(more.total_seconds() * 1000)]}, "at": NOW, "taker": taker,
-                }}],
-                upsert=True,
+        """Moves `used_until` of each document on by what is asked, from now at the earliest, and notes in `takes` how far
+        this taker came; the documents as they are then. `takes` has those of the last minute, for others may take
+        meanwhile."""
+        recent = {"$gt": ["$$take.at", {"$subtract": [NOW, 60_000]}]}
+        before = {"$filter": {"input": {"$ifNull": ["$takes", []]}, "as": "take", "cond": recent}}
+        moves = []
+        for id, more in asked.items():
+            until = {"$add": [{"$max": [NOW, "$used_until"]}, round(more.total_seconds() * 1000)]}
+            taken = {"taker": taker, "until": until, "at": NOW}
+            takes = {"$concatArrays": [before, [taken]]}
+            moves.append(
+                UpdateOne({"_id": id}, [{"$set": {"used_until": until, "takes": takes}}], upsert=True)
             )
-            for id, more in asked.items()
-        ]  # fmt: skip
         async with translated():
             await self.database[collection.name].bulk_write(moves, ordered=False)
-            found = self.database[collection.name].find({"_id": {"$in": list(asked)}, "taker": taker})
+            found = self.database[collection.name].find({"_id": {"$in": list(asked)}})
             return _typed(collection, await found.to_list(None))
 
     async def note_items(self, collection: Collection[Document], notes: Sequence[Note]) -> int:

@@ -154,7 +154,8 @@ class Runner(Generic[T]):
         self.settings, self.parts = settings, parts
         self.prepared, self._refused = False, False
         kafka = settings.kafka_connection()
-        self.topics = TopicCheck(kafka, own_topics(parts.service.name, settings.topic_prefix))
+        name = parts.service.name
+        self.topics = TopicCheck(kafka, own_topics(name, settings.topic_prefix), f"kompeten-{name}")
         self.restoration = Restoration(parts.service, parts.store, kafka, parts.sources.partitions)
         self.consumer = Consumer(
             parts.service,

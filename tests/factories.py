@@ -32,9 +32,10 @@ from shared.contracts.enrollment import (
 from shared.contracts.examples import EXAMPLES, MOMENT, NI_PPPK, NIP
 from shared.contracts.incentive import PointsSettled
 from shared.contracts.notification import ReleaseLetter
-from shared.contracts.payload import Payload
+from shared.contracts.payload import CompletionId, Payload
 from shared.contracts.pipeline import ReleaseWaiting
 from shared.contracts.topics import AGENCY, COMMANDS, agency_topic
+from shared.identifiers import Ids
 from shared.pipeline.records import Coordinates, Record
 
 P = TypeVar("P", bound=Payload)
@@ -92,6 +93,17 @@ def employee_recorded(**changes: object) -> EmployeeRecorded:
 
 def completion_recorded(**changes: object) -> CompletionRecorded:
     return _made(CompletionRecorded, **changes)
+
+
+def genuine(ids: Ids, completion_id: CompletionId, revision: int) -> dict[str, object]:
+    """What only enrollment can write of a certificate in an event about it."""
+    id = ids.certificate(completion_id)
+    return {
+        "completion_id": completion_id,
+        "certificate_id": id,
+        "revision": revision,
+        "verification_url": f"https://kompeten.example/v/{ids.verification_code(id, revision)}",
+    }
 
 
 def certificate_issued(**changes: object) -> CertificateIssued:

@@ -26,7 +26,8 @@ from shared.contracts.reference import (
     schema_files,
 )
 from shared.http import problems
-from shared.settings import Settings, reference_table
+from shared.kafka_setup import SetUpSettings
+from shared.settings import Settings, reference_table, variable
 
 SERVICES: Final = ("enrollment", "incentive", "notification")
 REFERENCE: Final = Path(__file__).parents[1] / "docs" / "reference"
@@ -54,7 +55,8 @@ def reference_files(find: Find = _module) -> dict[str, str]:
     return {
         **contract_files(reactions(find)),
         "problems.md": f"{GENERATED}# Problems\n\n{_PROBLEMS}\n\n{problems.reference_table()}",
-        "settings.md": f"{GENERATED}# Settings\n\n{_SETTINGS}\n\n{reference_table(settings_classes(find))}",
+        "settings.md": f"{GENERATED}# Settings\n\n{_SETTINGS}\n\n{reference_table(settings_classes(find))}"
+        f"\n{_SET_UP}\n\n{set_up_table()}",
         **{f"openapi-{service}.json": json_text(api) for service, api in api_documents(find).items()},
     }
 
@@ -83,6 +85,17 @@ def settings_classes(find: Find = _module) -> list[type[Settings]]:
                 raise Incomplete(f"{module.__name__}.{cls.__name__} must have service = {service!r}")
             found.append(cls)
     return found or [Settings]
+
+
+def set_up_table() -> str:
+    """Markdown: a row per variable of the set-up of Kafka."""
+    lines = ["| variable | default | description |", "|---|---|---|"]
+    for name, field in sorted(SetUpSettings.model_fields.items()):
+        default = "required" if field.is_required() else "none" if not field.default else f"`{field.default}`"
+        if field.default_factory is not None:
+            default = "required"
+        lines.append(f"| `{variable(name)}` | {default} | {field.description} |")
+    return "\n".join([*lines, ""])
 
 
 def api_documents(find: Find = _module) -> dict[str, dict[str, Any]]:
@@ -177,6 +190,12 @@ _SETTINGS: Final = """\
 Read once at start from variables of the environment. Each can be given by a file instead:
 `<variable>_FILE` names it, or it is mounted as `/run/secrets/<variable in lower case>`. A variable that
 begins with `KOMPETEN_` and is none of these stops the service: it is most likely misspelt."""
+
+_SET_UP: Final = """\
+## Setting up Kafka
+
+What `python -m shared.kafka_setup` reads, as an administrator of Kafka. It makes topics, users, rights and quotas before
+the services start, and whenever they change."""
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -64,7 +64,7 @@ from shared.pipeline.documents import LOAD, Doc, Keys, Lock, State
 from shared.pipeline.epochs import VERSIONS, next_version
 from shared.pipeline.errors import Rejected, Waiting
 from shared.pipeline.outcome import Due, Fact, Outcome, Put, Settlement, Unsettled, Verdict
-from shared.pipeline.reactions import Reaction, react
+from shared.pipeline.reactions import Reaction, Settled, react
 from shared.pipeline.records import Received
 from shared.pipeline.triage import TRIAGE
 from shared.pipeline.waiting import waiting_for, waits_for
@@ -485,12 +485,12 @@ def store_rendering(event: Received[StoreRendering], state: State, terms: Terms)
 
 
 REACTIONS: dict[type[Payload], Reaction[Terms]] = {
-    EmployeeRegistered: react(employee_keys, record_employee, takes_unsettled=True),
-    EmployeeChanged: react(employee_keys, record_employee, takes_unsettled=True),
-    TrainingCompleted: react(completion_keys, record_completion, takes_unsettled=True),
+    EmployeeRegistered: react(employee_keys, record_employee, settled=Settled.NOTHING),
+    EmployeeChanged: react(employee_keys, record_employee, settled=Settled.NOTHING),
+    TrainingCompleted: react(completion_keys, record_completion, settled=Settled.NOTHING),
     RevokeCertificate: react(revocation_keys, revoke_certificate),
     ReinstateCertificate: react(revocation_keys, reinstate_certificate),
-    StoreRendering: react(rendering_keys, store_rendering, takes_unsettled=True),
+    StoreRendering: react(rendering_keys, store_rendering, settled=Settled.LOOKED_AT),
     ListCompletions: react(listing_keys, list_completions),
     RestateCompletion: react(restatement_keys, restate_completion),
     **reviewing(BOOKS),

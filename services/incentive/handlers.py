@@ -29,7 +29,7 @@ from shared.pipeline.documents import LOAD, Doc, Docs, Keys, Lock, State
 from shared.pipeline.epochs import VERSIONS, next_version
 from shared.pipeline.errors import Rejected
 from shared.pipeline.outcome import Due, Fact, Outcome, Put, Settlement, Unsettled, Verdict
-from shared.pipeline.reactions import Reaction, react
+from shared.pipeline.reactions import Reaction, Settled, react
 from shared.pipeline.records import Received
 from shared.pipeline.triage import TRIAGE
 
@@ -256,8 +256,8 @@ def _fact(completion: EarnedCompletion, account: Account, level: str) -> Fact:
 
 
 REACTIONS: dict[type[Payload], Reaction[Terms]] = {
-    EmployeeRecorded: react(person_keys, record_person, takes_unsettled=True),
-    CompletionRecorded: react(completion_keys, award_points, takes_unsettled=True),
+    EmployeeRecorded: react(person_keys, record_person, settled=Settled.NOTHING),
+    CompletionRecorded: react(completion_keys, award_points, settled=Settled.NOTHING),
     CompletionRestated: react(restated_keys, award_points_anew),
     **reconciling(BOOKS),
     **TRIAGE,

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from services.notification.documents import ALLOWANCES, Contact, Mail
+from services.notification.documents import ALLOWANCES, Contact, Mail, Take
 from shared.identifiers import Ids
 from shared.pipeline.work import DEFERRED, Note
 
@@ -38,6 +38,7 @@ class Allowances:
     def __init__(self, store: "MongoStore", ids: Ids, a_day: int | None) -> None:
         """`a_day` None: no limit."""
         self._store, self._ids, self._a_day = store, ids, a_day
+        self._every = DAY / (a_day or 1)
 
     async def take(self, mails: Sequence[Addressed]) -> tuple[list[Addressed], list[Note]]:
         """Those that may go now, and notes of those that wait. A mail takes one slot of an address, however often it
@@ -55,19 +56,28 @@ class Allowances:
                 going.append(one._replace(slot={"slot": address, "slot_at": one.mail.slot_at}))
             else:
                 notes.append(self._waits(one, address, one.mail.slot_at, one.mail.slot_at - one.mail.due))
-        every = DAY / self._a_day
-        while asking:
-            asked = {address: every * len(those) for address, those in asking.items()}
-            taker = secrets.token_hex(8)
-            for allowance in await self._store.reserve(ALLOWANCES, asked, taker):
-                waiting = asking.pop(allowance.id)
-                for place, one in enumerate(waiting, 1 - len(waiting)):
-                    wait = allowance.used_until + every * place - DAY - allowance.at
-                    if wait > timedelta(0):
-                        notes.append(self._waits(one, allowance.id, allowance.at + wait, wait))
-                    else:
-                        going.append(one._replace(slot={"slot": allowance.id, "slot_at": one.mail.due}))
+        for address, take in (await self._taken(asking)).items():
+            for wait, one in zip(
+                self._waiting_times(take, len(asking[address])), asking[address], strict=True
+            ):
+                if wait > timedelta(0):
+                    notes.append(self._waits(one, address, take.at + wait, wait))
+                else:
+                    going.append(one._replace(slot={"slot": address, "slot_at": one.mail.due}))
         return going, notes
+
+    async def _taken(self, asking: Mapping[str, Sequence[Addressed]]) -> dict[str, Take]:
+        """As many slots of each address as are asked for, in two round trips."""
+        if not asking:
+            return {}
+        taker = secrets.token_hex(8)
+        asked = {address: self._every * len(those) for address, those in asking.items()}
+        allowances = await self._store.reserve(ALLOWANCES, asked, taker)
+        return {one.id: take for one in allowances for take in one.takes if take.taker == taker}
+
+    def _waiting_times(self, take: Take, count: int) -> list[timedelta]:
+        """Of its slots, first to last: a slot may be used once all that it and those before it take fits into a day."""
+        return [take.until - self._every * later - DAY - take.at for later in range(count - 1, -1, -1)]
 
     def _waits(self, one: Addressed, address: str, slot_at: datetime, wait: timedelta) -> Note:
         reason = f"more than {self._a_day} mails a day to an address that nobody has confirmed: it goes out in its turn"

@@ -104,15 +104,23 @@ class Mail(msgspec.Struct, frozen=True):
     """Not before this moment, as the server's clock has it."""
 
 
+class Take(msgspec.Struct, frozen=True):
+    """Slots that a mailer took at once."""
+
+    taker: str
+    until: datetime
+    """Where the last of them ends."""
+    at: datetime
+
+
 class Allowance(msgspec.Struct, frozen=True):
     """How far the slots of an address are taken; written by the mailers alone."""
 
     id: str = msgspec.field(name="_id")
     """Keyed digest of the address."""
     used_until: datetime
-    at: datetime
-    """When the last ones were taken."""
-    taker: str
+    takes: list[Take]
+    """Of the last minute."""
 
 
 class MailCancellation(msgspec.Struct, frozen=True):

@@ -11,20 +11,19 @@ import asyncio
 import logging
 import random
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from datetime import UTC, datetime
 from email.utils import parseaddr
 from time import monotonic, time_ns
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Final, Literal
 
-from services.notification.allowance import Addressed, Allowances
 from services.notification.circuit import Circuit
-from services.notification.documents import CONTACTS, MAIL_CANCELLATIONS, MAIL_NOTES, MAILS, Mail
-from services.notification.letters import compose, message_id
+from services.notification.documents import MAILS, Mail
+from services.notification.letters import message_id
 from services.notification.metrics import LEASES_LOST, REPEATED
 from services.notification.metrics import MAILS as COUNTED
-from services.notification.outcomes import UNKNOWN, Patience, outcome, skipped, told_before, unsure
+from services.notification.outcomes import UNKNOWN, Patience, outcome, unsure
+from services.notification.preparation import Preparation, Ready
 from services.notification.smtp import (
     IDLE_S,
     Accepted,
@@ -35,10 +34,10 @@ from services.notification.smtp import (
 )
 from services.notification.teller import Teller
 from services.notification.terms import Terms
-from services.notification.wire import NoAddress, address
+from services.notification.wire import address
 from shared.failpoints import failpoint
 from shared.pipeline.errors import Unavailable
-from shared.pipeline.work import Note, WorkQueue, deferral
+from shared.pipeline.work import Note, WorkQueue
 from shared.telemetry import child_traceparent, record_span
 
 if TYPE_CHECKING:
@@ -54,17 +53,6 @@ NOTE_EVERY_S: Final = 0.02
 COMPOSE_EVERY_S: Final = 0.001
 DATABASE_PAUSE_S: Final = 1.0
 log = logging.getLogger(__name__)
-
-
-class Ready(NamedTuple):
-    mail: Mail
-    recipient: str
-    message: bytes
-    slot: Mapping[str, object]
-    """See Addressed."""
-
-
-One = TypeVar("One", Addressed, Ready)
 
 
 class Mailer:
@@ -88,9 +76,8 @@ class Mailer:
     ) -> None:
         """First delay of a mail that was put off (`retry_s`), of all while the server is away (`pause_s`).
         `letters_a_day`: to an unconfirmed address; None: no limit."""
-        self._terms = terms
-        self._allowances = Allowances(store, terms.ids, letters_a_day)
-        self._epoch, self._teller = epoch, teller
+        self._preparation = Preparation(store, sender, terms, letters_a_day, epoch)
+        self._teller = teller
         self.circuit = Circuit(pause_s)
         self._store, self._sender, self._patience = store, sender, Patience(unknown, retry_s)
         self._envelope_from = address(*parseaddr(sender)).addr_spec
@@ -183,9 +170,11 @@ class Mailer:
         return True
 
     async def _send(self, mails: Sequence[Mail]) -> None:
-        ready = await self._written(await self._in_turn(await self._addressed(await self._not_told(mails))))
+        ready, notes = await self._preparation.prepare(mails)
+        await self._noted(notes)
         async with self._sending:
-            ready = await self._not_cancelled(ready)
+            ready, notes = await self._preparation.not_cancelled(ready)
+            await self._noted(notes)
             began = monotonic()
             held = {mail.id for mail in await self._queue.hold([one.mail for one in ready], HANDING_OVER)}
             LEASES_LOST.inc(len(ready) - len(held))
@@ -197,60 +186,6 @@ class Mailer:
             # Not begun: the server is away, it was too slow, or we stop.
             unbegun = [Note(one.mail.id, one.mail.lease, "queued", one.slot) for one in waiting]
             await self._noted(unbegun)
-
-    async def _addressed(self, mails: Sequence[Mail]) -> list[Addressed]:
-        employees = list({mail.employee_id for mail in mails})
-        contacts = {one.id: one for one in await self._store.select(CONTACTS, {"_id": {"$in": employees}})}
-        found = [(mail, contacts.get(mail.employee_id)) for mail in mails]
-        addressed = [Addressed(mail, contact) for mail, contact in found if contact and contact.email]
-        missing = {mail.id for mail in mails} - {one.mail.id for one in addressed}
-        reason = "the employee has no e-mail address"
-        await self._noted([skipped(mail, reason) for mail in mails if mail.id in missing])
-        return addressed
-
-    async def _in_turn(self, mails: Sequence[Addressed]) -> list[Addressed]:
-        """What was cancelled uses up nothing of an address's allowance."""
-        going, notes = await self._allowances.take(await self._not_cancelled(mails))
-        await self._noted(notes)
-        return going
-
-    async def _written(self, mails: Sequence[Addressed]) -> list[Ready]:
-        ready, notes = list[Ready](), list[Note]()
-        now = datetime.now(UTC)
-        for mail, contact, slot in mails:
-            # 1 ms of work each, and the loop has connections and heartbeats to serve; a bare yield comes back
-            # before they had their turns: 215 mails/s.
-            await asyncio.sleep(COMPOSE_EVERY_S)
-            try:
-                message = compose(mail.letter, contact, self._sender, now, self._terms)
-                recipient = message["To"].addresses[0].addr_spec
-                ready.append(Ready(mail, recipient, message.as_bytes(), slot))
-            except NoAddress as error:
-                notes.append(skipped(mail, str(error)))
-            except Exception as error:  # noqa: BLE001  one letter's fault must not keep the others: parked
-                log.error("letter %s can't be written: %s", mail.id, type(error).__name__)
-                notes.append(deferral(mail.id, mail.lease, f"bug: {type(error).__name__}", BUG_RETRY_S))
-        await self._noted(notes)
-        return ready
-
-    async def _not_cancelled(self, ready: Sequence[One]) -> list[One]:
-        ids = [one.mail.id for one in ready]
-        found = await self._store.select(MAIL_CANCELLATIONS, {"_id": {"$in": ids}}) if ids else []
-        reasons = {one.id: one.reason for one in found}
-        await self._noted(
-            [skipped(one.mail, reasons[one.mail.id]) for one in ready if one.mail.id in reasons]
-        )
-        return [one for one in ready if one.mail.id not in reasons]
-
-    async def _not_told(self, mails: Sequence[Mail]) -> Sequence[Mail]:
-        """Without those that went out before the database was restored. In an epoch of its own nothing is: an operator
-        may have a mail sent again."""
-        if not self._epoch:
-            return mails
-        of_before = {"_id": {"$in": [mail.id for mail in mails]}, "epoch": {"$lt": self._epoch}}
-        told = {one.id: one for one in await self._store.select(MAIL_NOTES, of_before)}
-        await self._noted([told_before(mail, told[mail.id]) for mail in mails if mail.id in told])
-        return [mail for mail in mails if mail.id not in told]
 
     async def _work(self, waiting: deque[Ready], began: float) -> None:
         """One connection's share of a batch."""

@@ -11,15 +11,9 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from shared.cli.agency_kafka import (
-    Handed,
-    KafkaAccess,
-    differences,
-    in_kafka,
-    kafka_access,
-    quota_of,
-    users_of,
-)
+from shared.cli.agency_drift import differences, in_kafka, quota_of, users_of
+from shared.cli.agency_kafka import KafkaAccess, kafka_access
+from shared.cli.agency_password import Handed
 from shared.cli.agency_rotation import begin, finish_it
 from shared.cli.agency_view import show_agencies, told
 from shared.cli.answers import Agency
@@ -96,7 +90,7 @@ def add(
         quota=quota,
     )
     _refuse_other(stands, wanted)
-    handed = Handed(password_file)
+    handed = Handed(password_file, again=True)
     try:
         user = _to_make(stands, admin.agency_users(code), admin.next_agency_user(code), http_only)
         if user is None:

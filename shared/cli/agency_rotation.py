@@ -3,7 +3,8 @@
 import time
 from collections.abc import Sequence
 
-from shared.cli.agency_kafka import Handed, in_kafka, users_of
+from shared.cli.agency_drift import in_kafka, users_of
+from shared.cli.agency_password import Handed
 from shared.cli.agency_view import told
 from shared.cli.answers import Agency, Ordered
 from shared.cli.client import Service

@@ -4,7 +4,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from shared.cli.agency_kafka import Handed
+from shared.cli.agency_password import Handed
 from shared.cli.answers import Agency, Ordered
 from shared.cli.client import Service
 from shared.cli.command import Desk

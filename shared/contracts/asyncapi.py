@@ -37,8 +37,9 @@ def asyncapi(readers: Readers) -> Part:
         "servers": {
             "kafka": {
                 "host": "{bootstrap}",
-                "protocol": "kafka",
-                "description": "The broker of the installation (KOMPETEN_KAFKA)",
+                "protocol": "kafka-secure",
+                "description": "The broker of the installation (KOMPETEN_KAFKA); it asks everybody who they are",
+                "security": [{"$ref": "#/components/securitySchemes/user"}],
                 "variables": {"bootstrap": {"default": "127.0.0.1:9092", "description": "host:port"}},
             }
         },
@@ -49,6 +50,12 @@ def asyncapi(readers: Readers) -> Part:
                 name: message
                 for payload in EVENT_TYPES
                 for name, message in _messages(payload, _agency(payload)).items()
+            },
+            "securitySchemes": {
+                "user": {
+                    "type": "scramSha512",
+                    "description": "A user for each service and each agency, with the rights of topics.md",
+                }
             },
             "correlationIds": {
                 "structuredTrace": {

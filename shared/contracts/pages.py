@@ -16,6 +16,7 @@ from shared.contracts.participants import (
     writer_of,
 )
 from shared.contracts.payload import OPD_CODE, Payload
+from shared.contracts.rights import AGENCY_USER, agency_rights, all_service_rights
 from shared.contracts.schemas import example_of, schema_of
 from shared.contracts.topics import AGENCY, CONFIG, DAY_MS, topic_specs
 
@@ -54,7 +55,13 @@ def topics_page(readers: Readers) -> str:
             "`KOMPETEN_TOPIC_PREFIX` goes before every name.",
             _table(rows),
             f"`{{opd}}` is an agency's code (`{OPD_CODE.pattern}`), one of `KOMPETEN_AGENCIES`. An agency "
-            "may write to its own topic and read none of the others.",
+            "may write to its own topic and read none, not even that.",
+            "## Rights",
+            "Each service and each agency is a user of Kafka, and may do what follows and nothing else: nobody "
+            "but an administrator makes, changes or deletes a topic. To read or to write includes to see that "
+            "the topic is there. `*` stands for every name that begins so.",
+            _table([["user", "may"], *_rights()]),
+            "## Settings",
             "All topics have these settings:",
             _table(settings),
             f"Records are kept {days} days, twice the age of the oldest backup that one would restore. The "
@@ -62,6 +69,18 @@ def topics_page(readers: Readers) -> str:
             "partitions never changes: keys map to partitions by it.",
         ]
     ) + "\n"  # fmt: skip
+
+
+def _rights() -> list[list[str]]:
+    found: dict[str, dict[str, list[str]]] = {}
+    agency = agency_rights(AGENCY_USER.format(opd="{opd}", number="{n}"), "{opd}")
+    for right in [*all_service_rights(), *agency]:
+        name = f"{right.resource} `{right.name}{'*' if right.prefixed else ''}`"
+        found.setdefault(right.user, {}).setdefault(name, []).append(right.operation)
+    return [
+        [f"`{user}`", "; ".join(f"{' and '.join(may)} {name}" for name, may in rights.items())]
+        for user, rights in found.items()
+    ]
 
 
 _INTRODUCTION: Final = """\
@@ -160,16 +179,17 @@ def _publishing() -> str:
             "## How an agency publishes",
             f"One event per record, to the agency's own topic `{AGENCY}`; the record's key does not matter. "
             "Both forms of CloudEvents are read. Below, `kcat` sends the same event in each; sent twice, "
-            "it is recorded once.",
+            "it is recorded once. `kafka.conf` has your user "
+            "([Publish events over Kafka](../how-to/publish-over-kafka.md)).",
             f"Structured: attributes and data in one JSON document, header `content-type: {STRUCTURED}`.",
             _code(
                 "sh",
-                f'kcat -P -b "$KAFKA" -t {EXAMPLE_TOPIC} \\\n'
+                f'kcat -F kafka.conf -P -t {EXAMPLE_TOPIC} \\\n'
                 f"  -H 'content-type={STRUCTURED}' <<'EVENT'\n{structured}\nEVENT",
             ),
             "Binary: attributes as headers that begin with `ce_`, the data alone as value.",
             _code(
-                "sh", f'kcat -P -b "$KAFKA" -t {EXAMPLE_TOPIC} \\\n{headers} <<\'EVENT\'\n{data}\nEVENT'
+                "sh", f'kcat -F kafka.conf -P -t {EXAMPLE_TOPIC} \\\n{headers} <<\'EVENT\'\n{data}\nEVENT'
             ),
             "Without `content-type` a record is binary if it has `ce_type` or `ce_specversion`, else "
             "structured. If `content-type` says structured, `ce_` headers beside it are ignored.",

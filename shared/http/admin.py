@@ -39,7 +39,7 @@ from shared.http.admin_views import (
     WaitingView,
 )
 from shared.http.commands import Asking, commanding
-from shared.http.decisions import decision_view
+from shared.http.decisions import decision_view, of_topic
 from shared.http.problems import Problem
 from shared.pipeline.books import (
     DEAD_LETTERS,
@@ -150,9 +150,9 @@ def admin_router(parts: Parts[Any]) -> APIRouter:
         record = await record_of(store, found)
         event, raw = _shown(record.value)
         event_id = id_in(record.value, record.headers)
-        decisions = (
-            await store.select(DECISIONS, {"e": event_id}, sort=[("t", 1)], limit=100) if event_id else []
-        )
+        # Of its own topic: others may use the same id, as often as they like.
+        same = {"e": event_id, **of_topic(found.topic)}
+        decisions = await store.select(DECISIONS, same, sort=[("t", 1)], limit=100) if event_id else []
         one = found.resolution
         subjects = {decision.subject for decision in decisions} | {await _subject(record)}
         history = await store.select(

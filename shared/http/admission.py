@@ -1,7 +1,7 @@
 """What a request must pass before its route sees anything of it: the declared callers, then size, coding and time
 of its body, then a place among the requests that are handled at once.
 
-The order is the point: a stranger costs a look at the headers, whatever he sends behind them.
+The order is the point: a stranger costs a look at the headers, whatever comes behind them.
 """
 
 import asyncio
@@ -17,8 +17,9 @@ from shared.http.shares import Share, Shares
 
 MAX_PUBLIC_BODY_BYTES: Final = 8 * 1024
 """What anybody may send: a form with a code, 500 characters of nine bytes at most when percent-encoded."""
-MAX_BODIES_BYTES: Final = 16 * 1024 * 1024
-MAX_BODIES_BYTES_EACH: Final = 4 * 1024 * 1024
+MAX_BODIES_BYTES: Final = 32 * 1024 * 1024
+MAX_BODIES_BYTES_EACH: Final = 8 * 1024 * 1024
+"""Eight of the largest at once: as many as an agency sends side by side without being in anybody's way."""
 MAX_REQUESTS: Final = 256
 MAX_REQUESTS_EACH: Final = 64
 BODY_WITHIN_S: Final = 10.0

@@ -1,7 +1,7 @@
 """Who gave a command, as the command's `source` says and its decision keeps.
 
 A keyed digest: with some issuers the subject is an employee number, and decisions are kept for good. It lets
-somebody find what became of his own commands, and tells nobody else whose they are.
+people find what became of their own commands, and tells nobody else whose they are.
 """
 
 from shared.http.access import Principal

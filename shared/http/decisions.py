@@ -85,13 +85,21 @@ def _visible_to(caller: Principal, topic_prefix: str, askers: Askers) -> dict[st
     """As a filter, so that what others have under the same id takes no place from one's own."""
     if caller.roles & {Role.operator, Role.auditor}:
         return {}
-    # Ids of decisions begin with the topic and a slash, which "0" follows in order.
-    topic = agency_topic(caller.opd or "", topic_prefix)
-    begin, end = topic + "/", topic + "0"
     if caller.opd == ALL_AGENCIES:
-        begin = topic_prefix + AGENCY.partition("{")[0]
-        end = begin[:-1] + chr(ord(begin[-1]) + 1)
-    return {"$or": [{"_id": {"$gte": begin, "$lt": end}}, {"o": askers.source(caller)}]}
+        own = _beginning(topic_prefix + AGENCY.partition("{")[0])
+    else:
+        own = of_topic(agency_topic(caller.opd or "", topic_prefix))
+    return {"$or": [own, {"o": askers.source(caller)}]}
+
+
+def of_topic(topic: str) -> dict[str, Any]:
+    """As a filter: decisions about its records."""
+    return _beginning(topic + "/")
+
+
+def _beginning(text: str) -> dict[str, Any]:
+    """Ids that begin with it, as a range: everything below what follows it in order."""
+    return {"_id": {"$gte": text, "$lt": text[:-1] + chr(ord(text[-1]) + 1)}}
 
 
 async def _latest(store: MongoStore, filter: Mapping[str, Any]) -> list[Decision]:

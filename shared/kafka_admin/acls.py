@@ -1,6 +1,7 @@
 """Access control lists (ACLs): what Kafka holds for whom, and how a declared right becomes one."""
 
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final, NamedTuple
 
 from confluent_kafka.admin import (
@@ -14,9 +15,10 @@ from confluent_kafka.admin import (
 )
 
 from shared.contracts.rights import Right
-from shared.kafka_admin.errors import translated
+from shared.kafka_admin.errors import AdminError, translated
 
 TIMEOUT_S: Final = 30.0
+POLL_S: Final = 0.05
 EVERYTHING: Final = "*"
 _PRINCIPAL: Final = "User:"
 
@@ -58,7 +60,7 @@ class Acls:
         return self._found(_filter(user))
 
     def ensure(self, wanted: Iterable[Acl]) -> list[Acl]:
-        """Those that were missing."""
+        """Those that were missing; returns when the broker holds all, and so all that was asked for before."""
         missing = sorted(set(wanted) - self.all())
         if missing:
             with translated("rights could not be granted"):
@@ -67,14 +69,28 @@ class Acls:
                 )
                 for future in futures.values():
                     future.result()
+            self._until(lambda there: there.issuperset(missing), missing)
         return missing
 
     def delete(self, unwanted: Iterable[Acl]) -> None:
-        filters = [_exactly(acl) for acl in unwanted]
-        if filters:
+        """Returns when the broker holds none of them any more."""
+        unwanted = list(unwanted)
+        if unwanted:
+            filters = [_exactly(acl) for acl in unwanted]
             with translated("rights could not be taken back"):
                 for future in self._client.delete_acls(filters, request_timeout=TIMEOUT_S).values():
                     future.result()
+            self._until(lambda there: there.isdisjoint(unwanted), unwanted)
+
+    def _until(self, stands: Callable[[set[Acl]], bool], changed: Sequence[Acl]) -> None:
+        """The controller answers before the broker that is asked next has heard of it."""
+        deadline = time.monotonic() + TIMEOUT_S
+        while not stands(self.all()):
+            if time.monotonic() > deadline:
+                raise AdminError(
+                    f"after {TIMEOUT_S:g} s the broker does not show the change of {len(changed)} rights: try again"
+                )
+            time.sleep(POLL_S)
 
     def _found(self, which: AclBindingFilter) -> set[Acl]:
         with translated("rights could not be read"):

@@ -8,8 +8,12 @@ unpacking.py      ... no further than we want to hold them
 sources.py        which topics of others are read now, and why one is not
 consumer.py       takes batches, has them decided, knows where each partition stands
 channels.py       whether a type may come by this topic
+fairness.py       ... and of each topic no more than its share
 items.py          from a record to an event and the reaction to it
-attempt.py        one transaction: lock, load, decide (pure), write
+attempt.py        one transaction: decide (pure), settle what several records changed, write
+gathering.py      ... before that: ask what decisions may rest on, lock and load it
+limits.py         ... and how much of it one transaction takes on
+pace.py           ... while HTTP and heartbeats have their turns
 burial.py         what can't be decided becomes a dead letter
 publisher.py      sends what a batch left pending
 telling.py        spans and lines about a batch once it stands

@@ -6,7 +6,7 @@ Any failure throws all of it away: the caller starts again from the records.
 import heapq
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import msgspec
@@ -17,17 +17,20 @@ from shared.contracts.pipeline import ReleaseWaiting
 from shared.contracts.topics import MOST_RECORD_BYTES
 from shared.pipeline.books import (
     BUG,
+    DEAD_BYTES,
     DEAD_LETTER_CHUNKS,
     DEAD_LETTERS,
     DECISIONS,
+    EXPIRED,
     PACKED,
     WAITING,
+    DeadBytes,
     Decision,
     Outgoing,
     WaitingRecord,
 )
-from shared.pipeline.burial import dead_letter, where
-from shared.pipeline.documents import Collection, Document, State
+from shared.pipeline.burial import dead_letter, weighed, where, without_bytes
+from shared.pipeline.documents import Collection, Doc, Document, Key, Lock, State
 from shared.pipeline.errors import Rejected, Waiting
 from shared.pipeline.gathering import Gathering
 from shared.pipeline.items import EPOCH, Item, Reader
@@ -36,6 +39,7 @@ from shared.pipeline.mass_failure import Failures
 from shared.pipeline.outcome import Due, Fact, Outcome, Put, Remove, Settlement, Unsettled, Verdict
 from shared.pipeline.pace import Pace
 from shared.pipeline.places import TopicPartition, digest, partition_of, position_id
+from shared.pipeline.reactions import Settled
 from shared.pipeline.records import PackedBatch, Received, Record
 from shared.pipeline.store import Advance, Encoded, Session, Store, Write
 from shared.pipeline.waiting import WAITING_PAGE, waiting_id
@@ -76,6 +80,8 @@ class Left(NamedTuple):
     before: Document | None
     event: Received[Payload]
     outcome: int
+    taking: TopicPartition
+    """In whose position what follows from it is pending."""
 
 
 Change = tuple[Put | Remove, Encoded | None]
@@ -96,7 +102,6 @@ class Attempt(Generic[T]):
         """`one_by_one`: what follows from a record is worked out at once, and its faults are the record's."""
         self.reader, self.service, self.store, self.session = reader, reader.service, store, session
         self.limits, self.pace = limits, Pace()
-        self.settlements = 0
         self.begin(one_by_one)
 
     def begin(self, one_by_one: bool) -> None:
@@ -107,13 +112,22 @@ class Attempt(Generic[T]):
         """Records that are decided next."""
         self.unsettled: dict[str, dict[str, Left]] = {}
         """By aggregate, then by id of the document."""
+        self.left: set[Key] = set()
+        """The same documents."""
         self.unsettled_weight = 0
         self.encoded: dict[tuple[Collection[Document], str], Encoded] = {}
         self.inserts: list[Write] = []
         self.decisions: list[Decision] = []
         self.outcomes: list[tuple[Item[T], Outcome]] = []
+        self.taking: TopicPartition = ("", 0)
+        """Whose record is being decided."""
         self.outgoing: list[Outgoing] = []
+        self.pending: dict[TopicPartition, list[Outgoing]] = {}
+        """The same, by the record that they follow from: whoever takes its partition over publishes them before it
+        decides the next one, so what one topic says of a person stays in order."""
         self.outgoing_bytes = 0
+        self.dead_bytes: dict[str, DeadBytes] = {}
+        """By topic, as they are from now on."""
         self.bugs: dict[int, str] = {}
         """Identity of an item -> fingerprint of the bug that it met."""
 
@@ -130,10 +144,10 @@ class Attempt(Generic[T]):
         which records met bugs, it may throw the attempt away.
         """
         try:
-            taken, pending = await self.decide_all(batch)
+            taken = await self.decide_all(batch)
         except Unsettleable:
             self.begin(one_by_one=True)
-            taken, pending = await self.decide_all(batch)
+            taken = await self.decide_all(batch)
         steps: list[Advance] = []
         failures: dict[TopicPartition, list[str | None]] = {}
         for tp, items in taken.items():
@@ -142,7 +156,7 @@ class Attempt(Generic[T]):
                 position_id(group, tp),
                 expected[tp],
                 last.at.offset + 1,
-                pending[tp],
+                self.pending.get(tp, []),
                 last.timestamp_ms,
                 digest(last),
             )
@@ -151,34 +165,29 @@ class Attempt(Generic[T]):
         await before_writes(failures)
         # The fence first: to who has lost the partition, decisions that are there already look like a bad record.
         await self.session.advance(steps)
-        await self.session.write([*self.inserts, *self.writes()])
+        await self.session.write([*self.inserts, *self.writes(), *self.notes()])
         counts = {tp: len(items) for tp, items in taken.items()}
         return Decided(steps, counts, self.decisions, self.outcomes, failures, self.outgoing)
 
     async def decide_all(
         self, batch: Mapping[TopicPartition, Sequence[Item[T]]]
-    ) -> tuple[dict[TopicPartition, list[Item[T]]], dict[TopicPartition, list[Outgoing]]]:
-        """The records that were taken of each partition, from its first on, and what is to be published."""
+    ) -> dict[TopicPartition, list[Item[T]]]:
+        """The records that were taken of each partition, from its first on."""
         arrived = list(self.as_arrived({tp: [item.fresh() for item in those] for tp, those in batch.items()}))
         del arrived[await self.gathering.gather([item for _, item in arrived], bounded=True) :]
         self.ahead = deque(item for _, item in arrived)
         taken: dict[TopicPartition, list[Item[T]]] = {}
-        pending: dict[TopicPartition, list[Outgoing]] = {}
         self.pace.begin()
         for tp, item in arrived:
-            if self.is_full():
+            if taken and self.is_full():
                 break
-            start = len(self.outgoing)
+            self.taking = tp
             await self.fold(self.ahead.popleft(), item.record)
             if self.unsettled_weight >= self.limits.most_unsettled:
                 await self.settle()
             taken.setdefault(tp, []).append(item)
-            pending.setdefault(tp, []).extend(self.outgoing[start:])
-        start = len(self.outgoing)
         await self.settle()
-        if taken:  # any of the positions will do
-            pending[next(iter(taken))].extend(self.outgoing[start:])
-        return taken, pending
+        return taken
 
     def is_full(self) -> bool:
         return (
@@ -203,7 +212,7 @@ class Attempt(Generic[T]):
         """Decides one record and applies what follows; its own faults end in a decision too."""
         if item.event is None and item.fault is None:
             return
-        if item.reaction is not None and not item.reaction.takes_unsettled:
+        if self.wants_settled(item):
             await self.settle()
         await self.pace.give_way()
         try:
@@ -223,12 +232,12 @@ class Attempt(Generic[T]):
             changes = self.prepared(outcome.changes)
             outgoing = [self.outgoing_of(fact, event) for fact in outcome.facts]
         except Waiting as waiting:
-            self.keep_waiting(item, waiting, cause)
+            await self.keep_waiting(item, waiting, cause)
         except Rejected as error:
             kind = PACKED if isinstance(item.record.value, PackedBatch) else "rejected"
-            self.bury(item, kind, str(error), error, cause)
+            await self.bury(item, kind, str(error), error, cause)
         except Exception as error:  # noqa: BLE001 - kept as a bug of this event; the batch goes on
-            self.bury(item, BUG, where(error), error, cause)
+            await self.bury(item, BUG, where(error), error, cause)
         else:
             self.apply(changes)
             for record in outgoing:
@@ -256,6 +265,11 @@ class Attempt(Generic[T]):
 
     # What follows from several records of the batch together.
 
+    def wants_settled(self, item: Item[T]) -> bool:
+        if item.reaction is None or item.reaction.settled is Settled.NOTHING:
+            return False
+        return item.reaction.settled is Settled.ALL or not self.left.isdisjoint(item.rests_on)
+
     def settled(self, outcome: Outcome, unsettled: Unsettled, event: Received[Payload]) -> Outcome:
         """The outcome with what follows from it alone."""
         before = self.state.get(unsettled.collection, unsettled.document.id)
@@ -269,7 +283,6 @@ class Attempt(Generic[T]):
 
     def settlement(self, due: Sequence[Due[Any]]) -> Settlement:
         assert self.service.settle is not None
-        self.settlements += 1
         return self.service.settle(due, self.state, self.service.terms)
 
     def leave(self, unsettled: Unsettled, event: Received[Payload]) -> None:
@@ -280,13 +293,15 @@ class Attempt(Generic[T]):
         those = self.unsettled.setdefault(aggregate, {})
         known = those.pop(document.id, None)  # in the order of the last change
         before = self.state.get(collection, document.id) if known is None else known.before
-        those[document.id] = Left(collection, before, event, len(self.outcomes) - 1)
+        those[document.id] = Left(collection, before, event, len(self.outcomes) - 1, self.taking)
+        self.left.add((collection, document.id))
         self.state.apply(collection, document.id, document)
         self.encoded.pop((collection, document.id), None)
 
     async def settle(self) -> None:
         """Works out what follows from all that was left unsettled; raises Unsettleable where that fails."""
         unsettled, self.unsettled, self.unsettled_weight = self.unsettled, {}, 0
+        self.left.clear()
         for those in unsettled.values():
             try:
                 due = [
@@ -295,12 +310,15 @@ class Attempt(Generic[T]):
                 ]
                 settlement = self.settlement(due)
                 changes = self.prepared(settlement.changes)
-                outgoing = [self.outgoing_of(fact, cause.event) for fact, cause in settlement.facts]
+                outgoing = [
+                    (self.outgoing_of(fact, cause.event), those[cause.after.id].taking)
+                    for fact, cause in settlement.facts
+                ]
             except Exception as error:
                 raise Unsettleable from error
             self.apply(changes)
-            for record in outgoing:
-                self.send(record)
+            for record, taking in outgoing:
+                self.send(record, taking)
             self.tell_of(settlement, those)
             await self.pace.give_way()
 
@@ -381,8 +399,9 @@ class Attempt(Generic[T]):
             self.service.topic_of(type(payload)), partition_of(fact.key), fact.key.encode(), value
         )
 
-    def send(self, record: Outgoing) -> None:
+    def send(self, record: Outgoing, taking: TopicPartition | None = None) -> None:
         self.outgoing.append(record)
+        self.pending.setdefault(taking or self.taking, []).append(record)
         self.outgoing_bytes += len(record.value) + len(record.key) + 64
 
     def decide(self, item: Item[T], outcome: Outcome, cause: Record) -> None:
@@ -407,11 +426,11 @@ class Attempt(Generic[T]):
         if item.waited is not None and outcome.verdict is not Verdict.WAITING:
             self.state.apply(WAITING, item.waited.id, None)
 
-    def keep_waiting(self, item: Item[T], waiting: Waiting, cause: Record) -> None:
+    async def keep_waiting(self, item: Item[T], waiting: Waiting, cause: Record) -> None:
         record, event = item.record, item.event
         assert event is not None
         if item.last:
-            self.bury(item, "expired", f"{waiting}; {item.last}", waiting, cause)
+            await self.bury(item, EXPIRED, f"{waiting}; {item.last}", waiting, cause)
             return
         id = waiting_id(record.at)
         since = (
@@ -429,16 +448,27 @@ class Attempt(Generic[T]):
         self.state.apply(WAITING, id, document)
         self.decide(item, Outcome(Verdict.WAITING, reason=str(waiting), subject=waiting.lacks), cause)
 
-    def bury(self, item: Item[T], kind: str, reason: str, error: Exception, cause: Record) -> None:
+    async def bury(self, item: Item[T], kind: str, reason: str, error: Exception, cause: Record) -> None:
         moment = EPOCH + timedelta(milliseconds=cause.timestamp_ms)
         letter, chunks = dead_letter(item, kind, reason, error, moment, self.service.rules)
         if kind == BUG:
             self.bugs[id(item)] = letter.fingerprint
+        # What waited in vain may have been right, and is replayed when its employee is known.
+        elif kind != EXPIRED and not await self.has_room(item.record, moment):
+            letter, chunks = without_bytes(letter, item.record), []
         self.insert(DEAD_LETTERS, letter)
         for chunk in chunks:
             self.insert(DEAD_LETTER_CHUNKS, chunk)
         verdict = Verdict.BUG if kind == BUG else Verdict.REFUSED
         self.decide(item, Outcome(verdict, reason=reason), cause)
+
+    async def has_room(self, record: Record, moment: datetime) -> bool:
+        """Whether the bytes of what its sender got wrong are kept. Not by `keys`: what is wrong, only deciding shows."""
+        topic = record.at.topic
+        await self.gathering.meet([Lock("dead-bytes/" + topic), Doc(DEAD_BYTES, topic)])
+        known = self.dead_bytes.get(topic) or self.state.get(DEAD_BYTES, topic)
+        self.dead_bytes[topic], kept = weighed(known, record, moment)
+        return kept
 
     def insert(self, collection: Collection[Document], document: Document) -> None:
         self.inserts.append(Write(collection, document.id, self.store.encode(document), new=True))
@@ -452,3 +482,8 @@ class Attempt(Generic[T]):
                 yield Write(collection, id, self.encoded[collection, id], new=new)
             elif stored:
                 yield Write(collection, id, None, new=False)
+
+    def notes(self) -> Iterator[Write]:
+        for topic, one in self.dead_bytes.items():
+            new = not self.state.stored(DEAD_BYTES, topic)
+            yield Write(DEAD_BYTES, topic, self.store.encode(one), new=new)

@@ -92,7 +92,7 @@ class Resolution(msgspec.Struct, frozen=True):
     """The event as it was mended, in JSON."""
 
 
-BUG, PACKED = "bug", "packed"
+BUG, PACKED, EXPIRED = "bug", "packed", "expired"
 OPEN, REPLAYED, DISCARDED = "open", "replayed", "discarded"
 
 
@@ -123,6 +123,10 @@ class DeadLetter(msgspec.Struct, frozen=True):
     turn: int = 0
     state: str = OPEN
     resolution: Resolution | None = None
+    left_out_bytes: int = 0
+    """Above 0 key, value and headers are not kept, see burial.py: the log has them, for as long as it keeps records."""
+    left_out_digest: bytes = b""
+    """Of the record in the log (places.py)."""
 
     def record(self, chunks: "Sequence[DeadLetterChunk]" = ()) -> Record:
         """To be decided again. `chunks`: those of this letter, in any order, if it has any."""
@@ -149,6 +153,18 @@ class DeadLetterChunk(msgspec.Struct, frozen=True):
     id: str = msgspec.field(name="_id")
     dead_letter: str
     value: bytes
+
+
+class DeadBytes(msgspec.Struct, frozen=True):
+    """What a topic's dead letters of one day weigh that are their senders' fault."""
+
+    id: str = msgspec.field(name="_id")
+    """The topic."""
+    day: str
+    """By the log's time, in UTC: YYYY-MM-DD."""
+    kept_bytes: int
+    left_out: int = 0
+    """Dead letters of that day without their bytes."""
 
 
 class WaitingRecord(msgspec.Struct, frozen=True):
@@ -199,12 +215,17 @@ TURNS_A_REPLAY = 1_000_000
 
 POSITIONS = Collection("positions", Position)
 DECISIONS = Collection("decisions", Decision, indexes=(("e",), ("s",)))
+# Up to 8 MB each, by the weight of usual documents of some 4 KB: a batch replays about ten of them at once.
 DEAD_LETTERS = Collection(
     "dead_letters",
     DeadLetter,
+    weight=200,
     indexes=(("state", "fingerprint"), ("state", "last_failed_at"), ("state", "kind", "_id")),
 )
-DEAD_LETTER_CHUNKS = Collection("dead_letter_chunks", DeadLetterChunk, indexes=(("dead_letter",),))
+DEAD_LETTER_CHUNKS = Collection(
+    "dead_letter_chunks", DeadLetterChunk, indexes=(("dead_letter",),), weight=2_000
+)
+DEAD_BYTES = Collection("dead_bytes", DeadBytes)
 WAITING = Collection("waiting", WaitingRecord, indexes=(("lacks", "_id"), ("event_type", "since")))
 DISCREPANCIES = Collection("discrepancies", Discrepancy)
 LOCKS = "locks"
@@ -214,6 +235,7 @@ BOOKS: tuple[Collection[Document], ...] = (
     DECISIONS,
     DEAD_LETTERS,
     DEAD_LETTER_CHUNKS,
+    DEAD_BYTES,
     WAITING,
     DISCREPANCIES,
     EPOCHS,

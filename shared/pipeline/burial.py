@@ -7,13 +7,41 @@ from typing import Any
 
 import msgspec
 
-from shared.pipeline.books import DeadLetter, DeadLetterChunk
+from shared.pipeline.books import DeadBytes, DeadLetter, DeadLetterChunk
 from shared.pipeline.errors import Rejected, Waiting
 from shared.pipeline.items import Item
+from shared.pipeline.places import digest
+from shared.pipeline.records import Record
 
 CHUNK_BYTES = 8_000_000
+# Of dead letters that are their senders' fault, a topic and day: with what a broker takes in an hour an agency could fill
+# the database's disk. What is beyond it leaves a dead letter without its bytes.
+MOST_DEAD_BYTES = 64_000_000
 # Of an unknown type that is kept in a dead letter, beside the record itself.
 LONGEST_TYPE = 200
+
+
+def weighed(known: DeadBytes | None, record: Record, moment: datetime) -> tuple[DeadBytes, bool]:
+    """What the topic's dead letters weigh with this one, and whether its bytes are kept: up to the one that reaches the
+    bound, whose size is bounded by itself."""
+    day = f"{moment:%Y-%m-%d}"
+    if known is None or known.day != day:
+        known = DeadBytes(id=record.at.topic, day=day, kept_bytes=0)
+    if known.kept_bytes >= MOST_DEAD_BYTES:
+        return msgspec.structs.replace(known, left_out=known.left_out + 1), False
+    return msgspec.structs.replace(known, kept_bytes=known.kept_bytes + record.size_bytes), True
+
+
+def without_bytes(letter: DeadLetter, record: Record) -> DeadLetter:
+    """The same with what identifies the record in the log, instead of the record."""
+    reason = (
+        f"{letter.reason} (its {record.size_bytes:,} bytes are not kept, as {MOST_DEAD_BYTES // 10**6} MB of "
+        "this topic were refused that day: the log has them)"
+    )
+    return msgspec.structs.replace(
+        letter, reason=reason, key=None, value=None, headers=[], chunks=0, head_chunks=0,
+        left_out_bytes=record.size_bytes, left_out_digest=digest(record),
+    )  # fmt: skip
 
 
 def dead_letter(

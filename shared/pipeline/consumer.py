@@ -81,6 +81,7 @@ class Consumer(Generic[T]):
         the service's own topics; None: nothing."""
         self.restoration = restoration
         self.sources = sources or Sources(service.name, kafka, partitions)
+        self._following: asyncio.Task[None] | None = None
         self._subscribed: tuple[str, ...] = ()
         self.service, self.store, self.publisher = service, store, publisher
         self.kafka, self.partitions, self.on_decided = kafka, partitions, on_decided
@@ -97,6 +98,7 @@ class Consumer(Generic[T]):
         self.trouble = "has not started yet"
         self.unanswered = ""
         """Why Kafka seems to be away: a fetch that waits in vain tells nothing."""
+        self._answered_at = time.monotonic()
         self.moved_at = time.monotonic()
         self._unverified: dict[TopicPartition, Position] = {}
         self._assignments = Assignments()
@@ -112,11 +114,11 @@ class Consumer(Generic[T]):
         self._ends_at = 0.0
 
     async def run(self) -> None:
-        following = asyncio.create_task(self.sources.follow(), name="sources")
+        self._following = asyncio.create_task(self.sources.follow(), name="sources")
         try:
             await self._run()
         finally:
-            following.cancel()
+            self._following.cancel()
 
     async def _run(self) -> None:
         pause_s = 0.05
@@ -186,6 +188,8 @@ class Consumer(Generic[T]):
     async def _cycle(self) -> None:
         assert self._consumer is not None
         consumer = self._consumer
+        if self._following is not None and self._following.done():
+            self._following.result()  # ended by a fault of ours, and with it this
         if self._subscribed != self._topics():
             self._subscribe()
         if self._assignments.new:
@@ -203,6 +207,8 @@ class Consumer(Generic[T]):
         batch = rest or await self._fetch()
         if batch is None:
             return
+        if self._subscribed != self._topics():
+            batch = self._still_read(batch)
         if batch:
             await self._decide(batch)
             self.moved_at = time.monotonic()
@@ -274,6 +280,14 @@ class Consumer(Generic[T]):
         for record in records:
             yield self.reader.read(record)
             await pace.give_way()
+
+    def _still_read(self, batch: dict[TopicPartition, list[Item[T]]]) -> dict[TopicPartition, list[Item[T]]]:
+        """Without what came while its topic was taken from those that are read; it stays in the log."""
+        topics = self._topics()
+        for tp in [tp for tp in batch if tp.topic not in topics]:
+            del batch[tp]
+            self._seek(tp, self.next[tp])
+        return batch
 
     def _restoring(self) -> bool:
         return self.restoration is not None and not self.restoration.passed
@@ -514,6 +528,7 @@ class Consumer(Generic[T]):
         await self.sources.look()
         self._consumer = client_of(self.service, self.kafka, MOST_RECORDS)
         self._subscribe()
+        self._answered_at = time.monotonic()
         await start(self._consumer, self.partitions)
 
     def _topics(self) -> tuple[str, ...]:
@@ -557,11 +572,18 @@ class Consumer(Generic[T]):
             }
             noted = {tp: (at, note_of(self.service.epoch)) for tp, at in done.items()}
             await asyncio.wait_for(self._consumer.commit(noted), ANSWERED_WITHIN_S)
-            self.unanswered = ""
+            self.unanswered, self._answered_at = "", time.monotonic()
         except (IllegalStateError, CommitFailedError) as error:  # a rebalance
             log.info("offsets not noted: %s", type(error).__name__)
+            self._answered_at = time.monotonic()
         except (KafkaError, TimeoutError) as error:
             self.unanswered = f"Kafka does not answer ({type(error).__name__}); work goes on when it is back"
+            if time.monotonic() - self._answered_at > STALLED_AFTER_S:
+                # A client whose metadata task ended waits for ever: on uvloop, writing to a connection that was closed
+                # in the middle of a handshake raises RuntimeError, which aiokafka does not expect.
+                raise Unavailable(
+                    f"Kafka did not answer this client for {STALLED_AFTER_S:.0f} s: connecting anew"
+                ) from error
 
     async def _pause(self, longest_s: float) -> None:
         with contextlib.suppress(TimeoutError):

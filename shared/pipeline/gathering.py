@@ -2,7 +2,7 @@
 
 import sys
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import islice
 from typing import Generic, TypeVar
 
@@ -39,8 +39,6 @@ class Gathering(Generic[T]):
     def __init__(self, reader: Reader[T], session: Session, state: State, pace: Pace, limits: Limits) -> None:
         self.reader, self.service, self.session = reader, reader.service, session
         self.state, self.pace, self.limits = state, pace, limits
-        self.asked = 0
-        """How often `keys` were evaluated."""
         self._in_sets = 0
 
     async def gather(self, items: Sequence[Item[T]], *, bounded: bool = False) -> int:
@@ -98,10 +96,13 @@ class Gathering(Generic[T]):
             others = [one for one in islice(ahead, ASKED_WITH_ONE) if self._overtaken(one)]
             await self.gather([item, *others])
 
+    async def meet(self, needs: Iterable[Need]) -> None:
+        """Loads those that are not there yet."""
+        await self.load({need: 0 for need in needs if need not in self.state.met})
+
     def _keys_of(self, item: Item[T]) -> Keys:
         assert item.event is not None
         assert item.reaction is not None
-        self.asked += 1
         item.rests_on, item.asked_at = [], self.state.changes
         return item.reaction.keys(item.event, self.state, self.service.terms)
 

@@ -11,8 +11,6 @@ class Pace:
     """CPU time of this thread since the last `begin`, and when to let others go on."""
 
     def __init__(self) -> None:
-        self.turns = 0
-        """How often others had one."""
         self.begin()
 
     def begin(self) -> None:
@@ -24,6 +22,5 @@ class Pace:
 
     async def give_way(self) -> None:
         if time.thread_time() - self._since >= SLICE_S:
-            self.turns += 1
             await asyncio.sleep(0)
             self._since = time.thread_time()

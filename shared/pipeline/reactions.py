@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from enum import Enum, auto
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar, cast
 
 from shared.contracts.catalogue import EVENT_TYPES
@@ -16,23 +17,31 @@ T = TypeVar("T")
 P = TypeVar("P", bound=Payload)
 
 
+class Settled(Enum):
+    """What earlier records of a batch left unsettled, and must be settled before a handler decides."""
+
+    ALL = auto()
+    LOOKED_AT = auto()
+    """Documents that its keys look at."""
+    NOTHING = auto()
+
+
 class Reaction(NamedTuple, Generic[T]):
     """`keys` names what the decision may rest on; `decide` is pure: event, loaded state, terms -> outcome."""
 
     keys: Callable[[Received[Payload], State, T], Keys]
     decide: Callable[[Received[Payload], State, T], Outcome]
-    takes_unsettled: bool = False
-    """Whether `decide` may be given what earlier records of the batch left unsettled; else that is settled first."""
+    settled: Settled = Settled.ALL
 
 
 def react(
     keys: Callable[[Received[P], State, T], Keys],
     decide: Callable[[Received[P], State, T], Outcome],
     *,
-    takes_unsettled: bool = False,
+    settled: Settled = Settled.ALL,
 ) -> Reaction[T]:
     """A row of the table: both functions take the same event. The table pairs them with its class."""
-    return cast("Reaction[T]", Reaction(keys, decide, takes_unsettled))  # type: ignore[arg-type]
+    return cast("Reaction[T]", Reaction(keys, decide, settled))  # type: ignore[arg-type]
 
 
 Settle = Callable[[Sequence[Due[Any]], State, T], Settlement]

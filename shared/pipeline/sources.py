@@ -116,7 +116,9 @@ class Sources:
             return {}
         try:
             async with asyncio.timeout(ANSWERED_WITHIN_S):
-                found = await faults_by_topic(self._kafka, dict.fromkeys(topics, WANTED))
+                found = await faults_by_topic(
+                    self._kafka, dict.fromkeys(topics, WANTED), f"kompeten-{self._service}"
+                )
         except NoAccess as error:
             raise Unavailable(str(error)) from error
         except TimeoutError as error:

@@ -26,10 +26,14 @@ from shared.pipeline.books import (
 from shared.pipeline.channels import is_known
 from shared.pipeline.documents import LOAD, Doc, Docs, Keys, Lock, State
 from shared.pipeline.outcome import Again, Fact, Outcome, Put, Verdict
-from shared.pipeline.reactions import Reaction, react
+from shared.pipeline.reactions import Reaction, Settled, react
 from shared.pipeline.records import Received, Record
 from shared.pipeline.waiting import WAITING_PAGE, waiting_for
 
+LEFT_OUT = (
+    "Its bytes were not kept, since too many of its topic were refused that day: have its sender send it again, or have "
+    "the partition decided again from its offset on."
+)
 _TYPES = {payload.TYPE: payload for payload in EVENT_TYPES}
 
 
@@ -96,6 +100,8 @@ def replay(event: Received[ReplayDeadLetter], state: State, terms: object) -> Ou
     if (answer := _settled(letter, data.dead_letter, event)) is not None:
         return answer
     assert letter is not None
+    if letter.left_out_bytes:
+        return _refused(letter.id, "refused", LEFT_OUT)
     chunks = state.all(DEAD_LETTER_CHUNKS, "dead_letter", letter.id) if is_split(letter) else []
     record = letter.record(chunks)
     if data.event is not None:
@@ -217,8 +223,8 @@ def _resolved(
 
 
 TRIAGE: dict[type[Payload], Reaction[Any]] = {
-    ReleaseWaiting: react(waiting_keys, release, takes_unsettled=True),
-    GiveUpWaiting: react(waiting_keys, give_up, takes_unsettled=True),
-    ReplayDeadLetter: react(dead_letter_keys, replay, takes_unsettled=True),
-    DiscardDeadLetter: react(dead_letter_keys, discard, takes_unsettled=True),
+    ReleaseWaiting: react(waiting_keys, release, settled=Settled.NOTHING),
+    GiveUpWaiting: react(waiting_keys, give_up, settled=Settled.NOTHING),
+    ReplayDeadLetter: react(dead_letter_keys, replay, settled=Settled.NOTHING),
+    DiscardDeadLetter: react(dead_letter_keys, discard, settled=Settled.NOTHING),
 }

@@ -205,5 +205,6 @@ def write_description(kompeten: Kompeten, path: Path) -> None:
     """Whole or not at all: scripts wait for the file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}")
+    partial.touch(mode=0o600)  # it has passwords
     partial.write_text(json.dumps(kompeten.describe(), indent=2) + "\n", encoding="utf-8")
     partial.replace(path)

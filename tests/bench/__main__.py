@@ -8,13 +8,14 @@ import os
 import platform
 import subprocess
 import sys
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 from typing import NamedTuple
 
 from shared.stack import StackError, local_stack
-from tests.bench import certificates, stage, whole
+from tests.bench import certificates, hostile_shapes, stage, whole
 
 RESULTS = Path(__file__).parent / "results"
 STAGE_EVENTS, WHOLE_COMPLETIONS, LATENCIES, PDF_SECONDS = 20_000, 100_000, 200, 10
@@ -39,6 +40,8 @@ def main() -> int:
         if full:
             print("one stage, 40 completions an employee and year")
             forty = stage.measure(stack, STAGE_EVENTS, 40)
+        print("shapes that cost much, CPU of 100 and of 1,000 records in one batch")
+        shapes = hostile_shapes.measure(stack)
         print("the three services together")
         count = FULL_COMPLETIONS if full else WHOLE_COMPLETIONS
         together = whole.measure(stack, count, LATENCIES, run_dir / "services")
@@ -49,6 +52,7 @@ def main() -> int:
         *(stage_rows(forty, 40) if forty else []),
         *whole_rows(together),
         pdf_row(pdfs),
+        *shape_rows(shapes),
     ]
     report = {
         "when": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -60,6 +64,7 @@ def main() -> int:
         "stage_40_events_per_s": forty,
         "together": together,
         "certificates": pdfs,
+        "shapes": hostile_shapes.report(shapes),
         "table": [row._asdict() for row in rows],
     }
     RESULTS.mkdir(exist_ok=True)
@@ -112,6 +117,14 @@ def whole_rows(together: dict[str, object]) -> list[Row]:
 def pdf_row(pdfs: dict[str, float]) -> Row:
     rate = pdfs["per_second_per_core"]
     return Row("PDFs per second and core", f"{rate:.0f}", ">= 100", rate >= 100)
+
+
+def shape_rows(shapes: Sequence[hostile_shapes.Cost]) -> list[Row]:
+    most = hostile_shapes.MOST_GROWTH
+    return [
+        Row(f"1,000 / 100 {one.shape}", f"{one.growth:.1f} x CPU", f"<= {most:.0f} x", one.growth <= most)
+        for one in shapes
+    ]
 
 
 def commit() -> str:

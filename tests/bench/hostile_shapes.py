@@ -72,16 +72,23 @@ async def _on_mongo(url: str, shapes: Sequence[Shape]) -> list[Cost]:
     client = connect(url)
     name = f"shapes_{secrets.token_hex(4)}"
 
+    prepared: set[str] = set()
+
     async def store(shape: Shape) -> Store:
-        await client.drop_database(name)
-        made = MongoStore(client, name)
-        await made.prepare(shape.service.collections)
+        """Empty, with its indexes."""
+        made = MongoStore(client, f"{name}_{shape.service.name}")
+        if made.database.name not in prepared:
+            await made.prepare(shape.service.collections)
+            prepared.add(made.database.name)
+        for collection in await made.database.list_collection_names():
+            await made.database[collection].delete_many({})
         return made
 
     try:
         return await costs(shapes, store)
     finally:
-        await client.drop_database(name)
+        for one in prepared:
+            await client.drop_database(one)
         client.close()
 
 

@@ -28,6 +28,7 @@ from shared.contracts.pipeline import (
     ReplayDeadLetter,
     ReviewDiscrepancies,
 )
+from shared.contracts.register import AddAgency, BeginRegister, ChangeAgency, ResumeAgency, SuspendAgency
 from shared.contracts.topics import (
     ENROLLMENT_COMMANDS,
     ENROLLMENT_EVENTS,
@@ -235,6 +236,12 @@ def enrollment_shapes() -> list[Shape]:
               lambda n: from_agency(*(
                   event for at, one in enumerate(of_the_year(n // 2, form="e_learning", programme_jp=3))
                   for event in (one, registered(NIP, name=f"Pegawai {at}"))))),
+        shape("completions of one person between renderings of another of it", type(rendering()), one_completion,
+              lambda n: [
+                  one for at, event in enumerate(of_the_year(n // 2, form="e_learning", programme_jp=3))
+                  for one in (*from_agency(event), *told_enrollment(
+                      rendering(certificate_id=ONE_CERTIFICATE, completion_id=ONE_ID, revision=1, sha256=f"{at:064x}")))
+              ]),
         shape("completions that begin to wait for one number", TrainingCompleted, one_person,
               lambda n: from_agency(*(completed(UNKNOWN, code=f"W-{at}") for at in range(n)))),
         shape("completions that waited for one number, and it", type(registered()),
@@ -268,6 +275,34 @@ def enrollment_shapes() -> list[Shape]:
                   lambda n, name=name: told_enrollment(*triage(n, letter, LACKS)[name]))
             for name in triage(1, letter, LACKS)
         ),
+        *register_shapes(),
+    ]  # fmt: skip
+
+
+def register_shapes() -> list[Shape]:
+    """Operators' commands, whose number nobody bounds: each folds what was said of its agency before, which is a
+    handful. A thousand changes of one and the same would cost a million steps; only operators can send them."""
+
+    def added(n: int) -> list[Sent]:
+        return told_enrollment(*(AddAgency(code=code(at), name="Dinas", operator="o") for at in range(n)))
+
+    def code(at: int) -> str:
+        return f"dinas-{at}"
+
+    def about(command: type[ChangeAgency | SuspendAgency | ResumeAgency]) -> Callable[[int], list[Sent]]:
+        return lambda n: told_enrollment(*(
+            command(code=code(at), operator="o", reason="bench") for at in range(n)))  # fmt: skip
+
+    def shape(name: str, handler: type[Payload], before: Any, batch: Any) -> Shape:
+        return Shape(name, ENROLLMENT, handler.TYPE, before, batch)
+
+    return [
+        shape("additions of agencies", AddAgency, nothing_before, added),
+        shape("changes of as many agencies", ChangeAgency, added, about(ChangeAgency)),
+        shape("suspensions of as many agencies", SuspendAgency, added, about(SuspendAgency)),
+        shape("resumptions of as many agencies", ResumeAgency, added, about(ResumeAgency)),
+        shape("beginnings of the register", BeginRegister, nothing_before,
+              lambda n: told_enrollment(*(BeginRegister(codes=(code(at),)) for at in range(n)))),
     ]  # fmt: skip
 
 
@@ -349,10 +384,7 @@ def notification_shapes() -> list[Shape]:
     def with_letter(n: int) -> list[Sent]:
         return from_enrollment(CONTACT, issued(1))
 
-    from services.notification.terms import load_terms
-    from tests.property.harness import SECRET
-
-    letter = load_terms(SECRET).ids.letter(IDS.certificate(COMPLETION), "certificate_issued", "1")
+    letter = IDS.letter(IDS.certificate(COMPLETION), "certificate_issued", "1")
 
     def told(*commands: Payload) -> list[Sent]:
         return [(NOTIFICATION_COMMANDS, command) for command in commands]

@@ -37,7 +37,7 @@ from shared.stack.ports import free_ports
 from shared.stack.processes import Child, Processes
 from tests.chaos import ledger
 from tests.chaos.ledger import Decided, Found, Published
-from tests.chaos.traffic import AGENCIES, Message, Traffic
+from tests.chaos.traffic import CONNECTED, Message, Traffic
 
 POLL_S: Final = 0.2
 READY_S: Final = 90.0
@@ -53,7 +53,7 @@ class System:
         mail, smtp, page = start_mail(processes, processes.run_dir / f"mail-{run}")
         self.stack, self.processes = replace(stack, smtp=smtp, mail_page=page), processes
         self.kompeten: Kompeten = configure(
-            self.stack, AGENCIES, topic_prefix=f"chaos-{run}.", database_prefix=f"chaos_{run}",
+            self.stack, CONNECTED, topic_prefix=f"chaos-{run}.", database_prefix=f"chaos_{run}",
             # What waits for its turn until tomorrow is not told from what got lost.
             settings={"notification": {"KOMPETEN_LETTERS_A_DAY": "100000"}},
         )  # fmt: skip
@@ -186,7 +186,7 @@ class System:
     def unfinished(self) -> list[str]:
         """Cheap signs that something is still on its way."""
         enrollment, notification = self.database("enrollment"), self.database("notification")
-        topics = "|".join(re.escape(agency_topic(one, self.kompeten.topic_prefix)) for one in AGENCIES)
+        topics = "|".join(re.escape(agency_topic(one, self.kompeten.topic_prefix)) for one in CONNECTED)
         agencies = [one for one in self.traffic.messages if "agency." in one.topic]
         at = {"$slice": [{"$split": ["$_id", "/"]}, 3]}  # whatever the turn: after a replay it is another
         found = enrollment[DECISIONS.name].aggregate(
@@ -247,7 +247,7 @@ class System:
     async def read(self) -> Found:
         prefix = self.kompeten.topic_prefix
         own = (prefix + ENROLLMENT_EVENTS, prefix + INCENTIVE_EVENTS)
-        agencies = [agency_topic(one, prefix) for one in AGENCIES]
+        agencies = [agency_topic(one, prefix) for one in CONNECTED]
         ends = await self._ends(agencies)
         pdfs = self.database("enrollment")[STORED_PDFS.name].find({}, {"sha256": 1})
         letters = self.all("notification", LETTERS)

@@ -1,5 +1,7 @@
 """Who floods a topic has much to wait for; who sends little is decided as if alone."""
 
+import asyncio
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from statistics import mean
@@ -11,7 +13,7 @@ from shared.stack import Stack
 from tests.chaos.members import WITHIN_S, Place, place_of
 from tests.chaos.system import until
 from tests.chaos.traffic import Message
-from tests.factories import as_record, registered
+from tests.factories import as_record, completed, registered
 
 FLOODS = ("agency-a", "agency-b", "agency-c")
 OTHER = "agency-d"
@@ -20,6 +22,8 @@ FEW = 50
 MOST_BATCHES = 3
 LEAST_TOPICS = 2.5
 """Of the floods, in a batch; taken as the client has fetched them, it was one or two."""
+LONGEST_S = 1.0
+"""Without a turn for others; it was minutes."""
 
 
 async def test_a_flood_of_some_agencies_leaves_room_for_the_others_in_each_batch(stack: Stack) -> None:
@@ -49,3 +53,31 @@ async def test_a_flood_of_some_agencies_leaves_room_for_the_others_in_each_batch
 def event(place: Place, agency: str, n: int) -> Message:
     record = as_record(registered(name=f"Pegawai {n}"), id=f"{agency}-{n}", topic=place.agency(agency))
     return Message(record.at.topic, 0, None, record.value or b"", [("content-type", STRUCTURED.encode())])
+
+
+async def test_a_thousand_events_about_one_completion_leave_the_loop_to_heartbeats(stack: Stack) -> None:
+    longest_s = 0.0
+
+    async def heartbeat() -> None:
+        nonlocal longest_s
+        while True:
+            before = time.thread_time()  # of CPU: how busy the machine is otherwise decides nothing
+            await asyncio.sleep(0)
+            longest_s = max(longest_s, time.thread_time() - before)
+
+    async with place_of(stack) as place:
+        agency = place.agency()
+        await place.send([event(place, "dinas-a", 0)])
+        await place.send([content(agency, n) for n in range(1_000)])
+        async with place.member() as member:
+            beating = asyncio.create_task(heartbeat())
+            verdicts = await place.decided(agency, 1_001)
+            beating.cancel()
+            assert not member.faults()
+    assert set(verdicts.values()) <= {"accepted", "correction", "superseded"}
+    assert longest_s < LONGEST_S
+
+
+def content(topic: str, n: int) -> Message:
+    record = as_record(completed(place=f"Ruang {n}"), id=f"content-{n}", topic=topic)
+    return Message(topic, 0, None, record.value or b"", [("content-type", STRUCTURED.encode())])

@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 from shared.contracts.cloudevents import STRUCTURED
 from shared.contracts.enrollment import RevokeCertificate
 from shared.contracts.payload import CompletionId, EmployeeId, Payload
+from shared.contracts.pipeline import GiveUpWaiting, ReplayDeadLetter
 from shared.contracts.topics import COMMANDS, agency_topic
 from shared.identifiers import Ids
 from shared.pipeline.places import partition_of
@@ -19,7 +20,11 @@ from tests import factories
 from tests.factories import Mode
 
 AGENCIES: Final = ("dinas-a", "dinas-b")
+HOSTILE: Final = "dinas-x"
+"""An agency like the others, with nothing but its own topic; whatever it sends is well-formed."""
+CONNECTED: Final = (*AGENCIES, HOSTILE)
 BODIES: Final = ("BKPSDM", "DISKOMINFO", "DINKES")
+CROWD: Final = 60
 FORMS: Final = ("seminar", "webinar", "workshop", "e_learning")
 
 
@@ -112,17 +117,70 @@ class Traffic:
         self.poisoned.add(made.value)
         return made
 
+    def hostile(self) -> list[Message]:
+        """By turns: what it has no business to say, kept as dead letters; and more contents of one completion of its
+        own than are kept, of which the last one must stand."""
+        made = self._pretended() if self._count % 2 else self._crowded()
+        self.messages += made
+        return made
+
+    def flood(self, count: int) -> list[Message]:
+        """Copies of one content of the hostile agency: each is decided, and nothing follows."""
+        id = next((one for one in self._changeable if self._sent[one][0].agency == HOSTILE), None)
+        made = self._crowded() if id is None else []
+        id = id or self._changeable[-1]
+        made += [self._told(id) for _ in range(count)]
+        self.messages += made
+        return made
+
+    def _pretended(self) -> list[Message]:
+        """Commands and facts about somebody else's certificate, as its services write them."""
+        if not self._changeable:
+            return []
+        victim = self.reported[self.random.choice(self._changeable)]
+        about = {"completion_id": victim.completion_id, "employee_id": victim.employee_id}
+        certificate = {**about, "certificate_id": self.ids.certificate(victim.completion_id)}
+        letter = f"{agency_topic(AGENCIES[0], self.prefix)}/0/0/0"
+        pretended = (
+            factories.revoke(**about, opd=None),
+            factories.reinstate(**about, opd=None),
+            factories.rendering(
+                certificate_id=certificate["certificate_id"], completion_id=victim.completion_id
+            ),
+            factories.certificate_issued(**certificate, verification_url="https://elsewhere.example/v/x"),
+            factories.certificate_revoked(**certificate),
+            factories.employee_recorded(
+                employee_id=victim.employee_id, version=2**52, email="x@elsewhere.example"
+            ),
+            factories.completion_recorded(**about, version=2**52, standing=False),
+            factories.points_settled(**about, version=2**52),
+            ReplayDeadLetter(dead_letter=letter, operator="nobody", reason="none"),
+            GiveUpWaiting(lacks="employee/0", before=datetime.now(UTC), reason="none"),
+        )
+        made = [self._message(payload, HOSTILE, "structured") for payload in pretended]
+        self.poisoned.update(one.value for one in made)
+        return made
+
+    def _crowded(self) -> list[Message]:
+        employee = self._newcomer(HOSTILE)
+        made = [self._registration(employee), self._completion(employee)]
+        id = employee.completions[0]
+        for _ in range(CROWD):
+            made.append(self._correction(id))
+        return made
+
     def _employee(self) -> Employee:
-        if self._employees and self.random.random() < 0.6:
-            return self.random.choice(self._employees)
+        theirs = [one for one in self._employees if one.agency != HOSTILE]
+        if theirs and self.random.random() < 0.6:
+            return self.random.choice(theirs)
         return self._newcomer()
 
-    def _newcomer(self) -> Employee:
+    def _newcomer(self, agency: str | None = None) -> Employee:
         place = len(self._employees)
         number = (
             f"{1970 + place // 4000}0{1 + place % 9}15200{place % 10}03{1 + place % 2}{place // 9 % 1000:03}"
         )
-        made = Employee(number, AGENCIES[place % len(AGENCIES)])
+        made = Employee(number, agency or AGENCIES[place % len(AGENCIES)])
         self._employees.append(made)
         return made
 
@@ -168,10 +226,13 @@ class Traffic:
         return self._told(self.random.choice(self._changeable))
 
     def _corrected(self) -> Message:
-        id = self.random.choice(self._changeable)
+        return self._correction(self.random.choice(self._changeable))
+
+    def _correction(self, id: CompletionId) -> Message:
         employee, training, revision = self._sent[id]
         self._sent[id] = (employee, training, revision + 1)
-        self.reported[id] = replace(self.reported[id], score=Decimal(70 + revision).quantize(Decimal("0.01")))
+        score = Decimal(70 + revision % 30).quantize(Decimal("0.01"))
+        self.reported[id] = replace(self.reported[id], score=score)
         return self._told(id)
 
     def _revoked(self) -> Message:

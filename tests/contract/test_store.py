@@ -166,6 +166,14 @@ class StoreContract:
         assert await look(0) == ["A1", "A2", "A3", "C1", "C2", "C3"]
         assert await look(2) == ["A1", "A2", "C1", "C2"]
 
+    async def test_it_says_which_values_any_document_has(self, store: Store) -> None:
+        await keep(store, Seat(id="A1"), Seat(id="A2"), Seat(id="C1", room="C"))
+
+        async def work(session: Session) -> list[str]:
+            return await session.present(SEATS, "room", ["C", "A", "Z"])
+
+        assert sorted(await store.attempt(work)) == ["A", "C"]
+
     async def test_an_attempt_sees_what_it_wrote(self, store: Store) -> None:
         await keep(store, Seat(id="1"), Seat(id="2"))
 

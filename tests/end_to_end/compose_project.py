@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError, URLError
 
+from shared.contracts.rights import agency_user
+from shared.kafka_connection import KafkaConnection
 from shared.stack.ports import free_ports
 from shared.stack.processes import ROOT
 
@@ -25,6 +27,10 @@ SHIPPED = (
     "shared",
 )
 UP_S = 180
+WITH_KAFKA_PORT = {
+    "COMPOSE_FILE": "docker-compose.yml:deploy/kafka-port.yml",
+    "KOMPETEN_KAFKA_HOST": "127.0.0.1",
+}
 COUNT = (Path(__file__).parent / "count.js").read_text(encoding="utf-8")
 
 
@@ -43,6 +49,7 @@ def why_not() -> str | None:
 
 class Project:
     def __init__(self, folder: Path) -> None:
+        """`folder` is empty until something is shipped there."""
         self.folder = folder
         self.name = f"kompeten-test-{uuid.uuid4().hex[:6]}"
         names = ("ENROLLMENT", "KAFKA", "MAIL_PAGE", "ISSUER")
@@ -51,19 +58,45 @@ class Project:
         self.env = {
             **inherited,
             "COMPOSE_PROJECT_NAME": self.name,
+            **WITH_KAFKA_PORT,
             "KOMPETEN_VERSION": self.name,
             "KOMPETEN_PUBLIC_URL": self.url("ENROLLMENT"),
             "KOMPETEN_INCENTIVE_PORT": "28100-28199",
             "KOMPETEN_NOTIFICATION_PORT": "28200-28299",
             **{f"KOMPETEN_{name}_PORT": str(port) for name, port in self.port.items()},
         }
+
+    def ship(self) -> None:
+        """This checkout, over what is there; secrets stay."""
         for path in SHIPPED:
-            source, target = ROOT / path, folder / path
+            source, target = ROOT / path, self.folder / path
             target.parent.mkdir(parents=True, exist_ok=True)
             if source.is_dir():
-                shutil.copytree(source, target, ignore=shutil.ignore_patterns("secrets", "__pycache__"))
+                ignored = shutil.ignore_patterns("secrets", "__pycache__")
+                shutil.copytree(source, target, ignore=ignored, dirs_exist_ok=True)
             else:
                 shutil.copy2(source, target)
+
+    def ship_version(self, commit: str) -> str:
+        """As that commit has it; why not, when the history does not hold it."""
+        archive = ["git", "-C", str(ROOT), "archive", commit, *SHIPPED]
+        done = subprocess.run(archive, capture_output=True, check=False)
+        if done.returncode:
+            return f"the repository's history does not hold {commit}: a full clone is needed"
+        subprocess.run(["tar", "-x", "-C", str(self.folder)], input=done.stdout, check=True)
+        return ""
+
+    def kafka(self, user: str, password: str) -> KafkaConnection:
+        """Its port on this host."""
+        ca = self.folder / "deploy/secrets/kafka_ca.pem"
+        return KafkaConnection(f"127.0.0.1:{self.port['KAFKA']}", user, password, "sasl_ssl", ca=str(ca))
+
+    def kafka_of(self, who: str) -> KafkaConnection:
+        """Of a service, or of an agency whose password was made."""
+        secrets = self.folder / "deploy/secrets"
+        agency = secrets / "agencies" / who
+        file = agency if agency.exists() else secrets / f"kafka_{who}"
+        return self.kafka(agency_user(who) if agency.exists() else who, file.read_text().strip())
 
     def url(self, name: str) -> str:
         return f"http://127.0.0.1:{self.port[name]}"

@@ -12,12 +12,18 @@ import re
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
+from pathlib import Path
+from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaProducer
 
+from shared.kafka_access import NoAccess, connected
 from tests.end_to_end.compose_project import Project, until, why_not
+from tests.integration.test_kafka_rights import READS, TOPICS, WRITES
+from tests.kafka_attempts import reads, writes
 
 ASKED = os.environ.get("KOMPETEN_TEST_COMPOSE") == "1"
 REASON = why_not() if ASKED else "runs with KOMPETEN_TEST_COMPOSE=1 only, as .ci/run does: it takes minutes"
@@ -39,6 +45,7 @@ SERVICES = ("enrollment", "notification", "incentive")
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     project = Project(tmp_path_factory.mktemp("compose"))
+    project.ship()
     try:
         yield project
     finally:
@@ -80,9 +87,9 @@ def events(person: int) -> list[dict[str, object]]:
     return [event("r", "employee.registered", registered), *completed]
 
 
-def send_by_http(project: Project, person: int) -> None:
+def send_by_http(project: Project, person: int, opd: str = "diskominfo") -> None:
     """As the manual asks of an agency: until it is accepted."""
-    token = project.token("agency", opd="diskominfo")
+    token = project.token("agency", opd=opd)
     url = f"{project.url('ENROLLMENT')}/events"
     answer: tuple[int, bytes] = (0, b"")
 
@@ -96,10 +103,8 @@ def send_by_http(project: Project, person: int) -> None:
 
 def send_by_kafka(project: Project, persons: list[int]) -> None:
     async def send() -> None:
-        address = f"127.0.0.1:{project.port['KAFKA']}"
-        async with AIOKafkaProducer(
-            bootstrap_servers=address, acks="all", enable_idempotence=True
-        ) as producer:
+        options = project.kafka_of("bkpsdm").options()
+        async with AIOKafkaProducer(**options, acks="all", enable_idempotence=True) as producer:
             for person in persons:
                 for event in events(person):
                     headers = [("content-type", b"application/cloudevents+json; charset=UTF-8")]
@@ -152,7 +157,8 @@ def test_without_settings_it_says_what_to_do(project: Project) -> None:
 
 
 def test_two_commands_start_it(project: Project) -> None:
-    project.run("deploy/make-secrets.sh")
+    project.run("deploy/make-secrets.sh", "bkpsdm", "diskominfo")
+    project.run("deploy/make-certificate.sh", "127.0.0.1")
     project.up()
     for service in ("mongo", "kafka", "mailpit", "issuer", *SERVICES):
         assert [project.healthy(container) for container in project.containers(service)] == [True], service
@@ -161,7 +167,7 @@ def test_two_commands_start_it(project: Project) -> None:
 def test_secrets_made_before_are_kept(project: Project) -> None:
     secret = project.folder / "deploy/secrets/kompeten_secret"
     before = secret.read_text()
-    assert project.run("deploy/make-secrets.sh").stdout == ""
+    assert project.run("deploy/make-secrets.sh", "bkpsdm").stdout == ""
     assert secret.read_text() == before
 
 
@@ -174,6 +180,9 @@ def test_containers_can_do_little(project: Project) -> None:
         assert inspected["HostConfig"]["Memory"] > 0
         published = [one for ports in inspected["NetworkSettings"]["Ports"].values() for one in ports or ()]
         assert {one["HostIp"] for one in published} == {"127.0.0.1"}
+        mounted = {mount["Destination"]: mount["Source"] for mount in inspected["Mounts"]}
+        passwords = {Path(source).name for source in mounted.values() if "kafka_" in Path(source).name}
+        assert passwords == {f"kafka_{service}"}
     assert not any(project.inspect(project.containers("mongo")[0])["HostConfig"]["PortBindings"].values())
 
 
@@ -183,6 +192,24 @@ def test_events_by_http_and_kafka_arrive_everywhere(project: Project, people: li
     people += [1, 2, 3]
     settle(project, people)
     assert len(project.mails()) == len(people) * TRAININGS
+
+
+def test_an_agency_is_connected_and_shut_out_without_a_restart(project: Project, people: list[int]) -> None:
+    before = project.containers("enrollment")
+    project.env["KOMPETEN_TOKEN"] = project.token("operator")
+    agency = partial(project.compose, "run", "--rm", "--no-TTY", "cli", "agency")
+    added = json.loads(agency("add", "dinas-baru", "--name", "Dinas Baru", "--json"))
+    assert (added["agency"]["state"], added["user"]) == ("active", "agency.dinas-baru.1")
+    send_by_http(project, 5, "dinas-baru")
+    people.append(5)
+    settle(project, people)
+    agency("suspend", "dinas-baru", "--reason", "trying it out")
+    token = project.token("agency", opd="dinas-baru")
+    status, answer = project.call("POST", f"{project.url('ENROLLMENT')}/events", events(6), token)
+    assert (status, json.loads(answer)["type"]) == (403, "/problems/agency-suspended")
+    assert "suspended" in agency("list")
+    assert project.containers("enrollment") == before
+    del project.env["KOMPETEN_TOKEN"]
 
 
 def test_the_holder_finds_points_and_certificates(project: Project) -> None:
@@ -263,3 +290,36 @@ def test_down_and_up_keeps_all_and_goes_on(project: Project, people: list[int], 
     settle(project, people)
     # The catcher starts empty: no mail of before is sent again.
     assert {mail["To"][0]["Address"] for mail in project.mails()} == {f"p{person}@bandung.example"}
+
+
+@pytest.mark.parametrize(
+    ("user", "changed"),
+    [
+        ("bkpsdm", {"password": "0123456789abcdef"}),
+        ("bkpsdm", {"security": "plaintext"}),
+        ("bkpsdm", {"security": "sasl_plaintext"}),
+        ("bkpsdm", {"ca": ""}),
+        ("admin", {"mechanism": "plain"}),  # not from outside, even with the right password
+    ],
+)
+async def test_nobody_else_is_let_in_at_kafkas_port(
+    project: Project, user: str, changed: dict[str, Any]
+) -> None:
+    with pytest.raises(NoAccess):
+        async with connected(replace(project.kafka_of(user), **changed), "test"):
+            pass
+
+
+async def test_each_user_may_do_what_is_declared(project: Project) -> None:
+    """Last, for what is written here is nonsense."""
+    agencies = {"agency.diskominfo.v1", "agency.bkpsdm.v1"}
+    topics = [
+        *agencies,
+        *(one for one in TOPICS if not one.startswith("agency.") and one != "somebody-elses"),
+    ]
+    for user in ("bkpsdm", "diskominfo", *SERVICES):
+        own_agency = agencies if user == "enrollment" else {f"agency.{user}.v1"} & agencies
+        kafka = project.kafka_of(user)
+        assert await writes(kafka, *topics) == WRITES.get(user, set()) & set(topics) | own_agency, user
+        may_read = READS.get(user, set()) & set(topics) | (agencies if user == "enrollment" else set())
+        assert await reads(kafka, *topics) == may_read, user

@@ -255,6 +255,16 @@ def test_only_an_officer_of_the_issuing_body_may(product: Product, officer: http
     assert [one["certificate"]["number"] for one in found.json()] == [held.number]
 
 
+def test_who_acts_for_all_says_so_and_who_says_nothing_acts_for_none(product: Product, held: Held) -> None:
+    refused = revoke(product.client("officer"), held)
+    assert (refused.status_code, refused.json()["type"]) == (403, "/problems/forbidden")
+    assert status(held) == "valid"
+    decided(product, revoke(product.client("officer", opd="*"), held))
+    assert status(held) == "revoked"
+    completion = product.database("enrollment").completions.find_one({"_id": held.completion_id})
+    assert [one["opd"] for one in completion["revocations"]] == [None]  # as it always stood in the log
+
+
 def test_a_revocation_in_advance_tells_nothing_of_the_number(product: Product, officer: httpx.Client) -> None:
     known, unknown = somebody(), somebody()
     product.publish(known.registration())

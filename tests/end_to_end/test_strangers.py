@@ -20,7 +20,7 @@ pytestmark = pytest.mark.xdist_group("end_to_end")
 CONNECTIONS: Final = 450
 BODY: Final = json.dumps({"id": "x" * 1_000_000}).encode()
 MOST_GROWTH_BYTES: Final = 120 * 1024 * 1024
-"""450 MB were sent; 16 MiB of bodies are held at most, and what the sockets' readers have in hand."""
+"""450 MB were sent; 8 MiB of one caller are held at most, and what the sockets' readers have in hand."""
 ANSWERED_WITHIN_S: Final = 20
 
 

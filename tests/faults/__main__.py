@@ -107,6 +107,7 @@ class Run:
         sending = asyncio.create_task(self.field.flow(lambda: self.over))
         try:
             for fault in faults:
+                self.field.hostile = not fault.first
                 await self.inject(fault)
             self.field.completions_a_tick = 100  # what is missing to the wanted number, without more faults
             while len(traffic.messages) < self.plan.events and not sending.done():

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import secrets
 import shutil
 import signal
 import subprocess
@@ -13,6 +14,7 @@ from typing import Any, Final
 from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
+from shared.kafka_connection import KafkaConnection
 from shared.stack import broker, native, probes
 from shared.stack.ports import HOST, free_ports
 from shared.stack.processes import Child, Processes
@@ -30,9 +32,10 @@ SMALL_DISK_MB: Final = 700
 class Cluster:
     def __init__(self, processes: Processes, network: Network, directory: Path, cache: Path) -> None:
         self.processes, self.network, self.directory, self.cache = processes, network, directory, cache
-        ports = free_ports(NODES * 5)
+        ports = free_ports(NODES * 6)
         self._direct, self._own, self._controllers = ports[0:3], ports[3:6], ports[6:9]
-        self._kafka_proxies, self._mongo_proxies = ports[9:12], ports[12:15]
+        self._kafka_proxies, self._mongo_proxies, self._open = ports[9:12], ports[12:15], ports[15:18]
+        self._password = secrets.token_hex(16)
         self._mongo_own = free_ports(NODES)
         for node in range(NODES):
             network.listen(self._kafka_proxies[node], "broker", self._own[node])
@@ -43,13 +46,17 @@ class Cluster:
         self.no_small_disk = "no small file system was asked for"
 
     @property
-    def kafka(self) -> str:
-        """As services reach it."""
-        return ",".join(f"{HOST}:{port}" for port in self._kafka_proxies)
+    def kafka(self) -> KafkaConnection:
+        """As services reach it, for the administrator."""
+        return self._administrator(*self._kafka_proxies)
 
     @property
-    def kafka_direct(self) -> str:
-        return ",".join(f"{HOST}:{port}" for port in self._direct)
+    def kafka_open(self) -> str:
+        """Where nobody is asked who they are: for a version that knows no credentials yet."""
+        return ",".join(f"{HOST}:{port}" for port in self._open)
+
+    def _administrator(self, *ports: int) -> KafkaConnection:
+        return broker.administrator(",".join(f"{HOST}:{port}" for port in ports), self._password)
 
     @property
     def mongo(self) -> str:
@@ -63,14 +70,13 @@ class Cluster:
         data = self.directory / f"kafka-{node}"
         settings = {
             **broker.SETTINGS,
+            **broker.guarded(["DIRECT", "PROXIED"], self._password, unguarded=["OPEN"]),
             "node.id": str(node + 1),
             "controller.quorum.voters": voters,
             "listeners": f"DIRECT://{HOST}:{self._direct[node]},PROXIED://{HOST}:{self._own[node]},"
-            f"CONTROLLER://{HOST}:{self._controllers[node]}",
+            f"OPEN://{HOST}:{self._open[node]},CONTROLLER://{HOST}:{self._controllers[node]}",
             "advertised.listeners": f"DIRECT://{HOST}:{self._direct[node]},"
-            f"PROXIED://{HOST}:{self._kafka_proxies[node]}",
-            "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,DIRECT:PLAINTEXT,PROXIED:PLAINTEXT",
-            "inter.broker.listener.name": "DIRECT",
+            f"PROXIED://{HOST}:{self._kafka_proxies[node]},OPEN://{HOST}:{self._open[node]}",
             "log.dirs": str(data / "log"),
             "offsets.topic.replication.factor": str(NODES),
             "offsets.topic.num.partitions": "6",
@@ -85,8 +91,8 @@ class Cluster:
 
     async def brokers_ready(self) -> None:
         for node in range(NODES):
-            address = f"{HOST}:{self._direct[node]}"
-            await asyncio.to_thread(native.kafka_ready, self.brokers[node], address)
+            admin = self._administrator(self._direct[node])
+            await asyncio.to_thread(native.kafka_ready, self.brokers[node], admin)
 
     def controller(self) -> int:
         """The node that leads the quorum, as the nodes' own notes say."""

@@ -21,6 +21,8 @@ from tests.faults.proxy import Network
 
 TICK_S: Final = 0.5
 POISON: Final = 0.02
+HOSTILE: Final = 0.1
+"""Of a tick: that an agency tries what is not its to do."""
 LOST_SIGHT_S: Final = 120.0
 
 
@@ -33,6 +35,8 @@ class Field:
     outage_s: float
     """How long what is away stays away."""
     completions_a_tick: int
+    hostile: bool = False
+    """Whether it does by now: an earlier version believed it."""
     in_hand: int = 0
     """Mails that a mailer was handing over when it was killed: each may arrive twice."""
 
@@ -64,6 +68,8 @@ class Field:
         while self.dice.random() < POISON * len(made):
             made.append(self.system.traffic.poison())
             break
+        if self.hostile and self.dice.random() < HOSTILE:
+            made += self.system.traffic.hostile()
         self.dice.shuffle(made)  # what belongs together comes in any order too
         return made
 

@@ -5,16 +5,21 @@ import functools
 import shutil
 import signal
 import subprocess
+import time
 from pathlib import Path
 from typing import Final
 
 from shared.contracts.topics import PARTITIONS
+from shared.kafka_admin import KafkaAdmin
+from shared.kafka_admin.acls import Acl
 from shared.mongo import MongoStore, connect
+from shared.pipeline.publisher import Publisher
 from shared.stack.kompeten import SERVICES
 from shared.stack.processes import ROOT
 from tests.chaos.backups import backup, put_back
 from tests.chaos.system import foreign
-from tests.faults.field import Fault, Field, patiently
+from tests.chaos.traffic import HOSTILE
+from tests.faults.field import Fault, Field, patiently, send
 
 SESSION_S: Final = 10
 # Services that die in one go: a kill costs the group's session timeout, so they share it.
@@ -54,6 +59,8 @@ UPGRADED: Final = ("notification", "incentive", "enrollment")
 FAKETIME: Final = ("/usr/lib/*/faketime/libfaketime.so.1", "/usr/lib/faketime/libfaketime.so.1")
 # Every service at once: as many members as this make some idle.
 MEMBERS: Final = PARTITIONS + 1
+FLOOD: Final = 500
+MOST_FLOODS: Final = 20
 
 
 async def killed_at(armed: dict[str, str], field: Field) -> None:
@@ -161,15 +168,33 @@ def earlier_tree() -> tuple[Path | None, str]:
     return place, ""
 
 
+UNKNOWN_EARLIER: Final = (
+    "KOMPETEN_INTERNAL_PORT",
+    "KOMPETEN_KAFKA_PASSWORD",
+    "KOMPETEN_KAFKA_SECURITY",
+    "KOMPETEN_LETTERS_A_DAY",
+    "KOMPETEN_REISSUE_QUIET_S",
+)
+"""Settings that the earlier version would refuse."""
+
+
 async def upgraded(field: Field) -> None:
     """All services as they were; they write records and documents, and are replaced one by one under traffic, who
-    reads a contract before who writes it."""
+    reads a contract before who writes it. They know no credentials for Kafka yet: a listener that asks nobody stays
+    open for them until the last one is replaced."""
     place, _ = earlier_tree()
     assert place is not None
+    acls, nobody = KafkaAdmin(field.system.stack.kafka).acls, anonymous(field.system.kompeten.topic_prefix)
+    await asyncio.to_thread(acls.ensure, nobody)
     for service in SERVICES:
         await field.system.stopped(service)
     for service in SERVICES:
-        env = field.system.kompeten.env[service]
+        env = {
+            name: value
+            for name, value in field.system.kompeten.env[service].items()
+            if name not in UNKNOWN_EARLIER
+        }
+        env["KOMPETEN_KAFKA"] = field.cluster.kafka_open
         child = field.system.processes.start_python(
             service, f"services.{service}", env={**foreign(env), **env}, cwd=place
         )
@@ -179,6 +204,12 @@ async def upgraded(field: Field) -> None:
     for service in UPGRADED:
         await field.restarted(service)
         await asyncio.sleep(2)
+    await asyncio.to_thread(acls.delete, nobody)
+
+
+def anonymous(prefix: str) -> list[Acl]:
+    """All that the services of one installation need, for whoever comes without credentials."""
+    return [Acl("ANONYMOUS", "all", resource, prefix, prefixed=True) for resource in ("topic", "group")]
 
 
 def no_history(field: Field) -> str:
@@ -209,6 +240,21 @@ async def replayed(field: Field) -> None:
     await asyncio.sleep(6)
 
 
+async def flooded(field: Field) -> None:
+    """An agency sends as fast as its quota lets it, with its own credentials: copies of what it said before."""
+    sender = Publisher(field.system.kompeten.kafka_of_agency(HOSTILE), "flood")
+    until = time.monotonic() + field.outage_s
+    try:
+        for _ in range(MOST_FLOODS):
+            unsent = field.system.traffic.flood(FLOOD)
+            while unsent:
+                unsent = await send(sender, unsent)
+            if time.monotonic() > until:
+                return
+    finally:
+        await sender.stop()
+
+
 FAULTS: Final = (
     *(
         Fault(
@@ -230,6 +276,7 @@ FAULTS: Final = (
         Fault(f"clock two hours back: {one}", functools.partial(clock_set_back, one), no_faketime)
         for one in SERVICES
     ),
+    Fault("one agency floods its topic", flooded, brief=True),
     Fault("upgrade from an earlier version, one by one", upgraded, no_history, first=True),
     Fault("replay of every topic from the beginning", replayed, brief=True),
     *(Fault(f"restored from a backup: {one}", functools.partial(restored, one)) for one in SERVICES),

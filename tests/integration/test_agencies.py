@@ -1,6 +1,7 @@
 """Enrollment's subscription follows the register, on real Kafka and MongoDB, with two replicas and no restart."""
 
 import asyncio
+import secrets
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -16,8 +17,12 @@ from services.enrollment.agencies.register import RegisterCopy
 from services.enrollment.terms import Terms
 from shared.contracts.payload import Payload
 from shared.contracts.register import AddAgency, BeginRegister, ResumeAgency, SuspendAgency
+from shared.contracts.rights import service_user
 from shared.contracts.topics import CONFIG, ENROLLMENT_COMMANDS, PARTITIONS
 from shared.http.commands import Board, Commands
+from shared.kafka_admin import KafkaAdmin
+from shared.kafka_admin.acls import Acl
+from shared.kafka_connection import SCRAM, KafkaConnection
 from shared.mongo import MongoStore
 from shared.pipeline.books import Decision
 from shared.pipeline.consumer import Consumer
@@ -53,13 +58,16 @@ class City:
     place: Place
     commands: Commands
     given: int = 0
+    kafka: KafkaConnection | None = None
+    """As whom the replicas read; None: as the administrator."""
 
     @asynccontextmanager
     async def replica(self) -> AsyncIterator[Replica]:
         place = self.place
-        publisher = Publisher(place.stack.kafka, "agencies")
+        kafka = self.kafka or place.stack.kafka
+        publisher = Publisher(kafka, "agencies")
         store = MongoStore(place.store.client, place.store.database.name)
-        sources = Sources("enrollment", place.stack.kafka, place.partitions)
+        sources = Sources("enrollment", kafka, place.partitions)
         register = RegisterCopy(store, (), place.prefix)
         sources.register = register
 
@@ -68,7 +76,7 @@ class City:
             made.decided(decisions)
 
         consumer = Consumer(
-            place.service, store, publisher, place.stack.kafka, place.partitions, decided, sources=sources
+            place.service, store, publisher, kafka, place.partitions, decided, sources=sources
         )
         made = Replica(consumer, sources)
         running = asyncio.create_task(consumer.run())
@@ -250,6 +258,38 @@ async def test_one_bad_topic_stops_nobody_and_is_named(city: City, partitions: i
             await city.sends(code, 3, 10)
             await city.decided(code, 6)
         assert again.sources.fault_of(bad)
+
+
+async def test_a_topic_that_this_service_may_not_read_stops_nobody_and_is_read_once_it_may(
+    city: City,
+) -> None:
+    """The right is taken away while it is read, as by a rule for a whole cluster, and given back."""
+    admin = KafkaAdmin(city.place.stack.kafka, city.place.prefix)
+    user, password = service_user("enrollment", city.place.prefix), secrets.token_hex(24)
+    await asyncio.to_thread(admin.ensure_services, {"enrollment": password})
+    city.kafka = replace(city.place.stack.kafka, user=user, password=password, mechanism=SCRAM)
+    topic = city.place.agency(OLD[0])
+    denial = Acl(user, "read", "topic", topic, allows=False)
+    async with city.replica() as one:
+        for code in OLD:
+            await city.sends(code, 3)
+            await city.decided(code, 3)
+        await asyncio.to_thread(admin.acls.ensure, [denial])
+        for n in range(4, 100):  # a fetch of that topic is refused from now on, sooner or later
+            await city.sends(OLD[0], 1, n)
+            await city.sends(OLD[1], 1, n)
+            await city.decided(OLD[1], n)
+            if one.sources.fault_of(topic):
+                break
+        assert "may not read" in one.sources.fault_of(topic) or "does not let" in one.sources.fault_of(topic)
+        assert one.consumer.faults() == []
+        async with city.replica() as another:  # nor does it keep one from starting
+            await city.sends(OLD[1], 1, 200)
+            await city.decided(OLD[1], n + 1)
+            assert another.sources.fault_of(topic)
+        await asyncio.to_thread(admin.acls.delete, [denial])
+        await city.decided(OLD[0], n)
+        await soon(lambda: not one.sources.remarks(), one)
 
 
 async def test_a_topic_that_is_made_later_is_read_without_a_restart(city: City) -> None:

@@ -10,14 +10,14 @@ from prometheus_client import REGISTRY
 
 from services.enrollment.documents import COMPLETIONS
 from shared.contracts.enrollment import CertificateIssued
-from shared.contracts.payload import Payload
+from shared.contracts.payload import CompletionId, Payload
 from shared.contracts.topics import ENROLLMENT_EVENTS, NOTIFICATION_COMMANDS
 from shared.mongo import MongoStore, connect
 from shared.pipeline.books import DISCREPANCIES, Discrepancy
 from shared.reconciliation import LACKING, Reconciliation
 from shared.stack import Stack
-from tests.factories import as_record, certificate_issued, completed, registered
-from tests.property.harness import SERVICES, City, Sending
+from tests.factories import as_record, certificate_issued, completed, genuine, registered
+from tests.property.harness import NOTIFICATION, SERVICES, City, Sending
 from tests.property.histories import BUDI
 
 
@@ -96,9 +96,8 @@ async def test_what_is_still_missing_is_counted_and_needs_no_command(city: City)
 
 
 async def test_a_record_that_waits_is_the_reason(city: City) -> None:
-    event: CertificateIssued = certificate_issued(
-        completion_id="cmp_" + "1" * 32, employee_id="emp_" + "1" * 32, certificate_id="crt_" + "1" * 32
-    )
+    of_nobody = genuine(NOTIFICATION.terms.ids, CompletionId("cmp_" + "1" * 32), revision=1)
+    event: CertificateIssued = certificate_issued(employee_id="emp_" + "1" * 32, **of_nobody)
     record = as_record(event, id="unknown-contact", time=city.now)
     city.append(ENROLLMENT_EVENTS, 0, None, record.value, record.headers)
     await city.settle()

@@ -3,20 +3,15 @@
 import asyncio
 import secrets
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import pytest
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import (
-    ClusterAuthorizationFailedError,
-    GroupAuthorizationFailedError,
     KafkaConnectionError,
-    TopicAuthorizationFailedError,
     for_code,
 )
 
@@ -27,6 +22,7 @@ from shared.kafka_connection import KafkaConnection
 from shared.stack import Stack
 from shared.stack.kompeten import SERVICES, Kompeten, configure, make_topics
 from shared.topics import create_topics
+from tests.kafka_attempts import allowed, producer, reads, writes
 
 # The code of one is how the code of the other begins.
 DINAS: Final = "dinas"
@@ -60,7 +56,6 @@ WRITES: Final = {
     "no rights": set[str](),
 }
 USERS: Final = tuple(READS)
-SOON_S: Final = 10.0
 
 
 @dataclass
@@ -94,49 +89,6 @@ async def installation(stack: Stack) -> Installation:
     stranger = found.of("no rights")
     await asyncio.to_thread(found.admin.users.set_password, stranger.user, stranger.password)
     return found
-
-
-@asynccontextmanager
-async def producer(kafka: KafkaConnection, **options: Any) -> AsyncIterator[AIOKafkaProducer]:
-    async with AIOKafkaProducer(
-        **kafka.options(), acks="all", enable_idempotence=True, request_timeout_ms=5_000, **options
-    ) as made:
-        yield made
-
-
-async def writes(kafka: KafkaConnection, *topics: str) -> set[str]:
-    """Those that it may write."""
-    try:
-        async with producer(kafka) as sender:
-            return {
-                topic
-                for topic in topics
-                if await allowed(lambda topic=topic: sender.send_and_wait(topic, b"{}", partition=0))
-            }
-    except ClusterAuthorizationFailedError:  # who may write nothing gets no idempotent producer
-        return set()
-
-
-async def reads(kafka: KafkaConnection, *topics: str) -> set[str]:
-    """Those that it gets a record of."""
-    async with AIOKafkaConsumer(**kafka.options(), enable_auto_commit=False) as consumer:
-
-        async def first(topic: str) -> object:
-            await consumer._client._wait_on_metadata(topic)  # else the client waits for ever
-            consumer.assign([tp := TopicPartition(topic, 0)])
-            consumer.seek(tp, 0)
-            return await consumer.getone()
-
-        return {topic for topic in topics if await allowed(lambda topic=topic: first(topic))}
-
-
-async def allowed(attempt: Callable[[], Awaitable[object]]) -> bool:
-    try:
-        async with asyncio.timeout(SOON_S):
-            await attempt()
-    except (TopicAuthorizationFailedError, GroupAuthorizationFailedError):
-        return False
-    return True
 
 
 @pytest.fixture(scope="module")

@@ -288,3 +288,25 @@ async def test_what_went_out_before_a_restore_is_not_sent_again(
     assert before.sent_at is not None
     assert abs(before.sent_at - at) < timedelta(milliseconds=1)
     assert catcher.received() == Counter(f"{one.id}@bandung.example" for one in mails[1:])
+
+
+async def test_a_mail_that_an_earlier_version_queued_goes_with_links_of_our_own(
+    mail_store: MongoStore, catcher: Catcher
+) -> None:
+    """Its letter has the link that stood in the event, and none of the fields of today."""
+    await given(mail_store, 1)
+    of_before = {
+        "letter.download_url": "https://kompeten.example/d/crt_0.1778518740.abcdefghijklmnopqrstuv",
+        "letter.download_until": datetime.now(UTC),
+    }
+    of_today = {"slot": "", "slot_at": "", "letter.not_before": ""}
+    await mail_store.database[MAILS.name].update_one({}, {"$set": of_before, "$unset": of_today})
+    await mail_store.database[CONTACTS.name].update_one({}, {"$unset": {"confirmed_email": ""}})
+    async with running(mailer_for(mail_store, catcher.port, letters_a_day=20)):
+        await until(mail_store, sent=1)
+    (listed,) = catcher.page.get("/api/v1/messages").json()["messages"]
+    text = catcher.page.get(f"/api/v1/message/{listed['ID']}").json()["Text"]
+    (link,) = (word for word in text.split() if "/d/" in word)
+    opened = TERMS.links.opened(link.rpartition("/")[2], datetime.now(UTC))
+    assert (opened.certificate_id, opened.revision) == ("crt_0", 1)
+    assert TERMS.links.goes_to(opened, "rina@example.org", since=None)

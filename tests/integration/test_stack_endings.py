@@ -122,13 +122,15 @@ def test_a_program_that_is_not_there_is_named(processes: Processes) -> None:
 
 
 async def test_a_killed_broker_comes_back_with_its_topics(processes: Processes, tmp_path: Path) -> None:
-    kafka, address = native.start_kafka(processes, tmp_path / "kafka", CACHE)
-    native.kafka_ready(kafka, address)
-    await create_topics(address, [("stays", 3, {})])
+    kafka, admin = native.start_kafka(processes, tmp_path / "kafka", CACHE)
+    native.kafka_ready(kafka, admin)
+    await create_topics(admin, [("stays", 3, {})])
     assert kafka.kill() == -signal.SIGKILL
-    kafka, address = native.start_kafka(processes, tmp_path / "kafka", CACHE, port=int(address.split(":")[1]))
-    native.kafka_ready(kafka, address)
-    assert await create_topics(address, [("stays", 3, {})]) == []
+    kafka, admin = native.start_kafka(
+        processes, tmp_path / "kafka", CACHE, port=admin.addresses()[0][1], password=admin.password
+    )
+    native.kafka_ready(kafka, admin)
+    assert await create_topics(admin, [("stays", 3, {})]) == []
 
 
 def test_mongodb_comes_back_on_another_port_with_its_data(processes: Processes, tmp_path: Path) -> None:

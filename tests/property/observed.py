@@ -187,6 +187,9 @@ async def letters_tell_what_stands(city: City) -> None:
         if not certificate.revoked:
             assert newest.revision == certificate.revision
             assert newest.verification_url.endswith(certificate.code)
+        for letter in those:  # one about an issue anew never goes before it was quiet for long enough
+            if letter.not_before is not None and letter.id in mails:
+                assert mails[letter.id].due >= letter.not_before
         # All that were released before are not to go out any more, if they have not.
         assert {letter.id for letter in those if letter.id in mails} - {newest.id} <= cancelled
         revisions = [letter.revision for letter in those if letter.template == ISSUED and letter.id in mails]

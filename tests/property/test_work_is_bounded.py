@@ -14,7 +14,7 @@ from tests.memory_store import MemoryStore
 from tests.property.harness import SERVICES
 
 FEW, MANY = 30, 300
-MOST_GROWTH = 10.5
+MOST_GROWTH = 11.0
 
 
 async def calls(shape: Shape, n: int) -> int:

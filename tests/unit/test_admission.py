@@ -377,7 +377,7 @@ async def test_unfinished_bodies_of_one_caller_leave_room_for_others(
     unfinished = json.dumps({"text": "x" * 1_000_000}).encode()[:-1]
     async with serving(app) as server:
         lines = ("Authorization: Bearer greedy", f"Content-Length: {len(unfinished) + 1}")
-        opened = [await server.open(head("/things", *lines) + unfinished) for _ in range(8)]
+        opened = [await server.open(head("/things", *lines) + unfinished) for _ in range(12)]
         async with httpx.AsyncClient(headers={"Authorization": "Bearer another"}) as http:
             assert (await http.post(f"{server.url}/things", json={"text": "a"})).status_code == 200
         lines = [asyncio.create_task(reader.readline()) for reader, _ in opened]

@@ -10,6 +10,7 @@ from typing import Final
 import pytest
 
 from services.enrollment.intake import _check
+from shared.kafka_setup import SetUpSettings
 from shared.settings import variable
 from tools.reference import settings_classes
 
@@ -174,13 +175,15 @@ def test_every_setting_exists(page: Path) -> None:
 
 
 def _read_elsewhere() -> set[str]:
-    """Variables of the local stack, of the command line and of the Compose file."""
+    """Variables of the local stack, of the command line, of the set-up and of the Compose files."""
     readers = [
+        ROOT / "deploy/kafka-port.yml",
         *(ROOT / "shared/stack").glob("*.py"),
         *(ROOT / "shared/cli").glob("*.py"),
         ROOT / "docker-compose.yml",
     ]
-    return {name for path in readers for name in VARIABLE.findall(path.read_text(encoding="utf-8"))}
+    set_up = {variable(name) for name in SetUpSettings.model_fields}
+    return set_up | {name for path in readers for name in VARIABLE.findall(path.read_text(encoding="utf-8"))}
 
 
 # Indexes.

@@ -293,6 +293,18 @@ def test_the_newest_snapshot_by_event_time_stands() -> None:
     assert (city.one(EMPLOYEES).profile.name, city.one(EMPLOYEES).version) == ("Budi Baru", 1)
 
 
+def test_when_an_address_changed_is_noted_by_the_logs_time() -> None:
+    city = Given(ENROLLMENT, registered(email="a@example.org"))
+    city.when(registered(email="a@example.org", golongan="IV/a"))
+    assert city.one(EMPLOYEES).addressed_at is None
+    city.when(registered(email="b@example.org"), time=city.now + timedelta(hours=1))
+    changed_at = city.now
+    assert city.one(EMPLOYEES).addressed_at == changed_at
+    city.when(registered(email="a@example.org"))  # older by its own time: it does not stand
+    city.when(registered(email="b@example.org", golongan="IV/b"), time=city.now + timedelta(hours=2))
+    assert city.one(EMPLOYEES).addressed_at == changed_at
+
+
 @pytest.mark.parametrize("number_first", [True, False])
 def test_a_new_number_leads_to_the_same_employee(number_first: bool) -> None:
     new_number = changed(OTHER_NIP, previous_employee_number=NIP, employment_type=EmploymentType.PPPK)

@@ -17,6 +17,7 @@ from tests.factories import (
     certificate_issued,
     certificate_revoked,
     employee_recorded,
+    genuine,
     points_settled,
     release_letter,
 )
@@ -30,21 +31,16 @@ WAIT_S = LONGEST_WAIT.total_seconds()
 
 QUIET_S = TERMS.reissue_quiet.total_seconds()
 COMPLETION = certificate_issued().completion_id
-CERTIFICATE = TERMS.ids.certificate(COMPLETION)
-
-
-def page(revision: int) -> str:
-    return "https://kompeten.example/v/" + TERMS.ids.verification_code(CERTIFICATE, revision)
 
 
 def issued(revision: int = 1, version: int = 1, **changes: object) -> CertificateIssued:
-    about = {"certificate_id": CERTIFICATE, "verification_url": page(revision), **changes}
-    return certificate_issued(revision=revision, completion_version=version, **about)
+    about = {**genuine(TERMS.ids, COMPLETION, revision), **changes}
+    return certificate_issued(completion_version=version, **about)
 
 
 def revoked(version: int = 2, **changes: object) -> CertificateRevoked:
-    about = {"certificate_id": CERTIFICATE, "verification_url": page(1), **changes}
-    return certificate_revoked(revision=1, completion_version=version, **about)
+    about = {**genuine(TERMS.ids, COMPLETION, 1), **changes}
+    return certificate_revoked(completion_version=version, **about)
 
 
 def points(version: int = 1, completion_version: int = 1, given: int = 5) -> PointsSettled:
@@ -162,7 +158,7 @@ def test_a_certificate_that_is_told_of_another_completion_is_refused(
     [
         "javascript:alert(1)",
         "https://stranger.example/",
-        page(2),
+        issued(revision=2).verification_url,
         "https://kompeten.example/v/" + "a" * 26,
         "",
     ],

@@ -24,12 +24,8 @@ MOMENT = datetime(2026, 3, 5, tzinfo=UTC)
 
 
 def issued(revision: int) -> Received[CertificateIssued]:
-    completion_id = factories.certificate_issued().completion_id
-    certificate_id = TERMS.ids.certificate(completion_id)
-    data = factories.certificate_issued(
-        certificate_id=certificate_id, revision=revision, completion_version=revision,
-        verification_url="/v/" + TERMS.ids.verification_code(certificate_id, revision),
-    )  # fmt: skip
+    of_enrollment = factories.genuine(TERMS.ids, factories.certificate_issued().completion_id, revision)
+    data = factories.certificate_issued(completion_version=revision, **of_enrollment)
     assert isinstance(data, CertificateIssued)
     at = Coordinates("enrollment.events.v1", 0, revision)
     return Received(data, f"event-{revision}", data.TYPE, MOMENT, "enrollment", MOMENT, None, at, MOMENT)

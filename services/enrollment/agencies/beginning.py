@@ -24,6 +24,7 @@ class Beginning(Periodic):
         super().__init__(LOOK_EVERY_S)
         self._store, self._commands, self._setting = store, commands, tuple(setting)
         self._missing: list[str] = []
+        self._asked = False
 
     def remarks(self) -> list[str]:
         """Agencies of the setting that are not in the register: whoever added them there expects them to be read."""
@@ -39,7 +40,8 @@ class Beginning(Periodic):
             command = BeginRegister(codes=self._setting)
             id = event_id(0, "agencies/" + ",".join(sorted(self._setting)), 0, command.TYPE)
             await self._commands.submit(command, id=id, key=REGISTER, traceparent=root_traceparent(id))
-            return BEGINNING_S
+            first, self._asked = not self._asked, True
+            return BEGINNING_S if first else None
         known = {one.id for one in await self._store.select(AGENCIES, {"_id": {"$in": list(self._setting)}})}
         missing = [code for code in self._setting if code not in known]
         if missing != self._missing:

@@ -3,6 +3,7 @@
 All commands share one key, so they stand in the log in the order in which operators gave them.
 """
 
+from collections.abc import Sequence
 from typing import TypeVar
 
 import msgspec
@@ -68,32 +69,38 @@ def resume_agency(event: Received[ResumeAgency], state: State, terms: Terms) -> 
 def _decide(event: Received[AboutOne], statement: Statement, state: State, terms: Terms) -> Outcome:
     code = event.data.code
     known = state.get(AGENCIES, code)
-    content = terms.ids.content(_JSON.encode((code, statement.kind, statement.said, statement.reason)))
-    earlier = None if known is None else _said_by(known, event.id)
-    if earlier is not None:
-        if _same(earlier, statement):
-            return _outcome(Verdict.DUPLICATE, "done before", code, standing(known), content)
-        reason = "this Idempotency-Key was used for another request: take a new key"
-        return _refused("idempotency-key-reused", reason, code, content)
     met = standing(known, before=statement.arrival)
-    if met is None and statement.kind != ADDED:
-        return _refused(
-            "not-found",
-            "the register has no agency of this code: `kompeten agency list` shows them",
-            code,
-            content,
-        )
-    # Adding says nothing about the state of an agency that is there.
-    change = msgspec.structs.replace(statement, kind=CHANGED) if statement.kind == ADDED else statement
-    if met is not None and after(met, code, change) == met:
-        return _outcome(Verdict.DUPLICATE, "the register says so already", code, standing(known), content)
-    if met is not None and statement.kind == ADDED:
-        return _refused(
-            "refused", "the register has this agency with other particulars: change it instead", code, content
-        )
+    content = terms.ids.content(_JSON.encode((code, statement.kind, statement.said, statement.reason)))
+    if (refusal := _refusal(known, met, statement)) is not None:
+        problem, reason = refusal
+        return Outcome(Verdict.REFUSED, reason, SUBJECT + code, content, answer={"problem": problem})
+    if known is not None and _said_by(known, event.id) is not None:
+        return _outcome(Verdict.DUPLICATE, "done before", standing(known), content)
+    if met is not None and _nothing_new(met, statement):
+        return _outcome(Verdict.DUPLICATE, "the register says so already", standing(known), content)
     agency = with_statement(known, code, statement)
     changes: list[Put | Remove] = [Put(AGENCIES, agency), Put(REGISTERS, _next(state, terms))]
-    return _outcome(Verdict.ACCEPTED, "", code, standing(agency), content, changes)
+    return _outcome(Verdict.ACCEPTED, "", standing(agency), content, changes)
+
+
+def _refusal(known: Agency | None, met: Standing | None, statement: Statement) -> tuple[str, str] | None:
+    """Slug of the problem, and a sentence."""
+    earlier = None if known is None else _said_by(known, statement.command)
+    if earlier is not None:
+        if _same(earlier, statement):
+            return None
+        return "idempotency-key-reused", "this Idempotency-Key was used for another request: take a new key"
+    if met is None and statement.kind != ADDED:
+        return "not-found", "the register has no agency of this code: `kompeten agency list` shows them"
+    if met is not None and statement.kind == ADDED and not _nothing_new(met, statement):
+        return "refused", "the register has this agency with other particulars: change it instead"
+    return None
+
+
+def _nothing_new(met: Standing, statement: Statement) -> bool:
+    # Adding says nothing about the state of an agency that is there.
+    kind = CHANGED if statement.kind == ADDED else statement.kind
+    return after(met, met.code, msgspec.structs.replace(statement, kind=kind)) == met
 
 
 def _statement(event: Received[AboutOne], kind: str, said: Said, reason: str = "") -> Statement:
@@ -138,20 +145,13 @@ def _next(state: State, terms: Terms) -> Register:
 def _outcome(
     verdict: Verdict,
     reason: str,
-    code: str,
     stands: Standing | None,
     content: bytes,
-    changes: list[Put | Remove] | None = None,
+    changes: Sequence[Put | Remove] = (),
 ) -> Outcome:
-    answer: dict[str, str | int | bool | None] = {
-        "code": code,
-        "state": None if stands is None else stands.state,
-    }
-    return Outcome(verdict, reason, SUBJECT + code, content, changes or [], answer=answer)
-
-
-def _refused(problem: str, reason: str, code: str, content: bytes) -> Outcome:
-    return Outcome(Verdict.REFUSED, reason, SUBJECT + code, content, answer={"problem": problem})
+    assert stands is not None, "an agency is made by its first statement"
+    answer: dict[str, str | int | bool | None] = {"code": stands.code, "state": stands.state}
+    return Outcome(verdict, reason, SUBJECT + stands.code, content, changes, answer=answer)
 
 
 # How the register begins.

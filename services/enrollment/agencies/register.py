@@ -66,6 +66,8 @@ class RegisterCopy:
             self._asking = asyncio.create_task(self._read())
         within_s = ANSWERS_WITHIN_S - (time.monotonic() - self._asked_at)
         await asyncio.wait({self._asking}, timeout=None if self._copy is None else max(0.0, within_s))
+        if self._asking.done():
+            self._asking.result()  # a fault that is not the database's being away
 
     async def _read(self) -> None:
         asked_at = time.monotonic()

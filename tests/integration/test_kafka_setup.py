@@ -1,0 +1,81 @@
+"""The set-up step on the real broker, as Compose runs it at each start."""
+
+import secrets
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from shared.contracts.rights import agency_user
+from shared.kafka_admin import AdminError, AgencyQuota, KafkaAdmin
+from shared.kafka_setup import SetUpSettings, set_up
+from shared.stack import Stack
+from shared.stack.kompeten import SERVICES
+
+WELL = "topics, users and rights are as declared"
+SetUp = Callable[[], list[str]]
+
+
+@pytest.fixture
+def prefix() -> str:
+    return f"setup-{secrets.token_hex(4)}."
+
+
+@pytest.fixture
+def run(stack: Stack, tmp_path: Path, prefix: str) -> SetUp:
+    """With a password for each service and for one of two agencies."""
+    for name in (*(f"services/{service}" for service in SERVICES), "agencies/dinas"):
+        file = tmp_path / name
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(secrets.token_hex(24) + "\n")
+    settings = SetUpSettings.model_validate(
+        {
+            "kafka": stack.kafka.bootstrap,
+            "kafka_security": stack.kafka.security,
+            "kafka_mechanism": stack.kafka.mechanism,
+            "kafka_user": stack.kafka.user,
+            "kafka_password": stack.kafka.password,
+            "topic_prefix": prefix,
+            "agencies": "dinas,dinas-sda",
+            "kafka_services_dir": tmp_path / "services",
+            "kafka_agencies_dir": tmp_path / "agencies",
+        }
+    )
+    return lambda: list(set_up(settings))
+
+
+def test_it_makes_all_once_and_says_so(run: SetUp, prefix: str) -> None:
+    first = run()
+    assert first[-1] == WELL
+    assert {f"topic {prefix}agency.{opd}.v1" for opd in ("dinas", "dinas-sda")} <= set(first)
+    assert f"user {prefix}agency.dinas.1" in first
+    assert f"user {prefix}agency.dinas-sda.1" not in first
+    assert run() == [WELL]
+
+
+def test_what_an_operator_changed_stays(run: SetUp, stack: Stack, prefix: str) -> None:
+    run()
+    admin, user = KafkaAdmin(stack.kafka, prefix), agency_user("dinas", prefix=prefix)
+    password = secrets.token_hex(16)
+    admin.ensure_agency("dinas", user, password, AgencyQuota(producer_byte_rate=5_000_000))
+    admin.deny(user)
+    run()
+    (state,) = admin.describe_agencies(["dinas"])
+    assert state.users[0].quota["producer_byte_rate"] == 5_000_000
+    assert not state.open
+
+
+def test_a_rotated_password_is_not_brought_back(run: SetUp, stack: Stack, prefix: str) -> None:
+    run()
+    admin = KafkaAdmin(stack.kafka, prefix)
+    new = admin.next_agency_user("dinas")
+    admin.ensure_agency("dinas", new, secrets.token_hex(16))
+    admin.delete_user(agency_user("dinas", prefix=prefix))
+    assert "dinas: its password was rotated, so its file is left alone" in run()
+    assert admin.agency_users("dinas") == [new]
+
+
+def test_a_missing_password_is_told_with_its_file(run: SetUp, tmp_path: Path) -> None:
+    (tmp_path / "services/incentive").unlink()
+    with pytest.raises(AdminError, match=r"no password in .*/services/incentive .* deploy/make-secrets.sh"):
+        run()
