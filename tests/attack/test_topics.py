@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 import pytest
-from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaException, TopicPartition
+from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import (
     AclBinding,
     AclBindingFilter,
@@ -122,6 +122,25 @@ def test_an_agency_sees_its_own_topic_and_nothing_else(product: Product, user: s
     assert set(admin.list_topics(timeout=SOON_S).topics) == may_write(product, user)
     assert admin.list_consumer_groups(request_timeout=SOON_S).result().valid == []
     assert admin.describe_acls(anything(), request_timeout=SOON_S).result() == []
+
+
+@pytest.mark.parametrize("user", [ATTACKER_OPD, OTHER_OPD])
+def test_an_agency_gets_into_no_group_and_opens_no_transaction(product: Product, user: str) -> None:
+    """A member of a service's group would be given its partitions; a transaction left open would hold up its readers."""
+    kafka, prefix = kafka_of(product, user).librdkafka(), product.kompeten.topic_prefix
+    for group in SERVICES:
+        consumer = Consumer({**kafka, "log_level": 0, "group.id": prefix + group})
+        try:
+            consumer.subscribe([f"{prefix}agency.{user}.v1"])
+            message = consumer.poll(SOON_S)
+            assert message is not None, group
+            assert message.error() is not None, group
+            assert message.error().name() in REFUSED
+        finally:
+            consumer.close()
+    with pytest.raises(KafkaException) as refused:
+        Producer({**kafka, "log_level": 0, "transactional.id": f"{prefix}open"}).init_transactions(SOON_S)
+    assert refused.value.args[0].name() == "TRANSACTIONAL_ID_AUTHORIZATION_FAILED"
 
 
 def administrator(kafka: KafkaConnection) -> AdminClient:
