@@ -6,7 +6,7 @@ BIN := .venv/bin
 # A worker a core, each file on one of them; the stack comes up once for all.
 WORKERS ?= $(shell nproc 2>/dev/null || echo 2)
 
-.PHONY: help demo up test check format chaos chaos-brief chaos-full bench bench-full reference lock clean
+.PHONY: help demo up test attack check format chaos chaos-brief chaos-full bench bench-full reference lock clean
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -17,8 +17,11 @@ demo: .venv/.dev ## A realistic day of the city, on real Kafka, MongoDB and SMTP
 up: .venv/.dev ## The same stack, kept running; addresses in .run/stack.json; Ctrl-C stops all of it
 	@$(BIN)/python -m demo.up
 
-test: .venv/.dev ## All tests: unit, property, contract, integration, end-to-end, faults
+test: .venv/.dev ## All tests: unit, property, contract, integration, end-to-end, attacks, faults
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --tb=native
+
+attack: .venv/.dev ## The attacks of the threat model on the running product, with ordinary credentials; part of test
+	@$(BIN)/python -m pytest tests/attack --tb=native
 
 check: .venv/.dev ## What CI checks before the tests: format, lint, types, imports, generated pages
 	@$(BIN)/ruff format --check .

@@ -19,6 +19,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from services.notification.documents import Contact, Letter
 from services.notification.terms import Terms
+from services.notification.unlinked import unlinked
 from services.notification.wire import WIRE, address, alternatives, one_line
 
 TEMPLATES: Final = Path(__file__).with_name("templates")
@@ -61,20 +62,20 @@ def certificate_revoked(letter: Letter) -> Values:
 
 def compose(letter: Letter, contact: Contact, sender: str, now: datetime, terms: Terms) -> EmailMessage:
     """The mail as it is sent, CRLF by `as_bytes()`. `sender` is an address, with a name if wanted. Its links are made
-    here and kept nowhere; they lead to our own public address and nowhere else.
+    here and kept nowhere; they lead to our own public address, and nothing that an event says becomes one.
 
     Raises NoAddress when the contact has none that mail can be sent to.
     """
     language = contact.language if contact.language in LANGUAGES else LANGUAGES[0]
-    values = {
+    said = {
         "name": contact.name,
         "title": letter.title,
         "number": letter.certificate_number,
         "revision": letter.revision,
-        **_links(letter, contact.email or "", now, terms),
         **LETTERS[letter.template](letter),
     }
-    values = {name: _tidy(value) for name, value in values.items()}
+    values = {name: _tidy(value) for name, value in said.items()}
+    values |= _links(letter, contact.email or "", now, terms)
     writer = _address_of(sender)
     message = EmailMessage(policy=WIRE)
     message["From"] = writer
@@ -151,7 +152,7 @@ def _environment(escaping: bool, language: str) -> Environment:
 
 
 def _tidy(value: Any) -> Any:
-    return one_line(value) if isinstance(value, str) else value
+    return unlinked(one_line(value)) if isinstance(value, str) else value
 
 
 LETTERS: Final[Mapping[str, Callable[[Letter], Values]]] = {

@@ -62,6 +62,14 @@ class Issuer:
         }
         return {key: value for key, value in (claims | changes).items() if value is not None}
 
+    def wished(self, wish: dict[str, Any]) -> str:
+        """The token that the local stack's issuer gives for the same wish."""
+        said = {"employee_number": None, "opd": None, "azp": None, "sub": f"local-{wish['role']}", **wish}
+        ends = int(time.time()) + said.pop("expires_in", 3600)
+        return self.token(
+            aud=said.pop("audience", AUDIENCE), roles=[said.pop("role")], **{"exp": ends, **said}
+        )
+
     def token(
         self, *, key: Any = RSA_KEY, algorithm: str = "RS256", kid: str | None = "rsa", **changes: Any
     ) -> str:
@@ -80,6 +88,12 @@ def serving_issuer() -> Iterator[Issuer]:
             self.end_headers()
             text = document if isinstance(document, str) else json.dumps(document)
             self.wfile.write(text.encode())
+
+        def do_POST(self) -> None:
+            wish = json.loads(self.rfile.read(int(self.headers["content-length"])))
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(json.dumps({"access_token": issuer.wished(wish)}).encode())
 
         def log_message(self, format: str, *args: object) -> None:
             pass

@@ -18,7 +18,7 @@ ROOT: Final = Path(__file__).parents[2]
 DOCS: Final = ROOT / "docs"
 ADRS: Final = sorted((DOCS / "adr").glob("[0-9]*.md"))
 HOW_TOS: Final = sorted((DOCS / "how-to").glob("*.md"))
-AT_THE_ROOT: Final = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")
+AT_THE_ROOT: Final = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md")
 PAGES: Final = sorted(
     [*(ROOT / name for name in AT_THE_ROOT if (ROOT / name).is_file()), *DOCS.rglob("*.md")]
 )
@@ -70,6 +70,25 @@ def test_every_trap_names_a_test_that_exists_or_says_why_there_is_none() -> None
         assert tests or shown.strip().startswith("none: "), f"{trap}: no test and no reason"
         missing += [f"{file}::{name}" for file, name in tests if name not in _functions(ROOT / file)]
     assert not missing, f"docs/reference/client-traps.md names what is not there: {missing}"
+
+
+def test_every_threat_names_what_stops_it_and_tests_that_exist() -> None:
+    page = (DOCS / "threat-model.md").read_text(encoding="utf-8")
+    rows = page.partition("## What they may try")[2].partition("## Not covered")[0].splitlines()
+    threats = [[cell.strip() for cell in row.split("|")[1:-1]] for row in rows if row.startswith("| ")][1:]
+    assert len(threats) >= 20
+    for attempt, stopped_by, shown_by in threats:
+        tests = CODE.findall(shown_by)
+        assert stopped_by, f"{attempt}: nothing is said to stop it"
+        assert tests, f"{attempt}: no test"
+        missing = [file for file in tests if not (ROOT / file).is_file()]
+        assert not missing, f"{attempt}: docs/threat-model.md names tests that are not there: {missing}"
+
+
+def test_every_attack_is_in_the_threat_model() -> None:
+    named = set(CODE.findall((DOCS / "threat-model.md").read_text(encoding="utf-8")))
+    attacks = {path.relative_to(ROOT).as_posix() for path in (ROOT / "tests/attack").glob("test_*.py")}
+    assert attacks <= named, f"docs/threat-model.md lacks {sorted(attacks - named)}"
 
 
 def test_the_pipelines_map_has_each_of_its_files_once() -> None:

@@ -141,6 +141,43 @@ def test_no_address_of_a_letter_gets_into_its_mail(template: str) -> None:
         assert {links_of(letter(template))[0]} <= set(mail.page.links) <= set(links_of(letter(template)))
 
 
+# As the mail programs that people use find links in plain text, hosts without a scheme included.
+LINKED = re.compile(r"(?i)\w+:/|(?:mailto|tel):[\w+]|\bwww\.\w|[\w-]{3,}\.[a-z]{2,}|\b\w+\.[a-z]{2,}/|\w@\w")
+ENTICING = [
+    "Segera perbarui akun di https://penyerang.example/login sebelum 1 Mei",
+    "Masuk lewat WWW.penyerang.example",
+    "penyerang.example",
+    "Buka t.example/x?y=1",
+    "Tulis ke admin@penyerang.example atau mailto:admin",
+    "Hubungi tel:+6281234567",
+]
+
+
+@pytest.mark.parametrize("said", ENTICING)
+@pytest.mark.parametrize(("template", "language"), EVERY_KIND)
+def test_no_text_of_an_event_becomes_a_link(template: str, language: str, said: str) -> None:
+    """Whoever may name a training wrote an address into its title, and our letter carried it."""
+    fields = ["title", "organizer_name", "certificate_number"]
+    fields += ["revocation_reason"] if template == "certificate_revoked" else []
+    mail = read(letter(template, **dict.fromkeys(fields, said)), contact(name=said, language=language))
+    ours = {*links_of(letter(template)), "kompeten@bandung.go.id"}
+    for text in (mail.text, mail.page.text):
+        assert said in text.replace("\u200c", ""), "to the eye it is the same"
+        for one in ours:
+            text = text.replace(one, "")
+        assert LINKED.findall(text) == []
+
+
+def test_names_degrees_and_numbers_are_written_as_they_are() -> None:
+    for usual in (
+        "Dra. Hj. Rina, S.Sos., M.Si.",
+        "Drs. A. Md. Contoh",
+        "800.2/0142/BKPSDM/2026",
+        "Pukul 08:00-10.30",
+    ):
+        assert usual in read(letter(title=usual)).text
+
+
 def test_a_letter_about_another_revision_or_to_another_address_has_another_link() -> None:
     mails = [read(), read(letter(revision=2)), read(to=contact(email="other@example.org"))]
     links = [{one for one in mail.page.links if "/d/" in one} for mail in mails]

@@ -1,0 +1,27 @@
+"""Texts of others in our letters: what a mail program would make a link of is written so that it makes none.
+
+Who may name a training may write an address into its title, and the letter that says so comes from us.
+"""
+
+import re
+from typing import Final
+
+_BREAK: Final = "\u200c"
+"""Zero width non-joiner: nothing to see, and where it stands programs see no address (as newsletters do it)."""
+
+_LINKED: Final = re.compile(
+    r"""
+      :(?=//)                              # https://host
+    | \b(?:mailto|tel|sms):(?=\S)
+    | \bwww\.(?=\S)
+    | (?<=[\w-]{3})\.(?=[^\W\d_]{2})       # host.example, but neither M.Si. nor 800.2/0142
+    | (?<=\w)\.(?=[^\W\d_]{2,}[/:?\#])     # t.example/path
+    | (?<=\S)@(?=\S)                       # somebody@host.example
+    """,
+    re.VERBOSE | re.IGNORECASE,
+)
+
+
+def unlinked(text: str) -> str:
+    """The same to the eye."""
+    return _LINKED.sub(rf"\g<0>{_BREAK}", text)

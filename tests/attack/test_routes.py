@@ -1,0 +1,203 @@
+"""Every route with every role and agency: who may not is told so, and never anything of the victim."""
+
+import re
+from collections.abc import Iterator
+from typing import Any, Final
+
+import httpx
+import pytest
+
+from tests.attack.attacker import ANSWERED_WITHIN_S, ATTACKER_OPD, OTHER_OPD, Attacker, cloud_event
+from tests.attack.reference import SERVICES, Operation, event_types, operations
+from tests.attack.victim import REASON, VICTIM_OPD, Holder, Victim
+from tests.end_to_end.product import Product, somebody
+
+pytestmark = [pytest.mark.xdist_group("attack"), pytest.mark.usefixtures("unharmed")]
+
+ROLES: Final = ("employee", "supervisor", "officer", "agency", "operator", "auditor")
+OF_AN_AGENCY: Final = {"officer", "supervisor", "agency"}
+# Codes that are nearly the victim's, and its own where the role is not for agencies.
+NEAR: Final = (ATTACKER_OPD, OTHER_OPD, f"{VICTIM_OPD}-", VICTIM_OPD[:-1], f"{VICTIM_OPD}-2")
+WRONG: Final = (
+    VICTIM_OPD.upper(),
+    f"{VICTIM_OPD}/",
+    "../dinas-air",
+    f" {VICTIM_OPD}",
+    "agency.*",
+    "dinas*",
+    "%2a",
+)
+NOT_GIVEN: Final = {400, 403, 404, 409, 410, 415, 422}
+GUARDED: Final = [one for one in operations() if one.roles]
+
+
+def address_of(operation: Operation, holder: Holder) -> str:
+    """With the victim's ids where the path has a place for some."""
+    known = {
+        "certificate_id": holder.certificate_id,
+        "event_id": holder.event_ids[-1],
+        "code": VICTIM_OPD,
+    }
+    path = re.sub(r"\{(\w+)\}", lambda place: known[place[1]], operation.path)
+    return f"{path}?id={holder.event_ids[-1]}" if path.endswith(("/decisions", "/letter")) else path
+
+
+def body_of(operation: Operation, victim: Victim, holder: Holder) -> Any:
+    """As the reference describes it, about the victim; {} where only operators and auditors get as far."""
+    person = holder.person
+    completion = {
+        "employee_number": person.number,
+        "organizer_code": VICTIM_OPD,
+        "training_code": "PPBD",
+        "batch": "2026-1",
+        "reason": REASON,
+    }
+    revocation = {"reason": REASON, "revocation_id": victim.revocation_id}
+    bodies: dict[str, Any] = {
+        "/events": [cloud_event(event_types()[-1].type, event_types()[-1].example)],
+        "/certificates/search": {"certificate_number": holder.number},
+        "/certificates/{certificate_id}/revocations": {"reason": REASON},
+        "/certificates/{certificate_id}/reinstatements": revocation,
+        "/completions/revocations": completion,
+    }
+    if operation.roles <= {"operator", "auditor"}:
+        return {}
+    return bodies[operation.path]
+
+
+def asked(client: httpx.Client, operation: Operation, victim: Victim, holder: Holder) -> httpx.Response:
+    body = body_of(operation, victim, holder) if operation.method != "GET" else None
+    return client.request(operation.method, address_of(operation, holder), json=body)
+
+
+def leaks(answer: httpx.Response, victim: Victim) -> list[str]:
+    said = answer.text + str(dict(answer.headers))
+    return [one for one in victim.secrets if one in said]
+
+
+def test_without_a_token_every_guarded_route_is_closed(product: Product, victim: Victim) -> None:
+    for operation in GUARDED:
+        for holder in victim.holders:
+            answer = asked(product.client(None, operation.service), operation, victim, holder)
+            assert (answer.status_code, leaks(answer, victim)) == (401, []), operation
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_a_role_opens_its_own_routes_alone(product: Product, victim: Victim, role: str) -> None:
+    for operation in (one for one in GUARDED if role not in one.roles):
+        for opd in (ATTACKER_OPD, VICTIM_OPD, "*"):
+            claims = {"opd": opd, "employee_number": victim.valid.person.number}
+            client = product.client(role, operation.service, **claims)
+            answer = asked(client, operation, victim, victim.valid)
+            assert (answer.status_code, leaks(answer, victim)) == (403, []), (operation, opd)
+
+
+def test_a_role_without_an_agency_is_for_nothing(product: Product, victim: Victim) -> None:
+    """Nor is a system's that is to be every agency's."""
+    for role, claims in [*((role, {}) for role in sorted(OF_AN_AGENCY)), ("agency", {"opd": "*"})]:
+        for operation in (one for one in GUARDED if role in one.roles):
+            client = product.client(role, operation.service, **claims)
+            answer = asked(client, operation, victim, victim.valid)
+            assert (answer.status_code, leaks(answer, victim)) == (403, []), (operation, claims)
+
+
+@pytest.mark.parametrize("role", sorted(OF_AN_AGENCY))
+def test_another_agencys_right_role_gets_nothing_of_the_victim(
+    product: Product, victim: Victim, role: str
+) -> None:
+    for operation, opd, holder in of_others(role, victim):
+        answer = asked(product.client(role, operation.service, opd=opd), operation, victim, holder)
+        assert leaks(answer, victim) == [], (operation, opd)
+        if operation.path == "/certificates/search":
+            assert answer.json() == [], opd
+        else:
+            assert answer.status_code in NOT_GIVEN, (operation, opd, answer.text)
+
+
+def of_others(role: str, victim: Victim) -> Iterator[tuple[Operation, str, Holder]]:
+    for operation in (one for one in GUARDED if role in one.roles):
+        for opd in NEAR:
+            for holder in victim.holders:
+                yield operation, opd, holder
+
+
+def test_a_code_that_is_none_is_no_agency(product: Product, victim: Victim) -> None:
+    for role, opd in ((role, opd) for role in sorted(OF_AN_AGENCY) for opd in WRONG):
+        for operation in (one for one in GUARDED if role in one.roles):
+            answer = asked(product.client(role, operation.service, opd=opd), operation, victim, victim.valid)
+            assert (answer.status_code, leaks(answer, victim)) == (401, []), (operation, opd)
+
+
+def test_an_employee_opens_the_own_record_alone(product: Product, victim: Victim, attacker: Attacker) -> None:
+    number = attacker.person.number
+    product.settled()
+    for operation in (one for one in GUARDED if "employee" in one.roles):
+        client = product.client("employee", operation.service, employee_number=number)
+        for holder in victim.holders:
+            answer = asked(client, operation, victim, holder)
+            assert leaks(answer, victim) == [], operation
+            assert answer.status_code == (200 if operation.path.startswith("/me/") else 404), operation
+
+
+def test_a_number_that_is_nearly_the_victims_is_another(product: Product, victim: Victim) -> None:
+    own = [one for one in GUARDED if one.path.startswith("/me/")]
+    for operation, spelled in ((one, spelled) for one in own for spelled in NEARLY):
+        number = spelled.format(victim.valid.person.number)
+        answer = product.client("employee", operation.service, employee_number=number).get(operation.path)
+        assert leaks(answer, victim) == [], operation
+        assert answer.status_code in {401, 403, 404} or answer.json() == [], (operation, answer.text)
+
+
+NEARLY: Final = ("{}0", "{}\x00", " {}", "{}\n", "{:.17}", "{:.14}", "*", "")
+
+
+def test_what_a_caller_adds_to_a_request_says_nothing_of_who_he_is(
+    product: Product, victim: Victim, attacker: Attacker
+) -> None:
+    """Headers of proxies, overrides of the method, numbers in the query."""
+    number = victim.valid.person.number
+    client = product.employee(attacker.person)
+    believed = {
+        "x-employee-number": number, "x-forwarded-user": number, "x-user": number, "x-opd": VICTIM_OPD,
+        "x-roles": "operator", "x-original-url": "/admin/status", "x-http-method-override": "POST",
+        "cookie": f"employee_number={number}; opd={VICTIM_OPD}",
+    }  # fmt: skip
+    answer = client.get("/me/record", params={"employee_number": number, "opd": VICTIM_OPD}, headers=believed)
+    assert (answer.status_code, leaks(answer, victim)) == (200, [])
+    assert client.get("/admin/status", headers=believed).status_code == 403
+
+
+def test_known_and_unknown_people_are_answered_alike(product: Product, attacker: Attacker) -> None:
+    """Of the own body's trainings: the answer does not tell whether the number is anybody's."""
+    known, unknown = somebody(), somebody()
+    product.publish(known.registration(), opd=OTHER_OPD)
+    product.settled()
+    officer = product.client("officer", opd=ATTACKER_OPD)
+    answers = []
+    for person in (known, unknown):
+        body = {
+            "employee_number": person.number, "organizer_code": ATTACKER_OPD, "training_code": "X",
+            "batch": "1", "reason": REASON,
+        }  # fmt: skip
+        answer = officer.post("/completions/revocations", json=body)
+        shape = {name: value for name, value in answer.json().items() if name not in OF_EACH_COMMAND}
+        answers.append((answer.status_code, shape))
+    assert answers[0] == answers[1]
+
+
+OF_EACH_COMMAND: Final = {"command_id", "revocation_id"}
+
+
+def test_no_spelling_of_an_address_goes_round_its_guard(product: Product) -> None:
+    for service, path in ((service, path) for service in SERVICES for path in SPELLINGS):
+        with httpx.Client(base_url=product.kompeten.urls[service], timeout=ANSWERED_WITHIN_S) as stranger:
+            request = stranger.build_request("GET", "/")
+            request.url = request.url.copy_with(raw_path=path.encode())
+            assert stranger.send(request).status_code in {401, 404}, (service, path)
+
+
+SPELLINGS: Final = (
+    "/admin/../admin/status", "//admin/status", "/admin//status", "/admin/status/", "/ADMIN/STATUS",
+    "/%61dmin/status", "/admin/status;x", "/admin/status%00", "/v/../admin/status", "/admin%2fstatus",
+    "/health/live/../../admin/status", "/./admin/status", "/admin/status?role=operator", "/%2e%2e/admin/status",
+)  # fmt: skip
