@@ -16,12 +16,15 @@ import resource
 import sys
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from pymongo import InsertOne, ReadPreference, ReplaceOne, WriteConcern
 from pymongo.read_concern import ReadConcern
 
-from services.enrollment.handlers import completion_keys, record_completion
+from services.enrollment.documents import COMPLETIONS
+from services.enrollment.handlers import completion_keys, record_completion, settle_completions
 from services.enrollment.terms import Terms
 from shared.contracts.agency import TrainingCompleted
 from shared.contracts.cloudevents import decode, encode, event_id, peek
@@ -34,7 +37,7 @@ from shared.pipeline.client import FETCH_BYTES
 from shared.pipeline.consumer import MOST_RECORDS, Consumer
 from shared.pipeline.documents import Collection, Doc, Docs, Document, Load, Lock, Need, State
 from shared.pipeline.items import EPOCH
-from shared.pipeline.outcome import Outcome, Put
+from shared.pipeline.outcome import Due, Fact, Put, Remove
 from shared.pipeline.places import partition_of
 from shared.pipeline.publisher import HEADERS, Publisher
 from shared.pipeline.records import Coordinates, Received
@@ -72,14 +75,31 @@ class Peer:
     async def decide(self, events: Sequence[Event], session: object, transactional: bool) -> Facts:
         state = await self.loaded(events, session)
         facts: Facts = []
+        unsettled: dict[str, dict[str, tuple[Document | None, Event]]] = {}
         for event in events:
             outcome = record_completion(event, state, self.terms)
-            for change in outcome.changes:
-                assert isinstance(change, Put)
-                state.apply(change.collection, change.document.id, change.document)
-            facts += self.encoded(outcome, event)
+            self.apply(outcome.changes, state)
+            facts += [self.encoded(fact, event) for fact in outcome.facts]
+            if (left := outcome.unsettled) is not None:
+                those = unsettled.setdefault(left.aggregate, {})
+                id = left.document.id
+                before = those[id][0] if id in those else state.get(left.collection, id)
+                those[id] = (before, event)
+                state.apply(left.collection, left.document.id, left.document)
+        for those in unsettled.values():
+            due = [
+                Due[Any](before, state.get(COMPLETIONS, id), event) for id, (before, event) in those.items()
+            ]
+            settlement = settle_completions(due, state, self.terms)
+            self.apply(settlement.changes, state)
+            facts += [self.encoded(fact, cause.event) for fact, cause in settlement.facts]
         await self.write(state, session)
         return facts
+
+    def apply(self, changes: Sequence[Put | Remove], state: State) -> None:
+        for change in changes:
+            assert isinstance(change, Put)
+            state.apply(change.collection, change.document.id, change.document)
 
     async def loaded(self, events: Sequence[Event], session: object) -> State:
         state = State()
@@ -131,14 +151,11 @@ class Peer:
         for name, operations in by_collection.items():
             await self.database[name].bulk_write(operations, ordered=False, session=session)
 
-    def encoded(self, outcome: Outcome, event: Received[TrainingCompleted]) -> Facts:
-        facts: Facts = []
-        for fact in outcome.facts:
-            id = event_id(0, fact.aggregate, fact.version, fact.payload.TYPE)
-            value = encode(fact.payload, id=id, source="urn:bench", time=event.now, subject=fact.aggregate,
-                           partitionkey=fact.key, traceparent=event.traceparent)  # fmt: skip
-            facts.append((fact.key.encode(), value, partition_of(fact.key)))
-        return facts
+    def encoded(self, fact: Fact, event: Event) -> tuple[bytes, bytes, int]:
+        id = event_id(0, fact.aggregate, fact.version, fact.payload.TYPE)
+        value = encode(fact.payload, id=id, source="urn:bench", time=event.now, subject=fact.aggregate,
+                       partitionkey=fact.key, traceparent=event.traceparent)  # fmt: skip
+        return fact.key.encode(), value, partition_of(fact.key)
 
     async def transaction(self, events: Sequence[Event]) -> Facts:
         async with (
@@ -161,7 +178,8 @@ async def ours(
     settings = settings_for(kafka, mongo, run)
     from services.enrollment.app import service_of
 
-    service = service_of(settings, load())
+    # By name: the register, which says it otherwise, would take a turn of its own.
+    service = replace(service_of(settings, load()), sources=(agency_topic(OPD),))
     store = MongoStore(connect(mongo), f"{run}_enrollment")
     publisher = Publisher(kafka, "bench")
     done, finished = 0, asyncio.Event()
