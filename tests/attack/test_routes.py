@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.xdist_group("attack"), pytest.mark.usefixtures("unharm
 ROLES: Final = ("employee", "supervisor", "officer", "agency", "operator", "auditor")
 OF_AN_AGENCY: Final = {"officer", "supervisor", "agency"}
 # Codes that are nearly the victim's, and its own where the role is not for agencies.
-NEAR: Final = (ATTACKER_OPD, OTHER_OPD, f"{VICTIM_OPD}-", VICTIM_OPD[:-1], f"{VICTIM_OPD}-2")
+NEAR: Final = (ATTACKER_OPD, OTHER_OPD, f"{VICTIM_OPD}-", f"{VICTIM_OPD}-2")
 WRONG: Final = (
     VICTIM_OPD.upper(),
     f"{VICTIM_OPD}/",
@@ -122,10 +122,11 @@ def of_others(role: str, victim: Victim) -> Iterator[tuple[Operation, str, Holde
 
 
 def test_a_code_that_is_none_is_no_agency(product: Product, victim: Victim) -> None:
-    for role, opd in ((role, opd) for role in sorted(OF_AN_AGENCY) for opd in WRONG):
-        for operation in (one for one in GUARDED if role in one.roles):
-            answer = asked(product.client(role, operation.service, opd=opd), operation, victim, victim.valid)
-            assert (answer.status_code, leaks(answer, victim)) == (401, []), (operation, opd)
+    asking = [one for one in GUARDED if one.path in ("/decisions", "/events", "/certificates/search")]
+    for operation, opd in ((one, opd) for one in asking for opd in WRONG):
+        role = min(operation.roles & OF_AN_AGENCY)
+        answer = asked(product.client(role, operation.service, opd=opd), operation, victim, victim.valid)
+        assert (answer.status_code, leaks(answer, victim)) == (401, []), (operation, opd)
 
 
 def test_an_employee_opens_the_own_record_alone(product: Product, victim: Victim, attacker: Attacker) -> None:
