@@ -87,7 +87,7 @@ def routers(parts: Parts[Terms], register: CurrentAgencies, events_per_second: i
         agencies_router(parts),
         _own_record(reads),
         _officer(parts, reads),
-        decisions_router(parts.store, prefix, parts.askers),
+        decisions_router(parts.store, prefix, parts.askers, door.named),
         admin_router(parts),
         trace_router(parts),
         reconciliation_router(parts.store, ledger),

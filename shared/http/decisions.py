@@ -1,6 +1,7 @@
 """`GET /decisions`: what became of an event or a command."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Annotated, Any, Final
 
@@ -17,6 +18,8 @@ from shared.mongo import MongoStore
 from shared.pipeline.books import DECISIONS, Decision
 
 MOST: Final = 100
+_BY_THEMSELVES: Final = frozenset({Role.officer, Role.operator, Role.auditor})
+"""Who does not speak as an agency's system."""
 READERS: Final = allow(Role.agency, Role.officer, Role.operator, Role.auditor)
 Source = Annotated[
     str | None,
@@ -42,12 +45,23 @@ class DecisionView(BaseModel):
     answer: dict[str, str | int | bool | None]
 
 
-def decisions_router(store: MongoStore, topic_prefix: str, askers: Askers) -> APIRouter:
+async def _as_claimed(caller: Principal) -> str:
+    return caller.opd or ""
+
+
+def decisions_router(
+    store: MongoStore,
+    topic_prefix: str,
+    askers: Askers,
+    agency_of: Callable[[Principal], Awaitable[str]] = _as_claimed,
+) -> APIRouter:
     """Operators and auditors see all; agencies what came by their own topic; officers that of their agency, and
-    what became of their own commands."""
+    what became of their own commands. `agency_of`: which agency its system speaks for; raises Problem if for none."""
     router = APIRouter(tags=["decisions"])
 
     async def about(event_id: str, source: str | None, caller: Principal) -> list[DecisionView]:
+        if not caller.roles & _BY_THEMSELVES:
+            caller = replace(caller, opd=await agency_of(caller))
         filter = {"e": event_id, **_visible_to(caller, topic_prefix, askers)}
         found = await _latest(store, filter if source is None else {**filter, "o": source})
         if not found:

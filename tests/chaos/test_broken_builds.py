@@ -74,7 +74,7 @@ async def test_a_broken_build_is_caught(system: System, way: str) -> None:
         second = system.spare("enrollment")
         start(system, second, way)
         await system.ready(*system.kompeten.children)
-        sending = asyncio.create_task(system.flow(600, per_batch=10, pause_s=0.1))
+        sending = asyncio.create_task(system.flow(900, per_batch=5, pause_s=0.1))
     await sending
     await settled(system)
     found = ledger.findings(system.traffic.reported.values(), await system.read())

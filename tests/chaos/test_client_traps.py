@@ -269,6 +269,28 @@ async def test_a_fetcher_that_ended_without_a_word_is_noticed_and_replaced(
         await until(lambda: not member.faults(), lambda: f"{member.faults()}", WITHIN_S)
 
 
+async def test_a_client_that_waits_for_ever_is_replaced(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As one does whose metadata task ended by an error that aiokafka does not expect while it connects. uvloop has one
+    (RuntimeError, not OSError) for writing to a connection that was closed in the middle of a handshake."""
+    monkeypatch.setattr(consumer_module, "STALLED_AFTER_S", 3.0)
+    monkeypatch.setattr(consumer_module, "ANSWERED_WITHIN_S", 0.5)
+    await place.send(events(place, 2))
+    async with place.member() as member:
+        await place.decided(place.agency(), 2)
+        client, never = member._consumer, asyncio.Event()
+        assert client is not None
+        monkeypatch.setattr(client._coordinator, "ensure_coordinator_known", never.wait)
+        await until(lambda: bool(member.unanswered), lambda: "it does not miss an answer", WITHIN_S)
+        # Nothing comes in, so that no lag tells.
+        await until(
+            lambda: member._consumer not in (None, client) and not member.faults(),
+            lambda: f"{member.faults()}",
+            WITHIN_S,
+        )
+
+
 async def test_nobody_makes_a_topic_by_asking_for_it(place: Place) -> None:
     missing = agency_topic("nobody", place.prefix)
     service, partitions = place.service, {missing: 1}

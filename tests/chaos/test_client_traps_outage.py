@@ -9,7 +9,6 @@ from types import MappingProxyType
 import pytest
 from aiokafka import AIOKafkaProducer
 
-from shared.pipeline import consumer as consumer_module
 from shared.pipeline import publisher as publisher_module
 from shared.pipeline.consumer import Consumer
 from shared.pipeline.errors import Unavailable
@@ -76,27 +75,6 @@ async def test_nothing_hangs_while_kafka_is_away(
         await place.send(events(place, 1))
         await until(again.caught_up, lambda: f"{again.faults()}", 2 * WITHIN_S)
     assert len(await place.verdicts(topic)) >= 3
-
-
-async def test_a_client_whose_metadata_task_died_is_replaced(
-    place: Place, brokers: Brokers, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It waits for ever for a broker that is back. An error that aiokafka does not expect while it connects is enough;
-    uvloop has one (RuntimeError) for a connection that was closed in the middle of a handshake."""
-    monkeypatch.setattr(consumer_module, "STALLED_AFTER_S", 5.0)
-    topic = place.agency()
-    await place.send(events(place, 2))
-    async with place.member() as member:
-        await place.decided(topic, 2)
-        client = member._consumer
-        assert client is not None
-        client._client._sync_task.cancel()
-        brokers.kafka_process.kill()
-        await brokers.start_kafka()
-        await place.send(events(place, 3, start=2))
-        assert set((await place.decided(topic, 5)).values()) == {"accepted"}
-        await until(lambda: not member.faults(), lambda: f"{member.faults()}", WITHIN_S)
-        assert member._consumer is not client, "this client goes on: the trap is gone, see client-traps.md"
 
 
 async def test_a_broker_that_makes_topics_by_itself_is_noticed(

@@ -204,14 +204,20 @@ def test_a_rotated_agency_has_two_users_until_the_old_one_is_shut_out(
 
 def test_a_bound_agency_is_spoken_for_by_its_own_client_alone(product: Product, cli: Cli, code: str) -> None:
     cli("agency", "add", code, "--name", "Dinas Terikat", "--client-id", "simpeg-baru", "--http-only")
-    accepted(product, post(product.client("agency", opd=code, azp="simpeg-baru")))
-    accepted(product, post(product.client("agency", azp="simpeg-baru")))
+    own = product.client("agency", opd=code, azp="simpeg-baru")
+    answer = post(own)
+    accepted(product, answer)
+    decided = f"/decisions/{answer.json()[0]['id']}"
+    assert own.get(decided).status_code == 200
+    assert refused(post(product.client("agency", azp="simpeg-baru")), "forbidden")
     for claims in (
         {"opd": code},
         {"opd": code, "azp": "simpeg-lain"},
         {"opd": OTHER_OPD, "azp": "simpeg-baru"},
     ):
-        assert refused(post(product.client("agency", **claims)), "not-your-agency"), claims
+        other = product.client("agency", **claims)
+        assert refused(post(other), "not-your-agency"), claims
+        assert refused(other.get(decided), "not-your-agency"), claims
     cli("agency", "change", code, "--unbind", *WHY)
     accepted(product, post(product.client("agency", opd=code)))
 
@@ -273,9 +279,9 @@ KCAT: Final = """
 import sys
 from confluent_kafka import Producer
 words = sys.argv[1:]
-said = [(words[n], words[n + 1]) for n in range(len(words) - 1) if words[n] in ("-b", "-t", "-X", "-H")]
-(broker,), (topic,) = [value for name, value in said if name == "-b"], [value for name, value in said if name == "-t"]
-producer = Producer({"bootstrap.servers": broker, **dict(value.split("=", 1) for name, value in said if name == "-X")})
+said = [(words[n], words[n + 1]) for n in range(len(words) - 1) if words[n] in ("-F", "-t", "-H")]
+(config,), (topic,) = [value for name, value in said if name == "-F"], [value for name, value in said if name == "-t"]
+producer = Producer(dict(line.split("=", 1) for line in open(config).read().splitlines()))
 headers = [tuple(value.split("=", 1)) for name, value in said if name == "-H"]
 faults = []
 for line in sys.stdin.read().splitlines():

@@ -58,6 +58,8 @@ OFFICER: Final = "officer"
 MORNING: Final = datetime(2026, 6, 1, 1, 0, tzinfo=UTC)
 TERMS: Final = load_terms(SECRET, "https://kompeten.example")
 MOST_TURNS: Final = 5_000
+UNHURRIED: Final = LIMITS._replace(most_busy_s=float("inf"))
+"""A batch is one on any machine."""
 
 ENROLLMENT: Final[Service[Terms]] = Service(
     name="enrollment",
@@ -263,7 +265,7 @@ class City:
         }
 
         short = self.random.random() < self.weather.shortage
-        limits = self._short() if short else LIMITS
+        limits = self._short() if short else UNHURRIED
 
         async def attempt(session: Session) -> Decided:
             made = Attempt(member.reader, member.store, session, limits=limits)

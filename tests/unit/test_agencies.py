@@ -282,7 +282,6 @@ def token(opd: str | None, client_id: str | None = None, issuer: str = ISSUER) -
         (token("dinas-a"), "dinas-a"),
         (token("dinas-a", "any-client"), "dinas-a"),
         (token("dinas-b", "client-b"), "dinas-b"),
-        (token(None, "client-b"), "dinas-b"),
         (token("dinas-c", "vendor"), "dinas-c"),
         (token("dinas-d", "vendor"), "dinas-d"),
     ],
@@ -290,7 +289,6 @@ def token(opd: str | None, client_id: str | None = None, issuer: str = ISSUER) -
         "unbound",
         "unbound, some client",
         "bound",
-        "bound, no claim",
         "a vendor of two",
         "the other of the two",
     ],
@@ -309,7 +307,7 @@ def test_a_token_speaks_for_its_agency(caller: Principal, code: str) -> None:
         token("dinas-b", "client-b", "https://other.example"),
         token("dinas-a", "client-b"),
         token("dinas-x", "client-b"),
-        token(None, "vendor"),
+        token(None, "client-b"),
         token("dinas-b", "vendor"),
     ],
     ids=[
@@ -320,7 +318,7 @@ def test_a_token_speaks_for_its_agency(caller: Principal, code: str) -> None:
         "another issuer",
         "a bound client as an unbound agency",
         "a bound client as an unknown agency",
-        "a vendor that names none",
+        "a bound client that names none",
         "a vendor of others",
     ],
 )

@@ -36,20 +36,22 @@ class Door:
             )
         return agency.code
 
+    async def named(self, caller: Principal) -> str:
+        """The same for who only looks: a suspended agency still sees what became of its events."""
+        return speaks_for(caller, await self._register.agencies()).code
+
 
 def speaks_for(caller: Principal, agencies: Agencies) -> Standing:
-    """A client that is bound speaks for the agencies that it is bound to, whatever else its token claims; one that is
-    not, for the agency of the claim `opd`, unless that one has clients of its own."""
+    """The agency of the claim `opd`: by one of the clients that are bound to it, where there are any. A client that is
+    bound speaks for no agency but its own, whatever its token claims."""
     bound = [one for one in agencies.values() if one.bound_to(caller.issuer, caller.client_id)]
     if bound:
-        named = [one for one in bound if caller.opd in (None, one.code)]
-        if len(named) == 1:
+        named = [one for one in bound if caller.opd == one.code]
+        if named:
             return named[0]
         raise Problem(
             "not-your-agency",
-            "Your token's client is bound to another agency than the token names: use that agency's client."
-            if caller.opd is not None
-            else "Your token's client is bound to several agencies: have the issuer name one of them in it.",
+            "Your token's client is bound to another agency than the token names: use that agency's client.",
         )
     agency = None if caller.opd is None else agencies.get(caller.opd)
     if agency is None:
