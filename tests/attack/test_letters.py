@@ -64,10 +64,11 @@ MARKUP: Final = (
 
 def test_markup_in_a_text_is_text_in_letter_page_and_pdf(product: Product, attacker: Attacker) -> None:
     """HTML, templates of ours, the typesetter's language, characters that turn a text round."""
-    for words in MARKUP:
-        prey = somebody()
+    people = {words: somebody() for words in MARKUP}
+    for words, prey in people.items():
         assert attacker.kafka.write(attacker.topic, *told(prey, words)) is None
-        product.settled()
+    product.settled()
+    for words, prey in people.items():
         (held,) = product.record(prey)["completions"]
         page = httpx.get(held["certificate"]["verification_url"], headers={"accept": "text/html"}, timeout=60)
         (letter,) = product.mails_for(prey.email)
