@@ -3,6 +3,7 @@
 import secrets
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -51,11 +52,23 @@ def attacker(product: Product, issuer: Issuer) -> Attacker:
     return Attacker(product, issuer)
 
 
+@pytest.fixture(scope="session")
+def untouched(victim: Victim) -> dict[str, Any]:
+    """What nothing in the whole run may change."""
+    return victim.state()
+
+
 @pytest.fixture
-def unharmed(product: Product, victim: Victim) -> Iterator[None]:
+def unharmed(product: Product, victim: Victim, untouched: dict[str, Any]) -> Iterator[None]:
     """The victim's side is the same after the attack as before it, and every service is ready."""
-    before = victim.state()
     yield
     stays_ready(product)
+    assert victim.state() == untouched
+
+
+@pytest.fixture(scope="module", autouse=True)
+def unharmed_by_what_follows(product: Product, victim: Victim, untouched: dict[str, Any]) -> Iterator[None]:
+    """Nor has anything come of it once all is decided, rendered and mailed."""
+    yield
     product.settled()
-    assert victim.state() == before
+    assert victim.state() == untouched

@@ -86,6 +86,28 @@ def test_a_forged_revocation_is_mailed_to_nobody(product: Product, victim: Victi
     assert product.verdict(event["id"], "notification")["verdict"] == "refused"
 
 
+def test_a_genuine_code_makes_no_forged_certificate_newer(product: Product, victim: Victim) -> None:
+    """Code and id of a certificate stand in its mail: who was shown them has all but the key."""
+    holder, public = victim.valid, product.kompeten.env["enrollment"]["KOMPETEN_PUBLIC_URL"]
+    for revision in (1, 2, NEWEST):
+        event = example(
+            "certificate.issued",
+            employee_id=holder.employee_id,
+            completion_id=holder.completion_id,
+            certificate_id=holder.certificate_id,
+            certificate_number=holder.number,
+            revision=revision,
+            completion_version=revision,
+            title=FORGED,
+            verification_url=f"{public}/v/{holder.code}",
+        )
+        forge(product, holder, event)
+        expected = {"refused"} if revision > 1 else {"refused", "duplicate", "superseded", "nothing"}
+        assert product.verdict(event["id"], "notification")["verdict"] in expected, revision
+    product.settled()
+    assert not [text for text in letters(product, holder) if FORGED in text]
+
+
 def test_a_version_beyond_all_does_not_replace_an_address_for_good(product: Product, victim: Victim) -> None:
     holder = victim.valid
     events = [

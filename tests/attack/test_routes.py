@@ -7,7 +7,7 @@ from typing import Any, Final
 import httpx
 import pytest
 
-from tests.attack.attacker import ANSWERED_WITHIN_S, ATTACKER_OPD, OTHER_OPD, Attacker, cloud_event
+from tests.attack.attacker import ATTACKER_OPD, OTHER_OPD, Attacker, cloud_event
 from tests.attack.reference import SERVICES, Operation, event_types, operations
 from tests.attack.victim import REASON, VICTIM_OPD, Holder, Victim
 from tests.end_to_end.product import Product, somebody
@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.xdist_group("attack"), pytest.mark.usefixtures("unharm
 ROLES: Final = ("employee", "supervisor", "officer", "agency", "operator", "auditor")
 OF_AN_AGENCY: Final = {"officer", "supervisor", "agency"}
 # Codes that are nearly the victim's, and its own where the role is not for agencies.
-NEAR: Final = (ATTACKER_OPD, OTHER_OPD, f"{VICTIM_OPD}-", VICTIM_OPD[:-1], f"{VICTIM_OPD}-2")
+NEAR: Final = (ATTACKER_OPD, OTHER_OPD, f"{VICTIM_OPD}-", f"{VICTIM_OPD}-2")
 WRONG: Final = (
     VICTIM_OPD.upper(),
     f"{VICTIM_OPD}/",
@@ -122,10 +122,11 @@ def of_others(role: str, victim: Victim) -> Iterator[tuple[Operation, str, Holde
 
 
 def test_a_code_that_is_none_is_no_agency(product: Product, victim: Victim) -> None:
-    for role, opd in ((role, opd) for role in sorted(OF_AN_AGENCY) for opd in WRONG):
-        for operation in (one for one in GUARDED if role in one.roles):
-            answer = asked(product.client(role, operation.service, opd=opd), operation, victim, victim.valid)
-            assert (answer.status_code, leaks(answer, victim)) == (401, []), (operation, opd)
+    asking = [one for one in GUARDED if one.path in ("/decisions", "/events", "/certificates/search")]
+    for operation, opd in ((one, opd) for one in asking for opd in WRONG):
+        role = min(operation.roles & OF_AN_AGENCY)
+        answer = asked(product.client(role, operation.service, opd=opd), operation, victim, victim.valid)
+        assert (answer.status_code, leaks(answer, victim)) == (401, []), (operation, opd)
 
 
 def test_an_employee_opens_the_own_record_alone(product: Product, victim: Victim, attacker: Attacker) -> None:
@@ -190,10 +191,10 @@ OF_EACH_COMMAND: Final = {"command_id", "revocation_id"}
 
 def test_no_spelling_of_an_address_goes_round_its_guard(product: Product) -> None:
     for service, path in ((service, path) for service in SERVICES for path in SPELLINGS):
-        with httpx.Client(base_url=product.kompeten.urls[service], timeout=ANSWERED_WITHIN_S) as stranger:
-            request = stranger.build_request("GET", "/")
-            request.url = request.url.copy_with(raw_path=path.encode())
-            assert stranger.send(request).status_code in {401, 404}, (service, path)
+        stranger = product.client(None, service)
+        request = stranger.build_request("GET", "/")
+        request.url = request.url.copy_with(raw_path=path.encode())
+        assert stranger.send(request).status_code in {401, 404}, (service, path)
 
 
 SPELLINGS: Final = (

@@ -6,7 +6,8 @@ import pytest
 
 from tests.attack.attacker import Attacker, cloud_event
 from tests.attack.reference import OF_AGENCIES, EventType, event_types
-from tests.attack.victim import Victim
+from tests.attack.victim import VICTIM_OPD, Victim
+from tests.end_to_end.product import somebody, structured
 
 pytestmark = [pytest.mark.xdist_group("attack"), pytest.mark.usefixtures("unharmed")]
 
@@ -87,3 +88,22 @@ def test_an_agencys_own_types_are_decided(attacker: Attacker, one: EventType) ->
     event = cloud_event(one.type, {**one.example, "employee_number": attacker.person.number})
     assert attacker.kafka.write(attacker.topic, event) is None
     assert attacker.verdict(event["id"])["verdict"] != "refused"
+
+
+def test_anothers_id_and_source_take_nothing_from_it(attacker: Attacker, victim: Victim) -> None:
+    """Who knows or guesses the id of an event that is to come, and sends something under it first."""
+    product, person = attacker.product, somebody()
+    theirs = structured(person.registration())
+    mine = {**structured(attacker.person.registration()), "id": theirs["id"], "source": theirs["source"]}
+    assert attacker.kafka.write(attacker.topic, mine) is None
+    assert attacker.verdict(mine["id"])
+    product.publish(theirs, opd=VICTIM_OPD)
+    product.settled()
+    agency = product.client("agency", opd=VICTIM_OPD)
+    (told,) = agency.get("/decisions", params={"id": theirs["id"]}).json()
+    assert (told["verdict"], told["record"].split("/")[0].endswith(f"agency.{VICTIM_OPD}.v1")) == (
+        "accepted",
+        True,
+    )
+    assert [one["record"].split("/")[0] for one in attacker.told(mine["id"])] == [attacker.topic]
+    assert product.record(person)["completions"] == []
