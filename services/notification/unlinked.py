@@ -1,6 +1,7 @@
 """Texts of others in our letters: what a mail program would make a link of is written so that it makes none.
 
-Who may name a training may write an address into its title, and the letter that says so comes from us.
+Who may name a training may write an address into its title, and the letter that says so comes from us. Names such as
+ASP.NET and Node.js stand as they are: a host without a scheme and a path leads to somebody's front page at most.
 """
 
 import re
@@ -14,8 +15,7 @@ _LINKED: Final = re.compile(
       :(?=//)                              # https://host
     | \b(?:mailto|tel|sms):(?=\S)
     | \bwww\.(?=\S)
-    | (?<=[\w-]{3})\.(?=[^\W\d_]{2})       # host.example, but neither M.Si. nor 800.2/0142
-    | (?<=\w)\.(?=[^\W\d_]{2,}[/:?\#])     # t.example/path
+    | (?<=\w)\.(?=[^\W\d_]{2,}[/?\#][\w?])  # t.example/path, but neither M.Si. nor 800.2/0142
     | (?<=\S)@(?=\S)                       # somebody@host.example
     """,
     re.VERBOSE | re.IGNORECASE,

@@ -16,7 +16,7 @@ from tests.end_to_end.product import Person, Product, somebody
 pytestmark = [pytest.mark.xdist_group("attack"), pytest.mark.usefixtures("unharmed")]
 
 ENTICING: Final = "Perbarui akun di https://penyerang.example/login atau www.penyerang.example"
-LINK: Final = re.compile(r"(?i)\w+://\w[^\s\"'<>]*|\bwww\.\w+|penyerang\.\w+")
+LINK: Final = re.compile(r"(?i)\w+://\w[^\s\"'<>]*|\bwww\.\w+|penyerang\.\w+/")
 
 
 def example(name: str) -> tuple[str, dict[str, Any]]:

@@ -141,12 +141,12 @@ def test_no_address_of_a_letter_gets_into_its_mail(template: str) -> None:
         assert {links_of(letter(template))[0]} <= set(mail.page.links) <= set(links_of(letter(template)))
 
 
-# As the mail programs that people use find links in plain text, hosts without a scheme included.
-LINKED = re.compile(r"(?i)\w+:/|(?:mailto|tel):[\w+]|\bwww\.\w|[\w-]{3,}\.[a-z]{2,}|\b\w+\.[a-z]{2,}/|\w@\w")
+# As the mail programs that people use find links in plain text.
+LINKED = re.compile(r"(?i)\w+:/|(?:mailto|tel):[\w+]|\bwww\.\w|\b\w+\.[a-z]{2,}/\w|\w@\w")
 ENTICING = [
     "Segera perbarui akun di https://penyerang.example/login sebelum 1 Mei",
     "Masuk lewat WWW.penyerang.example",
-    "penyerang.example",
+    "Lihat penyerang.example/masuk",
     "Buka t.example/x?y=1",
     "Tulis ke admin@penyerang.example atau mailto:admin",
     "Hubungi tel:+6281234567",
@@ -174,6 +174,8 @@ def test_names_degrees_and_numbers_are_written_as_they_are() -> None:
         "Drs. A. Md. Contoh",
         "800.2/0142/BKPSDM/2026",
         "Pukul 08:00-10.30",
+        "Pelatihan ASP.NET, Node.js & SIPD.Kota",
+        "C# & .NET: 5_000*$2 @OPD <b>[x] \\ ~ CA•SP",
     ):
         assert usual in read(letter(title=usual)).text
 
