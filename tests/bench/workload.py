@@ -21,6 +21,7 @@ from shared.kafka_connection import KafkaConnection
 from shared.mongo import MongoStore, connect
 from shared.pipeline.attempt import Attempt
 from shared.pipeline.items import Reader
+from shared.pipeline.places import position_id
 from shared.pipeline.reactions import Service
 from shared.pipeline.records import Coordinates, Record
 from shared.topics import create_topics
@@ -106,26 +107,26 @@ async def prepare(
     await store.prepare(service.collections)
     await create_topics(kafka, [(s.name, s.partitions, s.config) for s in topic_specs([OPD], run + ".")])
     employees = employees or events // per_employee
-    await _register(service, store, employees)
+    await _register(service, store, employees, agency_topic("setup", run + "."))
     await _publish(kafka, run, events, employees)
     return service, store
 
 
-async def _register(service: Service[Terms], store: MongoStore, employees: int) -> None:
+async def _register(service: Service[Terms], store: MongoStore, employees: int, topic: str) -> None:
     reader = Reader(service)
     at = 0
-    await store.position("setup/setup/0", 0)
+    await store.position(position_id("setup", (topic, 0)), 0)
     while at < employees:
         records = [
-            Record(
-                Coordinates("setup", 0, n), int(MOMENT.timestamp() * 1000), None, cloudevent(registered(n))
-            )
+            Record(Coordinates(topic, 0, n), int(MOMENT.timestamp() * 1000), None, cloudevent(registered(n)))
             for n in range(at, min(at + 1000, employees))
         ]
-        items = {("setup", 0): [reader.read(record) for record in records]}
+        items = {(topic, 0): [reader.read(record) for record in records]}
         start = at
-        await store.attempt(lambda s: Attempt(reader, store, s).run(items, "setup", {("setup", 0): start}))  # noqa: B023
-        at += len(records)
+        decided = await store.attempt(
+            lambda s: Attempt(reader, store, s).run(items, "setup", {(topic, 0): start})  # noqa: B023
+        )
+        at += decided.taken[topic, 0]  # a batch ends when it has done enough
 
 
 async def _publish(kafka: KafkaConnection, run: str, events: int, employees: int) -> None:
