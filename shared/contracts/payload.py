@@ -82,7 +82,7 @@ _FIRST, _LAST = datetime(1, 1, 2, tzinfo=UTC), datetime(9999, 12, 30, tzinfo=UTC
 
 def _utc(moment: datetime) -> datetime:
     if not _FIRST <= moment <= _LAST:
-        raise ValueError("lies outside the years 1 to 9999: correct it")
+        raise ValueError("lies before 0001-01-02 or after 9999-12-30: correct it")
     return moment.astimezone(UTC)
 
 

@@ -5,18 +5,21 @@ The order is the point: a stranger costs a look at the headers, whatever comes b
 """
 
 import asyncio
+import sys
 from typing import Final
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from shared.http.access import Principal
+from shared.http.access import ALL_AGENCIES, Principal, Role
 from shared.http.problems import Problem
 from shared.http.routes import Address
 from shared.http.shares import Share, Shares
 
 MAX_PUBLIC_BODY_BYTES: Final = 8 * 1024
 """What anybody may send: a form with a code, 500 characters of nine bytes at most when percent-encoded."""
+MAX_PERSONAL_BODY_BYTES: Final = 64 * 1024
+"""What a person may send: a form. Only agencies' events and what operators mend are larger."""
 MAX_BODIES_BYTES: Final = 32 * 1024 * 1024
 MAX_BODIES_BYTES_EACH: Final = 8 * 1024 * 1024
 """Eight of the largest at once: as many as an agency sends side by side without being in anybody's way."""
@@ -26,6 +29,8 @@ BODY_WITHIN_S: Final = 10.0
 MIN_BYTES_PER_S: Final = 16 * 1024
 """Each so many bytes that have come prolong the time for a body by a second: 1 MiB has 74 s."""
 
+_OF_A_BODY: Final = frozenset({Role.agency, Role.officer, Role.supervisor})
+_WITH_LARGE_BODIES: Final = frozenset({Role.agency, Role.operator})
 _WITH_BODY: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 # Content codings that exist (RFC 9110, 8.4.1; RFC 7932; RFC 8878). Another word is input, and is not repeated.
 _CODINGS: Final = frozenset({"gzip", "x-gzip", "compress", "x-compress", "deflate", "br", "zstd"})
@@ -57,9 +62,7 @@ class Admission:
         with self.bodies.share(caller) as held, self.requests.share(caller) as place:
             body = b""
             if address is not None and address.answers(scope["method"]) and scope["method"] in _WITH_BODY:
-                limit = self._max_body_bytes
-                if not address.guards:
-                    limit = min(limit, MAX_PUBLIC_BODY_BYTES)
+                limit = min(self._max_body_bytes, _limit(address))
                 _check(Headers(scope=scope), limit)
                 body = await self._read(receive, held, limit)
             if address is None or not address.template.startswith(_PROBES):
@@ -94,7 +97,24 @@ async def _caller(address: Address | None, scope: Scope) -> str:
     if address is not None and address.answers(scope["method"]):
         for guard in address.guards:
             principal = await guard.check(scope)
-    return "" if principal is None else f"{principal.issuer}\x1f{principal.subject}"
+    return "" if principal is None else share_of(principal)
+
+
+def share_of(principal: Principal) -> str:
+    """All systems of an agency are one caller, and all officers of a body: by subject, five of one body's held what
+    there is for everybody."""
+    group = principal.roles & _OF_A_BODY
+    if group and principal.opd not in (None, ALL_AGENCIES):
+        return "\x1f".join((principal.issuer, *sorted(group), str(principal.opd)))
+    return f"{principal.issuer}\x1f\x1f{principal.subject}"
+
+
+def _limit(address: Address) -> int:
+    """Bytes of a body, by who may send it."""
+    if not address.guards:
+        return MAX_PUBLIC_BODY_BYTES
+    large = any(guard.roles & _WITH_LARGE_BODIES for guard in address.guards)
+    return sys.maxsize if large else MAX_PERSONAL_BODY_BYTES
 
 
 def _check(headers: Headers, limit: int) -> None:

@@ -10,9 +10,9 @@ from shared.identifiers import Ids
 
 class Askers:
     def __init__(self, service: str, secret: str) -> None:
-        self._service, self._ids = service, Ids(secret)
+        self.service, self._ids = service, Ids(secret)
 
     def source(self, caller: Principal) -> str:
         """Another one for each person and service (CloudEvents 1.0.2, `source`: a URI reference)."""
         digest = self._ids.digest(b"asker", caller.issuer.encode(), caller.subject.encode())
-        return f"urn:kompeten:{self._service}:{digest.hex()}"
+        return f"urn:kompeten:{self.service}:{digest.hex()}"

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Path, Query
 from pydantic import BaseModel
 
 from shared.contracts.cloudevents import LONGEST_ID
-from shared.contracts.topics import AGENCY, agency_topic
+from shared.contracts.topics import AGENCY, COMMANDS, agency_topic
 from shared.http.access import ALL_AGENCIES, Caller, Principal, Role, allow
 from shared.http.askers import Askers
 from shared.http.problems import Problem
@@ -103,7 +103,9 @@ def _visible_to(caller: Principal, topic_prefix: str, askers: Askers) -> dict[st
         own = _beginning(topic_prefix + AGENCY.partition("{")[0])
     else:
         own = of_topic(agency_topic(caller.opd or "", topic_prefix))
-    return {"$or": [own, {"o": askers.source(caller)}]}
+    # Of the own commands alone: an agency writes what it likes into its events' source.
+    commands = of_topic(topic_prefix + COMMANDS.format(service=askers.service))
+    return {"$or": [own, {"o": askers.source(caller), **commands}]}
 
 
 def of_topic(topic: str) -> dict[str, Any]:

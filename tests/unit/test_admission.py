@@ -15,7 +15,7 @@ from pydantic import BaseModel
 from starlette.requests import Request
 
 from shared.http.access import Caller, Principal, Role, allow, public
-from shared.http.admission import MAX_BODIES_BYTES_EACH, MAX_PUBLIC_BODY_BYTES, Admission
+from shared.http.admission import MAX_BODIES_BYTES_EACH, MAX_PUBLIC_BODY_BYTES, Admission, share_of
 from shared.http.app import MAX_BODY_BYTES, create_app
 from shared.http.connections import Connection, Waits
 from shared.http.health import Check
@@ -54,6 +54,10 @@ def router(work: Work) -> APIRouter:
     @made.post("/things", **allow(Role.operator))
     async def things(body: Body, caller: Caller) -> dict[str, Any]:
         return {"size": len(body.text), "by": caller.subject}
+
+    @made.post("/searches", **allow(Role.employee))
+    async def searches(body: Body) -> dict[str, Any]:
+        return {"size": len(body.text)}
 
     @made.post("/forms", **public())
     async def forms(request: Request) -> dict[str, int]:
@@ -387,6 +391,32 @@ async def test_unfinished_bodies_of_one_caller_leave_room_for_others(
         for _, writer in opened:
             writer.close()
         await until(lambda: admission.bodies.taken == 0)
+
+
+def principal(subject: str, *roles: Role, opd: str | None = None) -> Principal:
+    return Principal(subject, frozenset(roles), None, opd, "https://issuer.example")
+
+
+def test_all_who_act_for_a_body_are_one_caller() -> None:
+    """Five tokens of one body, each with its own share, held all that there is for everybody's bodies."""
+    of_dinkes = {share_of(principal(f"o{n}", Role.officer, opd="dinkes")) for n in range(5)}
+    assert len(of_dinkes) == 1
+    others = {
+        share_of(principal("o1", Role.officer, opd="dinas")),
+        share_of(principal("s1", Role.agency, opd="dinkes")),
+        share_of(principal("o1", Role.officer, opd="*")),
+        share_of(principal("o2", Role.officer, opd="*")),
+        share_of(principal("e1", Role.employee, opd="dinkes")),
+        share_of(principal("e2", Role.employee, opd="dinkes")),
+    }
+    assert len(others | of_dinkes) == 7
+
+
+async def test_a_person_sends_a_form_and_no_more(app: FastAPI) -> None:
+    async with client(app, "employee") as http:
+        for size, status in ((60_000, 200), (70_000, 413)):
+            answer = await http.post("/searches", json={"text": "x" * size})
+            assert answer.status_code == status
 
 
 def test_a_share_is_given_back_however_it_ends() -> None:
