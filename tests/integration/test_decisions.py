@@ -136,6 +136,13 @@ async def test_what_others_have_under_the_id_takes_no_place(
     assert len(await seen(http, "neighbour")) == MOST
 
 
+async def test_an_events_source_makes_no_command_of_it(store: MongoStore, http: httpx.AsyncClient) -> None:
+    """An agency that has learned an officer's source wrote itself among what became of the officer's commands."""
+    forged = decision("agency.dinas-sda.v1", 9, source=ASKERS.source(CALLERS["other officer"]))
+    await store.keep([own("other officer", 1), forged], DECISIONS)
+    assert await seen(http, "other officer") == [MINE]
+
+
 async def test_latest_last_and_what_came_in_one_millisecond_by_offset(
     store: MongoStore, http: httpx.AsyncClient
 ) -> None:
