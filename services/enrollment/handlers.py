@@ -79,7 +79,7 @@ MOST_COMPLETIONS: Final = 400
 # And as many reinstatements, of one completion.
 MOST_REVOCATIONS: Final = 100
 TOO_MANY_CONTENTS: Final = (
-    f"this sender has reported more than {MOST_CONTENTS} contents: "
+    f"this sender has reported more than {MOST_CONTENTS} contents, and those of the highest revisions are kept: "
     "to have this one stand, send it with a higher revision"
 )
 
@@ -165,7 +165,7 @@ def record_employee(event: Received[EmployeeSnapshot], state: State, terms: Term
         verdict, reason = Verdict.ACCEPTED, ""
     else:
         employee = msgspec.structs.replace(known, numbers=_history(known.numbers, numbers))
-        verdict, reason = Verdict.SUPERSEDED, f"a snapshot of {known.as_of.isoformat()} stands"
+        verdict, reason = Verdict.SUPERSEDED, _newer(known)
         if digest == known.digest:
             verdict, reason = Verdict.DUPLICATE, ""
         if (event.time, digest) > (known.as_of, known.digest):
@@ -180,6 +180,10 @@ def record_employee(event: Received[EmployeeSnapshot], state: State, terms: Term
         changes.append(Put(EMPLOYEES, employee))
     facts = [_recorded(employee)] if known is None or employee.version != known.version else []
     return Outcome(verdict, reason, employee_id, digest, changes, facts, appeared)
+
+
+def _newer(known: Employee) -> str:
+    return f"a snapshot of {known.as_of.isoformat()} stands: where that time is wrong, send this one with a later time"
 
 
 def _history(known: list[str], numbers: list[str]) -> list[str]:
@@ -294,7 +298,10 @@ def _weight(year: str, state: State) -> int:
 def _superseded(stands: Content, sender: str) -> str:
     if stands.sender != sender:
         return f"{stands.sender} reported this completion first, so only {stands.sender} corrects it"
-    return "a later content stands; to go back to this one, send it with a higher revision"
+    return (
+        "another content stands: a higher revision goes before, then the later time, and of the same time neither; "
+        "to have this one stand, send it with a higher revision"
+    )
 
 
 def settle_completions(due: Sequence[Due[Completion]], state: State, terms: Terms) -> Settlement:

@@ -65,7 +65,10 @@ def decisions_router(
         filter = {"e": event_id, **_visible_to(caller, topic_prefix, askers)}
         found = await _latest(store, filter if source is None else {**filter, "o": source})
         if not found:
-            raise Problem("not-found", "Nothing is decided under this id yet: look again in a few seconds.")
+            raise Problem(
+                "not-found",
+                "Nothing is decided under this id yet: look again in a few seconds. What POST /events refused never is.",
+            )
         return [decision_view(one) for one in found]
 
     @router.get(

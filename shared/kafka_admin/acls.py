@@ -35,9 +35,9 @@ class Acl(NamedTuple):
 
     def __str__(self) -> str:
         verb = "may" if self.allows else "may not"
-        return (
-            f"{self.user} {verb} {self.operation} {self.resource} {self.name}{'*' if self.prefixed else ''}"
-        )
+        what = "do anything with" if self.operation == "all" else self.operation
+        which = f"any {self.resource}" if self.name == EVERYTHING else f"{self.resource} {self.name}"
+        return f"{self.user} {verb} {what} {which}{'*' if self.prefixed else ''}"
 
 
 def acl_of(right: Right) -> Acl:

@@ -20,7 +20,7 @@ from tests.unit.given import Given
 
 BUDI = registered(NIP)
 BEYOND = (
-    f"this sender has reported more than {MOST_CONTENTS} contents: "
+    f"this sender has reported more than {MOST_CONTENTS} contents, and those of the highest revisions are kept: "
     "to have this one stand, send it with a higher revision"
 )
 
