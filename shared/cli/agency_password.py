@@ -34,7 +34,8 @@ class Handed:
             raise CannotAsk(f"{self.file} is there already: name another file, or remove this one") from None
         except OSError as error:
             raise CannotAsk(
-                f"{self.file} cannot be read or written ({error.strerror}): name another one"
+                f"{self.file} cannot be read or written ({error.strerror}): name another one, or leave "
+                "--password-file out, as in a container that may write nothing: the password is shown once"
             ) from None
         return password
 

@@ -35,7 +35,7 @@ def _row(agency: Agency) -> tuple[object, ...]:
         agency.code,
         agency.state,
         ", ".join(clients) or "not bound",
-        ", ".join(agency.kafka_users) or "-",
+        ", ".join(agency.kafka_users) or "none by the register",
         local(agency.last_event_at),
         agency.undecided,
         agency.name,

@@ -119,6 +119,15 @@ def id_in(value: bytes | None, headers: Iterable[tuple[str, bytes | None]]) -> s
     return id if id is not None and id.isprintable() and len(id) <= LONGEST_ID else ""
 
 
+def source_in(document: dict[str, Any] | None, headers: Iterable[tuple[str, bytes | None]]) -> str:
+    """The source that an event seems to have, or "": as `id_in`. `document` is what `peek` found."""
+    if document is not None:
+        source = document.get("source")
+    else:
+        source = (dict(headers).get("ce_source") or b"").decode("utf-8", "replace")
+    return source if isinstance(source, str) and source.isprintable() else ""
+
+
 def subject_of(value: bytes | None, headers: Iterable[tuple[str, bytes | None]]) -> str | None:
     """The subject that a record seems to have."""
     return _attribute_in("subject", value, headers)

@@ -31,7 +31,8 @@ def fault_of_channel(event_type: str, topic: str, prefix: str) -> str | None:
     if belongs:
         return None
     # Without the topic that it came by: what fails alike is one group, whichever agencies sent it.
+    own = declared.replace("{opd}", "<agency>").replace("{service}", "<service>")
     return (
-        f"its type counts on the topic {declared} alone, and it came by another one: "
+        f"its type counts on the topic {own} alone, and it came by another one: "
         "docs/reference/events.md says what may be sent where"
     )

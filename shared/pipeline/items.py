@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Generic, TypeVar
 
-from shared.contracts.cloudevents import Undecodable, check_clock, decode, peek
+from shared.contracts.cloudevents import Undecodable, check_clock, decode, peek, source_in
 from shared.contracts.payload import Payload
 from shared.contracts.topics import MOST_RECORD_BYTES
 from shared.pipeline.books import DeadLetter, WaitingRecord
@@ -92,10 +92,11 @@ class Reader(Generic[T]):
             if payload is None:
                 return item
             assert record.value is not None
+            # Before it is known to be right: its sender looks for it by both.
+            item.source = source_in(document, record.headers)[:LONGEST_SOURCE]
             event = decode(record.value, record.headers, document, payload)
             if (fault := fault_of_version(event.data)) is not None:
                 raise Undecodable(fault)
-            item.source = event.attributes.source[:LONGEST_SOURCE]
             now = EPOCH + timedelta(milliseconds=record.timestamp_ms)
             sender, traceparent = (
                 sender_of(record.at.topic, self.service.topic_prefix),

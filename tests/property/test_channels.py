@@ -199,3 +199,14 @@ def test_a_version_from_beyond_all_epochs_is_refused(
         forged = EXAMPLES[payload].model_copy(update={field: version})
         item = Reader(service).read(as_record(forged, topic=topic))
         assert (item.fault is not None) is refused
+
+
+async def test_a_refused_event_is_found_by_its_source_too() -> None:
+    """Its sender looks for id and source: an id is unique for each source alone."""
+    city = City(services=[ENROLLMENT])
+    event = json.loads(as_record(completed(BUDI), id="wrong", source="urn:simpeg").value or b"")
+    event["data"]["completed_on"] = "30/02/2026"
+    city.append(agency_topic(MINE), 0, None, json.dumps(event).encode(), JSON)
+    await city.settle()
+    (decision,) = await city.documents("enrollment", DECISIONS)
+    assert (decision.verdict, decision.event_id, decision.source) == ("refused", "wrong", "urn:simpeg")
