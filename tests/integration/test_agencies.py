@@ -19,6 +19,7 @@ from shared.contracts.payload import Payload
 from shared.contracts.register import AddAgency, BeginRegister, ResumeAgency, SuspendAgency
 from shared.contracts.rights import service_user
 from shared.contracts.topics import CONFIG, ENROLLMENT_COMMANDS, PARTITIONS
+from shared.http.askers import Askers
 from shared.http.commands import Board, Commands
 from shared.kafka_admin import KafkaAdmin
 from shared.kafka_admin.acls import Acl
@@ -119,7 +120,8 @@ async def city(stack: Stack) -> AsyncIterator[City]:
         publisher = Publisher(stack.kafka, "operator")
         ends.push_async_callback(publisher.stop)
         topic = place.service.commands_topic
-        commands = Commands("enrollment", topic, publisher, Board(place.store, topic))
+        askers = Askers("enrollment", "s" * 32)
+        commands = Commands("enrollment", topic, publisher, Board(place.store, topic), askers)
         made = City(place, commands)
         await made.says(BeginRegister(codes=OLD))
         yield made
