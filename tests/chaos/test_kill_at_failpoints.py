@@ -27,6 +27,8 @@ ROUNDS: Final = (
     {"notification": "before-transaction:3"},
 )
 PER_ROUND: Final = 60
+MOST_A_ROUND: Final = 2_000
+"""At ten a second, more than a service that was killed needs to come back on a busy machine."""
 
 
 def test_every_failpoint_has_its_round() -> None:
@@ -50,6 +52,7 @@ async def test_killed_there_nothing_is_lost_or_doubled(system: System, armed: di
             assert await system.stopped(service) == 0
     for service in {*SERVICES} - running | {*armed}:
         system.launch(service, armed.get(service, ""))
+    at_most = len(system.traffic.reported) + MOST_A_ROUND
     sending = asyncio.create_task(system.flow(PER_ROUND))
     waiting = dict(armed)
     in_hand = 0
@@ -67,8 +70,8 @@ async def test_killed_there_nothing_is_lost_or_doubled(system: System, armed: di
             system.launch(service)
         if sending.done() and waiting:
             sending.result()
-            assert len(system.traffic.reported) < 2_000, f"never passed: {waiting}"
-            sending = asyncio.create_task(system.flow(10))
+            assert len(system.traffic.reported) < at_most, f"never passed: {waiting}"
+            sending = asyncio.create_task(system.flow(10, pause_s=1))
         await asyncio.sleep(0.1)
     await sending
     found = await system.settled()
