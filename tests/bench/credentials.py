@@ -28,7 +28,6 @@ from tests.bench.workload import prepare, told
 
 RESULTS: Final = Path(__file__).parent / "results/credentials.json"
 ROUNDS: Final = 5
-REACH: Final = 1.05
 PER_EMPLOYEE: Final = 5
 
 
