@@ -262,9 +262,12 @@ class Consumer(Generic[T]):
         fetched: dict[TopicPartition, list[Raw]] = {}
         lag = self.lag()
         try:
-            if len({tp.topic for tp, records in lag.items() if records}) > 1:
-                for tp, share in shares(lag, MOST_RECORDS).items():
-                    fetched |= await self._consumer.getmany(tp, timeout_ms=0, max_records=share)
+            if sum(lag.values()) > MOST_RECORDS:
+                part = shares(lag, MOST_RECORDS)
+                for tp in lag:
+                    # One more than its share, and one where nothing waits: aiokafka fetches of a partition again only
+                    # when it was asked for a record and had none left.
+                    fetched |= await self._consumer.getmany(tp, timeout_ms=0, max_records=part.get(tp, 0) + 1)
             if (left := MOST_RECORDS - sum(map(len, fetched.values()))) > 0:
                 wait_ms = 0 if fetched else POLL_MS
                 more = await self._consumer.getmany(timeout_ms=wait_ms, max_records=left)

@@ -6,9 +6,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from statistics import mean
 
+from aiokafka import TopicPartition
+
 from shared.contracts.cloudevents import STRUCTURED
 from shared.contracts.topics import agency_topic
 from shared.pipeline.books import Decision
+from shared.pipeline.consumer import MOST_RECORDS
 from shared.stack import Stack
 from tests.chaos.members import WITHIN_S, Place, place_of
 from tests.chaos.system import until
@@ -33,9 +36,7 @@ async def test_a_flood_of_some_agencies_leaves_room_for_the_others_in_each_batch
         def note(decisions: Sequence[Decision]) -> None:
             batches.append({one.id for one in decisions})
 
-        agencies = [agency_topic(one) for one in (*FLOODS, OTHER)]
-        place.service = replace(place.service, sources=tuple(agencies))
-        place.partitions = {place.prefix + topic: 1 for topic in agencies}
+        read_only(place, *FLOODS, OTHER)
         for agency in FLOODS:
             await place.send([event(place, agency, 0)] * OF_EACH)
         await place.send([event(place, OTHER, n) for n in range(FEW)])
@@ -48,6 +49,31 @@ async def test_a_flood_of_some_agencies_leaves_room_for_the_others_in_each_batch
             {one.split("/")[0] for one in batch} & {*map(place.agency, FLOODS)} for batch in batches[1:10]
         ]
         assert mean(map(len, topics)) >= LEAST_TOPICS, topics
+
+
+async def test_what_was_read_to_its_last_record_is_fetched_again_beside_a_flood(stack: Stack) -> None:
+    """One fetch of tightly packed copies is many batches, and the others' records come while they are decided."""
+    async with place_of(stack, (FLOODS[0], OTHER)) as place:
+        read_only(place, FLOODS[0], OTHER)
+        flood, other = place.agency(FLOODS[0]), place.agency(OTHER)
+        copies = 20 * MOST_RECORDS
+        await place.send([event(place, FLOODS[0], 0)] * copies, compression_type="zstd", max_batch_size=2**20)
+        await place.send([event(place, OTHER, 0)])
+        async with place.member() as member:
+            for sent in range(1, 5):
+                await until(
+                    lambda sent=sent: member.next.get(TopicPartition(other, 0), 0) == sent,
+                    lambda sent=sent: f"{sent - 1} of the others are decided",
+                    WITHIN_S,
+                )
+                assert member.next[TopicPartition(flood, 0)] < copies, f"{sent} came after the flood"
+                await place.send([event(place, OTHER, sent)])
+
+
+def read_only(place: Place, *agencies: str) -> None:
+    topics = [agency_topic(one) for one in agencies]
+    place.service = replace(place.service, sources=tuple(topics))
+    place.partitions = {place.prefix + topic: 1 for topic in topics}
 
 
 def event(place: Place, agency: str, n: int) -> Message:
