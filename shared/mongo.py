@@ -358,9 +358,9 @@ class MongoSession:
     async def find(self, collection: Collection[D], ids: Sequence[str]) -> list[D]:
         return await self._found(collection, {"_id": {"$in": list(ids)}})
 
-    async def _found(self, collection: Collection[D], query: Raw) -> list[D]:
+    async def _found(self, collection: Collection[D], query: Raw, limit: int = 0) -> list[D]:
         """One after the other: as dictionaries, those of a batch together took 20 MB."""
-        cursor = self.database[collection.name].find_raw_batches(query, session=self.session)
+        cursor = self.database[collection.name].find_raw_batches(query, session=self.session, limit=limit)
         return [
             msgspec.convert(raw, collection.document)
             async for batch in cursor
@@ -377,6 +377,12 @@ class MongoSession:
             cursor = self.database[collection.name].find({field: value}, session=self.session)
             found += _typed(collection, await cursor.sort("_id", 1).limit(limit).to_list(None))
         return found
+
+    async def find_few_by(
+        self, collection: Collection[D], field: str, values: Sequence[str], most: int
+    ) -> list[D] | None:
+        found = await self._found(collection, {field: {"$in": list(values)}}, most + 1)
+        return found if len(found) <= most else None
 
     async def present(self, collection: Collection[Document], field: str, values: Sequence[str]) -> list[str]:
         those: list[str] = await self.database[collection.name].distinct(

@@ -144,6 +144,12 @@ class MemorySession:
                 by_value[value].append(one.document)
         return [one for found in by_value.values() for one in (found[:limit] if limit else found)]
 
+    async def find_few_by(
+        self, collection: Collection[Document], field: str, values: Sequence[str], most: int
+    ) -> list[Document] | None:
+        found = await self.find_by(collection, field, values, 0)
+        return found if len(found) <= most else None
+
     async def present(self, collection: Collection[Document], field: str, values: Sequence[str]) -> list[str]:
         found = await self.find_by(collection, field, values, 1)
         return sorted({str(getattr(one, field)) for one in found})

@@ -47,6 +47,8 @@ def content_of(facts: Facts, *, sender: str, time: datetime, revision: int | Non
 def with_content(completion: Completion, content: Content) -> Completion:
     """The completion with this content in its set, if that is one of those that are kept; the same completion when
     that changes nothing."""
+    if not completion.contents:
+        return msgspec.structs.replace(completion, contents=[content])
     own = {(one.digest, one.revision): one for one in completion.contents if one.sender == content.sender}
     known = own.get((content.digest, content.revision))
     if known is not None and known.first_time <= content.first_time:
@@ -97,8 +99,8 @@ def standing(contents: Sequence[Content]) -> Content | None:
     the earliest time that it was seen under in that revision: so two systems that resend for ever don't flap, and
     going back to an earlier content needs a revision.
     """
-    if not contents:
-        return None
+    if len(contents) < 2:  # nearly all
+        return contents[0] if contents else None
     owner = min(contents, key=_seen).sender
     return max(
         (one for one in contents if one.sender == owner),
@@ -108,6 +110,8 @@ def standing(contents: Sequence[Content]) -> Content | None:
 
 def effective_revocations(completion: Completion, stands: Content) -> list[Revocation]:
     """Those by an officer of the issuing body (or of no particular body) that no such officer lifted."""
+    if not completion.revocations:
+        return []
     body = key(stands.facts.organizer_code)
     lifted = {one.revocation_id for one in completion.reinstatements if _may_act(one.opd, body)}
     return [one for one in completion.revocations if one.id not in lifted and _may_act(one.opd, body)]

@@ -149,9 +149,16 @@ def _stated(one: Changed, terms: Terms) -> _Stated:
     if stands is not None and (before.standing != stands.digest or bool(revocations) != was_revoked):
         version = next_version(before.version, terms.epoch)
         after = msgspec.structs.replace(
-            after, version=version, standing=stands.digest, stated=version, stated_at=one.now
+            after,
+            learning_year=year,
+            version=version,
+            standing=stands.digest,
+            stated=version,
+            stated_at=one.now,
         )
-    return _Stated(msgspec.structs.replace(after, learning_year=year), stands, revocations)
+    elif after.learning_year != year:
+        after = msgspec.structs.replace(after, learning_year=year)
+    return _Stated(after, stands, revocations)
 
 
 def _year(one: _Stated) -> str:
@@ -183,7 +190,7 @@ def _settle(
             else _by_rate(stands.facts, after.id, terms)
         )
         after, puts, more = _certified(
-            one._replace(after=after),
+            Changed(before, after, one.now, one.traceparent),
             stands,
             employee,
             asked,

@@ -7,7 +7,7 @@ import heapq
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar, cast
 
 import msgspec
 
@@ -60,6 +60,8 @@ class Decided(NamedTuple):
     decisions: list[Decision]
     outcomes: "Sequence[tuple[Item[Any], Outcome]]"
     """What led to each of the decisions."""
+    followed: Mapping[int, Sequence[Fact]]
+    """By the place of an outcome: the facts that followed from it when the batch was settled."""
     failures: Failures
     outgoing: Sequence[Outgoing]
     """What is pending in all of the steps, in the order in which it was decided."""
@@ -119,6 +121,8 @@ class Attempt(Generic[T]):
         self.inserts: list[Write] = []
         self.decisions: list[Decision] = []
         self.outcomes: list[tuple[Item[T], Outcome]] = []
+        self.followed: dict[int, list[Fact]] = {}
+        """By the place of an outcome: what followed from it once all of its batch was settled."""
         self.taking: TopicPartition = ("", 0)
         """Whose record is being decided."""
         self.outgoing: list[Outgoing] = []
@@ -167,7 +171,7 @@ class Attempt(Generic[T]):
         await self.session.advance(steps)
         await self.session.write([*self.inserts, *self.writes(), *self.notes()])
         counts = {tp: len(items) for tp, items in taken.items()}
-        return Decided(steps, counts, self.decisions, self.outcomes, failures, self.outgoing)
+        return Decided(steps, counts, self.decisions, self.outcomes, self.followed, failures, self.outgoing)
 
     async def decide_all(
         self, batch: Mapping[TopicPartition, Sequence[Item[T]]]
@@ -201,6 +205,9 @@ class Attempt(Generic[T]):
     ) -> Iterator[tuple[TopicPartition, Item[T]]]:
         """All partitions' items by the log's time; each partition keeps its order. Our own commands come after others
         of the same millisecond, as effects after their causes."""
+        if len(items) == 1:
+            ((tp, those),) = items.items()
+            return ((tp, item) for item in those)
         own = self.service.commands_topic
         runs = [
             [(tp, item) for item in those]
@@ -305,7 +312,8 @@ class Attempt(Generic[T]):
         for those in unsettled.values():
             try:
                 due = [
-                    Due[Any](left.before, self.state.get(left.collection, id), left.event)
+                    # Not Due[Any](...): a call by way of the alias costs several times as much.
+                    Due(left.before, cast("Any", self.state.get(left.collection, id)), left.event)
                     for id, left in those.items()
                 ]
                 settlement = self.settlement(due)
@@ -319,17 +327,9 @@ class Attempt(Generic[T]):
             self.apply(changes)
             for record, taking in outgoing:
                 self.send(record, taking)
-            self.tell_of(settlement, those)
+            for fact, cause in settlement.facts:
+                self.followed.setdefault(those[cause.after.id].outcome, []).append(fact)
             await self.pace.give_way()
-
-    def tell_of(self, settlement: Settlement, those: Mapping[str, Left]) -> None:
-        """Facts are added to the outcomes that they follow from, for those who tell of them."""
-        facts: dict[int, list[Fact]] = {}
-        for fact, cause in settlement.facts:
-            facts.setdefault(those[cause.after.id].outcome, []).append(fact)
-        for at, more in facts.items():
-            item, outcome = self.outcomes[at]
-            self.outcomes[at] = (item, msgspec.structs.replace(outcome, facts=[*outcome.facts, *more]))
 
     # Records that are decided once more.
 

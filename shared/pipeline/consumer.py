@@ -5,7 +5,7 @@ import contextlib
 import logging
 import random
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Generic, TypeVar
 
@@ -254,7 +254,7 @@ class Consumer(Generic[T]):
         batch = {tp: ours for tp, records in fetched.items() if (ours := await self._ours(tp, records))}
         if self._arrivals or self._restoring():
             batch = await self._as_arrived(batch)
-        return {tp: [item async for item in self._read(records)] for tp, records in batch.items()}
+        return {tp: await self._read(records) for tp, records in batch.items()}
 
     async def _fetched(self) -> dict[TopicPartition, list[Raw]]:
         """What the client has for us, up to a batch, of each topic its share; where it has nothing, waits for some."""
@@ -278,11 +278,12 @@ class Consumer(Generic[T]):
             # It comes again with the next fetch; what the client has given out it does not give twice.
         return fetched
 
-    async def _read(self, records: Sequence[Record]) -> AsyncIterator[Item[T]]:
-        pace = Pace()
+    async def _read(self, records: Sequence[Record]) -> list[Item[T]]:
+        pace, items = Pace(), []
         for record in records:
-            yield self.reader.read(record)
+            items.append(self.reader.read(record))
             await pace.give_way()
+        return items
 
     def _still_read(self, batch: dict[TopicPartition, list[Item[T]]]) -> dict[TopicPartition, list[Item[T]]]:
         """Without what came while its topic was taken from those that are read; it stays in the log."""

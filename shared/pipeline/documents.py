@@ -8,7 +8,7 @@ stands at commit.
 """
 
 from collections.abc import Iterable, Iterator
-from typing import Generic, NamedTuple, Protocol, TypeVar, cast
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar, cast
 
 
 class Document(Protocol):
@@ -122,11 +122,34 @@ class _Members:
 
 
 def _in_order(documents: dict[str, Document]) -> dict[str, Document]:
-    return {id: documents[id] for id in sorted(documents)}
+    return {id: documents[id] for id in sorted(documents)} if len(documents) > 1 else documents
 
 
-Sets = dict[tuple[Collection[Document], str], dict[str, _Members]]
-"""(collection, field) -> value -> documents."""
+def _move(
+    fields: dict[str, dict[str, _Members]],
+    id: str,
+    before: Document | None,
+    after: Document | None,
+    *,
+    all_values: bool,
+) -> None:
+    """From the sets that a document was in to those that it is in now: those that are there, or any."""
+    for field, values in fields.items():
+        value: Any = None if after is None else getattr(after, field)
+        if before is not None:
+            old = getattr(before, field)
+            if old != value and (left := values.get(old)) is not None:
+                left.drop(id)
+        if after is not None:
+            entered = values.get(value)
+            if entered is None and all_values:
+                entered = values[value] = _Members({})
+            if entered is not None:
+                entered.put(after)
+
+
+Sets = dict[Collection[Document], dict[str, dict[str, _Members]]]
+"""Collection -> field -> value -> documents."""
 
 
 class State:
@@ -172,7 +195,7 @@ class State:
 
     def _members(self, collection: Collection[Document], field: str, value: str) -> _Members:
         try:
-            return self._sets[collection, field][value]
+            return self._sets[collection][field][value]
         except KeyError:
             raise NotLoaded(f"{collection.name}[{field}]") from None
 
@@ -190,7 +213,7 @@ class State:
                 self._documents.setdefault((need.collection, need.id), None)
             elif isinstance(need, Docs):
                 changed = self._index_of_changed(need.collection, need.field).get(need.value)
-                sets = self._sets.setdefault((need.collection, need.field), {})
+                sets = self._sets.setdefault(need.collection, {}).setdefault(need.field, {})
                 sets[need.value] = _Members({} if changed is None else {one.id: one for one in changed.all()})
         for collection, document in documents:
             key = (collection, document.id)
@@ -204,37 +227,25 @@ class State:
         """Puts a document (or takes it away, when None) after its handler returned."""
         key = (collection, id)
         before = self._documents.get(key)
-        for sets in (self._sets, self._changed_into):
-            for (of, field), values in sets.items():
-                if of is not collection:
-                    continue
-                value = None if document is None else getattr(document, field)
-                if (
-                    before is not None
-                    and (old := getattr(before, field)) != value
-                    and (members := values.get(old)) is not None
-                ):
-                    members.drop(id)
+        for sets, all_values in ((self._sets, False), (self._changed_into, True)):
+            if (of := sets.get(collection)) is not None:
+                _move(of, id, before, document, all_values=all_values)
         self._documents[key] = self.changed[key] = document
         self.changes += 1
         self.changed_at[key] = self.changes
-        if document is not None:
-            self._join(collection, document)
-            for (of, field), values in self._changed_into.items():
-                if of is collection:
-                    values.setdefault(getattr(document, field), _Members({})).put(document)
 
     def _index_of_changed(self, collection: Collection[Document], field: str) -> dict[str, _Members]:
         """Made once for a field, then kept by `apply`."""
-        index = self._changed_into.get((collection, field))
+        indexes = self._changed_into.setdefault(collection, {})
+        index = indexes.get(field)
         if index is None:
-            index = self._changed_into[collection, field] = {}
+            index = indexes[field] = {}
             for (of, _), document in self.changed.items():
                 if of is collection and document is not None:
                     index.setdefault(getattr(document, field), _Members({})).put(document)
         return index
 
     def _join(self, collection: Collection[Document], document: Document) -> None:
-        for (of, field), values in self._sets.items():
-            if of is collection and (members := values.get(getattr(document, field))) is not None:
+        for field, values in self._sets.get(collection, {}).items():
+            if (members := values.get(getattr(document, field))) is not None:
                 members.put(document)

@@ -4,6 +4,7 @@ What a service published after the backup stays published, and its readers take 
 version that a restored service gives out lies above all that the lost database may have given out.
 """
 
+from functools import cache
 from typing import NamedTuple
 
 import msgspec
@@ -27,16 +28,25 @@ def epoch_of(version: int) -> int:
 
 
 MOST_VERSION = (MOST_EPOCH + 1) * VERSIONS - 1
-_VERSIONED = ("version", "completion_version")
+
+
+@cache
+def _said(payload: type[Payload]) -> tuple[list[str], bool]:
+    """The names of its versions, and whether it has those of completions: looked up once, as it is asked of all."""
+    names = payload.model_fields
+    return [name for name in ("version", "completion_version") if name in names], "completions" in names
 
 
 def fault_of_version(payload: Payload) -> str | None:
     """Why no service can have given this version out; None if one can. The highest version stands, so that one from
     beyond all epochs would stand for good."""
-    for said in (payload, *getattr(payload, "completions", ())):
-        for name in _VERSIONED:
-            if getattr(said, name, 0) > MOST_VERSION:
-                return f"its {name} lies beyond those of any epoch: no service of this installation wrote it"
+    names, listed = _said(type(payload))
+    versions = [(name, getattr(payload, name)) for name in names]
+    if listed:
+        versions += [("version", one.version) for one in getattr(payload, "completions", ())]
+    for name, version in versions:
+        if version > MOST_VERSION:
+            return f"its {name} lies beyond those of any epoch: no service of this installation wrote it"
     return None
 
 

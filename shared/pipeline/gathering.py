@@ -29,6 +29,9 @@ Asked = dict[Need, int]
 """Needs in the order in which they were asked for, each with the place of the first record that asked."""
 
 SETS_AT_ONCE = 100
+# Of a set, on average, where more than so many are loaded by one call, up to so many documents.
+FEW = 5
+MOST_AT_ONCE = 5_000
 # Records that are asked again together with one that has to load something.
 ASKED_WITH_ONE = 50
 
@@ -156,16 +159,30 @@ class Gathering(Generic[T]):
     ) -> list[Docs]:
         """All of one collection and field; see `load` for what it leaves."""
         collection, field, _, limit = sets[0]
-        at_once = max(1, SETS_AT_ONCE // collection.weight)
+        usual = at_once = max(1, SETS_AT_ONCE // collection.weight)
         if limit:  # pages: rare, and most values have nothing
             there = set(await self.session.present(collection, field, [one.value for one in sets]))
-            sets, at_once = [one for one in sets if one.value in there], 1
-        for at in range(0, len(sets), at_once):
+            sets, usual, at_once = [one for one in sets if one.value in there], 1, 1
+        at, are_small = 0, not limit
+        while at < len(sets):
             if self._in_sets >= most and needs[sets[at]] > 0:
                 return sets[at:]
             values = [one.value for one in sets[at : at + at_once]]
-            documents = await self.session.find_by(collection, field, values, limit)
+            if at_once > usual:
+                small = await self.session.find_few_by(
+                    collection, field, values, MOST_AT_ONCE // collection.weight
+                )
+                if small is None:
+                    at_once, are_small = usual, False
+                    continue
+                documents = small
+            else:
+                documents = await self.session.find_by(collection, field, values, limit)
+                are_small = are_small and len(documents) <= FEW * at_once
             self._in_sets += len(documents) * collection.weight
             found += [(collection, document) for document in documents]
+            at += at_once
+            if are_small:  # then the others are too, most likely: a call for all of them
+                at_once = max(usual, len(sets) - at)
             await self.pace.give_way()
         return []

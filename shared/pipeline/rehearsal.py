@@ -37,6 +37,7 @@ class _Reading:
 
     def __init__(self, session: Session) -> None:
         self.find, self.find_by, self.present = session.find, session.find_by, session.present
+        self.find_few_by = session.find_few_by
 
     async def lock(self, names: Iterable[str]) -> None:
         pass

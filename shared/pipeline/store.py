@@ -49,6 +49,11 @@ class Session(Protocol):
     ) -> list[Document]:
         """Of each value at most `limit` (0: all), lowest ids first."""
 
+    async def find_few_by(
+        self, collection: Collection[Document], field: str, values: Sequence[str], most: int
+    ) -> list[Document] | None:
+        """All of these values; None where they are more than `most`, which are not held."""
+
     async def present(self, collection: Collection[Document], field: str, values: Sequence[str]) -> list[str]:
         """Those of the values that any document has."""
 

@@ -2,13 +2,14 @@
 
 import logging
 import time
+from collections.abc import Sequence
 from typing import Any, TypeVar
 
 from shared.contracts.cloudevents import event_id
 from shared.pipeline.attempt import Decided
 from shared.pipeline.burial import LONGEST_TYPE
 from shared.pipeline.items import Item
-from shared.pipeline.outcome import Outcome, Verdict
+from shared.pipeline.outcome import Fact, Outcome, Verdict
 from shared.pipeline.reactions import Service
 from shared.telemetry import (
     child_traceparent,
@@ -30,8 +31,9 @@ def tell(service: Service[T], decided: Decided, seconds: float) -> None:
         if outcome.verdict in (Verdict.REFUSED, Verdict.BUG):
             _log_refusal(item, outcome)
     if is_tracing():
-        for item, outcome in decided.outcomes:
-            _record_spans(service, item, outcome, end_ns - int(seconds * 1e9), end_ns)
+        for n, (item, outcome) in enumerate(decided.outcomes):
+            facts = [*outcome.facts, *decided.followed.get(n, ())]
+            _record_spans(service, item, outcome, facts, end_ns - int(seconds * 1e9), end_ns)
 
 
 def _log_refusal(item: Item[Any], outcome: Outcome) -> None:
@@ -47,7 +49,9 @@ def _log_refusal(item: Item[Any], outcome: Outcome) -> None:
         )
 
 
-def _record_spans(service: Service[T], item: Item[Any], outcome: Outcome, start_ns: int, end_ns: int) -> None:
+def _record_spans(
+    service: Service[T], item: Item[Any], outcome: Outcome, facts: Sequence[Fact], start_ns: int, end_ns: int
+) -> None:
     """The decision below the event that it is about; below it the events that it caused, under the ids
     that they carry as their own traceparent."""
     event = item.event
@@ -72,7 +76,7 @@ def _record_spans(service: Service[T], item: Item[Any], outcome: Outcome, start_
         kind="consumer",
         error=outcome.verdict is Verdict.BUG,
     )
-    for fact in outcome.facts:
+    for fact in facts:
         id = event_id(service.epoch, fact.aggregate, fact.version, fact.payload.TYPE)
         record_span(
             f"publish {fact.payload.TYPE}",

@@ -166,6 +166,19 @@ class StoreContract:
         assert await look(0) == ["A1", "A2", "A3", "C1", "C2", "C3"]
         assert await look(2) == ["A1", "A2", "C1", "C2"]
 
+    async def test_few_documents_of_many_sets_come_at_once_and_many_not_at_all(self, store: Store) -> None:
+        await keep(store, *(Seat(id=f"{room}{n}", room=room) for room in "ABC" for n in (3, 1, 2)))
+
+        async def look(most: int) -> list[str] | None:
+            async def work(session: Session) -> list[str] | None:
+                found = await session.find_few_by(SEATS, "room", ["A", "C", "Z"], most)
+                return None if found is None else sorted(one.id for one in found)
+
+            return await store.attempt(work)
+
+        assert await look(6) == ["A1", "A2", "A3", "C1", "C2", "C3"]
+        assert await look(5) is None
+
     async def test_it_says_which_values_any_document_has(self, store: Store) -> None:
         await keep(store, Seat(id="A1"), Seat(id="A2"), Seat(id="C1", room="C"))
 

@@ -15,7 +15,7 @@ from services.enrollment.terms import Terms
 from shared.contracts.cloudevents import STRUCTURED, peek
 from shared.contracts.pipeline import ReplayDeadLetter
 from shared.contracts.topics import ENROLLMENT_COMMANDS, agency_topic
-from shared.pipeline import pace
+from shared.pipeline import gathering, pace
 from shared.pipeline.attempt import Attempt, Decided
 from shared.pipeline.books import DEAD_LETTERS, WAITING
 from shared.pipeline.documents import State
@@ -24,6 +24,7 @@ from shared.pipeline.outcome import Due, Settlement
 from shared.pipeline.places import position_id
 from shared.pipeline.store import Session
 from tests.factories import as_record, completed, registered
+from tests.memory_store import MemorySession
 from tests.property.harness import AGENCIES, ENROLLMENT, TERMS, City, Sending
 
 HEADERS = (("content-type", STRUCTURED.encode()),)
@@ -218,3 +219,35 @@ async def test_what_follows_is_pending_where_its_record_came_from() -> None:
         own = NUMBERS[[agency_topic(agency) for agency in AGENCIES].index(topic)]
         assert employees == {TERMS.ids.employee(own)}
         assert len(step.pending) == 4, "employee, completion, certificate, learning hours"
+
+
+async def test_sets_that_turn_out_larger_than_those_before_are_loaded_a_few_at_a_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Ten people with one completion each, then twenty with eight: a call for all others at once is given up."""
+    monkeypatch.setattr(gathering, "SETS_AT_ONCE", 10)
+    monkeypatch.setattr(gathering, "MOST_AT_ONCE", 40)
+    city, held = City(services=(ENROLLMENT,)), list[int]()
+    known = MemorySession.find_by
+
+    async def counted(session: MemorySession, *asked: Any) -> list[Any]:
+        found = await known(session, *asked)
+        held.append(len(found))
+        return found
+
+    async def counted_few(session: MemorySession, *asked: Any) -> list[Any] | None:
+        found = await known(session, *asked[:-1], 0)
+        return found if len(found) <= asked[-1] else None
+
+    for n, number in enumerate(NUMBERS):
+        city.send(Sending(registered(number), id=f"r{n}"))
+        for k in range(1 if n < 10 else 8):
+            city.send(Sending(completed(number, code=f"K{k}"), id=f"k{n}-{k}"))
+    await decided_within(city, LIMITS)
+    monkeypatch.setattr(MemorySession, "find_by", counted)
+    monkeypatch.setattr(MemorySession, "find_few_by", counted_few)
+    for n, number in enumerate(NUMBERS):
+        city.send(Sending(completed(number, code="NEW"), id=f"n{n}"))
+    (batch,) = await decided_within(city, LIMITS)
+    assert [one.verdict for one in batch.decisions] == ["accepted"] * len(NUMBERS)
+    assert held == [10, 80, 80]
