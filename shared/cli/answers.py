@@ -134,8 +134,10 @@ class Ordered(Said):
     """accepted, or duplicate when the same was ordered before."""
     reason: str | None = None
     dead_letter: str | None = None
+    state: str | None = None
+    """Of the dead letter, now."""
     outcome: str | None = None
-    """Verdict on the replayed record."""
+    """Verdict on the replayed record; discarded."""
     outcome_reason: str | None = None
 
 

@@ -36,7 +36,7 @@ class Outcome:
     service: str
     id: str
     outcome: str
-    """Verdict on the replayed record; discarded; refused, pending or not asked."""
+    """Verdict on the replayed record; discarded, or replayed where it had been before; refused, pending or not asked."""
     reason: str | None = None
     still_open: bool = False
     """The service refused the order itself: nothing was decided."""
@@ -151,7 +151,9 @@ def ordered(one: Chosen, give: Give) -> Outcome:
     if answer.status != "decided":
         why = "it is in the log and not decided yet: the same command again tells what became of it"
         return Outcome(one.service.name, one.id, "pending", why)
-    outcome = answer.outcome or answer.verdict or "accepted"
+    # Of a letter that was settled before, and of a discard by an older service: what it is now. The verdict is on
+    # the command, and "accepted" of what was discarded misleads.
+    outcome = answer.outcome or answer.state or answer.verdict or "accepted"
     return Outcome(one.service.name, one.id, outcome, answer.outcome_reason or answer.reason)
 
 

@@ -47,13 +47,13 @@ def list_waiting(desk: Desk, service: OneService = None) -> int:
 @command(app, "look")
 def look(desk: Desk, lacks: Lacks, reason: Why, service: OneService = None) -> int:
     """Decide those again now: what they lack may be there."""
-    return _order(desk, lacks, reason, service, lambda one: one.look)
+    return _order(desk, "decided again", lacks, reason, service, lambda one: one.look)
 
 
 @command(app, "give-up")
 def give_up(desk: Desk, lacks: Lacks, reason: Why, service: OneService = None) -> int:
     """Make those that still lack it dead letters: nobody expects it any more."""
-    return _order(desk, lacks, reason, service, lambda one: one.give_up)
+    return _order(desk, "given up", lacks, reason, service, lambda one: one.give_up)
 
 
 def _show(out: Screen, name: str, wait: Wait) -> None:
@@ -67,7 +67,12 @@ def _show(out: Screen, name: str, wait: Wait) -> None:
 
 
 def _order(
-    desk: Desk, lacks: str, reason: str, only: str | None, way: Callable[[Service], Callable[..., Ordered]]
+    desk: Desk,
+    done: str,
+    lacks: str,
+    reason: str,
+    only: str | None,
+    way: Callable[[Service], Callable[..., Ordered]],
 ) -> int:
     reason = checked_reason(reason)
     service = _who_waits(desk, lacks, only)
@@ -75,7 +80,7 @@ def _order(
     ordered = way(service)(lacks, reason, key=str(uuid.uuid4()))
     if not desk.answer({"service": service.name, **ordered.model_dump(mode="json")}):
         if ordered.status == "decided":
-            told = ordered.outcome or ordered.verdict
+            told = ordered.outcome or done
             desk.out.line(f"{service.name}: {told}" + (f": {ordered.reason}" if ordered.reason else ""))
         else:
             desk.out.line(f"{service.name}: in the log and not decided yet: see `kompeten waiting`")

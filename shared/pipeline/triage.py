@@ -119,7 +119,9 @@ def discard(event: Received[DiscardDeadLetter], state: State, terms: object) -> 
     if (answer := _settled(letter, data.dead_letter, event)) is not None:
         return answer
     assert letter is not None
-    return _resolved(letter, DISCARDED, event)
+    done = _resolved(letter, DISCARDED, event)
+    # The verdict is on the command: whoever reads the answer asks what became of the letter.
+    return msgspec.structs.replace(done, answer={**done.answer, "outcome": DISCARDED})
 
 
 def is_split(letter: DeadLetter) -> bool:

@@ -102,9 +102,8 @@ def test_an_edit_that_changes_the_id_is_refused_before_anything_is_written(
 
 def test_a_letter_is_discarded_with_a_reason(product: Product, operator: httpx.Client) -> None:
     id = dead_letter(product, operator, faulty(somebody()))
-    assert (
-        post(operator, "/admin/dead-letters/discards", {"id": id, "reason": "percobaan"}).status_code == 200
-    )
+    answer = post(operator, "/admin/dead-letters/discards", {"id": id, "reason": "percobaan"})
+    assert (answer.status_code, answer.json()["outcome"]) == (200, "discarded")
     kept = operator.get("/admin/dead-letters/letter", params={"id": id}).json()
     assert (kept["state"], kept["resolution"]["reason"]) == ("discarded", "percobaan")
 
@@ -184,7 +183,7 @@ def test_the_command_line_does_it_too(product: Product, operator: httpx.Client) 
         return json.loads(done.stdout)
 
     assert id in json.dumps(kompeten("dead-letters", "show", id))
-    kompeten("dead-letters", "discard", id, "--reason", WHY)
+    assert kompeten("dead-letters", "discard", id, "--reason", WHY)["outcomes"] == {"discarded": 1}
     assert operator.get("/admin/dead-letters/letter", params={"id": id}).json()["state"] == "discarded"
     topic = agency_topic(OPD, product.kompeten.topic_prefix)
     record = id.removesuffix("/0").rsplit("/", 1)[1]

@@ -138,7 +138,8 @@ async def test_an_edit_that_is_no_such_event_is_refused(edit: dict[str, Any], fa
 async def test_a_discarded_letter_is_kept_with_the_reason_and_not_replayed() -> None:
     city, dead = await city_with_dead_letter()
     discard = DiscardDeadLetter(dead_letter=dead.id, operator=OFFICER, reason="a test message")
-    assert (await command(city, discard, "d1")).verdict == "accepted"
+    decision = await command(city, discard, "d1")
+    assert (decision.verdict, decision.answer["outcome"]) == ("accepted", "discarded")
     assert (await command(city, replay(dead, event_of()), "r1")).verdict == "duplicate"
     assert await completions(city) == []
     (kept,) = await city.documents("enrollment", DEAD_LETTERS)

@@ -425,6 +425,26 @@ def test_a_replay_is_told_with_its_outcome_and_a_repetition_has_the_same_key(cli
 
 
 @pytest.mark.parametrize(
+    "answered", [{"outcome": "discarded"}, {"outcome": None}], ids=["now", "an older service"]
+)
+def test_what_was_discarded_is_told_as_discarded(cli: Cli, answered: dict[str, Any]) -> None:
+    cli.world.letters["enrollment"] = [letter(A), letter(B)]
+    cli.world.order = lambda asked: decided(state="discarded", **answered)
+    assert cli("dead-letters", "discard", A, *WHY).out == f"enrollment {A}: discarded\n"
+    assert cli("dead-letters", "discard", A, B, *WHY, "--yes", "--json").json["outcomes"] == {"discarded": 2}
+
+
+def test_a_letter_that_was_settled_before_is_told_as_it_stands(cli: Cli) -> None:
+    cli.world.letters["enrollment"] = [letter(A)]
+    before = "it was discarded already, on 2026-03-05 02:00 UTC"
+    cli.world.order = lambda asked: decided(
+        verdict="duplicate", reason=before, state="discarded", outcome=None
+    )
+    for order in ("discard", "replay"):
+        assert cli("dead-letters", order, A, *WHY).out == f"enrollment {A}: discarded: {before}\n"
+
+
+@pytest.mark.parametrize(
     ("answer", "outcome", "why"),
     [
         (lambda: problem(409, "it was discarded."), "refused", "it was discarded"),
@@ -693,8 +713,11 @@ def test_waiting_lists_and_orders_go_to_the_service_that_waits(cli: Cli) -> None
     assert cli("waiting", "look", "employee/1", *WHY).code == 0
     done = cli("waiting", "give-up", "employee/1", *WHY, "--json")
     assert (done.code, done.json["service"]) == (0, "notification")
+    cli.world.order = lambda asked: decided(outcome=None)
+    assert cli("waiting", "look", "employee/1", *WHY).out == "notification: decided again\n"
+    assert cli("waiting", "give-up", "employee/1", *WHY).out == "notification: given up\n"
     looks = cli.world.ordered("/admin/waiting/looks")
-    assert [one.service for one in looks] == ["notification"] * 2
+    assert [one.service for one in looks] == ["notification"] * 3
     assert looks[0].body == {"lacks": "employee/1", "reason": "rates added"}
     assert (
         looks[0].headers["idempotency-key"] != looks[1].headers["idempotency-key"]
