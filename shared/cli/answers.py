@@ -1,5 +1,6 @@
 """What the admin interface answers. Fields that a newer service adds are kept and shown with --json."""
 
+import base64
 from datetime import datetime
 from typing import Any
 
@@ -96,11 +97,20 @@ class WholeLetter(Letter):
     event: Any = None
     """JSON of whatever kind; None when the record is none."""
     raw_base64: str | None = None
+    """Its bytes, where they are no JSON."""
     headers: dict[str, str | None] = {}
     rules: str | None = None
     resolution: Resolution | None = None
     decisions: list[Decided] = []
     history: list[Decided] = []
+
+    @property
+    def text(self) -> str | None:
+        """What is no JSON as the text that it is; None when it is not UTF-8."""
+        try:
+            return base64.b64decode(self.raw_base64 or "").decode()
+        except ValueError:
+            return None
 
 
 class Change(Said):

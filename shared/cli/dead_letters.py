@@ -181,8 +181,12 @@ def _show(out: Screen, name: str, letter: WholeLetter) -> None:
         out.fields({plain(name): value for name, value in letter.headers.items()}, indent=4)
     if letter.event is not None:
         _document(out, "Event", letter.event)
+    elif letter.raw_base64 and letter.text is not None:
+        out.heading("Record, no JSON")
+        for line in letter.text.splitlines():
+            out.line(line)
     elif letter.raw_base64 is not None:
-        out.heading("Record, no JSON (base64)")
+        out.heading("Record, neither JSON nor text in UTF-8: its bytes, in base64")
         out.line(letter.raw_base64)
 
 

@@ -19,7 +19,7 @@ from shared.cli.client import Service
 from shared.cli.command import Desk, OneService, Yes, checked_reason
 from shared.cli.dead_letters import Id, show_dry_run
 from shared.cli.errors import CannotAsk, Refused
-from shared.cli.events import as_text, checked, structured
+from shared.cli.events import as_text, checked, readable
 from shared.cli.orders import Chosen, Outcome, find, key_of, ordered, summary
 from shared.contracts.cloudevents import Undecodable
 
@@ -38,8 +38,8 @@ def edit(
 ) -> int:
     """Correct the event in $EDITOR, see what would follow, replay it."""
     owner, letter = find(desk, id, service)
-    before = structured(letter)
-    with Draft(desk, id, as_text(before)) as draft:
+    before = readable(letter)
+    with Draft(desk, id, before) as draft:
         while True:
             after = _edited(desk, draft, before, letter)
             _show_difference(desk, before, after)
@@ -86,6 +86,8 @@ class Draft:
             text = self.path.read_bytes()
         except OSError:
             return False
+        if text == self._before:
+            return False
         try:
             return bool(json.loads(text) != json.loads(self._before))
         except ValueError:
@@ -111,7 +113,7 @@ def _replayed(owner: Service, id: str, why: str, after: dict[str, Any]) -> Outco
     return ordered(Chosen(owner, id), give)
 
 
-def _edited(desk: Desk, draft: Draft, before: Mapping[str, Any], letter: WholeLetter) -> dict[str, Any]:
+def _edited(desk: Desk, draft: Draft, before: str, letter: WholeLetter) -> dict[str, Any]:
     """The event as the operator leaves it: valid, and another one than before."""
     while True:
         _open_editor(draft.path)
@@ -123,13 +125,20 @@ def _edited(desk: Desk, draft: Draft, before: Mapping[str, Any], letter: WholeLe
             desk.err.line(f"not valid: {error}", "red")
             desk.confirm(AGAIN, yes=False)
             continue
-        if after == before:
+        if after == _document(before):
             draft.needed = False
             raise Refused(
                 "nothing was changed, so nothing was done: to replay it as it is,"
                 f" `kompeten dead-letters replay {letter.id} --reason TEXT`"
             )
         return after
+
+
+def _document(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return None
 
 
 def _open_editor(path: Path) -> None:
@@ -146,9 +155,9 @@ def _open_editor(path: Path) -> None:
         raise CannotAsk(f"the editor ended with status {status}: nothing was done")
 
 
-def _show_difference(desk: Desk, before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
+def _show_difference(desk: Desk, before: str, after: Mapping[str, Any]) -> None:
     lines = difflib.unified_diff(
-        as_text(before).splitlines(), as_text(after).splitlines(), "before", "after", lineterm=""
+        before.splitlines(), as_text(after).splitlines(), "before", "after", lineterm=""
     )
     for line in lines:
         desk.err.line(line, _STYLES.get(line[:1], ""))

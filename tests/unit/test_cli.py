@@ -1,5 +1,6 @@
 """The operators' command line, over an admin interface that answers as described."""
 
+import base64
 import json
 import os
 import re
@@ -383,12 +384,27 @@ def test_show_of_what_is_not_there_is_1_and_of_what_two_have_asks_which(cli: Cli
     assert cli("dead-letters", "show", C, "--service", "notification").code == 0
 
 
-def test_show_of_a_record_that_is_no_json_prints_its_bytes(cli: Cli) -> None:
-    cli.world.letters["enrollment"] = [letter(A, event=None, raw_base64="/w8=", event_id=None)]
-    assert "/w8=" in cli("dead-letters", "show", A).out
+def unread(value: bytes, **changes: Any) -> dict[str, Any]:
+    """A letter whose value is no JSON, as the service tells it."""
+    return letter(A, event=None, raw_base64=base64.b64encode(value).decode(), **changes)
+
+
+def test_a_record_that_is_no_json_is_shown_as_the_text_that_it_is(cli: Cli) -> None:
+    cli.world.letters["enrollment"] = [unread('{"name": "Siti Nurjanah, S.Sos.\\x1b[2J é",\n'.encode())]
+    shown = cli("dead-letters", "show", A).out
+    assert shown.endswith('Record, no JSON\n{"name": "Siti Nurjanah, S.Sos.\\x1b[2J é",\n')
+
+
+@pytest.mark.parametrize("value", [b"\xff\x0f", json.dumps(EVENT).encode("utf-16")], ids=["bytes", "UTF-16"])
+def test_only_what_is_not_utf_8_is_shown_in_base64_and_says_so(cli: Cli, value: bytes) -> None:
+    cli.world.letters["enrollment"] = [unread(value, event_id=None)]
+    shown = cli("dead-letters", "show", A).out
+    assert "neither JSON nor text in UTF-8: its bytes, in base64" in shown
+    assert base64.b64encode(value).decode() in shown
     done = cli("dead-letters", "edit", A)
     assert done.code == 1
-    assert "replay" in done.err
+    assert "is not text in UTF-8" in done.err
+    assert f"replay {A} --event FILE" in done.err
 
 
 def test_dry_run_shows_what_would_change_and_is_1_when_it_would_be_refused(cli: Cli) -> None:
@@ -700,6 +716,67 @@ def test_a_binary_event_is_edited_as_one_document(cli: Cli) -> None:
     assert cli("dead-letters", "edit", A, *WHY, "--yes").code == 0
     sent = cli.world.ordered("/admin/dead-letters/replays")[0].body["event"]
     assert (sent["id"], sent["data"]["completed_on"]) == ("evt-1", "2026-03-03")
+
+
+OFFERED = "path.parent.parent.joinpath('offered').write_text(path.read_text())\n"
+
+
+def plain_editor(cli: Cli, body: str) -> None:
+    """An editor that runs `body` with `text`, what is in the file, JSON or not; what it found is kept beside."""
+    script = cli.folder / "plain_editor.py"
+    script.write_text(
+        f"import pathlib, sys\npath = pathlib.Path(sys.argv[1])\n{OFFERED}"
+        f"text = path.read_text()\n{body}\npath.write_text(text)\n"
+    )
+    cli.env.setenv("EDITOR", f"{sys.executable} {script}")
+    cli.env.setattr(tempfile, "tempdir", str(cli.folder))
+
+
+def test_an_event_with_its_data_in_base64_is_edited_as_json(cli: Cli) -> None:
+    data = {**EVENT["data"], "completed_on": "2026-02-30"}
+    packed = {name: value for name, value in EVENT.items() if name != "data"}
+    packed["data_base64"] = base64.b64encode(json.dumps(data).encode()).decode()
+    cli.world.letters["enrollment"] = [letter(A, event=packed)]
+    plain_editor(cli, f"text = text.replace('2026-02-30', {EVENT['data']['completed_on']!r})")
+    done = cli("dead-letters", "edit", A, *WHY, "--yes")
+    assert done.code == 0, done.err
+    offered = (cli.folder / "offered").read_text()
+    assert json.loads(offered) == {**EVENT, "data": data}
+    assert '\n    "completed_on": "2026-02-30"' in offered
+    assert cli.world.ordered("/admin/dead-letters/replays")[0].body["event"] == EVENT
+
+
+def test_text_that_is_no_json_is_edited_as_the_text_that_it_is(cli: Cli) -> None:
+    whole = json.dumps(EVENT, ensure_ascii=False)
+    cli.world.letters["enrollment"] = [unread(whole[:-2].encode(), event_id=None)]
+    plain_editor(cli, "text += '}' * 2")
+    done = cli("dead-letters", "edit", A, *WHY, "--yes")
+    assert done.code == 0, done.err
+    assert (cli.folder / "offered").read_text() == whole[:-2]
+    assert cli.world.ordered("/admin/dead-letters/replays")[0].body["event"] == EVENT
+
+
+def test_data_that_is_no_json_is_edited_in_its_place(cli: Cli) -> None:
+    headers = {f"ce_{name}": text for name, text in EVENT.items() if isinstance(text, str)}
+    cli.world.letters["enrollment"] = [unread(json.dumps(EVENT["data"])[:-1].encode(), headers=headers)]
+    plain_editor(cli, "text = text.rstrip() + '}'")
+    done = cli("dead-letters", "edit", A, *WHY, "--yes")
+    assert done.code == 0, done.err
+    assert cli.world.ordered("/admin/dead-letters/replays")[0].body["event"] == EVENT
+
+
+@pytest.mark.parametrize("packed", [True, False], ids=["data in base64", "no JSON"])
+def test_what_is_saved_unchanged_is_not_sent(cli: Cli, packed: bool) -> None:
+    """So it stays the bytes that came: `replay` without an event decides those."""
+    event: dict[str, Any] = {name: value for name, value in EVENT.items() if name != "data"}
+    event["data_base64"] = base64.b64encode(json.dumps(EVENT["data"]).encode()).decode()
+    cli.world.letters["enrollment"] = [letter(A, event=event) if packed else unread(b'{"id":')]
+    plain_editor(cli, "pass")
+    done = cli("dead-letters", "edit", A, *WHY, typed="n\n")
+    assert done.code == 1
+    assert ("nothing was changed" if packed else "not valid") in done.err
+    assert "kept in" not in done.err
+    assert not cli.world.ordered("/admin/dead-letters/replays")
 
 
 # waiting
