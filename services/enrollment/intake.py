@@ -9,16 +9,26 @@ from typing import Any, Literal, NamedTuple
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel
+from pydantic_core import from_json
 
 from services.enrollment.agencies.door import Door
 from services.enrollment.event_rate import EventRate
 from shared.contracts.agency import EmployeeChanged, EmployeeRegistered, TrainingCompleted
-from shared.contracts.cloudevents import LONGEST_ID, STRUCTURED, Undecodable, decode, peek
+from shared.contracts.cloudevents import (
+    LONGEST_ID,
+    STRUCTURED,
+    Undecodable,
+    decode,
+    json_fault,
+    peek,
+    without_mark,
+)
+from shared.contracts.faults import FIELD_NAME
 from shared.contracts.payload import NO_CONTROLS, Payload
 from shared.contracts.topics import agency_topic
 from shared.http.access import Caller, Role, RouteAccess, allow
 from shared.http.app import MAX_BODY_BYTES
-from shared.http.problems import FIELD_NAME, MEDIA_TYPE, Problem
+from shared.http.problems import MEDIA_TYPE, Problem
 from shared.pipeline.books import Outgoing
 from shared.pipeline.errors import Unavailable
 from shared.pipeline.publisher import Publisher
@@ -124,13 +134,20 @@ def _events(body: bytes, request: Request) -> list[Any]:
     try:
         document = _parsed(body.decode("utf-8-sig"))
     except (ValueError, RecursionError):
-        raise Problem(
-            "bad-request", "The body is not JSON in UTF-8: send a JSON array of CloudEvents."
-        ) from None
+        raise Problem("bad-request", f"The body is not JSON in UTF-8: {_fault(body)}.") from None
     events = document if isinstance(document, list) else [document]
     if not 0 < len(events) <= MOST_EVENTS:
         raise Problem("too-large" if events else "bad-request", f"Send 1 to {MOST_EVENTS} events at a time.")
     return events
+
+
+def _fault(body: bytes) -> str:
+    text = without_mark(body)
+    try:
+        from_json(text)
+    except ValueError as error:
+        return json_fault(text, error)
+    return "send a JSON array of CloudEvents"
 
 
 def _parsed(text: str) -> Any:

@@ -222,7 +222,9 @@ _RULES: Final = f"""\
   the number changes, send `previous_employee_number` along.
 * **Text** is UTF-8, without control characters or halves of surrogate pairs; blanks at its ends are cut
   off, and characters that nobody sees (byte order marks, blanks without width, marks that turn text
-  around) are left out. No field stands twice in an object. Whole numbers end at 2^53 - 1.
+  around) are left out. No field stands twice in an object. Whole numbers end at 2^53 - 1. A byte order
+  mark before the JSON, as tools on Windows write it, means nothing, over Kafka and over HTTP alike;
+  UTF-16 is refused.
 * **Limits**: a record has at most {int(CONFIG["max.message.bytes"]) // 1024**2} MiB; batches are not
   read.
 

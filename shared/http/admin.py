@@ -16,7 +16,7 @@ from fastapi.responses import Response
 from pydantic_core import from_json
 
 from shared.bugs import record_of
-from shared.contracts.cloudevents import id_in
+from shared.contracts.cloudevents import id_in, without_mark
 from shared.contracts.payload import Payload, milliseconds
 from shared.contracts.pipeline import DiscardDeadLetter, GiveUpWaiting, ReleaseWaiting, ReplayDeadLetter
 from shared.http.access import Caller, Role, allow
@@ -309,7 +309,7 @@ def _letter(one: DeadLetter) -> dict[str, Any]:
 def _shown(value: bytes | None) -> tuple[Any, str | None]:
     """The value as JSON, or else its bytes in base64."""
     try:
-        return from_json(value or b"", allow_inf_nan=False), None
+        return from_json(without_mark(value or b""), allow_inf_nan=False), None
     except ValueError:
         return None, base64.b64encode(value or b"").decode()
 

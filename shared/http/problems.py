@@ -5,7 +5,6 @@ FastAPI's own error bodies quote what was sent, and pydantic's messages can cont
 
 import http
 import logging
-import re
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from fastapi.exceptions import RequestValidationError, ResponseValidationError
 from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 
+from shared.contracts.faults import FIELD_NAME, sentence
 from shared.pipeline.errors import Unavailable
 
 MEDIA_TYPE: Final = "application/problem+json"
@@ -247,47 +247,20 @@ def field_errors(errors: Sequence[Any], where: str | None = None) -> list[FieldE
         if error["type"] == "json_invalid":
             # From FastAPI the rest of the location is the position in the text, no field.
             rendered.append(
-                FieldError(part, "", f"is not JSON (at character {location[-1] if location else 0})")
+                FieldError(
+                    part,
+                    "",
+                    f"is not JSON (at character {location[-1] if location else 0}): have a JSON library write it",
+                )
             )
         else:
-            rendered.append(FieldError(part, _pointer(location), _message(error)))
+            rendered.append(FieldError(part, _pointer(location), sentence(error, own_words=False)))
     return rendered
-
-
-# A key of a mapping is input; what does not look like one of our field names is not repeated.
-FIELD_NAME: Final = re.compile(r"(?!.*\d{4})[A-Za-z][A-Za-z0-9_-]{0,39}")
 
 
 def _pointer(location: Sequence[int | str]) -> str:
     parts = (str(part) if isinstance(part, int) or FIELD_NAME.fullmatch(part) else "*" for part in location)
     return "".join("/" + part for part in parts)
-
-
-# Types whose message is made from the schema alone. Others (value_error, union_tag_invalid, uuid_parsing,
-# url_parsing...) can quote what was sent.
-_SCHEMA_ONLY: Final = re.compile(
-    r"missing|extra_forbidden|none_required|enum|literal_error|multiple_of|finite_number|json_type|"
-    r"(string|int|float|bool|dict|list|tuple|set|mapping|iterable|bytes|date|time|datetime|time_delta|"
-    r"model|model_attributes|decimal|uuid|url|is_instance_of|timezone)_"
-    r"(type|attributes_type|too_short|too_long|pattern_mismatch|unicode|from_float|past|future|aware|naive|"
-    r"max_digits|max_places|whole_digits|scheme)|"
-    r"(int|float|bool|decimal|date|time|datetime|date_from_datetime|time_delta)_parsing|"
-    r"greater_than(_equal)?|less_than(_equal)?|too_short|too_long"
-)
-# Pydantic's own; any other type was made by us with PydanticCustomError, whose text is written for callers.
-_MAY_QUOTE: Final = re.compile(
-    r"value_error|assertion_error|union_tag_invalid|union_tag_not_found|\w+_(parsing|parsing_size|version|"
-    r"unexpected_value|syntax_violation|inexact|offset|error|invalid|hex|type|attribute)|"
-    r"no_such_attribute|frozen_\w+|recursion_loop|complex_\w+|callable_type|needs_python_object|not_iterable"
-)
-
-
-def _message(error: Mapping[str, Any]) -> str:
-    kind = str(error["type"])
-    if not _SCHEMA_ONLY.fullmatch(kind) and _MAY_QUOTE.fullmatch(kind):
-        return "is not valid: see the schema of this field"
-    message = str(error["msg"])
-    return message[:1].lower() + message[1:]
 
 
 def describe_problems(document: dict[str, Any]) -> dict[str, Any]:

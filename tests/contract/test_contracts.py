@@ -2,6 +2,7 @@
 repeat nothing of it."""
 
 import base64
+import codecs
 import gzip
 import json
 import re
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 
 from shared.contracts.agency import EmployeeRegistered, TrainingCompleted
 from shared.contracts.catalogue import EVENT_TYPES
-from shared.contracts.cloudevents import Event, Undecodable, decode, encode, peek
+from shared.contracts.cloudevents import Event, Undecodable, decode, encode, id_in, peek
 from shared.contracts.examples import EXAMPLES
 from shared.contracts.payload import MOST, Payload
 from shared.contracts.topics import AGENCY
@@ -145,6 +146,24 @@ def test_text_arrives_trimmed_and_composed(sent: str, kept: str) -> None:
     assert data.training.title == kept
 
 
+@every_event
+@pytest.mark.parametrize("packed", [False, True], ids=["structured", "data in base64"])
+def test_a_byte_order_mark_before_an_event_means_nothing(payload: type[Payload], packed: bool) -> None:
+    """Tools on Windows write one; `POST /events` takes it too (tests/unit/test_intake_limits.py)."""
+    whole = document(EXAMPLES[payload])
+    if packed:
+        data = codecs.BOM_UTF8 + json.dumps(whole.pop("data")).encode()
+        whole["data_base64"] = base64.b64encode(data).decode()
+    value = codecs.BOM_UTF8 + json.dumps(whole).encode()
+    assert read(value, STRUCTURED_HEADERS).data == EXAMPLES[payload]
+    assert id_in(value, STRUCTURED_HEADERS) == "event-1"
+
+
+def test_a_byte_order_mark_before_binary_data_means_nothing() -> None:
+    value, headers = binary()
+    assert read(codecs.BOM_UTF8 + value, [*headers.items()]).data == read(value, [*headers.items()]).data
+
+
 def test_hours_are_numbers_on_the_wire() -> None:
     data = json.loads(jp_credited(jp="14.5", year_total_jp="20").model_dump_json())
     assert (data["jp"], data["year_total_jp"]) == (14.5, 20.0)
@@ -182,19 +201,25 @@ FIELDS: list[tuple[str, object, str]] = [
     ("data.training.title", f"{SECRET} {LONE}", HALF),
     ("id", f"{SECRET}{LONE}", HALF),
     ("ignored", LONE, HALF),
-    ("data.training.title", "\u200b\ufeff", "data.training.title: "),
+    ("data.training.title", "\u200b\ufeff", "data.training.title: is empty: send its text"),
     ("data.training.form", "Seminar", "data.training.form: must be 'course', "),
     ("data.result", {"score": "88,5"}, "data.result.score: must be a number, with a point"),
     ("data", "{}", "data: must be an object"),
     ("time", "2026-03-05T02:30:00", "time: must have its offset"),
-    ("data.training.title", f"{SECRET}\0", "U+0000"),
-    ("id", f"{SECRET}\0", "U+0000"),
-    ("ignored", "\0", "U+0000"),
+    ("data.training.title", f"{SECRET}\0", "data.training.title: has the character U+0000"),
+    ("data.training.title", f"{SECRET}\t.", "data.training.title: has a control character"),
+    ("data.training.title", SECRET * 20, "data.training.title: must have at most 300 characters: shorten it"),
+    ("data.result.score", 101, "data.result.score: must be 100 or less"),
+    ("data.result.score", 88.123, "data.result.score: must have at most 2 digits behind the point"),
+    ("data.revision", "x", "data.revision: must be a whole number"),
+    ("time", "2026-03-05T25:00:00Z", "time: is no moment that exists"),
+    ("id", f"{SECRET}\0", "id: has the character U+0000"),
+    ("ignored", "\0", "ignored: has the character U+0000"),
     ("id", f"{SECRET}\n", "id: has a control character"),
-    ("id", "", "id:"),
+    ("id", "", "id: is empty: send its text"),
     ("id", SECRET * 20, "id must have 1 to 200 characters"),
     ("id", int(SECRET), "id: must be text"),
-    ("source", "", "source:"),
+    ("source", "", "source: is empty: send its text"),
     ("specversion", "0.3", "specversion is not 1.0"),
     ("specversion", 1.0, "specversion: must be text"),
     ("data.training.title", f"{SECRET}\u2028x", "data.training.title: has a control character"),
@@ -266,19 +291,24 @@ VALUES: list[tuple[str, bytes | None, str]] = [
     ("not UTF-8", raw(lambda value: value.replace(b"Pelayanan", b"\xff\xfe")), "not JSON in UTF-8"),
     ("surrogate in UTF-8", raw(lambda value: value.replace(b"Pela", b"\xed\xa0\x80")), "not JSON in UTF-8"),
     ("UTF-16", raw(lambda value: value.decode().encode("utf-16")), "is UTF-16: send UTF-8"),
-    ("byte order mark", raw(lambda value: b"\xef\xbb\xbf" + value), "byte order mark: send it without"),
+    ("two byte order marks", raw(lambda value: codecs.BOM_UTF8 * 2 + value), "two byte order marks: send none"),
+    ("UTF-16 without its mark", raw(lambda value: value.decode().encode("utf-16-le")), "is UTF-16: send UTF-8"),
+    ("Windows-1252", raw(lambda value: value.replace(b"Pela", "é ".encode("cp1252"))), "of another encoding"),
+    ("a comma too many", raw(lambda value: value[:-1] + b",}"), "a comma is followed by nothing: take it out"),
+    ("single quotation marks", raw(lambda value: value.replace(b'"', b"'")), "double quotation marks"),
+    ("a form", b"type=x&data=y", "not written as JSON: have a JSON library write it"),
     ("gzip", raw(gzip.compress), "packed by gzip: send it plain"),
-    ("bare NUL", raw(lambda value: value.replace(b"Pelayanan", b"a\0b")), "not JSON in UTF-8"),
-    ("cut off", raw(lambda value: value[:-9]), "send the event as one JSON object"),
-    ("two events", raw(lambda value: value + value), "send one event per record"),
+    ("bare NUL", raw(lambda value: value.replace(b"Pelayanan", b"a\0b")), "bare control character"),
+    ("cut off", raw(lambda value: value[:-9]), "ends before it is complete: send all of it"),
+    ("two events", raw(lambda value: value + value), "over Kafka send one event per record"),
     ("list of events", raw(lambda value: b"[" + value + b"]"), "JSON but no CloudEvent"),
     ("null", b"null", "JSON but no CloudEvent"),
     ("number", b"1e5", "JSON but no CloudEvent"),
     ("data alone", json.dumps(document()["data"]).encode(), "JSON but no CloudEvent"),
-    ("deep", deep(100_000), "recursion limit"),
-    ("deep beside", raw(lambda value: value[:-1] + b',"x":' + deep(500) + b"}"), "recursion limit"),
+    ("deep", deep(100_000), "nested deeper than any event"),
+    ("deep beside", raw(lambda value: value[:-1] + b',"x":' + deep(500) + b"}"), "nested deeper than any event"),
     ("deep in a field", raw(lambda value: value.replace(b"88.5", deep(150))), "data.result.score"),
-    ("deep objects", b'{"a":' * 5000 + b"1" + b"}" * 5000, "recursion limit"),
+    ("deep objects", b'{"a":' * 5000 + b"1" + b"}" * 5000, "nested deeper than any event"),
     ("NaN", raw(lambda value: value.replace(b"88.5", b"NaN")), "data.result.score"),
     ("huge exponent", raw(lambda value: value.replace(b"88.5", b"1e999999999")), "data.result.score"),
     ("5,000 digits", raw(lambda value: value.replace(b"88.5", b"9" * 5000)), "not JSON"),
@@ -354,6 +384,32 @@ def test_whole_numbers_end_where_others_would_round_them(payload: type[Payload])
             whole = document(EXAMPLES[payload])
             whole["data"][name] = number
             assert f"data.{name}: " in refusal(json.dumps(whole).encode())
+
+
+WRONG: list[object] = [
+    None, True, "", "x", "\t", "y" * 400, -1, 0.123, 1e300, 10**30, "2026-02-30", "2026-03-05T25:00:00Z",
+    "2026-03-05T02:30:00", [], [[]], ["x"] * 2000, {}, {"x": 1},
+]  # fmt: skip
+PYDANTICS = re.compile(
+    r"\b(should|Input|String|Value error|valid (string|integer|number|date|datetime|boolean))\b"
+)
+
+
+@every_event
+def test_no_fault_is_told_in_the_words_of_the_library(payload: type[Payload]) -> None:
+    def leaves(node: object, path: str) -> list[str]:
+        nested = node.items() if isinstance(node, dict) else ()
+        return [path, *(one for name, value in nested for one in leaves(value, f"{path}.{name}"))]
+
+    plain = document(EXAMPLES[payload])
+    attributes = ["specversion", "id", "source", "type", "time", "subject", "traceparent"]
+    for path in [*attributes, *leaves(plain["data"], "data")]:
+        for value in WRONG:
+            whole = json.loads(json.dumps(plain))
+            _set(whole, path, value)
+            told = read_or_refuse(payload, json.dumps(whole).encode(), STRUCTURED_HEADERS)
+            assert told is None or PYDANTICS.search(told) is None, (path, value, told)
+            assert told is None or "see the schema of this field" not in told, (path, value, told)
 
 
 # Whatever comes, nothing but Undecodable.

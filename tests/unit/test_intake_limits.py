@@ -1,6 +1,8 @@
 """What is too much for POST /events: too deep, too large when written out, too many in a short time."""
 
+import codecs
 import json
+import re
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
@@ -9,7 +11,8 @@ import pytest
 
 from services.enrollment.agencies.door import Door
 from services.enrollment.event_rate import EventRate
-from services.enrollment.intake import MOST_DEPTH, MOST_EVENTS, intake_router
+from services.enrollment.intake import ACCEPTED_TYPES, MOST_DEPTH, MOST_EVENTS, intake_router
+from shared.contracts.cloudevents import STRUCTURED, Undecodable, decode, peek
 from shared.http.access import Principal, Role
 from shared.http.app import create_app
 from shared.http.problems import Problem
@@ -20,6 +23,7 @@ from tests.unit.registers import Connected
 BATCH = {"content-type": "application/cloudevents-batch+json"}
 AGENCIES = ("dinas-a", "dinas-b")
 PER_SECOND = 10
+STRUCTURED_HEADERS = [("content-type", STRUCTURED.encode())]
 
 
 class Clock:
@@ -88,6 +92,57 @@ def nested(depth: int, inmost: str = "1", open: str = "[", close: str = "]") -> 
 def with_raw(id: str, text: str) -> str:
     """An event with this JSON as an unknown field of its data, which is two levels deep."""
     return json.dumps(event(id, newer="RAW")).replace('"RAW"', text)
+
+
+ONE = json.dumps(event("whole")).encode()
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (b"", "it ends before it is complete: send all of it"),
+        (ONE[:-9], "it ends before it is complete: send all of it"),
+        (b"[" + ONE, "it ends before it is complete: send all of it"),
+        (ONE + b"\n" + ONE, "something follows the event: "),
+        (ONE.decode().encode("utf-16"), "it is UTF-16: send UTF-8"),
+        (ONE.decode().encode("utf-16-le"), "it is UTF-16: send UTF-8"),
+        (ONE.replace(b"whole", "é ".encode("cp1252")), "some of its bytes are of another encoding"),
+        (ONE.replace(b"whole", b"a\nb"), "a text in it has a bare control character"),
+        (codecs.BOM_UTF8 * 2 + ONE, "it begins with two byte order marks: send none"),
+        (b"type=x&data=y", "it is not written as JSON: have a JSON library write it"),
+    ],
+)
+async def test_a_body_that_is_no_json_is_told_what_it_is_as_over_kafka(
+    agency: httpx.AsyncClient, log: Log, body: bytes, said: str
+) -> None:
+    answer = await post(agency, body)
+    assert (answer.status_code, answer.json()["type"]) == (400, "/problems/bad-request")
+    assert answer.json()["detail"].startswith(f"The body is not JSON in UTF-8: {said}")
+    if body:
+        with pytest.raises(Undecodable, match=re.escape(f"the value is not JSON in UTF-8: {said}")):
+            peek(body, STRUCTURED_HEADERS)
+    assert log.records == []
+
+
+@pytest.mark.parametrize("body", [b"7", b'"x"', b"null", b"[[]]"])
+async def test_a_body_that_holds_no_object_is_told_what_an_event_is(
+    agency: httpx.AsyncClient, body: bytes
+) -> None:
+    answer = await post(agency, body)
+    assert answer.status_code == 422
+    assert answer.json()[0]["detail"].startswith("the value is JSON but no CloudEvent: ")
+
+
+async def test_a_byte_order_mark_means_nothing_over_http_as_over_kafka(
+    agency: httpx.AsyncClient, log: Log
+) -> None:
+    body = codecs.BOM_UTF8 + ONE
+    assert (await post(agency, body)).status_code == 202
+    (record,) = log.records
+    type, document = peek(body, STRUCTURED_HEADERS)
+    assert decode(body, STRUCTURED_HEADERS, document, ACCEPTED_TYPES[type]) == decode(
+        record.value, STRUCTURED_HEADERS, json.loads(record.value), ACCEPTED_TYPES[type]
+    )
 
 
 @pytest.mark.parametrize("depth", [MOST_DEPTH - 1, 100, 900, 5_000, 100_000])
