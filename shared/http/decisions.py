@@ -122,24 +122,41 @@ def _beginning(text: str) -> dict[str, Any]:
 
 
 async def _latest(store: MongoStore, filter: Mapping[str, Any]) -> list[Decision]:
-    """At most so many, latest last. Records that arrived in the same millisecond are told apart by their offsets,
-    as numbers: as text, the tenth would come before the ninth."""
+    """At most so many, latest last: no more is read, however many there are. Records that arrived in the same
+    millisecond are told apart by their offsets, as numbers: as text, the tenth would come before the ninth."""
+    found = await store.select(DECISIONS, filter, sort=[("t", -1)], limit=MOST)
+    if len(found) == MOST:
+        # Of the first one's millisecond there may be more than were read, and later ones by their offsets.
+        first = found[-1].decided_at
+        found = [one for one in found if one.decided_at > first]
+        found += await _last_of(store, filter, first, MOST - len(found))
+    return sorted(found, key=lambda one: (one.decided_at, _place(one)))
+
+
+async def _last_of(
+    store: MongoStore, filter: Mapping[str, Any], moment: datetime, most: int
+) -> list[Decision]:
     part = {name: {"$arrayElemAt": [{"$split": ["$_id", "/"]}, n]} for n, name in enumerate(_PLACE)}
     numbers = {name: {"$toLong": part[name]} for name in _PLACE[1:]}
     found = await store.aggregate(
         DECISIONS,
         [
-            {"$match": dict(filter)},
+            {"$match": {**filter, "t": moment}},
             {"$set": {"place": {"topic": part["topic"], **numbers}}},
-            {"$sort": {"t": -1, **{f"place.{name}": -1 for name in _PLACE}}},
-            {"$limit": MOST},
+            {"$sort": {f"place.{name}": -1 for name in _PLACE}},
+            {"$limit": most},
             {"$unset": "place"},
         ],
     )
-    return [msgspec.convert(one, Decision) for one in reversed(found)]
+    return [msgspec.convert(one, Decision) for one in found]
 
 
 _PLACE: Final[Sequence[str]] = ("topic", "partition", "offset", "turn")
+
+
+def _place(decision: Decision) -> tuple[str, int, int, int]:
+    topic, partition, offset, turn = decision.id.split("/")
+    return topic, int(partition), int(offset), int(turn)
 
 
 def decision_view(decision: Decision) -> DecisionView:

@@ -214,7 +214,8 @@ class Discrepancy(msgspec.Struct, frozen=True):
 TURNS_A_REPLAY = 1_000_000
 
 POSITIONS = Collection("positions", Position)
-DECISIONS = Collection("decisions", Decision, indexes=(("e",), ("s",)))
+# By time within an id: ids are anybody's to choose, so there may be any number of decisions under one.
+DECISIONS = Collection("decisions", Decision, indexes=(("e", "t"), ("s",)))
 # Up to 8 MB each, by the weight of usual documents of some 4 KB: a batch replays about ten of them at once.
 DEAD_LETTERS = Collection(
     "dead_letters",

@@ -156,6 +156,33 @@ async def test_latest_last_and_what_came_in_one_millisecond_by_offset(
     assert len(records) == MOST
 
 
+async def test_no_more_is_read_than_is_told(store: MongoStore, http: httpx.AsyncClient) -> None:
+    """Whoever sends one id again and again would make each look at it cost all that was decided under it."""
+    many = [decision("agency.dinas.v1", n, after_s=n // 2) for n in range(20 * MOST)]
+    await store.keep(many, DECISIONS)
+    await store.database.command("profile", 2)
+    for who in ("agency", "officer", "operator"):
+        records = await seen(http, who)
+        assert [int(one.split("/")[2]) for one in records] == list(range(19 * MOST, 20 * MOST))
+    await store.database.command("profile", 0)
+    looks = (
+        await store.database["system.profile"]
+        .find({"ns": f"{store.database.name}.{DECISIONS.name}"})
+        .to_list(None)
+    )
+    assert len(looks) == 6
+    assert max(one["docsExamined"] for one in looks) <= MOST, [one["planSummary"] for one in looks]
+
+
+async def test_a_filter_comes_before_the_limit(store: MongoStore, http: httpx.AsyncClient) -> None:
+    """Of many in one millisecond too: what is asked for is not crowded out by another source's."""
+    others = [decision("agency.dinas.v1", n, source="urn:b") for n in range(50, 50 + 3 * MOST)]
+    asked = [decision("agency.dinas.v1", n, source="urn:a") for n in (*range(5), 1000)]
+    await store.keep([*others, *asked], DECISIONS)
+    records = await seen(http, "agency", source="urn:a")
+    assert [int(one.split("/")[2]) for one in records] == [*range(5), 1000]
+
+
 async def test_one_id_of_two_sources_is_told_apart(store: MongoStore, http: httpx.AsyncClient) -> None:
     await store.keep(
         [
