@@ -1,5 +1,6 @@
 """POST /events: what an agency without Kafka sends, event by event accepted or refused; and the same over Kafka."""
 
+import codecs
 import json
 import secrets
 from typing import Any
@@ -71,6 +72,38 @@ def test_half_a_character_over_kafka_costs_one_dead_letter(product: Product) -> 
     letters = product.database("enrollment").dead_letters.find()
     (kept,) = [one for one in letters if events[24]["id"].encode() in (one["value"] or b"")]
     assert "half a character" in kept["reason"]
+
+
+def test_a_byte_order_mark_before_an_event_means_nothing_either_way(
+    product: Product, agency: httpx.Client
+) -> None:
+    over_http, over_kafka = registrations(2)
+    assert post(agency, codecs.BOM_UTF8 + json.dumps([over_http]).encode()).status_code == 202
+    product.publish(codecs.BOM_UTF8 + json.dumps(over_kafka).encode())
+    verdicts = [product.verdict(event["id"])["verdict"] for event in (over_http, over_kafka)]
+    assert verdicts == ["accepted", "accepted"]
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("", "data.name: is empty: send its text"),
+        ("Rina\0", "data.name: has the character U+0000"),
+        ("Rina\t.", "data.name: has a control character"),
+    ],
+    ids=["empty", "NUL", "tab"],
+)
+def test_what_is_wrong_in_a_text_is_told_alike_either_way(
+    product: Product, agency: httpx.Client, name: str, said: str
+) -> None:
+    (event,) = registrations(1)
+    event["data"]["name"] = name
+    (refused,) = post(agency, [event]).json()
+    product.publish(event)
+    decision = product.verdict(event["id"])
+    assert (refused["status"], decision["verdict"]) == ("refused", "refused")
+    assert refused["detail"] == decision["reason"]
+    assert refused["detail"].startswith(said)
 
 
 def test_accepted_means_that_kafka_has_it(product: Product, agency: httpx.Client) -> None:
