@@ -15,6 +15,7 @@ import pytest
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, TopicAuthorizationFailedError
 
+from shared.contracts.rights import agency_user
 from shared.contracts.topics import agency_topic
 from shared.kafka_connection import SCRAM, KafkaConnection
 from shared.stack import Stack
@@ -234,11 +235,18 @@ def test_the_password_goes_into_a_file_that_only_its_owner_may_read(
     assert password not in (product.logs / "enrollment.log").read_text()
 
 
-def test_the_agencies_of_the_setting_are_in_the_register_and_nothing_differs(cli: Cli) -> None:
+def test_the_agencies_of_the_setting_are_in_the_register_and_nothing_differs(
+    product: Product, cli: Cli
+) -> None:
     listed = cli("agency", "list")
     known = {one["code"]: one for one in listed["agencies"]}
     for opd in (OPD, OTHER_OPD):
         assert (known[opd]["state"], known[opd]["bound"]) == ("active", False)
+        (user,) = listed["kafka"][opd]["users"]  # made by the set-up step: the register does not have it
+        assert (user["name"], user["denied"]) == (
+            agency_user(opd, prefix=product.kompeten.topic_prefix),
+            False,
+        )
     assert listed["drift"] == {}
 
 
