@@ -179,6 +179,10 @@ def test_a_suspended_agency_is_refused_at_once_on_open_connections_and_goes_on_w
         system.publish()
     (listed,) = [one for one in cli("agency", "list", status=0)["agencies"] if one["code"] == code]
     assert (listed["state"], listed["undecided"]) == ("suspended", 0)
+    told = cli("status", "--service", "enrollment")["services"]["enrollment"]["suspended"]
+    (said,) = [one["statements"][-1] for one in told if one["code"] == code]
+    assert (said["kind"], said["reason"]) == ("suspended", WHY[1])
+    assert said["operator"]
     cli("agency", "resume", code, *WHY)
     accepted(product, post(http))
     assert product.verdict(connect(code, added).publish())["verdict"] == "accepted"

@@ -302,6 +302,30 @@ def test_status_names_faults_stopped_partitions_bugs_lag_waiting_and_mails(cli: 
     assert wrong == ["MongoDB does not answer", "agency.x.v1/0 is stopped at 12: records are gone"]
 
 
+def test_status_names_a_suspended_agency_since_when_by_whom_and_what_waits_for_its_resumption(
+    cli: Cli,
+) -> None:
+    said = [("added", None), ("suspended", "early"), ("resumed", "op-2"), ("suspended", "op-7")]
+    cli.world.agencies = [
+        {"code": "dinkes", "state": "active", "topic": "agency.dinkes.v1", "undecided": 0},
+        {
+            "code": "dinas-sda", "state": "suspended", "topic": "agency.dinas-sda.v1", "undecided": 12,
+            "statements": [{"at": AT, "kind": kind, "operator": who, "reason": "it leaked"} for kind, who in said],
+        },
+    ]  # fmt: skip
+    done = cli("status")
+    assert done.code == 0, "somebody wanted it so: it is told, and nothing is wrong"
+    (line,) = [line for line in done.out.splitlines() if "is suspended" in line]
+    assert re.fullmatch(
+        r"dinas-sda is suspended since 2026-03-0[45] \S+ by op-7 \(it leaked\): 12 records in agency.dinas-sda.v1 wait "
+        r"for `kompeten agency resume dinas-sda`",
+        line,
+    )
+    told = cli("status", "--json").json["services"]
+    assert [one["code"] for one in told["enrollment"]["suspended"]] == ["dinas-sda"]
+    assert told["incentive"]["suspended"] == []
+
+
 def test_status_shows_the_others_when_one_service_is_away(cli: Cli) -> None:
     cli.env.setenv("KOMPETEN_INCENTIVE_URL", "http://127.0.0.1:9")
     done = cli("status")
