@@ -6,6 +6,7 @@ is in the register that can't be read; the register comes first when somebody is
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -22,7 +23,7 @@ from shared.cli.command import Desk, ListByDefault, Why, checked_reason, command
 from shared.cli.errors import DONE, NO, CannotAsk, Missing, Refused
 from shared.cli.orders import key_of
 from shared.contracts.register import AGENCY_CODE
-from shared.kafka_admin import AdminError
+from shared.kafka_admin import AdminError, AgencyState
 
 app: Final = typer.Typer(cls=ListByDefault, help="Agencies: who may publish, how, and how they are doing.")
 
@@ -202,23 +203,25 @@ def resume(desk: Desk, code: Code, reason: Why, kafka: KafkaAccess) -> int:
 def list_agencies(desk: Desk, kafka: KafkaAccess) -> int:
     """State, binding, last event, records that wait, and what Kafka has otherwise than the register."""
     agencies = _enrollment(desk).agencies()
-    silent, drift = "", dict[str, list[str]]()
+    silent, found = "", dict[str, AgencyState]()
     try:
-        found = kafka.admin(desk.given.stack).describe_agencies(one.code for one in agencies)
-        drift = {
-            one.code: said
-            for one, state in zip(agencies, found, strict=True)
-            if (said := differences(one, state))
-        }
+        described = kafka.admin(desk.given.stack).describe_agencies(one.code for one in agencies)
+        found = {state.opd: state for state in described}
     except (AdminError, CannotAsk) as error:
         silent = str(error)
+    drift = {
+        one.code: said
+        for one in agencies
+        if one.code in found and (said := differences(one, found[one.code]))
+    }
     document = {
         "agencies": [one.model_dump(mode="json") for one in agencies],
+        "kafka": {code: asdict(state) for code, state in found.items()},
         "drift": drift,
         "kafka_not_asked": silent or None,
     }
     if not desk.answer(document):
-        show_agencies(desk.out, agencies, drift)
+        show_agencies(desk.out, agencies, drift, found)
         if silent:
             desk.err.line(f"kompeten: whether Kafka has it so was not asked: {silent}", "yellow")
     return NO if drift or any(one.fault for one in agencies) else DONE

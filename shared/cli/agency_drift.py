@@ -48,6 +48,12 @@ def differences(agency: Agency, found: AgencyState) -> list[str]:
             told.append(f"user {name} is denied: `kompeten agency resume {agency.code}` lets it in")
         elif not user.denied and not agency.active:
             told.append(f"user {name} is not denied: `kompeten agency suspend {agency.code}` shuts it out")
+    if not agency.kafka_users and not agency.active:  # users that the set-up step made
+        told += [
+            f"user {user.name} is not denied: `kompeten agency suspend {agency.code}` shuts it out"
+            for user in found.users
+            if user.may_write and not user.denied
+        ]
     told += [
         f"user {user.name} can write and is not in the register: `kompeten agency rotate {agency.code}` replaces it"
         for user in found.users

@@ -10,18 +10,25 @@ from shared.cli.client import Service
 from shared.cli.command import Desk
 from shared.cli.errors import DONE, NO
 from shared.cli.screen import Screen, local
+from shared.kafka_admin import AgencyState
 
 READ_WITHIN_S: Final = 15.0
 POLL_S: Final = 0.2
 
 
-def show_agencies(out: Screen, agencies: Sequence[Agency], drift: Mapping[str, Sequence[str]]) -> None:
+def show_agencies(
+    out: Screen,
+    agencies: Sequence[Agency],
+    drift: Mapping[str, Sequence[str]],
+    found: Mapping[str, AgencyState],
+) -> None:
+    """`found`: by code what Kafka has; nothing where it was not asked."""
     if not agencies:
         out.line("no agency is connected: see `kompeten agency add --help`")
         return
     columns = ("agency", "state", "tokens", "Kafka users", "last event", "waiting", "name")
     styles = ["" if one.active and not one.fault and one.code not in drift else "red" for one in agencies]
-    out.table(columns, [_row(one) for one in agencies], styles)
+    out.table(columns, [_row(one, found.get(one.code)) for one in agencies], styles)
     for one in agencies:
         if one.fault:
             out.line(f"{one.code}: its topic is not read: {one.fault}", "red")
@@ -29,17 +36,24 @@ def show_agencies(out: Screen, agencies: Sequence[Agency], drift: Mapping[str, S
             out.line(f"{one.code}: {said}", "red")
 
 
-def _row(agency: Agency) -> tuple[object, ...]:
+def _row(agency: Agency, found: AgencyState | None) -> tuple[object, ...]:
     clients = [client for binding in agency.token_bindings for client in binding.client_ids]
     return (
         agency.code,
         agency.state,
         ", ".join(clients) or "not bound",
-        ", ".join(agency.kafka_users) or "none by the register",
+        _users(agency, found),
         local(agency.last_event_at),
         agency.undecided,
         agency.name,
     )
+
+
+def _users(agency: Agency, found: AgencyState | None) -> str:
+    """Those that Kafka has: the register has no user that the set-up step made."""
+    if found is None:
+        return ", ".join(agency.kafka_users) or "none by the register"
+    return ", ".join(one.name + (" (denied)" if one.denied else "") for one in found.users) or "none"
 
 
 def told(

@@ -202,6 +202,15 @@ class Quota(Said):
     request_percent: int
 
 
+class Statement(Said):
+    """What was said about an agency, and by whom."""
+
+    at: AwareDatetime | None = None
+    kind: str = ""
+    operator: str | None = None
+    reason: str | None = None
+
+
 class Agency(Said):
     """As it stands in the register, and how its topic is doing."""
 
@@ -218,10 +227,16 @@ class Agency(Said):
     fault: str | None = None
     last_event_at: datetime | None = None
     undecided: int | None = None
+    statements: list[Statement] = []
 
     @property
     def active(self) -> bool:
         return self.state == "active"
+
+    @property
+    def suspension(self) -> Statement:
+        """The one that holds; empty where the service does not tell."""
+        return next((one for one in reversed(self.statements) if one.kind == "suspended"), Statement())
 
 
 class Held(Said):

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from itertools import groupby
 from typing import NamedTuple
 
-from shared.cli.answers import Group, Status, Wait
+from shared.cli.answers import Agency, Group, Status, Wait
 from shared.cli.client import Service
 from shared.cli.command import Desk, OneService, each, unanswered
-from shared.cli.errors import DONE, NO, NOT_ASKED, CannotAsk
+from shared.cli.errors import DONE, NO, NOT_ASKED, CannotAsk, Missing
 from shared.cli.screen import Screen, local, short
 
 MOST_ROWS = 8
@@ -21,6 +21,8 @@ class Stand(NamedTuple):
     status: Status
     groups: list[Group]
     waiting: list[Wait]
+    suspended: list[Agency]
+    """Whose topics are not read by an operator's word; of enrollment alone."""
 
     def wrong(self) -> list[str]:
         """What somebody must look after; a rejected event is its sender's business, a bug is ours."""
@@ -39,7 +41,8 @@ class Stand(NamedTuple):
 
 
 def status(desk: Desk, service: OneService = None) -> int:
-    """Services with readiness and faults, lag, stopped partitions, what waits, dead letters, mails."""
+    """Services with readiness and faults, lag, stopped partitions, suspended agencies, what waits, dead letters,
+    mails."""
     stands, silent = each(desk.services(service), _stand)
     wrong = [(name, fault) for name, stand in stands.items() for fault in stand.wrong()]
     if not desk.answer(_document(stands, silent)):
@@ -51,7 +54,16 @@ def status(desk: Desk, service: OneService = None) -> int:
 
 
 def _stand(service: Service) -> Stand:
-    return Stand(service.status(), service.groups(), service.waiting())
+    return Stand(service.status(), service.groups(), service.waiting(), _suspended(service))
+
+
+def _suspended(service: Service) -> list[Agency]:
+    if service.name != "enrollment":
+        return []
+    try:
+        return [one for one in service.agencies() if not one.active]
+    except Missing:  # it is older than the register
+        return []
 
 
 def _document(stands: dict[str, Stand], silent: dict[str, CannotAsk]) -> dict[str, object]:
@@ -61,6 +73,7 @@ def _document(stands: dict[str, Stand], silent: dict[str, CannotAsk]) -> dict[st
                 **stand.status.model_dump(mode="json"),
                 "wrong": stand.wrong(),
                 "dead_letter_groups": [group.model_dump(mode="json") for group in stand.groups],
+                "suspended": [one.model_dump(mode="json") for one in stand.suspended],
                 "waiting_for": [wait.model_dump(mode="json") for wait in stand.waiting],
             }
             for name, stand in stands.items()
@@ -81,6 +94,11 @@ def _show(
         out.heading("Wrong")
         for name, fault in wrong:
             out.line(f"{name}: {fault}", "red")
+    if suspended := [one for stand in stands.values() for one in stand.suspended]:
+        out.heading("Suspended: kompeten agency")
+        for agency in suspended[:MOST_ROWS]:
+            out.line(_suspension(agency), "yellow")
+        _more(out, len(suspended))
     if behind := list(_behind(stands)):
         out.heading("Behind")
         out.table(("service", "topic", "lag", "partitions"), behind[:MOST_ROWS])
@@ -118,6 +136,18 @@ def _service_row(name: str, stand: Stand) -> tuple[object, ...]:
     letters = told.dead_letters
     state = "ready" if told.ready else "NOT READY"
     return (name, state, lag, told.waiting, letters.open, letters.replayed, letters.discarded, told.rules)
+
+
+def _suspension(agency: Agency) -> str:
+    said = agency.suspension
+    by = f" by {said.operator}" if said.operator else ""
+    since = f" since {local(said.at)}" if said.at else ""
+    why = f" ({short(said.reason)})" if said.reason else ""
+    records = "what is" if agency.undecided is None else f"{agency.undecided} records"
+    return (
+        f"{agency.code} is suspended{since}{by}{why}: {records} in {agency.topic} "
+        f"wait{'s' if agency.undecided is None else ''} for `kompeten agency resume {agency.code}`"
+    )
 
 
 def _behind(stands: dict[str, Stand]) -> Iterator[tuple[object, ...]]:

@@ -14,9 +14,9 @@ line alone: no service imports this, and no service has the rights for it.
     admin.describe_agencies(["dinas-sda"])             # -> AgencyState for each: topic, users, rights, quota
     admin.drift(["dinas-sda"])                         # -> a sentence for each difference from what is declared
 
-Each step may be repeated: what is there already is left alone, but a password is always set to the one given. So
-whoever was interrupted runs it again. Rotating a password is `ensure_agency` with the next user, then, once the
-agency has it, `deny` of the one before. Errors are `AdminError`, one sentence without a password.
+Each step may be repeated: what is there already is left alone, and a password that is another one is set to the one
+given, which is told. So whoever was interrupted runs it again. Rotating a password is `ensure_agency` with the next
+user, then, once the agency has it, `deny` of the one before. Errors are `AdminError`, one sentence without a password.
 """
 
 from shared.kafka_admin.admin import KafkaAdmin

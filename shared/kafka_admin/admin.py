@@ -3,8 +3,11 @@
 import functools
 import logging
 from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import replace
 from typing import Final
 
+from aiokafka.errors import SaslAuthenticationFailed
 from confluent_kafka.admin import (
     AdminClient,
     AlterConfigOpType,
@@ -24,13 +27,14 @@ from shared.contracts.rights import (
     service_user,
 )
 from shared.contracts.topics import TopicSpec, agency_topic, topic_specs
+from shared.kafka_access import Refused, connected
 from shared.kafka_admin.acls import TIMEOUT_S, Acl, Acls, acl_of, denial_of
 from shared.kafka_admin.agencies import AgencyQuota, AgencyState, UserState
 from shared.kafka_admin.blocking import blocking
 from shared.kafka_admin.errors import translated
 from shared.kafka_admin.quotas import Quotas
 from shared.kafka_admin.users import Users
-from shared.kafka_connection import KafkaConnection
+from shared.kafka_connection import SCRAM, KafkaConnection
 from shared.kafka_topics import check_administrator
 from shared.topics import create_topics
 
@@ -78,11 +82,36 @@ class KafkaAdmin:
         done = [f"topic {name}" for name in self.ensure_topics(topic_specs([], self.prefix))]
         known = self.users.all()
         for service, password in passwords.items():
-            user = service_user(service, self.prefix)
-            self.users.set_password(user, password)
-            done += [] if user in known else [f"user {user}"]
+            done += self._ensure_user(service_user(service, self.prefix), password, known)
         wanted = [right for service in passwords for right in rights_of_service(service, self.prefix)]
         return done + self._ensure_rights(wanted)
+
+    def _ensure_user(self, user: str, password: str, known: AbstractSet[str]) -> list[str]:
+        """Kafka tells nobody's password, so whether it is another one is found by using it."""
+        differs = self._differs(user, password) if user in known else None
+        if differs is False:
+            return []
+        self.users.set_password(user, password)
+        if user not in known:
+            return [f"user {user}"]
+        return [f"another password for user {user}"] if differs else []
+
+    def _differs(self, user: str, password: str) -> bool | None:
+        """None where nobody can tell: at a listener that asks nobody, or not by SCRAM."""
+        if self.kafka.security == "plaintext":
+            return None
+        asking = replace(self.kafka, user=user, password=password, mechanism=SCRAM)
+        with translated(f"whether the password of {user} is another one could not be asked"):
+            try:
+                blocking(self._connects(asking))
+            except Refused as refused:
+                return True if isinstance(refused.__cause__, SaslAuthenticationFailed) else None
+        return False
+
+    @staticmethod
+    async def _connects(kafka: KafkaConnection) -> None:
+        async with connected(kafka, "kompeten-password"):
+            pass
 
     # Agencies
 
@@ -91,10 +120,9 @@ class KafkaAdmin:
     ) -> list[str]:
         """Without `quota` a new user and a new topic get the usual one, and known ones keep theirs."""
         done = self.ensure_agency_topic(opd, quota)
-        known = user in self.users.all()
-        self.users.set_password(user, password)
-        done += [] if known else [f"user {user}"]
-        if quota is not None or not known:
+        known = self.users.all()
+        done += self._ensure_user(user, password, known)
+        if quota is not None or user not in known:
             values = (quota or QUOTA).of_user()
             done += [f"quota of {user}"] if self.quotas.ensure(user, values) else []
         # Last: nobody writes without a quota.

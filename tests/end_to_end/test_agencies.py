@@ -15,6 +15,7 @@ import pytest
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, TopicAuthorizationFailedError
 
+from shared.contracts.rights import agency_user
 from shared.contracts.topics import agency_topic
 from shared.kafka_connection import SCRAM, KafkaConnection
 from shared.stack import Stack
@@ -178,6 +179,10 @@ def test_a_suspended_agency_is_refused_at_once_on_open_connections_and_goes_on_w
         system.publish()
     (listed,) = [one for one in cli("agency", "list", status=0)["agencies"] if one["code"] == code]
     assert (listed["state"], listed["undecided"]) == ("suspended", 0)
+    told = cli("status", "--service", "enrollment")["services"]["enrollment"]["suspended"]
+    (said,) = [one["statements"][-1] for one in told if one["code"] == code]
+    assert (said["kind"], said["reason"]) == ("suspended", WHY[1])
+    assert said["operator"]
     cli("agency", "resume", code, *WHY)
     accepted(product, post(http))
     assert product.verdict(connect(code, added).publish())["verdict"] == "accepted"
@@ -234,11 +239,18 @@ def test_the_password_goes_into_a_file_that_only_its_owner_may_read(
     assert password not in (product.logs / "enrollment.log").read_text()
 
 
-def test_the_agencies_of_the_setting_are_in_the_register_and_nothing_differs(cli: Cli) -> None:
+def test_the_agencies_of_the_setting_are_in_the_register_and_nothing_differs(
+    product: Product, cli: Cli
+) -> None:
     listed = cli("agency", "list")
     known = {one["code"]: one for one in listed["agencies"]}
     for opd in (OPD, OTHER_OPD):
         assert (known[opd]["state"], known[opd]["bound"]) == ("active", False)
+        (user,) = listed["kafka"][opd]["users"]  # made by the set-up step: the register does not have it
+        assert (user["name"], user["denied"]) == (
+            agency_user(opd, prefix=product.kompeten.topic_prefix),
+            False,
+        )
     assert listed["drift"] == {}
 
 

@@ -21,7 +21,8 @@ import pytest
 from aiokafka import AIOKafkaProducer
 
 from shared.kafka_access import NoAccess, connected
-from tests.end_to_end.compose_project import Project, until, why_not
+from shared.stack.processes import ROOT
+from tests.end_to_end.compose_project import UP_S, Project, until, why_not
 from tests.integration.test_kafka_rights import READS, TOPICS, WRITES
 from tests.kafka_attempts import reads, writes
 
@@ -290,6 +291,24 @@ def test_down_and_up_keeps_all_and_goes_on(project: Project, people: list[int], 
     settle(project, people)
     # The catcher starts empty: no mail of before is sent again.
     assert {mail["To"][0]["Address"] for mail in project.mails()} == {f"p{person}@bandung.example"}
+
+
+def test_by_the_how_to_the_passwords_of_mongodb_and_kafka_are_changed_and_nothing_is_lost(
+    project: Project, people: list[int]
+) -> None:
+    changed = ("mongo_enrollment", "kafka_enrollment", "kafka_admin", "kafka_jaas", "mongo_admin")
+    files = [project.folder / "deploy/secrets" / name for name in changed]
+    before = [file.read_text() for file in files]
+    page = (ROOT / "docs/how-to/rotate-the-secrets.md").read_text(encoding="utf-8")
+    part = page.partition("## Change the passwords of MongoDB and Kafka")[2].partition("\n## ")[0]
+    for typed in part.split("```")[1::2]:
+        said = project.run("bash", "-e", "-c", typed, timeout_s=2 * UP_S).stdout
+        if "kafka_enrollment" in typed:
+            assert "another password for user enrollment" in said
+    assert all(file.read_text() != was for file, was in zip(files, before, strict=True))
+    send_by_http(project, 60)
+    people.append(60)
+    settle(project, people)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from shared.contracts.topics import agency_topic
+from shared.contracts.topics import ENROLLMENT_EVENTS, PARTITIONS, agency_topic
 from tests.end_to_end.product import Person, Product, fresh_id, somebody, structured, until
 from tests.factories import OPD, completed
 
@@ -204,6 +204,16 @@ def test_the_command_line_does_it_too(product: Product, operator: httpx.Client) 
         "the record is decided in another turn",
     )
     assert kompeten("status")
+    events = product.kompeten.topic_prefix + ENROLLMENT_EVENTS
+    start = ("partitions", "start", events, "--service", "incentive", "--reason", "read again")
+    assert {one["outcome"] for one in kompeten(*start)["partitions"]} == {"not stopped"}
+    told = kompeten(*start, "--next", "0", "--yes")["partitions"]
+    assert [(one["partition"], one["outcome"]) for one in told] == [(n, "started") for n in range(PARTITIONS)]
+    read = product.client("operator", "incentive")
+    until(
+        lambda: all(one["lag"] == 0 for one in read.get("/admin/status").json()["partitions"]),
+        "the whole topic is decided again",
+    )
 
 
 def _turns(operator: httpx.Client, id: str) -> list[str]:

@@ -1,13 +1,17 @@
 """The set-up step on the real broker, as Compose runs it at each start."""
 
+import asyncio
 import secrets
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from shared.contracts.rights import agency_user
+from shared.contracts.rights import agency_user, service_user
+from shared.kafka_access import connected
 from shared.kafka_admin import AdminError, AgencyQuota, KafkaAdmin
+from shared.kafka_connection import SCRAM, KafkaConnection
 from shared.kafka_setup import SetUpSettings, set_up
 from shared.stack import Stack
 from shared.stack.kompeten import SERVICES
@@ -51,6 +55,29 @@ def test_it_makes_all_once_and_says_so(run: SetUp, prefix: str) -> None:
     assert f"user {prefix}agency.dinas.1" in first
     assert f"user {prefix}agency.dinas-sda.1" not in first
     assert run() == [WELL]
+
+
+def test_a_changed_password_is_told_once_for_each_user_and_never_shown(
+    run: SetUp, stack: Stack, prefix: str, tmp_path: Path
+) -> None:
+    run()
+    passwords = [secrets.token_hex(24) for _ in range(2)]
+    for file, password in zip(("services/incentive", "agencies/dinas"), passwords, strict=True):
+        (tmp_path / file).write_text(password + "\n")
+    told = run()
+    users = [service_user("incentive", prefix), agency_user("dinas", prefix=prefix)]
+    assert told == [*(f"another password for user {user}" for user in users), WELL]
+    assert run() == [WELL]
+    for user, password in zip(users, passwords, strict=True):
+        assert lets_in(replace(stack.kafka, user=user, password=password, mechanism=SCRAM))
+
+
+def lets_in(kafka: KafkaConnection) -> bool:
+    async def ask() -> bool:
+        async with connected(kafka, "test"):
+            return True
+
+    return asyncio.run(ask())
 
 
 def test_what_an_operator_changed_stays(run: SetUp, stack: Stack, prefix: str) -> None:

@@ -73,6 +73,7 @@ class World:
     dry_run: Callable[[Asked], Response] = lambda asked: JSONResponse({"verdict": "accepted"})
     events: Callable[[Asked], Response] = lambda asked: verdicts(asked)
     decisions: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    agencies: list[dict[str, Any]] = field(default_factory=list)
     ledgers: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     """What each service has of completions, in order of id."""
     looks: Callable[[Asked], dict[str, Any]] = lambda asked: {}
@@ -159,6 +160,8 @@ def _answer(world: World, asked: Asked) -> Response:
             ids = asked.body["completion_ids"]
             found = [one for one in world.ledgers.get(asked.service, []) if one["completion_id"] in ids]
             return JSONResponse({"entries": found, "reasons": {}} | world.looks(asked))
+        case ["agencies"]:
+            return JSONResponse(world.agencies)
         case ["events"]:
             return world.events(asked)
         case ["decisions", id] if id in world.decisions:

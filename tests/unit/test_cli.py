@@ -303,6 +303,30 @@ def test_status_names_faults_stopped_partitions_bugs_lag_waiting_and_mails(cli: 
     assert wrong == ["MongoDB does not answer", "agency.x.v1/0 is stopped at 12: records are gone"]
 
 
+def test_status_names_a_suspended_agency_since_when_by_whom_and_what_waits_for_its_resumption(
+    cli: Cli,
+) -> None:
+    said = [("added", None), ("suspended", "early"), ("resumed", "op-2"), ("suspended", "op-7")]
+    cli.world.agencies = [
+        {"code": "dinkes", "state": "active", "topic": "agency.dinkes.v1", "undecided": 0},
+        {
+            "code": "dinas-sda", "state": "suspended", "topic": "agency.dinas-sda.v1", "undecided": 12,
+            "statements": [{"at": AT, "kind": kind, "operator": who, "reason": "it leaked"} for kind, who in said],
+        },
+    ]  # fmt: skip
+    done = cli("status")
+    assert done.code == 0, "somebody wanted it so: it is told, and nothing is wrong"
+    (line,) = [line for line in done.out.splitlines() if "is suspended" in line]
+    assert re.fullmatch(
+        r"dinas-sda is suspended since 2026-03-0[45] \S+ by op-7 \(it leaked\): 12 records in agency.dinas-sda.v1 wait "
+        r"for `kompeten agency resume dinas-sda`",
+        line,
+    )
+    told = cli("status", "--json").json["services"]
+    assert [one["code"] for one in told["enrollment"]["suspended"]] == ["dinas-sda"]
+    assert told["incentive"]["suspended"] == []
+
+
 def test_status_shows_the_others_when_one_service_is_away(cli: Cli) -> None:
     cli.env.setenv("KOMPETEN_INCENTIVE_URL", "http://127.0.0.1:9")
     done = cli("status")
@@ -822,6 +846,69 @@ def test_a_partition_is_started_where_it_stands_or_from_another_record(cli: Cli)
     assert [one.service for one in asked] == ["incentive"] * 2
     about = {"topic": "agency.x.v1", "partition": 0, "reason": "rates added"}
     assert [one.body for one in asked] == [about | {"next": None}, about | {"next": 7}]
+
+
+def partition(number: int, stopped: str | None = None, topic: str = "agency.x.v1") -> dict[str, Any]:
+    return {"topic": topic, "partition": number, "next": 9, "end": 4, "lag": 0, "stopped": stopped}
+
+
+ALL = ("partitions", "start", "agency.x.v1", "--service", "incentive", *WHY)
+
+
+def _asked(cli: Cli) -> list[tuple[int, int | None]]:
+    return [
+        (one.body["partition"], one.body["next"]) for one in cli.world.ordered("/admin/partitions/starts")
+    ]
+
+
+def test_without_a_partition_all_that_are_stopped_are_started_and_each_is_told(cli: Cli) -> None:
+    cli.world.status["incentive"]["partitions"] = [
+        partition(10, "another log"), partition(2, "another log"), partition(3), partition(0, "x", "agency.y.v1"),
+    ]  # fmt: skip
+    assert cli(*ALL, typed="n\n").code == 1
+    assert _asked(cli) == []
+    done = cli(*ALL, typed="y\n")
+    assert (done.code, "Start 2 stopped of 3 partitions of agency.x.v1" in done.err) == (0, True)
+    assert [line for line in done.out.splitlines() if "agency.x.v1/" in line] == [
+        "incentive: agency.x.v1/2 goes on from where it stands within seconds",
+        "incentive: agency.x.v1/3 is not stopped: left alone",
+        "incentive: agency.x.v1/10 goes on from where it stands within seconds",
+    ]
+    assert _asked(cli) == [(2, None), (10, None)]
+
+
+def test_without_a_partition_and_from_the_first_record_all_are_set_back(cli: Cli) -> None:
+    cli.world.status["incentive"]["partitions"] = [partition(0, "another log"), partition(1)]
+    assert cli(*ALL, "--next", "0").code == 2  # nobody answers the question
+    told = cli(*ALL, "--next", "0", "--yes", "--json").json
+    assert [(one["partition"], one["outcome"]) for one in told["partitions"]] == [
+        (0, "started"),
+        (1, "started"),
+    ]
+    assert _asked(cli) == [(0, 0), (1, 0)]
+
+
+def test_a_record_of_one_partition_is_not_taken_for_all_and_an_unknown_topic_is_told(cli: Cli) -> None:
+    refused = cli(*ALL, "--next", "7", "--yes")
+    assert (refused.code, "name the partition" in refused.err) == (2, True)
+    missing = cli(*ALL, "--yes")
+    assert (missing.code, "incentive reads no topic agency.x.v1" in missing.err) == (1, True)
+    assert _asked(cli) == []
+
+
+def test_what_became_of_each_partition_is_told_when_one_is_refused_or_the_service_goes_away(cli: Cli) -> None:
+    cli.world.status["incentive"]["partitions"] = [partition(number, "another log") for number in range(4)]
+    answers = [problem(409, "moved on"), decided(), problem(500, "broken"), decided()]
+    cli.world.order = lambda asked: answers[asked.body["partition"]]
+    done = cli(*ALL, "--yes", "--json")
+    assert done.code == 2
+    assert [one["outcome"] for one in done.json["partitions"]] == [
+        "refused",
+        "started",
+        "not asked",
+        "not asked",
+    ]
+    assert _asked(cli) == [(0, None), (1, None), (2, None)]
 
 
 # trace

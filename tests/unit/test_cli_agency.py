@@ -1,6 +1,7 @@
 """What `kompeten agency` tells of Kafka: what differs from the register, who administers it, where a password goes."""
 
 import json
+import re
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,10 @@ import pytest
 from shared.cli.agency_drift import differences, quota_of
 from shared.cli.agency_kafka import KafkaAccess
 from shared.cli.agency_password import Handed
+from shared.cli.agency_view import show_agencies
 from shared.cli.answers import Agency, Quota
 from shared.cli.errors import CannotAsk
+from shared.cli.screen import screens
 from shared.kafka_admin import AgencyQuota, AgencyState, UserState
 from shared.kafka_connection import KafkaConnection
 
@@ -40,6 +43,8 @@ def found(*users: UserState, topic: bool = True) -> AgencyState:
         (agency(), found(user(ONE)), None),
         (agency(TWO), found(user(ONE, denied=True), user(TWO)), None),
         (agency(ONE, state="suspended"), found(user(ONE, denied=True)), None),
+        (agency(state="suspended"), found(user(ONE, denied=True)), None),
+        (agency(state="suspended"), found(user(ONE)), f"user {ONE} is not denied"),
         (agency(ONE), found(user(ONE), topic=False), "its topic is missing"),
         (agency(ONE), found(), f"user {ONE} is missing or may not write"),
         (agency(ONE), found(user(ONE, may_write=False)), f"user {ONE} is missing or may not write"),
@@ -63,6 +68,8 @@ def found(*users: UserState, topic: bool = True) -> AgencyState:
         "connected before there was a register",
         "rotated",
         "suspended",
+        "suspended, with a user of the set-up",
+        "a user of the set-up let in though suspended",
         "no topic",
         "no user",
         "no right",
@@ -83,6 +90,33 @@ def test_what_kafka_has_otherwise_than_the_register_is_told_with_what_mends_it(
         (sentence,) = told
         assert sentence.startswith(said)
         assert "`kompeten agency " in sentence
+
+
+@pytest.mark.parametrize(
+    ("registered", "there", "shown"),
+    [
+        (agency(), found(user(ONE)), ONE),
+        (agency(), found(), "none"),
+        (agency(), None, "none by the register"),
+        (agency(ONE), found(), "none"),
+        (agency(ONE), None, ONE),
+        (agency(TWO), found(user(ONE, denied=True), user(TWO)), f"{ONE} (denied), {TWO}"),
+    ],
+    ids=[
+        "made by the set-up",
+        "over HTTP alone",
+        "over HTTP alone, Kafka not asked",
+        "gone",
+        "Kafka not asked",
+        "rotated",
+    ],
+)
+def test_the_list_shows_the_users_that_kafka_has(
+    registered: Agency, there: AgencyState | None, shown: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, _ = screens()
+    show_agencies(out, [registered], {}, {} if there is None else {"dinkes": there})
+    assert f"not bound  {shown}  -" in re.sub(r"  +", "  ", capsys.readouterr().out)
 
 
 def test_what_is_not_named_of_a_quota_stays_or_is_the_usual() -> None:
