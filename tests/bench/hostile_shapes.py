@@ -1,12 +1,11 @@
 """CPU of n records of one shape in one batch, n = 100 and 1,000: `python -m tests.bench.hostile_shapes [WORDS]`.
 
 Ten times as many may cost twelve times as much. On a real MongoDB; `memory` as first word takes the store in memory.
-Writes tests/bench/results/hostile-shapes.json.
+`make bench` has all of them, and keeps them in results/bench.json.
 """
 
 import asyncio
 import gc
-import json
 import secrets
 import sys
 import time
@@ -21,7 +20,6 @@ from shared.stack import Stack, local_stack
 from tests.bench.shapes import SHAPES, Bench, Shape, Store
 from tests.memory_store import MemoryStore
 
-RESULTS: Final = Path(__file__).parent / "results/hostile-shapes.json"
 FEW, MANY, ROUNDS = 100, 1_000, 3
 MOST_GROWTH: Final = 12.0
 MakeStore = Callable[[Shape], Awaitable[Store]]
@@ -120,6 +118,4 @@ if __name__ == "__main__":
         asyncio.run(costs(chosen(sys.argv[2:]), in_memory))
     else:
         with local_stack(Path(".run/bench")) as running:
-            all_costs = measure(running, sys.argv[1:])
-        if len(all_costs) == len(SHAPES):
-            RESULTS.write_text(json.dumps(report(all_costs), indent=1) + "\n")
+            measure(running, sys.argv[1:])
