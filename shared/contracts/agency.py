@@ -3,12 +3,26 @@
 from decimal import Decimal
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import EmailStr, Field, StringConstraints, model_validator
+from pydantic import BeforeValidator, EmailStr, Field, StringConstraints, model_validator
 
-from shared.contracts.payload import AS_NUMBER, Code, EmployeeNumber, IsoDate, Jp, Label, Name, Payload
+from shared.contracts.payload import (
+    AS_NUMBER,
+    PLAIN_NUMBER,
+    PLAIN_WHOLE,
+    Code,
+    EmployeeNumber,
+    IsoDate,
+    Jp,
+    Label,
+    Name,
+    Payload,
+    or_default,
+    trimmed,
+)
 from shared.contracts.vocabulary import EmploymentType, Form, Level, Pathway
 
-EmailAddress = Annotated[EmailStr, StringConstraints(max_length=254)]
+TRIMMED = BeforeValidator(trimmed)
+EmailAddress = Annotated[EmailStr, StringConstraints(max_length=254), TRIMMED]
 
 
 class EmployeeSnapshot(Payload):
@@ -20,8 +34,8 @@ class EmployeeSnapshot(Payload):
     name: Name
     """With titles before and after, as printed on certificates."""
     email: EmailAddress | None = None
-    language: Literal["id", "en"] = "id"
-    employment_type: EmploymentType
+    language: Annotated[Literal["id", "en"], TRIMMED, or_default("id")] = "id"
+    employment_type: Annotated[EmploymentType, TRIMMED]
     golongan: Code | None = None
     pangkat: Label | None = None
     jabatan: Label | None = None
@@ -56,15 +70,15 @@ class Training(Payload):
     batch: Code
     """Batch (angkatan); a training without batches says "1"."""
     title: Label
-    form: Form
-    pathway: Pathway
-    level: Level = Level.NATIONAL
+    form: Annotated[Form, TRIMMED]
+    pathway: Annotated[Pathway, TRIMMED]
+    level: Annotated[Level, TRIMMED, or_default(Level.NATIONAL)] = Level.NATIONAL
     organizer: Organizer
     start_date: IsoDate
     end_date: IsoDate
     programme_jp: Jp | None = None
     """JP of the programme; needed by forms that are credited by programme."""
-    sessions: Annotated[int, Field(ge=1, le=1000)] | None = None
+    sessions: Annotated[int, Field(ge=1, le=1000), PLAIN_WHOLE] | None = None
     """Number of sessions, for guidance, coaching and mentoring."""
     place: Label | None = None
 
@@ -79,7 +93,7 @@ class Training(Payload):
 
 class Result(Payload):
     TYPE: ClassVar[str] = ""
-    score: Annotated[Decimal, Field(ge=0, le=100, decimal_places=2), AS_NUMBER] | None = None
+    score: Annotated[Decimal, Field(ge=0, le=100, decimal_places=2), PLAIN_NUMBER, AS_NUMBER] | None = None
     predicate: Label | None = None
 
 
@@ -94,8 +108,8 @@ class TrainingCompleted(Payload):
     employee_number: EmployeeNumber
     training: Training
     completed_on: IsoDate
-    result: Result = Result()
-    revision: Annotated[int, Field(ge=1, le=2**31 - 1)] | None = None
+    result: Annotated[Result, or_default(Result())] = Result()
+    revision: Annotated[int, Field(ge=1, le=2**31 - 1), PLAIN_WHOLE] | None = None
     """Of differing contents the highest revision stands; without one, the latest by event time."""
 
     @model_validator(mode="after")

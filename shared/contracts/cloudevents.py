@@ -295,7 +295,7 @@ def event_id(epoch: int, aggregate: str, version: int, type: str) -> str:
 
 def describe(error: ValidationError) -> str:
     """One sentence per wrong field; the values stay out, since they may be personal data."""
-    faults = error.errors(include_input=False, include_url=False)
+    faults = error.errors(include_url=False)
     return "; ".join(
         f"{'.'.join(str(part) for part in fault['loc']) or 'event'}: {sentence(fault)}"
         for fault in faults[:10]

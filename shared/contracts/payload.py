@@ -4,7 +4,7 @@ import re
 import unicodedata
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from typing import Annotated, ClassVar, NewType
+from typing import Annotated, ClassVar, Final, NewType
 
 from pydantic import (
     AfterValidator,
@@ -43,9 +43,11 @@ class Payload(BaseModel):
 
 # Unicode's format characters without the two joiners, which some scripts need: what copying out of spreadsheets and
 # web pages leaves behind (byte order mark, blank of no width, soft hyphen), and what turns text around.
-_UNSEEN = re.compile(
-    "[\u00ad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0001-\U000e007f]"
+_UNSEEN_ONES = (
+    "\u00ad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0001-\U000e007f"
 )
+_UNSEEN = re.compile(f"[{_UNSEEN_ONES}]")
+_UNSEEN_ENDS = re.compile(rf"\A[\s{_UNSEEN_ONES}]+|[\s{_UNSEEN_ONES}]+\Z")
 
 
 def _as_seen(text: object) -> object:
@@ -56,6 +58,49 @@ def _as_seen(text: object) -> object:
     return unicodedata.normalize("NFC", _UNSEEN.sub("", text))
 
 
+def trimmed(value: object) -> object:
+    """A coded value without blanks and what nobody sees at its ends: whoever looks at it finds nothing wrong."""
+    if not isinstance(value, str):
+        return value
+    return value.strip() if value.isascii() else _UNSEEN_ENDS.sub("", value)
+
+
+# Letters and symbols by their class, of which nothing shows: fillers of Hangul, the empty Braille pattern.
+_BLANK: Final = frozenset("\u115f\u1160\u2800\u3164\uffa0")
+
+
+def _shows(text: str) -> str:
+    """A certificate without a name would be genuine."""
+    if text.isascii() or any(unicodedata.category(one)[0] in "LNPS" and one not in _BLANK for one in text):
+        return text
+    raise ValueError("shows nothing, it has blanks and marks alone: send the text as it is to be read")
+
+
+_NUMBER: Final = re.compile(r"[+-]?[0-9]+(\.[0-9]{1,2})?")
+_WHOLE: Final = re.compile(r"[+-]?[0-9]+")
+
+
+def _as_written(form: re.Pattern[str], advice: str) -> BeforeValidator:
+    """A number may stand as text too. Then "1_000" is a thousand to Python alone, and "1.000" a thousand in Indonesia;
+    and `true` is no 1."""
+
+    def check(value: object) -> object:
+        if isinstance(value, bool) or (isinstance(value, str) and form.fullmatch(value) is None):
+            raise ValueError(advice)
+        return value
+
+    return BeforeValidator(check)
+
+
+PLAIN_NUMBER: Final = _as_written(_NUMBER, "must be a number, with a point and without blanks: 88.5")
+PLAIN_WHOLE: Final = _as_written(_WHOLE, "must be a whole number, such as 3")
+
+
+def or_default(default: object) -> BeforeValidator:
+    """Null is as good as absent."""
+    return BeforeValidator(lambda value: default if value is None else value)
+
+
 def _employee_number(text: str) -> str:
     if (fault := check_employee_number(text)) is not None:
         raise ValueError(fault)
@@ -63,6 +108,7 @@ def _employee_number(text: str) -> str:
 
 
 def _calendar_date(value: object) -> object:
+    value = trimmed(value)
     if type(value) is date or (isinstance(value, str) and len(value) == 10 and value[4] == "-"):
         return value
     raise ValueError("must be a date YYYY-MM-DD, as text")
@@ -90,17 +136,18 @@ def _single_line(longest: int) -> StringConstraints:
     return StringConstraints(strip_whitespace=True, min_length=1, max_length=longest, pattern=NO_CONTROLS)
 
 
-Name = Annotated[str, _single_line(200), BeforeValidator(_as_seen)]
+Name = Annotated[str, _single_line(200), AfterValidator(_shows), BeforeValidator(_as_seen)]
 """A person's or body's name exactly as it is to be printed, titles included."""
 
-Label = Annotated[str, _single_line(300), BeforeValidator(_as_seen)]
-Code = Annotated[str, _single_line(80), BeforeValidator(_as_seen)]
-Reason = Annotated[str, _single_line(1000), BeforeValidator(_as_seen)]
+Label = Annotated[str, _single_line(300), AfterValidator(_shows), BeforeValidator(_as_seen)]
+Code = Annotated[str, _single_line(80), AfterValidator(_shows), BeforeValidator(_as_seen)]
+Reason = Annotated[str, _single_line(1000), AfterValidator(_shows), BeforeValidator(_as_seen)]
 
 EmployeeNumber = Annotated[
     str,
     Strict(),
     AfterValidator(_employee_number),
+    BeforeValidator(trimmed),
     WithJsonSchema({"type": "string", "pattern": "^[0-9]{18}$", "description": "NIP or NI PPPK, as text"}),
 ]
 """NIP of a PNS or NI PPPK: personal data, since it shows birth date and sex."""
@@ -118,7 +165,7 @@ Points = Annotated[int, Field(ge=-MOST, le=MOST)]
 
 AS_NUMBER = PlainSerializer(float, return_type=float, when_used="json")
 
-Jp = Annotated[Decimal, Field(ge=0, le=10_000, decimal_places=1), AS_NUMBER]
+Jp = Annotated[Decimal, Field(ge=0, le=10_000, decimal_places=1), PLAIN_NUMBER, AS_NUMBER]
 """Learning hours (jam pelajaran); 1 JP = 45 minutes; one decimal."""
 
 JpTotal = Annotated[Decimal, Field(ge=0, le=1_000_000, decimal_places=1), AS_NUMBER]

@@ -164,6 +164,36 @@ def test_a_byte_order_mark_before_binary_data_means_nothing() -> None:
     assert read(codecs.BOM_UTF8 + value, [*headers.items()]).data == read(value, [*headers.items()]).data
 
 
+def test_blanks_and_what_nobody_sees_at_the_ends_of_coded_values_mean_nothing() -> None:
+    sent: dict[str, Any] = document()["data"]
+    plain = TrainingCompleted.model_validate_json(json.dumps(sent))
+    sent["employee_number"] = f"\ufeff{sent['employee_number']} "
+    sent["completed_on"] = f" {sent['completed_on']}\u200b"
+    sent["training"]["form"] += "\u00a0"
+    assert TrainingCompleted.model_validate_json(json.dumps(sent)) == plain
+    person = document(registered())["data"]
+    plain_person = EmployeeRegistered.model_validate_json(json.dumps(person))
+    person["email"], person["employment_type"] = f"\u200b{person['email']}", f"{person['employment_type']} "
+    assert EmployeeRegistered.model_validate_json(json.dumps(person)) == plain_person
+
+
+def test_null_is_as_good_as_absent() -> None:
+    sent: dict[str, Any] = document()["data"]
+    for name in ("result", "revision"):
+        sent.pop(name, None)
+    sent["training"].pop("level", None)
+    absent = TrainingCompleted.model_validate_json(json.dumps(sent))
+    sent["result"] = sent["revision"] = sent["training"]["level"] = None
+    assert TrainingCompleted.model_validate_json(json.dumps(sent)) == absent
+    person = document(registered())["data"] | {"language": None}
+    assert EmployeeRegistered.model_validate_json(json.dumps(person)).language == "id"
+
+
+@pytest.mark.parametrize("name", ["ꦱꦶꦠꦶ", "ᮞᮤᮒᮤ", "Siti A\u200dB", "★", "1", "ส"])
+def test_a_name_in_any_script_shows(name: str) -> None:
+    assert EmployeeRegistered.model_validate(document(registered())["data"] | {"name": name}).name == name
+
+
 def test_hours_are_numbers_on_the_wire() -> None:
     data = json.loads(jp_credited(jp="14.5", year_total_jp="20").model_dump_json())
     assert (data["jp"], data["year_total_jp"]) == (14.5, 20.0)
@@ -197,7 +227,19 @@ HALF = "an escape \\ud800 to \\udfff is half a character"
 
 FIELDS: list[tuple[str, object, str]] = [
     ("data.employee_number", SECRET, "has 17 characters, not 18"),
-    ("data.employee_number", None, "data.employee_number: must be text"),
+    ("data.employee_number", None, "data.employee_number: is null: send what it is"),
+    ("data.training.title", None, "data.training.title: is null: send what it is"),
+    *(
+        ("data.training.title", nothing, "data.training.title: shows nothing")
+        for nothing in ("\u200d\u200b", "\u2800", "\u3164 \u115f", "\uffa0", "\u0301", "\U0001d173")
+    ),
+    ("data.revision", True, "data.revision: must be a whole number"),
+    ("data.revision", "1_0", "data.revision: must be a whole number"),
+    ("data.training.sessions", "1.000", "data.training.sessions: must be a whole number"),
+    *(
+        ("data.training.programme_jp", number, "data.training.programme_jp: must be a number, with a point")
+        for number in (True, "1_000", "1.000", "20,5", " 20")
+    ),
     ("data.training.title", f"{SECRET} {LONE}", HALF),
     ("id", f"{SECRET}{LONE}", HALF),
     ("ignored", LONE, HALF),
