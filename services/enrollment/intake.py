@@ -16,10 +16,13 @@ from services.enrollment.event_rate import EventRate
 from shared.contracts.agency import EmployeeChanged, EmployeeRegistered, TrainingCompleted
 from shared.contracts.cloudevents import (
     LONGEST_ID,
+    MOST_PARTS,
     STRUCTURED,
+    TOO_MANY_PARTS,
     Undecodable,
     decode,
     json_fault,
+    parts_of,
     peek,
     without_mark,
 )
@@ -38,6 +41,8 @@ ACCEPTED_TYPES: dict[str, type[Payload]] = {
     payload.TYPE: payload for payload in (EmployeeRegistered, EmployeeChanged, TrainingCompleted)
 }
 MOST_EVENTS = 1000
+USUAL_PARTS = 50
+"""As `parts_of` counts them; an event of ours has some 40."""
 MOST_DEPTH = 64
 # Written anew, a number may be four times as long (1E15): what was sent fits into a record, that may not.
 MOST_EVENT_BYTES = MAX_BODY_BYTES
@@ -78,8 +83,8 @@ def intake_router(publisher: Publisher, door: Door, topic_prefix: str, rate: Eve
         events: list[Any] = []
         try:
             events = _events(body, request)
-        finally:  # nonsense costs work too
-            rate.spend(agency, len(events) or 1)
+        finally:  # nonsense costs work too, and so do events as large as several
+            rate.spend(agency, max(1, len(events), parts_of(body) // USUAL_PARTS))
         traced = parse_traceparent(request.headers.get("traceparent")) is not None
         parent = request.state.traceparent if traced else None
         checked = [_check(index, event, parent) for index, event in enumerate(events)]
@@ -200,6 +205,8 @@ def _check(index: int, event: Any, parent: str | None = None) -> Checked:
                 f"event: has {len(value)} bytes when its numbers are written out, {MOST_EVENT_BYTES} are "
                 "allowed: leave out what the schema of its type does not name"
             )
+        if parts_of(value) > MOST_PARTS:
+            raise Undecodable(TOO_MANY_PARTS)
         type, document = peek(value, [("content-type", STRUCTURED.encode())])
         payload = ACCEPTED_TYPES.get(type)
         if payload is None:

@@ -10,13 +10,17 @@ from typing import Final
 _BREAK: Final = "\u200c"
 """Zero width non-joiner: nothing to see, and where it stands programs see no address (as newsletters do it)."""
 
+_BYTE: Final = r"(?:25[0-5]|2[0-4]\d|1?\d?\d)"
 _LINKED: Final = re.compile(
-    r"""
-      :(?=//)                              # https://host
-    | \b(?:mailto|tel|sms):(?=\S)
+    rf"""
+      :(?=//)                                # https://host
+    | (?<=[^\W\d_]):(?=\S)                   # mailto:somebody, javascript:, host.example:8080
+    | \\\\(?=\S)                            # \\host\share
     | \bwww\.(?=\S)
-    | (?<=\w)\.(?=[^\W\d_]{2,}[/?\#][\w?])  # t.example/path, but neither M.Si. nor 800.2/0142
-    | (?<=\S)@(?=\S)                       # somebody@host.example
+    | (?<=\w)[.。．｡](?=                     # t.example/path, but neither M.Si. nor 800.2/0142
+        (?:[^\W\d_]{{2,}}|xn--[\w-]+)[.。．｡]?(?:[/／?\#\\]\S|:\d))
+    | \b{_BYTE}(?:\.{_BYTE}){{3}}(?=[/／?\#\\:]\S)  # 203.0.113.7/path
+    | (?<=\S)@(?=\S)                         # somebody@host.example
     """,
     re.VERBOSE | re.IGNORECASE,
 )

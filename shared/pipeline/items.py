@@ -5,9 +5,18 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Generic, TypeVar
 
-from shared.contracts.cloudevents import Undecodable, check_clock, decode, peek, source_in
+from shared.contracts.cloudevents import (
+    MOST_PARTS,
+    TOO_MANY_PARTS,
+    Undecodable,
+    check_clock,
+    decode,
+    parts_of,
+    peek,
+    source_in,
+)
 from shared.contracts.payload import Payload
-from shared.contracts.topics import MOST_RECORD_BYTES
+from shared.contracts.topics import AGENCY, MOST_RECORD_BYTES
 from shared.pipeline.books import DeadLetter, WaitingRecord
 from shared.pipeline.channels import fault_of_channel, is_known
 from shared.pipeline.documents import Key
@@ -69,6 +78,7 @@ class Reader(Generic[T]):
     def __init__(self, service: Service[T]) -> None:
         self.service = service
         self.types = {payload.TYPE: payload for payload in service.reactions}
+        self._agencies = service.topic_prefix + AGENCY.partition("{")[0]
 
     def read(self, record: Record, waited: WaitingRecord | None = None) -> Item[T]:
         """A type that the service does not react to, on its own topic, leaves the item without event and fault."""
@@ -81,6 +91,8 @@ class Reader(Generic[T]):
                     f"the record has {record.size_bytes / 1e6:.1f} MB with its key and headers, "
                     f"{MOST_RECORD_BYTES / 1e6:.1f} MB are allowed: send what the schema of its type names, no more"
                 )
+            if record.at.topic.startswith(self._agencies) and parts_of(record.value or b"") > MOST_PARTS:
+                raise Undecodable(TOO_MANY_PARTS)
             item.event_type, document = peek(record.value, record.headers)
             if not is_known(item.event_type):
                 raise Undecodable("its type is unknown: docs/reference/events.md lists those that exist")

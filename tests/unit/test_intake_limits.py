@@ -11,8 +11,8 @@ import pytest
 
 from services.enrollment.agencies.door import Door
 from services.enrollment.event_rate import EventRate
-from services.enrollment.intake import ACCEPTED_TYPES, MOST_DEPTH, MOST_EVENTS, intake_router
-from shared.contracts.cloudevents import STRUCTURED, Undecodable, decode, peek
+from services.enrollment.intake import ACCEPTED_TYPES, MOST_DEPTH, MOST_EVENTS, USUAL_PARTS, intake_router
+from shared.contracts.cloudevents import MOST_PARTS, STRUCTURED, TOO_MANY_PARTS, Undecodable, decode, peek
 from shared.http.access import Principal, Role
 from shared.http.app import create_app
 from shared.http.problems import Problem
@@ -162,6 +162,23 @@ async def test_an_event_without_bottom_costs_itself_alone(
     assert [one["id"] for one in verdicts] == ["a", "deep", "b"]
     assert f"nested deeper than {MOST_DEPTH} levels" in verdicts[1]["detail"]
     assert [json.loads(one.value)["id"] for one in log.records] == ["a", "b"]
+
+
+async def test_an_event_of_very_many_parts_costs_itself_alone(agency: httpx.AsyncClient, log: Log) -> None:
+    """It holds others up by the parts that are made of it: 640,000 a record, in a topic, cost them half a minute."""
+    many = with_raw("many", "[" + "[[]]," * MOST_PARTS + "1]")
+    answer = await post(agency, f"[{with_raw('a', '1')},{many},{with_raw('b', '1')}]".encode())
+    assert [one["status"] for one in answer.json()] == ["accepted", "refused", "accepted"]
+    assert answer.json()[1]["detail"] == TOO_MANY_PARTS
+    assert [json.loads(one.value)["id"] for one in log.records] == ["a", "b"]
+
+
+async def test_an_event_as_large_as_several_spends_as_many(agency: httpx.AsyncClient, clock: Clock) -> None:
+    large = with_raw("large", "[" + "1," * (MOST_PARTS - 100) + "1]")
+    assert (await post(agency, f"[{','.join([large] * 100)}]".encode())).status_code == 202
+    refused = await post(agency, b"[]")
+    assert refused.status_code == 429
+    assert int(refused.headers["retry-after"]) > 100 * (MOST_PARTS - 100) / USUAL_PARTS / PER_SECOND - 150
 
 
 async def test_as_deep_as_is_allowed_is_taken(agency: httpx.AsyncClient) -> None:

@@ -142,7 +142,10 @@ def test_no_address_of_a_letter_gets_into_its_mail(template: str) -> None:
 
 
 # As the mail programs that people use find links in plain text.
-LINKED = re.compile(r"(?i)\w+:/|(?:mailto|tel):[\w+]|\bwww\.\w|\b\w+\.[a-z]{2,}/\w|\w@\w")
+LINKED = re.compile(
+    r"(?i)\w+:[/\\]|(?:mailto|tel|callto|javascript):[\w+]|\bwww\.\w|\\\\\w|\w@\w|\b\d+\.\d+\.\d+\.\d+[:/]\w"
+    r"|\b\w+[.。](?:[a-z]{2,}|xn--\w+)[.]?(?:[/／?#\\]\S|:\d)"
+)
 ENTICING = [
     "Segera perbarui akun di https://penyerang.example/login sebelum 1 Mei",
     "Masuk lewat WWW.penyerang.example",
@@ -150,6 +153,21 @@ ENTICING = [
     "Buka t.example/x?y=1",
     "Tulis ke admin@penyerang.example atau mailto:admin",
     "Hubungi tel:+6281234567",
+    "Buka penyerang.example/#login atau /~u",
+    "Buka penyerang.example/~u/login",
+    "Buka penyerang.example/%6cogin",
+    "Buka penyerang.example/-/login",
+    "Buka penyerang.example:8080/login",
+    "Buka penyerang.xn--p1ai/login",
+    "Buka 203.0.113.7/login",
+    "Buka 203.0.113.7:8080",
+    "Buka penyerang.example./login",
+    "Buka penyerang。example/login",
+    "Buka penyerang.example／login",
+    r"Buka \\penyerang.example\berkas",
+    r"Buka file:\\penyerang.example\x",
+    "Hubungi callto:+6281234567",
+    "javascript:alert(1)",
 ]
 
 
@@ -173,6 +191,8 @@ def test_names_degrees_and_numbers_are_written_as_they_are() -> None:
         "Dra. Hj. Rina, S.Sos., M.Si.",
         "Drs. A. Md. Contoh",
         "800.2/0142/BKPSDM/2026",
+        "800.1.11.1/1234/2026",
+        "Modul 1: Dasar, rasio 1:2",
         "Pukul 08:00-10.30",
         "Pelatihan ASP.NET, Node.js & SIPD.Kota",
         "C# & .NET: 5_000*$2 @OPD <b>[x] \\ ~ CA•SP",
