@@ -15,9 +15,10 @@ from tests.factories import completed
 pytestmark = [pytest.mark.xdist_group("attack"), pytest.mark.usefixtures("unharmed")]
 
 MANY: Final = 1_000
-FEWER: Final = 300
-"""Of what makes a PDF each."""
 PEOPLES: Final = "completions of one person"
+PARTS: Final = "an unknown field of very many parts"
+FEWER: Final = {PEOPLES: 300, PARTS: 100}
+"""Each of the former makes a PDF; of the latter each has as many parts as two thousand events."""
 OTHERS_WITHIN_S: Final = 90.0
 """Some seconds on an idle machine; minutes before the work of a batch was bounded."""
 
@@ -43,6 +44,7 @@ SHAPES: Final[dict[str, Callable[[str, int], dict[str, Any]]]] = {
     "revisions of one completion": lambda number, n: training(number, revision=n + 1, place=f"Cimahi {n}"),
     PEOPLES: lambda number, n: training(number, code=f"P-{n}"),
     "snapshots of one person": lambda number, n: registration(number, email=None, name=f"Penyerang {n}"),
+    PARTS: lambda number, n: registration(number, email=None, newer=[[[{}] * 3] * 3] * 8_000),
     "one long text after another": lambda number, n: training(number, code="PANJANG", title=f"{n} " + "x" * 190),
 }  # fmt: skip
 
@@ -54,7 +56,7 @@ def test_a_flood_of_one_agency_holds_up_no_certificate_of_another(
     # Without an address: what letters to one address may come to is held by tests/integration/test_allowance.py.
     person, other = somebody("Penyerang Contoh"), somebody("Warga Contoh")
     assert attacker.kafka.write(attacker.topic, registration(person.number, email=None)) is None
-    events = [SHAPES[shape](person.number, n) for n in range(FEWER if shape == PEOPLES else MANY)]
+    events = [SHAPES[shape](person.number, n) for n in range(FEWER.get(shape, MANY))]
     assert attacker.kafka.write(attacker.topic, *events) is None
     began = time.monotonic()
     product.publish(other.registration(), completed(other.number, organizer=VICTIM_OPD), opd=VICTIM_OPD)
