@@ -113,8 +113,12 @@ class Service:
     def give_up(self, lacks: str, reason: str, *, key: str) -> Ordered:
         return self._order("/admin/waiting/give-ups", {"lacks": lacks, "reason": reason}, key)
 
-    def start_partition(self, topic: str, partition: int, next: int | None, reason: str) -> None:
-        body = {"topic": topic, "partition": partition, "next": next, "reason": reason}
+    def start_partition(
+        self, topic: str, partition: int, next: int | None, reason: str, *, pass_over: bool = False
+    ) -> None:
+        body: dict[str, object] = {"topic": topic, "partition": partition, "next": next, "reason": reason}
+        if pass_over:  # services that are older do not know it
+            body["pass_over"] = True
         self._post("/admin/partitions/starts", body)
 
     def trace(self, what: Mapping[str, str | Sequence[str]]) -> Trace:

@@ -38,6 +38,11 @@ def edit(
 ) -> int:
     """Correct the event in $EDITOR, see what would follow, replay it."""
     owner, letter = find(desk, id, service)
+    if letter.state not in ("", "open"):
+        raise Refused(
+            f"it was {letter.state} already: see `kompeten dead-letters show {letter.id}`; what stands is corrected by "
+            "another event of its sender"
+        )
     before = readable(letter)
     with Draft(desk, id, before) as draft:
         while True:

@@ -26,6 +26,11 @@ Next = Annotated[
 ]
 
 
+PassOver = Annotated[
+    bool, typer.Option("--pass-over", help="--next may lie ahead: what is between is never decided")
+]
+
+
 @dataclass(frozen=True)
 class Done:
     """What became of one partition."""
@@ -48,6 +53,7 @@ def start(
     service: Named,
     reason: Why,
     next: Next = None,
+    pass_over: PassOver = False,
     yes: Yes = False,
 ) -> int:
     """Have a stopped partition go on, or one decide again from an earlier record: copies change nothing. Without
@@ -56,7 +62,7 @@ def start(
     (one,) = desk.services(service)
     if partition is None:
         return _start_all(desk, one, topic, next, reason, yes)
-    one.start_partition(topic, partition, next, reason)
+    one.start_partition(topic, partition, next, reason, pass_over=pass_over)
     if not desk.answer({"service": one.name, "topic": topic, "partition": partition, "next": next}):
         desk.out.line(
             f"{one.name}: {topic}/{partition} {_goes_on(next)} within seconds: see `kompeten status`"

@@ -66,6 +66,10 @@ def _show(out: Screen, name: str, wait: Wait) -> None:
     out.fields(about, indent=4)
 
 
+# The verdict is on the record that waited, not on the order.
+BECAME: Final = {"refused": "a dead letter now", "bug": "a dead letter now", "waiting": "waiting still"}
+
+
 def _order(
     desk: Desk,
     done: str,
@@ -80,8 +84,10 @@ def _order(
     ordered = way(service)(lacks, reason, key=str(uuid.uuid4()))
     if not desk.answer({"service": service.name, **ordered.model_dump(mode="json")}):
         if ordered.status == "decided":
-            told = ordered.outcome or done
-            desk.out.line(f"{service.name}: {told}" + (f": {ordered.reason}" if ordered.reason else ""))
+            became = f", and is {BECAME.get(ordered.outcome, ordered.outcome)}" if ordered.outcome else ""
+            desk.out.line(
+                f"{service.name}: {done}{became}" + (f": {ordered.reason}" if ordered.reason else "")
+            )
         else:
             desk.out.line(f"{service.name}: in the log and not decided yet: see `kompeten waiting`")
     return DONE if ordered.status == "decided" else NO

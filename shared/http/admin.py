@@ -264,9 +264,13 @@ def admin_router(parts: Parts[Any]) -> APIRouter:
     )
     async def start(body: StartBody, caller: Caller) -> StartedView:
         # No command: the partition that stands still may be the commands' own.
-        id = position_id(service.name, (body.topic, body.partition))
-        if await store.read(POSITIONS, id) is None:
+        place = body.topic, body.partition
+        id = position_id(service.name, place)
+        position = await store.read(POSITIONS, id)
+        if position is None:
             raise Problem("not-found", "This service does not read this partition: look at its status.")
+        if body.next is not None and body.next > position.next:
+            _check_forward(position.next, body, (await parts.log_ends([place])).get(place))
         note = f"by {caller.subject} on {datetime.now(UTC):%Y-%m-%d %H:%M} UTC: {body.reason}"
         if body.next is None:
             await store.start(id, note, accepted_rules=service.rules)
@@ -290,6 +294,24 @@ def admin_router(parts: Parts[Any]) -> APIRouter:
         return found
 
     return router
+
+
+def _check_forward(stands_at: int, body: StartBody, end: int | None) -> None:
+    """What lies between would never be decided, and nobody would notice."""
+    assert body.next is not None
+    if end is None:
+        raise Problem("not-ready", "Kafka does not say where this partition ends: give the order again.")
+    if body.next > end:
+        raise Problem(
+            "refused",
+            f"The log ends at record {end}: from beyond it the next ones would be passed over. Name at most {end}.",
+        )
+    if not body.pass_over:
+        raise Problem(
+            "refused",
+            f"Records {stands_at} to {body.next - 1} would never be decided: if they are gone, or may be passed over "
+            "for good, say so with pass_over (kompeten: --pass-over).",
+        )
 
 
 def _place(position: str) -> tuple[str, int]:

@@ -139,6 +139,8 @@ class StartBody(BaseModel):
     partition: Annotated[int, Field(ge=0)]
     next: Annotated[int | None, Field(ge=0)] = None
     """Go on from this record: an earlier one has all from there decided again. From where it stands when absent."""
+    pass_over: bool = False
+    """`next` may lie ahead of where it stands: what is between is never decided."""
     reason: Reason
 
 

@@ -204,6 +204,7 @@ def test_the_command_line_does_it_too(product: Product, operator: httpx.Client) 
         "the record is decided in another turn",
     )
     assert kompeten("status")
+    _nothing_is_passed_over_in_silence(operator, topic)
     events = product.kompeten.topic_prefix + ENROLLMENT_EVENTS
     start = ("partitions", "start", events, "--service", "incentive", "--reason", "read again")
     assert {one["outcome"] for one in kompeten(*start)["partitions"]} == {"not stopped"}
@@ -221,3 +222,22 @@ def _turns(operator: httpx.Client, id: str) -> list[str]:
     place = id.rsplit("/", 1)[0] + "/"
     letters = operator.get("/admin/dead-letters/letters", params={"limit": 500}).json()
     return [one["id"] for one in letters if one["id"].startswith(place)]
+
+
+def _nothing_is_passed_over_in_silence(operator: httpx.Client, topic: str) -> None:
+    """A typing error set a partition ahead of its log; the next records were never decided, and all looked well."""
+    (one,) = [one for one in operator.get("/admin/status").json()["partitions"] if one["topic"] == topic]
+    order = {"topic": topic, "partition": 0, "reason": "a typing error"}
+    beyond = operator.post(
+        "/admin/partitions/starts", json={**order, "next": one["end"] + 1, "pass_over": True}
+    )
+    assert (beyond.status_code, beyond.json()["type"]) == (409, "/problems/refused")
+    assert f"The log ends at record {one['end']}:" in beyond.json()["detail"]
+    operator.post("/admin/partitions/starts", json={**order, "next": 0}).raise_for_status()
+    ahead = operator.post("/admin/partitions/starts", json={**order, "next": one["end"]})
+    if ahead.status_code != 200:  # unless it was there again already
+        assert "would never be decided" in ahead.json()["detail"]
+    until(
+        lambda: all(p["lag"] == 0 for p in operator.get("/admin/status").json()["partitions"]),
+        "all is decided again",
+    )

@@ -803,6 +803,15 @@ def test_what_is_saved_unchanged_is_not_sent(cli: Cli, packed: bool) -> None:
     assert not cli.world.ordered("/admin/dead-letters/replays")
 
 
+def test_what_is_settled_already_is_not_edited(cli: Cli) -> None:
+    """The edit was taken, shown as accepted, and done nothing with."""
+    cli.world.letters["enrollment"] = [letter(A, state="replayed")]
+    done = cli("dead-letters", "edit", A, *WHY, "--yes")
+    assert done.code == 1
+    assert "it was replayed already" in done.err
+    assert not cli.world.ordered("/admin/dead-letters/replays")
+
+
 # waiting
 
 
@@ -817,6 +826,10 @@ def test_waiting_lists_and_orders_go_to_the_service_that_waits(cli: Cli) -> None
     cli.world.order = lambda asked: decided(outcome=None)
     assert cli("waiting", "look", "employee/1", *WHY).out == "notification: decided again\n"
     assert cli("waiting", "give-up", "employee/1", *WHY).out == "notification: given up\n"
+    cli.world.order = lambda asked: decided(outcome="refused")
+    assert cli("waiting", "give-up", "employee/1", *WHY).out == (
+        "notification: given up, and is a dead letter now\n"
+    )
     looks = cli.world.ordered("/admin/waiting/looks")
     assert [one.service for one in looks] == ["notification"] * 3
     assert looks[0].body == {"lacks": "employee/1", "reason": "rates added"}
@@ -846,6 +859,8 @@ def test_a_partition_is_started_where_it_stands_or_from_another_record(cli: Cli)
     assert [one.service for one in asked] == ["incentive"] * 2
     about = {"topic": "agency.x.v1", "partition": 0, "reason": "rates added"}
     assert [one.body for one in asked] == [about | {"next": None}, about | {"next": 7}]
+    assert cli(*start, "--next", "7", "--pass-over").code == 0
+    assert cli.world.ordered("/admin/partitions/starts")[-1].body == about | {"next": 7, "pass_over": True}
 
 
 def partition(number: int, stopped: str | None = None, topic: str = "agency.x.v1") -> dict[str, Any]:
