@@ -130,7 +130,8 @@ def _ask(learning: Learning, rates: Rates) -> tuple[Rate, int] | str:
             return _no_level(learning, rate)
         asked = unit
         if rate.basis == "per_day":
-            asked = unit * ((end - start).days + 1)
+            # A mistyped year of the end gave JP for 300 days that had not come.
+            asked = unit * ((min(end, learning.completed_on) - start).days + 1)
         elif rate.basis == "per_session" and learning.sessions is not None:
             if learning.sessions < 1:
                 return f"{learning.sessions} sessions; 1 or more are allowed: correct them, or leave them out"

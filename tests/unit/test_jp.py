@@ -147,6 +147,15 @@ def test_no_day_after_the_completion_counts_under_a_cap() -> None:
     assert credited(open_ended) == ["6.0"]
 
 
+@pytest.mark.parametrize(
+    ("last", "expected"), [(date(2026, 3, 4), 8), (date(2027, 1, 1), 8), (date(2026, 3, 3), 4)]
+)
+def test_days_after_the_completion_give_nothing_without_a_cap_either(last: date, expected: int) -> None:
+    """With a mistyped year of its end, a seminar of two days gave 1,220 JP."""
+    seminar = Learning("c1", "seminar", "national", date(2026, 3, 3), last, date(2026, 3, 4))
+    assert credit_year([seminar], RATES)["c1"].jp == expected
+
+
 def test_missing_sessions_count_as_one() -> None:
     assert credited(learning(form="coaching")) == ["2.0"]
 
