@@ -71,6 +71,11 @@ def test_a_stranger_is_told_to_sign_in_whatever_he_sends(product: Product) -> No
         assert raw(url, post_head(operation, "Transfer-Encoding: chunked"))[0] == 401
 
 
+def rested(attacker: Attacker) -> None:
+    """Until what was sent before is no longer too much: a body spends the agency's rate by what it costs to read."""
+    until(lambda: attacker.agency.post("/events", content=b"{}").status_code != 429, "it may send again")
+
+
 def test_what_is_no_body_of_the_kind_is_refused_whole(product: Product, attacker: Attacker) -> None:
     events, agency = "/events", attacker.agency
     bodies: list[tuple[int, bytes, dict[str, str]]] = [
@@ -85,6 +90,7 @@ def test_what_is_no_body_of_the_kind_is_refused_whole(product: Product, attacker
     ]
     with bounded(product, "enrollment"):
         for status, body, headers in bodies:
+            rested(attacker)
             answer = agency.post(events, content=body, headers={"content-type": TYPES, **headers})
             assert answer.status_code == status, (body[:20], answer.text)
     others_are_answered(product, "enrollment")
@@ -109,6 +115,7 @@ def test_events_at_the_edge_of_all_bounds_are_refused_one_by_one(
         {**cloud_event(good.type, fine), "time": "99999-01-01T00:00:00Z"},
     ]
     events = [*odd, cloud_event(good.type, fine)]
+    rested(attacker)
     answer = attacker.agency.post("/events", content=json.dumps(events), headers={"content-type": TYPES})
     assert answer.status_code == 207, answer.text[:500]
     assert [one["status"] for one in answer.json()] == ["refused"] * len(odd) + ["accepted"]
@@ -117,6 +124,7 @@ def test_events_at_the_edge_of_all_bounds_are_refused_one_by_one(
 
 def test_lengths_that_contradict_each_other_are_no_request(product: Product, attacker: Attacker) -> None:
     """Two services that read such a request differently would let one in behind another (CWE-444)."""
+    rested(attacker)
     url = product.kompeten.urls["enrollment"]
     token = product.kompeten.token("agency", opd="dinas")
     head = ["POST /events HTTP/1.1", f"Authorization: Bearer {token}", f"Content-Type: {TYPES}"]

@@ -144,7 +144,7 @@ def test_a_completion_without_date_is_never_dated_today(product: Product) -> Non
     del event["data"]["completed_on"]
     answer = product.client("agency", opd=OPD).post("/events", json=[event])
     assert answer.status_code == 422
-    assert answer.json()[0]["detail"] == "data.completed_on: is missing"
+    assert answer.json()[0]["detail"] == "data.completed_on: is missing: send it"
     product.publish(person.registration(), event)
     product.settled()
     assert product.record(person)["completions"] == []
