@@ -1,9 +1,8 @@
 """`python -m shared.kafka_setup`: topics, users, rights and quotas, before the services start and whenever they change.
 
 What is there stays, so it may run at every start; a password is set to what its file holds, with a line for each that
-was another one. Ends with status 1 and
-a sentence when something could not be made, or a topic is not as declared. It deletes nothing: what is there and
-not declared is told.
+was another one. Ends with status 1 and a sentence when something could not be made, or a topic is not as declared. It
+deletes nothing: what is there and not declared is told.
 """
 
 import sys

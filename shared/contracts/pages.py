@@ -7,7 +7,7 @@ from typing import Any, Final
 from shared.contracts.agency import TrainingCompleted
 from shared.contracts.asyncapi import binary_headers, structured_example
 from shared.contracts.catalogue import EVENT_TYPES
-from shared.contracts.cloudevents import LONGEST_ID, MOST_AHEAD, STRUCTURED
+from shared.contracts.cloudevents import LONGEST_ID, MOST_AHEAD, MOST_PARTS, STRUCTURED
 from shared.contracts.participants import (
     Readers,
     payloads_by_topic,
@@ -225,8 +225,9 @@ _RULES: Final = f"""\
   around) are left out. No field stands twice in an object. Whole numbers end at 2^53 - 1. A byte order
   mark before the JSON, as tools on Windows write it, means nothing, over Kafka and over HTTP alike;
   UTF-16 is refused.
-* **Limits**: a record has at most {int(CONFIG["max.message.bytes"]) // 1024**2} MiB; batches are not
-  read.
+* **Numbers** may stand as text too, with digits and a point (`"88.5"`), never with a thousands separator.
+* **Limits**: a record has at most {int(CONFIG["max.message.bytes"]) // 1024**2} MiB, and an agency's event at most
+  {MOST_PARTS} fields and entries of lists, those that no schema names included; batches are not read.
 
 What breaks a rule is refused and kept as a dead letter, with a sentence that names the field and says
 what to do. It never holds up the events behind it. Correct it and send it again."""

@@ -270,7 +270,7 @@ def admin_router(parts: Parts[Any]) -> APIRouter:
         if position is None:
             raise Problem("not-found", "This service does not read this partition: look at its status.")
         if body.next is not None and body.next > position.next:
-            _check_forward(position.next, body, (await parts.log_ends([place])).get(place))
+            check_forward(position.next, body, (await parts.log_ends([place])).get(place))
         note = f"by {caller.subject} on {datetime.now(UTC):%Y-%m-%d %H:%M} UTC: {body.reason}"
         if body.next is None:
             await store.start(id, note, accepted_rules=service.rules)
@@ -296,7 +296,7 @@ def admin_router(parts: Parts[Any]) -> APIRouter:
     return router
 
 
-def _check_forward(stands_at: int, body: StartBody, end: int | None) -> None:
+def check_forward(stands_at: int, body: StartBody, end: int | None) -> None:
     """What lies between would never be decided, and nobody would notice."""
     assert body.next is not None
     if end is None:

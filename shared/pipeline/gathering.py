@@ -29,7 +29,8 @@ Asked = dict[Need, int]
 """Needs in the order in which they were asked for, each with the place of the first record that asked."""
 
 SETS_AT_ONCE = 100
-# Of a set, on average, where more than so many are loaded by one call, up to so many documents.
+# Sets that have no more documents on average are small: all others of the attempt are loaded by one call, as long as
+# it finds no more documents than that.
 FEW = 5
 MOST_AT_ONCE = 5_000
 # Records that are asked again together with one that has to load something.
