@@ -42,7 +42,7 @@ ACCEPTED_TYPES: dict[str, type[Payload]] = {
 }
 MOST_EVENTS = 1000
 USUAL_PARTS = 50
-"""As `parts_of` counts them; an event of ours has some 40."""
+"""As `parts_of` counts them; an event has 20 to 40, as its schema has it."""
 MOST_DEPTH = 64
 # Written anew, a number may be four times as long (1E15): what was sent fits into a record, that may not.
 MOST_EVENT_BYTES = MAX_BODY_BYTES
