@@ -44,6 +44,9 @@ NATIVE = (bytes, datetime)
 TRANSIENT, UNKNOWN_COMMIT = "TransientTransactionError", "UnknownTransactionCommitResult"
 # Codes of a server that is shutting down, stepping down or recovering: wait, nothing is at fault.
 NOT_PRIMARY = frozenset({89, 91, 189, 262, 9001, 10107, 11600, 11602, 13435, 13436})
+# CursorNotFound, CursorKilled, Interrupted: of a command in hand when its session was ended, by whoever takes over
+# (`_end`) or by an operator. Between two commands the server says NoSuchTransaction, with the label; here without.
+ENDED = frozenset({43, 237, 11601})
 LONGEST_PAUSE_S = 0.2
 NOT_THERE_YET_S = 5.0
 NOW = "$$NOW"  # the server's clock
@@ -99,8 +102,8 @@ def is_infrastructure(error: PyMongoError) -> bool:
     if isinstance(error, BulkWriteError):  # has a code of its own, whatever happened to its parts
         details = error.details or {}
         faults = [*details.get("writeErrors", ()), *details.get("writeConcernErrors", ())]
-        return bool(faults) and all(fault.get("code") in NOT_PRIMARY for fault in faults)
-    return isinstance(error, OperationFailure) and error.code in NOT_PRIMARY
+        return bool(faults) and all(fault.get("code") in NOT_PRIMARY | ENDED for fault in faults)
+    return isinstance(error, OperationFailure) and error.code in NOT_PRIMARY | ENDED
 
 
 class MongoStore:
@@ -457,11 +460,14 @@ def _typed(collection: Collection[D], found: list[Raw]) -> list[D]:
 
 
 def is_transient(error: PyMongoError) -> bool:
-    """Conflicts of transactions. A bulk write reports them without the label on some servers."""
+    """Conflicts of transactions, and those that were ended. A bulk write reports conflicts without the label on some
+    servers."""
     if error.has_error_label(TRANSIENT):
         return True
+    if isinstance(error, OperationFailure) and error.code in ENDED:
+        return True
     return isinstance(error, BulkWriteError) and any(
-        fault.get("code") == 112 for fault in (error.details or {}).get("writeErrors", [])
+        fault.get("code") in {112, *ENDED} for fault in (error.details or {}).get("writeErrors", [])
     )
 
 

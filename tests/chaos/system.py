@@ -225,7 +225,8 @@ class System:
 
     def _state(self) -> list[str]:
         return [
-            f"{name}: {self.faults_of(name)}, status {child.poll()}, see {child.log}"
+            f"{name}: {self.faults_of(name)}, status {child.poll()}, see {child.log}; what it said of faults: "
+            f"{[line for line in child.log.read_text(errors='replace').splitlines() if 'ERROR' in line.upper()][-5:]}"
             for name, child in self.kompeten.children.items()
         ]
 

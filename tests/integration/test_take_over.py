@@ -5,8 +5,9 @@ import secrets
 from collections.abc import AsyncIterator
 
 import pytest
+from pymongo.read_concern import ReadConcern
 
-from shared.mongo import MongoStore, connect
+from shared.mongo import MongoSession, MongoStore, connect
 from shared.pipeline.errors import Moved
 from shared.pipeline.store import Advance, Session
 from shared.stack import Stack
@@ -31,6 +32,13 @@ async def stores(stack: Stack) -> AsyncIterator[tuple[MongoStore, MongoStore]]:
 
 def step(expected: int, next: int) -> Advance:
     return Advance(PARTITION, expected, next, [], 0, b"")
+
+
+async def in_hand(store: MongoStore) -> bool:
+    running = {"$match": {"ns": f"{store.database.name}.slow", "command.find": "slow"}}
+    admin = store.client.get_database("admin", read_concern=ReadConcern("local"))
+    operations = admin.aggregate([{"$currentOp": {}}, running])
+    return bool(await operations.to_list(1))
 
 
 async def test_a_transaction_that_a_dead_member_left_open_is_ended(
@@ -60,6 +68,36 @@ async def test_a_transaction_that_a_dead_member_left_open_is_ended(
     with pytest.raises(Moved):
         await hanging
     assert (await second.position(PARTITION, 0)).next == 3
+
+
+async def test_a_command_that_is_interrupted_by_it_is_no_fault_of_its_record(
+    stores: tuple[MongoStore, MongoStore],
+) -> None:
+    """MongoDB says Interrupted without the label of a transaction that is to be tried again: a good record became a
+    dead letter."""
+    first, second = stores
+    await first.take_over(PARTITION, 0)
+    await first.database["slow"].insert_many([{"n": n} for n in range(400)])
+    tries = []
+
+    async def work(session: Session) -> int:
+        assert isinstance(session, MongoSession)
+        tries.append(None)
+        if len(tries) == 1:
+            await session.advance([step(0, 5)])
+            slow = first.database["slow"].find({"$where": "sleep(50) || true"}, session=session.session)
+            return len(await slow.to_list(None))
+        await session.advance([step(0, 5)])
+        return -1
+
+    hanging = asyncio.create_task(first.attempt(work, as_holder=True))
+    async with asyncio.timeout(SOON_S):
+        while not await in_hand(first):
+            await asyncio.sleep(0.02)
+        await second.take_over(PARTITION, 0)
+        assert await hanging == -1
+    assert len(tries) > 1
+    assert (await second.position(PARTITION, 0)).next == 5
 
 
 async def test_who_takes_over_again_from_itself_ends_nothing(stores: tuple[MongoStore, MongoStore]) -> None:
