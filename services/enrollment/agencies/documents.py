@@ -79,6 +79,9 @@ class Register(msgspec.Struct, frozen=True):
     """Higher after each change of any agency: whoever keeps a copy asks for this number alone."""
     begun: bool = False
     """It began with the agencies of the setting; from then on the setting says nothing."""
+    judges_from: Arrival | None = None
+    """When the register of bodies began: what arrived before stands as it stood, what arrives from then on is judged
+    by who said it. None: nothing is judged."""
 
 
 REGISTER: Final = "agencies"

@@ -1,0 +1,87 @@
+"""What holds of a body, and who issues for it: folds over its statements by arrival."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import msgspec
+
+from services.enrollment.agencies.documents import Arrival
+from services.enrollment.bodies.documents import Body, BodyStatement
+
+
+class BodyStanding(msgspec.Struct, frozen=True):
+    """A body as it stands."""
+
+    code: str
+    name: str
+    issuing: str = ""
+    """Code of the agency that issues for it; empty: none."""
+    outside: bool = False
+    aliases: tuple[str, ...] = ()
+    used_by: tuple[str, ...] = ()
+
+    @property
+    def confirmed(self) -> bool:
+        """Somebody said who issues for it. Until then whoever issued in its name goes on."""
+        return self.outside or bool(self.issuing)
+
+
+class Period(NamedTuple):
+    """From `begin` until the next one begins; the first one reaches back to all that arrived before it, since what is
+    reported before its body is known counts once it is."""
+
+    begin: Arrival
+    stands: BodyStanding
+
+
+def standing_body(body: Body | None) -> BodyStanding | None:
+    if body is None or not body.statements:
+        return None
+    return periods(body)[-1].stands
+
+
+def periods(body: Body) -> Sequence[Period]:
+    """In order; none for an alias."""
+    found: list[Period] = []
+    stands: BodyStanding | None = None
+    for statement in body.statements:
+        stands = _after(stands, body.id, statement)
+        found.append(Period(statement.arrival, stands))
+    return found
+
+
+def _after(stands: BodyStanding | None, id: str, statement: BodyStatement) -> BodyStanding:
+    said = statement.said
+    stands = stands or BodyStanding(said.code or id, said.name or said.code or id)
+    return BodyStanding(
+        code=stands.code if said.code is None else said.code,
+        name=stands.name if said.name is None else said.name,
+        issuing=stands.issuing if said.issuing is None else said.issuing,
+        outside=stands.outside if said.outside is None else said.outside,
+        aliases=stands.aliases if said.aliases is None else tuple(said.aliases),
+        used_by=stands.used_by if said.used_by is None else tuple(said.used_by),
+    )
+
+
+def issuing_since(body: Body, agency: str, arrival: Arrival | None) -> Arrival | None:
+    """Since when the agency issues for the body, as it counts for what arrived then: the begin of its first period
+    that was not over. None: it does not, and has not since."""
+    spans = periods(body)
+    began: Arrival | None = None
+    for place, (begin, stands) in enumerate(spans):
+        issues = stands.issuing == agency or (not stands.confirmed and agency in stands.used_by)
+        if not issues:
+            began = None
+            continue
+        began = began or begin
+        over = spans[place + 1].begin if place + 1 < len(spans) else None
+        if over is None or arrival is None or arrival < over:
+            return began
+    return None
+
+
+def unconfirmed_at(body: Body, arrival: Arrival | None) -> bool:
+    """Nobody had said yet who issues for it: then the home of a person does, as it did before there was a register."""
+    spans = periods(body)
+    met = [one for one in spans if arrival is not None and one.begin <= arrival]
+    return bool(spans) and not (met[-1] if met else spans[0]).stands.confirmed
