@@ -3,6 +3,7 @@
 from typing import Any
 
 from services.enrollment import agencies, documents, handlers
+from services.enrollment.adopted_homes import HomeAdoption
 from services.enrollment.adoption import GivenNumbers
 from services.enrollment.agencies.beginning import Beginning
 from services.enrollment.agencies.register import RegisterCopy
@@ -12,6 +13,7 @@ from services.enrollment.lister import Lister
 from services.enrollment.renderer import Renderer
 from services.enrollment.routes import routers
 from services.enrollment.settings import EnrollmentSettings
+from services.enrollment.sweep import Sweeper
 from services.enrollment.terms import Terms, load_terms
 from shared.contracts.topics import ENROLLMENT_EVENTS
 from shared.identifiers import Ids
@@ -54,6 +56,10 @@ def build(settings: EnrollmentSettings) -> Runner[Terms]:
     parts.sources.register = register
     parts.told.append(register.decided)
     parts.workers.append(beginning)
+    parts.workers.append(HomeAdoption(parts.store, parts.commands, settings.topic_prefix))
+    sweeper = Sweeper(parts.store, parts.commands)
+    parts.workers.append(sweeper)
+    parts.remarks["register"] = sweeper.remarks
     parts.remarks["agencies"] = beginning.remarks
     if settings.pdf_workers:
         parts.workers.append(Renderer(parts.store, parts.commands, settings.pdf_workers))

@@ -2,6 +2,7 @@
 
 from datetime import date, datetime
 from decimal import Decimal
+from typing import Final
 
 import msgspec
 
@@ -56,6 +57,8 @@ class Confirmation(msgspec.Struct, frozen=True):
     arrival: Arrival
     command: str
     by: str
+    opd: str | None
+    """Body or agency for which the officer may act: it lets go of its own people alone; None: all."""
     reason: str
 
 
@@ -196,6 +199,8 @@ class Completion(msgspec.Struct, frozen=True):
     """By what it stands, see authority.py; empty: nothing does, or it was settled before that was kept."""
     certified: bool = True
     """False: recorded without a certificate of ours, as none but the body's own agency issues for it."""
+    body: str = ""
+    """Id of the organizer in the register of bodies; empty: from before there was one, or only a revocation has come."""
     judged: int = 0
     """Generation of the register by which it was settled last."""
     certificate: Certificate | None = None
@@ -245,6 +250,13 @@ class Given(msgspec.Struct, frozen=True):
     issues: list[GivenIssue] = []
 
 
+class Sweep(msgspec.Struct, frozen=True):
+    """One document: up to which generation of the register all completions are judged (sweep.py)."""
+
+    id: str = msgspec.field(name="_id")
+    generation: int
+
+
 class Rendering(msgspec.Struct, frozen=True):
     """Work: a PDF to be made. Inserted by the consumer; its state is the workers' (shared/pipeline/work.py)."""
 
@@ -289,6 +301,8 @@ COMPLETIONS = Collection(
 LISTINGS = Collection("listings", Listing)
 SEQUENCES = Collection("sequences", Sequence)
 GIVEN = Collection("given", Given)
+SWEEP: Final = "completions"
+SWEEPS = Collection("sweeps", Sweep)
 RENDERINGS = Collection("renderings", Rendering, indexes=(("state", "due"),))
 STORED_PDFS = Collection("stored_pdfs", StoredPdf, indexes=(("certificate_id",),))
 
@@ -299,6 +313,7 @@ COLLECTIONS = (
     LISTINGS,
     SEQUENCES,
     GIVEN,
+    SWEEPS,
     RENDERINGS,
     STORED_PDFS,
 )

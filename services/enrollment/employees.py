@@ -5,7 +5,7 @@ time. A number that came with a previous one joins that one's person only by the
 """
 
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -184,7 +184,7 @@ def record_employee(event: Received[EmployeeSnapshot], state: State, terms: Term
     if after != known:
         changes.append(Put(EMPLOYEES, after))
     if known is None or after.version != known.version:
-        facts.append(_recorded(after))
+        facts.append(recorded(after))
     if known is not None and _moves_homes(known, event):
         more, said = resettled(after, event, state, terms)
         changes += more
@@ -247,18 +247,17 @@ def snapshots_of(employee: Employee) -> Sequence[Snapshot]:
 
 
 def standing_snapshot(employee: Employee) -> Snapshot:
-    """The home's; until it sends one, what stood when the register began to judge; else the first claimant's."""
-    by_source = {one.source: one for one in employee.snapshots}
-    home = homes(employee).home if employee.home_known else None
-    for source in (home, "", *(one.agency for one in employee.claims)):
-        if source is not None and source in by_source:
+    """That of the home, or of who was it last; until it sends one, what stood when the register began to judge; else
+    the first claimant's."""
+    by_source = {one.source: one for one in snapshots_of(employee)}
+    last = [one.agency for one in reversed(homes(employee).periods)] if employee.home_known else []
+    for source in (*last[:1], "", *last, *(one.agency for one in employee.claims)):
+        if source in by_source:
             return by_source[source]
-    return employee.snapshots[0]
+    return next(iter(by_source.values()))
 
 
-def as_it_stands(
-    employee: Employee, event: Received[EmployeeSnapshot], terms: Terms, known: Employee | None
-) -> Employee:
+def as_it_stands(employee: Employee, event: Received[Any], terms: Terms, known: Employee | None) -> Employee:
     """The person with the snapshot that stands, under the number in force; in a version of its own where readers see a
     difference to what was `known`."""
     stands = standing_snapshot(employee)
@@ -278,7 +277,7 @@ def _seen(employee: Employee) -> object:
 
 
 def resettled(
-    employee: Employee, event: Received[EmployeeSnapshot], state: State, terms: Terms
+    employee: Employee, event: Received[Any], state: State, terms: Terms
 ) -> tuple[list[Put], list[Fact]]:
     """What follows for all completions of a person whose homes are others than before."""
     completions = state.all(COMPLETIONS, "employee_id", employee.id)
@@ -335,7 +334,7 @@ def _newer(stands: Snapshot) -> str:
     return f"a snapshot of {stands.as_of.isoformat()} stands: where that time is wrong, send this one with a later time"
 
 
-def _recorded(employee: Employee) -> Fact:
+def recorded(employee: Employee) -> Fact:
     profile = employee.profile
     payload = EmployeeRecorded(
         employee_id=employee.id,

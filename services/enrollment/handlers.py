@@ -46,7 +46,9 @@ from services.enrollment.settling import (
     standing_now,
     year_of,
 )
+from services.enrollment.sweep import REACTIONS as SWEEPING
 from services.enrollment.terms import Terms
+from services.enrollment.transfers import REACTIONS as TRANSFERS
 from shared.contracts.agency import EmployeeChanged, EmployeeRegistered, TrainingCompleted
 from shared.contracts.enrollment import (
     CertificateRendered,
@@ -180,7 +182,7 @@ def record_completion(event: Received[TrainingCompleted], state: State, terms: T
             f"{MOST_COMPLETIONS} completions of this employee in {now.content.facts.completed_on.year} are recorded "
             "already, no more are: revoke those that are wrong, then replay this one"
         )
-    after = msgspec.structs.replace(after, learning_year=now.year)
+    after = msgspec.structs.replace(after, learning_year=now.year, body=body_id(organizer))
     if seen and (stands is None or (stood is not None and stood.content.digest == stands.content.digest)):
         verdict, reason = Verdict.DUPLICATE, REPORTED_BEFORE
     elif stands is None or stands.content.digest != content.digest:
@@ -394,6 +396,8 @@ REACTIONS: dict[type[Payload], Reaction[Terms]] = {
     StoreRendering: react(rendering_keys, store_rendering, settled=Settled.LOOKED_AT),
     ListCompletions: react(listing_keys, list_completions),
     RestateCompletion: react(restatement_keys, restate_completion),
+    **TRANSFERS,
+    **SWEEPING,
     **reviewing(BOOKS),
     **TRIAGE,
 }

@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 
 from services.enrollment.agencies.documents import Arrival
 from services.enrollment.documents import Claim, Confirmation, Employee, Withdrawal
+from shared.identifiers import key
 
 MOST_RECENT_DAYS: Final = 8
 """Of an agency's claims, which come with each of its snapshots: those that decide something, and the first of each of so
@@ -72,6 +73,8 @@ def homes_of(
     periods: list[Span] = []
     confirmed = ""
     for one in sorted(said, key=attrgetter("arrival")):
+        if isinstance(one, Confirmation) and one.opd is not None and key(one.opd) != _home(confirmed, live):
+            continue
         if isinstance(one, Claim):
             live.setdefault(one.agency, one.arrival)
         else:
@@ -83,7 +86,7 @@ def homes_of(
                 live.setdefault(one.agency, one.arrival)
             elif confirmed == one.agency:
                 confirmed = ""
-        home = confirmed or min(live, key=lambda agency: live[agency], default="")
+        home = _home(confirmed, live)
         if periods and periods[-1].end is None:
             if periods[-1].agency == home:
                 continue
@@ -92,6 +95,10 @@ def homes_of(
             periods.append(Span(home, one.arrival, None))
     spans += [Span(agency, begin, None) for agency, begin in live.items()]
     return Homes(periods, sorted(spans, key=attrgetter("begin")), bool(confirmed))
+
+
+def _home(confirmed: str, live: dict[str, Arrival]) -> str:
+    return confirmed or min(live, key=lambda agency: live[agency], default="")
 
 
 def with_claim(employee: Employee, claim: Claim) -> list[Claim]:

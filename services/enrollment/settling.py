@@ -112,15 +112,32 @@ def settling_keys(
 
 
 def refolding_keys(employee_id: str, state: State, terms: Terms) -> Keys:
-    """The same for all completions of a person at once: whoever may say what about them is another than before."""
+    """The same for all completions of a person: who may say what about them is another than before."""
     yield Lock("employee/" + employee_id)
     yield Docs(COMPLETIONS, "employee_id", employee_id)
     yield LOAD
+    yield from _refolded(
+        [(one.id, employee_id) for one in state.all(COMPLETIONS, "employee_id", employee_id)], state, terms
+    )
+
+
+def refold_keys(completions: Sequence[tuple[str, str]], state: State, terms: Terms) -> Keys:
+    """The same for some completions, each with its person."""
+    for id, employee_id in completions:
+        yield Lock("employee/" + employee_id)
+        yield Doc(COMPLETIONS, id)
+    yield LOAD
+    yield from _refolded(completions, state, terms)
+
+
+def _refolded(completions: Sequence[tuple[str, str]], state: State, terms: Terms) -> Keys:
     years: set[str] = set()
-    for one in state.all(COMPLETIONS, "employee_id", employee_id):
-        state.get(COMPLETIONS, one.id)  # looked at: what the batch left unsettled of it is settled first
+    for id, employee_id in completions:
+        one = state.get(COMPLETIONS, id)  # looked at: what the batch left unsettled of it is settled first
+        if one is None:
+            continue
         if terms.epoch:
-            yield Doc(GIVEN, one.id)
+            yield Doc(GIVEN, id)
         yield from register_keys(organizer_of(one))
         years |= {year_of(employee_id, content.facts.completed_on) for content in one.contents}
         if one.certificate is None:
@@ -156,13 +173,23 @@ def standing_now(known: Completion, stands: Standing | None) -> _Now:
     return _Now(stands.content, stands.grounds.value, stands.certified, revocations, year)
 
 
-def settle(changed: Sequence[Changed], employee: Employee, state: State, terms: Terms) -> Settled:
-    """Of one employee. All but the sets of contents and revocations is worked out here."""
+Sequences = dict[str, NumberSequence]
+
+
+def settle(
+    changed: Sequence[Changed],
+    employee: Employee,
+    state: State,
+    terms: Terms,
+    sequences: Sequences | None = None,
+) -> Settled:
+    """Of one employee. All but the sets of contents and revocations is worked out here. `sequences`: as those who were
+    settled before by the same decision left them; it takes note of what it uses."""
     stated: dict[str, _Stated] = {one.after.id: _stated(one, employee, state, terms) for one in changed}
     years = {one.before.learning_year for one in changed} | {_year(one) for one in stated.values()}
     year = _Year.of(stated, years, state, terms)
     settled = Settled({}, [], [])
-    sequences: dict[str, NumberSequence] = {}
+    sequences = {} if sequences is None else sequences
     for place, one in enumerate(changed):
         after, facts = stated[one.after.id].completion, list[Fact]()
         if stated[after.id].content is not None:
@@ -219,7 +246,7 @@ def _settle(
     stated: _Stated,
     employee: Employee,
     year: "_Year",
-    sequences: dict[str, NumberSequence],
+    sequences: Sequences,
     state: State,
     terms: Terms,
 ) -> tuple[Completion, list[Put], list[Fact]]:
@@ -430,7 +457,7 @@ def _certified(
     employee: Employee,
     asked: Decimal,
     revoked: bool,
-    sequences: dict[str, NumberSequence],
+    sequences: Sequences,
     state: State,
     terms: Terms,
     year: _Year,
