@@ -33,7 +33,7 @@ class Standing(NamedTuple):
     content: Content
     grounds: Grounds
     certified: bool
-    """Whether it is enough for a certificate of ours."""
+    """Whether any of the contents is enough for a certificate of ours."""
 
 
 class Register(NamedTuple):
@@ -82,12 +82,15 @@ def standing(contents: Sequence[Content], employee: Employee | None, register: R
     if not judged:
         return before
     whose = Homes((), (), confirmed=False) if employee is None else homes(employee)
-    return (
-        _issued(judged, register.body)
-        or _home(judged, whose, register.body)
-        or before
-        or _claimed(judged, whose)
-    )
+    issued = _issued(judged, register.body)
+    if issued is not None:
+        return issued
+    home = _home(judged, whose, register.body)
+    if (
+        home is not None and before is not None
+    ):  # it had a certificate before, and keeps it when it is corrected
+        return home._replace(certified=True)
+    return home or before or _claimed(judged, whose)
 
 
 def _before(contents: Sequence[Content]) -> Standing | None:
@@ -104,10 +107,14 @@ def _issued(contents: Sequence[Content], body: Body | None) -> Standing | None:
 
 
 def _home(contents: Sequence[Content], whose: Homes, body: Body | None) -> Standing | None:
-    best = _highest([(whose.home_since(one.sender, _arrival(one)), one) for one in contents])
+    since = [(whose.home_since(one.sender, _arrival(one)), one) for one in contents]
+    best = _highest(since)
     if best is None:
         return None
-    return Standing(best, Grounds.HOME, certified=body is not None and unconfirmed_at(body, best.arrival))
+    certified = body is not None and any(
+        begin is not None and unconfirmed_at(body, one.arrival) for begin, one in since
+    )
+    return Standing(best, Grounds.HOME, certified)
 
 
 def _claimed(contents: Sequence[Content], whose: Homes) -> Standing | None:

@@ -51,7 +51,7 @@ from shared.pipeline.outcome import Fact, Put
 
 REVOKED = "revoked"
 DONE = "done"
-# Said of a completion that stood, when it turns out that nobody had the right to report it.
+# Said of what stood, or was certified, when it turns out that nobody had the right to report or to issue it.
 GROUNDLESS: Final = Revocation(
     id="",
     reason="Pelaporannya tidak sah: pelapor bukan instansi pegawai ini dan tidak menerbitkan untuk lembaga itu.",
@@ -222,10 +222,8 @@ def _stated(one: Changed, employee: Employee, state: State, terms: Terms) -> _St
     after = msgspec.structs.replace(after, judged=register.generation, learning_year=now.year)
     if now.content is None:
         return _Stated(after, None, [])
-    # A certificate that was given out stays one, whoever may correct it.
-    certified = now.certified or after.certificate is not None
-    after = msgspec.structs.replace(after, grounds=now.grounds, certified=certified)
-    said = (now.content.digest, bool(now.year), certified)
+    after = msgspec.structs.replace(after, grounds=now.grounds, certified=now.certified)
+    said = (now.content.digest, bool(now.year), now.certified)
     if said != (before.standing, bool(before.learning_year), before.certified):
         version = next_version(before.version, terms.epoch)
         after = msgspec.structs.replace(
@@ -257,7 +255,8 @@ def _settle(
     facts: list[Fact] = []
     if after.version != before.version:
         facts.append(_recorded(after, stands.facts, not revocations))
-    if after.version != before.version and after.certified:
+    withdrawn = revocations or ([] if after.certified else [GROUNDLESS])
+    if after.version != before.version and (after.certified or after.certificate is not None):
         asked = (
             year.credits[after.id].asked
             if after.id in year.credits
@@ -268,15 +267,15 @@ def _settle(
             stands,
             employee,
             asked,
-            bool(revocations),
+            bool(withdrawn),
             sequences,
             state,
             terms,
             year,
         )
         facts += more
-        if revocations and not (before.certificate is not None and before.certificate.revoked):
-            facts.append(_revoked(after, stands.facts, revocations[0].reason, terms))
+        if withdrawn and not (before.certificate is not None and before.certificate.revoked):
+            facts.append(_revoked(after, stands.facts, withdrawn[0].reason, terms))
     after, fact = _credited(before, after, year, bool(revocations), terms)
     return after, puts, facts if fact is None else [*facts, fact]
 
@@ -304,8 +303,9 @@ def restate(
     recorded = _recorded(after, facts, not revocations)
     said = [recorded._replace(payload=CompletionRestated(**dict(recorded.payload)))]
     changes = [Put(COMPLETIONS, after), *(Put(COMPLETIONS, other) for other, _ in others)]
-    if certificate is not None and revocations:
-        said.append(_revoked(after, facts, revocations[0].reason, terms))
+    withdrawn = revocations or ([] if after.certified else [GROUNDLESS])
+    if certificate is not None and withdrawn:
+        said.append(_revoked(after, facts, withdrawn[0].reason, terms))
     elif certificate is not None:
         id = rendering_id(certificate.id, certificate.revision)
         item, pdf = state.get(RENDERINGS, id), state.get(STORED_PDFS, id)
