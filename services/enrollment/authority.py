@@ -5,7 +5,7 @@ others' contents are kept and don't stand until something said later gives them 
 of bodies began stands as it stood: see `standing_before`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -13,8 +13,9 @@ from services.enrollment.agencies.documents import REGISTER, REGISTERS, Arrival
 from services.enrollment.bodies.documents import BODIES, Body, body_id
 from services.enrollment.bodies.timeline import issuing_since, standing_body, unconfirmed_at
 from services.enrollment.completions import standing_before
-from services.enrollment.documents import Completion, Content, Employee
+from services.enrollment.documents import Completion, Content
 from services.enrollment.homes import Homes, homes
+from services.enrollment.persons import Person
 from shared.pipeline.documents import Doc, Keys, State
 
 
@@ -70,8 +71,9 @@ def organizer_of(completion: Completion) -> str:
     return completion.contents[0].facts.organizer_code if completion.contents else ""
 
 
-def standing(contents: Sequence[Content], employee: Employee | None, register: Register) -> Standing | None:
+def standing(completion: Completion, person: Person, register: Register) -> Standing | None:
     """The content that counts, and why; None when none has a ground."""
+    contents = completion.contents
     if register.judges_from is None:
         return _before(contents)
     judged: list[Content] = []
@@ -81,7 +83,7 @@ def standing(contents: Sequence[Content], employee: Employee | None, register: R
     before = _before(unjudged)
     if not judged:
         return before
-    whose = Homes((), (), confirmed=False) if employee is None else homes(employee)
+    whose = person.judged(completion)
     issued = _issued(judged, register.body)
     if issued is not None:
         return issued
@@ -106,8 +108,8 @@ def _issued(contents: Sequence[Content], body: Body | None) -> Standing | None:
     return None if best is None else Standing(best, Grounds.ISSUING, certified=True)
 
 
-def _home(contents: Sequence[Content], whose: Homes, body: Body | None) -> Standing | None:
-    since = [(whose.home_since(one.sender, _arrival(one)), one) for one in contents]
+def _home(contents: Sequence[Content], whose: Sequence[Homes], body: Body | None) -> Standing | None:
+    since = [(_latest(of.home_since(one.sender, _arrival(one)) for of in whose), one) for one in contents]
     best = _highest(since)
     if best is None:
         return None
@@ -117,9 +119,9 @@ def _home(contents: Sequence[Content], whose: Homes, body: Body | None) -> Stand
     return Standing(best, Grounds.HOME, certified)
 
 
-def _claimed(contents: Sequence[Content], whose: Homes) -> Standing | None:
+def _claimed(contents: Sequence[Content], whose: Sequence[Homes]) -> Standing | None:
     """Of several who claim the person the first one's: otherwise who claims it later would change what stands."""
-    since = [(whose.claimed_since(one.sender, _arrival(one)), one) for one in contents]
+    since = [(_latest(of.claimed_since(one.sender, _arrival(one)) for of in whose), one) for one in contents]
     first = min((begin for begin, _ in since if begin is not None), default=None)
     best = _highest([(begin, one) for begin, one in since if begin == first])
     return None if best is None else Standing(best, Grounds.CLAIM, certified=False)
@@ -135,20 +137,23 @@ def _highest(since: Sequence[tuple[Arrival | None, Content]]) -> Content | None:
     return max(entitled, key=lambda one: one[:4])[4] if entitled else None
 
 
+def _latest(begins: Iterable[Arrival | None]) -> Arrival | None:
+    return max((begin for begin in begins if begin is not None), default=None)
+
+
 def _arrival(content: Content) -> Arrival:
     assert content.arrival is not None, "only what arrived after the register began is judged"
     return content.arrival
 
 
-def why_not(sender: str, stands: Standing | None, employee: Employee, register: Register) -> str:
+def why_not(sender: str, stands: Standing | None, person: Person, register: Register) -> str:
     """Why a sender's content does not stand, and what would have it stand."""
-    whose = homes(employee)
     if stands is not None and stands.content.sender == sender:
         return (
             "another content stands: a higher revision goes before, then the later time, and of the same time neither; "
             "to have this one stand, send it with a higher revision"
         )
-    if sender in whose.claimants and stands is not None:
+    if sender in homes(person.whole).claimants and stands is not None:
         return f"kept, does not stand: what {stands.content.sender} reported goes before ({_WORDS[stands.grounds]})"
     if stands is not None and register.judges_from is None:
         first = stands.content.sender

@@ -17,6 +17,10 @@ class EmployeeNumberAlias(msgspec.Struct, frozen=True):
 
     id: str = msgspec.field(name="_id")
     employee_id: EmployeeId
+    """Of the file that it was registered under."""
+    linked_by: str = ""
+    """The agency by whose word it joined that file; empty: it was registered there by itself, or before that was kept."""
+    linked_at: Arrival | None = None
 
 
 class Profile(msgspec.Struct, frozen=True):
@@ -74,6 +78,18 @@ class Snapshot(msgspec.Struct, frozen=True):
     arrival: Arrival | None
 
 
+class Merge(msgspec.Struct, frozen=True):
+    """An officer's word that two files are one person, or that they are not after all."""
+
+    into: EmployeeId
+    """Empty: the file is a person of its own again."""
+    arrival: Arrival
+    command: str
+    by: str
+    opd: str | None
+    reason: str
+
+
 class PendingLink(msgspec.Struct, frozen=True):
     """A source said that one person had both numbers, and has no say over both."""
 
@@ -103,6 +119,16 @@ class Employee(msgspec.Struct, frozen=True):
     snapshots: list[Snapshot] = []
     """One a source; none where all that came was before sources were told apart."""
     pending_links: list[PendingLink] = []
+    merges: list[Merge] = []
+    """What was said about its belonging to another person, in order of arrival."""
+    merged_into: EmployeeId = EmployeeId("")
+    """The person that it belongs to; empty: it is one itself."""
+    files: list[EmployeeId] = []
+    """That belong to this person besides its own, in the order in which they were merged."""
+    own_numbers: list[str] = []
+    """Where files are merged: its own of `numbers`, which are the person's."""
+    split_from: EmployeeId | None = None
+    """The file that its number belonged to by a link, until another agency registered it."""
     home_known: bool = False
     """False: from before homes were noted, and it is not worked out yet whose the person was."""
 
@@ -187,6 +213,7 @@ class Certificate(msgspec.Struct, frozen=True):
 class Completion(msgspec.Struct, frozen=True):
     id: CompletionId = msgspec.field(name="_id")
     employee_id: EmployeeId
+    """Of the person."""
     learning_year: str
     """employee_id/year while it stands, else empty: the set over which JP are recomputed."""
     version: int = 0
@@ -199,6 +226,10 @@ class Completion(msgspec.Struct, frozen=True):
     """By what it stands, see authority.py; empty: nothing does, or it was settled before that was kept."""
     certified: bool = True
     """False: recorded without a certificate of ours, as none but the body's own agency issues for it."""
+    file: str = ""
+    """Id of the file that it is named by, where that was merged into another person; empty: the person's own."""
+    twin_of: str = ""
+    """Id of the completion of the same training that counts in its place: reported under another number of the person."""
     body: str = ""
     """Id of the organizer in the register of bodies; empty: from before there was one, or only a revocation has come."""
     judged: int = 0

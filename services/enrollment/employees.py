@@ -1,10 +1,10 @@
 """What an agency says of a person: a claim, a snapshot, sometimes a link between two numbers.
 
-All of it is kept. Which snapshot stands follows from whose person it is (homes.py); two sources are never ordered by
-time. A number that came with a previous one joins that one's person only by the word of its home.
+All of it is kept. Which snapshot stands follows from whose person it is (homes.py); two sources are never ordered
+by time. A number that came with a previous one joins that one's file only by the word of its home, and leaves it when
+another agency registers it by itself.
 """
 
-from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -23,13 +23,14 @@ from services.enrollment.documents import (
     Snapshot,
 )
 from services.enrollment.homes import homes, with_claim
+from services.enrollment.persons import Person, own_numbers, person_keys, person_of, snapshots_of
 from services.enrollment.settling import Changed, refolding_keys, settle
 from services.enrollment.terms import Terms
 from shared.contracts.agency import EmployeeSnapshot
 from shared.contracts.enrollment import EmployeeRecorded
 from shared.contracts.payload import EmployeeId
 from shared.contracts.vocabulary import EmploymentType
-from shared.pipeline.documents import LOAD, Doc, Keys, Lock, State
+from shared.pipeline.documents import LOAD, Doc, Keys, State
 from shared.pipeline.epochs import next_version
 from shared.pipeline.errors import Rejected
 from shared.pipeline.outcome import Fact, Outcome, Put, Verdict
@@ -47,10 +48,14 @@ BIRTH_DATE: Final = slice(0, 8)
 class _Plan(NamedTuple):
     """Whom a snapshot is about."""
 
-    employee_id: EmployeeId
+    file: EmployeeId
     numbers: list[str]
-    """Of this person, by this snapshot: oldest first."""
+    """Of this file, by this snapshot: oldest first."""
+    linked: str = ""
+    """The one of them that joins by the sender's word, if one does."""
     pending: PendingLink | None = None
+    leaves: EmployeeId | None = None
+    """The file that the number belonged to by a link until now."""
 
 
 def employee_keys(event: Received[EmployeeSnapshot], state: State, terms: Terms) -> Keys:
@@ -62,14 +67,12 @@ def employee_keys(event: Received[EmployeeSnapshot], state: State, terms: Terms)
     for number in numbers:
         if state.get(EMPLOYEE_NUMBERS, number) is None:
             yield from waiting_for(terms.ids.lacks_employee(number))
-    for employee_id in _candidates(event, state, terms):
-        yield Lock("employee/" + employee_id)
-        yield Doc(EMPLOYEES, employee_id)
-    yield LOAD
+    for file in _candidates(event, state, terms):
+        yield from person_keys(file, state)
     plan = _plan(event, state, terms)
-    known = state.get(EMPLOYEES, plan.employee_id)
-    if known is not None and _moves_homes(known, event):
-        yield from refolding_keys(known.id, state, terms)
+    person = person_of(plan.file, state)
+    if person is not None and _moves_homes(person, plan.file, event):
+        yield from refolding_keys(plan.file, state, terms)
 
 
 def _numbers(data: EmployeeSnapshot) -> list[str]:
@@ -79,7 +82,7 @@ def _numbers(data: EmployeeSnapshot) -> list[str]:
 
 
 def _candidates(event: Received[EmployeeSnapshot], state: State, terms: Terms) -> list[EmployeeId]:
-    """All of whom it may be."""
+    """All files that it may be about."""
     numbers = _numbers(event.data)
     aliases = [state.get(EMPLOYEE_NUMBERS, number) for number in numbers]
     known = {alias.employee_id for alias in aliases if alias is not None}
@@ -95,36 +98,41 @@ def _judges(event: Received[EmployeeSnapshot], state: State) -> bool:
 
 
 def _plan(event: Received[EmployeeSnapshot], state: State, terms: Terms) -> _Plan:
-    numbers = _numbers(event.data)
-    *_, current = numbers
-    ids = {number: _employee_id(number, state) for number in numbers}
-    if len(numbers) == 1:
-        return _Plan(ids[current] or terms.ids.employee(current), numbers)
-    previous = numbers[0]
-    of_previous, of_current = ids[previous], ids[current]
+    *earlier, current = numbers = _numbers(event.data)
+    aliases = {number: state.get(EMPLOYEE_NUMBERS, number) for number in numbers}
+    files = {number: None if alias is None else alias.employee_id for number, alias in aliases.items()}
     if not _judges(event, state):
-        return _Plan(_only_one(of_previous, of_current) or terms.ids.employee(previous), numbers)
-    if of_previous == of_current is not None:
-        return _Plan(of_current, numbers)
-    alone = _Plan(of_current or terms.ids.employee(current), [current])
-    why = _why_not_linked(event, of_previous, of_current, state)
+        known = {file for file in files.values() if file is not None}
+        if len(known) > 1:
+            raise Rejected(
+                "previous_employee_number and employee_number belong to two different employees already: "
+                "have the two records merged first, then send the event again"
+            )
+        return _Plan(known.pop() if known else terms.ids.employee(numbers[0]), numbers)
+    alias = aliases[current]
+    if alias is not None and alias.linked_by and _is_another_s(event, alias, state):
+        return _Plan(terms.ids.employee(current), [current], leaves=alias.employee_id)
+    own = files[current] or terms.ids.employee(current)
+    if not earlier or files[earlier[0]] == own:
+        return _Plan(own, [current])
+    previous = earlier[0]
+    why = _why_not_linked(event, files[previous], files[current], state)
     if why:
-        return alone._replace(pending=PendingLink(previous, current, event.sender, _arrival(event), why))
-    return _Plan(of_previous or of_current or terms.ids.employee(previous), numbers)
+        link = PendingLink(previous, current, event.sender, _arrival(event), why)
+        return _Plan(own, [current], pending=link)
+    if files[previous] is None:
+        return _Plan(own, numbers, linked=previous)
+    return _Plan(files[previous] or own, numbers, linked=current)
 
 
-def _employee_id(number: str, state: State) -> EmployeeId | None:
-    alias = state.get(EMPLOYEE_NUMBERS, number)
-    return None if alias is None else alias.employee_id
-
-
-def _only_one(one: EmployeeId | None, other: EmployeeId | None) -> EmployeeId | None:
-    if one is not None and other is not None and one != other:
-        raise Rejected(
-            "previous_employee_number and employee_number belong to two different employees already: "
-            "have the two records merged first, then send the event again"
-        )
-    return one or other
+def _is_another_s(event: Received[EmployeeSnapshot], alias: EmployeeNumberAlias, state: State) -> bool:
+    """The number came to its file by the word of one agency, and another, which is not the person's, registers it."""
+    person = person_of(alias.employee_id, state)
+    return (
+        event.sender != alias.linked_by
+        and person is not None
+        and homes(person.whole).home_since(event.sender, _arrival(event)) is None
+    )
 
 
 def _why_not_linked(
@@ -140,58 +148,63 @@ def _why_not_linked(
     if of_previous is not None and of_current is not None:
         return "an officer: both numbers are registered, as two people"
     owner = of_previous or of_current
-    known = None if owner is None else state.get(EMPLOYEES, owner)
-    if known is not None and homes(known).home_since(event.sender, _arrival(event)) is None:
+    person = None if owner is None else person_of(owner, state)
+    if person is not None and homes(person.whole).home_since(event.sender, _arrival(event)) is None:
         return "the agency of the person that has the other number, or an officer"
     return ""
 
 
-def _moves_homes(known: Employee, event: Received[EmployeeSnapshot]) -> bool:
-    claims = with_claim(known, Claim(event.sender, _arrival(event)))
-    return claims is not known.claims and homes(msgspec.structs.replace(known, claims=claims)) != homes(known)
+def _moves_homes(person: Person, file_id: str, event: Received[EmployeeSnapshot]) -> bool:
+    file = next(one for one in person.files if one.id == file_id)
+    claims = with_claim(file, Claim(event.sender, _arrival(event)))
+    if claims is file.claims:
+        return False
+    after = msgspec.structs.replace(file, claims=claims)
+    return homes(person.with_file(after).whole) != homes(person.whole) or homes(after) != homes(file)
 
 
 def record_employee(event: Received[EmployeeSnapshot], state: State, terms: Terms) -> Outcome:
     """Kept as its sender's newest word; it stands if the sender is the person's home. A number not seen before becomes an
     alias, and what waited for it is decided."""
-    plan = _plan(event, state, terms)
+    plan, arrival = _plan(event, state, terms), _arrival(event)
     profile = _profile(event.data)
     digest = terms.ids.content(_JSON.encode(profile))
-    known = state.get(EMPLOYEES, plan.employee_id)
+    known = person_of(plan.file, state)
     new = [number for number in plan.numbers if state.get(EMPLOYEE_NUMBERS, number) is None]
-    if known is not None and new and len(known.numbers) + len(new) > MOST_NUMBERS:
+    if known is not None and new and len(known.whole.numbers) + len(new) > MOST_NUMBERS:
         raise Rejected(
-            f"this employee has {len(known.numbers)} numbers, {MOST_NUMBERS} are allowed: "
+            f"this employee has {len(known.whole.numbers)} numbers, {MOST_NUMBERS} are allowed: "
             "correct previous_employee_number if it is another person's, or leave it out"
         )
-    judged = _judges(event, state)
-    arrival = _arrival(event)
-    snapshot = Snapshot(event.sender if judged else "", profile, event.said_at, digest, arrival)
-    before = known or _newcomer(plan, snapshot, terms)
-    snapshots, verdict = _with_snapshot(before, snapshot)
-    after = msgspec.structs.replace(
-        before,
-        numbers=_history(before.numbers, plan.numbers),
-        claims=with_claim(before, Claim(event.sender, arrival)),
+    source = event.sender if _judges(event, state) else ""
+    snapshot = Snapshot(source, profile, event.said_at, digest, arrival)
+    before = known or Person(_newcomer(plan, snapshot, event, state))
+    file = next(one for one in before.files if one.id == plan.file)
+    snapshots, verdict = _with_snapshot(file, snapshot)
+    file = msgspec.structs.replace(
+        with_numbers(file, _history(own_numbers(file), plan.numbers)),
+        claims=with_claim(file, Claim(event.sender, arrival)),
         snapshots=snapshots,
-        pending_links=_with_link(before.pending_links, plan.pending),
+        pending_links=_with_link(file.pending_links, plan.pending),
     )
-    after = as_it_stands(after, event, terms, known)
-    changes = [
-        Put(EMPLOYEE_NUMBERS, EmployeeNumberAlias(id=number, employee_id=plan.employee_id)) for number in new
+    changes: list[Put] = [
+        Put(EMPLOYEE_NUMBERS, _alias(number, plan, event))
+        for number in plan.numbers
+        if number in new or plan.leaves is not None
     ]
-    facts: list[Fact] = []
-    if after != known:
-        changes.append(Put(EMPLOYEES, after))
-    if known is None or after.version != known.version:
-        facts.append(recorded(after))
-    if known is not None and _moves_homes(known, event):
-        more, said = resettled(after, event, state, terms)
-        changes += more
-        facts += said
+    after, more, facts = moved(known, before.with_file(file), event, state, terms)
+    if plan.leaves is not None:
+        without, said = _left(plan, plan.leaves, event, state, terms)
+        changes, facts = [*changes, *without], [*said, *facts]
+    verdict, reason = _told(verdict, event, after.whole, plan)
     appeared = [terms.ids.lacks_employee(number) for number in new]
-    verdict, reason = _told(verdict, event, after, plan)
-    return Outcome(verdict, reason, plan.employee_id, digest, changes, facts, appeared)
+    return Outcome(verdict, reason, after.main.id, digest, [*changes, *more], facts, appeared)
+
+
+def _alias(number: str, plan: _Plan, event: Received[EmployeeSnapshot]) -> EmployeeNumberAlias:
+    if number != plan.linked:
+        return EmployeeNumberAlias(id=number, employee_id=plan.file)
+    return EmployeeNumberAlias(number, plan.file, event.sender, _arrival(event))
 
 
 def _profile(data: EmployeeSnapshot) -> Profile:
@@ -210,9 +223,10 @@ def _profile(data: EmployeeSnapshot) -> Profile:
     )
 
 
-def _newcomer(plan: _Plan, snapshot: Snapshot, terms: Terms) -> Employee:
-    return Employee(
-        id=plan.employee_id,
+def _newcomer(plan: _Plan, snapshot: Snapshot, event: Received[EmployeeSnapshot], state: State) -> Employee:
+    """A file begins. Where its number leaves another one, whoever linked it there has claimed it first."""
+    made = Employee(
+        id=plan.file,
         numbers=plan.numbers,
         profile=snapshot.profile,
         as_of=snapshot.as_of,
@@ -220,11 +234,42 @@ def _newcomer(plan: _Plan, snapshot: Snapshot, terms: Terms) -> Employee:
         version=0,
         home_known=True,
     )
+    alias = state.get(EMPLOYEE_NUMBERS, event.data.employee_number)
+    of = None if plan.leaves is None else person_of(plan.leaves, state)
+    if alias is None or of is None or alias.linked_at is None:
+        return made
+    linked = [
+        one
+        for one in of.whole.snapshots
+        if one.source == alias.linked_by and one.profile.employee_number == alias.id
+    ]
+    return msgspec.structs.replace(
+        made, claims=[Claim(alias.linked_by, alias.linked_at)], snapshots=linked, split_from=plan.leaves
+    )
 
 
-def _with_snapshot(employee: Employee, snapshot: Snapshot) -> tuple[list[Snapshot], Verdict]:
+def _left(
+    plan: _Plan, file_id: EmployeeId, event: Received[EmployeeSnapshot], state: State, terms: Terms
+) -> tuple[list[Put], list[Fact]]:
+    """The file that the number belonged to, without it."""
+    person = person_of(file_id, state)
+    assert person is not None
+    file = next(one for one in person.files if one.id == file_id)
+    numbers = [number for number in own_numbers(file) if number not in plan.numbers]
+    after, facts = as_it_stands(person, person.with_file(with_numbers(file, numbers)), event, terms)
+    return [Put(EMPLOYEES, one) for one in after.files], facts
+
+
+def with_numbers(file: Employee, numbers: list[str]) -> Employee:
+    """`numbers`: those registered under this file."""
+    if file.own_numbers:
+        return msgspec.structs.replace(file, own_numbers=numbers)
+    return msgspec.structs.replace(file, numbers=numbers)
+
+
+def _with_snapshot(file: Employee, snapshot: Snapshot) -> tuple[list[Snapshot], Verdict]:
     """The newest of each source, in order of source; and what the new one is among its source's."""
-    by_source = {one.source: one for one in snapshots_of(employee)}
+    by_source = {one.source: one for one in snapshots_of(file)}
     known = by_source.get(snapshot.source)
     verdict = Verdict.ACCEPTED
     if known is not None:
@@ -239,51 +284,66 @@ def _with_snapshot(employee: Employee, snapshot: Snapshot) -> tuple[list[Snapsho
     return [by_source[source] for source in sorted(by_source)], verdict
 
 
-def snapshots_of(employee: Employee) -> Sequence[Snapshot]:
-    """What is kept of a person from before sources were told apart is what stood."""
-    if employee.snapshots or not employee.version:
-        return employee.snapshots
-    return [Snapshot("", employee.profile, employee.as_of, employee.digest, None)]
-
-
-def standing_snapshot(employee: Employee) -> Snapshot:
+def standing_snapshot(whole: Employee) -> Snapshot:
     """That of the home, or of who was it last; until it sends one, what stood when the register began to judge; else
     the first claimant's."""
-    by_source = {one.source: one for one in snapshots_of(employee)}
-    last = [one.agency for one in reversed(homes(employee).periods)] if employee.home_known else []
-    for source in (*last[:1], "", *last, *(one.agency for one in employee.claims)):
+    by_source = {one.source: one for one in snapshots_of(whole)}
+    last = [one.agency for one in reversed(homes(whole).periods)] if whole.home_known else []
+    for source in (*last[:1], "", *last, *(one.agency for one in whole.claims)):
         if source in by_source:
             return by_source[source]
     return next(iter(by_source.values()))
 
 
-def as_it_stands(employee: Employee, event: Received[Any], terms: Terms, known: Employee | None) -> Employee:
-    """The person with the snapshot that stands, under the number in force; in a version of its own where readers see a
-    difference to what was `known`."""
-    stands = standing_snapshot(employee)
-    profile = msgspec.structs.replace(stands.profile, employee_number=employee.numbers[-1])
-    employee = msgspec.structs.replace(employee, profile=profile, as_of=stands.as_of, digest=stands.digest)
-    if known is None:
-        return msgspec.structs.replace(employee, version=next_version(0, terms.epoch))
-    if profile.email != known.profile.email:
-        employee = msgspec.structs.replace(employee, addressed_at=event.now)
-    if _seen(employee) != _seen(known):
-        employee = msgspec.structs.replace(employee, version=next_version(known.version, terms.epoch))
-    return employee
+def moved(
+    known: Person | None, person: Person, event: Received[Any], state: State, terms: Terms
+) -> tuple[Person, list[Put], list[Fact]]:
+    """What is written and told when somebody said something about a person: it as it stands, and its completions where
+    somebody else may speak of them than before."""
+    after, facts = as_it_stands(known, person, event, terms)
+    files = {} if known is None else {one.id: one for one in known.files}
+    changes = [Put(EMPLOYEES, one) for one in after.files if one != files.get(one.id)]
+    if known is not None and _who_may(after) != _who_may(known):
+        completions = state.all(COMPLETIONS, "employee_id", after.main.id)
+        changed = [Changed(one, one, event.now, event.traceparent) for one in completions]
+        settled = settle(changed, after, state, terms)
+        changes += settled.changes
+        facts = [*facts, *(fact for fact, _ in settled.facts)]
+    return after, changes, facts
 
 
-def _seen(employee: Employee) -> object:
-    return employee.numbers, employee.profile, homes(employee).disputed
+def _who_may(person: Person) -> object:
+    return [homes(person.whole), *(homes(one) for one in person.files)]
 
 
-def resettled(
-    employee: Employee, event: Received[Any], state: State, terms: Terms
-) -> tuple[list[Put], list[Fact]]:
-    """What follows for all completions of a person whose homes are others than before."""
-    completions = state.all(COMPLETIONS, "employee_id", employee.id)
-    changed = [Changed(one, one, event.now, event.traceparent) for one in completions]
-    settled = settle(changed, employee, state, terms)
-    return list(settled.changes), [fact for fact, _ in settled.facts]
+def as_it_stands(
+    known: Person | None, person: Person, event: Received[Any], terms: Terms
+) -> tuple[Person, list[Fact]]:
+    """The person with the snapshot that stands, under the number in force; in a version of its own, and told, where
+    readers see a difference to what was `known`."""
+    whole = person.whole
+    stands = standing_snapshot(whole)
+    main = msgspec.structs.replace(
+        person.main,
+        numbers=whole.numbers,
+        profile=msgspec.structs.replace(stands.profile, employee_number=whole.numbers[-1]),
+        as_of=stands.as_of,
+        digest=stands.digest,
+    )
+    before = None if known is None else known.main
+    if before is not None and main.profile.email != before.profile.email:
+        main = msgspec.structs.replace(main, addressed_at=event.now)
+    after = person._replace(main=main)
+    if known is not None and before is not None and _seen(after) == _seen(known):
+        return after, []
+    version = next_version(0 if before is None else before.version, terms.epoch)
+    after = after._replace(main=msgspec.structs.replace(main, version=version))
+    return after, [recorded(after)]
+
+
+def _seen(person: Person) -> object:
+    """What readers of events are told."""
+    return person.main.numbers, person.main.profile, homes(person.whole).disputed
 
 
 def _with_link(links: list[PendingLink], link: PendingLink | None) -> list[PendingLink]:
@@ -309,21 +369,21 @@ def _history(known: list[str], numbers: list[str]) -> list[str]:
 
 
 def _told(
-    verdict: Verdict, event: Received[EmployeeSnapshot], employee: Employee, plan: _Plan
+    verdict: Verdict, event: Received[EmployeeSnapshot], whole: Employee, plan: _Plan
 ) -> tuple[Verdict, str]:
     waits = f"; previous_employee_number waits for {plan.pending.why}" if plan.pending is not None else ""
-    stands = standing_snapshot(employee)
+    stands = standing_snapshot(whole)
     if stands.source in ("", event.sender):
         if verdict is Verdict.SUPERSEDED:
             return verdict, _newer(stands) + waits
         return verdict, waits.removeprefix("; ")
-    whose = homes(employee)
+    whose = homes(whole)
     if verdict is Verdict.DUPLICATE:
         return verdict, ""
     if whose.disputed:
         others = ", ".join(one for one in whose.claimants if one != event.sender)
         return Verdict.SUPERSEDED, (
-            f"kept, does not stand: {others} registered this person too; an officer decides whose the person is{waits}"
+            f"kept, does not stand: {others} registered this person too; an officer decides whose it is{waits}"
         )
     return Verdict.SUPERSEDED, (
         f"kept, does not stand: this person is {whose.home}'s; it stands once the person is transferred{waits}"
@@ -334,7 +394,8 @@ def _newer(stands: Snapshot) -> str:
     return f"a snapshot of {stands.as_of.isoformat()} stands: where that time is wrong, send this one with a later time"
 
 
-def recorded(employee: Employee) -> Fact:
+def recorded(person: Person) -> Fact:
+    employee = person.main
     profile = employee.profile
     payload = EmployeeRecorded(
         employee_id=employee.id,

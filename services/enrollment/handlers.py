@@ -21,14 +21,14 @@ from services.enrollment.completions import (
 from services.enrollment.documents import (
     COMPLETIONS,
     EMPLOYEE_NUMBERS,
-    EMPLOYEES,
     Completion,
+    Facts,
     Reinstatement,
     Revocation,
 )
 from services.enrollment.employees import employee_keys, record_employee
-from services.enrollment.issuing_bodies import sequence_id
 from services.enrollment.jp import check
+from services.enrollment.persons import person_of
 from services.enrollment.reconciling import (
     BOOKS,
     list_completions,
@@ -44,7 +44,6 @@ from services.enrollment.settling import (
     settle,
     settling_keys,
     standing_now,
-    year_of,
 )
 from services.enrollment.sweep import REACTIONS as SWEEPING
 from services.enrollment.terms import Terms
@@ -101,14 +100,11 @@ def completion_keys(event: Received[TrainingCompleted], state: State, terms: Ter
         yield waits_for(terms.ids.lacks_employee(number))
     # An unknown employee will have this id; whoever changes an alias locks its employee too.
     employee_id = terms.ids.employee(number) if alias is None else alias.employee_id
-    yield Doc(EMPLOYEES, employee_id)
     if body is not None and body.alias_of:
         yield LOAD
-    organizer = organizer_code(code, state)
-    completion_id = completion_id_of(data, employee_id, organizer, terms)
-    year = year_of(employee_id, data.completed_on)
-    sequence = sequence_id(organizer, data.completed_on.year)
-    yield from settling_keys(completion_id, employee_id, state, terms, year, sequence)
+    facts = facts_of(data, organizer_code(code, state))
+    completion_id = completion_id_of(employee_id, facts, terms)
+    yield from settling_keys(completion_id, employee_id, state, terms, facts)
 
 
 def organizer_code(code: str, state: State) -> str:
@@ -124,11 +120,8 @@ def _judged(event: Received[TrainingCompleted], state: State) -> bool:
     return register_for("", state).judges(Arrival(event.arrived, *event.at))
 
 
-def completion_id_of(
-    data: TrainingCompleted, employee_id: EmployeeId, organizer: str, terms: Terms
-) -> CompletionId:
-    training = data.training
-    return terms.ids.completion(employee_id, organizer, training.code, training.batch)
+def completion_id_of(file: EmployeeId, facts: Facts, terms: Terms) -> CompletionId:
+    return terms.ids.completion(file, facts.organizer_code, facts.code, facts.batch)
 
 
 def record_completion(event: Received[TrainingCompleted], state: State, terms: Terms) -> Outcome:
@@ -139,10 +132,9 @@ def record_completion(event: Received[TrainingCompleted], state: State, terms: T
     organizer = organizer_code(code, state)
     facts = facts_of(data, organizer)
     alias = state.get(EMPLOYEE_NUMBERS, data.employee_number)
-    employee = None if alias is None else state.get(EMPLOYEES, alias.employee_id)
-    completion_id = completion_id_of(
-        data, terms.ids.employee(data.employee_number) if employee is None else employee.id, organizer, terms
-    )
+    file = terms.ids.employee(data.employee_number) if alias is None else alias.employee_id
+    person = None if alias is None else person_of(file, state)
+    completion_id = completion_id_of(file, facts, terms)
     if data.completed_on > (event.now + FARTHEST_EAST).date():
         raise Rejected(
             "completed_on lies ahead of the day on which the event arrived: correct it, "
@@ -150,7 +142,7 @@ def record_completion(event: Received[TrainingCompleted], state: State, terms: T
         )
     if (fault := check(learning_of(completion_id, facts), terms.rates)) is not None:
         raise Rejected(fault)
-    if employee is None:
+    if person is None:
         raise Waiting(
             terms.ids.lacks_employee(data.employee_number),
             "the employee is not known yet: have the agency's system publish the employee's registration",
@@ -162,19 +154,19 @@ def record_completion(event: Received[TrainingCompleted], state: State, terms: T
         )
     known = state.get(COMPLETIONS, completion_id)
     content = content_of(facts, event, terms.ids)
-    before = known or Completion(id=completion_id, employee_id=employee.id, learning_year="")
+    before = known or _begun(completion_id, file, person.main.id)
     seen = any(content.digest == one.digest and content.revision <= one.revision for one in before.contents)
     after = with_content(before, content)
     if after is before and not seen and not is_kept(before, content):
         return Outcome(Verdict.SUPERSEDED, TOO_MANY_CONTENTS, completion_id, content.digest)
     register = register_for(organizer, state)
-    stood = standing(before.contents, employee, register)
+    stood = standing(before, person, register)
     if after is before:
         reason = REPORTED_BEFORE
         if stood is None or stood.content.digest != content.digest:
-            reason += "; " + why_not(event.sender, stood, employee, register)
+            reason += "; " + why_not(event.sender, stood, person, register)
         return Outcome(Verdict.DUPLICATE, reason, completion_id, content.digest)
-    stands = standing(after.contents, employee, register)
+    stands = standing(after, person, register)
     now = standing_now(after, stands)
     if now.year not in ("", before.learning_year) and _is_full(now.year, state):
         assert now.content is not None
@@ -186,13 +178,17 @@ def record_completion(event: Received[TrainingCompleted], state: State, terms: T
     if seen and (stands is None or (stood is not None and stood.content.digest == stands.content.digest)):
         verdict, reason = Verdict.DUPLICATE, REPORTED_BEFORE
     elif stands is None or stands.content.digest != content.digest:
-        verdict, reason = Verdict.SUPERSEDED, why_not(event.sender, stands, employee, register)
+        verdict, reason = Verdict.SUPERSEDED, why_not(event.sender, stands, person, register)
     elif stood is None:
         verdict, reason = Verdict.ACCEPTED, "" if stands.certified else uncertified(register.body)
     else:
         verdict, reason = Verdict.CORRECTION, "replaces the content that stood"
-    unsettled = Unsettled(employee.id, COMPLETIONS, after, weight=_weight(now.year, state))
+    unsettled = Unsettled(person.main.id, COMPLETIONS, after, weight=_weight(now.year, state))
     return Outcome(verdict, reason, completion_id, content.digest, unsettled=unsettled)
+
+
+def _begun(id: CompletionId, file: EmployeeId, owner: EmployeeId) -> Completion:
+    return Completion(id=id, employee_id=owner, learning_year="", file="" if file == owner else file)
 
 
 def _is_full(year: str, state: State) -> bool:
@@ -205,9 +201,9 @@ def _weight(year: str, state: State) -> int:
 
 def settle_completions(due: Sequence[Due[Completion]], state: State, terms: Terms) -> Settlement:
     """What follows from an employee's completions that agencies' records of a batch changed."""
-    employee = state.get(EMPLOYEES, due[0].after.employee_id)
-    assert employee is not None
-    settled = settle([_changed(one.before, one.after, one.event) for one in due], employee, state, terms)
+    person = person_of(due[0].after.employee_id, state)
+    assert person is not None
+    settled = settle([_changed(one.before, one.after, one.event) for one in due], person, state, terms)
     return Settlement(settled.changes, [(fact, due[place]) for fact, place in settled.facts])
 
 
@@ -222,7 +218,6 @@ def _changed(before: Completion | None, after: Completion, event: Received[Any])
 def revocation_keys(
     event: Received[RevokeCertificate] | Received[ReinstateCertificate], state: State, terms: Terms
 ) -> Keys:
-    yield Doc(EMPLOYEES, event.data.employee_id)
     yield from settling_keys(event.data.completion_id, event.data.employee_id, state, terms)
 
 
@@ -283,9 +278,10 @@ def _too_many(what: str, known: Completion, content: bytes) -> Outcome:
 
 def _known(completion_id: CompletionId, employee_id: EmployeeId, state: State) -> Completion:
     known = state.get(COMPLETIONS, completion_id)
-    if known is not None and known.employee_id != employee_id:
+    if known is not None and employee_id not in (known.employee_id, known.file):
         raise Rejected("completion_id is a completion of another employee than employee_id: send both of one")
-    return known or Completion(id=completion_id, employee_id=employee_id, learning_year="")
+    person = person_of(employee_id, state)
+    return known or _begun(completion_id, employee_id, employee_id if person is None else person.main.id)
 
 
 def _other_body(completion: Completion, opd: str | None) -> Outcome | None:
@@ -307,15 +303,15 @@ def _resettled(
     terms: Terms,
     content: bytes,
 ) -> Outcome:
-    employee = state.get(EMPLOYEES, after.employee_id)
+    person = person_of(after.employee_id, state)
     # The member waits in its set. The same is said of a number that nobody has: who guesses numbers learns nothing.
-    if employee is None or not after.standing:
+    if person is None or not after.standing:
         return Outcome(
             Verdict.ACCEPTED, "noted for a completion that has not come yet", after.id, content,
             [Put(COMPLETIONS, after)], answer=_answer(after),
         )  # fmt: skip
     known = state.get(COMPLETIONS, after.id)
-    settled = settle([_changed(known, after, event)], employee, state, terms)
+    settled = settle([_changed(known, after, event)], person, state, terms)
     facts = [fact for fact, _ in settled.facts]
     reason = "" if facts else "noted; the certificate's status is as before"
     return Outcome(

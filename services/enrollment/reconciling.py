@@ -10,7 +10,6 @@ import msgspec
 
 from services.enrollment.documents import (
     COMPLETIONS,
-    EMPLOYEES,
     LISTINGS,
     RENDERINGS,
     STORED_PDFS,
@@ -19,6 +18,7 @@ from services.enrollment.documents import (
     rendering_id,
     stated_version,
 )
+from services.enrollment.persons import person_of
 from services.enrollment.settling import DONE, restate, settling_keys
 from services.enrollment.terms import Terms
 from shared.contracts.enrollment import CompletionsListed, ListCompletions, RestateCompletion
@@ -126,7 +126,6 @@ def list_completions(event: Received[ListCompletions], state: State, terms: Term
 
 def restatement_keys(event: Received[RestateCompletion], state: State, terms: Terms) -> Keys:
     data = event.data
-    yield Doc(EMPLOYEES, data.employee_id)
     yield from settling_keys(data.completion_id, data.employee_id, state, terms)
     completion = state.get(COMPLETIONS, data.completion_id)
     if completion is not None and (item := _item(completion)):
@@ -136,11 +135,11 @@ def restatement_keys(event: Received[RestateCompletion], state: State, terms: Te
 
 def restate_completion(event: Received[RestateCompletion], state: State, terms: Terms) -> Outcome:
     data = event.data
-    known, employee = state.get(COMPLETIONS, data.completion_id), state.get(EMPLOYEES, data.employee_id)
-    if known is not None and known.employee_id != data.employee_id:
+    known, person = state.get(COMPLETIONS, data.completion_id), person_of(data.employee_id, state)
+    if known is not None and data.employee_id not in (known.employee_id, known.file):
         raise Rejected("completion_id is a completion of another employee than employee_id: send both of one")
     content = terms.ids.content(_JSON.encode((data.completion_id, data.version, data.operator, data.reason)))
-    if known is None or not known.standing or employee is None:
+    if known is None or not known.standing or person is None:
         reason = "there is nothing to restate: no agency has reported this completion"
         return Outcome(Verdict.REFUSED, reason, data.completion_id, content, answer={"problem": "not-found"})
     if known.version != data.version:
@@ -148,7 +147,7 @@ def restate_completion(event: Received[RestateCompletion], state: State, terms: 
             Verdict.DUPLICATE, "it was restated or changed since it was asked for", known.id, content,
             answer={"completion_id": known.id, "version": known.version},
         )  # fmt: skip
-    settled = restate(known, employee, state, terms, event.now, event.traceparent)
+    settled = restate(known, person, state, terms, event.now, event.traceparent)
     answer: dict[str, str | int | bool | None] = {
         "completion_id": known.id,
         "version": settled.completion.version,

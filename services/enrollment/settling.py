@@ -17,6 +17,7 @@ from services.enrollment.certificate_face import WIB, CertificateFace, decimal_c
 from services.enrollment.completions import effective_revocations
 from services.enrollment.documents import (
     COMPLETIONS,
+    EMPLOYEES,
     GIVEN,
     RENDERINGS,
     SEQUENCES,
@@ -34,6 +35,7 @@ from services.enrollment.documents import Sequence as NumberSequence
 from services.enrollment.issuing_bodies import sequence_id
 from services.enrollment.jp import Credit, Learning, credit_year
 from services.enrollment.numbering import codes_before, content_digest, issue, numbered
+from services.enrollment.persons import Person, file_of, person_keys, person_of
 from services.enrollment.terms import Terms
 from shared.contracts.enrollment import (
     NO_LINK,
@@ -43,6 +45,7 @@ from shared.contracts.enrollment import (
     CompletionRestated,
     JpCredited,
 )
+from shared.contracts.payload import CompletionId, EmployeeId
 from shared.contracts.vocabulary import Form, Level
 from shared.links import download_until
 from shared.pipeline.documents import LOAD, Doc, Docs, Keys, Lock, State
@@ -51,6 +54,8 @@ from shared.pipeline.outcome import Fact, Put
 
 REVOKED = "revoked"
 DONE = "done"
+TWIN: Final = "twin"
+SAME_TRAINING: Final = "pelatihan yang sama sudah diakui dari laporan dengan nomor pegawai lain"
 # Said of what stood, or was certified, when it turns out that nobody had the right to report or to issue it.
 GROUNDLESS: Final = Revocation(
     id="",
@@ -81,71 +86,91 @@ class Settled(NamedTuple):
 
 
 def settling_keys(
-    completion_id: str,
-    employee_id: str,
-    state: State,
-    terms: Terms,
-    year: str = "",
-    sequence: str = "",
+    completion_id: str, file: str, state: State, terms: Terms, facts: Facts | None = None
 ) -> Keys:
-    """All that `settle` may look at: the completion, the years that it leaves and enters, the body's sequence.
+    """All that `settle` may look at: the person, the completion and those of the same training, the years that they leave
+    and enter, the body's sequence.
 
-    `year` and `sequence` are those of a content that comes in.
+    `file`: of the person, or of one that was merged into it. `facts`: those of a content that comes in.
     """
-    yield Lock("employee/" + employee_id)
     yield Doc(COMPLETIONS, completion_id)
-    if terms.epoch:
-        yield Doc(GIVEN, completion_id)
-    if year:
-        yield Docs(COMPLETIONS, "learning_year", year)
-    yield LOAD
-    known = state.get(COMPLETIONS, completion_id)
-    yield from register_keys("" if known is None else organizer_of(known))
-    contents = () if known is None else known.contents
-    # Once for each year and each sequence, not for each content.
-    for one in {year_of(employee_id, content.facts.completed_on) for content in contents}:
-        yield Docs(COMPLETIONS, "learning_year", one)
-    if known is None or known.certificate is None:
-        for one in sorted({sequence, *(sequence_of(content.facts) for content in contents)} - {""}):
-            yield Lock("sequence/" + one)
-            yield Doc(SEQUENCES, one)
+    if facts is not None:
+        yield Docs(COMPLETIONS, "learning_year", year_of(file, facts.completed_on))
+    yield from person_keys(file, state)
+    person = person_of(file, state)
+    owner = file if person is None else person.main.id
+    if facts is not None:
+        if owner != file:
+            yield Docs(COMPLETIONS, "learning_year", year_of(owner, facts.completed_on))
+        yield from _sequence_keys(facts)
+    ids = {completion_id}
+    if person is not None and person.merged:
+        known = state.get(COMPLETIONS, completion_id)
+        about = facts if known is None or not known.contents else known.contents[0].facts
+        ids |= set() if about is None else set(_same_training(about, person, terms))
+        for id in sorted(ids):
+            yield Doc(COMPLETIONS, id)
+        yield LOAD
+    yield from _refolded(sorted(ids), owner, state, terms)
 
 
-def refolding_keys(employee_id: str, state: State, terms: Terms) -> Keys:
+def refolding_keys(file: str, state: State, terms: Terms) -> Keys:
     """The same for all completions of a person: who may say what about them is another than before."""
-    yield Lock("employee/" + employee_id)
-    yield Docs(COMPLETIONS, "employee_id", employee_id)
+    yield from person_keys(file, state)
+    person = person_of(file, state)
+    owner = file if person is None else person.main.id
+    yield Docs(COMPLETIONS, "employee_id", owner)
     yield LOAD
-    yield from _refolded(
-        [(one.id, employee_id) for one in state.all(COMPLETIONS, "employee_id", employee_id)], state, terms
-    )
+    ids = [one.id for one in state.all(COMPLETIONS, "employee_id", owner)]
+    yield from _refolded(ids, owner, state, terms)
 
 
 def refold_keys(completions: Sequence[tuple[str, str]], state: State, terms: Terms) -> Keys:
-    """The same for some completions, each with its person."""
+    """The same for some completions of many people, each with its person; in as few rounds as for one."""
     for id, employee_id in completions:
         yield Lock("employee/" + employee_id)
+        yield Doc(EMPLOYEES, employee_id)
         yield Doc(COMPLETIONS, id)
     yield LOAD
-    yield from _refolded(completions, state, terms)
-
-
-def _refolded(completions: Sequence[tuple[str, str]], state: State, terms: Terms) -> Keys:
-    years: set[str] = set()
+    merged: list[tuple[str, str]] = []
     for id, employee_id in completions:
+        employee = state.get(EMPLOYEES, employee_id)
+        if employee is not None and (employee.files or employee.merged_into):
+            merged.append((id, employee_id))
+        else:
+            yield from _refolded([id], employee_id, state, terms)
+    for id, employee_id in merged:  # few
+        yield from settling_keys(id, employee_id, state, terms)
+
+
+def _refolded(ids: Iterable[str], owner: str, state: State, terms: Terms) -> Keys:
+    years: set[str] = set()
+    for id in ids:
         one = state.get(COMPLETIONS, id)  # looked at: what the batch left unsettled of it is settled first
-        if one is None:
-            continue
         if terms.epoch:
             yield Doc(GIVEN, id)
-        yield from register_keys(organizer_of(one))
-        years |= {year_of(employee_id, content.facts.completed_on) for content in one.contents}
+        yield from register_keys("" if one is None else organizer_of(one))
+        if one is None:
+            continue
+        years |= {year_of(owner, content.facts.completed_on) for content in one.contents}
         if one.certificate is None:
-            for sequence in sorted({sequence_of(content.facts) for content in one.contents}):
-                yield Lock("sequence/" + sequence)
-                yield Doc(SEQUENCES, sequence)
+            for facts in {sequence_of(content.facts): content.facts for content in one.contents}.values():
+                yield from _sequence_keys(facts)
     for year in sorted(years):
         yield Docs(COMPLETIONS, "learning_year", year)
+
+
+def _sequence_keys(facts: Facts) -> Keys:
+    sequence = sequence_of(facts)
+    yield Lock("sequence/" + sequence)
+    yield Doc(SEQUENCES, sequence)
+
+
+def _same_training(facts: Facts, person: Person, terms: Terms) -> list[CompletionId]:
+    """Ids under which the person's files have a completion of this training, if they have one."""
+    return [
+        terms.ids.completion(one.id, facts.organizer_code, facts.code, facts.batch) for one in person.files
+    ]
 
 
 class _Now(NamedTuple):
@@ -178,14 +203,16 @@ Sequences = dict[str, NumberSequence]
 
 def settle(
     changed: Sequence[Changed],
-    employee: Employee,
+    person: Person,
     state: State,
     terms: Terms,
     sequences: Sequences | None = None,
 ) -> Settled:
-    """Of one employee. All but the sets of contents and revocations is worked out here. `sequences`: as those who were
+    """Of one person. All but the sets of contents and revocations is worked out here. `sequences`: as those who were
     settled before by the same decision left them; it takes note of what it uses."""
-    stated: dict[str, _Stated] = {one.after.id: _stated(one, employee, state, terms) for one in changed}
+    last = len(changed) - 1
+    changed = [*changed, *_twins(changed, person, state, terms)]
+    stated = _all_stated(changed, person, state, terms)
     years = {one.before.learning_year for one in changed} | {_year(one) for one in stated.values()}
     year = _Year.of(stated, years, state, terms)
     settled = Settled({}, [], [])
@@ -193,16 +220,33 @@ def settle(
     for place, one in enumerate(changed):
         after, facts = stated[one.after.id].completion, list[Fact]()
         if stated[after.id].content is not None:
-            after, puts, facts = _settle(one, stated[after.id], employee, year, sequences, state, terms)
+            after, puts, facts = _settle(one, stated[after.id], person.main, year, sequences, state, terms)
             settled.changes.extend(puts)
         settled.completions[after.id] = after
         settled.changes.append(Put(COMPLETIONS, after))
-        settled.facts.extend((fact, place) for fact in facts)
+        settled.facts.extend((fact, min(place, last)) for fact in facts)
     settled.changes.extend(Put(SEQUENCES, one) for one in sequences.values())
     for other, fact in _others(stated, year, terms):
         settled.changes.append(Put(COMPLETIONS, other))
-        settled.facts.append((fact, len(changed) - 1))
+        settled.facts.append((fact, last))
     return settled
+
+
+def _twins(changed: Sequence[Changed], person: Person, state: State, terms: Terms) -> list[Changed]:
+    """Completions of the same trainings that were reported under other numbers of the person: one of each counts."""
+    if not person.merged:
+        return []
+    known = {one.after.id for one in changed}
+    found: list[Changed] = []
+    for one in changed:
+        if not one.after.contents:
+            continue
+        for id in _same_training(one.after.contents[0].facts, person, terms):
+            twin = None if id in known else state.get(COMPLETIONS, id)
+            if twin is not None and twin.employee_id == person.main.id:
+                known.add(id)
+                found.append(Changed(twin, twin, one.now, one.traceparent))
+    return found
 
 
 class _Stated(NamedTuple):
@@ -213,18 +257,52 @@ class _Stated(NamedTuple):
     revocations: list[Revocation]
 
 
-def _stated(one: Changed, employee: Employee, state: State, terms: Terms) -> _Stated:
-    """In a version of its own where the content that stands, whether it counts, or whether it is certified is another
-    than before."""
-    before, after = one.before, one.after
-    register = register_of(after, state)
-    now = standing_now(after, standing(after.contents, employee, register))
-    after = msgspec.structs.replace(after, judged=register.generation, learning_year=now.year)
+def _all_stated(changed: Sequence[Changed], person: Person, state: State, terms: Terms) -> dict[str, _Stated]:
+    found: dict[str, tuple[Changed, Completion, _Now]] = {}
+    for one in changed:
+        register = register_of(one.after, state)
+        now = standing_now(one.after, standing(one.after, person, register))
+        after = msgspec.structs.replace(one.after, judged=register.generation)
+        found[after.id] = (one, after, now)
+    counts = _counted_once({id: (after, now) for id, (_, after, now) in found.items()}, person, terms)
+    return {
+        id: _stated(one, msgspec.structs.replace(after, twin_of=counts.get(id, "")), now, terms)
+        for id, (one, after, now) in found.items()
+    }
+
+
+def _counted_once(
+    those: Mapping[str, tuple[Completion, "_Now"]], person: Person, terms: Terms
+) -> dict[str, str]:
+    """Of a training that was reported under several numbers: by id of one that does not count, the id of the one that
+    does, which is a certified one first, then that of the older file."""
+    if not person.merged:
+        return {}
+    order = {one.id: place for place, one in enumerate(person.files)}
+    groups: dict[str, list[tuple[bool, int, str]]] = {}
+    for id, (completion, now) in those.items():
+        if now.content is not None and now.year:
+            training = min(_same_training(completion.contents[0].facts, person, terms))
+            place = order.get(EmployeeId(file_of(completion)), len(order))
+            groups.setdefault(training, []).append((not now.certified, place, id))
+    twins: dict[str, str] = {}
+    for group in groups.values():
+        (*_, first), *others = sorted(group)
+        twins |= {id: first for *_, id in others}
+    return twins
+
+
+def _stated(one: Changed, after: Completion, now: "_Now", terms: Terms) -> _Stated:
+    """In a version of its own where the content that stands, whether it counts, whose it is, or whether it is
+    certified is another than before."""
+    before = one.before
+    year = "" if after.twin_of else now.year
+    after = msgspec.structs.replace(after, learning_year=year)
     if now.content is None:
         return _Stated(after, None, [])
     after = msgspec.structs.replace(after, grounds=now.grounds, certified=now.certified)
-    said = (now.content.digest, bool(now.year), now.certified)
-    if said != (before.standing, bool(before.learning_year), before.certified):
+    said = (now.content.digest, bool(year), now.certified, after.employee_id)
+    if said != (before.standing, bool(before.learning_year), before.certified, before.employee_id):
         version = next_version(before.version, terms.epoch)
         after = msgspec.structs.replace(
             after, version=version, standing=now.content.digest, stated=version, stated_at=one.now
@@ -254,14 +332,10 @@ def _settle(
     puts: list[Put] = []
     facts: list[Fact] = []
     if after.version != before.version:
-        facts.append(_recorded(after, stands.facts, not revocations))
+        facts.append(_recorded(after, stands.facts, standing=bool(after.learning_year)))
     withdrawn = revocations or ([] if after.certified else [GROUNDLESS])
-    if after.version != before.version and (after.certified or after.certificate is not None):
-        asked = (
-            year.credits[after.id].asked
-            if after.id in year.credits
-            else _by_rate(stands.facts, after.id, terms)
-        )
+    if after.version != before.version and _is_certified_anew(before, after, bool(withdrawn)):
+        asked = year.credit(after, stands.facts, terms).asked
         after, puts, more = _certified(
             Changed(before, after, one.now, one.traceparent),
             stands,
@@ -280,6 +354,14 @@ def _settle(
     return after, puts, facts if fact is None else [*facts, fact]
 
 
+def _is_certified_anew(before: Completion, after: Completion, withdrawn: bool) -> bool:
+    """Not where it merely begins or ends to count, or comes to be another person's."""
+    certificate = after.certificate
+    if certificate is None:
+        return after.certified
+    return before.standing != after.standing or certificate.revoked != withdrawn
+
+
 class Restated(NamedTuple):
     completion: Completion
     changes: list[Put]
@@ -287,20 +369,18 @@ class Restated(NamedTuple):
 
 
 def restate(
-    known: Completion, employee: Employee, state: State, terms: Terms, now: datetime, traceparent: str | None
+    known: Completion, person: Person, state: State, terms: Terms, now: datetime, traceparent: str | None
 ) -> Restated:
     """What stands, said once more in a version of its own, since an event id never says two things. Letters keep
     their names, which come from the revision."""
     certificate, facts = known.certificate, facts_standing(known)
     after = msgspec.structs.replace(known, version=next_version(known.version, terms.epoch))
-    revocations = standing_now(
-        after, standing(after.contents, employee, register_of(after, state))
-    ).revocations
+    revocations = standing_now(after, standing(after, person, register_of(after, state))).revocations
     stated: dict[str, _Stated] = {after.id: _Stated(after, content_standing(known), revocations)}
     year = _Year.of(stated, {known.learning_year, _year(stated[after.id])}, state, terms)
     after, own = _credited(known, after, year, bool(revocations), terms)
     others = list(_others(stated, year, terms))
-    recorded = _recorded(after, facts, not revocations)
+    recorded = _recorded(after, facts, standing=bool(after.learning_year))
     said = [recorded._replace(payload=CompletionRestated(**dict(recorded.payload)))]
     changes = [Put(COMPLETIONS, after), *(Put(COMPLETIONS, other) for other, _ in others)]
     withdrawn = revocations or ([] if after.certified else [GROUNDLESS])
@@ -309,9 +389,11 @@ def restate(
     elif certificate is not None:
         id = rendering_id(certificate.id, certificate.revision)
         item, pdf = state.get(RENDERINGS, id), state.get(STORED_PDFS, id)
-        face = _printed(certificate, facts, employee, terms) if item is None else item.face
+        face = _printed(certificate, facts, person.main, terms) if item is None else item.face
         digest = content_digest(face, terms)
-        said.append(_issued(after, certificate, facts, year.credits[after.id], digest, terms, told_at=now))
+        said.append(
+            _issued(after, certificate, facts, year.credit(after, facts, terms), digest, terms, told_at=now)
+        )
         # One that is done is nobody's any more: no worker writes it.
         if (pdf is None or certificate.sha256 is None) and (item is None or item.state == DONE):
             changes.append(Put(RENDERINGS, _rendering(after, certificate, face, terms, now, traceparent)))
@@ -380,6 +462,14 @@ class _Year(NamedTuple):
     totals: dict[str, Decimal]
     """By year."""
 
+    def credit(self, completion: Completion, facts: Facts, terms: Terms) -> Credit:
+        """Of one that does not count: what its rate gives, and nothing of it."""
+        known = self.credits.get(completion.id)
+        if known is not None:
+            return known
+        rule, reason = _why_nothing(completion)
+        return Credit(_by_rate(facts, completion.id, terms), Decimal(0), rule, reason=reason)
+
     @classmethod
     def of(cls, stated: Mapping[str, _Stated], years: Iterable[str], state: State, terms: Terms) -> "_Year":
         found = cls({}, {}, {})
@@ -405,7 +495,7 @@ def _credited(
     """The completion with its JP, and what is said when they are others than before."""
     credit = year.credits.get(after.id)
     if credit is None:
-        jp, rule, reason = Decimal(0), REVOKED if revoked else "", "sertifikat dicabut" if revoked else None
+        jp, (rule, reason) = Decimal(0), (REVOKED, "sertifikat dicabut") if revoked else _why_nothing(after)
     else:
         jp, rule, reason = credit.jp, credit.rule, reason_of(credit)
     if (jp, rule, reason) == (before.jp, before.jp_rule, before.jp_reason):
@@ -415,6 +505,11 @@ def _credited(
         version = next_version(before.version, terms.epoch)
     after = msgspec.structs.replace(after, version=version, jp=jp, jp_rule=rule, jp_reason=reason)
     return after, _jp_fact(after, facts_standing(after), year.totals)
+
+
+def _why_nothing(completion: Completion) -> tuple[str, str | None]:
+    """Rule and reason of 0 JP."""
+    return (TWIN, SAME_TRAINING) if completion.twin_of else ("", None)
 
 
 def _others(stated: Mapping[str, _Stated], year: _Year, terms: Terms) -> Iterable[tuple[Completion, Fact]]:
@@ -501,7 +596,7 @@ def _certified(
     if revoked:
         return after, changes, []
     changes.append(Put(RENDERINGS, _rendering(after, issued, face, terms, now, one.traceparent)))
-    fact = _issued(after, issued, facts, year.credits[after.id], digest, terms, told_at=issued_at)
+    fact = _issued(after, issued, facts, year.credit(after, facts, terms), digest, terms, told_at=issued_at)
     return after, changes, [fact]
 
 

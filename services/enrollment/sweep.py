@@ -13,7 +13,8 @@ from typing import Any, Final
 
 from services.enrollment.agencies.documents import REGISTER, REGISTERS, Register
 from services.enrollment.bodies.documents import BODIES
-from services.enrollment.documents import COMPLETIONS, EMPLOYEES, SWEEP, SWEEPS, Sweep
+from services.enrollment.documents import COMPLETIONS, SWEEP, SWEEPS, Sweep
+from services.enrollment.persons import person_of
 from services.enrollment.settling import Changed, Sequences, refold_keys, settle
 from services.enrollment.terms import Terms
 from shared.contracts.cloudevents import event_id
@@ -103,8 +104,6 @@ class Sweeper(Periodic):
 
 
 def sweeping_keys(event: Received[RefoldCompletions], state: State, terms: Terms) -> Keys:
-    for one in event.data.found:
-        yield Doc(EMPLOYEES, one.employee_id)
     yield from refold_keys([(one.completion_id, one.employee_id) for one in event.data.found], state, terms)
 
 
@@ -120,10 +119,10 @@ def refold_completions(event: Received[RefoldCompletions], state: State, terms: 
             )
     sequences: Sequences = {}
     for employee_id, changed in sorted(by_employee.items()):
-        employee = state.get(EMPLOYEES, employee_id)
-        if employee is None:
+        person = person_of(employee_id, state)
+        if person is None:
             continue
-        settled = settle(changed, employee, state, terms, sequences)
+        settled = settle(changed, person, state, terms, sequences)
         changes += settled.changes
         facts += [fact for fact, _ in settled.facts]
     return Outcome(Verdict.ACCEPTED if changes else Verdict.NOTHING, changes=changes, facts=facts)

@@ -10,17 +10,17 @@ from services.enrollment.documents import (
     EMPLOYEES,
     Claim,
     Confirmation,
-    Employee,
     Withdrawal,
 )
-from services.enrollment.employees import as_it_stands, recorded, resettled
+from services.enrollment.employees import moved
 from services.enrollment.homes import homes, with_claim
+from services.enrollment.persons import Person, person_keys, person_of
 from services.enrollment.settling import refolding_keys
 from services.enrollment.terms import Terms
 from shared.contracts.agency import EmployeeReleased
 from shared.contracts.payload import Payload
 from shared.contracts.people import AdoptHomes, ConfirmHome
-from shared.pipeline.documents import LOAD, Doc, Keys, Lock, State
+from shared.pipeline.documents import LOAD, Doc, Keys, State
 from shared.pipeline.errors import Rejected, Waiting
 from shared.pipeline.outcome import Fact, Outcome, Put, Verdict
 from shared.pipeline.reactions import Reaction, react
@@ -45,7 +45,6 @@ def leaving_keys(event: Received[EmployeeReleased], state: State, terms: Terms) 
     if alias is None:
         yield waits_for(terms.ids.lacks_employee(number))
         return
-    yield Doc(EMPLOYEES, alias.employee_id)
     yield from refolding_keys(alias.employee_id, state, terms)
 
 
@@ -53,43 +52,30 @@ def take_leave(event: Received[EmployeeReleased], state: State, terms: Terms) ->
     """Kept whoever says it; it ends what the same agency claims, and nothing else."""
     data = event.data
     alias = state.get(EMPLOYEE_NUMBERS, data.employee_number)
-    known = None if alias is None else state.get(EMPLOYEES, alias.employee_id)
-    if known is None:
+    person = None if alias is None else person_of(alias.employee_id, state)
+    if alias is None or person is None:
         raise Waiting(
             terms.ids.lacks_employee(data.employee_number),
             "the employee is not known yet: have the agency's system publish the employee's registration",
         )
+    known = next(one for one in person.files if one.id == alias.employee_id)
+    subject = person.main.id
     content = terms.ids.content(_JSON.encode((known.id, event.sender, data.reason)))
     withdrawal = Withdrawal(event.sender, _arrival(event), data.reason)
     if withdrawal in known.withdrawals:
-        return Outcome(Verdict.DUPLICATE, "said before", known.id, content)
+        return Outcome(Verdict.DUPLICATE, "said before", subject, content)
     own = [one for one in known.withdrawals if one.agency == event.sender]
     if len(own) >= MOST_WITHDRAWALS:
         raise Rejected(
             f"{event.sender} has withdrawn this person {MOST_WITHDRAWALS} times, no more are taken: "
             "ask the operator to look at it"
         )
-    claimed = event.sender in homes(known).claimants
+    claimed = event.sender in homes(person.whole).claimants
     withdrawals = sorted([*known.withdrawals, withdrawal], key=lambda one: one.arrival)
-    changes, facts = moved(
-        msgspec.structs.replace(known, withdrawals=withdrawals), known, event, state, terms
-    )
+    after = person.with_file(msgspec.structs.replace(known, withdrawals=withdrawals))
+    _, changes, facts = moved(person, after, event, state, terms)
     reason = "" if claimed else f"noted; the person was not {event.sender}'s"
-    return Outcome(Verdict.ACCEPTED, reason, known.id, content, changes, facts)
-
-
-def moved(
-    employee: Employee, known: Employee, event: Received[Any], state: State, terms: Terms
-) -> tuple[list[Put], list[Fact]]:
-    """What is written and told when somebody said something about whose person it is."""
-    after = as_it_stands(employee, event, terms, known)
-    changes: list[Put] = [Put(EMPLOYEES, after)]
-    facts = [recorded(after)] if after.version != known.version else []
-    if homes(after) != homes(known):
-        more, said = resettled(after, event, state, terms)
-        changes += more
-        facts += said
-    return changes, facts
+    return Outcome(Verdict.ACCEPTED, reason, subject, content, changes, facts)
 
 
 def _arrival(event: Received[Any]) -> Arrival:
@@ -100,25 +86,25 @@ def _arrival(event: Received[Any]) -> Arrival:
 
 
 def confirming_keys(event: Received[ConfirmHome], state: State, terms: Terms) -> Keys:
-    yield Doc(EMPLOYEES, event.data.employee_id)
     yield from refolding_keys(event.data.employee_id, state, terms)
 
 
 def confirm_home(event: Received[ConfirmHome], state: State, terms: Terms) -> Outcome:
     """By an officer who acts for all, or for the agency that lets the person go."""
     data = event.data
-    known = state.get(EMPLOYEES, data.employee_id)
+    person = person_of(data.employee_id, state)
     content = terms.ids.content(
         _JSON.encode((data.employee_id, data.agency, data.reason, data.officer, data.opd))
     )
-    if known is None:
+    if person is None:
         return _refused("not-found", "there is no employee of this id", data.employee_id, content)
+    known = person.main
     earlier = next((one for one in known.confirmations if one.command == event.id), None)
     if earlier is not None:
         if (earlier.agency, earlier.by, earlier.opd, earlier.reason) == (
             data.agency, data.officer, data.opd, data.reason,
         ):  # fmt: skip
-            return Outcome(Verdict.DUPLICATE, "done before", known.id, content, answer=_answer(known))
+            return Outcome(Verdict.DUPLICATE, "done before", known.id, content, answer=_answer(person))
         return _refused(
             "idempotency-key-reused",
             "this Idempotency-Key was used for another request: take a new key",
@@ -134,13 +120,13 @@ def confirm_home(event: Received[ConfirmHome], state: State, terms: Terms) -> Ou
         )
     confirmation = Confirmation(data.agency, _arrival(event), event.id, data.officer, data.opd, data.reason)
     confirmations = sorted([*known.confirmations, confirmation], key=lambda one: one.arrival)
-    after = msgspec.structs.replace(known, confirmations=confirmations)
-    if homes(after) == homes(known) and homes(known).home != data.agency:
+    after = person.with_file(msgspec.structs.replace(known, confirmations=confirmations))
+    if homes(after.whole) == homes(person.whole) and homes(person.whole).home != data.agency:
         reason = (
             "the person is another agency's: its officer lets the person go, or one who acts for all decides"
         )
         return _refused("not-your-agency", reason, known.id, content)
-    changes, facts = moved(after, known, event, state, terms)
+    after, changes, facts = moved(person, after, event, state, terms)
     return Outcome(Verdict.ACCEPTED, "", known.id, content, changes, facts, answer=_answer(after))
 
 
@@ -148,8 +134,8 @@ def _refused(problem: str, reason: str, subject: str, content: bytes) -> Outcome
     return Outcome(Verdict.REFUSED, reason, subject, content, answer={"problem": problem})
 
 
-def _answer(employee: Employee) -> dict[str, str | int | bool | None]:
-    return {"employee_id": employee.id, "agency": homes(employee).home}
+def _answer(person: Person) -> dict[str, str | int | bool | None]:
+    return {"employee_id": person.main.id, "agency": homes(person.whole).home}
 
 
 # People from before homes were noted.
@@ -159,9 +145,7 @@ def adoption_keys(event: Received[AdoptHomes], state: State, terms: Terms) -> Ke
     ids = [*(one.employee_id for one in event.data.homes), *event.data.unknown]
     yield Doc(REGISTERS, REGISTER)
     for id in ids:
-        yield Lock("employee/" + id)
-        yield Doc(EMPLOYEES, id)
-    yield LOAD
+        yield from person_keys(id, state)
     register = state.get(REGISTERS, REGISTER)
     if register is not None and register.judges_from is not None:
         for id in ids:
@@ -179,14 +163,15 @@ def adopt_homes(event: Received[AdoptHomes], state: State, terms: Terms) -> Outc
         for one in event.data.homes
     }
     for id in [*claims, *event.data.unknown]:
-        known = state.get(EMPLOYEES, id)
-        if known is None or known.home_known:
+        person = person_of(id, state)
+        known = None if person is None else next(one for one in person.files if one.id == id)
+        if person is None or known is None or known.home_known:
             continue
         after = msgspec.structs.replace(
             known, home_known=True, claims=with_claim(known, claims[id]) if id in claims else known.claims
         )
         if judging:
-            more, said = moved(after, known, event, state, terms)
+            _, more, said = moved(person, person.with_file(after), event, state, terms)
             changes += more
             facts += said
         else:

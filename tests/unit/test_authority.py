@@ -8,7 +8,10 @@ import pytest
 from services.enrollment.agencies.documents import REGISTER, REGISTERS, Arrival, Register
 from services.enrollment.bodies.documents import BODIES, Body, BodySaid, BodyStatement, body_id
 from services.enrollment.documents import COMPLETIONS, EMPLOYEES, SEQUENCES, Completion
+from services.enrollment.homes import homes
 from services.enrollment.settling import facts_standing
+from shared.contracts.agency import EmployeeReleased
+from shared.contracts.people import ConfirmHome
 from shared.pipeline.errors import Waiting
 from shared.pipeline.outcome import Verdict
 from tests.factories import NIP, completed, registered
@@ -200,3 +203,107 @@ def test_dates_of_birth_that_differ_are_an_officer_s_to_decide() -> None:
     made = city((registered(EARLIER), HOME))
     made.when(registered("198602022023211001", previous_employee_number=EARLIER), sender=HOME)
     assert len(made.all(EMPLOYEES)) == 2
+
+
+VICTIM = "198501012010011009"
+
+
+def test_a_number_that_was_claimed_ahead_is_nobody_s_prize() -> None:
+    """A made-up person of the attacker's, and the victim's number as its next one; then the victim's agency comes."""
+    made = city((registered(EARLIER, name="Made up"), OTHER), DISKOMINFO=HOME)
+    made.when(registered(VICTIM, name="Attacker", previous_employee_number=EARLIER), sender=OTHER)
+    made.when(registered(VICTIM, name="Victim"), sender=HOME)
+    people = {tuple(one.numbers): one for one in made.all(EMPLOYEES)}
+    assert set(people) == {(EARLIER,), (VICTIM,)}
+    assert homes(people[VICTIM,]).disputed
+    made.when(completed(VICTIM, organizer="DISKOMINFO"), sender=HOME)
+    assert the(made).employee_id == people[VICTIM,].id
+
+
+def test_a_number_that_was_claimed_as_an_earlier_one_is_not_swallowed() -> None:
+    made = city()
+    made.when(registered(LATER, name="Attacker", previous_employee_number=EARLIER), sender=OTHER)
+    made.when(registered(EARLIER, name="Victim"), sender=HOME)
+    assert sorted(one.numbers for one in made.all(EMPLOYEES)) == [[EARLIER], [LATER]]
+
+
+def test_the_agency_that_linked_a_number_goes_on_with_it() -> None:
+    made = city((registered(LATER, previous_employee_number=EARLIER), HOME))
+    made.when(registered(EARLIER, name="By the earlier one"), sender=HOME)
+    assert made.one(EMPLOYEES).numbers == [EARLIER, LATER]
+
+
+# Whose person it is.
+
+
+def confirmed(made: Given[Any], agency: str, opd: str | None = None) -> Any:
+    employee = made.one(EMPLOYEES)
+    command = ConfirmHome(employee_id=employee.id, agency=agency, officer="o", opd=opd, reason="SK 1")
+    return made.when(command, sender="enrollment")
+
+
+def test_a_second_agency_makes_a_dispute_which_an_officer_ends() -> None:
+    made = city((registered(NIP, name="First"), OTHER), (registered(NIP, name="True"), HOME))
+    assert homes(made.one(EMPLOYEES)).disputed
+    assert confirmed(made, HOME).verdict is Verdict.ACCEPTED
+    assert made.one(EMPLOYEES).profile.name == "True"
+    assert not homes(made.one(EMPLOYEES)).disputed
+    again = made.when(registered(NIP, name="First, later"), sender=OTHER)
+    assert "this person is dinas-pu's" in again.reason
+
+
+def test_a_snapshot_of_the_day_before_the_transfer_stands_after_it() -> None:
+    made = city((registered(NIP, name="Old"), OTHER))
+    confirmed(made, OTHER)
+    made.when(registered(NIP, name="New"), sender=HOME)
+    assert made.one(EMPLOYEES).profile.name == "Old"
+    assert confirmed(made, HOME, opd=OTHER).verdict is Verdict.ACCEPTED
+    assert made.one(EMPLOYEES).profile.name == "New"
+
+
+def test_an_officer_of_the_agency_that_would_gain_decides_nothing() -> None:
+    made = city((registered(NIP), OTHER), (registered(NIP), HOME))
+    outcome = confirmed(made, HOME, opd=HOME)
+    assert (outcome.verdict, outcome.answer) == (Verdict.REFUSED, {"problem": "not-your-agency"})
+    assert made.one(EMPLOYEES).confirmations == []
+
+
+def test_who_reported_a_completion_while_it_was_the_home_stays_entitled() -> None:
+    made = city((registered(NIP), OTHER), **{"LAN RI": None})
+    confirmed(made, OTHER)
+    made.when(completed(NIP, organizer="LAN RI", title="By the old home"), sender=OTHER)
+    confirmed(made, HOME)
+    assert facts_standing(the(made)).title == "By the old home"
+    late = made.when(completed(NIP, organizer="LAN RI", title="Too late"), sender=OTHER)
+    assert late.verdict is Verdict.SUPERSEDED
+    assert (
+        made.when(completed(NIP, organizer="LAN RI", title="By the new"), sender=HOME).verdict
+        is Verdict.CORRECTION
+    )
+    assert facts_standing(the(made)).title == "By the new"
+
+
+def test_what_the_new_home_reported_before_the_transfer_stands_after_it() -> None:
+    made = city((registered(NIP), OTHER), **{"LAN RI": None})
+    confirmed(made, OTHER)
+    made.when(completed(NIP, organizer="LAN RI"), sender=HOME)
+    assert the(made).standing == b""
+    confirmed(made, HOME)
+    assert the(made).grounds == "home"
+    assert the(made).jp > 0
+
+
+def test_a_typing_error_is_taken_back_by_who_made_it() -> None:
+    made = city((registered(NIP, name="Stranger"), OTHER))
+    made.when(EmployeeReleased(employee_number=NIP, reason="mistake"), sender=OTHER)
+    made.when(registered(NIP, name="True"), sender=HOME)
+    assert not homes(made.one(EMPLOYEES)).disputed
+    assert made.one(EMPLOYEES).profile.name == "True"
+
+
+def test_moved_between_agencies_without_an_officer() -> None:
+    made = city((registered(NIP, name="Old"), OTHER), (registered(NIP, name="New"), HOME))
+    made.when(EmployeeReleased(employee_number=NIP, reason="moved"), sender=OTHER)
+    whose = homes(made.one(EMPLOYEES))
+    assert (whose.home, whose.disputed) == (HOME, False)
+    assert made.one(EMPLOYEES).profile.name == "New"

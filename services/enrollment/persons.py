@@ -1,0 +1,110 @@
+"""A person is a file, or several that were merged: one for each number that was registered by itself.
+
+Each file keeps what was said under its numbers, so that a merge can be undone and a record that is sent again finds its
+completion; the main one shows the person as it stands. Completions belong to the person and are named by their file.
+"""
+
+from typing import NamedTuple
+
+import msgspec
+
+from services.enrollment.documents import EMPLOYEES, Completion, Employee, Snapshot
+from services.enrollment.homes import Homes, homes
+from shared.pipeline.documents import LOAD, Doc, Keys, Lock, State
+
+
+class Person(NamedTuple):
+    main: Employee
+    merged: tuple[Employee, ...] = ()
+    """Its other files, in the order in which they were merged."""
+
+    @property
+    def files(self) -> tuple[Employee, ...]:
+        return (self.main, *self.merged)
+
+    @property
+    def whole(self) -> Employee:
+        """All that was said of the person, as if it were one file."""
+        if not self.merged:
+            return self.main
+        return msgspec.structs.replace(
+            self.main,
+            numbers=[number for one in self.files for number in own_numbers(one)],
+            claims=sorted((claim for one in self.files for claim in one.claims), key=lambda one: one.arrival),
+            withdrawals=sorted(
+                (said for one in self.files for said in one.withdrawals), key=lambda one: one.arrival
+            ),
+            confirmations=sorted(
+                (said for one in self.files for said in one.confirmations), key=lambda one: one.arrival
+            ),
+            snapshots=_newest([snapshot for one in self.files for snapshot in snapshots_of(one)]),
+            home_known=all(one.home_known for one in self.files),
+        )
+
+    def with_file(self, file: Employee) -> "Person":
+        if file.id == self.main.id:
+            return self._replace(main=file)
+        return self._replace(merged=tuple(file if one.id == file.id else one for one in self.merged))
+
+    def judged(self, completion: Completion) -> tuple[Homes, ...]:
+        """By whose people's homes senders are judged: the person's, and those of the file that it was reported under."""
+        whole = homes(self.whole)
+        if not self.merged:
+            return (whole,)
+        file = next((one for one in self.files if one.id == file_of(completion)), self.main)
+        return (whole, homes(file))
+
+
+def _newest(snapshots: list[Snapshot]) -> list[Snapshot]:
+    """Of each source one."""
+    newest: dict[str, Snapshot] = {}
+    for one in snapshots:
+        known = newest.get(one.source)
+        if known is None or (one.as_of, one.digest) > (known.as_of, known.digest):
+            newest[one.source] = one
+    return [newest[source] for source in sorted(newest)]
+
+
+def snapshots_of(employee: Employee) -> list[Snapshot]:
+    """What is kept of a person from before sources were told apart is what stood."""
+    if employee.snapshots or not employee.version:
+        return employee.snapshots
+    return [Snapshot("", employee.profile, employee.as_of, employee.digest, None)]
+
+
+def own_numbers(employee: Employee) -> list[str]:
+    """Those that were registered under this file."""
+    return employee.own_numbers or employee.numbers
+
+
+def file_of(completion: Completion) -> str:
+    """Id of the file that it is named by."""
+    return completion.file or completion.employee_id
+
+
+def person_keys(employee_id: str, state: State) -> Keys:
+    """The person that a file belongs to, with all its files. Locked by the main one too, which covers all completions."""
+    yield Lock("employee/" + employee_id)
+    yield Doc(EMPLOYEES, employee_id)
+    yield LOAD
+    file = state.get(EMPLOYEES, employee_id)
+    if file is not None and file.merged_into:
+        yield Lock("employee/" + file.merged_into)
+        yield Doc(EMPLOYEES, file.merged_into)
+        yield LOAD
+        file = state.get(EMPLOYEES, file.merged_into)
+    if file is not None and file.files:
+        for other in file.files:
+            yield Doc(EMPLOYEES, other)
+        yield LOAD
+
+
+def person_of(employee_id: str, state: State) -> Person | None:
+    """As `person_keys` loaded it; None: nobody has this id."""
+    file = state.get(EMPLOYEES, employee_id)
+    if file is not None and file.merged_into:
+        file = state.get(EMPLOYEES, file.merged_into)
+    if file is None:
+        return None
+    others = [state.get(EMPLOYEES, other) for other in file.files]
+    return Person(file, tuple(one for one in others if one is not None))
