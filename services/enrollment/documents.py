@@ -83,6 +83,8 @@ class Merge(msgspec.Struct, frozen=True):
 
     into: EmployeeId
     """Empty: the file is a person of its own again."""
+    home: str
+    """Whose person it is from then on; empty: as it was."""
     arrival: Arrival
     command: str
     by: str

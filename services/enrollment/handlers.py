@@ -28,6 +28,7 @@ from services.enrollment.documents import (
 )
 from services.enrollment.employees import employee_keys, record_employee
 from services.enrollment.jp import check
+from services.enrollment.merging import REACTIONS as MERGING
 from services.enrollment.persons import person_of
 from services.enrollment.reconciling import (
     BOOKS,
@@ -393,6 +394,7 @@ REACTIONS: dict[type[Payload], Reaction[Terms]] = {
     ListCompletions: react(listing_keys, list_completions),
     RestateCompletion: react(restatement_keys, restate_completion),
     **TRANSFERS,
+    **MERGING,
     **SWEEPING,
     **reviewing(BOOKS),
     **TRIAGE,

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from services.enrollment.documents import EMPLOYEES, Completion, Employee, Snapshot
+from services.enrollment.documents import EMPLOYEES, Completion, Confirmation, Employee, Merge, Snapshot
 from services.enrollment.homes import Homes, homes
 from shared.pipeline.documents import LOAD, Doc, Keys, Lock, State
 
@@ -35,7 +35,9 @@ class Person(NamedTuple):
                 (said for one in self.files for said in one.withdrawals), key=lambda one: one.arrival
             ),
             confirmations=sorted(
-                (said for one in self.files for said in one.confirmations), key=lambda one: one.arrival
+                [said for one in self.files for said in one.confirmations]
+                + [_confirmed(one.merges[-1]) for one in self.merged if one.merges[-1].home],
+                key=lambda one: one.arrival,
             ),
             snapshots=_newest([snapshot for one in self.files for snapshot in snapshots_of(one)]),
             home_known=all(one.home_known for one in self.files),
@@ -53,6 +55,11 @@ class Person(NamedTuple):
             return (whole,)
         file = next((one for one in self.files if one.id == file_of(completion)), self.main)
         return (whole, homes(file))
+
+
+def _confirmed(merge: Merge) -> Confirmation:
+    """Whoever may merge two files may say whose the person is."""
+    return Confirmation(merge.home, merge.arrival, merge.command, merge.by, None, merge.reason)
 
 
 def _newest(snapshots: list[Snapshot]) -> list[Snapshot]:

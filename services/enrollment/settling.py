@@ -125,6 +125,28 @@ def refolding_keys(file: str, state: State, terms: Terms) -> Keys:
     yield from _refolded(ids, owner, state, terms)
 
 
+def merging_keys(files: Sequence[str], state: State, terms: Terms) -> Keys:
+    """The same for all completions of two people who become one, or of one that becomes two."""
+    for file in files:
+        yield from refolding_keys(file, state, terms)
+    yield LOAD
+    people = [person for person in (person_of(file, state) for file in files) if person is not None]
+    owners = {person.main.id: person for person in people}
+    every = [one for owner in owners for one in state.all(COMPLETIONS, "employee_id", owner)]
+    together = sorted({file.id for person in people for file in person.files} | set(files))
+    for one in every:
+        for owner in [*owners, *files]:
+            for content in one.contents:
+                yield Docs(COMPLETIONS, "learning_year", year_of(owner, content.facts.completed_on))
+        if one.contents:
+            facts = one.contents[0].facts
+            for file in together:
+                yield Doc(
+                    COMPLETIONS,
+                    terms.ids.completion(EmployeeId(file), facts.organizer_code, facts.code, facts.batch),
+                )
+
+
 def refold_keys(completions: Sequence[tuple[str, str]], state: State, terms: Terms) -> Keys:
     """The same for some completions of many people, each with its person; in as few rounds as for one."""
     for id, employee_id in completions:
@@ -498,7 +520,8 @@ def _credited(
         jp, (rule, reason) = Decimal(0), (REVOKED, "sertifikat dicabut") if revoked else _why_nothing(after)
     else:
         jp, rule, reason = credit.jp, credit.rule, reason_of(credit)
-    if (jp, rule, reason) == (before.jp, before.jp_rule, before.jp_reason):
+    said = (jp, rule, reason, after.employee_id)
+    if said == (before.jp, before.jp_rule, before.jp_reason, before.employee_id):
         return after, None
     version = after.version
     if version == before.version:

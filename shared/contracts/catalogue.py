@@ -19,7 +19,14 @@ from shared.contracts.enrollment import (
 from shared.contracts.incentive import PointsSettled
 from shared.contracts.notification import NoteMail, ReleaseLetter
 from shared.contracts.payload import Payload
-from shared.contracts.people import AdoptHomes, ConfirmHome, EndSweep, RefoldCompletions
+from shared.contracts.people import (
+    AdoptHomes,
+    ConfirmHome,
+    EndSweep,
+    MergeEmployees,
+    RefoldCompletions,
+    SeparateEmployees,
+)
 from shared.contracts.pipeline import (
     DiscardDeadLetter,
     GiveUpWaiting,
@@ -57,6 +64,8 @@ EVENT_TYPES: dict[type[Payload], str] = {
     ListCompletions: ENROLLMENT_COMMANDS,
     RestateCompletion: ENROLLMENT_COMMANDS,
     ConfirmHome: ENROLLMENT_COMMANDS,
+    MergeEmployees: ENROLLMENT_COMMANDS,
+    SeparateEmployees: ENROLLMENT_COMMANDS,
     AdoptHomes: ENROLLMENT_COMMANDS,
     RefoldCompletions: ENROLLMENT_COMMANDS,
     EndSweep: ENROLLMENT_COMMANDS,

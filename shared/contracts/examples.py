@@ -40,8 +40,10 @@ from shared.contracts.people import (
     ConfirmHome,
     EarliestHome,
     EndSweep,
+    MergeEmployees,
     RefoldCompletions,
     Refolded,
+    SeparateEmployees,
 )
 from shared.contracts.pipeline import (
     DiscardDeadLetter,
@@ -246,6 +248,20 @@ _EXAMPLES: Final[tuple[Payload, ...]] = (
         officer="7d0c6a3e",
         opd=None,
         reason="Mutasi per 1 April 2026, SK 800/123.",
+    ),
+    MergeEmployees(
+        employee_id="emp_6172839405f6e7d8c9bab0a1b2c3d4e5",
+        into=EMPLOYEE,
+        home="dinas-kedua",
+        officer="7d0c6a3e",
+        opd=None,
+        reason="NI PPPK baru setelah perpanjangan kontrak, SK 800/124.",
+    ),
+    SeparateEmployees(
+        employee_id="emp_6172839405f6e7d8c9bab0a1b2c3d4e5",
+        officer="7d0c6a3e",
+        opd=None,
+        reason="Dua orang dengan tanggal lahir yang sama.",
     ),
     AdoptHomes(
         homes=(

@@ -24,6 +24,34 @@ class ConfirmHome(Payload):
     reason: Reason
 
 
+class MergeEmployees(Payload):
+    """An officer says that two records are one person's: the one joins the other, with its numbers and completions."""
+
+    TYPE: ClassVar[str] = "id.go.bandung.employee.merge.v1"
+    employee_id: EmployeeId
+    """That joins: its numbers are the later ones."""
+    into: EmployeeId
+    """The person that it belongs to."""
+    home: KnownAgencyCode | None
+    """Whose person it is from now on; None: as it is."""
+    officer: str
+    opd: str | None
+    """Body or agency for which the officer may act; None: all."""
+    reason: Reason
+
+
+class SeparateEmployees(Payload):
+    """An officer takes a merge back: what was reported under each number goes back with it."""
+
+    TYPE: ClassVar[str] = "id.go.bandung.employee.separate.v1"
+    employee_id: EmployeeId
+    """That had joined."""
+    officer: str
+    opd: str | None
+    """Body or agency for which the officer may act; None: all."""
+    reason: Reason
+
+
 class EarliestHome(Payload):
     TYPE: ClassVar[str] = ""
     employee_id: EmployeeId

@@ -26,8 +26,10 @@ from shared.contracts.people import (
     ConfirmHome,
     EarliestHome,
     EndSweep,
+    MergeEmployees,
     RefoldCompletions,
     Refolded,
+    SeparateEmployees,
 )
 from shared.contracts.pipeline import (
     DiscardDeadLetter,
@@ -182,6 +184,15 @@ def one_completion(n: int) -> list[Sent]:
     return from_agency(registered(NIP), ONE)
 
 
+def merge_or_part(at: int) -> Payload:
+    other = IDS.employee(employee_number(1))
+    if at % 2:
+        return SeparateEmployees(employee_id=other, officer="o", opd=None, reason=f"bench {at}")
+    return MergeEmployees(
+        employee_id=other, into=PERSON, home=None, officer="o", opd=None, reason=f"bench {at}"
+    )
+
+
 def listed(n: int) -> Iterator[ListCompletions]:
     """Each goes on where the one before ended."""
     lists = (PartitionList(partition=0, completions=grouped([Claim(ONE_ID, 1, True)])),)
@@ -280,6 +291,11 @@ def enrollment_shapes() -> list[Shape]:
               lambda n: told_enrollment(*(
                   ConfirmHome(employee_id=PERSON, agency=f"dinas-{at}", officer="o", opd=None, reason="bench")
                   for at in range(n)))),
+        shape("merges and separations of two records", MergeEmployees,
+              lambda n: from_agency(registered(NIP), registered(employee_number(1)), *contents(2)),
+              lambda n: told_enrollment(*(merge_or_part(at) for at in range(n)))),
+        shape("separations of one record", SeparateEmployees, one_completion,
+              lambda n: told_enrollment(*(merge_or_part(1) for _ in range(n)))),
         shape("homes of as many people from before", AdoptHomes, one_completion,
               lambda n: told_enrollment(AdoptHomes(homes=tuple(
                   EarliestHome(employee_id=IDS.employee(employee_number(at)), agency="dinas-x", arrived=ARRIVED,

@@ -9,12 +9,13 @@ from services.enrollment.agencies.documents import REGISTER, REGISTERS, Arrival,
 from services.enrollment.bodies.documents import BODIES, Body, BodySaid, BodyStatement, body_id
 from services.enrollment.documents import COMPLETIONS, EMPLOYEES, SEQUENCES, Completion
 from services.enrollment.homes import homes
+from services.enrollment.persons import Person
 from services.enrollment.settling import facts_standing
 from shared.contracts.agency import EmployeeReleased
-from shared.contracts.people import ConfirmHome
+from shared.contracts.people import ConfirmHome, MergeEmployees, SeparateEmployees
 from shared.pipeline.errors import Waiting
 from shared.pipeline.outcome import Verdict
-from tests.factories import NIP, completed, registered
+from tests.factories import NIP, completed, registered, revoke
 from tests.property.harness import ENROLLMENT
 from tests.unit.given import NINE, Given
 
@@ -307,3 +308,94 @@ def test_moved_between_agencies_without_an_officer() -> None:
     whose = homes(made.one(EMPLOYEES))
     assert (whose.home, whose.disputed) == (HOME, False)
     assert made.one(EMPLOYEES).profile.name == "New"
+
+
+# Two records of one person.
+
+
+def merged(
+    made: Given[Any], previous: str, number: str, home: str | None = None, opd: str | None = None
+) -> Any:
+    ids = {number: one.id for one in made.all(EMPLOYEES) for number in one.own_numbers or one.numbers}
+    command = MergeEmployees(
+        employee_id=ids[number], into=ids[previous], home=home, officer="o", opd=opd, reason="SK 2"
+    )
+    return made.when(command, sender="enrollment")
+
+
+def renewed_elsewhere() -> Given[Any]:
+    """A PPPK whose new contract is with another agency; one training was reported under both numbers."""
+    made = city((registered(EARLIER, name="Old"), OTHER), DISKOMINFO=OTHER, BKPSDM=BODY)
+    made.when(completed(EARLIER, organizer="DISKOMINFO", code="A"), sender=OTHER)
+    made.when(completed(EARLIER, organizer="BKPSDM", code="B"), sender=BODY)
+    made.when(registered(LATER, name="New", previous_employee_number=EARLIER), sender=HOME)
+    made.when(completed(LATER, organizer="BKPSDM", code="B", score=None), sender=BODY)
+    made.when(completed(LATER, organizer="BKPSDM", code="C"), sender=BODY)
+    return made
+
+
+def counted(made: Given[Any]) -> dict[str, tuple[str, bool, bool]]:
+    """By code and number: whose it is, whether it counts, whether its certificate is good."""
+    names = {one.id: one.profile.name for one in made.all(EMPLOYEES)}
+    return {
+        counted_as(one): (
+            names[one.employee_id],
+            bool(one.learning_year),
+            one.certificate is not None and not one.certificate.revoked,
+        )
+        for one in made.all(COMPLETIONS)
+    }
+
+
+def test_a_number_renewed_at_another_agency_is_merged_and_parted_again() -> None:
+    made = renewed_elsewhere()
+    before, certificates = counted(made), [one.certificate for one in made.all(COMPLETIONS)]
+    assert merged(made, EARLIER, LATER, home=HOME, opd=OTHER).verdict is Verdict.ACCEPTED
+    main, joined = sorted(made.all(EMPLOYEES), key=lambda one: one.merged_into)
+    assert (main.numbers, main.profile.name) == ([EARLIER, LATER], "New")
+    assert homes(Person(main, (joined,)).whole).home == HOME
+    assert counted(made) == {
+        "A 2010": ("New", True, True),
+        "B 2010": ("New", True, True),
+        "B 2023": ("New", False, True),
+        "C 2023": ("New", True, True),
+    }
+    assert [one.certificate for one in made.all(COMPLETIONS)] == certificates
+    # A resend finds its completion, whichever number it names.
+    assert made.when(completed(LATER, organizer="BKPSDM", code="C"), sender=BODY).verdict is Verdict.DUPLICATE
+    assert len(made.all(COMPLETIONS)) == 4
+    # The new home speaks for the person from then on.
+    made.when(registered(LATER, name="New, M.Si."), sender=HOME)
+    assert next(one for one in made.all(EMPLOYEES) if not one.merged_into).profile.name == "New, M.Si."
+    part = SeparateEmployees(
+        employee_id=next(one.id for one in made.all(EMPLOYEES) if one.merged_into),
+        officer="o",
+        opd=None,
+        reason="x",
+    )
+    assert made.when(part, sender="enrollment").verdict is Verdict.ACCEPTED
+    assert [one.merged_into for one in made.all(EMPLOYEES)] == ["", ""]
+    assert {key: one[1:] for key, one in counted(made).items()} == {
+        key: one[1:] for key, one in before.items()
+    }
+    assert sorted(one.numbers for one in made.all(EMPLOYEES)) == [[EARLIER], [LATER]]
+
+
+def test_only_who_lets_the_person_go_merges() -> None:
+    made = renewed_elsewhere()
+    assert merged(made, EARLIER, LATER, home=HOME, opd=HOME).answer == {"problem": "not-your-agency"}
+    assert merged(made, EARLIER, LATER, home=HOME).verdict is Verdict.ACCEPTED
+    assert merged(made, EARLIER, LATER, home=HOME).verdict is Verdict.DUPLICATE
+
+
+def test_the_twin_counts_again_when_the_other_is_revoked() -> None:
+    made = renewed_elsewhere()
+    merged(made, EARLIER, LATER, home=HOME)
+    first = next(one for one in made.all(COMPLETIONS) if counted_as(one) == "B 2010")
+    made.when(revoke(completion_id=first.id, employee_id=first.employee_id, opd=None), sender="enrollment")
+    assert counted(made)["B 2010"][1:] == (False, False)
+    assert counted(made)["B 2023"][1:] == (True, True)
+
+
+def counted_as(one: Completion) -> str:
+    return f"{facts_standing(one).code} {one.contents[0].number[8:12]}"
