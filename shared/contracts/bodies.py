@@ -132,3 +132,4 @@ class BeginBodies(Payload):
 
     TYPE: ClassVar[str] = "id.go.bandung.bodies.begin.v1"
     bodies: Annotated[tuple[BodySeed, ...], Field(max_length=MOST_BODIES_AT_THE_BEGINNING)]
+    """Of those that are spelled alike the first counts."""

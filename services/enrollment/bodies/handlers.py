@@ -103,12 +103,11 @@ def _decide(event: Received[AboutOne], statement: BodyStatement, state: State, t
     if known is not None and met is not None and _nothing_new(met, statement):
         return _outcome(Verdict.DUPLICATE, "the register says so already", known, content)
     body = with_statement(known, id, statement)
-    aliases = [Body(id=body_id(alias), alias_of=id) for alias in statement.said.aliases or ()]
-    changes: list[Put | Remove] = [Put(BODIES, one) for one in (body, *aliases)]
-    appeared = [lacks_body(one) for one in spellings(event.data.code, statement.said.aliases or ())]
-    return _outcome(
-        Verdict.ACCEPTED, "", body, content, [*changes, Put(REGISTERS, next_register(state, terms))], appeared
-    )
+    named: Sequence[str] = statement.said.aliases or ()
+    changes: list[Put | Remove] = [Put(BODIES, body), Put(REGISTERS, next_register(state, terms))]
+    changes += [Put(BODIES, Body(id=body_id(alias), alias_of=id)) for alias in named]
+    appeared = [lacks_body(one) for one in spellings(event.data.code, named)]
+    return _outcome(Verdict.ACCEPTED, "", body, content, changes, appeared)
 
 
 def _refusal(
