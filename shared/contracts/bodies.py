@@ -8,6 +8,7 @@ import re
 from typing import Annotated, ClassVar, Final
 
 from pydantic import AfterValidator, Field, StringConstraints, WithJsonSchema, model_validator
+from pydantic_core import PydanticCustomError
 
 from shared.contracts.payload import Code, Name, Payload, Reason, trimmed
 from shared.contracts.register import MOST_AT_THE_BEGINNING, KnownAgencyCode
@@ -18,10 +19,15 @@ LONGEST_BODY_CODE: Final = 40
 _BODY_CODE: Final = re.compile(r"[A-Za-z0-9./-]+( [A-Za-z0-9./-]+)*")
 
 
+def _fault(sentence: str) -> PydanticCustomError:
+    # A type of our own: its text is shown to callers over HTTP too (faults.py).
+    return PydanticCustomError("body", sentence)
+
+
 def _new_code(text: str) -> str:
     code = str(trimmed(text))
     if len(code) > LONGEST_BODY_CODE or _BODY_CODE.fullmatch(code) is None:
-        raise ValueError(
+        raise _fault(
             f"a body's code has 1 to {LONGEST_BODY_CODE} of A-Z, a-z, 0-9, '-', '.', '/' and single blanks between them: "
             "what it is reported as otherwise can be an alias of it"
         )
@@ -49,16 +55,16 @@ Aliases = Annotated[tuple[Code, ...], Field(max_length=MOST_ALIASES)]
 """Other spellings under which a body is reported, as agencies send them."""
 
 
-def fault_of_issuer(issuing: str | None, outside: bool | None) -> str | None:
-    """Why this does not say who issues for a body; None if it does."""
+def check_issuer(issuing: str | None, outside: bool | None) -> None:
+    """Raises for pydantic where this does not say who issues for a body."""
     if (issuing is None) == (not outside):
-        return "say one of both: the agency that issues for it, or that it is outside the city"
-    return None
+        raise _fault("say one of both: the agency that issues for it, or that it is outside the city")
 
 
-def fault_of_change(issuing: str | None, outside: bool | None) -> str | None:
+def check_change(issuing: str | None, outside: bool | None) -> None:
     """The same where both may be left out."""
-    return None if issuing is None and outside is None else fault_of_issuer(issuing, outside)
+    if issuing is not None or outside is not None:
+        check_issuer(issuing, outside)
 
 
 class AddBody(Payload):
@@ -80,8 +86,7 @@ class AddBody(Payload):
 
     @model_validator(mode="after")
     def _issuer(self) -> "AddBody":
-        if (fault := fault_of_issuer(self.issuing, self.outside)) is not None:
-            raise ValueError(fault)
+        check_issuer(self.issuing, self.outside)
         return self
 
 
@@ -104,8 +109,7 @@ class ChangeBody(Payload):
 
     @model_validator(mode="after")
     def _issuer(self) -> "ChangeBody":
-        if (fault := fault_of_change(self.issuing, self.outside)) is not None:
-            raise ValueError(fault)
+        check_change(self.issuing, self.outside)
         return self
 
 

@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from pydantic import BaseModel, Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from services.enrollment.bodies.documents import Body, BodyStatement
 from services.enrollment.bodies.timeline import standing_body
@@ -12,8 +13,8 @@ from shared.contracts.bodies import (
     BodyCode,
     ChangeBody,
     KnownBodyCode,
-    fault_of_change,
-    fault_of_issuer,
+    check_change,
+    check_issuer,
 )
 from shared.contracts.payload import Name, Reason
 from shared.contracts.register import KnownAgencyCode
@@ -74,8 +75,7 @@ class BodyEntry(BaseModel):
 
     @model_validator(mode="after")
     def _issuer(self) -> "BodyEntry":
-        if (fault := fault_of_issuer(self.issuing, self.outside)) is not None:
-            raise ValueError(fault)
+        check_issuer(self.issuing, self.outside)
         return self
 
     def command(self, operator: str) -> AddBody:
@@ -97,9 +97,8 @@ class BodyChange(BaseModel):
     @model_validator(mode="after")
     def _says_something(self) -> "BodyChange":
         if self.name is None and self.issuing is None and self.outside is None and not self.aliases:
-            raise ValueError("changes nothing: say what is to be different")
-        if (fault := fault_of_change(self.issuing, self.outside)) is not None:
-            raise ValueError(fault)
+            raise PydanticCustomError("body", "changes nothing: say what is to be different")
+        check_change(self.issuing, self.outside)
         return self
 
     def command(self, operator: str) -> ChangeBody:
@@ -113,7 +112,7 @@ class PreviewBody(BaseModel):
     @model_validator(mode="after")
     def _one(self) -> "PreviewBody":
         if (self.add is None) == (self.change is None):
-            raise ValueError("give one of add and change")
+            raise PydanticCustomError("body", "give one of add and change")
         return self
 
     def command(self, operator: str) -> AddBody | ChangeBody:
