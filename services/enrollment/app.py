@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 from services.enrollment import agencies, bodies, documents, handlers
+from services.enrollment.adopted_homes import HomeAdoption
 from services.enrollment.adoption import GivenNumbers
 from services.enrollment.agencies.beginning import Beginning
 from services.enrollment.agencies.register import RegisterCopy
@@ -16,6 +17,7 @@ from services.enrollment.renderer import Renderer
 from services.enrollment.reported_bodies import reported_bodies
 from services.enrollment.routes import routers
 from services.enrollment.settings import EnrollmentSettings
+from services.enrollment.sweep import Sweeper
 from services.enrollment.terms import Terms, load_terms
 from shared.contracts.topics import ENROLLMENT_EVENTS
 from shared.identifiers import Ids
@@ -64,6 +66,10 @@ def build(settings: EnrollmentSettings) -> Runner[Terms]:
     parts.sources.register = register
     parts.told.append(register.decided)
     parts.workers.append(beginning)
+    parts.workers.append(HomeAdoption(parts.store, parts.commands, settings.topic_prefix))
+    sweeper = Sweeper(parts.store, parts.commands)
+    parts.workers.append(sweeper)
+    parts.remarks["register"] = sweeper.remarks
     parts.remarks["agencies"] = beginning.remarks
     store = parts.store
     bodies_beginning = BodiesBeginning(

@@ -1,4 +1,5 @@
-"""Which content of a completion stands, and whether it is revoked: folds over sets, the same in any order."""
+"""The contents of a completion and whether it is revoked: folds over sets, the same in any order. Which of the contents
+stands is judged in authority.py."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -6,9 +7,11 @@ from decimal import Decimal
 
 import msgspec
 
+from services.enrollment.agencies.documents import Arrival
 from services.enrollment.documents import Completion, Content, Facts, Revocation
 from shared.contracts.agency import TrainingCompleted
 from shared.identifiers import Ids, key
+from shared.pipeline.records import Received
 
 _JSON = msgspec.json.Encoder(order="deterministic")
 # 20, 20.0 and 2E+1 are the same content.
@@ -17,7 +20,8 @@ TENTH, HUNDREDTH = Decimal("0.1"), Decimal("0.01")
 MOST_CONTENTS = 20
 
 
-def facts_of(event: TrainingCompleted) -> Facts:
+def facts_of(event: TrainingCompleted, organizer: str) -> Facts:
+    """`organizer`: code of the body, where the event names it by an alias."""
     training, result = event.training, event.result
     return Facts(
         code=training.code,
@@ -26,7 +30,7 @@ def facts_of(event: TrainingCompleted) -> Facts:
         form=training.form.value,
         pathway=training.pathway.value,
         level=training.level.value,
-        organizer_code=training.organizer.code,
+        organizer_code=organizer,
         organizer_name=training.organizer.name,
         start_date=training.start_date,
         end_date=training.end_date,
@@ -39,9 +43,17 @@ def facts_of(event: TrainingCompleted) -> Facts:
     )
 
 
-def content_of(facts: Facts, *, sender: str, time: datetime, revision: int | None, ids: Ids) -> Content:
+def content_of(facts: Facts, event: Received[TrainingCompleted], ids: Ids) -> Content:
     """`facts` as one sender reported them; absent fields don't count, so a newer sender's null is no change."""
-    return Content(ids.content(_JSON.encode(facts)), sender, time, revision or 0, facts)
+    return Content(
+        digest=ids.content(_JSON.encode(facts)),
+        sender=event.sender,
+        first_time=event.said_at,
+        revision=event.data.revision or 0,
+        facts=facts,
+        arrival=Arrival(event.arrived, *event.at),
+        number=event.data.employee_number,
+    )
 
 
 def with_content(completion: Completion, content: Content) -> Completion:
@@ -51,8 +63,10 @@ def with_content(completion: Completion, content: Content) -> Completion:
         return msgspec.structs.replace(completion, contents=[content])
     own = {(one.digest, one.revision): one for one in completion.contents if one.sender == content.sender}
     known = own.get((content.digest, content.revision))
-    if known is not None and known.first_time <= content.first_time:
-        return completion
+    if known is not None:
+        content = _earliest(known, content)
+        if content == known:
+            return completion
     own[content.digest, content.revision] = content
     kept = _kept(own.values())
     if known is None and content not in kept:
@@ -62,6 +76,20 @@ def with_content(completion: Completion, content: Content) -> Completion:
         [*others, *kept], key=lambda one: (one.first_time, one.digest, one.sender, one.revision)
     )
     return msgspec.structs.replace(completion, contents=contents)
+
+
+def _earliest(one: Content, copy: Content) -> Content:
+    """What was kept before arrivals were has none: it came before all that have."""
+    first = min(one, copy, key=_arrived)
+    return msgspec.structs.replace(
+        first,
+        first_time=min(one.first_time, copy.first_time),
+        number=first.number or one.number or copy.number,
+    )
+
+
+def _arrived(content: Content) -> tuple[bool, Arrival | None]:
+    return (content.arrival is not None, content.arrival)
 
 
 def _kept(contents: Iterable[Content]) -> list[Content]:
@@ -91,13 +119,11 @@ def _seen(content: Content) -> tuple[datetime, bytes, str]:
     return (content.first_time, content.digest, content.sender)
 
 
-def standing(contents: Sequence[Content]) -> Content | None:
-    """The content that counts.
+def standing_before(contents: Sequence[Content]) -> Content | None:
+    """The content that counts where nobody judges who may say what, as before there was a register of bodies.
 
-    The sender whose content has the earliest event time owns the completion, and only its own contents correct
-    it; others are kept and don't stand. Of the owner's the highest revision stands, then the latest content by
-    the earliest time that it was seen under in that revision: so two systems that resend for ever don't flap, and
-    going back to an earlier content needs a revision.
+    The sender whose content has the earliest event time owns the completion, and only its own contents correct it. Of
+    the owner's the highest revision stands, then the content that was new last.
     """
     if len(contents) < 2:  # nearly all
         return contents[0] if contents else None

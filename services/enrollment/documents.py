@@ -2,9 +2,11 @@
 
 from datetime import date, datetime
 from decimal import Decimal
+from typing import Final
 
 import msgspec
 
+from services.enrollment.agencies.documents import Arrival
 from services.enrollment.certificate_face import CertificateFace
 from shared.contracts.payload import CertificateId, CompletionId, EmployeeId
 from shared.pipeline.documents import Collection
@@ -18,7 +20,7 @@ class EmployeeNumberAlias(msgspec.Struct, frozen=True):
 
 
 class Profile(msgspec.Struct, frozen=True):
-    """The newest snapshot, as the agency sent it."""
+    """A snapshot, as the agency sent it."""
 
     employee_number: str
     name: str
@@ -33,16 +35,76 @@ class Profile(msgspec.Struct, frozen=True):
     supervisor_number: str | None
 
 
+class Claim(msgspec.Struct, frozen=True):
+    """An agency reported the person as its own: each of its snapshots does."""
+
+    agency: str
+    arrival: Arrival
+
+
+class Withdrawal(msgspec.Struct, frozen=True):
+    """It said that the person is not, or is no more."""
+
+    agency: str
+    arrival: Arrival
+    reason: str
+
+
+class Confirmation(msgspec.Struct, frozen=True):
+    """An officer's or the master source's word: this agency is the home from then on."""
+
+    agency: str
+    arrival: Arrival
+    command: str
+    by: str
+    opd: str | None
+    """Body or agency for which the officer may act: it lets go of its own people alone; None: all."""
+    reason: str
+
+
+class Snapshot(msgspec.Struct, frozen=True):
+    """The newest that one source sent."""
+
+    source: str
+    """Code of the agency; empty: the one that stood, whoever sent it, when the register began to judge."""
+    profile: Profile
+    as_of: datetime
+    """Its time, or that of its arrival where its clock was ahead."""
+    digest: bytes
+    arrival: Arrival | None
+
+
+class PendingLink(msgspec.Struct, frozen=True):
+    """A source said that one person had both numbers, and has no say over both."""
+
+    previous: str
+    number: str
+    agency: str
+    arrival: Arrival
+    why: str
+    """What it waits for."""
+
+
 class Employee(msgspec.Struct, frozen=True):
     id: EmployeeId = msgspec.field(name="_id")
     numbers: list[str]
+    """Oldest first; the last one is in force."""
     profile: Profile
+    """The snapshot that stands, with the number in force."""
     as_of: datetime
-    """Event time of the snapshot that stands."""
+    """Its time."""
     digest: bytes
     version: int
     addressed_at: datetime | None = None
     """The log's time at which the mail address last changed; None: not since that is noted."""
+    claims: list[Claim] = []
+    withdrawals: list[Withdrawal] = []
+    confirmations: list[Confirmation] = []
+    snapshots: list[Snapshot] = []
+    """One a source; none where all that came was before sources were told apart."""
+    pending_links: list[PendingLink] = []
+    home_known: bool = False
+    """False: from before homes were noted, and it is not worked out yet whose the person was."""
 
 
 class Facts(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -72,9 +134,13 @@ class Content(msgspec.Struct, frozen=True):
     digest: bytes
     sender: str
     first_time: datetime
-    """The earliest event time that it was seen under."""
+    """The earliest that it was seen under: an event's time, or that of its arrival where a clock was ahead."""
     revision: int
     facts: Facts
+    arrival: Arrival | None = None
+    """The earliest of its copies'. None: from before it was kept."""
+    number: str = ""
+    """The employee number that it was reported under; empty: from before it was kept."""
 
 
 class Revocation(msgspec.Struct, frozen=True):
@@ -129,6 +195,14 @@ class Completion(msgspec.Struct, frozen=True):
     reinstatements: list[Reinstatement] = []
     standing: bytes = b""
     """Digest of the content that stands."""
+    grounds: str = ""
+    """By what it stands, see authority.py; empty: nothing does, or it was settled before that was kept."""
+    certified: bool = True
+    """False: recorded without a certificate of ours, as none but the body's own agency issues for it."""
+    body: str = ""
+    """Id of the organizer in the register of bodies; empty: from before there was one, or only a revocation has come."""
+    judged: int = 0
+    """Generation of the register by which it was settled last."""
     certificate: Certificate | None = None
     jp: Decimal = Decimal(0)
     jp_rule: str = ""
@@ -176,6 +250,13 @@ class Given(msgspec.Struct, frozen=True):
     issues: list[GivenIssue] = []
 
 
+class Sweep(msgspec.Struct, frozen=True):
+    """One document: up to which generation of the register all completions are judged (sweep.py)."""
+
+    id: str = msgspec.field(name="_id")
+    generation: int
+
+
 class Rendering(msgspec.Struct, frozen=True):
     """Work: a PDF to be made. Inserted by the consumer; its state is the workers' (shared/pipeline/work.py)."""
 
@@ -220,6 +301,8 @@ COMPLETIONS = Collection(
 LISTINGS = Collection("listings", Listing)
 SEQUENCES = Collection("sequences", Sequence)
 GIVEN = Collection("given", Given)
+SWEEP: Final = "completions"
+SWEEPS = Collection("sweeps", Sweep)
 RENDERINGS = Collection("renderings", Rendering, indexes=(("state", "due"),))
 STORED_PDFS = Collection("stored_pdfs", StoredPdf, indexes=(("certificate_id",),))
 
@@ -230,6 +313,7 @@ COLLECTIONS = (
     LISTINGS,
     SEQUENCES,
     GIVEN,
+    SWEEPS,
     RENDERINGS,
     STORED_PDFS,
 )

@@ -7,13 +7,15 @@ from zlib import crc32
 
 import msgspec
 
+from services.enrollment.agencies.documents import Arrival
+from services.enrollment.authority import register_for, register_keys, standing, uncertified, why_not
+from services.enrollment.bodies.documents import BODIES, body_id, lacks_body
+from services.enrollment.bodies.timeline import standing_body
 from services.enrollment.completions import (
     MOST_CONTENTS,
     content_of,
-    effective_revocations,
     facts_of,
     is_kept,
-    standing,
     with_content,
 )
 from services.enrollment.documents import (
@@ -21,13 +23,10 @@ from services.enrollment.documents import (
     EMPLOYEE_NUMBERS,
     EMPLOYEES,
     Completion,
-    Content,
-    Employee,
-    EmployeeNumberAlias,
-    Profile,
     Reinstatement,
     Revocation,
 )
+from services.enrollment.employees import employee_keys, record_employee
 from services.enrollment.issuing_bodies import sequence_id
 from services.enrollment.jp import check
 from services.enrollment.reconciling import (
@@ -39,17 +38,20 @@ from services.enrollment.reconciling import (
 )
 from services.enrollment.settling import (
     Changed,
+    facts_standing,
     learning_of,
+    revocations_standing,
     settle,
     settling_keys,
     standing_now,
     year_of,
 )
+from services.enrollment.sweep import REACTIONS as SWEEPING
 from services.enrollment.terms import Terms
-from shared.contracts.agency import EmployeeChanged, EmployeeRegistered, EmployeeSnapshot, TrainingCompleted
+from services.enrollment.transfers import REACTIONS as TRANSFERS
+from shared.contracts.agency import EmployeeChanged, EmployeeRegistered, TrainingCompleted
 from shared.contracts.enrollment import (
     CertificateRendered,
-    EmployeeRecorded,
     ListCompletions,
     ReinstateCertificate,
     RestateCompletion,
@@ -57,23 +59,20 @@ from shared.contracts.enrollment import (
     StoreRendering,
 )
 from shared.contracts.payload import CompletionId, EmployeeId, Payload
-from shared.contracts.vocabulary import EmploymentType
 from shared.identifiers import key
 from shared.pipeline.discrepancies import reviewing
 from shared.pipeline.documents import LOAD, Doc, Keys, Lock, State
-from shared.pipeline.epochs import VERSIONS, next_version
+from shared.pipeline.epochs import VERSIONS
 from shared.pipeline.errors import Rejected, Waiting
 from shared.pipeline.outcome import Due, Fact, Outcome, Put, Settlement, Unsettled, Verdict
 from shared.pipeline.reactions import Reaction, Settled, react
 from shared.pipeline.records import Received
 from shared.pipeline.triage import TRIAGE
-from shared.pipeline.waiting import waiting_for, waits_for
+from shared.pipeline.waiting import waits_for
 
 _JSON = msgspec.json.Encoder(order="deterministic")
 # A day begins at UTC+14 before it does anywhere else, and trainings are held abroad too.
 FARTHEST_EAST = timedelta(hours=14)
-# Of one person. Each arrives as a link between numbers, and all stand in every event about the person.
-MOST_NUMBERS: Final = 20
 # Of one person and year, which is recounted whole: more than one a day.
 MOST_COMPLETIONS: Final = 400
 # And as many reinstatements, of one completion.
@@ -82,168 +81,67 @@ TOO_MANY_CONTENTS: Final = (
     f"this sender has reported more than {MOST_CONTENTS} contents, and those of the highest revisions are kept: "
     "to have this one stand, send it with a higher revision"
 )
-
-# Employees: a snapshot with a version, the newest stands.
-
-
-def employee_keys(event: Received[EmployeeSnapshot], state: State, terms: Terms) -> Keys:
-    data = event.data
-    numbers = _numbers(data)
-    for number in numbers:
-        yield Doc(EMPLOYEE_NUMBERS, number)
-    yield LOAD
-    aliases = {number: state.get(EMPLOYEE_NUMBERS, number) for number in numbers}
-    for number, alias in aliases.items():
-        if alias is None:
-            yield from waiting_for(terms.ids.lacks_employee(number))
-    for employee_id in sorted(_owners(numbers, aliases, terms)):
-        yield Lock("employee/" + employee_id)
-        yield Doc(EMPLOYEES, employee_id)
-
-
-def _numbers(data: EmployeeSnapshot) -> list[str]:
-    """The previous one, if there is another, then the one in force."""
-    previous, current = data.previous_employee_number, data.employee_number
-    return [current] if previous in (None, current) else [previous, current]
-
-
-def _owners(
-    numbers: list[str], aliases: dict[str, EmployeeNumberAlias | None], terms: Terms
-) -> set[EmployeeId]:
-    """Who has these numbers; a new employee is named by the oldest of them."""
-    owners = {alias.employee_id for alias in aliases.values() if alias is not None}
-    return owners or {terms.ids.employee(numbers[0])}
-
-
-def record_employee(event: Received[EmployeeSnapshot], state: State, terms: Terms) -> Outcome:
-    """The newest snapshot by event time stands; a number not seen before becomes an alias, and what waited
-    for it is decided."""
-    data = event.data
-    numbers = _numbers(data)
-    aliases = {number: state.get(EMPLOYEE_NUMBERS, number) for number in numbers}
-    owners = _owners(numbers, aliases, terms)
-    if len(owners) > 1:
-        raise Rejected(
-            "previous_employee_number and employee_number belong to two different employees already: "
-            "have the two records merged first, then send the event again"
-        )
-    employee_id = owners.pop()
-    profile = Profile(
-        employee_number=data.employee_number,
-        name=data.name,
-        email=data.email,
-        language=data.language,
-        employment_type=data.employment_type.value,
-        golongan=data.golongan,
-        pangkat=data.pangkat,
-        jabatan=data.jabatan,
-        unit_kerja=data.unit_kerja,
-        opd=data.opd,
-        supervisor_number=data.supervisor_number,
-    )
-    digest = terms.ids.content(_JSON.encode(profile))
-    new = [number for number, alias in aliases.items() if alias is None]
-    changes = [
-        Put(EMPLOYEE_NUMBERS, EmployeeNumberAlias(id=number, employee_id=employee_id)) for number in new
-    ]
-    appeared = [terms.ids.lacks_employee(number) for number in new]
-    known = state.get(EMPLOYEES, employee_id)
-    if known is not None and new and len(known.numbers) + len(new) > MOST_NUMBERS:
-        raise Rejected(
-            f"this employee has {len(known.numbers)} numbers, {MOST_NUMBERS} are allowed: "
-            "correct previous_employee_number if it is another person's, or leave it out"
-        )
-    if known is None:
-        employee = Employee(
-            id=employee_id,
-            numbers=numbers,
-            profile=profile,
-            as_of=event.time,
-            digest=digest,
-            version=next_version(0, terms.epoch),
-        )
-        verdict, reason = Verdict.ACCEPTED, ""
-    else:
-        employee = msgspec.structs.replace(known, numbers=_history(known.numbers, numbers))
-        verdict, reason = Verdict.SUPERSEDED, _newer(known)
-        if digest == known.digest:
-            verdict, reason = Verdict.DUPLICATE, ""
-        if (event.time, digest) > (known.as_of, known.digest):
-            employee = msgspec.structs.replace(employee, profile=profile, as_of=event.time, digest=digest)
-            if profile.email != known.profile.email:
-                employee = msgspec.structs.replace(employee, addressed_at=event.now)
-            verdict = verdict if verdict is Verdict.DUPLICATE else Verdict.ACCEPTED
-            reason = ""
-        if (employee.numbers, employee.profile) != (known.numbers, known.profile):
-            employee = msgspec.structs.replace(employee, version=next_version(known.version, terms.epoch))
-    if employee != known:
-        changes.append(Put(EMPLOYEES, employee))
-    facts = [_recorded(employee)] if known is None or employee.version != known.version else []
-    return Outcome(verdict, reason, employee_id, digest, changes, facts, appeared)
-
-
-def _newer(known: Employee) -> str:
-    return f"a snapshot of {known.as_of.isoformat()} stands: where that time is wrong, send this one with a later time"
-
-
-def _history(known: list[str], numbers: list[str]) -> list[str]:
-    """Oldest first: a previous number stands before the one that replaced it."""
-    *earlier, current = numbers
-    history = list(known)
-    for number in earlier:
-        if number not in history:
-            history.insert(history.index(current) if current in history else len(history), number)
-    return history if current in history else [*history, current]
-
-
-def _recorded(employee: Employee) -> Fact:
-    profile = employee.profile
-    payload = EmployeeRecorded(
-        employee_id=employee.id,
-        version=employee.version,
-        employee_numbers=tuple(employee.numbers),
-        name=profile.name,
-        email=profile.email,
-        language="en" if profile.language == "en" else "id",
-        employment_type=EmploymentType(profile.employment_type),
-        opd=profile.opd,
-    )
-    return Fact(payload, employee.id, employee.version, employee.id)
-
+REPORTED_BEFORE: Final = "this content was reported before"
 
 # Completions: members of a set of contents; which one stands is a fold over the set.
 
 
 def completion_keys(event: Received[TrainingCompleted], state: State, terms: Terms) -> Keys:
-    number = event.data.employee_number
+    data = event.data
+    number, code = data.employee_number, data.training.organizer.code
     yield Doc(EMPLOYEE_NUMBERS, number)
+    yield from register_keys(code)
     yield LOAD
+    if (body := state.get(BODIES, body_id(code))) is not None and body.alias_of:
+        yield Doc(BODIES, body.alias_of)
+    if body is None and _judged(event, state):
+        yield waits_for(lacks_body(code))
     alias = state.get(EMPLOYEE_NUMBERS, number)
     if alias is None:
         yield waits_for(terms.ids.lacks_employee(number))
     # An unknown employee will have this id; whoever changes an alias locks its employee too.
     employee_id = terms.ids.employee(number) if alias is None else alias.employee_id
     yield Doc(EMPLOYEES, employee_id)
-    completion_id = completion_id_of(event.data, employee_id, terms)
-    data = event.data
+    if body is not None and body.alias_of:
+        yield LOAD
+    organizer = organizer_code(code, state)
+    completion_id = completion_id_of(data, employee_id, organizer, terms)
     year = year_of(employee_id, data.completed_on)
-    sequence = sequence_id(data.training.organizer.code, data.completed_on.year)
+    sequence = sequence_id(organizer, data.completed_on.year)
     yield from settling_keys(completion_id, employee_id, state, terms, year, sequence)
 
 
-def completion_id_of(data: TrainingCompleted, employee_id: EmployeeId, terms: Terms) -> CompletionId:
+def organizer_code(code: str, state: State) -> str:
+    """Of the body that is meant, where it is an alias."""
+    body = state.get(BODIES, body_id(code))
+    if body is None or not body.alias_of:
+        return code
+    stands = standing_body(state.get(BODIES, body.alias_of))
+    return code if stands is None else stands.code
+
+
+def _judged(event: Received[TrainingCompleted], state: State) -> bool:
+    return register_for("", state).judges(Arrival(event.arrived, *event.at))
+
+
+def completion_id_of(
+    data: TrainingCompleted, employee_id: EmployeeId, organizer: str, terms: Terms
+) -> CompletionId:
     training = data.training
-    return terms.ids.completion(employee_id, training.organizer.code, training.code, training.batch)
+    return terms.ids.completion(employee_id, organizer, training.code, training.batch)
 
 
 def record_completion(event: Received[TrainingCompleted], state: State, terms: Terms) -> Outcome:
-    """A first content is accepted, another one is a correction or superseded, a known one is a duplicate."""
+    """A first content is accepted, another one is a correction or superseded, a known one is a duplicate. What its sender
+    has no right to say is kept, and does not stand."""
     data = event.data
-    facts = facts_of(data)
+    code = data.training.organizer.code
+    organizer = organizer_code(code, state)
+    facts = facts_of(data, organizer)
     alias = state.get(EMPLOYEE_NUMBERS, data.employee_number)
     employee = None if alias is None else state.get(EMPLOYEES, alias.employee_id)
     completion_id = completion_id_of(
-        data, terms.ids.employee(data.employee_number) if employee is None else employee.id, terms
+        data, terms.ids.employee(data.employee_number) if employee is None else employee.id, organizer, terms
     )
     if data.completed_on > (event.now + FARTHEST_EAST).date():
         raise Rejected(
@@ -257,33 +155,43 @@ def record_completion(event: Received[TrainingCompleted], state: State, terms: T
             terms.ids.lacks_employee(data.employee_number),
             "the employee is not known yet: have the agency's system publish the employee's registration",
         )
+    if state.get(BODIES, body_id(code)) is None and _judged(event, state):
+        raise Waiting(
+            lacks_body(code),
+            f"the register has no body {code}: correct organizer.code, or ask the operator to add the body",
+        )
     known = state.get(COMPLETIONS, completion_id)
-    content = content_of(facts, sender=event.sender, time=event.time, revision=data.revision, ids=terms.ids)
+    content = content_of(facts, event, terms.ids)
     before = known or Completion(id=completion_id, employee_id=employee.id, learning_year="")
     seen = any(content.digest == one.digest and content.revision <= one.revision for one in before.contents)
     after = with_content(before, content)
     if after is before and not seen and not is_kept(before, content):
         return Outcome(Verdict.SUPERSEDED, TOO_MANY_CONTENTS, completion_id, content.digest)
+    register = register_for(organizer, state)
+    stood = standing(before.contents, employee, register)
     if after is before:
-        return Outcome(Verdict.DUPLICATE, "this content was reported before", completion_id, content.digest)
-    stood = standing(before.contents)
-    stands, _, year = standing_now(after)
-    assert stands is not None
-    if year not in ("", before.learning_year) and _is_full(year, state):
+        reason = REPORTED_BEFORE
+        if stood is None or stood.content.digest != content.digest:
+            reason += "; " + why_not(event.sender, stood, employee, register)
+        return Outcome(Verdict.DUPLICATE, reason, completion_id, content.digest)
+    stands = standing(after.contents, employee, register)
+    now = standing_now(after, stands)
+    if now.year not in ("", before.learning_year) and _is_full(now.year, state):
+        assert now.content is not None
         raise Rejected(
-            f"{MOST_COMPLETIONS} completions of this employee in {stands.facts.completed_on.year} are recorded "
+            f"{MOST_COMPLETIONS} completions of this employee in {now.content.facts.completed_on.year} are recorded "
             "already, no more are: revoke those that are wrong, then replay this one"
         )
-    after = msgspec.structs.replace(after, learning_year=year)
-    if seen and stood is not None and stood.digest == stands.digest:
-        verdict, reason = Verdict.DUPLICATE, "this content was reported before"
-    elif stands.digest != content.digest:
-        verdict, reason = Verdict.SUPERSEDED, _superseded(stands, content.sender)
+    after = msgspec.structs.replace(after, learning_year=now.year, body=body_id(organizer))
+    if seen and (stands is None or (stood is not None and stood.content.digest == stands.content.digest)):
+        verdict, reason = Verdict.DUPLICATE, REPORTED_BEFORE
+    elif stands is None or stands.content.digest != content.digest:
+        verdict, reason = Verdict.SUPERSEDED, why_not(event.sender, stands, employee, register)
     elif stood is None:
-        verdict, reason = Verdict.ACCEPTED, ""
+        verdict, reason = Verdict.ACCEPTED, "" if stands.certified else uncertified(register.body)
     else:
         verdict, reason = Verdict.CORRECTION, "replaces the content that stood"
-    unsettled = Unsettled(employee.id, COMPLETIONS, after, weight=_weight(year, state))
+    unsettled = Unsettled(employee.id, COMPLETIONS, after, weight=_weight(now.year, state))
     return Outcome(verdict, reason, completion_id, content.digest, unsettled=unsettled)
 
 
@@ -293,15 +201,6 @@ def _is_full(year: str, state: State) -> bool:
 
 def _weight(year: str, state: State) -> int:
     return 1 if not year else 1 + state.count(COMPLETIONS, "learning_year", year)
-
-
-def _superseded(stands: Content, sender: str) -> str:
-    if stands.sender != sender:
-        return f"{stands.sender} reported this completion first, so only {stands.sender} corrects it"
-    return (
-        "another content stands: a higher revision goes before, then the later time, and of the same time neither; "
-        "to have this one stand, send it with a higher revision"
-    )
 
 
 def settle_completions(due: Sequence[Due[Completion]], state: State, terms: Terms) -> Settlement:
@@ -391,10 +290,12 @@ def _known(completion_id: CompletionId, employee_id: EmployeeId, state: State) -
 
 def _other_body(completion: Completion, opd: str | None) -> Outcome | None:
     """The refusal, if the officer acts for another body than the one that issued the certificate."""
-    stands = standing(completion.contents)
-    if stands is None or opd is None or key(opd) == key(stands.facts.organizer_code):
+    if not completion.standing or opd is None:
         return None
-    reason = f"the certificate was issued by {stands.facts.organizer_code}: ask an officer of that body"
+    issuer = facts_standing(completion).organizer_code
+    if key(opd) == key(issuer):
+        return None
+    reason = f"the certificate was issued by {issuer}: ask an officer of that body"
     return Outcome(Verdict.REFUSED, reason, completion.id, answer={"problem": "not-your-agency"})
 
 
@@ -408,7 +309,7 @@ def _resettled(
 ) -> Outcome:
     employee = state.get(EMPLOYEES, after.employee_id)
     # The member waits in its set. The same is said of a number that nobody has: who guesses numbers learns nothing.
-    if employee is None or standing(after.contents) is None:
+    if employee is None or not after.standing:
         return Outcome(
             Verdict.ACCEPTED, "noted for a completion that has not come yet", after.id, content,
             [Put(COMPLETIONS, after)], answer=_answer(after),
@@ -433,16 +334,11 @@ def _repeated(same: bool, completion: Completion, content: bytes) -> Outcome:
 
 
 def _answer(completion: Completion) -> dict[str, str | int | bool | None]:
-    certificate, stands = completion.certificate, standing(completion.contents)
-    if stands is None:
-        lifted = {one.revocation_id for one in completion.reinstatements}
-        standing_revocations = len([one for one in completion.revocations if one.id not in lifted])
-    else:
-        standing_revocations = len(effective_revocations(completion, stands))
+    certificate = completion.certificate
     return {
         "certificate_number": None if certificate is None else certificate.number,
         "status": "unknown" if certificate is None else "revoked" if certificate.revoked else "valid",
-        "revocations_standing": standing_revocations,
+        "revocations_standing": len(revocations_standing(completion)),
     }
 
 
@@ -492,14 +388,16 @@ def store_rendering(event: Received[StoreRendering], state: State, terms: Terms)
 
 
 REACTIONS: dict[type[Payload], Reaction[Terms]] = {
-    EmployeeRegistered: react(employee_keys, record_employee, settled=Settled.NOTHING),
-    EmployeeChanged: react(employee_keys, record_employee, settled=Settled.NOTHING),
+    EmployeeRegistered: react(employee_keys, record_employee, settled=Settled.LOOKED_AT),
+    EmployeeChanged: react(employee_keys, record_employee, settled=Settled.LOOKED_AT),
     TrainingCompleted: react(completion_keys, record_completion, settled=Settled.NOTHING),
     RevokeCertificate: react(revocation_keys, revoke_certificate),
     ReinstateCertificate: react(revocation_keys, reinstate_certificate),
     StoreRendering: react(rendering_keys, store_rendering, settled=Settled.LOOKED_AT),
     ListCompletions: react(listing_keys, list_completions),
     RestateCompletion: react(restatement_keys, restate_completion),
+    **TRANSFERS,
+    **SWEEPING,
     **reviewing(BOOKS),
     **TRIAGE,
 }

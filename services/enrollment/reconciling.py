@@ -71,9 +71,13 @@ def lacks(completion: Completion, being_rendered: bool) -> list[str]:
         return []
     certificate = completion.certificate
     return [
-        *([] if certificate is not None else [CERTIFICATE]),
+        *([] if certificate is not None or not completion.certified else [CERTIFICATE]),
         *([] if completion.jp_rule else [JP]),
-        *([] if being_rendered or (certificate is not None and certificate.sha256) else [PDF]),
+        *(
+            []
+            if being_rendered or not completion.certified or (certificate is not None and certificate.sha256)
+            else [PDF]
+        ),
     ]
 
 
@@ -136,7 +140,7 @@ def restate_completion(event: Received[RestateCompletion], state: State, terms: 
     if known is not None and known.employee_id != data.employee_id:
         raise Rejected("completion_id is a completion of another employee than employee_id: send both of one")
     content = terms.ids.content(_JSON.encode((data.completion_id, data.version, data.operator, data.reason)))
-    if known is None or known.certificate is None or employee is None:
+    if known is None or not known.standing or employee is None:
         reason = "there is nothing to restate: no agency has reported this completion"
         return Outcome(Verdict.REFUSED, reason, data.completion_id, content, answer={"problem": "not-found"})
     if known.version != data.version:

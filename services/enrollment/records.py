@@ -6,10 +6,9 @@ from typing import Literal
 
 from pydantic import BaseModel
 
-from services.enrollment.completions import effective_revocations, standing
-from services.enrollment.documents import Completion, Employee, Revocation
+from services.enrollment.documents import Completion, Employee
 from services.enrollment.duty import duty
-from services.enrollment.settling import facts_standing
+from services.enrollment.settling import facts_standing, revocations_standing
 from services.enrollment.terms import Terms
 from shared.contracts.payload import Jp
 from shared.contracts.vocabulary import Form
@@ -91,11 +90,6 @@ def completion_view(completion: Completion, terms: Terms) -> CompletionView:
     )
 
 
-def _revocations_standing(completion: Completion) -> list[Revocation]:
-    stands = standing(completion.contents)
-    return [] if stands is None else effective_revocations(completion, stands)
-
-
 def certificate_view(completion: Completion, terms: Terms) -> CertificateView | None:
     certificate = completion.certificate
     if certificate is None:
@@ -107,5 +101,5 @@ def certificate_view(completion: Completion, terms: Terms) -> CertificateView | 
         revision=certificate.revision,
         verification_url=terms.links.verification(certificate.code),
         pdf_ready=certificate.sha256 is not None,
-        revocation_ids=[one.id for one in _revocations_standing(completion)],
+        revocation_ids=[one.id for one in revocations_standing(completion)],
     )

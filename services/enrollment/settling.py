@@ -6,14 +6,15 @@ recounted once, however many of them came.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 
+from services.enrollment.authority import Standing, organizer_of, register_keys, register_of, standing
 from services.enrollment.certificate_face import WIB, CertificateFace, decimal_comma
-from services.enrollment.completions import effective_revocations, standing
+from services.enrollment.completions import effective_revocations
 from services.enrollment.documents import (
     COMPLETIONS,
     GIVEN,
@@ -50,6 +51,14 @@ from shared.pipeline.outcome import Fact, Put
 
 REVOKED = "revoked"
 DONE = "done"
+# Said of what stood, or was certified, when it turns out that nobody had the right to report or to issue it.
+GROUNDLESS: Final = Revocation(
+    id="",
+    reason="Pelaporannya tidak sah: pelapor bukan instansi pegawai ini dan tidak menerbitkan untuk lembaga itu.",
+    officer="",
+    opd=None,
+    at=datetime.min.replace(tzinfo=UTC),
+)
 
 
 class Changed(NamedTuple):
@@ -91,6 +100,7 @@ def settling_keys(
         yield Docs(COMPLETIONS, "learning_year", year)
     yield LOAD
     known = state.get(COMPLETIONS, completion_id)
+    yield from register_keys("" if known is None else organizer_of(known))
     contents = () if known is None else known.contents
     # Once for each year and each sequence, not for each content.
     for one in {year_of(employee_id, content.facts.completed_on) for content in contents}:
@@ -101,23 +111,85 @@ def settling_keys(
             yield Doc(SEQUENCES, one)
 
 
-def standing_now(known: Completion) -> tuple[Content | None, list[Revocation], str]:
-    """The content that counts, the revocations in force, and the year that it counts in, if any."""
-    stands = standing(known.contents)
-    if stands is None:  # a revocation overtook its completion: it waits as a tombstone
-        return None, [], ""
-    revocations = effective_revocations(known, stands)
-    year = "" if revocations else year_of(known.employee_id, stands.facts.completed_on)
-    return stands, revocations, year
+def refolding_keys(employee_id: str, state: State, terms: Terms) -> Keys:
+    """The same for all completions of a person: who may say what about them is another than before."""
+    yield Lock("employee/" + employee_id)
+    yield Docs(COMPLETIONS, "employee_id", employee_id)
+    yield LOAD
+    yield from _refolded(
+        [(one.id, employee_id) for one in state.all(COMPLETIONS, "employee_id", employee_id)], state, terms
+    )
 
 
-def settle(changed: Sequence[Changed], employee: Employee, state: State, terms: Terms) -> Settled:
-    """Of one employee. All but the sets of contents and revocations is worked out here."""
-    stated: dict[str, _Stated] = {one.after.id: _stated(one, terms) for one in changed}
+def refold_keys(completions: Sequence[tuple[str, str]], state: State, terms: Terms) -> Keys:
+    """The same for some completions, each with its person."""
+    for id, employee_id in completions:
+        yield Lock("employee/" + employee_id)
+        yield Doc(COMPLETIONS, id)
+    yield LOAD
+    yield from _refolded(completions, state, terms)
+
+
+def _refolded(completions: Sequence[tuple[str, str]], state: State, terms: Terms) -> Keys:
+    years: set[str] = set()
+    for id, employee_id in completions:
+        one = state.get(COMPLETIONS, id)  # looked at: what the batch left unsettled of it is settled first
+        if one is None:
+            continue
+        if terms.epoch:
+            yield Doc(GIVEN, id)
+        yield from register_keys(organizer_of(one))
+        years |= {year_of(employee_id, content.facts.completed_on) for content in one.contents}
+        if one.certificate is None:
+            for sequence in sorted({sequence_of(content.facts) for content in one.contents}):
+                yield Lock("sequence/" + sequence)
+                yield Doc(SEQUENCES, sequence)
+    for year in sorted(years):
+        yield Docs(COMPLETIONS, "learning_year", year)
+
+
+class _Now(NamedTuple):
+    """What counts of a completion's sets."""
+
+    content: Content | None
+    """None: a revocation overtook the completion and waits as a tombstone, or nobody who may say so has reported it."""
+    grounds: str
+    certified: bool
+    """Whether who reported it is enough for a certificate."""
+    revocations: list[Revocation]
+    year: str
+    """That it counts in, if any."""
+
+
+def standing_now(known: Completion, stands: Standing | None) -> _Now:
+    if stands is None and not known.standing:
+        return _Now(None, "", known.certified, [], "")
+    if stands is None:
+        # What stood has lost its ground: it stays what it was, and counts for nothing.
+        stood = next((one for one in known.contents if one.digest == known.standing), known.contents[0])
+        return _Now(stood, "", known.certified, [GROUNDLESS], "")
+    revocations = effective_revocations(known, stands.content)
+    year = "" if revocations else year_of(known.employee_id, stands.content.facts.completed_on)
+    return _Now(stands.content, stands.grounds.value, stands.certified, revocations, year)
+
+
+Sequences = dict[str, NumberSequence]
+
+
+def settle(
+    changed: Sequence[Changed],
+    employee: Employee,
+    state: State,
+    terms: Terms,
+    sequences: Sequences | None = None,
+) -> Settled:
+    """Of one employee. All but the sets of contents and revocations is worked out here. `sequences`: as those who were
+    settled before by the same decision left them; it takes note of what it uses."""
+    stated: dict[str, _Stated] = {one.after.id: _stated(one, employee, state, terms) for one in changed}
     years = {one.before.learning_year for one in changed} | {_year(one) for one in stated.values()}
     year = _Year.of(stated, years, state, terms)
     settled = Settled({}, [], [])
-    sequences: dict[str, NumberSequence] = {}
+    sequences = {} if sequences is None else sequences
     for place, one in enumerate(changed):
         after, facts = stated[one.after.id].completion, list[Fact]()
         if stated[after.id].content is not None:
@@ -134,31 +206,30 @@ def settle(changed: Sequence[Changed], employee: Employee, state: State, terms: 
 
 
 class _Stated(NamedTuple):
-    """A completion with what counts of its sets; `content` None: only revocations have come."""
+    """A completion with what counts of its sets; `content` None: nothing stands."""
 
     completion: Completion
     content: Content | None
     revocations: list[Revocation]
 
 
-def _stated(one: Changed, terms: Terms) -> _Stated:
-    """In a version of its own where the content that stands, or whether it is revoked, is another than before."""
+def _stated(one: Changed, employee: Employee, state: State, terms: Terms) -> _Stated:
+    """In a version of its own where the content that stands, whether it counts, or whether it is certified is another
+    than before."""
     before, after = one.before, one.after
-    stands, revocations, year = standing_now(after)
-    was_revoked = before.certificate is not None and before.certificate.revoked
-    if stands is not None and (before.standing != stands.digest or bool(revocations) != was_revoked):
+    register = register_of(after, state)
+    now = standing_now(after, standing(after.contents, employee, register))
+    after = msgspec.structs.replace(after, judged=register.generation, learning_year=now.year)
+    if now.content is None:
+        return _Stated(after, None, [])
+    after = msgspec.structs.replace(after, grounds=now.grounds, certified=now.certified)
+    said = (now.content.digest, bool(now.year), now.certified)
+    if said != (before.standing, bool(before.learning_year), before.certified):
         version = next_version(before.version, terms.epoch)
         after = msgspec.structs.replace(
-            after,
-            learning_year=year,
-            version=version,
-            standing=stands.digest,
-            stated=version,
-            stated_at=one.now,
+            after, version=version, standing=now.content.digest, stated=version, stated_at=one.now
         )
-    elif after.learning_year != year:
-        after = msgspec.structs.replace(after, learning_year=year)
-    return _Stated(after, stands, revocations)
+    return _Stated(after, now.content, now.revocations)
 
 
 def _year(one: _Stated) -> str:
@@ -173,7 +244,7 @@ def _settle(
     stated: _Stated,
     employee: Employee,
     year: "_Year",
-    sequences: dict[str, NumberSequence],
+    sequences: Sequences,
     state: State,
     terms: Terms,
 ) -> tuple[Completion, list[Put], list[Fact]]:
@@ -184,6 +255,8 @@ def _settle(
     facts: list[Fact] = []
     if after.version != before.version:
         facts.append(_recorded(after, stands.facts, not revocations))
+    withdrawn = revocations or ([] if after.certified else [GROUNDLESS])
+    if after.version != before.version and (after.certified or after.certificate is not None):
         asked = (
             year.credits[after.id].asked
             if after.id in year.credits
@@ -194,16 +267,15 @@ def _settle(
             stands,
             employee,
             asked,
-            bool(revocations),
+            bool(withdrawn),
             sequences,
             state,
             terms,
             year,
         )
         facts += more
-        was_revoked = before.certificate is not None and before.certificate.revoked
-        if revocations and not was_revoked:
-            facts.append(_revoked(after, stands.facts, revocations[0].reason, terms))
+        if withdrawn and not (before.certificate is not None and before.certificate.revoked):
+            facts.append(_revoked(after, stands.facts, withdrawn[0].reason, terms))
     after, fact = _credited(before, after, year, bool(revocations), terms)
     return after, puts, facts if fact is None else [*facts, fact]
 
@@ -220,19 +292,21 @@ def restate(
     """What stands, said once more in a version of its own, since an event id never says two things. Letters keep
     their names, which come from the revision."""
     certificate, facts = known.certificate, facts_standing(known)
-    assert certificate is not None
-    stands = next(content for content in known.contents if content.digest == known.standing)
     after = msgspec.structs.replace(known, version=next_version(known.version, terms.epoch))
-    stated: dict[str, _Stated] = {after.id: _Stated(after, stands, effective_revocations(after, stands))}
+    revocations = standing_now(
+        after, standing(after.contents, employee, register_of(after, state))
+    ).revocations
+    stated: dict[str, _Stated] = {after.id: _Stated(after, content_standing(known), revocations)}
     year = _Year.of(stated, {known.learning_year, _year(stated[after.id])}, state, terms)
-    after, own = _credited(known, after, year, certificate.revoked, terms)
+    after, own = _credited(known, after, year, bool(revocations), terms)
     others = list(_others(stated, year, terms))
-    recorded = _recorded(after, facts, not certificate.revoked)
+    recorded = _recorded(after, facts, not revocations)
     said = [recorded._replace(payload=CompletionRestated(**dict(recorded.payload)))]
     changes = [Put(COMPLETIONS, after), *(Put(COMPLETIONS, other) for other, _ in others)]
-    if certificate.revoked:
-        said.append(_revoked(after, facts, stated[after.id].revocations[0].reason, terms))
-    else:
+    withdrawn = revocations or ([] if after.certified else [GROUNDLESS])
+    if certificate is not None and withdrawn:
+        said.append(_revoked(after, facts, withdrawn[0].reason, terms))
+    elif certificate is not None:
         id = rendering_id(certificate.id, certificate.revision)
         item, pdf = state.get(RENDERINGS, id), state.get(STORED_PDFS, id)
         face = _printed(certificate, facts, employee, terms) if item is None else item.face
@@ -275,8 +349,21 @@ def learning_of(completion_id: str, facts: Facts) -> Learning:
     )
 
 
+def content_standing(completion: Completion) -> Content:
+    """As it was settled last."""
+    return next(content for content in completion.contents if content.digest == completion.standing)
+
+
+def revocations_standing(completion: Completion) -> list[Revocation]:
+    """By any officer while nothing stands yet, since nobody knows the body; else by those of the body."""
+    if completion.standing:
+        return effective_revocations(completion, content_standing(completion))
+    lifted = {one.revocation_id for one in completion.reinstatements}
+    return [one for one in completion.revocations if one.id not in lifted]
+
+
 def facts_standing(completion: Completion) -> Facts:
-    return next(content.facts for content in completion.contents if content.digest == completion.standing)
+    return content_standing(completion).facts
 
 
 def _by_rate(facts: Facts, completion_id: str, terms: Terms) -> Decimal:
@@ -370,7 +457,7 @@ def _certified(
     employee: Employee,
     asked: Decimal,
     revoked: bool,
-    sequences: dict[str, NumberSequence],
+    sequences: Sequences,
     state: State,
     terms: Terms,
     year: _Year,

@@ -57,6 +57,19 @@ class EmployeeChanged(EmployeeSnapshot):
     TYPE: ClassVar[str] = "id.go.bandung.employee.changed.v1"
 
 
+class EmployeeReleased(Payload):
+    """The agency that reported a person takes that back, or says that the person is no more its own.
+
+    Certificates stay; what the agency reported until then stands. From then on the person is another agency's who
+    claims it, or nobody's.
+    """
+
+    TYPE: ClassVar[str] = "id.go.bandung.employee.released.v1"
+    employee_number: EmployeeNumber
+    reason: Annotated[Literal["mistake", "moved", "retired", "died"], TRIMMED]
+    """mistake: it never was the agency's, as after a typing error in the number."""
+
+
 class Organizer(Payload):
     TYPE: ClassVar[str] = ""
     code: Code

@@ -1,6 +1,6 @@
 """Every event type, with the topic that carries it."""
 
-from shared.contracts.agency import EmployeeChanged, EmployeeRegistered, TrainingCompleted
+from shared.contracts.agency import EmployeeChanged, EmployeeRegistered, EmployeeReleased, TrainingCompleted
 from shared.contracts.bodies import AddBody, BeginBodies, ChangeBody
 from shared.contracts.enrollment import (
     CertificateIssued,
@@ -20,6 +20,7 @@ from shared.contracts.enrollment import (
 from shared.contracts.incentive import PointsSettled
 from shared.contracts.notification import NoteMail, ReleaseLetter
 from shared.contracts.payload import Payload
+from shared.contracts.people import AdoptHomes, ConfirmHome, EndSweep, RefoldCompletions
 from shared.contracts.pipeline import (
     DiscardDeadLetter,
     GiveUpWaiting,
@@ -40,6 +41,7 @@ from shared.contracts.topics import (
 EVENT_TYPES: dict[type[Payload], str] = {
     EmployeeRegistered: AGENCY,
     EmployeeChanged: AGENCY,
+    EmployeeReleased: AGENCY,
     TrainingCompleted: AGENCY,
     EmployeeRecorded: ENROLLMENT_EVENTS,
     CompletionRecorded: ENROLLMENT_EVENTS,
@@ -55,6 +57,10 @@ EVENT_TYPES: dict[type[Payload], str] = {
     StoreRendering: ENROLLMENT_COMMANDS,
     ListCompletions: ENROLLMENT_COMMANDS,
     RestateCompletion: ENROLLMENT_COMMANDS,
+    ConfirmHome: ENROLLMENT_COMMANDS,
+    AdoptHomes: ENROLLMENT_COMMANDS,
+    RefoldCompletions: ENROLLMENT_COMMANDS,
+    EndSweep: ENROLLMENT_COMMANDS,
     AddAgency: ENROLLMENT_COMMANDS,
     ChangeAgency: ENROLLMENT_COMMANDS,
     SuspendAgency: ENROLLMENT_COMMANDS,

@@ -7,6 +7,7 @@ from typing import Final
 from shared.contracts.agency import (
     EmployeeChanged,
     EmployeeRegistered,
+    EmployeeReleased,
     Organizer,
     Result,
     Training,
@@ -35,6 +36,14 @@ from shared.contracts.enrollment import (
 from shared.contracts.incentive import PointsSettled
 from shared.contracts.notification import NoteMail, ReleaseLetter
 from shared.contracts.payload import CertificateId, CompletionId, EmployeeId, Payload
+from shared.contracts.people import (
+    AdoptHomes,
+    ConfirmHome,
+    EarliestHome,
+    EndSweep,
+    RefoldCompletions,
+    Refolded,
+)
 from shared.contracts.pipeline import (
     DiscardDeadLetter,
     GiveUpWaiting,
@@ -122,6 +131,7 @@ _EXAMPLES: Final[tuple[Payload, ...]] = (
         jabatan="Pranata Komputer Ahli Pertama",
         opd="Dinas Contoh Kota Bandung",
     ),
+    EmployeeReleased(employee_number=NIP, reason="moved"),
     _COMPLETED,
     EmployeeRecorded(
         employee_id=EMPLOYEE,
@@ -231,6 +241,27 @@ _EXAMPLES: Final[tuple[Payload, ...]] = (
         operator="operator-1",
         reason="Poin tidak sampai di layanan insentif.",
     ),
+    ConfirmHome(
+        employee_id=EMPLOYEE,
+        agency="dinas-kedua",
+        officer="7d0c6a3e",
+        opd=None,
+        reason="Mutasi per 1 April 2026, SK 800/123.",
+    ),
+    AdoptHomes(
+        homes=(
+            EarliestHome(
+                employee_id=EMPLOYEE,
+                agency="dinas-contoh",
+                arrived=MOMENT,
+                topic="agency.dinas-contoh.v1",
+                partition=0,
+                offset=41,
+            ),
+        ),
+    ),
+    RefoldCompletions(generation=7, found=(Refolded(completion_id=COMPLETION, employee_id=EMPLOYEE),)),
+    EndSweep(generation=7),
     AddAgency(
         code="dinas-contoh",
         name="Dinas Contoh Kota Bandung",

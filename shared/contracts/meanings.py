@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Final
 
 MEANINGS: Final[Mapping[str, str]] = {
+    "agency": "Code of the agency, as in its topic.",
     "balance": "All points of the employee, this completion's included.",
     "certificate_id": "Our id of the certificate; the same through all its revisions.",
     "certificate_number": "As printed on the certificate, in the issuing body's own format.",
@@ -23,6 +24,7 @@ MEANINGS: Final[Mapping[str, str]] = {
     "employment_type": "Status kepegawaian.",
     "end_date": "Last day.",
     "form": "Form of competence development (bentuk); it decides the learning hours.",
+    "generation": "Of the register; higher after each change.",
     "golongan": "Grade, for example `III/c`.",
     "jabatan": "Position, as printed.",
     "jp": "Learning hours that count, after caps; 1 JP = 45 minutes.",

@@ -160,6 +160,10 @@ class Commands:
         record_span(f"publish {payload.TYPE}", own, traceparent, start_ns, time.time_ns(), kind="producer")
         return Place(id, self._topic, partition, offset)
 
+    async def decision(self, place: Place, within_s: float) -> Decision | None:
+        """What was decided about a command; None: not within that time."""
+        return await self._board.wait(place, within_s)
+
     async def answer(
         self, payload: Payload, asked: Asked, *, route: str, key: str, id: str | None = None
     ) -> Response:

@@ -62,3 +62,9 @@ class Received(msgspec.Struct, Generic[P], frozen=True):
     at: Coordinates
     arrived: datetime
     """The log's time of arrival, whenever it is decided; `now` is later for what waited or is replayed."""
+
+    @property
+    def said_at(self) -> datetime:
+        """Its time, by which what one sender says is ordered; that of its arrival where the sender's clock was ahead,
+        as local time marked as UTC is."""
+        return min(self.time, self.arrived)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final, NamedTuple
 
-from shared.contracts.agency import TrainingCompleted
+from shared.contracts.agency import EmployeeReleased, TrainingCompleted
 from shared.contracts.bodies import AddBody, BeginBodies, BodySeed, ChangeBody
 from shared.contracts.enrollment import (
     CertificateIssued,
@@ -22,6 +22,14 @@ from shared.contracts.enrollment import (
 from shared.contracts.lists import Claim, grouped
 from shared.contracts.notification import NoteMail, ReleaseLetter
 from shared.contracts.payload import CertificateId, CompletionId, Payload
+from shared.contracts.people import (
+    AdoptHomes,
+    ConfirmHome,
+    EarliestHome,
+    EndSweep,
+    RefoldCompletions,
+    Refolded,
+)
 from shared.contracts.pipeline import (
     DiscardDeadLetter,
     GiveUpWaiting,
@@ -264,6 +272,28 @@ def enrollment_shapes() -> list[Shape]:
               lambda n: told_enrollment(*(
                   rendering(certificate_id=ONE_CERTIFICATE, completion_id=ONE_ID, revision=1, sha256=f"{at:064x}")
                   for at in range(n)))),
+        shape("releases of one person between its registrations", EmployeeReleased, one_completion,
+              lambda n: from_agency(*(
+                  event for at in range(n // 2)
+                  for event in (registered(NIP, name=f"Pegawai {at}"),
+                                EmployeeReleased(employee_number=NIP, reason="moved"))))),
+        shape("transfers of one person", ConfirmHome, one_completion,
+              lambda n: told_enrollment(*(
+                  ConfirmHome(employee_id=PERSON, agency=f"dinas-{at}", officer="o", opd=None, reason="bench")
+                  for at in range(n)))),
+        shape("homes of as many people from before", AdoptHomes, one_completion,
+              lambda n: told_enrollment(AdoptHomes(homes=tuple(
+                  EarliestHome(employee_id=IDS.employee(employee_number(at)), agency="dinas-x", arrived=ARRIVED,
+                               topic=AGENCY, partition=0, offset=at) for at in range(n))))),
+        shape("completions that are judged anew", RefoldCompletions,
+              lambda n: from_agency(*(registered(employee_number(at)) for at in range(n)),
+                                    *(completed(employee_number(at)) for at in range(n))),
+              lambda n: told_enrollment(RefoldCompletions(generation=1, found=tuple(
+                  Refolded(completion_id=completion_id(completed(employee_number(at))),
+                           employee_id=IDS.employee(employee_number(at)))
+                  for at in range(n))))),
+        shape("ends of sweeps", EndSweep, one_completion,
+              lambda n: told_enrollment(*(EndSweep(generation=at) for at in range(n)))),
         shape("lists", ListCompletions, one_completion, lambda n: told_enrollment(*listed(n))),
         shape("restatements of one completion", RestateCompletion, one_completion,
               lambda n: told_enrollment(*(

@@ -9,9 +9,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from services.enrollment import completions
-from services.enrollment.completions import content_of, facts_of, standing, with_content
+from services.enrollment.completions import content_of, facts_of, standing_before, with_content
 from services.enrollment.documents import COMPLETIONS, Completion, Content
 from services.enrollment.settling import facts_standing
+from shared.pipeline.records import Coordinates, Received
 from tests.factories import completed, registered
 from tests.property.harness import AGENCIES, ROUGH, TERMS, City, Sending
 from tests.property.histories import BUDI, EMPLOYEE, SENT_FROM
@@ -27,10 +28,13 @@ QUIET = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture, HealthCheck.
 
 
 def content(sender: str, score: int, hour: int, revision: int) -> Content:
-    facts = facts_of(completed(BUDI, score=Decimal(score)))
-    return content_of(
-        facts, sender=sender, time=SENT_FROM + timedelta(hours=hour), revision=revision or None, ids=TERMS.ids
-    )
+    data = completed(BUDI, score=Decimal(score), revision=revision or None)
+    time = SENT_FROM + timedelta(hours=hour)
+    event = Received(
+        data=data, id="1", type=data.TYPE, time=time, sender=sender, now=time, traceparent=None,
+        at=Coordinates("agency.x.v1", 0, hour), arrived=time,
+    )  # fmt: skip
+    return content_of(facts_of(data, data.training.organizer.code), event, TERMS.ids)
 
 
 contents = st.lists(
@@ -72,7 +76,7 @@ def test_what_is_kept_has_the_owner_and_the_highest_revision_of_all(
     monkeypatch: pytest.MonkeyPatch, those: list[Content]
 ) -> None:
     monkeypatch.setattr(completions, "MOST_CONTENTS", FEW)
-    stands, whole = standing(taken(those).contents), standing(merged(those))
+    stands, whole = standing_before(taken(those).contents), standing_before(merged(those))
     assert stands is not None
     assert whole is not None
     assert (stands.sender, stands.revision) == (whole.sender, whole.revision)

@@ -239,6 +239,17 @@ def test_it_begins_once_and_without_those_that_were_entered_before() -> None:
     assert city.stored == before
 
 
+def test_each_body_and_spelling_notes_the_generation_in_which_something_was_said_about_it() -> None:
+    city = Given(ENROLLMENT, AGENCIES, BeginBodies(bodies=(BodySeed(code="PUSDIK"), BodySeed(code="ITB"))), KOMINFO)
+    city.when(changed("PUSDIK", outside=True, aliases=("Pus Dik",)))
+    assert {one.id: one.generation for one in city.all(BODIES)} == {
+        "itb": 2,
+        "diskominfo": 3,
+        "pusdik": 4,
+        "pus dik": 4,
+    }
+
+
 def test_what_is_changed_afterwards_keeps_since_when_bodies_are_judged() -> None:
     city = Given(ENROLLMENT, AGENCIES, BeginBodies(bodies=()))
     begin = register(city).judges_from
@@ -322,7 +333,7 @@ HISTORY = [
 def of(statements: list[BodyStatement]) -> Body:
     body = None
     for one in statements:
-        body = with_statement(body, "pusdik", one)
+        body = with_statement(body, "pusdik", one, 1)
     assert body is not None
     return body
 

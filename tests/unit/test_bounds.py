@@ -8,7 +8,8 @@ import pytest
 
 from services.enrollment.completions import MOST_CONTENTS
 from services.enrollment.documents import COMPLETIONS, EMPLOYEES
-from services.enrollment.handlers import MOST_COMPLETIONS, MOST_NUMBERS, MOST_REVOCATIONS
+from services.enrollment.employees import MOST_NUMBERS
+from services.enrollment.handlers import MOST_COMPLETIONS, MOST_REVOCATIONS
 from services.enrollment.settling import facts_standing
 from shared.contracts.agency import TrainingCompleted
 from shared.pipeline.errors import Rejected

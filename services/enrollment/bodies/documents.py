@@ -47,6 +47,8 @@ class Body(msgspec.Struct, frozen=True, omit_defaults=True):
     """`key` of its code, or of an alias."""
     statements: list[BodyStatement] = []
     """In order of arrival; empty for an alias."""
+    generation: int = 0
+    """Of the register, when something was said about it last."""
     alias_of: str = ""
     """Id of the body that this spelling means; empty: it is one itself."""
 

@@ -102,10 +102,11 @@ def _decide(event: Received[AboutOne], statement: BodyStatement, state: State, t
         return _outcome(Verdict.DUPLICATE, "done before", known, content)
     if known is not None and met is not None and _nothing_new(met, statement):
         return _outcome(Verdict.DUPLICATE, "the register says so already", known, content)
-    body = with_statement(known, id, statement)
+    register = next_register(state, terms)
+    body = with_statement(known, id, statement, register.generation)
     named: Sequence[str] = statement.said.aliases or ()
-    changes: list[Put | Remove] = [Put(BODIES, body), Put(REGISTERS, next_register(state, terms))]
-    changes += [Put(BODIES, Body(id=body_id(alias), alias_of=id)) for alias in named]
+    aliases = [Body(id=body_id(one), generation=register.generation, alias_of=id) for one in named]
+    changes: list[Put | Remove] = [Put(REGISTERS, register), *(Put(BODIES, one) for one in (body, *aliases))]
     appeared = [lacks_body(one) for one in spellings(event.data.code, named)]
     return _outcome(Verdict.ACCEPTED, "", body, content, changes, appeared)
 
@@ -181,12 +182,12 @@ def begin_bodies(event: Received[BeginBodies], state: State, terms: Terms) -> Ou
         return Outcome(Verdict.NOTHING, "the register of bodies has begun already", SUBJECT)
     begin = arrival_of(event)
     new = {body_id(seed.code): seed for seed in reversed(event.data.bodies)}
+    register = msgspec.structs.replace(next_register(state, terms), judges_from=begin)
     bodies = [
-        Body(id=id, statements=[BodyStatement(event.id, begin, *_seeded(seed))])
+        with_statement(None, id, BodyStatement(event.id, begin, *_seeded(seed)), register.generation)
         for id, seed in new.items()
         if state.get(BODIES, id) is None
     ]
-    register = msgspec.structs.replace(next_register(state, terms), judges_from=begin)
     changes: list[Put | Remove] = [Put(BODIES, body) for body in bodies]
     return Outcome(
         Verdict.ACCEPTED,

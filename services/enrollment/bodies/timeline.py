@@ -67,9 +67,11 @@ def after(stands: BodyStanding | None, id: str, statement: BodyStatement) -> Bod
     )
 
 
-def with_statement(body: Body | None, id: str, statement: BodyStatement) -> Body:
-    """The statement in its place, which is the last one unless it is decided late."""
-    return Body(id=id, statements=placed(() if body is None else body.statements, statement))
+def with_statement(body: Body | None, id: str, statement: BodyStatement, generation: int) -> Body:
+    """The statement in its place, which is the last one unless it is decided late. `generation`: of the register, with
+    it."""
+    statements = placed(() if body is None else body.statements, statement)
+    return Body(id=id, statements=statements, generation=generation)
 
 
 def issuing_since(body: Body, agency: str, arrival: Arrival | None) -> Arrival | None:

@@ -1,0 +1,179 @@
+"""Which content of a completion stands, by who may say so: what a sender was, or came to be, when its record arrived.
+
+A body's own agency goes before the home of the person, the home before an agency that merely claims the person; all
+others' contents are kept and don't stand until something said later gives them a ground. What arrived before the register
+of bodies began stands as it stood: see `standing_before`.
+"""
+
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import NamedTuple
+
+from services.enrollment.agencies.documents import REGISTER, REGISTERS, Arrival
+from services.enrollment.bodies.documents import BODIES, Body, body_id
+from services.enrollment.bodies.timeline import issuing_since, standing_body, unconfirmed_at
+from services.enrollment.completions import standing_before
+from services.enrollment.documents import Completion, Content, Employee
+from services.enrollment.homes import Homes, homes
+from shared.pipeline.documents import Doc, Keys, State
+
+
+class Grounds(StrEnum):
+    ISSUING = "issuing"
+    """Its sender issues for the body."""
+    HOME = "home"
+    """Its sender is the home of the person."""
+    CLAIM = "claim"
+    """Its sender claims the person, and nobody better has said anything."""
+    BEFORE = "before"
+    """It stood when the register began to judge."""
+
+
+class Standing(NamedTuple):
+    content: Content
+    grounds: Grounds
+    certified: bool
+    """Whether any of the contents is enough for a certificate of ours."""
+
+
+class Register(NamedTuple):
+    """What a decision about one completion looks up of the register."""
+
+    body: Body | None
+    judges_from: Arrival | None
+    generation: int = 0
+
+    def judges(self, arrival: Arrival | None) -> bool:
+        return self.judges_from is not None and arrival is not None and arrival > self.judges_from
+
+
+def register_keys(code: str) -> Keys:
+    """Without a lock: what changes the register has all that was decided by an older one decided again."""
+    yield Doc(REGISTERS, REGISTER)
+    if code:
+        yield Doc(BODIES, body_id(code))
+
+
+def register_of(completion: Completion, state: State) -> Register:
+    return register_for(organizer_of(completion), state)
+
+
+def register_for(code: str, state: State) -> Register:
+    """`code` of a body itself, not of an alias."""
+    known = state.get(REGISTERS, REGISTER)
+    body = state.get(BODIES, body_id(code)) if code else None
+    return Register(body, None, 0) if known is None else Register(body, known.judges_from, known.generation)
+
+
+def organizer_of(completion: Completion) -> str:
+    """The same body for all contents; empty while only a revocation has come."""
+    return completion.contents[0].facts.organizer_code if completion.contents else ""
+
+
+def standing(contents: Sequence[Content], employee: Employee | None, register: Register) -> Standing | None:
+    """The content that counts, and why; None when none has a ground."""
+    if register.judges_from is None:
+        return _before(contents)
+    judged: list[Content] = []
+    unjudged: list[Content] = []
+    for one in contents:
+        (judged if register.judges(one.arrival) else unjudged).append(one)
+    before = _before(unjudged)
+    if not judged:
+        return before
+    whose = Homes((), (), confirmed=False) if employee is None else homes(employee)
+    issued = _issued(judged, register.body)
+    if issued is not None:
+        return issued
+    home = _home(judged, whose, register.body)
+    if (
+        home is not None and before is not None
+    ):  # it had a certificate before, and keeps it when it is corrected
+        return home._replace(certified=True)
+    return home or before or _claimed(judged, whose)
+
+
+def _before(contents: Sequence[Content]) -> Standing | None:
+    stands = standing_before(contents)
+    return None if stands is None else Standing(stands, Grounds.BEFORE, certified=True)
+
+
+def _issued(contents: Sequence[Content], body: Body | None) -> Standing | None:
+    if body is None:
+        return None
+    since = [(issuing_since(body, one.sender, one.arrival), one) for one in contents]
+    best = _highest(since)
+    return None if best is None else Standing(best, Grounds.ISSUING, certified=True)
+
+
+def _home(contents: Sequence[Content], whose: Homes, body: Body | None) -> Standing | None:
+    since = [(whose.home_since(one.sender, _arrival(one)), one) for one in contents]
+    best = _highest(since)
+    if best is None:
+        return None
+    certified = body is not None and any(
+        begin is not None and unconfirmed_at(body, one.arrival) for begin, one in since
+    )
+    return Standing(best, Grounds.HOME, certified)
+
+
+def _claimed(contents: Sequence[Content], whose: Homes) -> Standing | None:
+    """Of several who claim the person the first one's: otherwise who claims it later would change what stands."""
+    since = [(whose.claimed_since(one.sender, _arrival(one)), one) for one in contents]
+    first = min((begin for begin, _ in since if begin is not None), default=None)
+    best = _highest([(begin, one) for begin, one in since if begin == first])
+    return None if best is None else Standing(best, Grounds.CLAIM, certified=False)
+
+
+def _highest(since: Sequence[tuple[Arrival | None, Content]]) -> Content | None:
+    """That of the later period; within one the highest revision, then the content that was new last, by the earliest
+    time that it was seen under in that revision: so two systems that resend for ever don't flap, and going back to an
+    earlier content needs a revision."""
+    entitled = [
+        (begin, one.revision, one.first_time, one.digest, one) for begin, one in since if begin is not None
+    ]
+    return max(entitled, key=lambda one: one[:4])[4] if entitled else None
+
+
+def _arrival(content: Content) -> Arrival:
+    assert content.arrival is not None, "only what arrived after the register began is judged"
+    return content.arrival
+
+
+def why_not(sender: str, stands: Standing | None, employee: Employee, register: Register) -> str:
+    """Why a sender's content does not stand, and what would have it stand."""
+    whose = homes(employee)
+    if stands is not None and stands.content.sender == sender:
+        return (
+            "another content stands: a higher revision goes before, then the later time, and of the same time neither; "
+            "to have this one stand, send it with a higher revision"
+        )
+    if sender in whose.claimants and stands is not None:
+        return f"kept, does not stand: what {stands.content.sender} reported goes before ({_WORDS[stands.grounds]})"
+    if stands is not None and register.judges_from is None:
+        first = stands.content.sender
+        return f"{first} reported this completion first, so only {first} corrects it"
+    body = standing_body(register.body)
+    code = "its organizer" if body is None else body.code
+    return (
+        f"kept, does not stand: {sender} is not this person's agency and does not issue for {code}; it stands once "
+        "the person is transferred to it, or the register has it as the issuing agency"
+    )
+
+
+def uncertified(body: Body | None) -> str:
+    """Why a completion that stands has no certificate of ours."""
+    stands = standing_body(body)
+    if stands is None:
+        return ""
+    if stands.outside:
+        return f"recorded, without a certificate of ours: {stands.code} is no body of the city"
+    return f"recorded, without a certificate of ours: only {stands.issuing} issues for {stands.code}"
+
+
+_WORDS = {
+    Grounds.ISSUING: "it issues for the body",
+    Grounds.HOME: "it is the person's agency",
+    Grounds.CLAIM: "it claimed the person first",
+    Grounds.BEFORE: "it stood before senders were judged",
+}

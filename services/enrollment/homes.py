@@ -1,0 +1,133 @@
+"""Whose person somebody is: a fold by arrival over what agencies claim and withdraw, and what was decided.
+
+The home is the agency that was confirmed, else the one whose claim came first and was not withdrawn. Two live claims and
+no confirmation are a dispute. Nothing here goes by when a record was decided, or by a sender's clock.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import date
+from itertools import groupby
+from operator import attrgetter
+from typing import Final, NamedTuple
+
+from services.enrollment.agencies.documents import Arrival
+from services.enrollment.documents import Claim, Confirmation, Employee, Withdrawal
+from shared.identifiers import key
+
+MOST_RECENT_DAYS: Final = 8
+"""Of an agency's claims, which come with each of its snapshots: those that decide something, and the first of each of so
+many days. A withdrawal or confirmation that is decided later than that finds the claims that came after it gone; the
+agency's next snapshot is one again."""
+
+
+class Span(NamedTuple):
+    agency: str
+    begin: Arrival
+    end: Arrival | None
+    """None: it lasts."""
+
+    def counts(self, arrival: Arrival) -> bool:
+        """For what arrived then: it was not over. What came before it counts once it has begun."""
+        return self.end is None or arrival < self.end
+
+
+class Homes(NamedTuple):
+    periods: Sequence[Span]
+    """In which somebody was the home, in order."""
+    claims: Sequence[Span]
+    """In which an agency claimed the person as its own, whoever was the home."""
+    confirmed: bool
+    """The home of now was."""
+
+    @property
+    def home(self) -> str | None:
+        return self.periods[-1].agency if self.periods and self.periods[-1].end is None else None
+
+    @property
+    def claimants(self) -> list[str]:
+        """Of now, the home among them."""
+        return sorted({one.agency for one in self.claims if one.end is None})
+
+    @property
+    def disputed(self) -> bool:
+        return not self.confirmed and len(self.claimants) > 1
+
+    def home_since(self, agency: str, arrival: Arrival) -> Arrival | None:
+        """Begin of the agency's first period as home that counts for what arrived then."""
+        return next((one.begin for one in self.periods if one.agency == agency and one.counts(arrival)), None)
+
+    def claimed_since(self, agency: str, arrival: Arrival) -> Arrival | None:
+        return next((one.begin for one in self.claims if one.agency == agency and one.counts(arrival)), None)
+
+
+def homes(employee: Employee) -> Homes:
+    return homes_of(employee.claims, employee.withdrawals, employee.confirmations)
+
+
+def homes_of(
+    claims: Iterable[Claim], withdrawals: Iterable[Withdrawal], confirmations: Iterable[Confirmation]
+) -> Homes:
+    said: list[Claim | Withdrawal | Confirmation] = [*claims, *withdrawals, *confirmations]
+    live: dict[str, Arrival] = {}
+    spans: list[Span] = []
+    periods: list[Span] = []
+    confirmed = ""
+    for one in sorted(said, key=attrgetter("arrival")):
+        if isinstance(one, Confirmation) and one.opd is not None and key(one.opd) != _home(confirmed, live):
+            continue
+        if isinstance(one, Claim):
+            live.setdefault(one.agency, one.arrival)
+        else:
+            # A confirmation decides about all who claimed until then.
+            over = [one.agency] if isinstance(one, Withdrawal) else [a for a in live if a != one.agency]
+            spans += [Span(agency, live.pop(agency), one.arrival) for agency in over if agency in live]
+            if isinstance(one, Confirmation):
+                confirmed = one.agency
+                live.setdefault(one.agency, one.arrival)
+            elif confirmed == one.agency:
+                confirmed = ""
+        home = _home(confirmed, live)
+        if periods and periods[-1].end is None:
+            if periods[-1].agency == home:
+                continue
+            periods[-1] = periods[-1]._replace(end=one.arrival)
+        if home:
+            periods.append(Span(home, one.arrival, None))
+    spans += [Span(agency, begin, None) for agency, begin in live.items()]
+    return Homes(periods, sorted(spans, key=attrgetter("begin")), bool(confirmed))
+
+
+def _home(confirmed: str, live: dict[str, Arrival]) -> str:
+    return confirmed or min(live, key=lambda agency: live[agency], default="")
+
+
+def with_claim(employee: Employee, claim: Claim) -> list[Claim]:
+    """The claims that are kept once this one has come; the same list when it adds nothing."""
+    own = [one for one in employee.claims if one.agency == claim.agency]
+    if claim in own:
+        return employee.claims
+    others = [one for one in employee.claims if one.agency != claim.agency]
+    kept = _kept(sorted([*own, claim], key=attrgetter("arrival")), employee)
+    if kept == own:
+        return employee.claims
+    return sorted([*others, *kept], key=attrgetter("arrival"))
+
+
+def _kept(own: Sequence[Claim], employee: Employee) -> list[Claim]:
+    """Of one agency's, in order of arrival: the first, the first after each statement that may have ended it, and the
+    first of each of the latest days."""
+    ends = sorted(
+        [one.arrival for one in employee.withdrawals if one.agency == own[0].agency]
+        + [one.arrival for one in employee.confirmations if one.agency != own[0].agency]
+    )
+    deciding = {_first_after(own, end) for end in [None, *ends]}
+    days = [next(those) for _, those in groupby(own, key=_day)][-MOST_RECENT_DAYS:]
+    return [one for one in own if one in deciding or one in days]
+
+
+def _first_after(own: Sequence[Claim], end: Arrival | None) -> Claim | None:
+    return next((one for one in own if end is None or one.arrival > end), None)
+
+
+def _day(claim: Claim) -> date:
+    return claim.arrival.at.date()

@@ -1,0 +1,201 @@
+"""Whose person somebody is, as it is withdrawn, decided, and worked out for people from before it was noted."""
+
+from typing import Any, Final
+
+import msgspec
+
+from services.enrollment.agencies.documents import REGISTER, REGISTERS, Arrival
+from services.enrollment.documents import (
+    EMPLOYEE_NUMBERS,
+    EMPLOYEES,
+    Claim,
+    Confirmation,
+    Employee,
+    Withdrawal,
+)
+from services.enrollment.employees import as_it_stands, recorded, resettled
+from services.enrollment.homes import homes, with_claim
+from services.enrollment.settling import refolding_keys
+from services.enrollment.terms import Terms
+from shared.contracts.agency import EmployeeReleased
+from shared.contracts.payload import Payload
+from shared.contracts.people import AdoptHomes, ConfirmHome
+from shared.pipeline.documents import LOAD, Doc, Keys, Lock, State
+from shared.pipeline.errors import Rejected, Waiting
+from shared.pipeline.outcome import Fact, Outcome, Put, Verdict
+from shared.pipeline.reactions import Reaction, react
+from shared.pipeline.records import Received
+from shared.pipeline.waiting import waits_for
+
+_JSON = msgspec.json.Encoder(order="deterministic")
+MOST_WITHDRAWALS: Final = 10
+"""Of one person by one agency."""
+MOST_CONFIRMATIONS: Final = 20
+"""Of one person."""
+
+
+# An agency takes a person back, or says that it is no more its own.
+
+
+def leaving_keys(event: Received[EmployeeReleased], state: State, terms: Terms) -> Keys:
+    number = event.data.employee_number
+    yield Doc(EMPLOYEE_NUMBERS, number)
+    yield LOAD
+    alias = state.get(EMPLOYEE_NUMBERS, number)
+    if alias is None:
+        yield waits_for(terms.ids.lacks_employee(number))
+        return
+    yield Doc(EMPLOYEES, alias.employee_id)
+    yield from refolding_keys(alias.employee_id, state, terms)
+
+
+def take_leave(event: Received[EmployeeReleased], state: State, terms: Terms) -> Outcome:
+    """Kept whoever says it; it ends what the same agency claims, and nothing else."""
+    data = event.data
+    alias = state.get(EMPLOYEE_NUMBERS, data.employee_number)
+    known = None if alias is None else state.get(EMPLOYEES, alias.employee_id)
+    if known is None:
+        raise Waiting(
+            terms.ids.lacks_employee(data.employee_number),
+            "the employee is not known yet: have the agency's system publish the employee's registration",
+        )
+    content = terms.ids.content(_JSON.encode((known.id, event.sender, data.reason)))
+    withdrawal = Withdrawal(event.sender, _arrival(event), data.reason)
+    if withdrawal in known.withdrawals:
+        return Outcome(Verdict.DUPLICATE, "said before", known.id, content)
+    own = [one for one in known.withdrawals if one.agency == event.sender]
+    if len(own) >= MOST_WITHDRAWALS:
+        raise Rejected(
+            f"{event.sender} has withdrawn this person {MOST_WITHDRAWALS} times, no more are taken: "
+            "ask the operator to look at it"
+        )
+    claimed = event.sender in homes(known).claimants
+    withdrawals = sorted([*known.withdrawals, withdrawal], key=lambda one: one.arrival)
+    changes, facts = moved(
+        msgspec.structs.replace(known, withdrawals=withdrawals), known, event, state, terms
+    )
+    reason = "" if claimed else f"noted; the person was not {event.sender}'s"
+    return Outcome(Verdict.ACCEPTED, reason, known.id, content, changes, facts)
+
+
+def moved(
+    employee: Employee, known: Employee, event: Received[Any], state: State, terms: Terms
+) -> tuple[list[Put], list[Fact]]:
+    """What is written and told when somebody said something about whose person it is."""
+    after = as_it_stands(employee, event, terms, known)
+    changes: list[Put] = [Put(EMPLOYEES, after)]
+    facts = [recorded(after)] if after.version != known.version else []
+    if homes(after) != homes(known):
+        more, said = resettled(after, event, state, terms)
+        changes += more
+        facts += said
+    return changes, facts
+
+
+def _arrival(event: Received[Any]) -> Arrival:
+    return Arrival(event.arrived, *event.at)
+
+
+# An officer decides.
+
+
+def confirming_keys(event: Received[ConfirmHome], state: State, terms: Terms) -> Keys:
+    yield Doc(EMPLOYEES, event.data.employee_id)
+    yield from refolding_keys(event.data.employee_id, state, terms)
+
+
+def confirm_home(event: Received[ConfirmHome], state: State, terms: Terms) -> Outcome:
+    """By an officer who acts for all, or for the agency that lets the person go."""
+    data = event.data
+    known = state.get(EMPLOYEES, data.employee_id)
+    content = terms.ids.content(
+        _JSON.encode((data.employee_id, data.agency, data.reason, data.officer, data.opd))
+    )
+    if known is None:
+        return _refused("not-found", "there is no employee of this id", data.employee_id, content)
+    earlier = next((one for one in known.confirmations if one.command == event.id), None)
+    if earlier is not None:
+        if (earlier.agency, earlier.by, earlier.opd, earlier.reason) == (
+            data.agency, data.officer, data.opd, data.reason,
+        ):  # fmt: skip
+            return Outcome(Verdict.DUPLICATE, "done before", known.id, content, answer=_answer(known))
+        return _refused(
+            "idempotency-key-reused",
+            "this Idempotency-Key was used for another request: take a new key",
+            known.id,
+            content,
+        )
+    if len(known.confirmations) >= MOST_CONFIRMATIONS:
+        return _refused(
+            "refused",
+            f"{MOST_CONFIRMATIONS} decisions about this person are kept: no more",
+            known.id,
+            content,
+        )
+    confirmation = Confirmation(data.agency, _arrival(event), event.id, data.officer, data.opd, data.reason)
+    confirmations = sorted([*known.confirmations, confirmation], key=lambda one: one.arrival)
+    after = msgspec.structs.replace(known, confirmations=confirmations)
+    if homes(after) == homes(known) and homes(known).home != data.agency:
+        reason = (
+            "the person is another agency's: its officer lets the person go, or one who acts for all decides"
+        )
+        return _refused("not-your-agency", reason, known.id, content)
+    changes, facts = moved(after, known, event, state, terms)
+    return Outcome(Verdict.ACCEPTED, "", known.id, content, changes, facts, answer=_answer(after))
+
+
+def _refused(problem: str, reason: str, subject: str, content: bytes) -> Outcome:
+    return Outcome(Verdict.REFUSED, reason, subject, content, answer={"problem": problem})
+
+
+def _answer(employee: Employee) -> dict[str, str | int | bool | None]:
+    return {"employee_id": employee.id, "agency": homes(employee).home}
+
+
+# People from before homes were noted.
+
+
+def adoption_keys(event: Received[AdoptHomes], state: State, terms: Terms) -> Keys:
+    ids = [*(one.employee_id for one in event.data.homes), *event.data.unknown]
+    yield Doc(REGISTERS, REGISTER)
+    for id in ids:
+        yield Lock("employee/" + id)
+        yield Doc(EMPLOYEES, id)
+    yield LOAD
+    register = state.get(REGISTERS, REGISTER)
+    if register is not None and register.judges_from is not None:
+        for id in ids:
+            yield from refolding_keys(id, state, terms)
+
+
+def adopt_homes(event: Received[AdoptHomes], state: State, terms: Terms) -> Outcome:
+    """The first who reported a person is the home, provisionally; where it is known already nothing changes."""
+    register = state.get(REGISTERS, REGISTER)
+    judging = register is not None and register.judges_from is not None
+    changes: list[Put] = []
+    facts: list[Fact] = []
+    claims = {
+        one.employee_id: Claim(one.agency, Arrival(one.arrived, one.topic, one.partition, one.offset))
+        for one in event.data.homes
+    }
+    for id in [*claims, *event.data.unknown]:
+        known = state.get(EMPLOYEES, id)
+        if known is None or known.home_known:
+            continue
+        after = msgspec.structs.replace(
+            known, home_known=True, claims=with_claim(known, claims[id]) if id in claims else known.claims
+        )
+        if judging:
+            more, said = moved(after, known, event, state, terms)
+            changes += more
+            facts += said
+        else:
+            changes.append(Put(EMPLOYEES, after))
+    return Outcome(Verdict.ACCEPTED if changes else Verdict.NOTHING, changes=changes, facts=facts)
+
+
+REACTIONS: dict[type[Payload], Reaction[Terms]] = {
+    EmployeeReleased: react(leaving_keys, take_leave),
+    ConfirmHome: react(confirming_keys, confirm_home),
+    AdoptHomes: react(adoption_keys, adopt_homes),
+}

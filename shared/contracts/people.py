@@ -1,0 +1,72 @@
+"""Whose person somebody is: commands on `enrollment.commands.v1`. Only enrollment's own routes and workers write them."""
+
+from typing import Annotated, ClassVar, Final
+
+from pydantic import Field
+
+from shared.contracts.payload import CompletionId, Count, EmployeeId, Payload, Reason, Timestamp
+from shared.contracts.register import KnownAgencyCode
+
+MOST_A_PAGE: Final = 500
+
+
+class ConfirmHome(Payload):
+    """An officer says whose person somebody is, from now on: a transfer, or the end of a dispute."""
+
+    TYPE: ClassVar[str] = "id.go.bandung.employee.confirm-home.v1"
+    employee_id: EmployeeId
+    agency: KnownAgencyCode
+    """The home from now on."""
+    officer: str
+    """Subject of the officer's token."""
+    opd: str | None
+    """Body or agency for which the officer may act; None: all."""
+    reason: Reason
+
+
+class EarliestHome(Payload):
+    TYPE: ClassVar[str] = ""
+    employee_id: EmployeeId
+    agency: KnownAgencyCode
+    """Whose event about the person was the first that was accepted."""
+    arrived: Timestamp
+    """The log's time of that event."""
+    topic: str
+    """Where it stands in the log."""
+    partition: Annotated[int, Field(ge=0)]
+    """The same."""
+    offset: Annotated[int, Field(ge=0)]
+    """The same."""
+
+
+class AdoptHomes(Payload):
+    """A worker read, of people from before homes were noted, who reported them first."""
+
+    TYPE: ClassVar[str] = "id.go.bandung.employees.adopt-homes.v1"
+    homes: Annotated[tuple[EarliestHome, ...], Field(max_length=MOST_A_PAGE)]
+    """Of whom a decision says who reported them first."""
+    unknown: Annotated[tuple[EmployeeId, ...], Field(max_length=MOST_A_PAGE)] = ()
+    """Of whom no decision says who reported them: they have no home until somebody claims them."""
+
+
+class Refolded(Payload):
+    TYPE: ClassVar[str] = ""
+    completion_id: CompletionId
+    employee_id: EmployeeId
+
+
+class RefoldCompletions(Payload):
+    """A worker found completions that were judged by an older register: each is judged anew."""
+
+    TYPE: ClassVar[str] = "id.go.bandung.completions.refold.v1"
+    generation: Count
+    """Of the register that the worker read."""
+    found: Annotated[tuple[Refolded, ...], Field(max_length=MOST_A_PAGE)]
+    """Those that it found, each with its person."""
+
+
+class EndSweep(Payload):
+    """No completion is judged by an older register any more."""
+
+    TYPE: ClassVar[str] = "id.go.bandung.completions.end-sweep.v1"
+    generation: Count

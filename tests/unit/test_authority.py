@@ -1,0 +1,202 @@
+"""Who may say what about a person and a completion."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from services.enrollment.agencies.documents import REGISTER, REGISTERS, Arrival, Register
+from services.enrollment.bodies.documents import BODIES, Body, BodySaid, BodyStatement, body_id
+from services.enrollment.documents import COMPLETIONS, EMPLOYEES, SEQUENCES, Completion
+from services.enrollment.settling import facts_standing
+from shared.pipeline.errors import Waiting
+from shared.pipeline.outcome import Verdict
+from tests.factories import NIP, completed, registered
+from tests.property.harness import ENROLLMENT
+from tests.unit.given import NINE, Given
+
+HOME, OTHER, BODY = "dinas-pu", "dinas-x", "bkpsdm"
+LONG_AGO = Arrival(NINE - timedelta(days=1), "enrollment.commands.v1", 0, 0)
+
+
+def city(*history: Any, **bodies: str | None) -> Given[Any]:
+    """The register has judged since yesterday; body `DISKOMINFO` is issued by the agency, None: by nobody of the city."""
+    made = Given(ENROLLMENT)
+    made.stored[REGISTERS, REGISTER] = Register(REGISTER, 1, begun=True, judges_from=LONG_AGO)
+    for code, agency in bodies.items():
+        add_body(made, code, BodySaid(code=code, issuing=agency or "", outside=agency is None))
+    for payload, sender in history:
+        made.when(payload, sender=sender)
+    return made
+
+
+def add_body(made: Given[Any], code: str, said: BodySaid) -> None:
+    statement = BodyStatement("1", LONG_AGO, "added", said)
+    made.stored[BODIES, body_id(code)] = Body(id=body_id(code), statements=[statement])
+
+
+def the(made: Given[Any]) -> Completion:
+    return made.one(COMPLETIONS)
+
+
+def test_a_body_issues_by_its_agency_alone() -> None:
+    made = city((registered(NIP), HOME), BKPSDM=BODY)
+    outcome = made.when(completed(NIP, organizer="BKPSDM"), sender=HOME)
+    assert outcome.verdict is Verdict.ACCEPTED
+    assert "only bkpsdm issues for BKPSDM" in outcome.reason
+    assert (the(made).certified, the(made).certificate) == (False, None)
+    assert the(made).jp > 0
+    assert made.kinds() == ["CompletionRecorded", "JpCredited"]
+    assert made.all(SEQUENCES) == []
+
+
+def test_its_certificate_follows_once_the_body_itself_reports_the_same() -> None:
+    made = city((registered(NIP), HOME), BKPSDM=BODY)
+    made.when(completed(NIP, organizer="BKPSDM"), sender=HOME)
+    made.when(completed(NIP, organizer="BKPSDM"), sender=BODY)
+    assert "CertificateIssued" in made.kinds()
+    assert the(made).certificate is not None
+    assert the(made).grounds == "issuing"
+
+
+def test_the_body_reports_people_of_all_agencies() -> None:
+    made = city((registered(NIP), HOME), BKPSDM=BODY)
+    assert made.when(completed(NIP, organizer="BKPSDM"), sender=BODY).verdict is Verdict.ACCEPTED
+    assert the(made).certificate is not None
+
+
+def test_a_neighbour_changes_nothing_whatever_time_it_claims() -> None:
+    made = city((registered(NIP), HOME), DISKOMINFO=HOME)
+    made.when(completed(NIP, organizer="DISKOMINFO", title="True"), sender=HOME)
+    for time in (NINE.replace(year=1970), made.now, made.now + timedelta(days=1)):
+        outcome = made.when(
+            completed(NIP, organizer="DISKOMINFO", title="False", revision=9), sender=OTHER, time=time
+        )
+        assert outcome.verdict in (Verdict.SUPERSEDED, Verdict.DUPLICATE)
+        assert "dinas-x is not this person's agency" in outcome.reason
+        assert made.kinds() == []
+    assert facts_standing(the(made)).title == "True"
+    corrected = made.when(completed(NIP, organizer="DISKOMINFO", title="Corrected"), sender=HOME)
+    assert corrected.verdict is Verdict.CORRECTION
+    assert facts_standing(the(made)).title == "Corrected"
+
+
+def test_what_a_neighbour_reports_first_stands_for_nothing() -> None:
+    made = city((registered(NIP), HOME), DISKOMINFO=HOME)
+    assert (
+        made.when(completed(NIP, organizer="DISKOMINFO", title="False"), sender=OTHER).verdict
+        is Verdict.SUPERSEDED
+    )
+    assert made.kinds() == []
+    assert (the(made).standing, the(made).certificate, the(made).learning_year) == (b"", None, "")
+    assert made.when(completed(NIP, organizer="DISKOMINFO"), sender=HOME).verdict is Verdict.ACCEPTED
+
+
+def test_a_completion_of_an_unknown_body_waits_for_it() -> None:
+    made = city((registered(NIP), HOME))
+    with pytest.raises(Waiting, match="the register has no body PUSDIK") as waits:
+        made.when(completed(NIP, organizer="PUSDIK"), sender=HOME)
+    assert waits.value.lacks == "body/pusdik"
+
+
+def test_an_alias_is_the_same_completion_and_series() -> None:
+    made = city((registered(NIP), HOME), BKPSDM=BODY)
+    made.stored[BODIES, "badan kepegawaian"] = Body(id="badan kepegawaian", alias_of="bkpsdm")
+    made.when(completed(NIP, organizer="BKPSDM"), sender=BODY)
+    made.when(completed(NIP, organizer="Badan Kepegawaian", title="Corrected"), sender=BODY)
+    assert facts_standing(the(made)).title == "Corrected"
+    assert [one.id for one in made.all(SEQUENCES)] == ["bkpsdm/2026"]
+
+
+def test_a_training_outside_the_city_has_no_number_of_ours() -> None:
+    made = city((registered(NIP), HOME), **{"LAN RI": None})
+    outcome = made.when(completed(NIP, organizer="LAN RI"), sender=HOME)
+    assert "LAN RI is no body of the city" in outcome.reason
+    assert the(made).certificate is None
+
+
+def test_a_clock_seven_hours_ahead_ranks_by_arrival() -> None:
+    made = city((registered(NIP), HOME), DISKOMINFO=HOME)
+    made.when(
+        completed(NIP, organizer="DISKOMINFO", title="First"), sender=HOME, time=made.now + timedelta(hours=7)
+    )
+    made.when(completed(NIP, organizer="DISKOMINFO", title="Second"), sender=HOME)
+    assert facts_standing(the(made)).title == "Second"
+
+
+def test_what_stood_before_the_register_began_stands() -> None:
+    made = Given(ENROLLMENT, registered(NIP))
+    made.when(completed(NIP, organizer="LAN", title="Before"), sender=OTHER)
+    number = the(made).certificate
+    assert number is not None
+    made.stored[REGISTERS, REGISTER] = Register(
+        REGISTER, 1, begun=True, judges_from=Arrival(made.now, "zzz", 0, 0)
+    )
+    add_body(made, "LAN", BodySaid(code="LAN", outside=True))
+    again = made.when(completed(NIP, organizer="LAN", title="Before"), sender=OTHER)
+    assert (again.verdict, made.kinds()) == (Verdict.DUPLICATE, [])
+    other = made.when(completed(NIP, organizer="LAN", title="After"), sender=OTHER)
+    assert other.verdict is Verdict.SUPERSEDED
+    assert the(made).certificate == number
+
+
+# People.
+
+
+def test_the_word_of_the_home_stands_whatever_time_others_claim() -> None:
+    made = city((registered(NIP, name="True", email="true@example.org"), HOME))
+    outcome = made.when(
+        registered(NIP, name="False", email="false@example.org"),
+        sender=OTHER,
+        time=made.now + timedelta(days=1),
+    )
+    assert outcome.verdict is Verdict.SUPERSEDED
+    assert made.one(EMPLOYEES).profile.email == "true@example.org"
+    made.when(registered(NIP, name="True again", email="true@example.org"), sender=HOME)
+    assert made.one(EMPLOYEES).profile.name == "True again"
+
+
+def test_two_sources_that_send_each_night_don_t_flap() -> None:
+    made = city((registered(NIP, name="One"), HOME), (registered(NIP, name="Other"), OTHER))
+    version = made.one(EMPLOYEES).version
+    for _ in range(12):
+        made.now += timedelta(days=1)
+        for name, sender in (("One", HOME), ("Other", OTHER)):
+            assert made.when(registered(NIP, name=name), sender=sender).verdict is Verdict.DUPLICATE
+            assert made.kinds() == []
+    assert made.one(EMPLOYEES).version == version
+    assert len(made.one(EMPLOYEES).claims) <= 18
+
+
+EARLIER, LATER = "198501012010011001", "198501012023211001"
+
+
+def test_a_number_of_another_agency_s_person_is_not_taken_over() -> None:
+    """An unregistered number, and the victim's as the one before."""
+    made = city((registered(EARLIER, name="Victim"), HOME))
+    made.when(registered(LATER, name="Attacker", previous_employee_number=EARLIER), sender=OTHER)
+    people = {one.profile.name: one for one in made.all(EMPLOYEES)}
+    assert people["Victim"].numbers == [EARLIER]
+    assert people["Attacker"].numbers == [LATER]
+    assert [link.why for link in people["Attacker"].pending_links] == [
+        "the agency of the person that has the other number, or an officer"
+    ]
+
+
+def test_the_home_renews_a_number_by_itself() -> None:
+    made = city((registered(EARLIER), HOME))
+    made.when(registered(LATER, previous_employee_number=EARLIER), sender=HOME)
+    assert made.one(EMPLOYEES).numbers == [EARLIER, LATER]
+
+
+def test_the_number_in_force_is_the_end_of_the_chain() -> None:
+    made = city((registered(EARLIER), HOME), (registered(LATER, previous_employee_number=EARLIER), HOME))
+    made.when(registered(EARLIER, name="Under the old number"), sender=HOME)
+    profile = made.one(EMPLOYEES).profile
+    assert (profile.name, profile.employee_number) == ("Under the old number", LATER)
+
+
+def test_dates_of_birth_that_differ_are_an_officer_s_to_decide() -> None:
+    made = city((registered(EARLIER), HOME))
+    made.when(registered("198602022023211001", previous_employee_number=EARLIER), sender=HOME)
+    assert len(made.all(EMPLOYEES)) == 2
