@@ -28,6 +28,7 @@ from tests.property.harness import AGENCIES, ENROLLMENT, OFFICER, SECRET, City, 
 
 NIP: Final = "198001012000011001"
 NOW: Final = datetime(2026, 6, 2, tzinfo=UTC)
+LATER: Final = NOW + timedelta(days=1)
 PUSDIK: Final = AddBody(code="PUSDIK", name="Pusat Pendidikan", issuing=AGENCIES[0], operator="op")
 
 
@@ -108,13 +109,13 @@ async def test_a_preview_tells_what_would_be_decided_and_writes_nothing(
     await wait_for(parts, "pusdik", 2)
     await wait_for(parts, "Pus Dik", 1, first=7)
     before = await parts.store.size(DECISIONS)
-    told = await preview(parts, PUSDIK)
+    told = await preview(parts, PUSDIK, LATER)
     assert (told.verdict, told.waiting, told.decided) == ("accepted", 2, {"accepted": 2})
-    told = await preview(parts, AddBody(**{**dict(PUSDIK), "aliases": ("Pus Dik",)}))
+    told = await preview(parts, AddBody(**{**dict(PUSDIK), "aliases": ("Pus Dik",)}), LATER)
     assert (told.waiting, told.decided) == (3, {"accepted": 3})
-    told = await preview(parts, AddBody(**{**dict(PUSDIK), "issuing": "dinas-x"}))
+    told = await preview(parts, AddBody(**{**dict(PUSDIK), "issuing": "dinas-x"}), LATER)
     assert (told.verdict, "no agency dinas-x" in (told.reason or "")) == ("refused", True)
-    told = await preview(parts, ChangeBody(code="PUSDIK", name="X", operator="op", reason="why"))
+    told = await preview(parts, ChangeBody(code="PUSDIK", name="X", operator="op", reason="why"), LATER)
     assert told.verdict == "refused"
     assert await parts.store.select(BODIES, {}) == []
     assert await parts.store.size(DECISIONS) == before
@@ -129,6 +130,28 @@ async def test_what_waited_is_decided_with_the_body(parts: Parts[Terms], city: C
     change = ChangeBody(code="PUSDIK", aliases=("Pus Dik",), operator="op", reason="another spelling")
     await city.deliver([Sending(change, "change", sender=OFFICER)])
     assert await parts.store.count(WAITING, {}) == 0
+
+
+async def test_a_completion_of_an_unknown_body_waits_until_the_body_is_entered(
+    parts: Parts[Terms], city: City
+) -> None:
+    await city.deliver(
+        [
+            Sending(BeginBodies(bodies=()), "begin-bodies", sender=OFFICER),
+            Sending(completed(NIP, code="A", organizer="Pus Dik"), "a", sender=AGENCIES[0]),
+        ]
+    )
+    (waiting,) = await parts.store.select(WAITING, {})
+    assert (waiting.kind, waiting.lacks) == (LACKED, lacks_body("PUS DIK"))
+    (line,) = (await unknown_bodies(parts)).bodies
+    assert (line.code, line.waiting, line.agencies) == ("Pus Dik", 1, [AGENCIES[0]])
+    command = AddBody(**{**dict(PUSDIK), "aliases": ("Pus Dik",)})
+    told = await preview(parts, command, LATER)
+    assert (told.waiting, told.decided) == (1, {"accepted": 1})
+    await city.deliver([Sending(command, "add", sender=OFFICER)])
+    (decision,) = await parts.store.select(DECISIONS, {"e": "a", "v": "accepted"})
+    assert decision.subject.startswith("cmp_")
+    assert (await unknown_bodies(parts)).bodies == []
 
 
 class Submitted:

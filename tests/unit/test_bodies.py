@@ -240,7 +240,9 @@ def test_it_begins_once_and_without_those_that_were_entered_before() -> None:
 
 
 def test_each_body_and_spelling_notes_the_generation_in_which_something_was_said_about_it() -> None:
-    city = Given(ENROLLMENT, AGENCIES, BeginBodies(bodies=(BodySeed(code="PUSDIK"), BodySeed(code="ITB"))), KOMINFO)
+    city = Given(
+        ENROLLMENT, AGENCIES, BeginBodies(bodies=(BodySeed(code="PUSDIK"), BodySeed(code="ITB"))), KOMINFO
+    )
     city.when(changed("PUSDIK", outside=True, aliases=("Pus Dik",)))
     assert {one.id: one.generation for one in city.all(BODIES)} == {
         "itb": 2,

@@ -105,8 +105,8 @@ def _decide(event: Received[AboutOne], statement: BodyStatement, state: State, t
     register = next_register(state, terms)
     body = with_statement(known, id, statement, register.generation)
     named: Sequence[str] = statement.said.aliases or ()
-    aliases = [Body(id=body_id(one), generation=register.generation, alias_of=id) for one in named]
-    changes: list[Put | Remove] = [Put(REGISTERS, register), *(Put(BODIES, one) for one in (body, *aliases))]
+    changes: list[Put | Remove] = [Put(REGISTERS, register), Put(BODIES, body)]
+    changes += [Put(BODIES, Body(body_id(one), generation=register.generation, alias_of=id)) for one in named]
     appeared = [lacks_body(one) for one in spellings(event.data.code, named)]
     return _outcome(Verdict.ACCEPTED, "", body, content, changes, appeared)
 

@@ -2,7 +2,7 @@
 
 import uuid
 from collections import Counter
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final
 
 from services.enrollment.agencies.documents import REGISTER
@@ -65,9 +65,9 @@ def _code(waiting: WaitingRecord, reader: Reader[Any]) -> str:
     return event.data.training.organizer.code if event and isinstance(event.data, TrainingCompleted) else ""
 
 
-async def preview(parts: Parts[Any], command: AddBody | ChangeBody) -> PreviewView:
+async def preview(parts: Parts[Any], command: AddBody | ChangeBody, now: datetime) -> PreviewView:
     """Decides the order, and what waits for it, on what stands now; writes nothing."""
-    service, now = parts.service, datetime.now(UTC)
+    service = parts.service
     value = encode(
         command,
         id=str(uuid.uuid4()),

@@ -1,5 +1,6 @@
 """Routes of the register of bodies. A code may have a slash or a blank in it, so it stands in bodies of requests."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 from fastapi import APIRouter
@@ -47,7 +48,7 @@ def bodies_router(parts: Parts[Any]) -> APIRouter:
         "/preview", summary="What adding or changing a body would do; nothing is written", **OPERATOR
     )
     async def look(body: PreviewBody, caller: Caller) -> PreviewView:
-        return await preview(parts, body.command(caller.subject))
+        return await preview(parts, body.command(caller.subject), datetime.now(UTC))
 
     @router.post(
         "", summary="Say who issues for a body; what waits for it is decided", **commanding(OPERATOR)
