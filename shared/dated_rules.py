@@ -100,6 +100,11 @@ class Timeline(Generic[T]):
         return self._starts[0]
 
     @property
+    def last(self) -> T:
+        """The value that begins last."""
+        return self._values[-1]
+
+    @property
     def changes(self) -> list[date]:
         """Days on which what is in force may change."""
         after = [end + timedelta(days=1) for end in self._ends if end < date.max]

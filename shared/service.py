@@ -8,6 +8,7 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from typing import Any, Final, Generic, Protocol, TypeVar
 
 import uvicorn
@@ -96,9 +97,13 @@ class Parts(Generic[T]):
 
 
 def make_parts(
-    service: Service[T], settings: Settings, work: Mapping[Collection[Any], Sequence[str]]
+    service: Service[T],
+    settings: Settings,
+    work: Mapping[Collection[Any], Sequence[str]],
+    waits: Mapping[str, timedelta] | None = None,
 ) -> Parts[T]:
-    """With the workers that every service has. `work`: see `Parts.work`."""
+    """With the workers that every service has. `work`: see `Parts.work`. `waits`: how long records wait for a kind of
+    thing, whatever their type."""
     service = replace(service, rules=deciding_version(service.name, service.rules))
     store = MongoStore(
         connect(settings.mongo.get_secret_value(), f"kompeten-{service.name}"),
@@ -117,7 +122,7 @@ def make_parts(
     parts = Parts(service, store, publisher, board, commands, askers, sources, work=work)
     parts.told.append(board.decided)
     parts.remarks["sources"] = sources.remarks
-    budgets = Budgets.of_hours(settings.waiting_budget_h, settings.waiting_budgets_h)
+    budgets = Budgets.of_hours(settings.waiting_budget_h, settings.waiting_budgets_h, waits)
     parts.workers += [
         Backlog(service.name, store, parts.work),
         Waits(service, store, commands, budgets, lambda: parts.caught_up()),

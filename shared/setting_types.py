@@ -11,11 +11,14 @@ from pydantic_core import PydanticCustomError
 from pydantic_settings import NoDecode
 
 from shared.contracts.catalogue import EVENT_TYPES
+from shared.identifiers import key
 from shared.kafka_connection import Security
 from shared.link_keys import IDENTITY
 
 Opd = NewType("Opd", str)
 _OPD: Final = re.compile(r"[a-z0-9-]+")
+OUTSIDE: Final = "outside"
+"""In place of an agency: the body is outside the city."""
 _LOCAL_HOSTS: Final = ("localhost", "::1", "::", "0.0.0.0")  # noqa: S104  refused, not bound
 _EVENT_TYPES: Final = sorted(payload.TYPE for payload in EVENT_TYPES)
 KAFKA_SET_UP: Final = "python -m shared.kafka_setup"
@@ -52,9 +55,9 @@ def _link_ring(ring: SecretStr) -> SecretStr:
         )
     if len(set(keys)) < len(keys):
         raise _problem("has a key twice: keep each once")
-    for key in keys:
-        if key != IDENTITY:
-            _real_secret(SecretStr(key))
+    for one in keys:
+        if one != IDENTITY:
+            _real_secret(SecretStr(one))
     return ring
 
 
@@ -107,6 +110,23 @@ def _hours_by_type(value: object) -> object:
                 f"gives {event_type} {text[:20]!r}: that has to be hours, more than 0 and at most {LONGEST_WAIT_H}"
             )
     return hours
+
+
+def _issuers(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    issuers: dict[str, str] = {}
+    for pair in filter(None, (part.strip() for part in value.split(","))):
+        code, equals, issuer = (part.strip() for part in pair.partition("="))
+        if not code or (equals and not _OPD.fullmatch(issuer)):
+            raise _problem(
+                f"has {pair[:80]!r}: write CODE=agency, CODE={OUTSIDE}, or CODE alone where nobody has confirmed yet who "
+                "issues for it, several separated by commas"
+            )
+        if key(code) in {key(one) for one in issuers}:
+            raise _problem(f"names {code[:40]} twice: name each once")
+        issuers[code] = issuer
+    return issuers
 
 
 def _http_url(url: str) -> str:
@@ -183,6 +203,8 @@ MongoUrl = Annotated[SecretStr, AfterValidator(_mongo_url)]
 CommaList = BeforeValidator(_comma_list)
 OpdCodes = Annotated[tuple[Opd, ...], NoDecode, CommaList, AfterValidator(_opd_codes)]
 WaitingBudgets = Annotated[dict[str, float], NoDecode, BeforeValidator(_hours_by_type)]
+Issuers = Annotated[dict[str, str], NoDecode, BeforeValidator(_issuers)]
+"""By code of a body: its agency's, OUTSIDE, or empty where nobody has confirmed yet who issues for it."""
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
 ProtectedUrl = Annotated[HttpUrl, AfterValidator(_protected_url)]
 PublicUrl = Annotated[HttpUrl, AfterValidator(_public_url)]

@@ -33,18 +33,25 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Budgets:
-    """How long an event waits for what it lacks; a type may have a time of its own."""
+    """How long an event waits for what it lacks; a type may have a time of its own, and a kind of what is lacked one
+    that goes before it."""
 
     default: timedelta
     by_type: Mapping[str, timedelta] = field(default_factory=dict)
+    by_kind: Mapping[str, timedelta] = field(default_factory=dict)
 
     @classmethod
-    def of_hours(cls, default_h: float, by_type_h: Mapping[str, float]) -> "Budgets":
-        return cls(
-            timedelta(hours=default_h), {type: timedelta(hours=hours) for type, hours in by_type_h.items()}
-        )
+    def of_hours(
+        cls,
+        default_h: float,
+        by_type_h: Mapping[str, float],
+        by_kind: Mapping[str, timedelta] | None = None,
+    ) -> "Budgets":
+        by_type = {type: timedelta(hours=hours) for type, hours in by_type_h.items()}
+        return cls(timedelta(hours=default_h), by_type, by_kind or {})
 
     def of(self, event_type: str) -> timedelta:
+        """For what has no kind of its own."""
         return self.by_type.get(event_type, self.default)
 
 
@@ -73,24 +80,30 @@ class Waits(Periodic, Generic[T]):
         return None
 
     async def _give_up(self) -> None:
-        """Reads the ends of one index, by type and since: no more than is over, however many wait."""
         # By the minute, so that the commands of two replicas are the same.
         minute = datetime.now(UTC).replace(second=0, microsecond=0)
+        by_kind = self._budgets.by_kind
         for event_type in await self._store.distinct(WAITING, "event_type"):
-            budget = self._budgets.of(event_type)
-            before, hours = minute - budget, f"{budget.total_seconds() / 3600:g}"
-            late: list[dict[str, Any]] = await self._store.aggregate(WAITING, [
-                {"$match": {"event_type": event_type, "since": {"$lte": before}}},
-                {"$sort": {"event_type": 1, "since": 1}},
-                {"$limit": PAGE},
-                {"$group": {"_id": "$lacks"}},
-            ])  # fmt: skip
-            for one in late:
-                lacks = one["_id"]
-                command = GiveUpWaiting(
-                    lacks=lacks, before=before, event_type=event_type, reason=f"it did not come within {hours} hours"
-                )  # fmt: skip
-                await self._submit(command, lacks, f"{lacks}/{event_type}", milliseconds(before))
+            await self._end(event_type, {"$nin": list(by_kind)}, minute, self._budgets.of(event_type))
+            for kind, budget in by_kind.items():
+                await self._end(event_type, kind, minute, budget)
+
+    async def _end(self, event_type: str, kind: object, minute: datetime, budget: timedelta) -> None:
+        """Reads the beginnings of one index, by type, kind and since: no more than is over, however many wait, and those
+        of a kind that may wait for long never stand before others. `kind`: as MongoDB asks for it."""
+        before, hours = minute - budget, f"{budget.total_seconds() / 3600:g}"
+        late: list[dict[str, Any]] = await self._store.aggregate(WAITING, [
+            {"$match": {"event_type": event_type, "kind": kind, "since": {"$lte": before}}},
+            {"$sort": {"event_type": 1, "kind": 1, "since": 1}},
+            {"$limit": PAGE},
+            {"$group": {"_id": "$lacks"}},
+        ])  # fmt: skip
+        for one in late:
+            lacks = one["_id"]
+            command = GiveUpWaiting(
+                lacks=lacks, before=before, event_type=event_type, reason=f"it did not come within {hours} hours"
+            )  # fmt: skip
+            await self._submit(command, lacks, f"{lacks}/{event_type}", milliseconds(before))
 
     async def _look_again(self) -> None:
         page = await self._store.select(WAITING, {"_id": {"$gt": self._after}}, sort=[("_id", 1)], limit=PAGE)

@@ -1,16 +1,20 @@
 """Enrollment as a whole: its reactions, topics, routes and workers."""
 
+from datetime import timedelta
 from typing import Any
 
-from services.enrollment import agencies, documents, handlers
+from services.enrollment import agencies, bodies, documents, handlers
 from services.enrollment.adopted_homes import HomeAdoption
 from services.enrollment.adoption import GivenNumbers
 from services.enrollment.agencies.beginning import Beginning
 from services.enrollment.agencies.register import RegisterCopy
+from services.enrollment.bodies.beginning import BodiesBeginning
+from services.enrollment.bodies.documents import LACKED
 from services.enrollment.documents import EMPLOYEES, RENDERINGS
 from services.enrollment.handlers import settle_completions
 from services.enrollment.lister import Lister
 from services.enrollment.renderer import Renderer
+from services.enrollment.reported_bodies import reported_bodies
 from services.enrollment.routes import routers
 from services.enrollment.settings import EnrollmentSettings
 from services.enrollment.sweep import Sweeper
@@ -25,7 +29,11 @@ from shared.pipeline.work import DEFERRED, LEASED, QUEUED
 from shared.service import ON_PAPER, Parts, Runner, make_parts, openapi_of
 from shared.setting_types import ring_of
 
-CAPABILITIES = (Capability("completions", handlers.REACTIONS, documents.COLLECTIONS), agencies.CAPABILITY)
+CAPABILITIES = (
+    Capability("completions", handlers.REACTIONS, documents.COLLECTIONS),
+    agencies.CAPABILITY,
+    bodies.CAPABILITY,
+)
 REACTIONS, COLLECTIONS = reactions_of(*CAPABILITIES), collections_of(*CAPABILITIES)
 
 
@@ -49,7 +57,9 @@ def build(settings: EnrollmentSettings) -> Runner[Terms]:
     secret, ring = settings.secret.get_secret_value(), ring_of(settings.link_keys)
     terms = load_terms(secret, settings.public_url, settings.epoch, ring)
     work = {RENDERINGS: (QUEUED, DEFERRED, LEASED)}
-    parts: Parts[Terms] = make_parts(service_of(settings, terms), settings, work)
+    parts: Parts[Terms] = make_parts(
+        service_of(settings, terms), settings, work, {LACKED: timedelta(days=settings.unknown_body_days)}
+    )
     parts.evidence = knows_employees
     register = RegisterCopy(parts.store, settings.agencies, settings.topic_prefix)
     beginning = Beginning(parts.store, parts.commands, settings.agencies)
@@ -61,6 +71,17 @@ def build(settings: EnrollmentSettings) -> Runner[Terms]:
     parts.workers.append(sweeper)
     parts.remarks["register"] = sweeper.remarks
     parts.remarks["agencies"] = beginning.remarks
+    store = parts.store
+    bodies_beginning = BodiesBeginning(
+        store,
+        parts.commands,
+        settings.bodies,
+        terms.bodies.agencies,
+        lambda: reported_bodies(store),
+        lambda: parts.caught_up(),
+    )
+    parts.workers.append(bodies_beginning)
+    parts.remarks["bodies"] = bodies_beginning.remarks
     if settings.pdf_workers:
         parts.workers.append(Renderer(parts.store, parts.commands, settings.pdf_workers))
     parts.workers.append(

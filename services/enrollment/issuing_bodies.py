@@ -1,5 +1,6 @@
 """Who issues certificates and how their numbers look, read from `rules/issuing_bodies.yaml`."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -29,6 +30,8 @@ class BodyRow(Row):
     number: Text
     """Template of certificate numbers; `{sequence}` counts from 1 within body and year."""
     signatory: SignatoryRow | None = None
+    agency: Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]{1,200}$")] | None = None
+    """Code of the agency that issues for it, where the register of bodies begins with this row."""
 
     @property
     def subject(self) -> str:
@@ -59,6 +62,9 @@ class IssuingBodies:
     def __init__(self, bodies: dict[str, Timeline[BodyRow]], version: str) -> None:
         self.version = version
         self._bodies = {subject: timeline.mapped(_body) for subject, timeline in bodies.items()}
+        last = {subject: timeline.last for subject, timeline in bodies.items() if subject != ANY}
+        self.agencies: Mapping[str, str | None] = {row.body: row.agency for row in last.values()}
+        """By code of each body that has rows, as it is written there: the agency that its last row names."""
 
     def at(self, code: str, day: date) -> IssuingBody:
         """The body's row in force on that day, else the row for any body."""

@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field
 from services.enrollment.agencies.door import Door
 from services.enrollment.agencies.register import CurrentAgencies
 from services.enrollment.agencies.routes import agencies_router
+from services.enrollment.bodies.routes import bodies_router
 from services.enrollment.documents import (
     COMPLETIONS,
     EMPLOYEE_NUMBERS,
@@ -85,6 +86,7 @@ def routers(parts: Parts[Terms], register: CurrentAgencies, events_per_second: i
     return [
         intake_router(parts.publisher, door, prefix, rate),
         agencies_router(parts),
+        bodies_router(parts),
         _own_record(reads),
         _officer(parts, reads),
         decisions_router(parts.store, prefix, parts.askers, door.named),

@@ -4,7 +4,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from shared.setting_types import LinkRing
+from shared.setting_types import Issuers, LinkRing
 from shared.settings import Settings
 
 
@@ -16,6 +16,14 @@ class EnrollmentSettings(Settings):
     link_keys: LinkRing | None = Field(
         None,
         description="Keys that sign links in mails, newest first, one on each line; without it, one of KOMPETEN_SECRET",
+    )
+    bodies: Issuers = Field(
+        {},
+        description="Bodies that the register begins with, and who issues for each: CODE=agency, CODE=outside (of the "
+        "city), or CODE alone, to be confirmed; separated by commas",
+    )
+    unknown_body_days: int = Field(
+        30, ge=1, le=60, description="Days that a completion waits for its body to be entered in the register"
     )
     pdf_workers: int = Field(
         1, ge=0, le=64, description="Processes that render certificates; 0 renders none here"

@@ -4,7 +4,6 @@ Each command may be given again: it does what is missing. Kafka comes first when
 is in the register that can't be read; the register comes first when somebody is shut out.
 """
 
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -21,7 +20,7 @@ from shared.cli.answers import Agency
 from shared.cli.client import Service
 from shared.cli.command import Desk, ListByDefault, Why, checked_reason, command
 from shared.cli.errors import DONE, NO, CannotAsk, Missing, Refused
-from shared.cli.orders import key_of
+from shared.cli.orders import key_of, new_key
 from shared.contracts.register import AGENCY_CODE
 from shared.kafka_admin import AdminError, AgencyState
 
@@ -80,7 +79,7 @@ def add(
     password_file: PasswordFile = None,
 ) -> int:
     """Connect an agency: topic, Kafka user, rights and quota, then the register. Nothing is restarted."""
-    service = _enrollment(desk)
+    service = desk.enrollment()
     stands, admin = service.agency(_new_code(code)), kafka.admin(desk.given.stack)
     quota = quota_of(bytes_per_s, request_percent, stands)
     wanted = _said(
@@ -122,7 +121,7 @@ def change(
     request_percent: Percent = None,
 ) -> int:
     """Change what is named; clients are replaced by those that are named."""
-    reason, service = checked_reason(reason), _enrollment(desk)
+    reason, service = checked_reason(reason), desk.enrollment()
     stands = _known(service, code)
     if unbind and client_id:
         raise CannotAsk("--unbind and --client-id are both said: say one of them")
@@ -158,7 +157,7 @@ def rotate(
     password_file: PasswordFile = None,
 ) -> int:
     """Give an agency a new Kafka user beside the old one; with --finish, deny the old one."""
-    reason, service = checked_reason(reason), _enrollment(desk)
+    reason, service = checked_reason(reason), desk.enrollment()
     stands, admin = _known(service, code), kafka.admin(desk.given.stack)
     try:
         if finish:
@@ -171,7 +170,7 @@ def rotate(
 @command(app, "suspend", kafka=kafka_access)
 def suspend(desk: Desk, code: Code, reason: Why, kafka: KafkaAccess) -> int:
     """Shut an agency out at once, over HTTP and Kafka; what it sent until now stands."""
-    reason, service = checked_reason(reason), _enrollment(desk)
+    reason, service = checked_reason(reason), desk.enrollment()
     stands = _known(service, code)
     ordered = service.suspend_agency(code, reason, key=new_key("suspend", code, reason))
     try:
@@ -189,7 +188,7 @@ def suspend(desk: Desk, code: Code, reason: Why, kafka: KafkaAccess) -> int:
 @command(app, "resume", kafka=kafka_access)
 def resume(desk: Desk, code: Code, reason: Why, kafka: KafkaAccess) -> int:
     """Let a suspended agency speak again; what is in its topic since then is read."""
-    reason, service = checked_reason(reason), _enrollment(desk)
+    reason, service = checked_reason(reason), desk.enrollment()
     stands, admin = _known(service, code), kafka.admin(desk.given.stack)
     try:
         done = [line for user in users_of(stands, admin) for line in admin.allow(user)]
@@ -202,7 +201,7 @@ def resume(desk: Desk, code: Code, reason: Why, kafka: KafkaAccess) -> int:
 @command(app, "list", kafka=kafka_access)
 def list_agencies(desk: Desk, kafka: KafkaAccess) -> int:
     """State, binding, last event, records that wait, and what Kafka has otherwise than the register."""
-    agencies = _enrollment(desk).agencies()
+    agencies = desk.enrollment().agencies()
     silent, found = "", dict[str, AgencyState]()
     try:
         described = kafka.admin(desk.given.stack).describe_agencies(one.code for one in agencies)
@@ -227,17 +226,7 @@ def list_agencies(desk: Desk, kafka: KafkaAccess) -> int:
     return NO if drift or any(one.fault for one in agencies) else DONE
 
 
-def new_key(action: str, code: str, reason: str) -> str:
-    """A key of its own each time: to suspend again tomorrow, for the same reason, is another order."""
-    return key_of(f"{action}/{time.time_ns()}", code, reason, None)
-
-
 # Parts.
-
-
-def _enrollment(desk: Desk) -> Service:
-    (service,) = desk.services("enrollment")
-    return service
 
 
 def _known(service: Service, code: str) -> Agency:

@@ -1,6 +1,5 @@
 """A new password for an agency's system is a new user: both work until the system has changed over."""
 
-import time
 from collections.abc import Sequence
 
 from shared.cli.agency_drift import in_kafka, users_of
@@ -10,7 +9,7 @@ from shared.cli.answers import Agency, Ordered
 from shared.cli.client import Service
 from shared.cli.command import Desk
 from shared.cli.errors import Refused
-from shared.cli.orders import key_of
+from shared.cli.orders import new_key
 from shared.kafka_admin import KafkaAdmin
 
 
@@ -53,4 +52,4 @@ def _interrupted(stands: Agency, admin: KafkaAdmin) -> str | None:
 
 def _registered(service: Service, code: str, users: Sequence[str], reason: str) -> Ordered:
     change = {"kafka_users": list(users), "reason": reason}
-    return service.change_agency(code, change, key=key_of(f"rotate/{time.time_ns()}", code, reason, change))
+    return service.change_agency(code, change, key=new_key("rotate", code, reason, change))

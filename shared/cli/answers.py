@@ -203,7 +203,7 @@ class Quota(Said):
 
 
 class Statement(Said):
-    """What was said about an agency, and by whom."""
+    """What was said about an agency or a body, and by whom where that is told."""
 
     at: AwareDatetime | None = None
     kind: str = ""
@@ -237,6 +237,44 @@ class Agency(Said):
     def suspension(self) -> Statement:
         """The one that holds; empty where the service does not tell."""
         return next((one for one in reversed(self.statements) if one.kind == "suspended"), Statement())
+
+
+class Body(Said):
+    """As it stands in the register."""
+
+    code: str
+    name: str | None = None
+    issuing: str | None = None
+    outside: bool = False
+    confirmed: bool = False
+    """Somebody said who issues for it."""
+    used_by: list[str] = []
+    aliases: list[str] = []
+    statements: list[Statement] = []
+
+
+class UnknownBody(Said):
+    """One that the register lacks, and that completions wait for."""
+
+    code: str
+    waiting: int
+    agencies: list[str] = []
+    since: AwareDatetime | None = None
+
+
+class UnknownBodies(Said):
+    bodies: list[UnknownBody] = []
+    more: bool = False
+
+
+class BodyPreview(Said):
+    """What an order about a body would do."""
+
+    verdict: str
+    reason: str | None = None
+    waiting: int = 0
+    decided: dict[str, int] = {}
+    """Verdict -> of how many that wait."""
 
 
 class Held(Said):

@@ -4,7 +4,18 @@ from typing import Final
 
 import typer
 
-from shared.cli import agency, dead_letters, editing, partitions, publish, reconcile, status, trace, waiting
+from shared.cli import (
+    agency,
+    body,
+    dead_letters,
+    editing,
+    partitions,
+    publish,
+    reconcile,
+    status,
+    trace,
+    waiting,
+)
 from shared.cli.command import command
 
 app: Final = typer.Typer(
@@ -20,6 +31,7 @@ command(dead_letters.app, "edit")(editing.edit)
 app.add_typer(waiting.app, name="waiting")
 app.add_typer(partitions.app, name="partitions")
 app.add_typer(agency.app, name="agency")
+app.add_typer(body.app, name="body")
 command(app, "trace")(trace.trace)
 command(app, "reconcile")(reconcile.reconcile)
 command(app, "publish")(publish.publish)

@@ -14,6 +14,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from shared.cli.answers import (
     Agency,
+    Body,
+    BodyPreview,
     Decided,
     DryRun,
     EventVerdict,
@@ -25,6 +27,7 @@ from shared.cli.answers import (
     Ordered,
     Status,
     Trace,
+    UnknownBodies,
     Wait,
     WholeLetter,
 )
@@ -176,6 +179,22 @@ class Service:
 
     def resume_agency(self, code: str, reason: str, *, key: str) -> Ordered:
         return self._order(f"/agencies/{code}/resumptions", {"reason": reason}, key)
+
+    def bodies(self) -> list[Body]:
+        return _read(list[Body], self._get("/bodies"), self.name)
+
+    def unknown_bodies(self) -> UnknownBodies:
+        return _read(UnknownBodies, self._get("/bodies/unknown"), self.name)
+
+    def preview_body(self, order: Mapping[str, Any]) -> BodyPreview:
+        """`order`: by `add` or `change` what is to be ordered."""
+        return _read(BodyPreview, self._post("/bodies/preview", order).json(), self.name)
+
+    def add_body(self, body: Mapping[str, Any], *, key: str) -> Ordered:
+        return self._order("/bodies", body, key)
+
+    def change_body(self, change: Mapping[str, Any], *, key: str) -> Ordered:
+        return self._order("/bodies", change, key, method="PATCH")
 
     def issuer(self) -> str | None:
         """Of the token by which it is asked; None where the token does not show it."""

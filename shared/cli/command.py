@@ -43,6 +43,11 @@ class Desk:
     def services(self, only: str | None = None) -> list[Service]:
         return self.given.all_services(SERVICES if only is None else (only,))
 
+    def enrollment(self) -> Service:
+        """Which has the register."""
+        (service,) = self.services("enrollment")
+        return service
+
     def answer(self, document: Any) -> bool:
         """Prints the one document of --json; False where people read, who get more than data."""
         if self.as_json:

@@ -112,6 +112,11 @@ def key_of(action: str, id: str, reason: str, event: dict[str, Any] | None) -> s
     return hashlib.sha256(said.encode()).hexdigest()
 
 
+def new_key(action: str, id: str, reason: str, said: dict[str, Any] | None = None) -> str:
+    """A key of its own each time: to suspend again tomorrow, for the same reason, is another order."""
+    return key_of(f"{action}/{time.time_ns()}", id, reason, said)
+
+
 def carry_out(desk: Desk, what: str, chosen: Sequence[Chosen], give: Give, rate: float | None) -> int:
     """Gives every order, whatever became of the others; shows progress and a summary."""
     outcomes: list[Outcome] = []

@@ -1,6 +1,7 @@
 """Every event type, with the topic that carries it."""
 
 from shared.contracts.agency import EmployeeChanged, EmployeeRegistered, EmployeeReleased, TrainingCompleted
+from shared.contracts.bodies import AddBody, BeginBodies, ChangeBody
 from shared.contracts.enrollment import (
     CertificateIssued,
     CertificateRendered,
@@ -74,6 +75,9 @@ EVENT_TYPES: dict[type[Payload], str] = {
     SuspendAgency: ENROLLMENT_COMMANDS,
     ResumeAgency: ENROLLMENT_COMMANDS,
     BeginRegister: ENROLLMENT_COMMANDS,
+    AddBody: ENROLLMENT_COMMANDS,
+    ChangeBody: ENROLLMENT_COMMANDS,
+    BeginBodies: ENROLLMENT_COMMANDS,
     ReleaseLetter: NOTIFICATION_COMMANDS,
     NoteMail: NOTIFICATION_COMMANDS,
     ReleaseWaiting: COMMANDS,

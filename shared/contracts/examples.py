@@ -13,6 +13,7 @@ from shared.contracts.agency import (
     Training,
     TrainingCompleted,
 )
+from shared.contracts.bodies import AddBody, BeginBodies, BodySeed, ChangeBody
 from shared.contracts.enrollment import (
     NO_LINK,
     AtVersion,
@@ -298,6 +299,25 @@ _EXAMPLES: Final[tuple[Payload, ...]] = (
     SuspendAgency(code="dinas-contoh", operator="operator-1", reason="Kredensial bocor."),
     ResumeAgency(code="dinas-contoh", operator="operator-1", reason="Kredensial sudah diganti."),
     BeginRegister(codes=("dinas-contoh", "dinas-kedua")),
+    AddBody(
+        code="DINAS-CONTOH",
+        name="Dinas Contoh Kota Bandung",
+        issuing="dinas-contoh",
+        aliases=("DISCONTOH",),
+        operator="operator-1",
+    ),
+    ChangeBody(
+        code="LAN RI",
+        outside=True,
+        operator="operator-1",
+        reason="Lembaga pusat, sertifikatnya dari mereka sendiri.",
+    ),
+    BeginBodies(
+        bodies=(
+            BodySeed(code="DINAS-CONTOH", issuing="dinas-contoh"),
+            BodySeed(code="LAN RI", used_by=("dinas-contoh", "dinas-kedua")),
+        )
+    ),
     ReleaseLetter(letter_id="let_3d4e5f60718293a4b5c6d7e8f90a1b2c"),
     NoteMail(letter_id="let_3d4e5f60718293a4b5c6d7e8f90a1b2c", state="sent", epoch=0),
     ReleaseWaiting(lacks="employee/4e5f60718293a4b5c6d7e8f90a1b2c3d", page=1),

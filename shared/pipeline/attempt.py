@@ -42,7 +42,7 @@ from shared.pipeline.places import TopicPartition, digest, partition_of, positio
 from shared.pipeline.reactions import Settled
 from shared.pipeline.records import PackedBatch, Received, Record
 from shared.pipeline.store import Advance, Encoded, Session, Store, Write
-from shared.pipeline.waiting import WAITING_PAGE, waiting_id
+from shared.pipeline.waiting import WAITING_PAGE, kind_of, waiting_id
 from shared.telemetry import child_traceparent
 
 T = TypeVar("T")
@@ -442,7 +442,7 @@ class Attempt(Generic[T]):
             id=id, lacks=waiting.lacks, reason=str(waiting), event_type=item.event_type, event_id=event.id,
             topic=record.at.topic, partition=record.at.partition, offset=record.at.offset,
             timestamp_ms=record.timestamp_ms, key=record.key, value=record.value, headers=list(record.headers),
-            turn=record.turn, since=since,
+            turn=record.turn, since=since, kind=kind_of(waiting.lacks),
         )  # fmt: skip
         self.encoded[WAITING, id] = self.store.encode(document)
         self.state.apply(WAITING, id, document)

@@ -184,6 +184,8 @@ class WaitingRecord(msgspec.Struct, frozen=True):
     headers: list[tuple[str, bytes | None]]
     turn: int
     since: datetime
+    kind: str = ""
+    """Of what it lacks: what stands before the first / of `lacks`. Empty where that was not kept yet."""
 
     def record(self) -> Record:
         return Record(
@@ -227,7 +229,7 @@ DEAD_LETTER_CHUNKS = Collection(
     "dead_letter_chunks", DeadLetterChunk, indexes=(("dead_letter",),), weight=2_000
 )
 DEAD_BYTES = Collection("dead_bytes", DeadBytes)
-WAITING = Collection("waiting", WaitingRecord, indexes=(("lacks", "_id"), ("event_type", "since")))
+WAITING = Collection("waiting", WaitingRecord, indexes=(("lacks", "_id"), ("event_type", "kind", "since")))
 DISCREPANCIES = Collection("discrepancies", Discrepancy)
 LOCKS = "locks"
 

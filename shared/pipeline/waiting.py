@@ -18,6 +18,11 @@ def waiting_for(lacks: str) -> Keys:
     yield Docs(WAITING, "lacks", lacks, WAITING_PAGE)
 
 
+def kind_of(lacks: str) -> str:
+    """What kind of thing is lacked: employee, contact, body."""
+    return lacks.partition("/")[0]
+
+
 def waiting_id(at: Coordinates) -> str:
     """Sorts as the log does, since what waited is decided in order of id. Without the zeros offset 100 came
     before 98: a correction before its original, and a certificate issued twice for nothing."""

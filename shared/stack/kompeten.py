@@ -140,8 +140,9 @@ def configure(
         "KOMPETEN_SECRET": secrets.token_hex(32),
         "KOMPETEN_OIDC_ISSUER": stack.issuer,
     }
-    # Nobody who tries it out waits five minutes for the mail of a correction.
-    own = {"notification": {"KOMPETEN_SMTP_HOST": smtp_host, "KOMPETEN_SMTP_PORT": smtp_port,
+    # Each agency issues in its own name. Nobody who tries it out waits five minutes for the mail of a correction.
+    own = {"enrollment": {"KOMPETEN_BODIES": ",".join(f"{opd.upper()}={opd}" for opd in agencies)},
+           "notification": {"KOMPETEN_SMTP_HOST": smtp_host, "KOMPETEN_SMTP_PORT": smtp_port,
                             "KOMPETEN_MAIL_FROM": "Kompeten Kota Bandung <kompeten@bandung.example>",
                             "KOMPETEN_REISSUE_QUIET_S": "1"}}  # fmt: skip
     added = settings or {}

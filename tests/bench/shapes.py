@@ -9,6 +9,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final, NamedTuple
 
 from shared.contracts.agency import EmployeeReleased, TrainingCompleted
+from shared.contracts.bodies import AddBody, BeginBodies, BodySeed, ChangeBody
 from shared.contracts.enrollment import (
     CertificateIssued,
     CompletionRecorded,
@@ -322,6 +323,7 @@ def enrollment_shapes() -> list[Shape]:
             for name in triage(1, letter, LACKS)
         ),
         *register_shapes(),
+        *body_shapes(),
     ]  # fmt: skip
 
 
@@ -349,6 +351,33 @@ def register_shapes() -> list[Shape]:
         shape("resumptions of as many agencies", ResumeAgency, added, about(ResumeAgency)),
         shape("beginnings of the register", BeginRegister, nothing_before,
               lambda n: told_enrollment(*(BeginRegister(codes=(code(at),)) for at in range(n)))),
+    ]  # fmt: skip
+
+
+def body_shapes() -> list[Shape]:
+    """As with agencies; a body has at most 20 spellings."""
+
+    def code(at: int) -> str:
+        return f"BADAN {at}"
+
+    def added(n: int) -> list[Sent]:
+        return told_enrollment(*(
+            AddBody(code=code(at), name="Badan", outside=True, aliases=(f"B/{at}",), operator="o")
+            for at in range(n)))  # fmt: skip
+
+    def shape(name: str, handler: type[Payload], before: Any, batch: Any) -> Shape:
+        return Shape(name, ENROLLMENT, handler.TYPE, before, batch)
+
+    return [
+        shape("additions of bodies", AddBody, nothing_before, added),
+        shape("changes of as many bodies", ChangeBody, added,
+              lambda n: told_enrollment(*(
+                  ChangeBody(code=code(at), aliases=(f"C/{at}",), operator="o", reason="bench")
+                  for at in range(n)))),
+        shape("beginnings of the register of bodies", BeginBodies, nothing_before,
+              lambda n: told_enrollment(*(BeginBodies(bodies=(BodySeed(code=code(at)),)) for at in range(n)))),
+        shape("a beginning with as many bodies", BeginBodies, nothing_before,
+              lambda n: told_enrollment(BeginBodies(bodies=tuple(BodySeed(code=code(at)) for at in range(n))))),
     ]  # fmt: skip
 
 

@@ -1,18 +1,22 @@
-"""The register of agencies ends the same, however its commands are batched, repeated, interrupted and decided again."""
+"""The register ends the same, however its commands are batched, repeated, interrupted and decided again."""
 
 from random import Random
 from typing import Any
 
 import pytest
 
-from services.enrollment.agencies.documents import AGENCIES, REGISTERS, Agency
+from services.enrollment.agencies.documents import AGENCIES, REGISTERS, Agency, Register
 from services.enrollment.agencies.timeline import Standing, standing
+from services.enrollment.bodies.documents import BODIES, Body, body_id
+from services.enrollment.bodies.timeline import standing_body
+from shared.contracts.bodies import AddBody, BeginBodies, BodySeed, ChangeBody
 from shared.contracts.payload import Payload
 from shared.contracts.register import AddAgency, BeginRegister, ChangeAgency, ResumeAgency, SuspendAgency
 from tests.property.harness import ENROLLMENT, OFFICER, ROUGH, City, Sending
 
 CODES = ("dinas-a", "dinas-b", "dinas-c")
-COMMANDS = 40
+BODY_CODES = ("BADAN A", "badan  a", "BADAN-B", "B/C")
+COMMANDS = 60
 
 
 def command(random: Random) -> Payload:
@@ -24,14 +28,40 @@ def command(random: Random) -> Payload:
             SuspendAgency(code=code, operator=operator, reason=reason),
             ResumeAgency(code=code, operator=operator, reason=reason),
             BeginRegister(codes=tuple(random.sample(CODES, 2))),
+            of_a_body(random),
         ]
     )
 
 
-async def ended(city: City) -> tuple[list[Agency], list[int]]:
+def of_a_body(random: Random) -> Payload:
+    code, operator = random.choice(BODY_CODES), "op"
+    issuing = random.choice((None, *CODES))
+    aliases = tuple(random.sample((*BODY_CODES, "BADAN-D", "badan-d", "E"), random.randint(0, 2)))
+    return random.choice(
+        [
+            AddBody(
+                code=code.replace("  ", " "), name="Badan", issuing=issuing, outside=issuing is None, aliases=aliases,
+                operator=operator,
+            ),
+            ChangeBody(
+                code=code, issuing=issuing, outside=random.choice((True, None)) if issuing is None else None,
+                aliases=aliases, operator=operator, reason="why",
+            ),
+            BeginBodies(
+                bodies=tuple(BodySeed(code=one, issuing=issuing, used_by=CODES[:1]) for one in aliases),
+            ),
+        ]
+    )  # fmt: skip
+
+
+Ended = tuple[list[Agency], list[Body], list[Register]]
+
+
+async def ended(city: City) -> Ended:
     agencies = await city.documents("enrollment", AGENCIES)
+    bodies = await city.documents("enrollment", BODIES)
     registers = await city.documents("enrollment", REGISTERS)
-    return sorted(agencies, key=lambda one: one.id), [one.generation for one in registers]
+    return sorted(agencies, key=lambda one: one.id), sorted(bodies, key=lambda one: one.id), registers
 
 
 def by_hand(sendings: list[Sending]) -> dict[str, Standing | None]:
@@ -62,5 +92,20 @@ async def test_any_weather_ends_in_the_same_register(seed: int) -> None:
     await rough.start_again("enrollment")
     await rough.settle()
     assert await ended(rough) == await ended(calm)
-    agencies, _ = await ended(calm)
+    agencies, bodies, _ = await ended(calm)
     assert {one.id: standing(one) for one in agencies} == by_hand(sendings)
+    spelled(bodies)
+
+
+def spelled(bodies: list[Body]) -> None:
+    """Each spelling means one body, which knows it."""
+    standing = {one.id: standing_body(one) for one in bodies}
+    aliases = {one.id: one.alias_of for one in bodies if one.alias_of}
+    known = {
+        body_id(alias): id
+        for id, stands in standing.items()
+        if stands is not None
+        for alias in stands.aliases
+    }
+    assert aliases == known
+    assert all(standing[id] is not None for id in aliases.values())

@@ -69,11 +69,14 @@ class World:
     waiting: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     traces: dict[str, dict[str, Any]] = field(default_factory=dict)
     order: Callable[[Asked], Response] = lambda asked: decided()
-    """Answers replays, discards, looks and giving up."""
+    """Answers replays, discards, looks, giving up, and what is said of bodies."""
     dry_run: Callable[[Asked], Response] = lambda asked: JSONResponse({"verdict": "accepted"})
     events: Callable[[Asked], Response] = lambda asked: verdicts(asked)
     decisions: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     agencies: list[dict[str, Any]] = field(default_factory=list)
+    bodies: list[dict[str, Any]] = field(default_factory=list)
+    unknown_bodies: dict[str, Any] = field(default_factory=dict)
+    preview: dict[str, Any] = field(default_factory=lambda: {"verdict": "accepted"})
     ledgers: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     """What each service has of completions, in order of id."""
     looks: Callable[[Asked], dict[str, Any]] = lambda asked: {}
@@ -111,7 +114,7 @@ class Play:
         self.world, self.url = World(), ""
         self.app = FastAPI()
         self.app.add_api_route("/issuer/token", self._token, methods=["POST"])
-        self.app.add_api_route("/{service}/{path:path}", self._answer, methods=["GET", "POST"])
+        self.app.add_api_route("/{service}/{path:path}", self._answer, methods=["GET", "POST", "PATCH"])
 
     def urls(self) -> dict[str, str]:
         return {name: f"{self.url}/{name}" for name in SERVICES}
@@ -162,6 +165,12 @@ def _answer(world: World, asked: Asked) -> Response:
             return JSONResponse({"entries": found, "reasons": {}} | world.looks(asked))
         case ["agencies"]:
             return JSONResponse(world.agencies)
+        case ["bodies"]:
+            return JSONResponse(world.bodies) if asked.method == "GET" else world.order(asked)
+        case ["bodies", "unknown"]:
+            return JSONResponse(world.unknown_bodies)
+        case ["bodies", "preview"]:
+            return JSONResponse(world.preview)
         case ["events"]:
             return world.events(asked)
         case ["decisions", id] if id in world.decisions:

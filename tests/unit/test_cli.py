@@ -109,6 +109,10 @@ def every_command() -> list[list[str]]:
         ["agency", "rotate", "dinkes", *WHY],
         ["agency", "suspend", "dinkes", *WHY],
         ["agency", "resume", "dinkes", *WHY],
+        ["body", "list"],
+        ["body", "add", "LAN RI", "--name", "Lembaga Administrasi Negara", "--outside"],
+        ["body", "change", "LAN RI", "--alias", "LAN", *WHY],
+        ["body", "unknown"],
         ["partitions", "start", "agency.x.v1", "0", "--service", "enrollment", *WHY],
         ["trace", "--event", "evt-1"],
         ["reconcile"],
@@ -121,7 +125,9 @@ every = pytest.mark.parametrize("argv", every_command(), ids=lambda argv: " ".jo
 
 def test_every_command_is_tried_here() -> None:
     tried = {
-        tuple(argv[:2]) if argv[0] in ("dead-letters", "waiting", "partitions", "agency") else (argv[0],)
+        tuple(argv[:2])
+        if argv[0] in ("dead-letters", "waiting", "partitions", "agency", "body")
+        else (argv[0],)
         for argv in every_command()
     }
     assert set(_commands()) <= tried
@@ -226,7 +232,7 @@ def test_no_option_takes_a_token_or_a_number_and_employee_takes_no_value() -> No
     of_a_person = {"--token", "--nip", "--employee-number", "--name", "--email", "--kafka-password"}
     for names, command in _commands().items():
         options = {name: one for one in command.params for name in one.opts}
-        unwanted = of_a_person - {"--name"} if names[0] == "agency" else of_a_person
+        unwanted = of_a_person - {"--name"} if names[0] in ("agency", "body") else of_a_person
         assert not unwanted & options.keys()
         if "--employee" in options:
             assert options["--employee"].is_flag

@@ -10,6 +10,7 @@ from typing import ClassVar
 import pytest
 from pydantic import Field, SecretStr, ValidationError
 
+from services.enrollment.settings import EnrollmentSettings
 from shared import settings
 from shared.setting_types import LinkRing, ring_of
 from shared.settings import Settings, load, reference_table
@@ -363,3 +364,33 @@ def test_setting_without_description_is_refused() -> None:
 
     with pytest.raises(ValueError, match=r"Undescribed.depth has no description"):
         reference_table([Undescribed])
+
+
+def test_bodies_are_read_with_who_issues_for_each(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("KOMPETEN_BODIES", "DISKOMINFO=diskominfo, LAN RI = outside,BKN/Kanreg-3,")
+    loaded = load(EnrollmentSettings)
+    assert loaded.bodies == {"DISKOMINFO": "diskominfo", "LAN RI": "outside", "BKN/Kanreg-3": ""}
+    assert loaded.unknown_body_days == 30
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "sentence"),
+    [
+        (
+            "BODIES",
+            "DISKOMINFO=",
+            "KOMPETEN_BODIES has 'DISKOMINFO=': write CODE=agency, CODE=outside, or CODE",
+        ),
+        ("BODIES", "=diskominfo", "KOMPETEN_BODIES has '=diskominfo': write CODE=agency"),
+        ("BODIES", "X=Dinas Kominfo", "KOMPETEN_BODIES has 'X=Dinas Kominfo': write CODE=agency"),
+        ("BODIES", "LAN RI,lan  ri=outside", "KOMPETEN_BODIES names lan  ri twice: name each once"),
+        ("UNKNOWN_BODY_DAYS", "0", "KOMPETEN_UNKNOWN_BODY_DAYS='0' is not accepted"),
+        ("UNKNOWN_BODY_DAYS", "61", "KOMPETEN_UNKNOWN_BODY_DAYS='61' is not accepted"),
+    ],
+)
+def test_what_is_wrong_with_bodies_is_one_sentence(
+    environment: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str, value: str, sentence: str
+) -> None:
+    environment.setenv(f"KOMPETEN_{name}", value)
+    (said,) = refused(capsys, EnrollmentSettings)
+    assert said.startswith(sentence)

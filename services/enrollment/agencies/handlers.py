@@ -18,25 +18,22 @@ from services.enrollment.agencies.documents import (
     RESUMED,
     SUSPENDED,
     Agency,
-    Arrival,
     Binding,
     Quota,
-    Register,
     Said,
     Statement,
 )
+from services.enrollment.agencies.statements import REUSED, arrival_of, next_register, said_before
 from services.enrollment.agencies.timeline import Standing, after, standing, with_statement
 from services.enrollment.terms import Terms
 from shared.contracts.payload import Payload
 from shared.contracts.register import AddAgency, BeginRegister, ChangeAgency, ResumeAgency, SuspendAgency
 from shared.pipeline.documents import Doc, Keys, Lock, State
-from shared.pipeline.epochs import next_version
 from shared.pipeline.outcome import Outcome, Put, Remove, Verdict
 from shared.pipeline.reactions import Reaction, react
 from shared.pipeline.records import Received
 
 AboutOne = TypeVar("AboutOne", AddAgency, ChangeAgency, SuspendAgency, ResumeAgency)
-P = TypeVar("P", bound=Payload)
 SUBJECT = "agency/"
 _JSON = msgspec.json.Encoder(order="deterministic")
 
@@ -74,22 +71,19 @@ def _decide(event: Received[AboutOne], statement: Statement, state: State, terms
     if (refusal := _refusal(known, met, statement)) is not None:
         problem, reason = refusal
         return Outcome(Verdict.REFUSED, reason, SUBJECT + code, content, answer={"problem": problem})
-    if known is not None and _said_by(known, event.id) is not None:
+    if known is not None and said_before(known.statements, statement):
         return _outcome(Verdict.DUPLICATE, "done before", standing(known), content)
     if met is not None and _nothing_new(met, statement):
         return _outcome(Verdict.DUPLICATE, "the register says so already", standing(known), content)
     agency = with_statement(known, code, statement)
-    changes: list[Put | Remove] = [Put(AGENCIES, agency), Put(REGISTERS, _next(state, terms))]
+    changes: list[Put | Remove] = [Put(AGENCIES, agency), Put(REGISTERS, next_register(state, terms))]
     return _outcome(Verdict.ACCEPTED, "", standing(agency), content, changes)
 
 
 def _refusal(known: Agency | None, met: Standing | None, statement: Statement) -> tuple[str, str] | None:
     """Slug of the problem, and a sentence."""
-    earlier = None if known is None else _said_by(known, statement.command)
-    if earlier is not None:
-        if _same(earlier, statement):
-            return None
-        return "idempotency-key-reused", "this Idempotency-Key was used for another request: take a new key"
+    if known is not None and (same := said_before(known.statements, statement)) is not None:
+        return None if same else REUSED
     if met is None and statement.kind != ADDED:
         return "not-found", "the register has no agency of this code: `kompeten agency list` shows them"
     if met is not None and statement.kind == ADDED and not _nothing_new(met, statement):
@@ -104,11 +98,7 @@ def _nothing_new(met: Standing, statement: Statement) -> bool:
 
 
 def _statement(event: Received[AboutOne], kind: str, said: Said, reason: str = "") -> Statement:
-    return Statement(event.id, _arrival(event), kind, said, event.data.operator, reason)
-
-
-def _arrival(event: Received[P]) -> Arrival:
-    return Arrival(event.arrived, *event.at)
+    return Statement(event.id, arrival_of(event), kind, said, event.data.operator, reason)
 
 
 def _said(data: AddAgency | ChangeAgency) -> Said:
@@ -122,23 +112,6 @@ def _said(data: AddAgency | ChangeAgency) -> Said:
         else [Binding(one.issuer, sorted(one.client_ids)) for one in bindings],
         kafka_users=None if users is None else list(users),
         quota=None if quota is None else Quota(quota.bytes_per_s, quota.request_percent),
-    )
-
-
-def _said_by(agency: Agency, command: str) -> Statement | None:
-    return next((one for one in agency.statements if one.command == command), None)
-
-
-def _same(one: Statement, other: Statement) -> bool:
-    return (one.kind, one.said, one.reason) == (other.kind, other.said, other.reason)
-
-
-def _next(state: State, terms: Terms) -> Register:
-    known = state.get(REGISTERS, REGISTER)
-    return Register(
-        id=REGISTER,
-        generation=next_version(0 if known is None else known.generation, terms.epoch),
-        begun=known is not None and known.begun,
     )
 
 
@@ -170,9 +143,9 @@ def begin_register(event: Received[BeginRegister], state: State, terms: Terms) -
     if known is not None and known.begun:
         return Outcome(Verdict.NOTHING, "the register has begun already", SUBJECT)
     new = [code for code in event.data.codes if state.get(AGENCIES, code) is None]
-    register = msgspec.structs.replace(_next(state, terms), begun=True)
+    register = msgspec.structs.replace(next_register(state, terms), begun=True)
     changes: list[Put | Remove] = [
-        Put(AGENCIES, Agency(code, [Statement(event.id, _arrival(event), ADDED)])) for code in new
+        Put(AGENCIES, Agency(code, [Statement(event.id, arrival_of(event), ADDED)])) for code in new
     ]
     return Outcome(Verdict.ACCEPTED, "", SUBJECT, changes=[*changes, Put(REGISTERS, register)])
 

@@ -1,6 +1,5 @@
 """What holds of an agency: a fold over its statements by arrival."""
 
-from bisect import bisect_left
 from typing import Final, TypeVar
 
 import msgspec
@@ -15,6 +14,7 @@ from services.enrollment.agencies.documents import (
     Quota,
     Statement,
 )
+from services.enrollment.agencies.statements import placed
 
 V = TypeVar("V")
 ACTIVE: Final = "active"
@@ -71,10 +71,7 @@ def after(stands: Standing | None, code: str, statement: Statement) -> Standing:
 
 
 def with_statement(agency: Agency | None, code: str, statement: Statement) -> Agency:
-    """The statement in its place, which is the last one unless it is decided late."""
-    statements = [] if agency is None else list(agency.statements)
-    statements.insert(bisect_left(statements, statement.arrival, key=lambda one: one.arrival), statement)
-    return Agency(id=code, statements=statements)
+    return Agency(id=code, statements=placed(() if agency is None else agency.statements, statement))
 
 
 def _newer(said: V | None, stood: V) -> V:

@@ -23,7 +23,7 @@ class BodySaid(msgspec.Struct, frozen=True, omit_defaults=True):
     outside: bool | None = None
     """Not a body of the city: its certificates are its own."""
     aliases: list[str] | None = None
-    """Other spellings under which it is reported, all of them."""
+    """Further spellings under which it is reported; none is ever taken away."""
     used_by: list[str] | None = None
     """Agencies that have issued in its name so far."""
 
@@ -54,7 +54,9 @@ class Body(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 BODIES = Collection("bodies", Body)
-MOST_ALIASES: Final = 20
+SUBJECT: Final = "body/"
+LACKED: Final = "body"
+"""Kind of what is lacked (`WaitingRecord.kind`)."""
 
 
 def body_id(code: str) -> str:
@@ -63,4 +65,4 @@ def body_id(code: str) -> str:
 
 def lacks_body(code: str) -> str:
     """What a completion waits for whose organiser is not in the register."""
-    return "body/" + key(code)
+    return f"{LACKED}/{key(code)}"

@@ -6,7 +6,8 @@ from typing import NamedTuple
 import msgspec
 
 from services.enrollment.agencies.documents import Arrival
-from services.enrollment.bodies.documents import Body, BodyStatement
+from services.enrollment.agencies.statements import placed
+from services.enrollment.bodies.documents import Body, BodyStatement, body_id
 
 
 class BodyStanding(msgspec.Struct, frozen=True):
@@ -34,10 +35,12 @@ class Period(NamedTuple):
     stands: BodyStanding
 
 
-def standing_body(body: Body | None) -> BodyStanding | None:
-    if body is None or not body.statements:
+def standing_body(body: Body | None, before: Arrival | None = None) -> BodyStanding | None:
+    """As of now, or as a command that arrived then met it; None while it had not been added, and for an alias."""
+    if body is None:
         return None
-    return periods(body)[-1].stands
+    met = [one for one in periods(body) if before is None or one.begin < before]
+    return met[-1].stands if met else None
 
 
 def periods(body: Body) -> Sequence[Period]:
@@ -45,22 +48,30 @@ def periods(body: Body) -> Sequence[Period]:
     found: list[Period] = []
     stands: BodyStanding | None = None
     for statement in body.statements:
-        stands = _after(stands, body.id, statement)
+        stands = after(stands, body.id, statement)
         found.append(Period(statement.arrival, stands))
     return found
 
 
-def _after(stands: BodyStanding | None, id: str, statement: BodyStatement) -> BodyStanding:
+def after(stands: BodyStanding | None, id: str, statement: BodyStatement) -> BodyStanding:
     said = statement.said
+    known = {body_id(one) for one in (stands.aliases if stands else ())}
     stands = stands or BodyStanding(said.code or id, said.name or said.code or id)
     return BodyStanding(
         code=stands.code if said.code is None else said.code,
         name=stands.name if said.name is None else said.name,
         issuing=stands.issuing if said.issuing is None else said.issuing,
         outside=stands.outside if said.outside is None else said.outside,
-        aliases=stands.aliases if said.aliases is None else tuple(said.aliases),
+        aliases=(*stands.aliases, *(one for one in said.aliases or () if body_id(one) not in known)),
         used_by=stands.used_by if said.used_by is None else tuple(said.used_by),
     )
+
+
+def with_statement(body: Body | None, id: str, statement: BodyStatement, generation: int) -> Body:
+    """The statement in its place, which is the last one unless it is decided late. `generation`: of the register, with
+    it."""
+    statements = placed(() if body is None else body.statements, statement)
+    return Body(id=id, statements=statements, generation=generation)
 
 
 def issuing_since(body: Body, agency: str, arrival: Arrival | None) -> Arrival | None:

@@ -1,0 +1,159 @@
+"""The register of bodies begins once, with those of `KOMPETEN_BODIES`, of the rules, and that completions name so far."""
+
+import logging
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from typing import Final
+
+from services.enrollment.agencies.documents import AGENCIES, REGISTER, REGISTERS
+from services.enrollment.bodies.documents import BODIES, body_id
+from services.enrollment.bodies.timeline import BodyStanding, standing_body
+from shared.contracts.bodies import MOST_BODIES_AT_THE_BEGINNING, BeginBodies, BodySeed
+from shared.contracts.cloudevents import event_id
+from shared.contracts.topics import MOST_RECORD_BYTES
+from shared.http.commands import Commands
+from shared.mongo import MongoStore
+from shared.periodic import Periodic
+from shared.setting_types import OUTSIDE
+from shared.telemetry import root_traceparent
+
+log = logging.getLogger(__name__)
+LOOK_EVERY_S: Final = 30.0
+BEGINNING_S: Final = 2.0
+MOST_BYTES: Final = MOST_RECORD_BYTES // 2
+"""Of all seeds together; the rest of a record is room enough for what frames them."""
+
+Reports = Iterable[tuple[str, Iterable[str]]]
+"""Codes as completions have them, most frequent first, each with the agencies that reported it."""
+
+
+class BodiesBeginning(Periodic):
+    """Any replica may: of two commands the second changes nothing."""
+
+    def __init__(
+        self,
+        store: MongoStore,
+        commands: Commands,
+        setting: Mapping[str, str],
+        ruled: Mapping[str, str | None],
+        reported: Callable[[], Awaitable[Reports]],
+        caught_up: Callable[[], bool],
+    ) -> None:
+        """`setting`: see Issuers. `ruled`: by code, the agency that the rules name. `caught_up`: while the consumer is
+        behind, bodies may be named by what it has not read yet."""
+        super().__init__(LOOK_EVERY_S)
+        self._store, self._commands, self._caught_up = store, commands, caught_up
+        self._setting, self._ruled, self._reported = setting, ruled, reported
+        self._command: BeginBodies | None = None
+        self._generation = -1
+        self._remarks: list[str] = []
+
+    def remarks(self) -> list[str]:
+        return self._remarks
+
+    async def step(self) -> float | None:
+        register = await self._store.read(REGISTERS, REGISTER)
+        if register is None or not register.begun:
+            return BEGINNING_S  # with agencies
+        if register.judges_from is None:
+            if not self._caught_up():
+                return BEGINNING_S
+            return await self._begin()
+        if register.generation != self._generation:
+            await self._compare()
+            self._generation = register.generation
+        return None
+
+    async def _begin(self) -> float | None:
+        first = self._command is None
+        # Read once: the command is given again as it was, if no decision about it comes.
+        self._command = self._command or BeginBodies(bodies=await self._seeds())
+        id = event_id(0, "bodies", 0, BeginBodies.TYPE)
+        await self._commands.submit(self._command, id=id, key=REGISTER, traceparent=root_traceparent(id))
+        return BEGINNING_S if first else None
+
+    async def _seeds(self) -> tuple[BodySeed, ...]:
+        connected = {one.id for one in await self._store.select(AGENCIES, {})}
+        return seeds(self._setting, self._ruled, await self._reported(), connected)
+
+    async def _compare(self) -> None:
+        """Of the setting and the agencies with the register; all of it is read only when the register has changed."""
+        bodies = await self._store.select(BODIES, {})
+        standing = [stands for one in bodies if (stands := standing_body(one)) is not None]
+        agencies = {one.id for one in await self._store.select(AGENCIES, {})}
+        found = remarks(self._setting, {one.id for one in bodies}, standing, agencies)
+        if found != self._remarks:
+            self._remarks = found
+            for remark in found:
+                log.warning("%s", remark)
+
+
+def remarks(
+    setting: Mapping[str, str], known: set[str], standing: Sequence[BodyStanding], agencies: set[str]
+) -> list[str]:
+    """What an operator must mend. `known`: ids of bodies and aliases; `agencies`: codes of those in the register."""
+    found = [
+        f"KOMPETEN_BODIES names {code}, which the register does not have: enter it with `kompeten body add`, or take it "
+        "out of the setting"
+        for code in setting
+        if body_id(code) not in known
+    ]
+    if unconfirmed := sum(not one.confirmed for one in standing):
+        found.append(f"{_bodies(unconfirmed)} not confirmed: `kompeten body list`")
+    if orphaned := sum(bool(one.issuing) and one.issuing not in agencies for one in standing):
+        found.append(
+            f"{_bodies(orphaned)} issued for by an agency that is not connected: `kompeten body list` shows which; "
+            "connect it with `kompeten agency add`, or name another with `kompeten body change`"
+        )
+    return found
+
+
+def _bodies(count: int) -> str:
+    return "1 body is" if count == 1 else f"{count} bodies are"
+
+
+def seeds(
+    setting: Mapping[str, str], ruled: Mapping[str, str | None], reported: Reports, connected: set[str]
+) -> tuple[BodySeed, ...]:
+    """One a body. The setting goes before the rules; what completions have so far is confirmed by the setting alone, as
+    the rules may say otherwise than who has issued. What the rules say of an agency that is not among the connected is of
+    another installation."""
+    spelled: dict[str, str] = {}
+    users: dict[str, set[str]] = {}
+    for code, agencies in reported:
+        spelled.setdefault(body_id(code), code)
+        users.setdefault(body_id(code), set()).update(agencies)
+    found: dict[str, BodySeed] = {}
+    for code, issuer in setting.items():
+        found[body_id(code)] = _seed(code, issuer, users)
+    for code, agency in ruled.items():
+        if body_id(code) in users:
+            found.setdefault(body_id(code), _seed(code, "", users))
+        elif agency is None or agency in connected:
+            found.setdefault(body_id(code), _seed(code, agency or "", users))
+    for id, code in spelled.items():
+        found.setdefault(id, _seed(code, "", users))
+    return _that_fit(list(found.values()))
+
+
+def _seed(code: str, issuer: str, users: Mapping[str, set[str]]) -> BodySeed:
+    if issuer == OUTSIDE:
+        return BodySeed(code=code, outside=True)
+    if issuer:
+        return BodySeed(code=code, issuing=issuer)
+    return BodySeed(code=code, used_by=tuple(sorted(users.get(body_id(code), ()))))
+
+
+def _that_fit(bodies: Sequence[BodySeed]) -> tuple[BodySeed, ...]:
+    """As many as one record takes, those that are used least left out: what is reported of them waits until somebody
+    enters them."""
+    size_bytes, found = 0, list[BodySeed]()
+    for one in bodies[:MOST_BODIES_AT_THE_BEGINNING]:
+        size_bytes += len(one.model_dump_json())
+        if size_bytes > MOST_BYTES:
+            break
+        found.append(one)
+    if left := len(bodies) - len(found):
+        log.warning(
+            "%d bodies do not fit into the register's first record: enter them as they are reported", left
+        )
+    return tuple(found)

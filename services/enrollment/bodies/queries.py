@@ -1,0 +1,98 @@
+"""What the register of bodies has, what waits for bodies that it lacks, and what an order would do."""
+
+import uuid
+from collections import Counter
+from datetime import datetime
+from typing import Any, Final
+
+from services.enrollment.agencies.documents import REGISTER
+from services.enrollment.bodies.documents import BODIES, LACKED, Body, lacks_body
+from services.enrollment.bodies.handlers import spellings
+from services.enrollment.bodies.views import PreviewView, UnknownBodiesView, UnknownBodyView
+from shared.contracts.agency import TrainingCompleted
+from shared.contracts.bodies import AddBody, ChangeBody
+from shared.contracts.cloudevents import STRUCTURED, encode
+from shared.contracts.payload import MOST, milliseconds
+from shared.pipeline.books import WAITING, WaitingRecord
+from shared.pipeline.items import Reader, sender_of
+from shared.pipeline.outcome import Verdict
+from shared.pipeline.places import partition_of
+from shared.pipeline.records import Coordinates, Record
+from shared.pipeline.rehearsal import rehearse
+from shared.service import Parts
+
+MOST_UNKNOWN: Final = 200
+
+
+async def all_bodies(parts: Parts[Any]) -> list[Body]:
+    """Without aliases, by code."""
+    return [one for one in await parts.store.select(BODIES, {}, sort=[("_id", 1)]) if not one.alias_of]
+
+
+async def unknown_bodies(parts: Parts[Any]) -> UnknownBodiesView:
+    """One line a body that completions wait for. It reads what waits for bodies, by an index, and nothing else."""
+    found = await parts.store.aggregate(WAITING, [
+        {"$match": {"event_type": TrainingCompleted.TYPE, "kind": LACKED}},
+        {"$group": {
+            "_id": "$lacks", "waiting": {"$sum": 1}, "topics": {"$addToSet": "$topic"}, "since": {"$min": "$since"},
+            "first": {"$min": "$_id"},
+        }},
+        {"$sort": {"waiting": -1, "_id": 1}},
+        {"$limit": MOST_UNKNOWN + 1},
+    ])  # fmt: skip
+    shown = found[:MOST_UNKNOWN]
+    firsts = await parts.store.select(WAITING, {"_id": {"$in": [one["first"] for one in shown]}})
+    reader: Reader[Any] = Reader(parts.service)
+    codes = {one.id: _code(one, reader) for one in firsts}
+    prefix = parts.service.topic_prefix
+    return UnknownBodiesView(
+        bodies=[
+            UnknownBodyView(
+                code=codes.get(one["first"]) or one["_id"].removeprefix(lacks_body("")),
+                waiting=one["waiting"],
+                agencies=sorted(sender_of(topic, prefix) for topic in one["topics"]),
+                since=one["since"],
+            )
+            for one in shown
+        ],
+        more=len(found) > len(shown),
+    )
+
+
+def _code(waiting: WaitingRecord, reader: Reader[Any]) -> str:
+    """As it is reported; empty where that can't be read any more."""
+    event = reader.read(waiting.record(), waiting).event
+    return event.data.training.organizer.code if event and isinstance(event.data, TrainingCompleted) else ""
+
+
+async def preview(parts: Parts[Any], command: AddBody | ChangeBody, now: datetime) -> PreviewView:
+    """Decides the order, and what waits for it, on what stands now; writes nothing."""
+    service = parts.service
+    value = encode(
+        command,
+        id=str(uuid.uuid4()),
+        source=f"urn:kompeten:{service.name}",
+        time=now,
+        subject=REGISTER,
+        partitionkey=REGISTER,
+        traceparent=None,
+    )
+    record = Record(
+        at=Coordinates(service.commands_topic, partition_of(REGISTER), MOST),  # after all that is there
+        timestamp_ms=milliseconds(now),
+        key=REGISTER.encode(),
+        value=value,
+        headers=(("content-type", STRUCTURED.encode()),),
+    )
+    rehearsal = await rehearse(Reader(service), parts.store, [(record, None)], record.timestamp_ms)
+    (_, own), *others = rehearsal.outcomes
+    lacked = [lacks_body(one) for one in spellings(command.code, command.aliases)]
+    verdicts = Counter(outcome.verdict for _, outcome in others)
+    return PreviewView(
+        verdict=own.verdict.value,
+        reason=own.reason or None,
+        waiting=await parts.store.count(WAITING, {"lacks": {"$in": lacked}}),
+        decided={
+            verdict.value: count for verdict, count in verdicts.items() if verdict is not Verdict.WAITING
+        },
+    )

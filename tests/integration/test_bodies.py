@@ -1,0 +1,205 @@
+"""The register of bodies on a real MongoDB: what completions name, what waits for a body, what an order would do."""
+
+import secrets
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+import pytest
+
+from services.enrollment import app
+from services.enrollment.bodies.beginning import BodiesBeginning
+from services.enrollment.bodies.documents import BODIES, LACKED, lacks_body
+from services.enrollment.bodies.queries import MOST_UNKNOWN, preview, unknown_bodies
+from services.enrollment.bodies.timeline import standing_body
+from services.enrollment.reported_bodies import Reported, reported_bodies
+from services.enrollment.settings import EnrollmentSettings
+from services.enrollment.terms import Terms
+from shared.contracts.agency import TrainingCompleted
+from shared.contracts.bodies import AddBody, BeginBodies, ChangeBody
+from shared.contracts.payload import Payload, milliseconds
+from shared.contracts.register import BeginRegister
+from shared.contracts.topics import agency_topic
+from shared.pipeline.books import DECISIONS, WAITING, WaitingRecord
+from shared.service import ON_PAPER, Parts
+from shared.stack import Stack
+from tests.factories import as_record, completed, registered
+from tests.property.harness import AGENCIES, ENROLLMENT, OFFICER, SECRET, City, Sending
+
+NIP: Final = "198001012000011001"
+NOW: Final = datetime(2026, 6, 2, tzinfo=UTC)
+LATER: Final = NOW + timedelta(days=1)
+PUSDIK: Final = AddBody(code="PUSDIK", name="Pusat Pendidikan", issuing=AGENCIES[0], operator="op")
+
+
+@pytest.fixture
+async def parts(stack: Stack) -> AsyncIterator[Parts[Terms]]:
+    name = f"bodies_{secrets.token_hex(4)}"
+    settings = {**ON_PAPER, "mongo": stack.mongo, "database_prefix": name, "secret": SECRET}
+    made = app.build(EnrollmentSettings(**settings)).parts
+    await made.store.prepare(made.service.collections)
+    yield made
+    await made.store.client.drop_database(made.store.database.name)
+    made.store.client.close()
+
+
+@pytest.fixture
+async def city(parts: Parts[Terms]) -> City:
+    """With two agencies and one person."""
+    made = City([parts.store], services=[ENROLLMENT])
+    await made.deliver(
+        [Sending(BeginRegister(codes=AGENCIES), "begin", sender=OFFICER), Sending(registered(NIP), "person")]
+    )
+    return made
+
+
+async def wait_for(
+    parts: Parts[Terms], code: str, count: int, opd: str = AGENCIES[0], first: int = 0
+) -> None:
+    """Completions of the person that wait for a body."""
+    topic, documents = agency_topic(opd), []
+    for n in range(first, first + count):
+        record = as_record(completed(NIP, code=f"K-{n}", organizer=code), id=f"w-{code}-{n}", topic=topic)
+        documents.append(
+            WaitingRecord(
+                id=f"{topic}/0/{n:019d}", lacks=lacks_body(code), reason="its body is not entered",
+                event_type=TrainingCompleted.TYPE, event_id=f"w-{code}-{n}", topic=topic, partition=0, offset=n,
+                timestamp_ms=milliseconds(NOW), key=None, value=record.value, headers=list(record.headers), turn=0,
+                since=NOW + timedelta(seconds=n), kind=LACKED,
+            )
+        )  # fmt: skip
+    rows = parts.store.database[WAITING.name]
+    await rows.insert_many([dict(parts.store.encode(one)) for one in documents])
+
+
+async def test_what_completions_name_is_told_with_who_reported_it(parts: Parts[Terms], city: City) -> None:
+    await city.deliver(
+        [
+            Sending(completed(NIP, code="A", organizer="PUSDIK"), "a", sender=AGENCIES[0]),
+            Sending(completed(NIP, code="A", organizer="PUSDIK", place="Lain"), "b", sender=AGENCIES[1]),
+            Sending(completed(NIP, code="B", organizer="ITB"), "c", sender=AGENCIES[1]),
+        ]
+    )
+    found = [Reported(one.code, sorted(one.agencies)) for one in await reported_bodies(parts.store)]
+    assert found == [Reported("PUSDIK", sorted(AGENCIES)), Reported("ITB", [AGENCIES[1]])]
+
+
+async def test_an_unknown_body_is_one_line_however_many_wait(parts: Parts[Terms], city: City) -> None:
+    await wait_for(parts, "Pus Dik", 3, first=5)
+    await wait_for(parts, "PUS  DIK", 2, AGENCIES[1])
+    await wait_for(parts, "X", 1, first=20)
+    found = await unknown_bodies(parts)
+    assert [(one.code, one.waiting, one.agencies, one.since) for one in found.bodies] == [
+        ("Pus Dik", 5, list(AGENCIES), NOW),
+        ("X", 1, [AGENCIES[0]], NOW + timedelta(seconds=20)),
+    ]
+    assert not found.more
+
+
+async def test_the_list_of_unknown_bodies_has_an_end_and_says_so(parts: Parts[Terms]) -> None:
+    for n in range(MOST_UNKNOWN + 1):
+        await wait_for(parts, f"BODY {n}", 1 + (n == 150), first=2 * n)
+    found = await unknown_bodies(parts)
+    assert (len(found.bodies), found.more, found.bodies[0].code) == (MOST_UNKNOWN, True, "BODY 150")
+
+
+async def test_a_preview_tells_what_would_be_decided_and_writes_nothing(
+    parts: Parts[Terms], city: City
+) -> None:
+    await wait_for(parts, "pusdik", 2)
+    await wait_for(parts, "Pus Dik", 1, first=7)
+    before = await parts.store.size(DECISIONS)
+    told = await preview(parts, PUSDIK, LATER)
+    assert (told.verdict, told.waiting, told.decided) == ("accepted", 2, {"accepted": 2})
+    told = await preview(parts, AddBody(**{**dict(PUSDIK), "aliases": ("Pus Dik",)}), LATER)
+    assert (told.waiting, told.decided) == (3, {"accepted": 3})
+    told = await preview(parts, AddBody(**{**dict(PUSDIK), "issuing": "dinas-x"}), LATER)
+    assert (told.verdict, "no agency dinas-x" in (told.reason or "")) == ("refused", True)
+    told = await preview(parts, ChangeBody(code="PUSDIK", name="X", operator="op", reason="why"), LATER)
+    assert told.verdict == "refused"
+    assert await parts.store.select(BODIES, {}) == []
+    assert await parts.store.size(DECISIONS) == before
+    assert await parts.store.count(WAITING, {}) == 3
+
+
+async def test_what_waited_is_decided_with_the_body(parts: Parts[Terms], city: City) -> None:
+    await wait_for(parts, "pusdik", 2)
+    await wait_for(parts, "Pus Dik", 1, first=7)
+    await city.deliver([Sending(PUSDIK, "add", sender=OFFICER)])
+    assert await parts.store.count(WAITING, {}) == 1
+    change = ChangeBody(code="PUSDIK", aliases=("Pus Dik",), operator="op", reason="another spelling")
+    await city.deliver([Sending(change, "change", sender=OFFICER)])
+    assert await parts.store.count(WAITING, {}) == 0
+
+
+async def test_a_completion_of_an_unknown_body_waits_until_the_body_is_entered(
+    parts: Parts[Terms], city: City
+) -> None:
+    await city.deliver(
+        [
+            Sending(BeginBodies(bodies=()), "begin-bodies", sender=OFFICER),
+            Sending(completed(NIP, code="A", organizer="Pus Dik"), "a", sender=AGENCIES[0]),
+        ]
+    )
+    (waiting,) = await parts.store.select(WAITING, {})
+    assert (waiting.kind, waiting.lacks) == (LACKED, lacks_body("PUS DIK"))
+    (line,) = (await unknown_bodies(parts)).bodies
+    assert (line.code, line.waiting, line.agencies) == ("Pus Dik", 1, [AGENCIES[0]])
+    command = AddBody(**{**dict(PUSDIK), "aliases": ("Pus Dik",)})
+    told = await preview(parts, command, LATER)
+    assert (told.waiting, told.decided) == (1, {"accepted": 1})
+    await city.deliver([Sending(command, "add", sender=OFFICER)])
+    (decision,) = await parts.store.select(DECISIONS, {"e": "a", "v": "accepted"})
+    assert decision.subject.startswith("cmp_")
+    assert (await unknown_bodies(parts)).bodies == []
+
+
+class Submitted:
+    """Takes commands, and has them decided."""
+
+    def __init__(self, city: City) -> None:
+        self.city, self.commands = city, list[Payload]()
+
+    async def submit(self, command: Payload, **_: object) -> None:
+        self.commands.append(command)
+        await self.city.deliver([Sending(command, f"s-{len(self.commands)}", sender=OFFICER)])
+
+
+async def test_the_register_begins_when_all_is_read_and_once(parts: Parts[Terms], city: City) -> None:
+    await city.deliver([Sending(completed(NIP, code="A", organizer="ITB"), "a", sender=AGENCIES[1])])
+    submitted, behind, asked = Submitted(city), True, 0
+
+    async def reported() -> list[Reported]:
+        nonlocal asked
+        asked += 1
+        return await reported_bodies(parts.store)
+
+    setting = {"PUSDIK": AGENCIES[0], "LAN RI": "outside"}
+    ruled = {"BADAN": AGENCIES[1], "DISKOMINFO": "diskominfo"}
+    beginning = BodiesBeginning(
+        parts.store, submitted, setting, ruled, reported, lambda: not behind  # type: ignore[arg-type]
+    )  # fmt: skip
+    await beginning.step()
+    assert (submitted.commands, asked) == ([], 0), "what is not read yet may name bodies"
+    behind = False
+    for _ in range(3):
+        await beginning.step()
+    assert [type(one) for one in submitted.commands] == [BeginBodies]
+    assert asked == 1
+    standing = {one.id: standing_body(one) for one in await parts.store.select(BODIES, {})}
+    assert {id: (one.issuing, one.outside, one.used_by) for id, one in standing.items() if one} == {
+        "pusdik": (AGENCIES[0], False, ()),
+        "lan ri": ("", True, ()),
+        "badan": (AGENCIES[1], False, ()),
+        "itb": ("", False, (AGENCIES[1],)),
+    }
+    assert beginning.remarks() == ["1 body is not confirmed: `kompeten body list`"]
+    await city.deliver(
+        [
+            Sending(
+                ChangeBody(code="ITB", outside=True, operator="op", reason="why"), "confirm", sender=OFFICER
+            )
+        ]
+    )
+    await beginning.step()
+    assert beginning.remarks() == []
