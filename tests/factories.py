@@ -41,6 +41,8 @@ from shared.pipeline.records import Coordinates, Record
 P = TypeVar("P", bound=Payload)
 Mode = Literal["structured", "binary"]
 OPD: Final = "dinas-contoh"
+BODIES: Final = ("BKPSDM", "DISKOMINFO")
+"""That the rules have numbers for; the first is the organizer of the examples."""
 OTHER_NIP: Final = "198501012010012002"
 
 __all__ = ["MOMENT", "NIP", "NI_PPPK", "OPD", "OTHER_NIP"]

@@ -13,6 +13,7 @@ from services.enrollment.bodies.documents import LACKED
 from services.enrollment.documents import EMPLOYEES, RENDERINGS
 from services.enrollment.handlers import settle_completions
 from services.enrollment.lister import Lister
+from services.enrollment.persons import own_numbers
 from services.enrollment.renderer import Renderer
 from services.enrollment.reported_bodies import reported_bodies
 from services.enrollment.routes import routers
@@ -66,7 +67,8 @@ def build(settings: EnrollmentSettings) -> Runner[Terms]:
     parts.sources.register = register
     parts.told.append(register.decided)
     parts.workers.append(beginning)
-    parts.workers.append(HomeAdoption(parts.store, parts.commands, settings.topic_prefix))
+    adoption = HomeAdoption(parts.store, parts.commands, settings.topic_prefix)
+    parts.workers.append(adoption)
     sweeper = Sweeper(parts.store, parts.commands)
     parts.workers.append(sweeper)
     parts.remarks["register"] = sweeper.remarks
@@ -78,7 +80,8 @@ def build(settings: EnrollmentSettings) -> Runner[Terms]:
         settings.bodies,
         terms.bodies.agencies,
         lambda: reported_bodies(store),
-        lambda: parts.caught_up(),
+        # Judged from then on: whose people are known by then are not judged by nobody's.
+        lambda: parts.caught_up() and adoption.done,
     )
     parts.workers.append(bodies_beginning)
     parts.remarks["bodies"] = bodies_beginning.remarks
@@ -100,7 +103,7 @@ def build(settings: EnrollmentSettings) -> Runner[Terms]:
 async def knows_employees(store: MongoStore, ids: Ids) -> bool | None:
     """Whether employees have the ids that their numbers give."""
     employees = await store.select(EMPLOYEES, {}, sort=[("_id", 1)], limit=LOOK_AT)
-    found = [any(ids.employee(number) == one.id for number in one.numbers) for one in employees]
+    found = [any(ids.employee(number) == one.id for number in own_numbers(one)) for one in employees]
     return any(found) if found else None
 
 

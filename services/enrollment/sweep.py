@@ -35,6 +35,7 @@ PAGE: Final = 100
 LONGEST_TRANSACTION_S: Final = 65.0
 """MongoDB ends one after 60 s."""
 DECIDED_WITHIN_S: Final = 30.0
+LONG_MIN: Final = 30.0
 
 
 class Sweeper(Periodic):
@@ -45,22 +46,25 @@ class Sweeper(Periodic):
         self._store, self._commands, self._wait_s = store, commands, wait_s
         self._generation = 0
         self._seen_at = 0.0
-        self.left = False
-        """Whether completions may be judged by an older register; for operators."""
+        self._left = False
 
     def remarks(self) -> list[str]:
-        return (
-            ["the register changed: completions are judged anew, which may take a while"] if self.left else []
-        )
+        """It is nothing odd that completions are judged anew, unless it takes long."""
+        minutes = (time.monotonic() - self._seen_at) / 60
+        if not self._left or minutes < LONG_MIN:
+            return []
+        return [
+            f"the register changed {minutes:.0f} minutes ago, and completions are still judged anew: see the log for why"
+        ]
 
     async def step(self) -> float | None:
         register = await self._store.read(REGISTERS, REGISTER)
         swept = await self._store.read(SWEEPS, SWEEP)
         done = 0 if swept is None else swept.generation
         if register is None or register.judges_from is None or register.generation <= done:
-            self.left = False
+            self._left = False
             return None
-        self.left = True
+        self._left = True
         if register.generation != self._generation:
             self._generation, self._seen_at = register.generation, time.monotonic()
         began = time.monotonic()

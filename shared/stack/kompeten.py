@@ -118,8 +118,10 @@ def configure(
     database_prefix: str = "kompeten",
     public_url: str | None = None,
     settings: Mapping[str, Mapping[str, str]] | None = None,
+    bodies: Mapping[str, str] | None = None,
 ) -> Kompeten:
-    """Settings for each service, on free ports; `settings` adds to them by service (`*`: for all).
+    """Settings for each service, on free ports; `settings` adds to them by service (`*`: for all). `bodies`: by code the
+    agency that issues for it, empty where nobody is confirmed; each agency issues in its own name besides.
 
     Each has a user of its own in Kafka, whom `make_topics` makes."""
     every = free_ports(2 * len(SERVICES))
@@ -140,8 +142,9 @@ def configure(
         "KOMPETEN_SECRET": secrets.token_hex(32),
         "KOMPETEN_OIDC_ISSUER": stack.issuer,
     }
-    # Each agency issues in its own name. Nobody who tries it out waits five minutes for the mail of a correction.
-    own = {"enrollment": {"KOMPETEN_BODIES": ",".join(f"{opd.upper()}={opd}" for opd in agencies)},
+    issuers = {opd.upper(): opd for opd in agencies} | dict(bodies or {})
+    # Nobody who tries it out waits five minutes for the mail of a correction.
+    own = {"enrollment": {"KOMPETEN_BODIES": ",".join(f"{code}={opd}".rstrip("=") for code, opd in issuers.items())},
            "notification": {"KOMPETEN_SMTP_HOST": smtp_host, "KOMPETEN_SMTP_PORT": smtp_port,
                             "KOMPETEN_MAIL_FROM": "Kompeten Kota Bandung <kompeten@bandung.example>",
                             "KOMPETEN_REISSUE_QUIET_S": "1"}}  # fmt: skip
@@ -183,13 +186,24 @@ def make_topics(kompeten: Kompeten) -> None:
 
 
 def start(kompeten: Kompeten, processes: Processes, names: Sequence[str] = SERVICES) -> None:
-    """Starts the services and waits until each is ready."""
+    """Starts the services and waits until each is ready, and senders are judged by the register of bodies."""
     for name in names:
         launch(kompeten, processes, name)
     for name in names:
         kompeten.children[name].wait_ready(
             partial(url_answers, f"{kompeten.urls[name]}/health/ready"), READY_WITHIN_S
         )
+    if "enrollment" in names:
+        kompeten.children["enrollment"].wait_ready(partial(_has_bodies, kompeten), READY_WITHIN_S)
+
+
+def _has_bodies(kompeten: Kompeten) -> bool:
+    request = urllib.request.Request(  # noqa: S310 - an address of our own stack
+        f"{kompeten.urls['enrollment']}/bodies",
+        headers={"authorization": f"Bearer {kompeten.token('auditor')}"},
+    )
+    with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310
+        return bool(json.load(answer))
 
 
 def launch(kompeten: Kompeten, processes: Processes, name: str, **env: str) -> Child:

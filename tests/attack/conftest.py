@@ -14,6 +14,7 @@ from tests.attack.attacker import ATTACKER_OPD, OTHER_OPD, Attacker, stays_ready
 from tests.attack.odd_keys import ODD_KEYS
 from tests.attack.victim import VICTIM_OPD, Victim
 from tests.end_to_end.product import Product, opened, somebody
+from tests.factories import BODIES
 from tests.unit.oidc_issuer import Issuer, serving_issuer
 
 
@@ -33,6 +34,7 @@ def product(stack: Stack, issuer: Issuer, tmp_path_factory: pytest.TempPathFacto
         [VICTIM_OPD, ATTACKER_OPD, OTHER_OPD],
         topic_prefix=f"attack-{name}.",
         database_prefix=f"attack_{name}",
+        bodies=dict.fromkeys(BODIES, VICTIM_OPD),
         settings={"enrollment": {"KOMPETEN_LIST_EVERY_S": "86400"}},  # no list between two looks
     )
     make_topics(kompeten)

@@ -25,7 +25,7 @@ from shared.stack.kompeten import SERVICES, configure, make_topics, start
 from shared.stack.ports import free_ports
 from shared.stack.processes import Processes
 from tests.bench.whole import AGENCIES, PER_EMPLOYEE, Running, publish
-from tests.bench.workload import HEADERS, cloudevent, completed, registered
+from tests.bench.workload import BODY, HEADERS, cloudevent, completed, registered
 
 RESULTS: Final = Path(__file__).parent / "results/flood.json"
 ROUNDS: Final = 3
@@ -65,7 +65,7 @@ def measure(stack: Stack, completions: int, run_dir: Path) -> dict[str, object]:
     run = "flood" + uuid.uuid4().hex[:8]
     away = free_ports(1)[0]
     kompeten = configure(
-        stack, AGENCIES, topic_prefix=run + ".", database_prefix=run,
+        stack, AGENCIES, topic_prefix=run + ".", database_prefix=run, bodies={BODY: ""},
         settings={"enrollment": {"KOMPETEN_PDF_WORKERS": "0"}, "notification": {"KOMPETEN_SMTP_PORT": str(away)},
                   "*": {"KOMPETEN_LOG_LEVEL": "WARNING"}},
     )  # fmt: skip

@@ -30,7 +30,7 @@ from shared.stack.processes import Processes
 from shared.waits import EVERY_S
 from tests.bench.__main__ import RESULTS, commit
 from tests.bench.whole import AGENCIES, Running, idle_latency, publish
-from tests.bench.workload import cloudevent, completed, registered
+from tests.bench.workload import BODY, cloudevent, completed, registered
 
 EMPLOYEES = 2_000
 BACKLOG = 10_000
@@ -45,7 +45,7 @@ def system(stack: Stack, run_dir: Path, waiting: int) -> Running:
     """Enrollment, stopped, with its employees, and so many completions of others."""
     run = "waiting" + uuid.uuid4().hex[:8]
     kompeten = configure(
-        stack, AGENCIES, topic_prefix=run + ".", database_prefix=run,
+        stack, AGENCIES, topic_prefix=run + ".", database_prefix=run, bodies={BODY: ""},
         settings={"enrollment": {"KOMPETEN_PDF_WORKERS": "0"}, "*": {"KOMPETEN_LOG_LEVEL": "WARNING"}},
     )  # fmt: skip
     make_topics(kompeten)

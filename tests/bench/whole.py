@@ -26,7 +26,7 @@ from shared.stack import Stack, local_stack
 from shared.stack.kompeten import SERVICES, Kompeten, configure, make_topics, start
 from shared.stack.ports import free_ports
 from shared.stack.processes import Processes
-from tests.bench.workload import HEADERS, cloudevent, completed, registered
+from tests.bench.workload import BODY, HEADERS, cloudevent, completed, registered
 
 AGENCIES = tuple(f"opd{n}" for n in range(1, 5))
 PER_EMPLOYEE = 5
@@ -86,7 +86,7 @@ def measure(stack: Stack, completions: int, latencies: int, run_dir: Path) -> di
     run = "whole" + uuid.uuid4().hex[:8]
     away = free_ports(1)[0]
     kompeten = configure(
-        stack, AGENCIES, topic_prefix=run + ".", database_prefix=run,
+        stack, AGENCIES, topic_prefix=run + ".", database_prefix=run, bodies={BODY: ""},
         settings={"enrollment": {"KOMPETEN_PDF_WORKERS": "0"}, "notification": {"KOMPETEN_SMTP_PORT": str(away)},
                   "*": {"KOMPETEN_LOG_LEVEL": "WARNING"}},
     )  # fmt: skip

@@ -53,6 +53,9 @@ def settings_for(kafka: KafkaConnection, mongo: str, run: str) -> EnrollmentSett
     )  # fmt: skip
 
 
+BODY: Final = "BENCH"
+
+
 def employee_number(n: int) -> str:
     born = date(1970, 1, 1) + timedelta(days=n % 9000)
     return f"{born:%Y%m%d}201001{1 + n % 2}{n // 9000:03d}"
@@ -73,7 +76,7 @@ def completed(n: int, training: int) -> TrainingCompleted:
         training=Training(
             code=f"IT-{training:03d}", batch="1", title="Pelatihan Dasar Keamanan Informasi",
             form=Form.COURSE, pathway=Pathway.CLASSICAL,
-            organizer=Organizer(code="BENCH", name="Dinas Komunikasi dan Informatika"),
+            organizer=Organizer(code=BODY, name="Dinas Komunikasi dan Informatika"),
             start_date=day - timedelta(days=2), end_date=day, programme_jp=20,  # type: ignore[arg-type]
         ),
         completed_on=day,

@@ -37,7 +37,7 @@ from shared.stack.ports import free_ports
 from shared.stack.processes import Child, Processes
 from tests.chaos import ledger
 from tests.chaos.ledger import Decided, Found, Published
-from tests.chaos.traffic import CONNECTED, Message, Traffic
+from tests.chaos.traffic import BODIES, CONNECTED, Message, Traffic
 
 POLL_S: Final = 0.2
 READY_S: Final = 90.0
@@ -54,6 +54,7 @@ class System:
         self.stack, self.processes = replace(stack, smtp=smtp, mail_page=page), processes
         self.kompeten: Kompeten = configure(
             self.stack, CONNECTED, topic_prefix=f"chaos-{run}.", database_prefix=f"chaos_{run}",
+            bodies=BODIES,
             # What waits for its turn until tomorrow is not told from what got lost.
             settings={"notification": {"KOMPETEN_LETTERS_A_DAY": "100000"}},
         )  # fmt: skip

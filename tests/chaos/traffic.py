@@ -23,7 +23,8 @@ AGENCIES: Final = ("dinas-a", "dinas-b")
 HOSTILE: Final = "dinas-x"
 """An agency like the others, with nothing but its own topic; whatever it sends is well-formed."""
 CONNECTED: Final = (*AGENCIES, HOSTILE)
-BODIES: Final = ("BKPSDM", "DISKOMINFO", "DINKES")
+BODIES: Final = {"BKPSDM": "dinas-a", "DISKOMINFO": "dinas-b", "DINKES": "dinas-a", "DINAS-X": HOSTILE}
+"""By code the agency that issues for it."""
 CROWD: Final = 60
 FORMS: Final = ("seminar", "webinar", "workshop", "e_learning")
 
@@ -197,7 +198,8 @@ class Traffic:
 
     def _completion(self, employee: Employee) -> Message:
         form = self.random.choice(FORMS)
-        code, body = f"K{len(self._sent)}", self.random.choice(BODIES)
+        own = [body for body, agency in BODIES.items() if agency == employee.agency]
+        code, body = f"K{len(self._sent)}", self.random.choice(own)
         completed_on = date(2025, 1, 10) + timedelta(days=self.random.randrange(300))
         training: dict[str, object] = {
             "code": code,

@@ -10,7 +10,7 @@ from shared.stack.kompeten import configure, make_topics, start
 from shared.stack.processes import Processes
 from tests.end_to_end.collector import Collector, collecting
 from tests.end_to_end.product import OTHER_OPD, Product, opened
-from tests.factories import OPD
+from tests.factories import BODIES, OPD
 
 
 @pytest.fixture(scope="session")
@@ -30,6 +30,7 @@ def product(
         [OPD, OTHER_OPD],
         topic_prefix=f"e2e-{name}.",
         database_prefix=f"e2e_{name}",
+        bodies=dict.fromkeys((*BODIES, "PUSDIK", "LEMBAGA-LURUS", "LEMBAGA-AKHIR-TAHUN", "ITB", "X"), OPD),
         settings={
             "*": {"KOMPETEN_OTLP_ENDPOINT": collector.url},
             # Tests that compare whole databases must not have a list between two looks.

@@ -15,7 +15,7 @@ from shared.stack import Stack
 from shared.stack.kompeten import configure, make_topics, start
 from shared.stack.processes import Processes
 from tests.end_to_end.product import Person, Product, opened, somebody, until
-from tests.factories import OPD, completed
+from tests.factories import BODIES, OPD, completed
 
 pytestmark = pytest.mark.xdist_group("end_to_end")
 WHY = "dihapus dengan tangan"
@@ -28,6 +28,7 @@ def product(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     name = secrets.token_hex(4)
     kompeten = configure(
         stack, [OPD], topic_prefix=f"rec-{name}.", database_prefix=f"rec_{name}",
+        bodies=dict.fromkeys(BODIES, OPD),
         settings={"enrollment": {"KOMPETEN_LIST_EVERY_S": "1"}},
     )  # fmt: skip
     make_topics(kompeten)

@@ -18,7 +18,7 @@ from shared.stack.kompeten import READY_WITHIN_S, SERVICES, Kompeten, configure,
 from shared.stack.ports import url_answers
 from shared.stack.processes import ROOT, Processes
 from tests.end_to_end.product import Person, Product, opened, somebody, structured, until
-from tests.factories import OPD, completed
+from tests.factories import BODIES, OPD, completed
 
 pytestmark = pytest.mark.xdist_group("end_to_end")
 
@@ -66,6 +66,7 @@ def installation(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iter
     file = {"KOMPETEN_LINK_KEYS_FILE": str(ring)}
     kompeten = configure(
         stack, [OPD, "dinas-kedua"], topic_prefix=f"keys-{name}.", database_prefix=f"keys_{name}",
+        bodies=dict.fromkeys(BODIES, OPD),
         settings={"enrollment": file, "notification": file},
     )  # fmt: skip
     make_topics(kompeten)
