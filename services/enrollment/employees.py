@@ -5,6 +5,7 @@ time. A number that came with a previous one joins that one's person only by the
 """
 
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
 import msgspec
@@ -42,6 +43,7 @@ MOST_NUMBERS: Final = 20
 MOST_PENDING_LINKS: Final = 20
 BIRTH_DATE: Final = slice(0, 8)
 """Of an employee number: the year, month and day of birth."""
+_A_MOMENT: Final = timedelta(milliseconds=1)
 
 
 class _Plan(NamedTuple):
@@ -267,14 +269,26 @@ def as_it_stands(
     if known is None:
         return msgspec.structs.replace(employee, version=next_version(0, terms.epoch))
     if profile.email != known.profile.email:
-        employee = msgspec.structs.replace(employee, addressed_at=event.now)
+        employee = msgspec.structs.replace(employee, addressed_at=_later(event.now, known.addressed_at))
     if _seen(employee) != _seen(known):
         employee = msgspec.structs.replace(employee, version=next_version(known.version, terms.epoch))
     return employee
 
 
+def _later(now: datetime, before: datetime | None) -> datetime:
+    """Each change has a moment of its own, by which its readers tell it from those that they know: the log gives all
+    records of a batch the same one, and another topic may be read late."""
+    return now if before is None else max(now, before + _A_MOMENT)
+
+
 def _seen(employee: Employee) -> object:
-    return employee.numbers, employee.profile, homes(employee).disputed
+    return employee.numbers, employee.profile, _is_held(employee)
+
+
+def _is_held(employee: Employee) -> bool:
+    """Whether two agencies claim the person and nobody has decided. Before the register judges senders nobody could,
+    and whose the person is decides nothing."""
+    return homes(employee).disputed and any(one.source for one in employee.snapshots)
 
 
 def resettled(
@@ -346,5 +360,7 @@ def _recorded(employee: Employee) -> Fact:
         language="en" if profile.language == "en" else "id",
         employment_type=EmploymentType(profile.employment_type),
         opd=profile.opd,
+        held=_is_held(employee),
+        addressed_at=employee.addressed_at,
     )
     return Fact(payload, employee.id, employee.version, employee.id)

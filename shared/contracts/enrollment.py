@@ -38,6 +38,10 @@ class EmployeeRecorded(Payload):
     language: Literal["id", "en"]
     employment_type: EmploymentType
     opd: Label
+    held: bool = False
+    """Two agencies say that the person is theirs, and nobody has decided: no mail goes out until then."""
+    addressed_at: Timestamp | None = None
+    """When `email` last changed, later at each change and the same after a restore; none: not since that is noted."""
 
 
 class CompletionRecorded(Payload):

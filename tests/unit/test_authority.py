@@ -4,11 +4,13 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from services.enrollment.agencies.documents import REGISTER, REGISTERS, Arrival, Register
 from services.enrollment.bodies.documents import BODIES, Body, BodySaid, BodyStatement, body_id
-from services.enrollment.documents import COMPLETIONS, EMPLOYEES, SEQUENCES, Completion
+from services.enrollment.documents import COMPLETIONS, EMPLOYEES, SEQUENCES, Completion, Confirmation
 from services.enrollment.settling import facts_standing
+from shared.contracts.enrollment import EmployeeRecorded
 from shared.pipeline.errors import Waiting
 from shared.pipeline.outcome import Verdict
 from tests.factories import NIP, completed, registered
@@ -16,6 +18,7 @@ from tests.property.harness import ENROLLMENT
 from tests.unit.given import NINE, Given
 
 HOME, OTHER, BODY = "dinas-pu", "dinas-x", "bkpsdm"
+MS, HOUR = timedelta(milliseconds=1), timedelta(hours=1)
 LONG_AGO = Arrival(NINE - timedelta(days=1), "enrollment.commands.v1", 0, 0)
 
 
@@ -200,3 +203,41 @@ def test_dates_of_birth_that_differ_are_an_officer_s_to_decide() -> None:
     made = city((registered(EARLIER), HOME))
     made.when(registered("198602022023211001", previous_employee_number=EARLIER), sender=HOME)
     assert len(made.all(EMPLOYEES)) == 2
+
+
+def recorded(made: Given[Any]) -> EmployeeRecorded:
+    """What the last decision told of the person."""
+    (fact,) = (one for one in made.facts if isinstance(one, EmployeeRecorded))
+    return fact
+
+
+def test_whom_two_agencies_claim_is_held_until_somebody_decided() -> None:
+    made = city((registered(NIP), HOME))
+    assert not recorded(made).held
+    made.when(registered(NIP, name="Other"), sender=OTHER)
+    assert recorded(made).held
+    person = made.one(EMPLOYEES)
+    word = Confirmation(HOME, Arrival(made.now, "zzz", 0, 0), "c", "officer", "")
+    made.stored[EMPLOYEES, person.id] = replace(person, confirmations=[word])
+    made.when(registered(NIP, name="Renamed"), sender=HOME)
+    assert not recorded(made).held
+
+
+def test_nobody_is_held_while_senders_are_not_judged() -> None:
+    """There is nobody who could decide, and the newest word stands whoever says it."""
+    made = Given(ENROLLMENT, registered(NIP))
+    made.when(registered(NIP, name="Other"), sender=OTHER)
+    assert not recorded(made).held
+
+
+def test_each_change_of_an_address_has_a_moment_of_its_own() -> None:
+    """The log gives all records of a batch one time, and a topic that lags an earlier one."""
+    made, moments = city(), []
+    made.when(registered(NIP, email="a@example.org"), sender=HOME, time=NINE - 9 * HOUR)
+    assert recorded(made).addressed_at is None
+    for ago, email in ((3, "b@example.org"), (2, "a@example.org"), (1, "b@example.org")):
+        made.when(registered(NIP, email=email), sender=HOME, time=NINE - ago * HOUR, after_s=0)
+        moments.append(recorded(made).addressed_at)
+    assert moments == [made.now, made.now + MS, made.now + 2 * MS]
+    made.when(registered(NIP, email="c@example.org"), sender=HOME, time=NINE, after_s=-0.5)
+    assert recorded(made).addressed_at == moments[-1] + MS
