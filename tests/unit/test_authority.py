@@ -9,7 +9,9 @@ from msgspec.structs import replace
 from services.enrollment.agencies.documents import REGISTER, REGISTERS, Arrival, Register
 from services.enrollment.bodies.documents import BODIES, Body, BodySaid, BodyStatement, body_id
 from services.enrollment.documents import COMPLETIONS, EMPLOYEES, SEQUENCES, Completion, Confirmation
+from services.enrollment.records import completion_view
 from services.enrollment.settling import facts_standing
+from services.enrollment.uncertified import note_of
 from shared.contracts.enrollment import EmployeeRecorded
 from shared.pipeline.errors import Waiting
 from shared.pipeline.outcome import Verdict
@@ -241,3 +243,38 @@ def test_each_change_of_an_address_has_a_moment_of_its_own() -> None:
     assert moments == [made.now, made.now + MS, made.now + 2 * MS]
     made.when(registered(NIP, email="c@example.org"), sender=HOME, time=NINE, after_s=-0.5)
     assert recorded(made).addressed_at == moments[-1] + MS
+
+
+@pytest.mark.parametrize(
+    ("body", "sender", "note"),
+    [
+        ({"LAN": None}, HOME, "LAN bukan lembaga kota."),
+        ({"LAN": BODY}, HOME, "hanya bkpsdm yang menerbitkan untuk LAN."),
+        ({"LAN": BODY}, BODY, None),
+    ],
+)
+def test_a_record_says_why_a_completion_has_no_certificate_of_ours(
+    body: dict[str, str | None], sender: str, note: str | None
+) -> None:
+    made = city((registered(NIP), HOME), **body)
+    made.when(completed(NIP, organizer="LAN"), sender=sender)
+    view = completion_view(the(made), made.one(BODIES), made.service.terms)
+    assert view.certified == (note is None)
+    assert view.note == (note and f"Tercatat, tanpa sertifikat dari kami: {note}")
+
+
+def test_what_its_reporter_only_claims_says_so() -> None:
+    made = city((registered(NIP), HOME), (registered(NIP), OTHER), LAN=BODY)
+    made.when(completed(NIP, organizer="LAN"), sender=OTHER)
+    said = note_of(the(made), made.one(BODIES))
+    assert said is not None
+    assert "belum dipastikan bahwa pelapornya instansi pegawai ini" in said.id
+    assert "nobody has confirmed" in said.en
+
+
+def test_a_body_of_which_nobody_knows_who_issues_is_named() -> None:
+    made = city((registered(NIP), HOME), LAN=None)
+    made.when(completed(NIP, organizer="LAN"), sender=HOME)
+    said = note_of(the(made), None)
+    assert said is not None
+    assert said.id.endswith("belum dipastikan siapa yang menerbitkan untuk LAN.")
