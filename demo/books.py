@@ -157,9 +157,10 @@ class Reader:
                 certificate_id=None if certificate is None else certificate.id,
                 number=None if certificate is None else certificate.number,
                 revision=0 if certificate is None else certificate.revision,
-                revoked=certificate is not None and certificate.revoked,
+                revoked=not one.learning_year if certificate is None else certificate.revoked,
                 jp=one.jp,
                 jp_rule=one.jp_rule,
+                certified=one.certified,
                 has_pdf=certificate is not None and pdf is not None and pdf == certificate.sha256,
             )
 

@@ -34,6 +34,8 @@ class Certified(NamedTuple):
     jp_rule: str
     """Empty: not credited."""
     has_pdf: bool
+    certified: bool = True
+    """False: UNCERTIFIED, and nobody is told of it."""
 
 
 class Points(NamedTuple):
@@ -139,9 +141,9 @@ def _completions(expected: Expectations, books: Books) -> Iterator[Finding]:
 
 
 def _missing(one: Expected, row: Certified, points: Points | None) -> Iterator[str]:
-    if row.number is None:
+    if row.certified and row.number is None:
         yield "no certificate"
-    elif not row.has_pdf and not one.revoked:
+    elif row.certified and not row.has_pdf and not one.revoked:
         yield "no PDF"
     if not row.jp_rule:
         yield "no JP credit"
@@ -155,7 +157,7 @@ def _missing(one: Expected, row: Certified, points: Points | None) -> Iterator[s
 
 def _missing_mail(one: Expected, row: Certified, mailed: Sequence[Letter]) -> Iterator[str]:
     """The last word must have been mailed; an earlier revision may have been overtaken."""
-    if not one.mailed:
+    if not one.mailed or not row.certified:
         return
     if one.revoked:
         if not any(mail.template == REVOKED for mail in mailed):

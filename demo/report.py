@@ -18,6 +18,7 @@ from demo.city import City
 from demo.reconcile import REVOKED, Books, Finding, count
 from demo.settling import Progress as Stage
 from demo.settling import goal
+from shared.contracts.lists import UNCERTIFIED
 
 KEYS: Final = (
     "completions", "certificates", "jp_credits", "point_entries", "mails", "dead_letters", "waiting", "lost", "doubled",
@@ -67,6 +68,7 @@ def went_in(city: City) -> list[tuple[str, str]]:
 
 def came_out(books: Books, result: dict[str, int], pdfs: int, refused: int) -> list[tuple[str, str]]:
     revoked = sum(one.revoked for one in books.certified)
+    uncertified = sum(not one.certified for one in books.certified)
     reissues = sum(max(0, one.revision - 1) for one in books.certified)
     told_revoked = sum(one.template == REVOKED and bool(one.message_id) for one in books.letters)
     jp = sum((one.jp for one in books.certified), Decimal(0))
@@ -75,6 +77,7 @@ def came_out(books: Books, result: dict[str, int], pdfs: int, refused: int) -> l
     return [
         ("completions", str(result["completions"])),
         ("certificates", f"{result['certificates']} ({revoked} of them revoked)"),
+        *([(UNCERTIFIED, str(uncertified))] if uncertified else []),
         ("PDFs", f"{pdfs} ({reissues} certificates were issued anew after a correction)"),
         ("JP credits", f"{result['jp_credits']} (together {jp:,.1f} JP)"),
         ("point entries", f"{result['point_entries']} (together {points:,} points)"),

@@ -1,6 +1,6 @@
 """What has piled up, for Prometheus: dead letters, records that wait, work that is not done. Counts, no ids."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Final
 
 from prometheus_client import Gauge
@@ -9,6 +9,7 @@ from shared.mongo import MongoStore
 from shared.periodic import Periodic
 from shared.pipeline.books import DEAD_LETTERS, OPEN, WAITING
 from shared.pipeline.documents import Collection, Document
+from shared.pipeline.work import Counts
 
 EVERY_S: Final = 5.0
 _DEAD: Final = Gauge("kompeten_dead_letters", "Records that could not be accepted, open", ["service"])
@@ -19,20 +20,18 @@ _WORK: Final = Gauge("kompeten_open_work", "Work that is not done yet", ["servic
 class Backlog(Periodic):
     """Counts every few seconds rather than on a scrape, which must not touch the database.
 
-    `work`: collections of work (shared/pipeline/work.py) and those of their states that are not final.
+    `work`: collections of work (shared/pipeline/work.py) and what is counted of each that is not done.
     """
 
-    def __init__(
-        self, service: str, store: MongoStore, work: Mapping[Collection[Document], Sequence[str]]
-    ) -> None:
+    def __init__(self, service: str, store: MongoStore, work: Mapping[Collection[Document], Counts]) -> None:
         super().__init__(EVERY_S)
         self._service, self._store, self._work = service, store, work
 
     async def step(self) -> None:
         _DEAD.labels(self._service).set(await self._store.count(DEAD_LETTERS, {"state": OPEN}))
         _WAITING.labels(self._service).set(await self._store.size(WAITING))
-        for collection, states in self._work.items():
-            for state in states:
+        for collection, counts in self._work.items():
+            for state, filter in counts.items():
                 # By the index (state, due): few, however many are done.
-                count = await self._store.count(collection, {"state": state})
+                count = await self._store.count(collection, filter)
                 _WORK.labels(self._service, collection.name, state).set(count)

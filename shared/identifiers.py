@@ -60,12 +60,9 @@ class Ids:
         bits = int.from_bytes(raw, "big") << 2
         return "".join([BASE32[bits >> shift & 31] for shift in range(125, -1, -5)])
 
-    def letter(self, certificate_id: CertificateId, template: str, occasion: str) -> str:
+    def letter(self, about: CertificateId | EmployeeId, template: str, occasion: str) -> str:
         """Intent of a mail; the address is no part of it."""
-        return (
-            "let_"
-            + self.digest(b"letter", certificate_id.encode(), template.encode(), occasion.encode()).hex()
-        )
+        return "let_" + self.digest(b"letter", about.encode(), template.encode(), occasion.encode()).hex()
 
     def address(self, email: str) -> str:
         """Of a mail address, upper and lower case alike; base64url. What is bound to an address names it by this."""

@@ -37,6 +37,7 @@ from shared.pipeline.publisher import Publisher
 from shared.pipeline.reactions import Service
 from shared.pipeline.restoring import Restoration
 from shared.pipeline.sources import Sources
+from shared.pipeline.work import Counts
 from shared.reconciliation import Reconciliation
 from shared.settings import EXIT_STATUS, Settings
 from shared.telemetry import configure_logging, configure_tracing, shutdown_tracing
@@ -80,8 +81,8 @@ class Parts(Generic[T]):
     sources: Sources
     """What is read besides the service's own topics."""
     workers: list[Worker] = field(default_factory=list)
-    work: Mapping[Collection[Any], Sequence[str]] = field(default_factory=dict)
-    """Collections of work outside the pipeline, and those of their states that are not final."""
+    work: Mapping[Collection[Any], Counts] = field(default_factory=dict)
+    """Collections of work outside the pipeline, and what is counted of each that is not done."""
     readiness: Callable[[], Awaitable[list[Check]]] = _not_running
     log_ends: Callable[[Sequence[tuple[str, int]]], Awaitable[dict[tuple[str, int], int]]] = _no_ends
     evidence: Evidence = no_evidence
@@ -99,7 +100,7 @@ class Parts(Generic[T]):
 def make_parts(
     service: Service[T],
     settings: Settings,
-    work: Mapping[Collection[Any], Sequence[str]],
+    work: Mapping[Collection[Any], Counts],
     waits: Mapping[str, timedelta] | None = None,
 ) -> Parts[T]:
     """With the workers that every service has. `work`: see `Parts.work`. `waits`: how long records wait for a kind of

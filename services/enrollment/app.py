@@ -26,7 +26,7 @@ from shared.identity import LOOK_AT
 from shared.mongo import MongoStore
 from shared.pipeline.capabilities import Capability, collections_of, reactions_of
 from shared.pipeline.reactions import Service
-from shared.pipeline.work import DEFERRED, LEASED, QUEUED
+from shared.pipeline.work import DEFERRED, LEASED, QUEUED, by_state
 from shared.service import ON_PAPER, Parts, Runner, make_parts, openapi_of
 from shared.setting_types import ring_of
 
@@ -57,7 +57,7 @@ def service_of(settings: EnrollmentSettings, terms: Terms) -> Service[Terms]:
 def build(settings: EnrollmentSettings) -> Runner[Terms]:
     secret, ring = settings.secret.get_secret_value(), ring_of(settings.link_keys)
     terms = load_terms(secret, settings.public_url, settings.epoch, ring)
-    work = {RENDERINGS: (QUEUED, DEFERRED, LEASED)}
+    work = {RENDERINGS: by_state(QUEUED, DEFERRED, LEASED)}
     parts: Parts[Terms] = make_parts(
         service_of(settings, terms), settings, work, {LACKED: timedelta(days=settings.unknown_body_days)}
     )

@@ -5,6 +5,7 @@ by time. A number that came with a previous one joins that one's file only by th
 another agency registers it by itself.
 """
 
+from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -43,6 +44,7 @@ MOST_NUMBERS: Final = 20
 MOST_PENDING_LINKS: Final = 20
 BIRTH_DATE: Final = slice(0, 8)
 """Of an employee number: the year, month and day of birth."""
+_A_MOMENT: Final = timedelta(milliseconds=1)
 
 
 class _Plan(NamedTuple):
@@ -332,7 +334,7 @@ def as_it_stands(
     )
     before = None if known is None else known.main
     if before is not None and main.profile.email != before.profile.email:
-        main = msgspec.structs.replace(main, addressed_at=event.now)
+        main = msgspec.structs.replace(main, addressed_at=_later(event.now, before.addressed_at))
     after = person._replace(main=main)
     if known is not None and before is not None and _seen(after) == _seen(known):
         return after, []
@@ -341,9 +343,33 @@ def as_it_stands(
     return after, [recorded(after)]
 
 
+def _later(now: datetime, before: datetime | None) -> datetime:
+    """Each change has a moment of its own, by which its readers tell it from those that they know: the log gives all
+    records of a batch the same one, and another topic may be read late."""
+    return now if before is None else max(now, before + _A_MOMENT)
+
+
 def _seen(person: Person) -> object:
     """What readers of events are told."""
-    return person.main.numbers, person.main.profile, homes(person.whole).disputed
+    whole = person.whole
+    return person.main.numbers, person.main.profile, is_held(whole), has_left(whole)
+
+
+def is_held(whole: Employee) -> bool:
+    """Whether mails wait, since two agencies claim the person and nobody has decided, or nobody has it any more. Before
+    the register judges senders nobody could, and whose the person is decides nothing."""
+    whose = homes(whole)
+    undecided = whose.disputed or (whose.home is None and not has_left(whole))
+    return undecided and any(one.source for one in whole.snapshots)
+
+
+def has_left(whole: Employee) -> bool:
+    """Retired or dead, by the word of the last home: no mail goes out any more."""
+    whose = homes(whole)
+    if whose.home is not None or not whose.periods or not whole.withdrawals:
+        return False
+    own = [one for one in whole.withdrawals if one.agency == whose.periods[-1].agency]
+    return bool(own) and own[-1].reason in ("retired", "died")
 
 
 def _with_link(links: list[PendingLink], link: PendingLink | None) -> list[PendingLink]:
@@ -402,9 +428,11 @@ def recorded(person: Person) -> Fact:
         version=employee.version,
         employee_numbers=tuple(employee.numbers),
         name=profile.name,
-        email=profile.email,
+        email=None if has_left(person.whole) else profile.email,
         language="en" if profile.language == "en" else "id",
         employment_type=EmploymentType(profile.employment_type),
         opd=profile.opd,
+        held=is_held(person.whole),
+        addressed_at=employee.addressed_at,
     )
     return Fact(payload, employee.id, employee.version, employee.id)

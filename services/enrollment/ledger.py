@@ -67,6 +67,7 @@ def _entry(one: Completion, item: str, stored: set[str], states: dict[str, str])
         completion_id=one.id,
         version=stated_version(one),
         standing=bool(one.learning_year),
+        certified=one.certified,
         lacks=missing,
         changed_at=one.stated_at,
     )

@@ -49,6 +49,7 @@ class Change(NamedTuple):
     employee_id: str
     version: int
     standing: bool
+    certified: bool
     stated_at: datetime
     incomplete: str
     """What would make up for what it seems to lack: id of a rendering, or "none" where more is missing than a PDF."""
@@ -126,7 +127,8 @@ class Lister(Periodic):
                     {"$sort": {"stated_at": 1, "_id": 1}},
                     {"$limit": PAGE},
                     {"$project": {"employee_id": 1, "stated": 1, "learning_year": 1, "stated_at": 1, "jp_rule": 1,
-                                  "certificate.id": 1, "certificate.revision": 1, "certificate.sha256": 1}},
+                                  "certified": 1, "certificate.id": 1, "certificate.revision": 1,
+                                  "certificate.sha256": 1}},
                 ])  # fmt: skip
                 if found:
                     yield [_change(one) for one in found]
@@ -140,7 +142,7 @@ class Lister(Periodic):
         by_partition: dict[int, list[Claim]] = {}
         for one in page:
             by_partition.setdefault(partition_of(one.employee_id), []).append(
-                Claim(one.id, one.version, one.standing)
+                Claim(one.id, one.version, one.standing, one.certified)
             )
         command = ListCompletions(
             since=mark.until,
@@ -201,16 +203,18 @@ def _merged(spans: list[Span]) -> list[Span]:
 
 def _change(raw: dict[str, Any]) -> Change:
     standing, certificate = bool(raw["learning_year"]), raw.get("certificate") or {}
+    certified = bool(raw.get("certified", True))
     incomplete = ""
-    if standing and not (certificate and raw.get("jp_rule")):
+    if standing and not (raw.get("jp_rule") and (certificate or not certified)):
         incomplete = "none"
-    elif standing and not certificate.get("sha256"):
+    elif standing and certified and not certificate.get("sha256"):
         incomplete = rendering_id(certificate["id"], certificate["revision"])
     return Change(
         id=CompletionId(raw["_id"]),
         employee_id=raw["employee_id"],
         version=raw["stated"],
         standing=standing,
+        certified=certified,
         stated_at=raw["stated_at"],
         incomplete=incomplete,
     )

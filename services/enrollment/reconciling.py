@@ -112,7 +112,9 @@ def list_completions(event: Received[ListCompletions], state: State, terms: Term
     ]
     incomplete = [state.get(COMPLETIONS, id) for id in dict.fromkeys(data.incomplete)]
     claims = [
-        Claim(one.id, stated_version(one), bool(one.learning_year)) for one in incomplete if one is not None
+        Claim(one.id, stated_version(one), bool(one.learning_year), one.certified)
+        for one in incomplete
+        if one is not None
     ]
     changes: list[Put | Remove] = noted(claims, state, BOOKS, event.now)
     if data.until is not None:

@@ -1,15 +1,19 @@
 """What people see of enrollment: an employee's own record, a certificate's state for officers."""
 
+from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
 from typing import Literal
 
 from pydantic import BaseModel
 
+from services.enrollment.authority import organizer_of
+from services.enrollment.bodies.documents import Body, body_id
 from services.enrollment.documents import Completion, Employee
 from services.enrollment.duty import duty
 from services.enrollment.settling import facts_standing, revocations_standing
 from services.enrollment.terms import Terms
+from services.enrollment.uncertified import note_of
 from shared.contracts.payload import Jp
 from shared.contracts.vocabulary import Form
 
@@ -36,6 +40,10 @@ class CompletionView(BaseModel):
     jp: Jp
     jp_rule: str
     jp_reason: str | None
+    certified: bool
+    """False: recorded, without a certificate of ours."""
+    note: str | None
+    """Why, in Indonesian; None where there is nothing to say."""
     certificate: CertificateView | None
 
 
@@ -55,7 +63,10 @@ class RecordView(BaseModel):
     """Latest first."""
 
 
-def record_view(employee: Employee, completions: list[Completion], terms: Terms) -> RecordView:
+def record_view(
+    employee: Employee, completions: list[Completion], bodies: Mapping[str, Body], terms: Terms
+) -> RecordView:
+    """`bodies`: those of completions without a certificate of ours, by id."""
     shown = [one for one in completions if one.standing]
     totals: dict[int, Decimal] = {}
     for one in shown:
@@ -66,15 +77,15 @@ def record_view(employee: Employee, completions: list[Completion], terms: Terms)
         owed = duty(employee.profile.employment_type, year, terms.duties).floor
         years.append(YearView(year=year, jp=total, duty_jp=owed, still_owed_jp=max(Decimal(0), owed - total)))
     views = sorted(
-        (completion_view(one, terms) for one in shown),
+        (completion_view(one, bodies.get(body_id(organizer_of(one))), terms) for one in shown),
         key=lambda one: (one.completed_on, one.completion_id),
         reverse=True,
     )
     return RecordView(employee_id=employee.id, name=employee.profile.name, years=years, completions=views)
 
 
-def completion_view(completion: Completion, terms: Terms) -> CompletionView:
-    facts = facts_standing(completion)
+def completion_view(completion: Completion, body: Body | None, terms: Terms) -> CompletionView:
+    facts, note = facts_standing(completion), note_of(completion, body)
     return CompletionView(
         completion_id=completion.id,
         title=facts.title,
@@ -86,6 +97,8 @@ def completion_view(completion: Completion, terms: Terms) -> CompletionView:
         jp=completion.jp,
         jp_rule=completion.jp_rule,
         jp_reason=completion.jp_reason,
+        certified=completion.certified,
+        note=None if note is None else note.id,
         certificate=certificate_view(completion, terms),
     )
 

@@ -28,6 +28,7 @@ from services.enrollment.records import CompletionView, RecordView, completion_v
 from services.enrollment.settling import facts_standing
 from services.enrollment.terms import Terms
 from services.enrollment.trace import trace_router
+from services.enrollment.uncertified import bodies_of
 from services.enrollment.verification import (
     BeingPrepared,
     LinkExpired,
@@ -163,7 +164,7 @@ def _own_record(reads: Reads) -> APIRouter:
     async def my_record(caller: Caller) -> RecordView:
         employee = await reads.employee(caller)
         completions = await reads.store.select(COMPLETIONS, {"employee_id": employee.id})
-        return record_view(employee, completions, reads.terms)
+        return record_view(employee, completions, await bodies_of(reads.store, completions), reads.terms)
 
     @router.get(
         "/certificates/{certificate_id}/pdf",
@@ -201,7 +202,7 @@ def _officer(parts: Parts[Terms], reads: Reads) -> APIRouter:
         # All that have it, to leave out others before it is cut: as many as bodies number alike, which are few.
         found = await reads.store.select(COMPLETIONS, {"certificate.number": body.certificate_number.strip()})
         own = [one for one in found if _may_act_on(one, caller)]
-        return [completion_view(one, reads.terms) for one in own[:MOST_FOUND]]
+        return [completion_view(one, None, reads.terms) for one in own[:MOST_FOUND]]
 
     @router.post(
         "/certificates/{certificate_id}/revocations", summary="Revoke", **commanding(allow(Role.officer))

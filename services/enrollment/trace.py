@@ -1,9 +1,12 @@
 """Where is this learner's certificate? What enrollment knows of it."""
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from fastapi import APIRouter
 
+from services.enrollment.authority import organizer_of
+from services.enrollment.bodies.documents import Body, body_id
 from services.enrollment.documents import (
     COMPLETIONS,
     EMPLOYEE_NUMBERS,
@@ -12,6 +15,7 @@ from services.enrollment.documents import (
     rendering_id,
 )
 from services.enrollment.terms import Terms
+from services.enrollment.uncertified import bodies_of, note_of
 from shared.http.access import Role, allow
 from shared.http.problems import Problem
 from shared.http.traces import Missing, Step, Trace, Wanted
@@ -74,14 +78,16 @@ async def trace(store: MongoStore, terms: Terms, wanted: Wanted) -> Trace:
     every = {one.id: one for one in (*decisions, *about)}
     steps = [_decided(one) for one in every.values()]
     missing = [await _undone(store, one) for one in every.values() if one.verdict in _STATES]
+    bodies = await bodies_of(store, completions)
     for completion in completions:
-        steps += _certified(completion)
+        steps += _recorded(completion, bodies.get(body_id(organizer_of(completion))))
         missing += await _missing(store, completion)
     return Trace(
         steps=sorted(steps, key=lambda step: (step.at is None, step.at)),
         missing=[one for one in missing if one is not None],
         completion_ids=ids,
         employee_ids=sorted({one.employee_id for one in completions}),
+        uncertified_ids=sorted(one.id for one in completions if not one.certified),
     )
 
 
@@ -115,8 +121,14 @@ async def _undone(store: MongoStore, one: Decision) -> Missing | None:
     )
 
 
-def _certified(completion: Completion) -> Sequence[Step]:
-    certificate = completion.certificate
+def _recorded(completion: Completion, body: Body | None) -> Sequence[Step]:
+    certificate, note = completion.certificate, note_of(completion, body)
+    if note is not None:
+        what, _, why = note.en.partition(": ")
+        recorded = Step(
+            at=completion.stated_at, service=SERVICE, what=what, detail=why, completion_id=completion.id
+        )
+        return [recorded, _credited(completion, completion.stated_at)]
     if certificate is None:
         return []
     steps = [
@@ -126,13 +138,7 @@ def _certified(completion: Completion) -> Sequence[Step]:
             what=f"certificate {certificate.number}, revision {certificate.revision}",
             completion_id=completion.id,
         ),
-        Step(
-            at=certificate.issued_at,
-            service=SERVICE,
-            what=f"{completion.jp} JP by {completion.jp_rule or 'no rule'}",
-            detail=completion.jp_reason,
-            completion_id=completion.id,
-        ),
+        _credited(completion, certificate.issued_at),
     ]
     if certificate.revoked:
         steps += [
@@ -159,8 +165,20 @@ def _certified(completion: Completion) -> Sequence[Step]:
     return steps
 
 
+def _credited(completion: Completion, at: datetime | None) -> Step:
+    return Step(
+        at=at,
+        service=SERVICE,
+        what=f"{completion.jp} JP by {completion.jp_rule or 'no rule'}",
+        detail=completion.jp_reason,
+        completion_id=completion.id,
+    )
+
+
 async def _missing(store: MongoStore, completion: Completion) -> list[Missing]:
     certificate = completion.certificate
+    if not completion.certified:
+        return []
     if certificate is None:
         # Only a revocation can stand alone; it waits for what it revokes.
         do = "it was revoked before it was reported: have the agency report the completion"

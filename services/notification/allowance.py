@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from services.notification.documents import ALLOWANCES, Contact, Mail, Take
+from services.notification.documents import ALLOWANCES, Contact, Mail, Take, recipient_of
 from shared.identifiers import Ids
 from shared.pipeline.work import DEFERRED, Note
 
@@ -30,8 +30,12 @@ class Addressed(NamedTuple):
     """What the mail keeps of the slot that it has."""
 
     @property
+    def email(self) -> str:
+        return recipient_of(self.mail.letter, self.contact)
+
+    @property
     def is_confirmed(self) -> bool:
-        return self.contact.email is not None and self.contact.email == self.contact.confirmed_email
+        return self.email == self.contact.confirmed_email
 
 
 class Allowances:
@@ -47,7 +51,7 @@ class Allowances:
             return list(mails), []
         going, notes, asking = list[Addressed](), list[Note](), defaultdict[str, list[Addressed]](list)
         for one in mails:
-            address = self._ids.address(one.contact.email or "")
+            address = self._ids.address(one.email)
             if one.is_confirmed:
                 going.append(one)
             elif one.mail.slot != address or one.mail.slot_at is None:

@@ -1,11 +1,12 @@
 """Notification as a whole: its reactions, topics, routes and workers."""
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Final
 
 from services.notification.documents import COLLECTIONS, LETTERS, MAILS
 from services.notification.handlers import REACTIONS
 from services.notification.mailer import HANDING_OVER, Mailer
-from services.notification.outcomes import UNKNOWN
+from services.notification.outcomes import HELD, UNKNOWN
 from services.notification.routes import routers
 from services.notification.settings import NotificationSettings
 from services.notification.teller import Teller
@@ -15,10 +16,20 @@ from shared.contracts.topics import ENROLLMENT_EVENTS, INCENTIVE_EVENTS
 from shared.identifiers import Ids
 from shared.identity import LOOK_AT
 from shared.mongo import MongoStore
+from shared.pipeline.documents import Collection
 from shared.pipeline.reactions import Service
-from shared.pipeline.work import DEFERRED, LEASED, QUEUED
+from shared.pipeline.work import DEFERRED, LEASED, QUEUED, Counts, by_state
 from shared.service import ON_PAPER, Parts, Runner, make_parts, openapi_of
 from shared.setting_types import ring_of
+
+WORK: Final[Mapping[Collection[Any], Counts]] = {
+    MAILS: {
+        **by_state(QUEUED, LEASED, HANDING_OVER, UNKNOWN),
+        DEFERRED: {"state": DEFERRED, "reason": {"$ne": HELD}},
+        "held": {"state": DEFERRED, "reason": HELD},
+    }
+}
+"""Mails that are held wait for a decision of people, not for the mail server."""
 
 
 def service_of(settings: NotificationSettings, terms: Terms) -> Service[Terms]:
@@ -36,8 +47,7 @@ def service_of(settings: NotificationSettings, terms: Terms) -> Service[Terms]:
 def build(settings: NotificationSettings) -> Runner[Terms]:
     secret, ring = settings.secret.get_secret_value(), ring_of(settings.link_keys)
     terms = load_terms(secret, settings.public_url, settings.reissue_quiet_s, ring)
-    work = {MAILS: (QUEUED, DEFERRED, LEASED, HANDING_OVER, UNKNOWN)}
-    parts: Parts[Terms] = make_parts(service_of(settings, terms), settings, work)
+    parts: Parts[Terms] = make_parts(service_of(settings, terms), settings, WORK)
     parts.evidence = knows_letters
     mailer = Mailer(
         parts.store,

@@ -1,4 +1,5 @@
-"""Does notification have what belongs to a completion: a letter that tells how it stands, and the mail of it?"""
+"""Does notification have what belongs to a completion: a letter that tells how it stands, and the mail of it? Of one
+that has no certificate of ours nothing does."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -27,7 +28,7 @@ def _lacks(claim: Claim, state: State) -> list[str]:
     """A letter that was dropped or waits is one too: its state and reason say why nothing went out."""
     letters = state.all(LETTERS, "completion_id", claim.completion_id)
     if not letters:
-        return [LETTER]
+        return [LETTER] if claim.certified else []
     newest = max(letters, key=lambda letter: letter.completion_version)
     lacks = [LETTER] if claim.is_missed_at(newest.completion_version, newest.template == ISSUED) else []
     gone = [

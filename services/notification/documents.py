@@ -8,7 +8,7 @@ import msgspec
 from shared.contracts.payload import CertificateId, CompletionId, EmployeeId
 from shared.pipeline.documents import Collection
 
-ISSUED, REVOKED = "certificate_issued", "certificate_revoked"
+ISSUED, REVOKED, ADDRESS_CHANGED = "certificate_issued", "certificate_revoked", "address_changed"
 """Templates of letters."""
 COLLECTING, RELEASED, OVERTAKEN, DROPPED = "collecting", "released", "overtaken", "dropped"
 """States of letters."""
@@ -25,6 +25,13 @@ class Contact(msgspec.Struct, frozen=True):
     language: str
     confirmed_email: str | None = None
     """The address of which its owner said that it is right; while another one stands, that one is unconfirmed."""
+    held: bool = False
+    """Two agencies claim the person and nobody has decided: nothing is sent until then."""
+    settled_email: str | None = None
+    """The last address that stood while nobody disputed whose the person is: it is told of the next one. None: none
+    did, or it stood before that was kept and is `email`."""
+    settled_at: datetime | None = None
+    """When its last change came, as enrollment tells it: one that is no later was told before, as after a restore."""
 
 
 class SettledPoints(msgspec.Struct, frozen=True):
@@ -42,7 +49,10 @@ class SettledPoints(msgspec.Struct, frozen=True):
 
 
 class Letter(msgspec.Struct, frozen=True):
-    """The intent of one mail. Id from (certificate, template, occasion), never from the address."""
+    """The intent of one mail. Id from (certificate, template, occasion), never from the address.
+
+    One about no certificate leaves what tells of one empty, waits for nothing and stands in its mail alone.
+    """
 
     id: str = msgspec.field(name="_id")
     certificate_id: CertificateId
@@ -75,6 +85,10 @@ class Letter(msgspec.Struct, frozen=True):
     traceparent: str | None = None
     not_before: datetime | None = None
     """Of a certificate that was issued anew: until then a newer issue takes its place."""
+    recipient: str | None = None
+    """Where it goes whatever the contact's address is by then; None: to that."""
+    new_address: str | None = None
+    """A hint at it, r***@example.org."""
 
 
 class Mail(msgspec.Struct, frozen=True):
@@ -139,6 +153,11 @@ class MailNote(msgspec.Struct, frozen=True):
     state: str
     epoch: int
     at: datetime
+
+
+def recipient_of(letter: Letter, contact: Contact) -> str:
+    """Empty: nowhere."""
+    return letter.recipient or contact.email or ""
 
 
 CONTACTS = Collection("contacts", Contact, indexes=(("employee_numbers",),))

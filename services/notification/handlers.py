@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 import msgspec
 
 from services.notification.completeness import BOOKS
+from services.notification.contacts import contact_keys, lacks_contact, record_contact
 from services.notification.documents import (
     COLLECTING,
     CONTACTS,
@@ -22,19 +23,18 @@ from services.notification.documents import (
     RELEASED,
     REVOKED,
     SETTLED_POINTS,
-    Contact,
     Letter,
-    Mail,
     MailCancellation,
     MailNote,
     SettledPoints,
 )
 from services.notification.genuine import check_genuine
+from services.notification.mails import gone_before, queued
 from services.notification.terms import Terms
 from shared.contracts.enrollment import CertificateIssued, CertificateRevoked, EmployeeRecorded
 from shared.contracts.incentive import PointsSettled
 from shared.contracts.notification import NoteMail, ReleaseLetter
-from shared.contracts.payload import EmployeeId, Payload
+from shared.contracts.payload import Payload
 from shared.pipeline.discrepancies import reconciling
 from shared.pipeline.documents import LOAD, Doc, Docs, Keys, Lock, State
 from shared.pipeline.errors import Rejected, Waiting
@@ -42,45 +42,9 @@ from shared.pipeline.outcome import Outcome, Put, Verdict
 from shared.pipeline.reactions import Reaction, react
 from shared.pipeline.records import Received
 from shared.pipeline.triage import TRIAGE
-from shared.pipeline.waiting import waiting_for, waits_for
+from shared.pipeline.waiting import waits_for
 
-SENT = "sent"
 LONGEST_WAIT = timedelta(seconds=60)
-
-
-def lacks_contact(employee_id: EmployeeId) -> str:
-    return "contact/" + employee_id
-
-
-def contact_keys(event: Received[EmployeeRecorded], state: State, terms: Terms) -> Keys:
-    employee_id = event.data.employee_id
-    yield Lock("employee/" + employee_id)
-    yield Doc(CONTACTS, employee_id)
-    yield LOAD
-    if state.get(CONTACTS, employee_id) is None:
-        yield from waiting_for(lacks_contact(employee_id))
-
-
-def record_contact(event: Received[EmployeeRecorded], state: State, terms: Terms) -> Outcome:
-    data = event.data
-    known = state.get(CONTACTS, data.employee_id)
-    if known is not None and known.version >= data.version:
-        return Outcome(Verdict.SUPERSEDED, f"version {known.version} stands", data.employee_id)
-    contact = Contact(
-        id=data.employee_id,
-        version=data.version,
-        employee_numbers=list(data.employee_numbers),
-        name=data.name,
-        email=data.email,
-        language=data.language,
-        confirmed_email=None if known is None else known.confirmed_email,
-    )
-    return Outcome(
-        Verdict.ACCEPTED,
-        subject=data.employee_id,
-        changes=[Put(CONTACTS, contact)],
-        appeared=[lacks_contact(data.employee_id)] if known is None else [],
-    )
 
 
 def certificate_keys(
@@ -201,7 +165,8 @@ def _begin(
             changes.append(Put(MAIL_CANCELLATIONS, MailCancellation(id=other.id, reason=reason)))
     points = state.get(SETTLED_POINTS, letter.completion_id)
     if (note := state.get(MAIL_NOTES, letter.id)) is not None:
-        changes += _went_before(letter, note, event.now)
+        released = msgspec.structs.replace(letter, state=RELEASED)
+        changes += [Put(LETTERS, released), Put(MAILS, gone_before(released, note, event.now))]
     elif letter.template == REVOKED:
         changes += _released(letter, None, event.now)
     elif points is not None and _answer(points, letter):
@@ -209,18 +174,6 @@ def _begin(
     else:
         changes.append(Put(LETTERS, letter))
     return Outcome(Verdict.ACCEPTED, subject=letter.id, changes=changes)
-
-
-def _went_before(letter: Letter, note: MailNote, now: datetime) -> list[Put]:
-    """A letter that was lost after its mail had gone: nobody gets a second one."""
-    letter = msgspec.structs.replace(letter, state=RELEASED)
-    sent_at = note.at if note.state == SENT else None
-    reason = "it was handed over before its letter was lost"
-    mail = Mail(
-        id=letter.id, employee_id=letter.employee_id, letter=letter, due=now, state=note.state, reason=reason,
-        sent_at=sent_at,
-    )  # fmt: skip
-    return [Put(LETTERS, letter), Put(MAILS, mail)]
 
 
 def _answer(points: SettledPoints, letter: Letter) -> bool:
@@ -245,10 +198,7 @@ def _released(letter: Letter, points: SettledPoints | None, now: datetime) -> li
             level=points.level,
         )
     letter = msgspec.structs.replace(letter, state=RELEASED)
-    return [
-        Put(LETTERS, letter),
-        Put(MAILS, Mail(id=letter.id, employee_id=letter.employee_id, letter=letter, due=now)),
-    ]
+    return [Put(LETTERS, letter), Put(MAILS, queued(letter, now))]
 
 
 def points_keys(event: Received[PointsSettled], state: State, terms: Terms) -> Keys:

@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
-from services.notification.documents import Contact, Letter
+from services.notification.documents import Contact, Letter, recipient_of
 from services.notification.terms import Terms
 from services.notification.unlinked import unlinked
 from services.notification.wire import WIRE, address, alternatives, one_line
@@ -60,26 +60,26 @@ def certificate_revoked(letter: Letter) -> Values:
     return {"reason": letter.revocation_reason}
 
 
+def address_changed(letter: Letter) -> Values:
+    """To the address before."""
+    return {"new_address": letter.new_address}
+
+
 def compose(letter: Letter, contact: Contact, sender: str, now: datetime, terms: Terms) -> EmailMessage:
     """The mail as it is sent, CRLF by `as_bytes()`. `sender` is an address, with a name if wanted. Its links are made
     here and kept nowhere; they lead to our own public address, and nothing that an event says becomes one.
 
-    Raises NoAddress when the contact has none that mail can be sent to.
+    Raises NoAddress when there is none that mail can be sent to.
     """
+    email = recipient_of(letter, contact)
     language = contact.language if contact.language in LANGUAGES else LANGUAGES[0]
-    said = {
-        "name": contact.name,
-        "title": letter.title,
-        "number": letter.certificate_number,
-        "revision": letter.revision,
-        **LETTERS[letter.template](letter),
-    }
+    said = {"name": contact.name, **_certificate(letter), **LETTERS[letter.template](letter)}
     values = {name: _tidy(value) for name, value in said.items()}
-    values |= _links(letter, contact.email or "", now, terms)
+    values |= _links(letter, email, now, terms)
     writer = _address_of(sender)
     message = EmailMessage(policy=WIRE)
     message["From"] = writer
-    message["To"] = address(contact.name, contact.email or "")
+    message["To"] = address(contact.name, email)
     subject = _template(letter.template, "subject", language).render(values).strip()
     message["Subject"] = subject
     message["Date"] = format_datetime(now)
@@ -94,9 +94,18 @@ def compose(letter: Letter, contact: Contact, sender: str, now: datetime, terms:
     return message
 
 
+def _certificate(letter: Letter) -> Values:
+    """Nothing of a letter about none."""
+    if not letter.certificate_id:
+        return {}
+    return {"title": letter.title, "number": letter.certificate_number, "revision": letter.revision}
+
+
 def _links(letter: Letter, email: str, now: datetime, terms: Terms) -> Values:
     """One opens the certificate, for whom it is mailed to and as long as that is their address; one shows to anybody
-    that it is genuine."""
+    that it is genuine. None in a letter about no certificate."""
+    if not letter.certificate_id:
+        return {}
     code = terms.ids.verification_code(letter.certificate_id, letter.revision)
     url, until = terms.links.download(letter.certificate_id, letter.revision, email, now)
     return {
@@ -158,4 +167,5 @@ def _tidy(value: Any) -> Any:
 LETTERS: Final[Mapping[str, Callable[[Letter], Values]]] = {
     "certificate_issued": certificate_issued,
     "certificate_revoked": certificate_revoked,
+    "address_changed": address_changed,
 }

@@ -4,12 +4,17 @@ from typing import Final, Literal, NamedTuple, assert_never
 
 from services.notification.documents import Mail, MailNote
 from services.notification.smtp import Accepted, Delivery, Refused, TryLater, Unsure
-from shared.pipeline.work import Note, deferral
+from shared.pipeline.work import DEFERRED, Note, deferral
 
 UNKNOWN: Final = "unknown"
 LONGEST_RETRY_S: Final = 3600.0
 MOST_ATTEMPTS: Final = 80
 """About three days, then a mail that is put off again and again has bounced."""
+HELD: Final = (
+    "two agencies say that this person is theirs: it goes out once it is decided whose the person is"
+)
+HELD_S: Final = 60.0
+"""How long a mail that is held waits until somebody looks again; never counted, so it ends with the dispute alone."""
 MOST_REPEATS: Final = 3
 """A server that breaks off after DATA each time may deliver each time."""
 
@@ -48,6 +53,11 @@ def unsure(mail: Mail, reason: str, patience: Patience, jitter: float) -> Note:
 
 def skipped(mail: Mail, reason: str) -> Note:
     return Note(mail.id, mail.lease, "skipped", {"reason": reason})
+
+
+def held(mail: Mail) -> Note:
+    """Put off without an attempt."""
+    return Note(mail.id, mail.lease, DEFERRED, {"reason": HELD}, delay_s=HELD_S)
 
 
 def told_before(mail: Mail, note: MailNote) -> Note:

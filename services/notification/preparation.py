@@ -10,9 +10,15 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 from services.notification.allowance import Addressed, Allowances
-from services.notification.documents import CONTACTS, MAIL_CANCELLATIONS, MAIL_NOTES, Mail
+from services.notification.documents import (
+    CONTACTS,
+    MAIL_CANCELLATIONS,
+    MAIL_NOTES,
+    Mail,
+    recipient_of,
+)
 from services.notification.letters import compose
-from services.notification.outcomes import skipped, told_before
+from services.notification.outcomes import held, skipped, told_before
 from services.notification.terms import Terms
 from services.notification.wire import NoAddress
 from shared.pipeline.work import Note, deferral
@@ -45,13 +51,15 @@ class Preparation:
         self._allowances = Allowances(store, terms.ids, letters_a_day)
 
     async def prepare(self, mails: Sequence[Mail]) -> tuple[list[Ready], list[Note]]:
-        """What was cancelled uses up nothing of an address's allowance."""
+        """What was cancelled or is held uses up nothing of an address's allowance."""
         mails, told = await self._not_told(mails)
         addressed, nowhere = await self._addressed(mails)
         addressed, cancelled = await self.not_cancelled(addressed)
+        put_off = [held(one.mail) for one in addressed if one.contact.held]
+        addressed = [one for one in addressed if not one.contact.held]
         addressed, waiting = await self._allowances.take(addressed)
         ready, unwritten = await self._written(addressed)
-        return ready, [*told, *nowhere, *cancelled, *waiting, *unwritten]
+        return ready, [*told, *nowhere, *cancelled, *put_off, *waiting, *unwritten]
 
     async def not_cancelled(self, mails: Sequence[AboutMail]) -> tuple[list[AboutMail], list[Note]]:
         """To be asked again right before they are handed over."""
@@ -72,12 +80,13 @@ class Preparation:
         return [mail for mail in mails if mail.id not in told], notes
 
     async def _addressed(self, mails: Sequence[Mail]) -> tuple[list[Addressed], list[Note]]:
+        """One that is held may have an address once that is decided."""
         employees = list({mail.employee_id for mail in mails})
         contacts = {one.id: one for one in await self._store.select(CONTACTS, {"_id": {"$in": employees}})}
         addressed, notes = list[Addressed](), list[Note]()
         for mail in mails:
             contact = contacts.get(mail.employee_id)
-            if contact is None or not contact.email:
+            if contact is None or not (contact.held or recipient_of(mail.letter, contact)):
                 notes.append(skipped(mail, "the employee has no e-mail address"))
             else:
                 addressed.append(Addressed(mail, contact))

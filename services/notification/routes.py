@@ -21,8 +21,9 @@ from shared.service import Parts
 
 class MailView(BaseModel):
     template: str
-    certificate_number: str
-    title: str
+    certificate_number: str | None
+    """None, as the title: the mail is about no certificate."""
+    title: str | None
     state: str
     """queued, leased, handing_over, sent, deferred, bounced, suppressed, skipped or unknown."""
     reason: str | None
@@ -55,8 +56,8 @@ def _own_mails(parts: Parts[Terms]) -> APIRouter:
         return [
             MailView(
                 template=mail.letter.template,
-                certificate_number=mail.letter.certificate_number,
-                title=mail.letter.title,
+                certificate_number=mail.letter.certificate_number or None,
+                title=mail.letter.title or None,
                 state=mail.state,
                 reason=mail.reason or None,
                 sent_at=mail.sent_at,

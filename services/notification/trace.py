@@ -31,7 +31,11 @@ async def trace(store: MongoStore, wanted: WantedIds) -> Trace:
                 completion_id=letter.completion_id,
             )
         )
-    return trace_of(steps, {one.completion_id: one.employee_id for one in letters}, wanted, _unheard)
+
+    def unheard(completion_id: str) -> Missing | None:
+        return None if completion_id in wanted.uncertified_ids else _unheard(completion_id)
+
+    return trace_of(steps, {one.completion_id: one.employee_id for one in letters}, wanted, unheard)
 
 
 def _unheard(completion_id: str) -> Missing:

@@ -182,6 +182,7 @@ class Trace(Said):
     missing: list[Lack] = []
     completion_ids: list[str] = []
     employee_ids: list[str] = []
+    uncertified_ids: list[str] = []
 
 
 class EventVerdict(Said):
@@ -283,6 +284,8 @@ class Held(Said):
     completion_id: str
     version: int
     standing: bool
+    certified: bool = True
+    """Enrollment: false where it is recorded without a certificate of ours."""
     lacks: list[str] = []
     """What its own books lack of it."""
     changed_at: AwareDatetime | None = None

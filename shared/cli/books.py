@@ -11,7 +11,8 @@ from shared.contracts.lists import Claim
 from shared.contracts.payload import CompletionId
 
 ENROLLMENT: Final = "enrollment"
-UNHEARD: Final = {"incentive": "points", "notification": "letter"}
+LETTER: Final = "letter"
+UNHEARD: Final = {"incentive": "points", "notification": LETTER}
 """What a service lacks that has not heard of a completion, or not of its last change."""
 ORPHAN: Final = "orphan"
 BY_HAND: Final = frozenset({ORPHAN, "certificate", "mail"})
@@ -28,6 +29,8 @@ class Finding:
     changed_at: str | None = None
     """When the completion last changed, by enrollment."""
     reason: str | None = None
+    certified: bool = True
+    """False: UNCERTIFIED."""
 
     @property
     def waits(self) -> bool:
@@ -68,11 +71,14 @@ def findings(id: str, books: Books, reasons: Mapping[str, Mapping[str, str]] | N
         if ours is None:
             if held_there is not None:
                 found[service] = [ORPHAN]
+        elif held_there is None and what == LETTER and not ours.certified:
+            continue  # nobody is told of what has no certificate of ours
         elif ours.version and _is_behind(ours, held_there):
             found[service] = list(dict.fromkeys([what, *found.get(service, [])]))
+    certified = ours is None or ours.certified
     changed_at = None if ours is None or ours.changed_at is None else ours.changed_at.isoformat()
     return [
-        Finding(id, service, tuple(lacks), changed_at, (reasons or {}).get(service, {}).get(id))
+        Finding(id, service, tuple(lacks), changed_at, (reasons or {}).get(service, {}).get(id), certified)
         for service, lacks in sorted(found.items())
     ]
 

@@ -16,6 +16,7 @@ from shared.cli.client import Service
 from shared.cli.command import Desk, Yes, checked_reason, each
 from shared.cli.errors import DONE, NO, NOT_ASKED, CannotAsk, Refused
 from shared.cli.screen import Screen, local, short
+from shared.contracts.lists import UNCERTIFIED
 
 PAUSE_S: Final = 2.0
 """Between two looks: what is on its way arrives meanwhile."""
@@ -52,6 +53,7 @@ def reconcile(desk: Desk, heal: Heal = False, reason: Reason = None, yes: Yes = 
     noted = {name: list(service.discrepancies()) for name, service in services.items()}
     document = {
         "completions": run.completions,
+        "uncertified": run.uncertified,
         "wrong": [asdict(one) for one in run.wrong],
         "waiting": [asdict(one) for one in run.waiting],
         "in_doubt": [asdict(one) for one in run.in_doubt],
@@ -74,6 +76,8 @@ class Run:
     def __init__(self, services: dict[str, Service]) -> None:
         self.services = services
         self.completions = 0
+        self.uncertified = 0
+        """Of them."""
         self.suspicious: dict[str, object] = {}
         """Completion -> what the last look saw; None before it."""
         self.wrong: list[Finding] = []
@@ -83,6 +87,7 @@ class Run:
     def compare(self) -> None:
         for id, books in merged({name: service.ledger() for name, service in self.services.items()}):
             self.completions += ENROLLMENT in books
+            self.uncertified += ENROLLMENT in books and not books[ENROLLMENT].certified
             if found := findings(id, books):
                 self.suspicious[id] = _seen(books, found)
 
@@ -153,7 +158,8 @@ def _restate(desk: Desk, enrollment: Service, ids: Sequence[str], reason: str) -
 
 
 def _show(out: Screen, run: Run, restated: dict[str, str], noted: dict[str, list[Noted]]) -> None:
-    out.line(f"{run.completions} completions compared")
+    of_them = f", {run.uncertified} of them {UNCERTIFIED}" if run.uncertified else ""
+    out.line(f"{run.completions} completions compared{of_them}")
     if restated:
         counts = Counter(outcome.partition(":")[0] for outcome in restated.values())
         out.line("restated: " + ", ".join(f"{count} {outcome}" for outcome, count in counts.most_common()))
@@ -182,7 +188,8 @@ def _list(out: Screen, title: str, found: Sequence[Finding], style: str) -> None
     for one in found[:MOST_SHOWN]:
         why = f": {short(one.reason)}" if one.reason else ""
         hand = "" if one.heals or one.waits else " (by hand)"
-        out.line(f"{one.service} {one.completion_id}: {', '.join(one.lacks)}{hand}{why}", style)
+        recorded = "" if one.certified else f" ({UNCERTIFIED})"
+        out.line(f"{one.service} {one.completion_id}: {', '.join(one.lacks)}{hand}{recorded}{why}", style)
     _more(out, len(found))
 
 

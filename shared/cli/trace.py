@@ -48,7 +48,11 @@ def trace(
     found = enrollment.trace(asked)
     traces, silent = [found], dict[str, CannotAsk]()
     if found.completion_ids or found.employee_ids:
-        ids = {"completion_ids": found.completion_ids, "employee_ids": found.employee_ids}
+        ids = {
+            "completion_ids": found.completion_ids,
+            "employee_ids": found.employee_ids,
+            "uncertified_ids": found.uncertified_ids,
+        }
 
         def further(service: Service) -> Trace:
             return service.trace(ids)
@@ -90,6 +94,7 @@ def _joined(traces: list[Trace]) -> Trace:
         missing=[lack for one in traces for lack in one.missing],
         completion_ids=list(dict.fromkeys(id for one in traces for id in one.completion_ids)),
         employee_ids=list(dict.fromkeys(id for one in traces for id in one.employee_ids)),
+        uncertified_ids=list(dict.fromkeys(id for one in traces for id in one.uncertified_ids)),
     )
 
 

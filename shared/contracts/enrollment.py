@@ -38,6 +38,10 @@ class EmployeeRecorded(Payload):
     language: Literal["id", "en"]
     employment_type: EmploymentType
     opd: Label
+    held: bool = False
+    """Two agencies say that the person is theirs, and nobody has decided: no mail goes out until then."""
+    addressed_at: Timestamp | None = None
+    """When `email` last changed, later at each change and the same after a restore; none: not since that is noted."""
 
 
 class CompletionRecorded(Payload):
@@ -78,6 +82,8 @@ class AtVersion(Payload):
     """Whoever reads the events has heard at least this version of each."""
     standing: bool
     """False: revoked in this version."""
+    certified: bool = True
+    """False: recorded without a certificate of ours, so that no letter tells of them. Lists of before mean true."""
     ids: Annotated[str, StringConstraints(pattern=r"^([A-Za-z0-9_-]{22})*$", max_length=220_000)]
     """The completions, one after the other: of each the 16 bytes of its id in 22 characters of base64url."""
 

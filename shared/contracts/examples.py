@@ -144,6 +144,8 @@ _EXAMPLES: Final[tuple[Payload, ...]] = (
         language="id",
         employment_type=EmploymentType.PNS,
         opd=_EMPLOYEE.opd,
+        held=False,
+        addressed_at=datetime(2026, 2, 2, 3, 4, 5, tzinfo=UTC),
     ),
     _RECORDED,
     CompletionRestated(**_RECORDED.model_dump() | {"version": 2}),

@@ -8,6 +8,8 @@ from shared.contracts.enrollment import ID_CHARACTERS, AtVersion
 from shared.contracts.payload import CompletionId
 
 PREFIX: Final = "cmp_"
+UNCERTIFIED: Final = "recorded, without a certificate of ours"
+"""Said of a completion with JP and points that another body's certificate is for."""
 
 
 class Claim(NamedTuple):
@@ -16,6 +18,8 @@ class Claim(NamedTuple):
     completion_id: CompletionId
     version: int
     standing: bool
+    certified: bool = True
+    """Whether there is a certificate of ours, and so a letter."""
 
     def is_missed_at(self, version: int, standing: bool) -> bool:
         """Whether a reader who knows of this version has missed something. Two versions that both don't stand are
@@ -27,19 +31,21 @@ class Claim(NamedTuple):
 
 def grouped(claims: Iterable[Claim]) -> tuple[AtVersion, ...]:
     """As they are listed; raises ValueError for an id that is none of ours."""
-    ids: dict[tuple[int, bool], list[str]] = {}
+    ids: dict[tuple[int, bool, bool], list[str]] = {}
     for claim in claims:
-        ids.setdefault((claim.version, claim.standing), []).append(_packed(claim.completion_id))
+        alike = (claim.version, claim.standing, claim.certified)
+        ids.setdefault(alike, []).append(_packed(claim.completion_id))
     return tuple(
-        AtVersion(version=version, standing=standing, ids="".join(sorted(those)))
-        for (version, standing), those in sorted(ids.items())
+        AtVersion(version=version, standing=standing, certified=certified, ids="".join(sorted(those)))
+        for (version, standing, certified), those in sorted(ids.items())
     )
 
 
 def claims_of(groups: Iterable[AtVersion]) -> Iterator[Claim]:
     for group in groups:
         for at in range(0, len(group.ids), ID_CHARACTERS):
-            yield Claim(_unpacked(group.ids[at : at + ID_CHARACTERS]), group.version, group.standing)
+            id = _unpacked(group.ids[at : at + ID_CHARACTERS])
+            yield Claim(id, group.version, group.standing, group.certified)
 
 
 def _packed(id: CompletionId) -> str:

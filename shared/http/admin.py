@@ -106,8 +106,10 @@ def admin_router(parts: Parts[Any]) -> APIRouter:
                 for state in (OPEN, REPLAYED, DISCARDED)
             },
             work={
-                collection.name: {state: await store.count(collection, {"state": state}) for state in states}
-                for collection, states in parts.work.items()
+                collection.name: {
+                    name: await store.count(collection, filter) for name, filter in counts.items()
+                }
+                for collection, counts in parts.work.items()
             },
         )
 

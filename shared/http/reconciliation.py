@@ -31,6 +31,8 @@ class Entry(BaseModel):
     version: int
     """Enrollment: in which content or standing last changed. The others: the newest that they heard of."""
     standing: bool
+    certified: bool = True
+    """Enrollment: false where it is recorded without a certificate of ours, and so without a letter."""
     lacks: list[str]
     """What its own books lack of it: certificate, jp, pdf, points, entries, mail."""
     changed_at: datetime | None = None

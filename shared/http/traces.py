@@ -39,6 +39,8 @@ class Trace(BaseModel):
     missing: list[Missing]
     completion_ids: list[str]
     employee_ids: list[str]
+    uncertified_ids: list[str] = []
+    """Enrollment: of the completions those that are recorded without a certificate of ours."""
 
 
 class Wanted(BaseModel):
@@ -62,15 +64,18 @@ class WantedIds(BaseModel):
     """Completions, as enrollment's trace named them."""
 
     completion_ids: Annotated[list[Id], Field(max_length=200)]
+    uncertified_ids: Annotated[list[Id], Field(max_length=200)] = []
 
 
 def trace_of(
-    steps: list[Step], about: Mapping[str, str], wanted: WantedIds, unheard: Callable[[str], Missing]
+    steps: list[Step], about: Mapping[str, str], wanted: WantedIds, unheard: Callable[[str], Missing | None]
 ) -> Trace:
-    """`about`: the completions that the service knows, and whose they are; `unheard` says what another one lacks."""
+    """`about`: the completions that the service knows, and whose they are; `unheard` says what another one lacks, if
+    anything."""
+    lacks = [unheard(id) for id in wanted.completion_ids if id not in about]
     return Trace(
         steps=steps,
-        missing=[unheard(id) for id in wanted.completion_ids if id not in about],
+        missing=[one for one in lacks if one is not None],
         completion_ids=wanted.completion_ids,
         employee_ids=sorted(set(about.values())),
     )

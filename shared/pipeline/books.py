@@ -210,6 +210,7 @@ class Discrepancy(msgspec.Struct, frozen=True):
     """Names of what is missing: certificate, jp, pdf, completion, points, entries, letter, mail."""
     since: datetime
     """When a list first showed it."""
+    certified: bool = True
 
 
 # By so much a replay raises the turn: more often nothing is taken up again after waiting.

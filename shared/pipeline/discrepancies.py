@@ -45,6 +45,7 @@ def noted(claims: Iterable[Claim], state: State, books: Books, now: datetime) ->
                 standing=claim.standing,
                 lacks=lacks,
                 since=now if known is None else known.since,
+                certified=claim.certified,
             )
             if note != known:
                 changes.append(Put(DISCREPANCIES, note))
@@ -68,7 +69,11 @@ def reviewing(books: Books) -> dict[type[Payload], Reaction[Any]]:
 
     def review(event: Received[ReviewDiscrepancies], state: State, terms: object) -> Outcome:
         found = [state.get(DISCREPANCIES, id) for id in dict.fromkeys(event.data.completion_ids)]
-        claims = [Claim(CompletionId(one.id), one.version, one.standing) for one in found if one is not None]
+        claims = [
+            Claim(CompletionId(one.id), one.version, one.standing, one.certified)
+            for one in found
+            if one is not None
+        ]
         changes = noted(claims, state, books, event.now)
         return Outcome(
             Verdict.ACCEPTED if changes else Verdict.NOTHING,

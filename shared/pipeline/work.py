@@ -21,6 +21,14 @@ DEFERRED: Final = "deferred"
 LEASED: Final = "leased"
 
 
+Counts = Mapping[str, Mapping[str, object]]
+"""Name -> filter of a collection: how much of the work that is not done is in which state."""
+
+
+def by_state(*states: str) -> dict[str, Mapping[str, object]]:
+    return {state: {"state": state} for state in states}
+
+
 class Item(Document, Protocol):
     @property
     def lease(self) -> str: ...

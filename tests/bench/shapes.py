@@ -72,7 +72,7 @@ from tests.factories import (
     revoke,
 )
 from tests.memory_store import MemoryStore
-from tests.property.harness import ENROLLMENT, INCENTIVE, NOTIFICATION, TERMS
+from tests.property.harness import ENROLLMENT, INCENTIVE, MORNING, NOTIFICATION, TERMS
 
 AGENCY: Final = agency_topic("dinas-a")
 ARRIVED: Final = datetime(2026, 6, 1, 1, tzinfo=UTC)
@@ -468,6 +468,10 @@ def notification_shapes() -> list[Shape]:
         shape("versions of one contact", type(employee_recorded()), nothing_before,
               lambda n: from_enrollment(*(
                   employee_recorded(employee_id=PERSON, version=at + 1) for at in range(n)))),
+        shape("addresses of one contact", type(employee_recorded()), nothing_before,
+              lambda n: from_enrollment(*(
+                  employee_recorded(employee_id=PERSON, version=at + 1, email=f"p{at}@example.org",
+                                    addressed_at=MORNING + timedelta(seconds=at)) for at in range(n)))),
         shape("letters of one completion", CertificateIssued, with_contact,
               lambda n: from_enrollment(*(issued(at + 1) for at in range(n)))),
         shape("revocations of one completion", type(certificate_revoked()), with_contact,

@@ -6,6 +6,7 @@ import os
 import uuid
 from dataclasses import asdict
 from datetime import UTC, date, datetime, timedelta
+from typing import Final
 
 from aiokafka import AIOKafkaProducer
 

@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
+from services.notification.documents import ADDRESS_CHANGED
 from shared.contracts.cloudevents import peek
 from shared.contracts.enrollment import CertificateIssued
 from shared.contracts.topics import ENROLLMENT_EVENTS
@@ -73,11 +74,20 @@ def test_a_changed_address_withdraws_the_links_that_went_to_the_other(product: P
     page = httpx.get(link, headers=PAGE, timeout=60)
     assert page.status_code == 410
     assert "selama alamat surel Anda tetap" in page.text
+    _, told = product.mails_for(person.email)
+    assert told["Subject"] == "Alamat surel Anda di Kompeten telah diubah"
+    for unsaid in ("http", "baru.", person.number):
+        assert unsaid not in told["Text"] + told["HTML"]
     product.publish(completed(person.number, place="Cimahi"))
     product.settled()
     (again,) = product.mails_for(f"baru.{person.email}")
     assert status(mailed_link(again)) == 200
     assert status(link) == 410
+    assert len(product.mails_for(person.email)) == 2, "of one change the address before is told once"
+    mails = product.employee(person, "notification").get("/me/mails").json()
+    assert [
+        (one["certificate_number"], one["state"]) for one in mails if one["template"] == ADDRESS_CHANGED
+    ] == [(None, "sent")]
 
 
 def test_the_link_of_an_earlier_issue_opens_the_certificate_that_stands(product: Product) -> None:

@@ -94,7 +94,8 @@ async def given(store: MongoStore, count: int, email: str | None = "rina@example
     contact = Contact(EmployeeId("emp_1"), 1, ["198503122010011001"], "Rina Ma'ruf", email, "id")
     mails = [mail(number) for number in range(count)]
     await insert(store, CONTACTS, contact)
-    await insert(store, MAILS, *mails)
+    if mails:
+        await insert(store, MAILS, *mails)
     return mails
 
 

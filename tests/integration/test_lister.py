@@ -10,12 +10,18 @@ from typing import Any
 import pytest
 
 from services.enrollment import lister
-from services.enrollment.documents import COMPLETIONS, LISTINGS, RENDERINGS, Listing
+from services.enrollment.agencies.documents import REGISTER, REGISTERS, Arrival, Register
+from services.enrollment.bodies.documents import BODIES, Body, BodySaid, BodyStatement, body_id
+from services.enrollment.documents import COMPLETIONS, EMPLOYEES, LISTINGS, RENDERINGS, Listing
 from services.enrollment.ledger import ledger as enrollment_ledger
 from services.enrollment.lister import Lister
 from services.enrollment.reconciling import LISTING
+from services.enrollment.records import record_view
+from services.enrollment.trace import trace as enrollment_trace
+from services.enrollment.uncertified import bodies_of
 from services.incentive.ledger import ledger as incentive_ledger
 from services.notification.ledger import ledger as notification_ledger
+from services.notification.trace import trace as notification_trace
 from shared.cli.answers import Held
 from shared.cli.books import ENROLLMENT as OURS
 from shared.cli.books import findings, merged
@@ -25,11 +31,13 @@ from shared.contracts.lists import Claim, claims_of
 from shared.contracts.payload import Payload, milliseconds
 from shared.contracts.topics import ENROLLMENT_COMMANDS, ENROLLMENT_EVENTS, agency_topic
 from shared.http.reconciliation import Entry, Some
+from shared.http.traces import Wanted, WantedIds
 from shared.mongo import MongoStore, connect
+from shared.pipeline.books import DISCREPANCIES
 from shared.pipeline.places import partition_of
 from shared.stack import Stack
 from tests.factories import as_record, completed, registered
-from tests.property.harness import AGENCIES, SERVICES, City, Sending
+from tests.property.harness import AGENCIES, SERVICES, TERMS, City, Sending
 
 PEOPLE = [f"1985010120100{n:05d}" for n in range(11001, 11013)]
 CODES = "ABC"
@@ -171,6 +179,49 @@ async def test_a_rendering_that_nobody_makes_is_noted_in_enrollment_itself(city:
         (one.id, ["pdf"])
     ]
     assert len(await city.documents("enrollment", RENDERINGS)) == len(PEOPLE) * len(CODES) - 1
+
+
+async def test_what_has_no_certificate_of_ours_lacks_none_anywhere(city: City) -> None:
+    """Of a body outside the city, by the person's agency: recorded, with JP and points."""
+    stores: dict[str, Any] = {name: member.store for name, member in city.members.items()}
+    judging = Register(REGISTER, 1, begun=True, judges_from=Arrival(city.now, "~", 0, 0))
+    said = BodyStatement("1", Arrival(city.now, "~", 0, 0), "added", BodySaid(code="LAN", outside=True))
+    await stores["enrollment"].keep([judging], REGISTERS)
+    await stores["enrollment"].keep([Body(id=body_id("LAN"), statements=[said])], BODIES)
+    city.send(Sending(registered(PEOPLE[0], name="Rina"), "again", sender=AGENCIES[0]))
+    abroad = completed(PEOPLE[0], code="LAN", organizer="LAN", start_date="2026-01-07", form="seminar")
+    city.send(Sending(abroad, "abroad", sender=AGENCIES[0]))
+    await city.settle()
+    (one,) = [one for one in await city.documents("enrollment", COMPLETIONS) if not one.certified]
+    assert (one.certificate, one.jp_rule != "") == (None, True)
+
+    claim = Claim(one.id, one.stated, standing=True, certified=False)
+    assert (claim, partition_of(one.employee_id)) in await lists(city)
+    for service in SERVICES:
+        assert one.id not in {note.id for note in await city.documents(service.name, DISCREPANCIES)}
+    ledgers = {service: await read(city, service, 5000) for service in LEDGERS}
+    books = {name: held for name, those in ledgers.items() for held in those if held.completion_id == one.id}
+    assert (books.keys(), books[OURS].certified) == ({OURS, "incentive"}, False)
+    assert findings(one.id, books) == []
+
+    found = await enrollment_trace(stores["enrollment"], TERMS, Wanted(completion_id=one.id))
+    assert ("recorded, without a certificate of ours", "LAN is no body of the city") in {
+        (step.what, step.detail) for step in found.steps
+    }
+    assert (found.missing, found.uncertified_ids) == ([], [one.id])
+    ids = WantedIds(completion_ids=[one.id], uncertified_ids=found.uncertified_ids)
+    assert (await notification_trace(stores["notification"], ids)).missing == []
+    unsaid = WantedIds(completion_ids=[one.id])
+    assert [lack.what for lack in (await notification_trace(stores["notification"], unsaid)).missing] == [
+        "mail"
+    ]
+
+    (person,) = [who for who in await city.documents("enrollment", EMPLOYEES) if who.id == one.employee_id]
+    own = await stores["enrollment"].select(COMPLETIONS, {"employee_id": person.id})
+    shown = record_view(person, own, await bodies_of(stores["enrollment"], own), TERMS).completions
+    assert {(view.certified, view.note) for view in shown} == {
+        (True, None), (False, "Tercatat, tanpa sertifikat dari kami: LAN bukan lembaga kota."),
+    }  # fmt: skip
 
 
 LEDGERS: dict[str, Read] = {

@@ -9,7 +9,11 @@ from typing import Literal
 import msgspec
 import pytest
 
+from services.notification import outcomes
+from services.notification.app import WORK
 from services.notification.documents import (
+    ADDRESS_CHANGED,
+    ALLOWANCES,
     CONTACTS,
     MAIL_CANCELLATIONS,
     MAIL_NOTES,
@@ -18,7 +22,7 @@ from services.notification.documents import (
     MailNote,
 )
 from services.notification.mailer import HANDING_OVER, Mailer
-from services.notification.outcomes import MOST_REPEATS
+from services.notification.outcomes import HELD, MOST_REPEATS
 from services.notification.smtp import SmtpServer
 from shared.mongo import MongoStore
 from shared.pipeline.work import WorkQueue
@@ -196,6 +200,51 @@ async def test_a_cancelled_mail_is_skipped(mail_store: MongoStore, catcher: Catc
         mails = await until(mail_store, sent=2, skipped=1)
     assert mails[1].reason == "the certificate was revoked"
     assert catcher.received().total() == 2
+
+
+async def about_the_contact(store: MongoStore, **fields: object) -> None:
+    await store.database[CONTACTS.name].update_one({"_id": "emp_1"}, {"$set": fields})
+
+
+@pytest.mark.parametrize("email", ["rina@example.org", None])
+async def test_a_mail_to_whom_two_agencies_claim_waits_uncounted_and_goes_once_that_is_decided(
+    mail_store: MongoStore, catcher: Catcher, monkeypatch: pytest.MonkeyPatch, email: str | None
+) -> None:
+    """Without an address too: the decision may bring one."""
+    monkeypatch.setattr(outcomes, "HELD_S", 0.2)
+    await given(mail_store, 2, email=email)
+    await insert(mail_store, MAIL_CANCELLATIONS, MailCancellation("let_0001", "the certificate was revoked"))
+    await about_the_contact(mail_store, held=True)
+    async with running(mailer_for(mail_store, catcher.port, letters_a_day=20)):
+        mails = await until(mail_store, deferred=1, skipped=1)
+        await asyncio.sleep(1)
+        again, _ = await until(mail_store, deferred=1, skipped=1)
+        assert again.due > mails[0].due
+        assert (again.reason, again.attempts, again.slot) == (HELD, 0, "")
+        assert catcher.received().total() == 0
+    counts = {name: await mail_store.count(MAILS, filter) for name, filter in WORK[MAILS].items()}
+    assert {name: count for name, count in counts.items() if count} == {"held": 1}
+    async with running(mailer_for(mail_store, catcher.port, letters_a_day=20)):
+        await about_the_contact(mail_store, held=False, email="rina@example.org")
+        sent, _ = await until(mail_store, sent=1, skipped=1)
+    assert (sent.reason, sent.attempts) == ("", 0)
+    assert catcher.received() == Counter(["let_0000@bandung.example"])
+
+
+async def test_a_letter_to_the_address_before_goes_there_whatever_stands(
+    mail_store: MongoStore, catcher: Catcher
+) -> None:
+    await given(mail_store, 0, email=None)
+    letter = msgspec.structs.replace(
+        mail(0).letter, template=ADDRESS_CHANGED, certificate_id="", recipient="old@example.org", new_address="r***@b.org"
+    )  # fmt: skip
+    await insert(mail_store, MAILS, msgspec.structs.replace(mail(0), letter=letter))
+    async with running(mailer_for(mail_store, catcher.port, letters_a_day=20)):
+        await until(mail_store, sent=1)
+    (received,) = catcher.page.get("/api/v1/messages").json()["messages"]
+    assert received["To"] == [{"Name": "Rina Ma'ruf", "Address": "old@example.org"}]
+    (allowance,) = await mail_store.select(ALLOWANCES, {})
+    assert allowance.id == TERMS.ids.address("old@example.org")
 
 
 async def test_a_letter_that_cannot_be_written_waits_and_keeps_no_other(

@@ -10,7 +10,9 @@ from services.enrollment.jp import credit_year
 from services.enrollment.settling import facts_standing, learning_of
 from services.incentive.documents import ACCOUNTS, EARNED_COMPLETIONS, POINT_ENTRIES, EarnedCompletion
 from services.incentive.points import award_month
+from services.notification.contacts import hinted, letter_id
 from services.notification.documents import (
+    ADDRESS_CHANGED,
     ISSUED,
     LETTERS,
     MAIL_CANCELLATIONS,
@@ -21,12 +23,12 @@ from services.notification.documents import (
 )
 from shared.contracts.catalogue import EVENT_TYPES
 from shared.contracts.cloudevents import decode, peek
-from shared.contracts.enrollment import CertificateIssued, CertificateRevoked, JpCredited
+from shared.contracts.enrollment import CertificateIssued, CertificateRevoked, EmployeeRecorded, JpCredited
 from shared.contracts.payload import Payload
 from shared.contracts.topics import ENROLLMENT_EVENTS
 from shared.pipeline.books import DEAD_LETTERS, DECISIONS, TURNS_A_REPLAY, WAITING
 from shared.pipeline.waiting import waiting_id
-from tests.property.harness import INCENTIVE, TERMS, City
+from tests.property.harness import INCENTIVE, NOTIFICATION, TERMS, City
 
 BY_TYPE = {payload.TYPE: payload for payload in EVENT_TYPES}
 
@@ -73,6 +75,7 @@ async def promises(city: City) -> None:
     await points_explain_themselves(city)
     await every_record_was_decided_once(city)
     await letters_tell_what_stands(city)
+    await the_address_before_is_told_of_changes_alone(city)
     await what_was_published_ends_in_what_stands(city)
     for name in city.members:
         assert [one for one in await city.documents(name, DEAD_LETTERS) if one.kind == "bug"] == []
@@ -168,7 +171,11 @@ async def letters_tell_what_stands(city: City) -> None:
     letters: dict[str, list[Letter]] = defaultdict(list)
     for letter in await city.documents("notification", LETTERS):
         letters[letter.completion_id].append(letter)
-    mails = {one.id: one for one in await city.documents("notification", MAILS)}
+    mails = {
+        one.id: one
+        for one in await city.documents("notification", MAILS)
+        if one.letter.template != ADDRESS_CHANGED
+    }
     cancelled = {one.id for one in await city.documents("notification", MAIL_CANCELLATIONS)}
     issued = published(city, CertificateIssued)
     revoked = published(city, CertificateRevoked)
@@ -194,6 +201,20 @@ async def letters_tell_what_stands(city: City) -> None:
         assert {letter.id for letter in those if letter.id in mails} - {newest.id} <= cancelled
         revisions = [letter.revision for letter in those if letter.template == ISSUED and letter.id in mails]
         assert len(revisions) == len(set(revisions))
+
+
+async def the_address_before_is_told_of_changes_alone(city: City) -> None:
+    """Of each at most once, since its mail's id says which one it is."""
+    changes = {}
+    for fact in published(city, EmployeeRecorded).values():
+        assert isinstance(fact, EmployeeRecorded)
+        if fact.addressed_at is not None and fact.email is not None:
+            id = letter_id(fact.employee_id, fact.addressed_at, NOTIFICATION.terms)
+            assert changes.setdefault(id, fact.email) == fact.email
+    for one in await city.documents("notification", MAILS):
+        if one.letter.template == ADDRESS_CHANGED:
+            assert one.letter.new_address == hinted(changes[one.id])
+            assert one.letter.recipient != changes[one.id]
 
 
 async def what_was_published_ends_in_what_stands(city: City) -> None:

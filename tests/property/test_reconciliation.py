@@ -79,7 +79,7 @@ async def list_of(city: City) -> ListCompletions:
     by_partition: dict[int, list[Claim]] = {}
     known = [one for one in await city.documents("enrollment", COMPLETIONS) if stated_version(one)]
     for one in known:
-        claim = Claim(one.id, stated_version(one), bool(one.learning_year))
+        claim = Claim(one.id, stated_version(one), bool(one.learning_year), one.certified)
         by_partition.setdefault(partition_of(one.employee_id), []).append(claim)
     listings = await city.documents("enrollment", LISTINGS)
     return ListCompletions(

@@ -4,14 +4,18 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from services.enrollment.agencies.documents import REGISTER, REGISTERS, Arrival, Register
 from services.enrollment.bodies.documents import BODIES, Body, BodySaid, BodyStatement, body_id
-from services.enrollment.documents import COMPLETIONS, EMPLOYEES, SEQUENCES, Completion
+from services.enrollment.documents import COMPLETIONS, EMPLOYEES, SEQUENCES, Completion, Confirmation
 from services.enrollment.homes import homes
 from services.enrollment.persons import Person
+from services.enrollment.records import completion_view
 from services.enrollment.settling import facts_standing
+from services.enrollment.uncertified import note_of
 from shared.contracts.agency import EmployeeReleased
+from shared.contracts.enrollment import EmployeeRecorded
 from shared.contracts.people import ConfirmHome, MergeEmployees, SeparateEmployees
 from shared.pipeline.errors import Waiting
 from shared.pipeline.outcome import Verdict
@@ -20,6 +24,7 @@ from tests.property.harness import ENROLLMENT
 from tests.unit.given import NINE, Given
 
 HOME, OTHER, BODY = "dinas-pu", "dinas-x", "bkpsdm"
+MS, HOUR = timedelta(milliseconds=1), timedelta(hours=1)
 LONG_AGO = Arrival(NINE - timedelta(days=1), "enrollment.commands.v1", 0, 0)
 
 
@@ -399,3 +404,76 @@ def test_the_twin_counts_again_when_the_other_is_revoked() -> None:
 
 def counted_as(one: Completion) -> str:
     return f"{facts_standing(one).code} {one.contents[0].number[8:12]}"
+
+
+def recorded(made: Given[Any]) -> EmployeeRecorded:
+    """What the last decision told of the person."""
+    (fact,) = (one for one in made.facts if isinstance(one, EmployeeRecorded))
+    return fact
+
+
+def test_whom_two_agencies_claim_is_held_until_somebody_decided() -> None:
+    made = city((registered(NIP), HOME))
+    assert not recorded(made).held
+    made.when(registered(NIP, name="Other"), sender=OTHER)
+    assert recorded(made).held
+    person = made.one(EMPLOYEES)
+    word = Confirmation(HOME, Arrival(made.now, "zzz", 0, 0), "c", "officer", None, "")
+    made.stored[EMPLOYEES, person.id] = replace(person, confirmations=[word])
+    made.when(registered(NIP, name="Renamed"), sender=HOME)
+    assert not recorded(made).held
+
+
+def test_nobody_is_held_while_senders_are_not_judged() -> None:
+    """There is nobody who could decide, and the newest word stands whoever says it."""
+    made = Given(ENROLLMENT, registered(NIP))
+    made.when(registered(NIP, name="Other"), sender=OTHER)
+    assert not recorded(made).held
+
+
+def test_each_change_of_an_address_has_a_moment_of_its_own() -> None:
+    """The log gives all records of a batch one time, and a topic that lags an earlier one."""
+    made, moments = city(), []
+    made.when(registered(NIP, email="a@example.org"), sender=HOME, time=NINE - 9 * HOUR)
+    assert recorded(made).addressed_at is None
+    for ago, email in ((3, "b@example.org"), (2, "a@example.org"), (1, "b@example.org")):
+        made.when(registered(NIP, email=email), sender=HOME, time=NINE - ago * HOUR, after_s=0)
+        moments.append(recorded(made).addressed_at)
+    assert moments == [made.now, made.now + MS, made.now + 2 * MS]
+    made.when(registered(NIP, email="c@example.org"), sender=HOME, time=NINE, after_s=-0.5)
+    assert recorded(made).addressed_at == moments[-1] + MS
+
+
+@pytest.mark.parametrize(
+    ("body", "sender", "note"),
+    [
+        ({"LAN": None}, HOME, "LAN bukan lembaga kota."),
+        ({"LAN": BODY}, HOME, "hanya bkpsdm yang menerbitkan untuk LAN."),
+        ({"LAN": BODY}, BODY, None),
+    ],
+)
+def test_a_record_says_why_a_completion_has_no_certificate_of_ours(
+    body: dict[str, str | None], sender: str, note: str | None
+) -> None:
+    made = city((registered(NIP), HOME), **body)
+    made.when(completed(NIP, organizer="LAN"), sender=sender)
+    view = completion_view(the(made), made.one(BODIES), made.service.terms)
+    assert view.certified == (note is None)
+    assert view.note == (note and f"Tercatat, tanpa sertifikat dari kami: {note}")
+
+
+def test_what_its_reporter_only_claims_says_so() -> None:
+    made = city((registered(NIP), HOME), (registered(NIP), OTHER), LAN=BODY)
+    made.when(completed(NIP, organizer="LAN"), sender=OTHER)
+    said = note_of(the(made), made.one(BODIES))
+    assert said is not None
+    assert "belum dipastikan bahwa pelapornya instansi pegawai ini" in said.id
+    assert "nobody has confirmed" in said.en
+
+
+def test_a_body_of_which_nobody_knows_who_issues_is_named() -> None:
+    made = city((registered(NIP), HOME), LAN=None)
+    made.when(completed(NIP, organizer="LAN"), sender=HOME)
+    said = note_of(the(made), None)
+    assert said is not None
+    assert said.id.endswith("belum dipastikan siapa yang menerbitkan untuk LAN.")

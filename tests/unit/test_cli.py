@@ -288,7 +288,7 @@ def test_status_names_faults_stopped_partitions_bugs_lag_waiting_and_mails(cli: 
         },
         {"topic": "agency.y.v1", "partition": 0, "next": 15, "end": 15, "lag": 0, "stopped": None},
     ]
-    world.status["notification"]["work"] = {"mails": {"queued": 4, "deferred": 1}}
+    world.status["notification"]["work"] = {"mails": {"queued": 4, "deferred": 1, "held": 2}}
     world.groups["incentive"] = [group(kind="bug", reason="KeyError in [red]award[/]", count=2)]
     world.waiting["enrollment"] = [wait()]
     done = cli("status")
@@ -299,7 +299,7 @@ def test_status_names_faults_stopped_partitions_bugs_lag_waiting_and_mails(cli: 
         "incentive: 2 dead letters of kind bug",
         "KeyError in [red]award[/]",
         "not registered",
-        "notification: mails: 4 queued, 1 deferred",
+        "notification: mails: 4 queued, 1 deferred, 2 held",
         "NOT READY",
     ):
         assert text in done.out
@@ -947,7 +947,7 @@ def step(at: str | None, service: str, what: str, **changes: Any) -> dict[str, A
 
 
 def test_trace_is_one_line_of_time_across_services_with_what_is_missing(cli: Cli) -> None:
-    ids = {"completion_ids": ["c-1"], "employee_ids": ["e-1"]}
+    ids = {"completion_ids": ["c-1"], "employee_ids": ["e-1"], "uncertified_ids": ["c-1"]}
     cli.world.traces = {
         "enrollment": {"steps": [step("2026-03-05T02:00:00Z", "enrollment", "recorded"),
                                  step("2026-03-05T02:00:03Z", "enrollment", "signed")], "missing": []} | ids,

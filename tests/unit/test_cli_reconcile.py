@@ -66,6 +66,23 @@ def test_what_a_service_lacks_is_named_by_service_and_completion(cli: Cli) -> No
     assert not cli.world.ordered("/admin/reconciliation/restatements")
 
 
+def test_what_has_no_certificate_of_ours_lacks_no_letter(cli: Cli) -> None:
+    healthy(cli.world)
+    bare = {**held(1), "certified": False}
+    cli.world.ledgers["enrollment"][1] = bare
+    lose(cli.world, "notification", 1)
+    done = cli("reconcile")
+    assert done.code == 0
+    assert "5 completions compared, 1 of them recorded, without a certificate of ours" in done.out
+    lose(cli.world, "incentive", 1)
+    lacking = cli("reconcile")
+    assert lacking.code == 1
+    assert f"incentive {id_of(1)}: points (recorded, without a certificate of ours)" in lacking.out
+    told = cli("reconcile", "--json").json
+    assert told["uncertified"] == 1
+    assert [(one["service"], one["certified"]) for one in told["wrong"]] == [("incentive", False)]
+
+
 def test_what_is_there_at_the_second_look_is_not_called_wrong(cli: Cli) -> None:
     healthy(cli.world)
     lose(cli.world, "incentive", 1)

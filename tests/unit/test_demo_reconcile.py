@@ -10,6 +10,7 @@ import pytest
 from demo.city import Expected, occasion_of
 from demo.expectations import Expectations
 from demo.reconcile import Account, Books, Caught, Certified, Letter, Points, count, reconcile
+from demo.report import came_out, summary
 from shared.contracts.agency import Organizer, Result, Training, TrainingCompleted
 from shared.contracts.vocabulary import Form, Pathway
 
@@ -122,6 +123,15 @@ def test_a_revocation_must_stand_and_be_mailed() -> None:
         caught=(MAIL, MAIL._replace(message_id="let_2@bandung.example", subject="Dicabut")),
     )
     assert reconcile(revoked, told) == []
+
+
+def test_what_is_recorded_without_a_certificate_lacks_none_and_no_mail() -> None:
+    bare = ROW._replace(certified=False, certificate_id=None, number=None, revision=0, has_pdf=False)
+    books = replace(BOOKS, certified=(bare,), letters=(), caught=())
+    assert reconcile(WANTED, books) == []
+    assert {one.what for one in reconcile(WANTED, replace(books, points=()))} >= {"no settlement of points"}
+    shown = came_out(books, summary(books, []), pdfs=0, refused=0)
+    assert ("recorded, without a certificate of ours", "1") in shown
 
 
 def test_somebody_without_an_address_gets_no_mail() -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from services.notification.documents import Contact, Letter
+from services.notification.documents import ADDRESS_CHANGED, Contact, Letter
 from services.notification.letters import LANGUAGES, LETTERS, TEMPLATES, compose, written
 from services.notification.terms import load_terms
 from shared.contracts.payload import CertificateId, CompletionId, EmployeeId
@@ -23,6 +23,8 @@ SENDER = "Kompeten Kota Bandung <kompeten@bandung.go.id>"
 NUMBER = "198503122010011001"
 TERMS = load_terms("0123456789abcdef" * 4, "https://kompeten.example")
 EVERY_KIND = [(template, language) for template in LETTERS for language in LANGUAGES]
+ABOUT_CERTIFICATES = [template for template in LETTERS if template != ADDRESS_CHANGED]
+EVERY_CERTIFICATE = [kind for kind in EVERY_KIND if kind[0] in ABOUT_CERTIFICATES]
 
 
 def letter(template: str = "certificate_issued", **changes: Any) -> Letter:
@@ -50,6 +52,16 @@ def letter(template: str = "certificate_issued", **changes: Any) -> Letter:
             points=45,
             balance=1250,
             level="mahir",
+        )
+    elif template == ADDRESS_CHANGED:
+        usual = msgspec.structs.replace(
+            usual,
+            certificate_id=CertificateId(""),
+            completion_id=CompletionId(""),
+            certificate_number="",
+            title="",
+            recipient="rina@example.org",
+            new_address="r***@baru.example",
         )
     else:
         usual = msgspec.structs.replace(usual, revocation_reason="Nilai ujian milik peserta lain.")
@@ -131,7 +143,7 @@ def links_of(of: Letter, email: str = "rina@example.org") -> tuple[str, str]:
     return TERMS.links.verification(code), download
 
 
-@pytest.mark.parametrize("template", LETTERS)
+@pytest.mark.parametrize("template", ABOUT_CERTIFICATES)
 def test_no_address_of_a_letter_gets_into_its_mail(template: str) -> None:
     """One out of a forged event was mailed: a stranger's, and a script."""
     for address in ("https://stranger.example/v/" + "a" * 26, "javascript:alert(1)"):
@@ -176,7 +188,7 @@ ENTICING = [
 def test_no_text_of_an_event_becomes_a_link(template: str, language: str, said: str) -> None:
     """Whoever may name a training wrote an address into its title, and our letter carried it."""
     fields = ["title", "organizer_name", "certificate_number"]
-    fields += ["revocation_reason"] if template == "certificate_revoked" else []
+    fields += ["revocation_reason"] if template == "certificate_revoked" else ["new_address"]
     mail = read(letter(template, **dict.fromkeys(fields, said)), contact(name=said, language=language))
     ours = {*links_of(letter(template)), "kompeten@bandung.go.id"}
     for text in (mail.text, mail.page.text):
@@ -219,7 +231,7 @@ def test_every_folder_has_three_parts_in_both_languages(template: str) -> None:
     assert files == {f"{part}.{language}.j2" for part in parts for language in LANGUAGES}
 
 
-@pytest.mark.parametrize(("template", "language"), EVERY_KIND)
+@pytest.mark.parametrize(("template", "language"), EVERY_CERTIFICATE)
 def test_a_name_and_a_title_are_verbatim_in_subject_and_both_parts(template: str, language: str) -> None:
     title, name = 'R&D <Dasar> "100%"', "Dr. H. Ma'ruf, S.Kom., M.Kom."
     mail = read(letter(template, title=title), contact(name, language=language))
@@ -233,7 +245,7 @@ def test_a_name_and_a_title_are_verbatim_in_subject_and_both_parts(template: str
     assert "<Dasar>" not in mail.html
 
 
-@pytest.mark.parametrize(("template", "language"), EVERY_KIND)
+@pytest.mark.parametrize(("template", "language"), EVERY_CERTIFICATE)
 def test_both_parts_give_the_same_facts(template: str, language: str) -> None:
     one = letter(template)
     mail = read(one, contact(language=language))
@@ -260,6 +272,20 @@ def test_a_mail_loads_nothing_and_names_no_employee_number(template: str, langua
     assert "url(" not in mail.html
     assert NUMBER not in mail.raw.decode() + mail.text + mail.html
     assert all(link.startswith("https://kompeten.example/") for link in mail.page.links)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_address_before_is_told_of_the_new_one_without_a_link_or_the_address(language: str) -> None:
+    """Whoever reads it may be a stranger by now."""
+    one = letter(ADDRESS_CHANGED)
+    mail = read(one, contact(email="rina.baru@baru.example", language=language))
+    assert [to.addr_spec for to in mail.to] == ["rina@example.org"]
+    for part in (mail.text, mail.page.text):
+        assert "r***@baru.example" in part.replace("\u200c", "")
+        assert "rina.baru" not in part
+        assert ("pengelola pelatihan" if language == "id" else "training officer") in part
+    assert mail.page.links == []
+    assert LINKED.findall(mail.text.replace("kompeten@bandung.go.id", "")) == []
 
 
 def test_indonesian_is_the_default_and_english_the_choice() -> None:
