@@ -157,7 +157,7 @@ def _why_not_linked(
 
 
 def _moves_homes(person: Person, file_id: str, event: Received[EmployeeSnapshot]) -> bool:
-    file = next(one for one in person.files if one.id == file_id)
+    file = person.file(file_id)
     claims = with_claim(file, Claim(event.sender, _arrival(event)))
     if claims is file.claims:
         return False
@@ -181,7 +181,7 @@ def record_employee(event: Received[EmployeeSnapshot], state: State, terms: Term
     source = event.sender if _judges(event, state) else ""
     snapshot = Snapshot(source, profile, event.said_at, digest, arrival)
     before = known or Person(_newcomer(plan, snapshot, event, state))
-    file = next(one for one in before.files if one.id == plan.file)
+    file = before.file(plan.file)
     snapshots, verdict = _with_snapshot(file, snapshot)
     file = msgspec.structs.replace(
         with_numbers(file, _history(own_numbers(file), plan.numbers)),
@@ -256,7 +256,7 @@ def _left(
     """The file that the number belonged to, without it."""
     person = person_of(file_id, state)
     assert person is not None
-    file = next(one for one in person.files if one.id == file_id)
+    file = person.file(file_id)
     numbers = [number for number in own_numbers(file) if number not in plan.numbers]
     after, facts = as_it_stands(person, person.with_file(with_numbers(file, numbers)), event, terms)
     return [Put(EMPLOYEES, one) for one in after.files], facts

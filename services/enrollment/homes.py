@@ -14,10 +14,10 @@ from services.enrollment.agencies.documents import Arrival
 from services.enrollment.documents import Claim, Confirmation, Employee, Withdrawal
 from shared.identifiers import key
 
-MOST_RECENT_DAYS: Final = 8
-"""Of an agency's claims, which come with each of its snapshots: those that decide something, and the first of each of so
-many days. A withdrawal or confirmation that is decided later than that finds the claims that came after it gone; the
-agency's next snapshot is one again."""
+MOST_RECENT: Final = 8
+"""An agency claims a person with each of its snapshots. Kept are the claims that decide something, the latest so many,
+and the first of each of the latest so many days: a withdrawal or confirmation that is decided later than those finds
+the claim that came right after it gone, and goes by the next one that is there."""
 
 
 class Span(NamedTuple):
@@ -114,15 +114,15 @@ def with_claim(employee: Employee, claim: Claim) -> list[Claim]:
 
 
 def _kept(own: Sequence[Claim], employee: Employee) -> list[Claim]:
-    """Of one agency's, in order of arrival: the first, the first after each statement that may have ended it, and the
-    first of each of the latest days."""
+    """Of one agency's, in order of arrival: the first, the first after each statement that may have ended it, and those
+    of late."""
     ends = sorted(
         [one.arrival for one in employee.withdrawals if one.agency == own[0].agency]
         + [one.arrival for one in employee.confirmations if one.agency != own[0].agency]
     )
     deciding = {_first_after(own, end) for end in [None, *ends]}
-    days = [next(those) for _, those in groupby(own, key=_day)][-MOST_RECENT_DAYS:]
-    return [one for one in own if one in deciding or one in days]
+    days = [next(those) for _, those in groupby(own, key=_day)][-MOST_RECENT:]
+    return [one for one in own if one in deciding or one in days or one in own[-MOST_RECENT:]]
 
 
 def _first_after(own: Sequence[Claim], end: Arrival | None) -> Claim | None:

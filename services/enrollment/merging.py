@@ -11,7 +11,7 @@ import msgspec
 
 from services.enrollment.agencies.documents import Arrival
 from services.enrollment.documents import COMPLETIONS, EMPLOYEES, Completion, Employee, Merge
-from services.enrollment.employees import as_it_stands, recorded
+from services.enrollment.employees import as_it_stands, is_held, moved, recorded
 from services.enrollment.homes import homes
 from services.enrollment.persons import Person, own_numbers, person_of
 from services.enrollment.settling import Changed, Sequences, merging_keys, settle
@@ -46,33 +46,32 @@ def merge_employees(event: Received[MergeEmployees], state: State, terms: Terms)
     joining, into = person_of(data.employee_id, state), person_of(data.into, state)
     if joining is None or into is None:
         return _refused("not-found", "there is no employee of one of these ids", data.into, content)
-    if joining.main.id == into.main.id:
-        return _answered(Verdict.DUPLICATE, "they are one person already", into, content)
-    if joining.merged:
+    file = joining.file(data.employee_id)
+    if (done := _said_before(event, file, joining, content)) is not None:
+        return done
+    if file.id == into.main.id:
+        return _refused("refused", "both ids are of the same record: name two", into.main.id, content)
+    if file.id != joining.main.id and joining.main.id != into.main.id:
+        reason = "the one that joins belongs to another person: separate it from that one first"
+        return _refused("refused", reason, into.main.id, content)
+    if joining.merged and joining.main.id == file.id:
         reason = "the one that joins has records merged into it: merge the other way round, or separate those first"
         return _refused("refused", reason, into.main.id, content)
-    if len(joining.main.merges) >= MOST_MERGES:
+    if len(file.merges) >= MOST_MERGES:
         reason = f"{MOST_MERGES} merges and separations of this record are kept: no more"
         return _refused("refused", reason, into.main.id, content)
     if (refused := _not_by(data.opd, into, content)) is not None:
         return refused
-    said = _merge(event, into.main.id, data.home or "")
-    file = msgspec.structs.replace(
-        joining.main,
-        merges=sorted([*joining.main.merges, said], key=lambda one: one.arrival),
-        merged_into=into.main.id,
-        own_numbers=own_numbers(joining.main),
-        numbers=[],
-    )
+    file, holds = _with_word(file, _merge(event, into.main.id, data.home or ""))
+    if not holds or joining.main.id == into.main.id:
+        return _noted(joining.with_file(file), joining, event, content, state, terms)
+    file = msgspec.structs.replace(file, merged_into=into.main.id, own_numbers=own_numbers(file), numbers=[])
     main = msgspec.structs.replace(
         into.main, files=[*into.main.files, file.id], own_numbers=own_numbers(into.main)
     )
     one = Person(main, (*into.merged, file))
     after, facts = as_it_stands(into, one, event, terms)
-    # Mails that are on their way are addressed by the record that joined.
-    file = msgspec.structs.replace(
-        file, profile=after.main.profile, version=next_version(file.version, terms.epoch)
-    )
+    file = msgspec.structs.replace(file, version=next_version(file.version, terms.epoch))
     after = after.with_file(file)
     theirs = state.all(COMPLETIONS, "employee_id", joining.main.id)
     own = state.all(COMPLETIONS, "employee_id", into.main.id)
@@ -82,8 +81,15 @@ def merge_employees(event: Received[MergeEmployees], state: State, terms: Terms)
     ]
     settled = settle(changed, after, state, terms)
     changes = [*(Put(EMPLOYEES, one) for one in after.files), *settled.changes]
-    facts = [*facts, recorded(Person(file)), *(fact for fact, _ in settled.facts)]
+    facts = [*facts, _joined(file, after), *(fact for fact, _ in settled.facts)]
     return _answered(Verdict.ACCEPTED, "", after, content, changes, facts)
+
+
+def _joined(file: Employee, person: Person) -> Fact:
+    """Nobody signs in by it any more, and mails that are on their way by its id go to the person."""
+    told = recorded(Person(msgspec.structs.replace(file, profile=person.main.profile)))
+    held = is_held(person.whole)
+    return told._replace(payload=told.payload.model_copy(update={"held": held}))
 
 
 def _merge(
@@ -111,26 +117,22 @@ def separate_employees(event: Received[SeparateEmployees], state: State, terms: 
     person = person_of(data.employee_id, state)
     if person is None:
         return _refused("not-found", "there is no employee of this id", data.employee_id, content)
-    file = next((one for one in person.merged if one.id == data.employee_id), None)
-    if file is None:
-        return _answered(Verdict.DUPLICATE, "it is a person of its own already", person, content)
+    file = person.file(data.employee_id)
+    if (done := _said_before(event, file, person, content)) is not None:
+        return done
     if (refused := _not_by(data.opd, person, content)) is not None:
         return refused
-    said = _merge(event, NOBODY, "")
+    known, (file, holds) = file, _with_word(file, _merge(event, NOBODY, ""))
+    if not holds or not known.merged_into:
+        return _noted(person.with_file(file), person, event, content, state, terms)
     alone = Person(
-        msgspec.structs.replace(
-            file,
-            merges=sorted([*file.merges, said], key=lambda one: one.arrival),
-            merged_into=NOBODY,
-            numbers=own_numbers(file),
-            own_numbers=[],
-        )
+        msgspec.structs.replace(file, merged_into=NOBODY, numbers=own_numbers(file), own_numbers=[])
     )
     others = tuple(one for one in person.merged if one.id != file.id)
     main = msgspec.structs.replace(person.main, files=[one.id for one in others])
     rest = Person(main if others else _alone(main), others)
     left, facts = as_it_stands(person, rest, event, terms)
-    went, more = as_it_stands(Person(file), alone, event, terms)
+    went, more = as_it_stands(Person(known), alone, event, terms)
     changes = [*(Put(EMPLOYEES, one) for one in left.files), Put(EMPLOYEES, went.main)]
     theirs = state.all(COMPLETIONS, "employee_id", person.main.id)
     sequences: Sequences = {}
@@ -144,6 +146,40 @@ def separate_employees(event: Received[SeparateEmployees], state: State, terms: 
         changes += settled.changes
         facts += [fact for fact, _ in settled.facts]
     return _answered(Verdict.ACCEPTED, "", went, content, changes, facts)
+
+
+def _said_before(
+    event: Received[MergeEmployees] | Received[SeparateEmployees],
+    file: Employee,
+    person: Person,
+    content: bytes,
+) -> Outcome | None:
+    """The answer, where this word is kept already."""
+    earlier = next((one for one in file.merges if one.command == event.id), None)
+    if earlier is None:
+        return None
+    data = event.data
+    if (earlier.by, earlier.opd, earlier.reason) != (data.officer, data.opd, data.reason):
+        reason = "this Idempotency-Key was used for another request: take a new key"
+        return _refused("idempotency-key-reused", reason, person.main.id, content)
+    return _answered(Verdict.DUPLICATE, "done before", person, content)
+
+
+def _with_word(file: Employee, word: Merge) -> tuple[Employee, bool]:
+    """The record with what was said about it, and whether that holds: the last word by arrival does. Also what changes
+    nothing is kept, so that it changes nothing when it is decided again."""
+    merges = sorted([*file.merges, word], key=lambda one: one.arrival)
+    return msgspec.structs.replace(file, merges=merges), merges[-1] is word
+
+
+def _noted(
+    person: Person, known: Person, event: Received[Any], content: bytes, state: State, terms: Terms
+) -> Outcome:
+    """Whose the record is, is as before; whose the person is may be another one's by this word."""
+    after, changes, facts = moved(known, person, event, state, terms)
+    return _answered(
+        Verdict.ACCEPTED, "noted; whose the record is, is as before", after, content, changes, facts
+    )
 
 
 def _alone(main: Employee) -> Employee:

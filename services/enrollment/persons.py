@@ -43,6 +43,9 @@ class Person(NamedTuple):
             home_known=all(one.home_known for one in self.files),
         )
 
+    def file(self, id: str) -> Employee:
+        return next(one for one in self.files if one.id == id)
+
     def with_file(self, file: Employee) -> "Person":
         if file.id == self.main.id:
             return self._replace(main=file)

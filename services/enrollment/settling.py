@@ -121,8 +121,13 @@ def refolding_keys(file: str, state: State, terms: Terms) -> Keys:
     owner = file if person is None else person.main.id
     yield Docs(COMPLETIONS, "employee_id", owner)
     yield LOAD
-    ids = [one.id for one in state.all(COMPLETIONS, "employee_id", owner)]
-    yield from _refolded(ids, owner, state, terms)
+    own = state.all(COMPLETIONS, "employee_id", owner)
+    if person is not None and person.merged:
+        for one in own:
+            for id in _same_training(one.contents[0].facts, person, terms) if one.contents else ():
+                yield Doc(COMPLETIONS, id)
+        yield LOAD
+    yield from _refolded([one.id for one in own], owner, state, terms)
 
 
 def merging_keys(files: Sequence[str], state: State, terms: Terms) -> Keys:

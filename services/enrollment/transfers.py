@@ -58,7 +58,7 @@ def take_leave(event: Received[EmployeeReleased], state: State, terms: Terms) ->
             terms.ids.lacks_employee(data.employee_number),
             "the employee is not known yet: have the agency's system publish the employee's registration",
         )
-    known = next(one for one in person.files if one.id == alias.employee_id)
+    known = person.file(alias.employee_id)
     subject = person.main.id
     content = terms.ids.content(_JSON.encode((known.id, event.sender, data.reason)))
     withdrawal = Withdrawal(event.sender, _arrival(event), data.reason)
@@ -98,7 +98,7 @@ def confirm_home(event: Received[ConfirmHome], state: State, terms: Terms) -> Ou
     )
     if person is None:
         return _refused("not-found", "there is no employee of this id", data.employee_id, content)
-    known = person.main
+    known = person.file(data.employee_id)
     earlier = next((one for one in known.confirmations if one.command == event.id), None)
     if earlier is not None:
         if (earlier.agency, earlier.by, earlier.opd, earlier.reason) == (
@@ -121,7 +121,11 @@ def confirm_home(event: Received[ConfirmHome], state: State, terms: Terms) -> Ou
     confirmation = Confirmation(data.agency, _arrival(event), event.id, data.officer, data.opd, data.reason)
     confirmations = sorted([*known.confirmations, confirmation], key=lambda one: one.arrival)
     after = person.with_file(msgspec.structs.replace(known, confirmations=confirmations))
-    if homes(after.whole) == homes(person.whole) and homes(person.whole).home != data.agency:
+    if (
+        data.opd is not None
+        and homes(after.whole) == homes(person.whole)
+        and homes(person.whole).home != data.agency
+    ):
         reason = (
             "the person is another agency's: its officer lets the person go, or one who acts for all decides"
         )
@@ -164,7 +168,7 @@ def adopt_homes(event: Received[AdoptHomes], state: State, terms: Terms) -> Outc
     }
     for id in [*claims, *event.data.unknown]:
         person = person_of(id, state)
-        known = None if person is None else next(one for one in person.files if one.id == id)
+        known = None if person is None else person.file(id)
         if person is None or known is None or known.home_known:
             continue
         after = msgspec.structs.replace(

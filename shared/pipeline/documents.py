@@ -148,6 +148,11 @@ def _move(
                 entered.put(after)
 
 
+def _set_key(collection: Collection[Document], field: str, value: object) -> Key:
+    """Stands for who belongs to a set, where it is noted what was looked at and what changed."""
+    return collection, f"{field}={value}"
+
+
 Sets = dict[Collection[Document], dict[str, dict[str, _Members]]]
 """Collection -> field -> value -> documents."""
 
@@ -181,6 +186,8 @@ class State:
 
     def all(self, collection: Collection[D], field: str, value: str) -> list[D]:
         """The documents of a set in order of id; raises NotLoaded when nobody asked for it."""
+        if self.looked_at is not None:
+            self.looked_at.append(_set_key(collection, field, value))
         return cast("list[D]", self._members(collection, field, value).all())
 
     def among(
@@ -233,6 +240,12 @@ class State:
         self._documents[key] = self.changed[key] = document
         self.changes += 1
         self.changed_at[key] = self.changes
+        for field in self._sets.get(collection, ()):
+            old = None if before is None else getattr(before, field)
+            new = None if document is None else getattr(document, field)
+            if old != new:  # it left one set and entered another
+                for value in (old, new):
+                    self.changed_at[_set_key(collection, field, value)] = self.changes
 
     def _index_of_changed(self, collection: Collection[Document], field: str) -> dict[str, _Members]:
         """Made once for a field, then kept by `apply`."""

@@ -1,0 +1,240 @@
+"""Who may say what is judged as of arrival: whatever is decided first, all ends as if decided in the order of the log.
+
+Registers, transfers, releases, merges, snapshots, links, completions and revocations stand in several topics; they are
+decided in any interleaving, split into any batches, interrupted, repeated, replayed.
+"""
+
+import os
+from datetime import timedelta
+from decimal import Decimal
+from random import Random
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from services.enrollment.agencies.documents import REGISTER, REGISTERS
+from services.enrollment.documents import COMPLETIONS, EMPLOYEE_NUMBERS, EMPLOYEES
+from services.enrollment.settling import facts_standing
+from shared.contracts.agency import EmployeeReleased
+from shared.contracts.bodies import AddBody, BeginBodies, BodySeed, ChangeBody
+from shared.contracts.payload import Payload
+from shared.contracts.people import (
+    ConfirmHome,
+    MergeEmployees,
+    RefoldCompletions,
+    Refolded,
+    SeparateEmployees,
+)
+from shared.contracts.register import BeginRegister
+from shared.contracts.topics import ENROLLMENT_COMMANDS
+from shared.pipeline.books import DEAD_LETTERS, WAITING
+from tests.factories import completed, registered, revoke
+from tests.property.harness import AGENCIES, CALM, ENROLLMENT, MORNING, OFFICER, ROUGH, TERMS, City, Sending
+
+MANY = int(os.environ.get("KOMPETEN_EXAMPLES", "150"))
+QUIET = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture, HealthCheck.differing_executors]
+BUDI, EARLIER, LATER = "198501012010011001", "199001012018212001", "199001012023212001"
+IDS = TERMS.ids
+PEOPLE = {number: IDS.employee(number) for number in (BUDI, EARLIER, LATER)}
+BODIES = ("PUSDIK", "LAN RI", "BARU", "Baru Lagi")
+"""The last two are not in the register from the first; the last one may become an alias of the third."""
+
+# What each has said before anything is judged: everybody is registered, once.
+BEFORE: list[tuple[Payload, str]] = [
+    (BeginRegister(codes=AGENCIES), OFFICER),
+    (registered(BUDI, name="Budi"), AGENCIES[0]),
+    (registered(EARLIER, name="Sri"), AGENCIES[1]),
+    (registered(LATER, name="Sri W."), AGENCIES[0]),
+    (completed(BUDI, organizer="PUSDIK", code="OLD"), AGENCIES[1]),
+    (
+        BeginBodies(
+            bodies=(
+                BodySeed(code="PUSDIK", used_by=(AGENCIES[1],)),
+                BodySeed(code="LAN RI", outside=True),
+            )
+        ),
+        OFFICER,
+    ),
+]
+
+
+@st.composite
+def statements(draw: st.DrawFn) -> tuple[Payload, str]:
+    agency, number = draw(st.sampled_from(AGENCIES)), draw(st.sampled_from(sorted(PEOPLE)))
+    employee_id, reason = PEOPLE[number], draw(st.sampled_from(["why", "why not"]))
+    kind = draw(
+        st.sampled_from(
+            [*["completed"] * 5, "snapshot", "snapshot", "released", "home", "body", "merge", "revoke"]
+        )
+    )
+    if kind == "completed":
+        return (
+            completed(
+                number,
+                code=draw(st.sampled_from(["A", "B", "OLD"])),
+                organizer=draw(st.sampled_from([*BODIES, *BODIES[:2]])),
+                title=draw(st.sampled_from(["One", "Two", "Three"])),
+                completed_on=draw(st.sampled_from(["2026-01-06", "2026-01-31"])),
+                start_date="2026-01-05",
+                end_date="2026-01-05",
+                score=None,
+                revision=draw(st.sampled_from([None, None, 1])),
+            ),
+            agency,
+        )
+    if kind == "snapshot":
+        return registered(number, name=draw(st.sampled_from(["X", "Y", "Z"]))), agency
+    if kind == "released":
+        why = draw(st.sampled_from(["mistake", "moved", "retired"]))
+        return EmployeeReleased(employee_number=number, reason=why), agency
+    if kind == "home":
+        return ConfirmHome(
+            employee_id=employee_id, agency=agency, officer="o", opd=None, reason=reason
+        ), OFFICER
+    if kind == "merge":
+        if draw(st.booleans()):
+            return SeparateEmployees(employee_id=PEOPLE[LATER], officer="o", opd=None, reason=reason), OFFICER
+        home = draw(st.sampled_from([None, *AGENCIES]))
+        return (
+            MergeEmployees(
+                employee_id=PEOPLE[LATER],
+                into=PEOPLE[EARLIER],
+                home=home,
+                officer="o",
+                opd=None,
+                reason=reason,
+            ),
+            OFFICER,
+        )
+    if kind == "revoke":
+        code, organizer = draw(st.sampled_from(["A", "B", "OLD"])), draw(st.sampled_from(BODIES[:2]))
+        id = IDS.completion(employee_id, organizer, code, "1")
+        return revoke(completion_id=id, employee_id=employee_id, opd=None), OFFICER
+    issuing, operator = draw(st.sampled_from(AGENCIES)), "op"
+    return draw(
+        st.sampled_from(
+            [
+                ChangeBody(code="PUSDIK", issuing=issuing, operator=operator, reason=reason),
+                ChangeBody(code="PUSDIK", outside=True, operator=operator, reason=reason),
+                AddBody(code="BARU", name="Baru", issuing=issuing, operator=operator),
+                AddBody(code="BARU", name="Baru", issuing=issuing, aliases=("Baru Lagi",), operator=operator),
+            ]
+        )
+    ), OFFICER
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> list[Sending]:
+    said = draw(st.lists(statements(), min_size=4, max_size=16))
+    return [
+        Sending(payload, f"sent-{n}", MORNING - timedelta(hours=draw(st.integers(0, 3))), sender)
+        for n, (payload, sender) in enumerate(said)
+    ]
+
+
+async def began(city: City) -> None:
+    """Alike in all weathers: what is compared is what follows."""
+    weather, city.weather = city.weather, CALM
+    for n, (payload, who) in enumerate(BEFORE):
+        city.send(Sending(payload, f"before-{n}", MORNING, who))
+    await as_logged(city)
+    city.weather = weather
+
+
+async def as_logged(city: City) -> None:
+    """All that stands in the log at once, so that it is decided in the order of arrival."""
+    member = city.members["enrollment"]
+    while lag := city.lag(member):
+        await city.batch(member, lag)
+
+
+async def swept(city: City) -> None:
+    """As the worker does after the register has changed."""
+    while True:
+        (register,) = await city.documents("enrollment", REGISTERS)
+        assert register.id == REGISTER
+        old = [
+            one for one in await city.documents("enrollment", COMPLETIONS)
+            if one.judged < register.generation and one.body
+        ]  # fmt: skip
+        if not old:
+            return
+        command = RefoldCompletions(
+            generation=register.generation,
+            found=tuple(Refolded(completion_id=one.id, employee_id=one.employee_id) for one in old),
+        )
+        city.command(ENROLLMENT_COMMANDS, command, f"refold-{register.generation}-{city.now_ms}", "sweep")
+        await city.settle()
+
+
+async def ended(city: City) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for one in await city.documents("enrollment", EMPLOYEES):
+        # Nobody looks at the profile of a record that belongs to another person.
+        profile = None if one.merged_into else one.profile
+        found[one.id] = (
+            one.numbers, one.own_numbers, profile, one.claims, one.withdrawals, one.confirmations, one.snapshots,
+            one.merges, one.merged_into, one.files, one.pending_links, one.split_from,
+        )  # fmt: skip
+    for alias in await city.documents("enrollment", EMPLOYEE_NUMBERS):
+        found[alias.id] = alias
+    for one in await city.documents("enrollment", COMPLETIONS):
+        certificate = one.certificate
+        stands = (
+            None
+            if not one.grounds
+            else (
+                facts_standing(one), one.grounds, one.certified, one.learning_year, one.twin_of,
+                one.jp, one.jp_rule, one.jp_reason, certificate is not None and not certificate.revoked,
+            )
+        )  # fmt: skip
+        assert stands is not None or (one.jp == Decimal(0) and not one.learning_year)
+        assert stands is not None or certificate is None or certificate.revoked
+        found[one.id] = (one.employee_id, one.file, one.contents, stands)
+    found["waiting"] = sorted(one.event_id for one in await city.documents("enrollment", WAITING))
+    found["dead"] = sorted((one.kind, one.reason) for one in await city.documents("enrollment", DEAD_LETTERS))
+    return found
+
+
+@settings(max_examples=MANY * 2, deadline=None, suppress_health_check=QUIET)
+@given(histories(), st.integers(0, 2**16))
+async def test_what_is_decided_first_changes_nothing(history: list[Sending], seed: int) -> None:
+    calm, rough = City(services=[ENROLLMENT]), City(services=[ENROLLMENT], weather=ROUGH, random=Random(seed))
+    for city in (calm, rough):
+        await began(city)
+    for sending in history:
+        arrived_at = calm.now_ms
+        calm.send(sending)
+        rough.now_ms = arrived_at  # a second after
+        rough.send(sending)
+    await as_logged(calm)
+    await rough.settle()
+    for city in (calm, rough):
+        await city.settle()
+        await swept(city)
+    before = await ended(rough)
+    same(before, await ended(calm))
+    await rough.start_again("enrollment")
+    await rough.settle()
+    await swept(rough)
+    same(await ended(rough), before)
+
+
+def same(found: dict[str, Any], wanted: dict[str, Any]) -> None:
+    """Says what is other than it should be, where it fails."""
+    unlike = [
+        f"{id}: {one} instead of {other}"
+        for id in sorted(found.keys() | wanted.keys())
+        if found.get(id) != wanted.get(id)
+        for one, other in _unlike(found.get(id), wanted.get(id))
+    ]
+    if unlike:
+        pytest.fail("\n".join(unlike))
+
+
+def _unlike(one: Any, other: Any) -> list[tuple[Any, Any]]:
+    if isinstance(one, tuple) and isinstance(other, tuple) and len(one) == len(other):
+        return [pair for a, b in zip(one, other, strict=True) if a != b for pair in _unlike(a, b)]
+    return [(one, other)]
