@@ -14,7 +14,7 @@ from services.enrollment.agencies.documents import Arrival
 from services.enrollment.documents import Claim, Confirmation, Employee, Withdrawal
 from shared.identifiers import key
 
-MOST_RECENT: Final = 8
+MOST_RECENT: Final = 6
 """An agency claims a person with each of its snapshots. Kept are the claims that decide something, the latest so many,
 and the first of each of the latest so many days: a withdrawal or confirmation that is decided later than those finds
 the claim that came right after it gone, and goes by the next one that is there."""
