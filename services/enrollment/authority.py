@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from services.enrollment.agencies.documents import REGISTER, REGISTERS, Arrival
+from services.enrollment.agencies.trust import TRUSTING, Trust, trust_of
 from services.enrollment.bodies.documents import BODIES, Body, body_id
 from services.enrollment.bodies.timeline import issuing_since, standing_body, unconfirmed_at
 from services.enrollment.completions import standing_before
@@ -43,6 +44,7 @@ class Register(NamedTuple):
     body: Body | None
     judges_from: Arrival | None
     generation: int = 0
+    trust: Trust = TRUSTING
 
     def judges(self, arrival: Arrival | None) -> bool:
         return self.judges_from is not None and arrival is not None and arrival > self.judges_from
@@ -63,7 +65,9 @@ def register_for(code: str, state: State) -> Register:
     """`code` of a body itself, not of an alias."""
     known = state.get(REGISTERS, REGISTER)
     body = state.get(BODIES, body_id(code)) if code else None
-    return Register(body, None, 0) if known is None else Register(body, known.judges_from, known.generation)
+    if known is None:
+        return Register(body, None)
+    return Register(body, known.judges_from, known.generation, trust_of(known))
 
 
 def organizer_of(completion: Completion) -> str:
@@ -73,7 +77,9 @@ def organizer_of(completion: Completion) -> str:
 
 def standing(completion: Completion, person: Person, register: Register) -> Standing | None:
     """The content that counts, and why; None when none has a ground."""
-    contents = completion.contents
+    contents, trust = completion.contents, register.trust
+    if trust.distrusts:
+        contents = [one for one in contents if trust.holds(one.sender, one.arrival)]
     if register.judges_from is None:
         return _before(contents)
     judged: list[Content] = []
@@ -84,15 +90,15 @@ def standing(completion: Completion, person: Person, register: Register) -> Stan
     if not judged:
         return before
     whose = person.judged(completion)
-    issued = _issued(judged, register.body)
+    issued = _issued(judged, register)
     if issued is not None:
         return issued
-    home = _home(judged, whose, register.body)
+    home = _home(judged, whose, register)
     if (
         home is not None and before is not None
     ):  # it had a certificate before, and keeps it when it is corrected
         return home._replace(certified=True)
-    return home or before or _claimed(judged, whose)
+    return home or before or _claimed(judged, whose, register)
 
 
 def _before(contents: Sequence[Content]) -> Standing | None:
@@ -100,16 +106,20 @@ def _before(contents: Sequence[Content]) -> Standing | None:
     return None if stands is None else Standing(stands, Grounds.BEFORE, certified=True)
 
 
-def _issued(contents: Sequence[Content], body: Body | None) -> Standing | None:
+def _issued(contents: Sequence[Content], register: Register) -> Standing | None:
+    body, heir = register.body, register.trust.heir
     if body is None:
         return None
-    since = [(issuing_since(body, one.sender, one.arrival), one) for one in contents]
+    since = [(issuing_since(body, one.sender, one.arrival, heir), one) for one in contents]
     best = _highest(since)
     return None if best is None else Standing(best, Grounds.ISSUING, certified=True)
 
 
-def _home(contents: Sequence[Content], whose: Sequence[Homes], body: Body | None) -> Standing | None:
-    since = [(_latest(of.home_since(one.sender, _arrival(one)) for of in whose), one) for one in contents]
+def _home(contents: Sequence[Content], whose: Sequence[Homes], register: Register) -> Standing | None:
+    body, heir = register.body, register.trust.heir
+    since = [
+        (_latest(of.home_since(heir(one.sender), _arrival(one)) for of in whose), one) for one in contents
+    ]
     best = _highest(since)
     if best is None:
         return None
@@ -119,9 +129,12 @@ def _home(contents: Sequence[Content], whose: Sequence[Homes], body: Body | None
     return Standing(best, Grounds.HOME, certified)
 
 
-def _claimed(contents: Sequence[Content], whose: Sequence[Homes]) -> Standing | None:
+def _claimed(contents: Sequence[Content], whose: Sequence[Homes], register: Register) -> Standing | None:
     """Of several who claim the person the first one's: otherwise who claims it later would change what stands."""
-    since = [(_latest(of.claimed_since(one.sender, _arrival(one)) for of in whose), one) for one in contents]
+    heir = register.trust.heir
+    since = [
+        (_latest(of.claimed_since(heir(one.sender), _arrival(one)) for of in whose), one) for one in contents
+    ]
     first = min((begin for begin, _ in since if begin is not None), default=None)
     best = _highest([(begin, one) for begin, one in since if begin == first])
     return None if best is None else Standing(best, Grounds.CLAIM, certified=False)

@@ -131,6 +131,8 @@ class Employee(msgspec.Struct, frozen=True):
     """Where files are merged: its own of `numbers`, which are the person's."""
     split_from: EmployeeId | None = None
     """The file that its number belonged to by a link, until another agency registered it."""
+    judged: int = 0
+    """Generation of the register by which it was folded last, after somebody's word came to count for nothing."""
     home_known: bool = False
     """False: from before homes were noted, and it is not worked out yet whose the person was."""
 

@@ -11,6 +11,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from services.enrollment.agencies.documents import REGISTER, REGISTERS, Arrival
+from services.enrollment.agencies.trust import trust_of
 from services.enrollment.authority import register_for
 from services.enrollment.documents import (
     COMPLETIONS,
@@ -133,7 +134,7 @@ def _is_another_s(event: Received[EmployeeSnapshot], alias: EmployeeNumberAlias,
     return (
         event.sender != alias.linked_by
         and person is not None
-        and homes(person.whole).home_since(event.sender, _arrival(event)) is None
+        and person.home_since(event.sender, _arrival(event)) is None
     )
 
 
@@ -151,7 +152,7 @@ def _why_not_linked(
         return "an officer: both numbers are registered, as two people"
     owner = of_previous or of_current
     person = None if owner is None else person_of(owner, state)
-    if person is not None and homes(person.whole).home_since(event.sender, _arrival(event)) is None:
+    if person is not None and person.home_since(event.sender, _arrival(event)) is None:
         return "the agency of the person that has the other number, or an officer"
     return ""
 
@@ -180,7 +181,9 @@ def record_employee(event: Received[EmployeeSnapshot], state: State, terms: Term
         )
     source = event.sender if _judges(event, state) else ""
     snapshot = Snapshot(source, profile, event.said_at, digest, arrival)
-    before = known or Person(_newcomer(plan, snapshot, event, state))
+    before = known or Person(
+        _newcomer(plan, snapshot, event, state), trust=trust_of(state.get(REGISTERS, REGISTER))
+    )
     file = before.file(plan.file)
     snapshots, verdict = _with_snapshot(file, snapshot)
     file = msgspec.structs.replace(

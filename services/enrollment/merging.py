@@ -69,7 +69,7 @@ def merge_employees(event: Received[MergeEmployees], state: State, terms: Terms)
     main = msgspec.structs.replace(
         into.main, files=[*into.main.files, file.id], own_numbers=own_numbers(into.main)
     )
-    one = Person(main, (*into.merged, file))
+    one = Person(main, (*into.merged, file), into.trust)
     after, facts = as_it_stands(into, one, event, terms)
     file = msgspec.structs.replace(file, version=next_version(file.version, terms.epoch))
     after = after.with_file(file)
@@ -126,13 +126,14 @@ def separate_employees(event: Received[SeparateEmployees], state: State, terms: 
     if not holds or not known.merged_into:
         return _noted(person.with_file(file), person, event, content, state, terms)
     alone = Person(
-        msgspec.structs.replace(file, merged_into=NOBODY, numbers=own_numbers(file), own_numbers=[])
+        msgspec.structs.replace(file, merged_into=NOBODY, numbers=own_numbers(file), own_numbers=[]),
+        trust=person.trust,
     )
     others = tuple(one for one in person.merged if one.id != file.id)
     main = msgspec.structs.replace(person.main, files=[one.id for one in others])
-    rest = Person(main if others else _alone(main), others)
+    rest = Person(main if others else _alone(main), others, person.trust)
     left, facts = as_it_stands(person, rest, event, terms)
-    went, more = as_it_stands(Person(known), alone, event, terms)
+    went, more = as_it_stands(Person(known, trust=person.trust), alone, event, terms)
     changes = [*(Put(EMPLOYEES, one) for one in left.files), Put(EMPLOYEES, went.main)]
     theirs = state.all(COMPLETIONS, "employee_id", person.main.id)
     sequences: Sequences = {}

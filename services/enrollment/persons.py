@@ -8,7 +8,17 @@ from typing import NamedTuple
 
 import msgspec
 
-from services.enrollment.documents import EMPLOYEES, Completion, Confirmation, Employee, Merge, Snapshot
+from services.enrollment.agencies.documents import REGISTER, REGISTERS, Arrival
+from services.enrollment.agencies.trust import TRUSTING, Trust, trust_of
+from services.enrollment.documents import (
+    EMPLOYEES,
+    Claim,
+    Completion,
+    Confirmation,
+    Employee,
+    Merge,
+    Snapshot,
+)
 from services.enrollment.homes import Homes, homes
 from shared.pipeline.documents import LOAD, Doc, Keys, Lock, State
 
@@ -17,6 +27,7 @@ class Person(NamedTuple):
     main: Employee
     merged: tuple[Employee, ...] = ()
     """Its other files, in the order in which they were merged."""
+    trust: Trust = TRUSTING
 
     @property
     def files(self) -> tuple[Employee, ...]:
@@ -24,10 +35,10 @@ class Person(NamedTuple):
 
     @property
     def whole(self) -> Employee:
-        """All that was said of the person, as if it were one file."""
+        """All that was said of the person and counts, as if it were one file."""
         if not self.merged:
-            return self.main
-        return msgspec.structs.replace(
+            return _as_trusted(self.main, self.trust)
+        whole = msgspec.structs.replace(
             self.main,
             numbers=[number for one in self.files for number in own_numbers(one)],
             claims=sorted((claim for one in self.files for claim in one.claims), key=lambda one: one.arrival),
@@ -42,6 +53,10 @@ class Person(NamedTuple):
             snapshots=_newest([snapshot for one in self.files for snapshot in snapshots_of(one)]),
             home_known=all(one.home_known for one in self.files),
         )
+        return _as_trusted(whole, self.trust)
+
+    def home_since(self, agency: str, arrival: Arrival) -> Arrival | None:
+        return homes(self.whole).home_since(self.trust.heir(agency), arrival)
 
     def file(self, id: str) -> Employee:
         return next(one for one in self.files if one.id == id)
@@ -57,7 +72,37 @@ class Person(NamedTuple):
         if not self.merged:
             return (whole,)
         file = next((one for one in self.files if one.id == file_of(completion)), self.main)
-        return (whole, homes(file))
+        return (whole, homes(_as_trusted(file, self.trust)))
+
+
+def _as_trusted(employee: Employee, trust: Trust) -> Employee:
+    """Without what was said by whom nobody trusts, and with agencies as they are called now."""
+    if trust is TRUSTING:
+        return employee
+    snapshots = snapshots_of(employee)
+    return msgspec.structs.replace(
+        employee,
+        claims=[
+            Claim(trust.heir(one.agency), one.arrival)
+            for one in employee.claims
+            if trust.holds(one.agency, one.arrival)
+        ],
+        withdrawals=[
+            msgspec.structs.replace(one, agency=trust.heir(one.agency))
+            for one in employee.withdrawals
+            if trust.holds(one.agency, one.arrival)
+        ],
+        confirmations=[
+            msgspec.structs.replace(one, agency=trust.heir(one.agency)) for one in employee.confirmations
+        ],
+        # Where nothing else is known of a person, it is shown as it was, and has no home.
+        snapshots=_newest(
+            [
+                msgspec.structs.replace(one, source=trust.heir(one.source))
+                for one in [one for one in snapshots if trust.holds(one.source, one.arrival)] or snapshots
+            ]
+        ),
+    )
 
 
 def _confirmed(merge: Merge) -> Confirmation:
@@ -96,6 +141,7 @@ def person_keys(employee_id: str, state: State) -> Keys:
     """The person that a file belongs to, with all its files. Locked by the main one too, which covers all completions."""
     yield Lock("employee/" + employee_id)
     yield Doc(EMPLOYEES, employee_id)
+    yield Doc(REGISTERS, REGISTER)
     yield LOAD
     file = state.get(EMPLOYEES, employee_id)
     if file is not None and file.merged_into:
@@ -117,4 +163,5 @@ def person_of(employee_id: str, state: State) -> Person | None:
     if file is None:
         return None
     others = [state.get(EMPLOYEES, other) for other in file.files]
-    return Person(file, tuple(one for one in others if one is not None))
+    trust = trust_of(state.get(REGISTERS, REGISTER))
+    return Person(file, tuple(one for one in others if one is not None), trust)

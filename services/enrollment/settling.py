@@ -130,6 +130,26 @@ def refolding_keys(file: str, state: State, terms: Terms) -> Keys:
     yield from _refolded([one.id for one in own], owner, state, terms)
 
 
+def refolding_all_keys(files: Sequence[str], state: State, terms: Terms) -> Keys:
+    """The same for many people, in as few rounds as for one."""
+    for file in files:
+        yield Lock("employee/" + file)
+        yield Doc(EMPLOYEES, file)
+        yield Docs(COMPLETIONS, "employee_id", file)
+    yield from register_keys("")
+    yield LOAD
+    merged: list[str] = []
+    for file in files:
+        employee = state.get(EMPLOYEES, file)
+        if employee is not None and (employee.files or employee.merged_into):
+            merged.append(file)
+        else:
+            ids = [one.id for one in state.all(COMPLETIONS, "employee_id", file)]
+            yield from _refolded(ids, file, state, terms)
+    for file in merged:  # few
+        yield from refolding_keys(file, state, terms)
+
+
 def merging_keys(files: Sequence[str], state: State, terms: Terms) -> Keys:
     """The same for all completions of two people who become one, or of one that becomes two."""
     for file in files:
@@ -158,6 +178,7 @@ def refold_keys(completions: Sequence[tuple[str, str]], state: State, terms: Ter
         yield Lock("employee/" + employee_id)
         yield Doc(EMPLOYEES, employee_id)
         yield Doc(COMPLETIONS, id)
+    yield from register_keys("")
     yield LOAD
     merged: list[tuple[str, str]] = []
     for id, employee_id in completions:

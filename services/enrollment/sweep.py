@@ -8,22 +8,25 @@ longest transaction that may still have been open.
 import asyncio
 import logging
 import time
-from collections.abc import Sequence
-from typing import Any, Final
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
+
+import msgspec
 
 from services.enrollment.agencies.documents import REGISTER, REGISTERS, Register
 from services.enrollment.bodies.documents import BODIES
-from services.enrollment.documents import COMPLETIONS, SWEEP, SWEEPS, Sweep
+from services.enrollment.documents import COMPLETIONS, EMPLOYEES, SWEEP, SWEEPS, Sweep
+from services.enrollment.employees import as_it_stands
 from services.enrollment.persons import person_of
-from services.enrollment.settling import Changed, Sequences, refold_keys, settle
+from services.enrollment.settling import Changed, Sequences, refold_keys, refolding_all_keys, settle
 from services.enrollment.terms import Terms
 from shared.contracts.cloudevents import event_id
 from shared.contracts.payload import CompletionId, EmployeeId, Payload
-from shared.contracts.people import EndSweep, RefoldCompletions, Refolded
+from shared.contracts.people import EndSweep, RefoldCompletions, Refolded, RefoldPeople
 from shared.http.commands import Commands
 from shared.mongo import MongoStore
 from shared.periodic import Periodic
-from shared.pipeline.documents import Doc, Keys, Lock, State
+from shared.pipeline.documents import Collection, Doc, Keys, Lock, State
 from shared.pipeline.outcome import Fact, Outcome, Put, Verdict
 from shared.pipeline.reactions import Reaction, react
 from shared.pipeline.records import Received
@@ -36,6 +39,15 @@ LONGEST_TRANSACTION_S: Final = 65.0
 """MongoDB ends one after 60 s."""
 DECIDED_WITHIN_S: Final = 30.0
 LONG_MIN: Final = 30.0
+
+
+class _Changed(NamedTuple):
+    """Of what the register says something else than when all was judged last."""
+
+    bodies: list[str]
+    """Ids."""
+    agencies: list[str]
+    """Codes: distrusted, trusted again, or with an heir."""
 
 
 class Sweeper(Periodic):
@@ -68,40 +80,74 @@ class Sweeper(Periodic):
         if register.generation != self._generation:
             self._generation, self._seen_at = register.generation, time.monotonic()
         began = time.monotonic()
-        bodies = [one.id for one in await self._store.select(BODIES, {"generation": {"$gt": done}})]
-        await self._pass(register, bodies)
+        changed = await self._changed(register, done)
+        await self._people(register.generation, changed)
+        await self._completions(register.generation, changed)
         if began - self._seen_at < self._wait_s:
             return min(self._wait_s, LOOK_EVERY_S)
-        command = EndSweep(generation=register.generation)
-        id = event_id(0, "sweep", register.generation, command.TYPE)
-        await self._commands.submit(command, id=id, key=SWEEP, traceparent=root_traceparent(id))
+        await self._give(EndSweep(generation=register.generation), "sweep", SWEEP)
         return None
 
-    async def _pass(self, register: Register, bodies: Sequence[str]) -> None:
+    async def _changed(self, register: Register, done: int) -> _Changed:
+        bodies = await self._store.select(BODIES, {"generation": {"$gt": done}})
+        agencies = {one.agency for one in register.distrusts if one.generation > done}
+        for one in register.successions:
+            if one.generation > done:
+                agencies |= {one.agency, one.heir}
+        return _Changed([one.id for one in bodies], sorted(agencies))
+
+    async def _people(self, generation: int, changed: _Changed) -> None:
+        """With all their completions."""
+        said = {"$in": changed.agencies}
+        match = {
+            "judged": {"$not": {"$gte": generation}},
+            "$or": [{"claims.agency": said}, {"snapshots.source": said}, {"confirmations.agency": said}],
+        }
         after = ""
-        while page := await self._page(register.generation, bodies, after):
-            started = time.monotonic()
-            after = page[-1].completion_id
-            command = RefoldCompletions(generation=register.generation, found=tuple(page))
-            id = event_id(0, f"refold/{page[0].completion_id}/{len(page)}", register.generation, command.TYPE)
-            place = await self._commands.submit(command, id=id, key=after, traceparent=root_traceparent(id))
-            await self._commands.decision(place, DECIDED_WITHIN_S)
-            # What agencies send has its turn meanwhile.
-            await asyncio.sleep(max(0.05, 2 * (time.monotonic() - started)))
+        while changed.agencies and (page := await self._page(EMPLOYEES, match, after)):
+            after = page[-1]["_id"]
+            found = tuple(EmployeeId(one["_id"]) for one in page)
+            await self._give(RefoldPeople(generation=generation, found=found), f"people/{found[0]}", after)
             if self._stopping.is_set():
                 return
 
-    async def _page(self, generation: int, bodies: Sequence[str], after: str) -> list[Refolded]:
-        found: list[dict[str, Any]] = await self._store.aggregate(COMPLETIONS, [
-            {"$match": {"_id": {"$gt": after}, "judged": {"$lt": generation}, "body": {"$in": list(bodies)}}},
+    async def _completions(self, generation: int, changed: _Changed) -> None:
+        match = {
+            "judged": {"$lt": generation},
+            "$or": [{"body": {"$in": changed.bodies}}, {"contents.sender": {"$in": changed.agencies}}],
+        }
+        after = ""
+        while page := await self._page(COMPLETIONS, match, after):
+            after = page[-1]["_id"]
+            found = tuple(
+                Refolded(completion_id=CompletionId(one["_id"]), employee_id=EmployeeId(one["employee_id"]))
+                for one in page
+            )
+            await self._give(
+                RefoldCompletions(generation=generation, found=found),
+                f"refold/{found[0].completion_id}",
+                after,
+            )
+            if self._stopping.is_set():
+                return
+
+    async def _give(self, command: RefoldPeople | RefoldCompletions | EndSweep, about: str, key: str) -> None:
+        """And waits for its decision; then what agencies send has its turn."""
+        started = time.monotonic()
+        id = event_id(0, about, command.generation, command.TYPE)
+        place = await self._commands.submit(command, id=id, key=key, traceparent=root_traceparent(id))
+        await self._commands.decision(place, DECIDED_WITHIN_S)
+        await asyncio.sleep(max(0.05, 2 * (time.monotonic() - started)))
+
+    async def _page(
+        self, collection: Collection[Any], match: Mapping[str, Any], after: str
+    ) -> list[dict[str, Any]]:
+        return await self._store.aggregate(collection, [
+            {"$match": {"_id": {"$gt": after}, **match}},
             {"$sort": {"_id": 1}},
             {"$limit": PAGE},
             {"$project": {"employee_id": 1}},
         ])  # fmt: skip
-        return [
-            Refolded(completion_id=CompletionId(one["_id"]), employee_id=EmployeeId(one["employee_id"]))
-            for one in found
-        ]
 
 
 # Decisions.
@@ -132,6 +178,33 @@ def refold_completions(event: Received[RefoldCompletions], state: State, terms: 
     return Outcome(Verdict.ACCEPTED if changes else Verdict.NOTHING, changes=changes, facts=facts)
 
 
+def people_keys(event: Received[RefoldPeople], state: State, terms: Terms) -> Keys:
+    yield from refolding_all_keys(event.data.found, state, terms)
+
+
+def refold_people(event: Received[RefoldPeople], state: State, terms: Terms) -> Outcome:
+    generation = event.data.generation
+    changes: list[Put] = []
+    facts: list[Fact] = []
+    sequences: Sequences = {}
+    people = {
+        one.main.id: one for one in (person_of(file, state) for file in event.data.found) if one is not None
+    }
+    for person in people.values():
+        if min(one.judged for one in person.files) >= generation:
+            continue
+        judged = person
+        for file in person.files:
+            judged = judged.with_file(msgspec.structs.replace(file, judged=generation))
+        after, said = as_it_stands(person, judged, event, terms)
+        completions = state.all(COMPLETIONS, "employee_id", after.main.id)
+        changed = [Changed(one, one, event.now, event.traceparent) for one in completions]
+        settled = settle(changed, after, state, terms, sequences)
+        changes += [*(Put(EMPLOYEES, one) for one in after.files), *settled.changes]
+        facts += [*said, *(fact for fact, _ in settled.facts)]
+    return Outcome(Verdict.ACCEPTED if changes else Verdict.NOTHING, changes=changes, facts=facts)
+
+
 def ending_keys(event: Received[EndSweep], state: State, terms: Terms) -> Keys:
     yield Lock("sweep")
     yield Doc(SWEEPS, SWEEP)
@@ -146,5 +219,6 @@ def end_sweep(event: Received[EndSweep], state: State, terms: Terms) -> Outcome:
 
 REACTIONS: dict[type[Payload], Reaction[Terms]] = {
     RefoldCompletions: react(sweeping_keys, refold_completions),
+    RefoldPeople: react(people_keys, refold_people),
     EndSweep: react(ending_keys, end_sweep),
 }

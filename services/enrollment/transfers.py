@@ -28,7 +28,7 @@ from shared.pipeline.records import Received
 from shared.pipeline.waiting import waits_for
 
 _JSON = msgspec.json.Encoder(order="deterministic")
-MOST_WITHDRAWALS: Final = 10
+MOST_WITHDRAWALS: Final = 6
 """Of one person by one agency."""
 MOST_CONFIRMATIONS: Final = 20
 """Of one person."""

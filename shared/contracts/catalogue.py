@@ -26,6 +26,7 @@ from shared.contracts.people import (
     EndSweep,
     MergeEmployees,
     RefoldCompletions,
+    RefoldPeople,
     SeparateEmployees,
 )
 from shared.contracts.pipeline import (
@@ -35,7 +36,16 @@ from shared.contracts.pipeline import (
     ReplayDeadLetter,
     ReviewDiscrepancies,
 )
-from shared.contracts.register import AddAgency, BeginRegister, ChangeAgency, ResumeAgency, SuspendAgency
+from shared.contracts.register import (
+    AddAgency,
+    BeginRegister,
+    ChangeAgency,
+    DistrustAgency,
+    ReplaceAgency,
+    ResumeAgency,
+    SuspendAgency,
+    TrustAgency,
+)
 from shared.contracts.topics import (
     AGENCY,
     COMMANDS,
@@ -69,11 +79,15 @@ EVENT_TYPES: dict[type[Payload], str] = {
     SeparateEmployees: ENROLLMENT_COMMANDS,
     AdoptHomes: ENROLLMENT_COMMANDS,
     RefoldCompletions: ENROLLMENT_COMMANDS,
+    RefoldPeople: ENROLLMENT_COMMANDS,
     EndSweep: ENROLLMENT_COMMANDS,
     AddAgency: ENROLLMENT_COMMANDS,
     ChangeAgency: ENROLLMENT_COMMANDS,
     SuspendAgency: ENROLLMENT_COMMANDS,
     ResumeAgency: ENROLLMENT_COMMANDS,
+    DistrustAgency: ENROLLMENT_COMMANDS,
+    TrustAgency: ENROLLMENT_COMMANDS,
+    ReplaceAgency: ENROLLMENT_COMMANDS,
     BeginRegister: ENROLLMENT_COMMANDS,
     AddBody: ENROLLMENT_COMMANDS,
     ChangeBody: ENROLLMENT_COMMANDS,

@@ -44,6 +44,7 @@ from shared.contracts.people import (
     MergeEmployees,
     RefoldCompletions,
     Refolded,
+    RefoldPeople,
     SeparateEmployees,
 )
 from shared.contracts.pipeline import (
@@ -58,9 +59,12 @@ from shared.contracts.register import (
     AgencyQuota,
     BeginRegister,
     ChangeAgency,
+    DistrustAgency,
+    ReplaceAgency,
     ResumeAgency,
     SuspendAgency,
     TokenBinding,
+    TrustAgency,
 )
 from shared.contracts.vocabulary import EmploymentType, Form, Level, Pathway
 
@@ -279,6 +283,7 @@ _EXAMPLES: Final[tuple[Payload, ...]] = (
         ),
     ),
     RefoldCompletions(generation=7, found=(Refolded(completion_id=COMPLETION, employee_id=EMPLOYEE),)),
+    RefoldPeople(generation=7, found=(EMPLOYEE,)),
     EndSweep(generation=7),
     AddAgency(
         code="dinas-contoh",
@@ -300,6 +305,25 @@ _EXAMPLES: Final[tuple[Payload, ...]] = (
     ),
     SuspendAgency(code="dinas-contoh", operator="operator-1", reason="Kredensial bocor."),
     ResumeAgency(code="dinas-contoh", operator="operator-1", reason="Kredensial sudah diganti."),
+    DistrustAgency(
+        code="dinas-contoh",
+        since=datetime(2026, 3, 4, 17, tzinfo=UTC),
+        until=datetime(2026, 3, 5, 2, tzinfo=UTC),
+        operator="operator-1",
+        reason="Kredensial bocor semalam.",
+    ),
+    TrustAgency(
+        code="dinas-contoh",
+        distrust="3b9a1f7c-0d2e-5f60-8a71-92b3c4d5e6f7",
+        operator="operator-1",
+        reason="Semua laporan malam itu sudah diperiksa.",
+    ),
+    ReplaceAgency(
+        code="dinas-contoh",
+        heir="dinas-kedua",
+        operator="operator-1",
+        reason="SOTK baru, Perwal 12/2026.",
+    ),
     BeginRegister(codes=("dinas-contoh", "dinas-kedua")),
     AddBody(
         code="DINAS-CONTOH",

@@ -93,6 +93,16 @@ class RefoldCompletions(Payload):
     """Those that it found, each with its person."""
 
 
+class RefoldPeople(Payload):
+    """A worker found people that were judged by an older register: each is judged anew, with all completions."""
+
+    TYPE: ClassVar[str] = "id.go.bandung.employees.refold.v1"
+    generation: Count
+    """Of the register that the worker read."""
+    found: Annotated[tuple[EmployeeId, ...], Field(max_length=MOST_A_PAGE)]
+    """Those that it found."""
+
+
 class EndSweep(Payload):
     """No completion is judged by an older register any more."""
 

@@ -9,7 +9,7 @@ from typing import Annotated, ClassVar, Final
 
 from pydantic import AfterValidator, Field, StringConstraints
 
-from shared.contracts.payload import Label, Name, Payload, Reason
+from shared.contracts.payload import Label, Name, Payload, Reason, Timestamp
 
 MOST_BINDINGS: Final = 8
 MOST_CLIENTS: Final = 16
@@ -119,6 +119,44 @@ class ResumeAgency(Payload):
     TYPE: ClassVar[str] = "id.go.bandung.agency.resume.v1"
     code: KnownAgencyCode
     """The agency's, as in its topic."""
+    operator: str
+    reason: Reason
+
+
+class DistrustAgency(Payload):
+    """An operator has what arrived from an agency in some time count for nothing, as after its credentials leaked."""
+
+    TYPE: ClassVar[str] = "id.go.bandung.agency.distrust.v1"
+    code: KnownAgencyCode
+    """The agency's, as in its topic."""
+    since: Timestamp
+    """By the log's time of arrival."""
+    until: Timestamp | None
+    """None: what arrives from now on counts for nothing either."""
+    operator: str
+    reason: Reason
+
+
+class TrustAgency(Payload):
+    """An operator takes a distrust back."""
+
+    TYPE: ClassVar[str] = "id.go.bandung.agency.trust.v1"
+    code: KnownAgencyCode
+    """The agency's, as in its topic."""
+    distrust: str
+    """Id of the decision that is taken back."""
+    operator: str
+    reason: Reason
+
+
+class ReplaceAgency(Payload):
+    """An operator says that an agency took another one's place: it was renamed, or merged into it."""
+
+    TYPE: ClassVar[str] = "id.go.bandung.agency.replace.v1"
+    code: KnownAgencyCode
+    """Of the agency that is no more."""
+    heir: KnownAgencyCode
+    """Of the one whose all is that it had."""
     operator: str
     reason: Reason
 

@@ -30,6 +30,7 @@ from shared.contracts.people import (
     MergeEmployees,
     RefoldCompletions,
     Refolded,
+    RefoldPeople,
     SeparateEmployees,
 )
 from shared.contracts.pipeline import (
@@ -39,7 +40,16 @@ from shared.contracts.pipeline import (
     ReplayDeadLetter,
     ReviewDiscrepancies,
 )
-from shared.contracts.register import AddAgency, BeginRegister, ChangeAgency, ResumeAgency, SuspendAgency
+from shared.contracts.register import (
+    AddAgency,
+    BeginRegister,
+    ChangeAgency,
+    DistrustAgency,
+    ReplaceAgency,
+    ResumeAgency,
+    SuspendAgency,
+    TrustAgency,
+)
 from shared.contracts.topics import (
     ENROLLMENT_COMMANDS,
     ENROLLMENT_EVENTS,
@@ -308,6 +318,11 @@ def enrollment_shapes() -> list[Shape]:
                   Refolded(completion_id=completion_id(completed(employee_number(at))),
                            employee_id=IDS.employee(employee_number(at)))
                   for at in range(n))))),
+        shape("people that are judged anew", RefoldPeople,
+              lambda n: from_agency(*(registered(employee_number(at)) for at in range(n)),
+                                    *(completed(employee_number(at)) for at in range(n))),
+              lambda n: told_enrollment(RefoldPeople(generation=1, found=tuple(
+                  IDS.employee(employee_number(at)) for at in range(n))))),
         shape("ends of sweeps", EndSweep, one_completion,
               lambda n: told_enrollment(*(EndSweep(generation=at) for at in range(n)))),
         shape("lists", ListCompletions, one_completion, lambda n: told_enrollment(*listed(n))),
@@ -349,6 +364,15 @@ def register_shapes() -> list[Shape]:
         shape("changes of as many agencies", ChangeAgency, added, about(ChangeAgency)),
         shape("suspensions of as many agencies", SuspendAgency, added, about(SuspendAgency)),
         shape("resumptions of as many agencies", ResumeAgency, added, about(ResumeAgency)),
+        shape("distrusts of as many agencies", DistrustAgency, added,
+              lambda n: told_enrollment(*(
+                  DistrustAgency(code=code(at), since=ARRIVED - timedelta(days=1), until=None, operator="o",
+                                 reason="bench")
+                  for at in range(n)))),
+        shape("ends of distrusts", TrustAgency, added, lambda n: told_enrollment(*(
+            TrustAgency(code=code(at), distrust="x", operator="o", reason="bench") for at in range(n)))),
+        shape("successions of as many agencies", ReplaceAgency, added, lambda n: told_enrollment(*(
+            ReplaceAgency(code=code(at), heir=code(0), operator="o", reason="bench") for at in range(1, n)))),
         shape("beginnings of the register", BeginRegister, nothing_before,
               lambda n: told_enrollment(*(BeginRegister(codes=(code(at),)) for at in range(n)))),
     ]  # fmt: skip

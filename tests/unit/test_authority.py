@@ -1,12 +1,19 @@
 """Who may say what about a person and a completion."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
-from services.enrollment.agencies.documents import REGISTER, REGISTERS, Arrival, Register
+from services.enrollment.agencies.documents import (
+    REGISTER,
+    REGISTERS,
+    Arrival,
+    Distrust,
+    Register,
+    Succession,
+)
 from services.enrollment.bodies.documents import BODIES, Body, BodySaid, BodyStatement, body_id
 from services.enrollment.documents import COMPLETIONS, EMPLOYEES, SEQUENCES, Completion, Confirmation
 from services.enrollment.homes import homes
@@ -16,7 +23,7 @@ from services.enrollment.settling import facts_standing
 from services.enrollment.uncertified import note_of
 from shared.contracts.agency import EmployeeReleased
 from shared.contracts.enrollment import EmployeeRecorded
-from shared.contracts.people import ConfirmHome, MergeEmployees, SeparateEmployees
+from shared.contracts.people import ConfirmHome, MergeEmployees, RefoldPeople, SeparateEmployees
 from shared.pipeline.errors import Waiting
 from shared.pipeline.outcome import Verdict
 from tests.factories import NIP, completed, registered, revoke
@@ -477,3 +484,60 @@ def test_a_body_of_which_nobody_knows_who_issues_is_named() -> None:
     said = note_of(the(made), None)
     assert said is not None
     assert said.id.endswith("belum dipastikan siapa yang menerbitkan untuk LAN.")
+
+
+# What reaches back: distrust and succession.
+
+
+def register_with(made: Given[Any], **changes: Any) -> None:
+    """As if the register said so by now; and the sweep has passed."""
+    known = made.stored[REGISTERS, REGISTER]
+    assert isinstance(known, Register)
+    made.stored[REGISTERS, REGISTER] = replace(known, generation=known.generation + 1, **changes)
+    people = RefoldPeople(generation=known.generation + 1, found=tuple(one.id for one in made.all(EMPLOYEES)))
+    made.when(people, sender="enrollment")
+
+
+def distrusted(made: Given[Any], agency: str, since: datetime, until: datetime | None = None) -> Distrust:
+    return Distrust("d", agency, since, until, 2)
+
+
+def test_a_day_of_a_compromised_agency_counts_for_nothing_and_again_when_it_is_restored() -> None:
+    made = city((registered(NIP, name="True", email="true@example.org"), HOME), DISKOMINFO=HOME)
+    made.when(completed(NIP, organizer="DISKOMINFO", title="True"), sender=HOME)
+    leaked = made.now + timedelta(milliseconds=1)
+    made.when(registered(NIP, name="False", email="false@example.org"), sender=HOME)
+    made.when(completed(NIP, organizer="DISKOMINFO", title="False", revision=1), sender=HOME)
+    made.when(completed(NIP, organizer="DISKOMINFO", title="Made up", code="NEW"), sender=HOME)
+    said = distrusted(made, HOME, leaked, made.now + timedelta(seconds=1))
+    register_with(made, distrusts=[said])
+    by_title = {facts_standing(one).title: one for one in made.all(COMPLETIONS)}
+    assert by_title["True"].learning_year
+    assert by_title["Made up"].certificate is not None
+    assert (by_title["Made up"].certificate.revoked, by_title["Made up"].jp) == (True, 0)
+    register_with(made, distrusts=[replace(said, lifted=True, generation=3)])
+    by_title = {facts_standing(one).title: one for one in made.all(COMPLETIONS)}
+    assert by_title["False"].learning_year
+    assert by_title["Made up"].jp > 0
+
+
+def test_a_distrusted_claim_is_none() -> None:
+    made = city((registered(NIP, name="Squatter"), OTHER), (registered(NIP, name="True"), HOME))
+    assert recorded(made).held
+    register_with(made, distrusts=[distrusted(made, OTHER, NINE)])
+    assert (recorded(made).held, made.one(EMPLOYEES).profile.name) == (False, "True")
+
+
+def test_an_agency_that_took_another_s_place_speaks_for_its_people_and_bodies() -> None:
+    made = city((registered(NIP, name="Old"), HOME), DISKOMINFO=HOME)
+    made.when(completed(NIP, organizer="DISKOMINFO", title="By the old"), sender=HOME)
+    version = made.one(EMPLOYEES).version
+    register_with(made, successions=[Succession("s", HOME, "dinas-baru", 2)])
+    assert made.kinds() == []
+    assert made.one(EMPLOYEES).version == version
+    made.when(registered(NIP, name="New"), sender="dinas-baru")
+    assert made.one(EMPLOYEES).profile.name == "New"
+    assert not recorded(made).held
+    corrected = made.when(completed(NIP, organizer="DISKOMINFO", title="By the new"), sender="dinas-baru")
+    assert corrected.verdict is Verdict.CORRECTION
+    assert len(made.all(COMPLETIONS)) == 1

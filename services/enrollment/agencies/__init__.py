@@ -13,6 +13,7 @@ command changes) and `views.py` (what is shown).
 
 from services.enrollment.agencies.documents import AGENCIES, REGISTERS
 from services.enrollment.agencies.handlers import REACTIONS
+from services.enrollment.agencies.reaching_back import REACTIONS as REACHING_BACK
 from shared.pipeline.capabilities import Capability
 
-CAPABILITY = Capability("agencies", REACTIONS, (AGENCIES, REGISTERS))
+CAPABILITY = Capability("agencies", {**REACTIONS, **REACHING_BACK}, (AGENCIES, REGISTERS))

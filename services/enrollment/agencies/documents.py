@@ -12,6 +12,7 @@ import msgspec
 from shared.pipeline.documents import Collection
 
 ADDED, CHANGED, SUSPENDED, RESUMED = "added", "changed", "suspended", "resumed"
+DISTRUSTED, TRUSTED, SUCCEEDED = "distrusted", "trusted", "succeeded"
 
 
 class Arrival(msgspec.Struct, frozen=True, order=True):
@@ -48,6 +49,11 @@ class Said(msgspec.Struct, frozen=True, omit_defaults=True):
     bindings: list[Binding] | None = None
     kafka_users: list[str] | None = None
     quota: Quota | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    distrust: str | None = None
+    """Id of the command that is taken back."""
+    heir: str | None = None
 
 
 class Statement(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -55,7 +61,7 @@ class Statement(msgspec.Struct, frozen=True, omit_defaults=True):
     """Id of the command that said it."""
     arrival: Arrival
     kind: str
-    """added, changed, suspended or resumed"""
+    """added, changed, suspended, resumed, distrusted, trusted or succeeded"""
     said: Said = Said()
     operator: str = ""
     """Subject of the operator's token; empty where the register began with it."""
@@ -71,6 +77,29 @@ class Agency(msgspec.Struct, frozen=True):
     """In order of arrival."""
 
 
+class Distrust(msgspec.Struct, frozen=True):
+    """What arrived from the agency in this time does not count."""
+
+    command: str
+    """Id of the command that said it."""
+    agency: str
+    since: datetime
+    until: datetime | None
+    """None: what arrives from now on does not count either."""
+    generation: int
+    """Of the register, when something was said about it last."""
+    lifted: bool = False
+
+
+class Succession(msgspec.Struct, frozen=True):
+    """An agency took another one's place: renamed, merged into it, or its largest part."""
+
+    command: str
+    agency: str
+    heir: str
+    generation: int
+
+
 class Register(msgspec.Struct, frozen=True):
     """One document: which state of the register this is."""
 
@@ -82,10 +111,15 @@ class Register(msgspec.Struct, frozen=True):
     judges_from: Arrival | None = None
     """When the register of bodies began: what arrived before stands as it stood, what arrives from then on is judged
     by who said it. None: nothing is judged."""
+    distrusts: list[Distrust] = []
+    """In order of arrival, as all commands about the register are."""
+    successions: list[Succession] = []
+    """The same."""
 
 
 REGISTER: Final = "agencies"
 """Id of the one register, and the key of all commands about it: so they share a partition and have one order."""
 LOCK: Final = "register"
+SUBJECT: Final = "agency/"
 AGENCIES = Collection("agencies", Agency)
 REGISTERS = Collection("registers", Register)

@@ -16,6 +16,7 @@ from services.enrollment.agencies.documents import (
     REGISTER,
     REGISTERS,
     RESUMED,
+    SUBJECT,
     SUSPENDED,
     Agency,
     Binding,
@@ -34,7 +35,6 @@ from shared.pipeline.reactions import Reaction, react
 from shared.pipeline.records import Received
 
 AboutOne = TypeVar("AboutOne", AddAgency, ChangeAgency, SuspendAgency, ResumeAgency)
-SUBJECT = "agency/"
 _JSON = msgspec.json.Encoder(order="deterministic")
 
 # Operators' commands, each about one agency.

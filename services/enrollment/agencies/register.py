@@ -6,8 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Final, Protocol
 
-from services.enrollment.agencies.documents import AGENCIES, REGISTER, REGISTERS
-from services.enrollment.agencies.handlers import SUBJECT
+from services.enrollment.agencies.documents import AGENCIES, REGISTER, REGISTERS, SUBJECT
 from services.enrollment.agencies.timeline import ACTIVE, Standing, standing
 from shared.contracts.topics import agency_topic
 from shared.mongo import MongoStore

@@ -1,6 +1,6 @@
 """What holds of a body, and who issues for it: folds over its statements by arrival."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -74,13 +74,15 @@ def with_statement(body: Body | None, id: str, statement: BodyStatement, generat
     return Body(id=id, statements=statements, generation=generation)
 
 
-def issuing_since(body: Body, agency: str, arrival: Arrival | None) -> Arrival | None:
+def issuing_since(
+    body: Body, agency: str, arrival: Arrival | None, heir: Callable[[str], str] = str
+) -> Arrival | None:
     """Since when the agency issues for the body, as it counts for what arrived then: the begin of its first period
-    that was not over. None: it does not, and has not since."""
+    that was not over. None: it does not, and has not since. `heir`: who speaks now for an agency that is no more."""
     spans = periods(body)
     began: Arrival | None = None
     for place, (begin, stands) in enumerate(spans):
-        issues = stands.issuing == agency or (not stands.confirmed and agency in stands.used_by)
+        issues = _issues(stands, heir(agency), heir)
         if not issues:
             began = None
             continue
@@ -89,6 +91,12 @@ def issuing_since(body: Body, agency: str, arrival: Arrival | None) -> Arrival |
         if over is None or arrival is None or arrival < over:
             return began
     return None
+
+
+def _issues(stands: BodyStanding, agency: str, heir: Callable[[str], str]) -> bool:
+    if stands.confirmed:
+        return bool(stands.issuing) and heir(stands.issuing) == agency
+    return any(heir(one) == agency for one in stands.used_by)
 
 
 def unconfirmed_at(body: Body, arrival: Arrival | None) -> bool:

@@ -1,0 +1,159 @@
+"""The decisions about an agency that reach back: whether its word counts, and who took its place.
+
+They change the register alone. People and completions that follow from it are folded anew by the sweep (sweep.py).
+"""
+
+from collections.abc import Sequence
+from typing import Final, TypeVar
+
+import msgspec
+
+from services.enrollment.agencies.documents import (
+    AGENCIES,
+    DISTRUSTED,
+    LOCK,
+    REGISTER,
+    REGISTERS,
+    SUBJECT,
+    SUCCEEDED,
+    TRUSTED,
+    Agency,
+    Distrust,
+    Register,
+    Said,
+    Statement,
+    Succession,
+)
+from services.enrollment.agencies.statements import REUSED, arrival_of, next_register, said_before
+from services.enrollment.agencies.timeline import with_statement
+from services.enrollment.terms import Terms
+from shared.contracts.payload import Payload
+from shared.contracts.register import DistrustAgency, ReplaceAgency, TrustAgency
+from shared.pipeline.documents import Doc, Keys, Lock, State
+from shared.pipeline.outcome import Outcome, Put, Remove, Verdict
+from shared.pipeline.reactions import Reaction, react
+from shared.pipeline.records import Received
+
+About = TypeVar("About", DistrustAgency, TrustAgency, ReplaceAgency)
+_JSON = msgspec.json.Encoder(order="deterministic")
+MOST: Final = 50
+"""Of each kind, of all agencies: every decision looks at them."""
+
+
+def agency_keys(event: Received[About], state: State, terms: Terms) -> Keys:
+    yield Lock(LOCK)
+    yield Doc(REGISTERS, REGISTER)
+    yield Doc(AGENCIES, event.data.code)
+    if isinstance(event.data, ReplaceAgency):
+        yield Doc(AGENCIES, event.data.heir)
+
+
+def distrust_agency(event: Received[DistrustAgency], state: State, terms: Terms) -> Outcome:
+    data = event.data
+    register = next_register(state, terms)
+    if data.since > event.now or (data.until is not None and data.until <= data.since):
+        return _refused("refused", "the time must begin before now, and end after it began", event, terms)
+    if len(register.distrusts) >= MOST:
+        return _refused("refused", f"{MOST} distrusts are kept: no more", event, terms)
+    said = Distrust(event.id, data.code, data.since, data.until, register.generation)
+    register = msgspec.structs.replace(register, distrusts=[*register.distrusts, said])
+    return _decide(event, DISTRUSTED, Said(since=data.since, until=data.until), register, state, terms)
+
+
+def trust_agency(event: Received[TrustAgency], state: State, terms: Terms) -> Outcome:
+    """Takes a distrust back: all counts again as if it had never been said."""
+    data = event.data
+    register = next_register(state, terms)
+    known = next(
+        (one for one in register.distrusts if (one.command, one.agency) == (data.distrust, data.code)), None
+    )
+    if known is None:
+        return _refused("not-found", "the agency was not distrusted by that decision", event, terms)
+    lifted = msgspec.structs.replace(known, lifted=True, generation=register.generation)
+    register = msgspec.structs.replace(
+        register, distrusts=[lifted if one is known else one for one in register.distrusts]
+    )
+    return _decide(event, TRUSTED, Said(distrust=data.distrust), register, state, terms)
+
+
+def replace_agency(event: Received[ReplaceAgency], state: State, terms: Terms) -> Outcome:
+    """People, bodies, numbers and completions of the one are the other's, without being touched."""
+    data = event.data
+    register = next_register(state, terms)
+    if data.code == data.heir or state.get(AGENCIES, data.heir) is None:
+        return _refused("refused", "the heir must be another agency that the register has", event, terms)
+    if any(one.agency == data.code for one in register.successions):
+        # Said again by the same command it is a duplicate, below.
+        if not any(one.command == event.id for one in register.successions):
+            return _refused("refused", "another agency took its place already", event, terms)
+    elif _heir_of(data.heir, register) == data.code:
+        return _refused("refused", "the heir itself was taken over by this agency", event, terms)
+    if len(register.successions) >= MOST:
+        return _refused("refused", f"{MOST} successions are kept: no more", event, terms)
+    said = Succession(event.id, data.code, data.heir, register.generation)
+    register = msgspec.structs.replace(register, successions=[*register.successions, said])
+    return _decide(event, SUCCEEDED, Said(heir=data.heir), register, state, terms)
+
+
+def _heir_of(code: str, register: Register) -> str:
+    heirs = {one.agency: one.heir for one in register.successions}
+    while code in heirs:
+        code = heirs[code]
+    return code
+
+
+def _decide(
+    event: Received[About], kind: str, said: Said, register: Register, state: State, terms: Terms
+) -> Outcome:
+    data = event.data
+    known = state.get(AGENCIES, data.code)
+    if known is None:
+        return _refused(
+            "not-found",
+            "the register has no agency of this code: `kompeten agency list` shows them",
+            event,
+            terms,
+        )
+    statement = Statement(event.id, arrival_of(event), kind, said, data.operator, data.reason)
+    same = said_before(known.statements, statement)
+    if same is False:
+        return _refused(*REUSED, event, terms)
+    if same:
+        return _outcome(Verdict.DUPLICATE, "done before", known, event, terms)
+    agency = with_statement(known, data.code, statement)
+    return _outcome(
+        Verdict.ACCEPTED, "", agency, event, terms, [Put(AGENCIES, agency), Put(REGISTERS, register)]
+    )
+
+
+def _outcome(
+    verdict: Verdict,
+    reason: str,
+    agency: Agency,
+    event: Received[About],
+    terms: Terms,
+    changes: Sequence[Put | Remove] = (),
+) -> Outcome:
+    answer: dict[str, str | int | bool | None] = {"code": agency.id, "decision": event.id}
+    return Outcome(verdict, reason, SUBJECT + agency.id, _content(event, terms), changes, answer=answer)
+
+
+def _refused(problem: str, reason: str, event: Received[About], terms: Terms) -> Outcome:
+    return Outcome(
+        Verdict.REFUSED,
+        reason,
+        SUBJECT + event.data.code,
+        _content(event, terms),
+        answer={"problem": problem},
+    )
+
+
+def _content(event: Received[About], terms: Terms) -> bytes:
+    return terms.ids.content(_JSON.encode(event.data.model_dump(mode="json")))
+
+
+REACTIONS: dict[type[Payload], Reaction[Terms]] = {
+    DistrustAgency: react(agency_keys, distrust_agency),
+    TrustAgency: react(agency_keys, trust_agency),
+    ReplaceAgency: react(agency_keys, replace_agency),
+}

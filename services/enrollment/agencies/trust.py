@@ -1,0 +1,41 @@
+"""Whose word is taken, and for whom: the two things said about an agency that reach back.
+
+What an agency said while it was distrusted does not count, until the distrust is lifted; what it said and had counts as
+its successor's. Nothing is moved or changed for either: who folds asks here.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Final, NamedTuple
+
+from services.enrollment.agencies.documents import Arrival, Distrust, Register
+
+
+class Trust(NamedTuple):
+    distrusts: Sequence[Distrust] = ()
+    """Those that were not lifted."""
+    heirs: Mapping[str, str] = {}
+    """By code of an agency that is no more, the one that took its place."""
+
+    def holds(self, agency: str, arrival: Arrival | None) -> bool:
+        """Whether what the agency sent counts, by when it arrived; what is older than arrivals does."""
+        return arrival is None or not any(
+            one.agency == agency and one.since <= arrival.at and (one.until is None or arrival.at < one.until)
+            for one in self.distrusts
+        )
+
+    def heir(self, code: str) -> str:
+        """The agency that speaks for it now."""
+        return self.heirs.get(code, code)
+
+
+TRUSTING: Final = Trust()
+
+
+def trust_of(register: Register | None) -> Trust:
+    if register is None or not (register.distrusts or register.successions):
+        return TRUSTING
+    heirs: dict[str, str] = {}
+    for one in register.successions:
+        heirs[one.agency] = one.heir
+        heirs = {code: one.heir if heir == one.agency else heir for code, heir in heirs.items()}
+    return Trust([one for one in register.distrusts if not one.lifted], heirs)
