@@ -36,6 +36,8 @@ class Standing(NamedTuple):
     grounds: Grounds
     certified: bool
     """Whether any of the contents is enough for a certificate of ours."""
+    backed: bool = True
+    """Whether the person's agency stands behind it: it reported it too, or it stood before senders were judged."""
 
 
 class Register(NamedTuple):
@@ -90,10 +92,10 @@ def standing(completion: Completion, person: Person, register: Register) -> Stan
     if not judged:
         return before
     whose = person.judged(completion)
+    home = _home(judged, whose, register)
     issued = _issued(judged, register)
     if issued is not None:
-        return issued
-    home = _home(judged, whose, register)
+        return issued._replace(backed=home is not None or before is not None)
     if (
         home is not None and before is not None
     ):  # it had a certificate before, and keeps it when it is corrected

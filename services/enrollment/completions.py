@@ -8,7 +8,7 @@ from decimal import Decimal
 import msgspec
 
 from services.enrollment.agencies.documents import Arrival
-from services.enrollment.documents import Completion, Content, Facts, Revocation
+from services.enrollment.documents import Completion, Content, Contest, Facts, Revocation
 from shared.contracts.agency import TrainingCompleted
 from shared.identifiers import Ids, key
 from shared.pipeline.records import Received
@@ -141,6 +141,14 @@ def effective_revocations(completion: Completion, stands: Content) -> list[Revoc
     body = key(stands.facts.organizer_code)
     lifted = {one.revocation_id for one in completion.reinstatements if _may_act(one.opd, body)}
     return [one for one in completion.revocations if one.id not in lifted and _may_act(one.opd, body)]
+
+
+def standing_contests(completion: Completion) -> list[Contest]:
+    """Those that nobody dismissed: upheld, or not decided yet."""
+    if not completion.contests:
+        return []
+    dismissed = {one.contest_id for one in completion.contest_decisions if not one.upheld}
+    return [one for one in completion.contests if one.id not in dismissed]
 
 
 def _may_act(opd: str | None, body: str) -> bool:

@@ -193,6 +193,27 @@ class Reinstatement(msgspec.Struct, frozen=True):
     at: datetime
 
 
+class Contest(msgspec.Struct, frozen=True):
+    """The person's agency says that a completion is not the person's; it counts for nothing until that is decided."""
+
+    id: str
+    reason: str
+    officer: str
+    opd: str | None
+    at: datetime
+
+
+class ContestDecision(msgspec.Struct, frozen=True):
+    """By an officer who acts for all; it may come before the contest."""
+
+    id: str
+    contest_id: str
+    upheld: bool
+    reason: str
+    officer: str
+    at: datetime
+
+
 class Certificate(msgspec.Struct, frozen=True):
     id: CertificateId
     number: str
@@ -224,10 +245,14 @@ class Completion(msgspec.Struct, frozen=True):
     contents: list[Content] = []
     revocations: list[Revocation] = []
     reinstatements: list[Reinstatement] = []
+    contests: list[Contest] = []
+    contest_decisions: list[ContestDecision] = []
     standing: bytes = b""
     """Digest of the content that stands."""
     grounds: str = ""
     """By what it stands, see authority.py; empty: nothing does, or it was settled before that was kept."""
+    backed: bool = True
+    """The person's own agency stands behind it."""
     certified: bool = True
     """False: recorded without a certificate of ours, as none but the body's own agency issues for it."""
     file: str = ""

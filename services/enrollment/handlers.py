@@ -18,6 +18,7 @@ from services.enrollment.completions import (
     is_kept,
     with_content,
 )
+from services.enrollment.contests import REACTIONS as CONTESTING
 from services.enrollment.documents import (
     COMPLETIONS,
     EMPLOYEE_NUMBERS,
@@ -395,6 +396,7 @@ REACTIONS: dict[type[Payload], Reaction[Terms]] = {
     RestateCompletion: react(restatement_keys, restate_completion),
     **TRANSFERS,
     **MERGING,
+    **CONTESTING,
     **SWEEPING,
     **reviewing(BOOKS),
     **TRIAGE,

@@ -32,6 +32,12 @@ class Learning:
     programme_jp: Decimal | None = None
     sessions: int | None = None
     """Where the form is credited by session; None counts as 1."""
+    backed: bool = True
+    """The employee's own agency stands behind it."""
+
+    @property
+    def unbacked(self) -> bool:
+        return not self.backed
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,14 +64,16 @@ class Credit:
 def credit_year(learnings: Sequence[Learning], rates: Rates) -> dict[str, Credit]:
     """Credits by completion id, for all learnings of one employee completed in one calendar year.
 
-    Earlier completions (then lower ids) use up caps first. A learning takes its days, or its months of
+    Those that the employee's own agency stands behind use up caps first, then earlier completions, then lower ids: what
+    another body reports takes nothing from them. A learning takes its days, or its months of
     sessions, from the earliest on and never past its completion; what other learnings of the form took there
     is gone. A learning that `check` refuses is credited 0 with that sentence, so that a narrowed rule never
     stops a recount. Raises ValueError if the caller mixed years or passed a completion twice.
     """
     ordered = sorted(learnings, key=_BY_COMPLETION)
-    if ordered and ordered[0].completed_on.year != ordered[-1].completed_on.year:
-        first, last = ordered[0].completed_on.year, ordered[-1].completed_on.year
+    years = {one.completed_on.year for one in ordered}
+    if len(years) > 1:
+        first, last = min(years), max(years)
         raise ValueError(f"learnings completed in {first} to {last}: credit each year by itself")
     credits: dict[str, Credit] = {}
     pools: dict[str, _Pool] = {}
@@ -102,7 +110,7 @@ def check(learning: Learning, rates: Rates) -> str | None:
     return answer if isinstance(answer, str) else None
 
 
-_BY_COMPLETION = attrgetter("completed_on", "completion_id")
+_BY_COMPLETION = attrgetter("unbacked", "completed_on", "completion_id")
 
 
 def _ask(learning: Learning, rates: Rates) -> tuple[Rate, int] | str:

@@ -14,7 +14,7 @@ import msgspec
 
 from services.enrollment.authority import Standing, organizer_of, register_keys, register_of, standing
 from services.enrollment.certificate_face import WIB, CertificateFace, decimal_comma
-from services.enrollment.completions import effective_revocations
+from services.enrollment.completions import effective_revocations, standing_contests
 from services.enrollment.documents import (
     COMPLETIONS,
     EMPLOYEES,
@@ -54,7 +54,10 @@ from shared.pipeline.outcome import Fact, Put
 
 REVOKED = "revoked"
 DONE = "done"
-TWIN: Final = "twin"
+TWIN, CONTESTED = "twin", "contested"
+DOUBTED: Final = (
+    "instansi pegawai menyatakan ini bukan pembelajaran pegawainya; belum dihitung sampai diputuskan"
+)
 SAME_TRAINING: Final = "pelatihan yang sama sudah diakui dari laporan dengan nomor pegawai lain"
 # Said of what stood, or was certified, when it turns out that nobody had the right to report or to issue it.
 GROUNDLESS: Final = Revocation(
@@ -229,6 +232,7 @@ class _Now(NamedTuple):
     grounds: str
     certified: bool
     """Whether who reported it is enough for a certificate."""
+    backed: bool
     revocations: list[Revocation]
     year: str
     """That it counts in, if any."""
@@ -236,14 +240,15 @@ class _Now(NamedTuple):
 
 def standing_now(known: Completion, stands: Standing | None) -> _Now:
     if stands is None and not known.standing:
-        return _Now(None, "", known.certified, [], "")
+        return _Now(None, "", known.certified, known.backed, [], "")
     if stands is None:
         # What stood has lost its ground: it stays what it was, and counts for nothing.
         stood = next((one for one in known.contents if one.digest == known.standing), known.contents[0])
-        return _Now(stood, "", known.certified, [GROUNDLESS], "")
+        return _Now(stood, "", known.certified, known.backed, [GROUNDLESS], "")
     revocations = effective_revocations(known, stands.content)
-    year = "" if revocations else year_of(known.employee_id, stands.content.facts.completed_on)
-    return _Now(stands.content, stands.grounds.value, stands.certified, revocations, year)
+    counts = not revocations and not standing_contests(known)
+    year = year_of(known.employee_id, stands.content.facts.completed_on) if counts else ""
+    return _Now(stands.content, stands.grounds.value, stands.certified, stands.backed, revocations, year)
 
 
 Sequences = dict[str, NumberSequence]
@@ -348,7 +353,7 @@ def _stated(one: Changed, after: Completion, now: "_Now", terms: Terms) -> _Stat
     after = msgspec.structs.replace(after, learning_year=year)
     if now.content is None:
         return _Stated(after, None, [])
-    after = msgspec.structs.replace(after, grounds=now.grounds, certified=now.certified)
+    after = msgspec.structs.replace(after, grounds=now.grounds, certified=now.certified, backed=now.backed)
     said = (now.content.digest, bool(year), now.certified, after.employee_id)
     if said != (before.standing, bool(before.learning_year), before.certified, before.employee_id):
         version = next_version(before.version, terms.epoch)
@@ -466,7 +471,7 @@ def sequence_of(facts: Facts) -> str:
     return sequence_id(facts.organizer_code, facts.completed_on.year)
 
 
-def learning_of(completion_id: str, facts: Facts) -> Learning:
+def learning_of(completion_id: str, facts: Facts, *, backed: bool = True) -> Learning:
     return Learning(
         completion_id=completion_id,
         form=facts.form,
@@ -525,11 +530,13 @@ class _Year(NamedTuple):
             those: dict[str, Completion] = {
                 one.id: one for one in state.all(COMPLETIONS, "learning_year", year) if one.id not in stated
             }
-            learnings = [learning_of(one.id, facts_standing(one)) for one in those.values()]
+            learnings = [
+                learning_of(one.id, facts_standing(one), backed=one.backed) for one in those.values()
+            ]
             for id, one in stated.items():
                 if one.content is not None and one.completion.learning_year == year:
                     those[id] = one.completion
-                    learnings.append(learning_of(id, one.content.facts))
+                    learnings.append(learning_of(id, one.content.facts, backed=one.completion.backed))
             credits = credit_year(learnings, terms.rates)
             found.completions.update(those)
             found.credits.update(credits)
@@ -558,6 +565,8 @@ def _credited(
 
 def _why_nothing(completion: Completion) -> tuple[str, str | None]:
     """Rule and reason of 0 JP."""
+    if standing_contests(completion):
+        return CONTESTED, DOUBTED
     return (TWIN, SAME_TRAINING) if completion.twin_of else ("", None)
 
 

@@ -206,6 +206,34 @@ class ReinstateCertificate(Payload):
     opd: str | None
 
 
+class ContestCompletion(Payload):
+    """An officer of a person's agency says that what another body reported is not the person's learning."""
+
+    TYPE: ClassVar[str] = "id.go.bandung.completion.contest.v1"
+    completion_id: CompletionId
+    employee_id: EmployeeId
+    reason: Reason
+    officer: str
+    opd: str | None
+    """Body or agency for which the officer may act; None: all."""
+
+
+class DecideContest(Payload):
+    """An officer who acts for all decides about a contest, named by its id."""
+
+    TYPE: ClassVar[str] = "id.go.bandung.completion.decide-contest.v1"
+    completion_id: CompletionId
+    employee_id: EmployeeId
+    contest_id: str
+    """Event id of the contest."""
+    upheld: bool
+    """True: it goes on counting for nothing."""
+    reason: Reason
+    officer: str
+    opd: str | None
+    """Body or agency for which the officer may act; None: all."""
+
+
 class StoreRendering(Payload):
     """A worker stored a PDF; its digest becomes part of the certificate."""
 

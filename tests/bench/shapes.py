@@ -15,6 +15,8 @@ from shared.contracts.enrollment import (
     CompletionRecorded,
     CompletionRestated,
     CompletionsListed,
+    ContestCompletion,
+    DecideContest,
     ListCompletions,
     PartitionList,
     RestateCompletion,
@@ -289,6 +291,12 @@ def enrollment_shapes() -> list[Shape]:
               lambda n: told_enrollment(*(
                   reinstate(completion_id=ONE_ID, employee_id=PERSON, opd=None, revocation_id=f"r{at}")
                   for at in range(n)))),
+        shape("contests of one completion", ContestCompletion, one_completion, lambda n: told_enrollment(*(
+            ContestCompletion(completion_id=ONE_ID, employee_id=PERSON, reason=f"{at}", officer="o", opd=None)
+            for at in range(n)))),
+        shape("decisions about contests of one completion", DecideContest, one_completion, lambda n: told_enrollment(*(
+            DecideContest(completion_id=ONE_ID, employee_id=PERSON, contest_id=f"{at}", upheld=True, reason="bench",
+                          officer="o", opd=None) for at in range(n)))),
         shape("renderings of one certificate", type(rendering()), one_completion,
               lambda n: told_enrollment(*(
                   rendering(certificate_id=ONE_CERTIFICATE, completion_id=ONE_ID, revision=1, sha256=f"{at:064x}")

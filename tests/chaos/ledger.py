@@ -212,7 +212,9 @@ def _hours(found: Found) -> Iterator[Finding]:
         elif one.jp:
             yield Finding("different", f"{one.id} doesn't stand and has {one.jp} JP")
     for those in years.values():
-        credits = credit_year([learning_of(one.id, facts_standing(one)) for one in those], rates)
+        credits = credit_year(
+            [learning_of(one.id, facts_standing(one), backed=one.backed) for one in those], rates
+        )
         for one in those:
             if credits[one.id].jp != one.jp:
                 yield Finding("different", f"{one.id} has {one.jp} JP, {credits[one.id].jp} are due")

@@ -103,7 +103,9 @@ async def hours_and_points_follow_from_what_stands(city: City) -> None:
         else:
             assert one.jp == 0
     for those in years.values():
-        credits = credit_year([learning_of(one.id, facts_standing(one)) for one in those], TERMS.rates)
+        credits = credit_year(
+            [learning_of(one.id, facts_standing(one), backed=one.backed) for one in those], TERMS.rates
+        )
         assert {one.id: one.jp for one in those} == {id: credit.jp for id, credit in credits.items()}
     months: dict[str, list[EarnedCompletion]] = defaultdict(list)
     for earned in await city.documents("incentive", EARNED_COMPLETIONS):

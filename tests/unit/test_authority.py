@@ -22,7 +22,7 @@ from services.enrollment.records import completion_view
 from services.enrollment.settling import facts_standing
 from services.enrollment.uncertified import note_of
 from shared.contracts.agency import EmployeeReleased
-from shared.contracts.enrollment import EmployeeRecorded
+from shared.contracts.enrollment import ContestCompletion, DecideContest, EmployeeRecorded
 from shared.contracts.people import ConfirmHome, MergeEmployees, RefoldPeople, SeparateEmployees
 from shared.pipeline.errors import Waiting
 from shared.pipeline.outcome import Verdict
@@ -541,3 +541,55 @@ def test_an_agency_that_took_another_s_place_speaks_for_its_people_and_bodies() 
     corrected = made.when(completed(NIP, organizer="DISKOMINFO", title="By the new"), sender="dinas-baru")
     assert corrected.verdict is Verdict.CORRECTION
     assert len(made.all(COMPLETIONS)) == 1
+
+
+# What another body reports of an agency's person.
+
+
+def contested(made: Given[Any], opd: str | None) -> Any:
+    one = the(made)
+    command = ContestCompletion(
+        completion_id=one.id, employee_id=one.employee_id, reason="not ours", officer="o", opd=opd
+    )
+    return made.when(command, sender="enrollment", id="contest")
+
+
+def test_the_home_contests_and_it_counts_for_nothing_until_it_is_decided() -> None:
+    made = city((registered(NIP), HOME), BKPSDM=BODY)
+    made.when(completed(NIP, organizer="BKPSDM"), sender=BODY)
+    assert contested(made, BODY).answer == {"problem": "not-your-agency"}
+    assert contested(made, HOME).answer["counts"] is False
+    assert made.kinds() == ["CompletionRecorded", "JpCredited"]
+    one = the(made)
+    assert one.certificate is not None
+    assert (one.jp, one.certificate.revoked, one.jp_rule) == (0, False, "contested")
+    decided = DecideContest(
+        completion_id=one.id, employee_id=one.employee_id, contest_id="contest", upheld=False, reason="it was",
+        officer="o", opd=None,
+    )  # fmt: skip
+    refused = made.when(decided.model_copy(update={"opd": HOME}), sender="enrollment", id="d1")
+    assert refused.answer == {"problem": "not-your-agency"}
+    assert made.when(decided, sender="enrollment", id="d2").answer["counts"] is True
+    assert the(made).jp > 0
+
+
+def test_what_the_home_itself_reported_is_corrected_not_contested() -> None:
+    made = city((registered(NIP), HOME), BKPSDM=BODY)
+    made.when(completed(NIP, organizer="BKPSDM"), sender=BODY)
+    made.when(completed(NIP, organizer="BKPSDM"), sender=HOME)
+    assert contested(made, HOME).answer == {"problem": "refused"}
+
+
+def test_e_learning_reported_in_mass_takes_no_hours_from_what_the_home_reported() -> None:
+    made = city((registered(NIP), HOME), DISKOMINFO=HOME, BKPSDM=BODY)
+    days = {"form": "e_learning", "start_date": "2026-02-02", "end_date": "2026-02-02", "programme_jp": 3}
+    early = {"form": "e_learning", "start_date": "2026-01-02", "end_date": "2026-02-02", "programme_jp": 96}
+    made.when(
+        completed(NIP, organizer="DISKOMINFO", code="TRUE", completed_on="2026-02-03", **days), sender=HOME
+    )
+    made.when(
+        completed(NIP, organizer="BKPSDM", code="MASS", completed_on="2026-02-02", **early), sender=BODY
+    )
+    hours = {facts_standing(one).code: one.jp for one in made.all(COMPLETIONS)}
+    assert hours["TRUE"] == 3
+    assert hours["MASS"] == 93
