@@ -481,6 +481,7 @@ def learning_of(completion_id: str, facts: Facts, *, backed: bool = True) -> Lea
         completed_on=facts.completed_on,
         programme_jp=facts.programme_jp,
         sessions=facts.sessions,
+        backed=backed,
     )
 
 
