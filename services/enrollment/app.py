@@ -7,11 +7,13 @@ from services.enrollment import agencies, bodies, documents, handlers
 from services.enrollment.adopted_homes import HomeAdoption
 from services.enrollment.adoption import GivenNumbers
 from services.enrollment.agencies.beginning import Beginning
+from services.enrollment.agencies.documents import NO_ROOM
 from services.enrollment.agencies.register import RegisterCopy
 from services.enrollment.bodies.beginning import BodiesBeginning
 from services.enrollment.bodies.documents import LACKED
 from services.enrollment.documents import EMPLOYEES, RENDERINGS
 from services.enrollment.handlers import settle_completions
+from services.enrollment.headcount import HeadcountWatch
 from services.enrollment.lister import Lister
 from services.enrollment.persons import own_numbers
 from services.enrollment.renderer import Renderer
@@ -59,7 +61,10 @@ def build(settings: EnrollmentSettings) -> Runner[Terms]:
     terms = load_terms(secret, settings.public_url, settings.epoch, ring)
     work = {RENDERINGS: by_state(QUEUED, DEFERRED, LEASED)}
     parts: Parts[Terms] = make_parts(
-        service_of(settings, terms), settings, work, {LACKED: timedelta(days=settings.unknown_body_days)}
+        service_of(settings, terms),
+        settings,
+        work,
+        {kind: timedelta(days=settings.unknown_body_days) for kind in (LACKED, NO_ROOM)},
     )
     parts.evidence = knows_employees
     register = RegisterCopy(parts.store, settings.agencies, settings.topic_prefix)
@@ -73,6 +78,9 @@ def build(settings: EnrollmentSettings) -> Runner[Terms]:
     parts.workers.append(sweeper)
     parts.remarks["register"] = sweeper.remarks
     parts.remarks["agencies"] = beginning.remarks
+    watch = HeadcountWatch(parts.store)
+    parts.workers.append(watch)
+    parts.remarks["headcounts"] = watch.remarks
     store = parts.store
     bodies_beginning = BodiesBeginning(
         store,

@@ -310,6 +310,14 @@ class Given(msgspec.Struct, frozen=True):
     issues: list[GivenIssue] = []
 
 
+class Headcount(msgspec.Struct, frozen=True):
+    """So many people an agency claims, by those of its own events that are judged."""
+
+    id: str = msgspec.field(name="_id")
+    """Code of the agency."""
+    people: int
+
+
 class Sweep(msgspec.Struct, frozen=True):
     """One document: up to which generation of the register all completions are judged (sweep.py)."""
 
@@ -361,6 +369,7 @@ COMPLETIONS = Collection(
 LISTINGS = Collection("listings", Listing)
 SEQUENCES = Collection("sequences", Sequence)
 GIVEN = Collection("given", Given)
+HEADCOUNTS = Collection("headcounts", Headcount)
 SWEEP: Final = "completions"
 SWEEPS = Collection("sweeps", Sweep)
 RENDERINGS = Collection("renderings", Rendering, indexes=(("state", "due"),))
@@ -373,6 +382,7 @@ COLLECTIONS = (
     LISTINGS,
     SEQUENCES,
     GIVEN,
+    HEADCOUNTS,
     SWEEPS,
     RENDERINGS,
     STORED_PDFS,

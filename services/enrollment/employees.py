@@ -24,6 +24,7 @@ from services.enrollment.documents import (
     Profile,
     Snapshot,
 )
+from services.enrollment.headcount import counted, headcount_keys
 from services.enrollment.homes import homes, with_claim
 from services.enrollment.persons import Person, own_numbers, person_keys, person_of, snapshots_of
 from services.enrollment.settling import Changed, refolding_keys, settle
@@ -70,12 +71,20 @@ def employee_keys(event: Received[EmployeeSnapshot], state: State, terms: Terms)
     for number in numbers:
         if state.get(EMPLOYEE_NUMBERS, number) is None:
             yield from waiting_for(terms.ids.lacks_employee(number))
+            yield from headcount_keys(event.sender)
     for file in _candidates(event, state, terms):
         yield from person_keys(file, state)
     plan = _plan(event, state, terms)
     person = person_of(plan.file, state)
+    if _is_new_to(event.sender, person):
+        yield from headcount_keys(event.sender)
     if person is not None and _moves_homes(person, plan.file, event):
         yield from refolding_keys(plan.file, state, terms)
+
+
+def _is_new_to(agency: str, person: Person | None) -> bool:
+    """The agency has never claimed the person, or has let it go."""
+    return person is None or agency not in homes(person.whole).claimants
 
 
 def _numbers(data: EmployeeSnapshot) -> list[str]:
@@ -197,6 +206,8 @@ def record_employee(event: Received[EmployeeSnapshot], state: State, terms: Term
         for number in plan.numbers
         if number in new or plan.leaves is not None
     ]
+    if _is_new_to(event.sender, known) and _judges(event, state):
+        changes.append(counted(event.sender, 1, state))
     after, more, facts = moved(known, before.with_file(file), event, state, terms)
     if plan.leaves is not None:
         without, said = _left(plan, plan.leaves, event, state, terms)

@@ -1,5 +1,6 @@
 """Whose person somebody is, as it is withdrawn, decided, and worked out for people from before it was noted."""
 
+from collections import Counter
 from typing import Any, Final
 
 import msgspec
@@ -8,11 +9,13 @@ from services.enrollment.agencies.documents import REGISTER, REGISTERS, Arrival
 from services.enrollment.documents import (
     EMPLOYEE_NUMBERS,
     EMPLOYEES,
+    HEADCOUNTS,
     Claim,
     Confirmation,
     Withdrawal,
 )
 from services.enrollment.employees import moved
+from services.enrollment.headcount import counted, headcount_keys, more_people
 from services.enrollment.homes import homes, with_claim
 from services.enrollment.persons import Person, person_keys, person_of
 from services.enrollment.settling import refolding_keys
@@ -45,6 +48,7 @@ def leaving_keys(event: Received[EmployeeReleased], state: State, terms: Terms) 
     if alias is None:
         yield waits_for(terms.ids.lacks_employee(number))
         return
+    yield from headcount_keys(event.sender)
     yield from refolding_keys(alias.employee_id, state, terms)
 
 
@@ -74,6 +78,8 @@ def take_leave(event: Received[EmployeeReleased], state: State, terms: Terms) ->
     withdrawals = sorted([*known.withdrawals, withdrawal], key=lambda one: one.arrival)
     after = person.with_file(msgspec.structs.replace(known, withdrawals=withdrawals))
     _, changes, facts = moved(person, after, event, state, terms)
+    if claimed:
+        changes.append(counted(event.sender, -1, state))
     reason = "" if claimed else f"noted; the person was not {event.sender}'s"
     return Outcome(Verdict.ACCEPTED, reason, subject, content, changes, facts)
 
@@ -150,6 +156,8 @@ def adoption_keys(event: Received[AdoptHomes], state: State, terms: Terms) -> Ke
     yield Doc(REGISTERS, REGISTER)
     for id in ids:
         yield from person_keys(id, state)
+    for agency in {one.agency for one in event.data.homes}:
+        yield from headcount_keys(agency)
     register = state.get(REGISTERS, REGISTER)
     if register is not None and register.judges_from is not None:
         for id in ids:
@@ -162,6 +170,7 @@ def adopt_homes(event: Received[AdoptHomes], state: State, terms: Terms) -> Outc
     judging = register is not None and register.judges_from is not None
     changes: list[Put] = []
     facts: list[Fact] = []
+    adopted: Counter[str] = Counter()
     claims = {
         one.employee_id: Claim(one.agency, Arrival(one.arrived, one.topic, one.partition, one.offset))
         for one in event.data.homes
@@ -180,6 +189,10 @@ def adopt_homes(event: Received[AdoptHomes], state: State, terms: Terms) -> Outc
             facts += said
         else:
             changes.append(Put(EMPLOYEES, after))
+        if id in claims:
+            adopted[claims[id].agency] += 1
+    # Those who are there are there, however many.
+    changes += [Put(HEADCOUNTS, more_people(agency, count, state)) for agency, count in adopted.items()]
     return Outcome(Verdict.ACCEPTED if changes else Verdict.NOTHING, changes=changes, facts=facts)
 
 

@@ -46,6 +46,12 @@ BytesPerS = Annotated[
 Percent = Annotated[
     int | None, typer.Option("--request-percent", min=1, max=1_000, help="Of one of the broker's threads")
 ]
+Headcount = Annotated[
+    int | None,
+    typer.Option(
+        "--headcount", min=1, help="How many people it has; registrations of more than a tenth beyond wait"
+    ),
+]
 PasswordFile = Annotated[
     Path | None,
     typer.Option(
@@ -75,6 +81,7 @@ def add(
     issuer: Issuer = None,
     bytes_per_s: BytesPerS = None,
     request_percent: Percent = None,
+    headcount: Headcount = None,
     http_only: HttpOnly = False,
     password_file: PasswordFile = None,
 ) -> int:
@@ -88,6 +95,7 @@ def add(
         contact=contact,
         token_bindings=_bindings(service, client_id, issuer),
         quota=quota,
+        headcount=headcount,
     )
     _refuse_other(stands, wanted)
     handed = Handed(password_file, again=True)
@@ -119,6 +127,7 @@ def change(
     unbind: Unbind = False,
     bytes_per_s: BytesPerS = None,
     request_percent: Percent = None,
+    headcount: Headcount = None,
 ) -> int:
     """Change what is named; clients are replaced by those that are named."""
     reason, service = checked_reason(reason), desk.enrollment()
@@ -132,6 +141,7 @@ def change(
         contact=contact,
         token_bindings=[] if unbind else _bindings(service, client_id, issuer),
         quota=quota,
+        headcount=headcount,
     )
     if not wanted:
         raise CannotAsk("nothing is to be changed: name what is to be different, see --help")

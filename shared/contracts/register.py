@@ -58,6 +58,8 @@ class AgencyQuota(Payload):
     """Of the time of one of the broker's threads (Kafka's `request_percentage`)."""
 
 
+AgencyHeadcount = Annotated[int, Field(ge=1, le=1_000_000)]
+"""How many people the agency has: registrations of more than a tenth beyond wait. None: nobody said."""
 TokenBindings = Annotated[tuple[TokenBinding, ...], Field(max_length=MOST_BINDINGS)]
 KafkaUsers = Annotated[tuple[Visible, ...], Field(max_length=MOST_KAFKA_USERS), AfterValidator(_once)]
 
@@ -78,6 +80,7 @@ class AddAgency(Payload):
     kafka_users: KafkaUsers = ()
     """Names of users that write to the agency's topic; their passwords are known to Kafka alone."""
     quota: AgencyQuota | None = None
+    headcount: AgencyHeadcount | None = None
     operator: str
     """Subject of the operator's token."""
 
@@ -99,6 +102,7 @@ class ChangeAgency(Payload):
     kafka_users: KafkaUsers | None = None
     """All that are to be from now on: a new name beside the old one, then the new one alone, is a rotation."""
     quota: AgencyQuota | None = None
+    headcount: AgencyHeadcount | None = None
     operator: str
     reason: Reason
 

@@ -24,6 +24,7 @@ from services.enrollment.uncertified import note_of
 from shared.contracts.agency import EmployeeReleased
 from shared.contracts.enrollment import ContestCompletion, DecideContest, EmployeeRecorded
 from shared.contracts.people import ConfirmHome, MergeEmployees, RefoldPeople, SeparateEmployees
+from shared.contracts.register import AddAgency, ChangeAgency
 from shared.pipeline.errors import Waiting
 from shared.pipeline.outcome import Verdict
 from tests.factories import NIP, completed, registered, revoke
@@ -593,3 +594,33 @@ def test_e_learning_reported_in_mass_takes_no_hours_from_what_the_home_reported(
     hours = {facts_standing(one).code: one.jp for one in made.all(COMPLETIONS)}
     assert hours["TRUE"] == 3
     assert hours["MASS"] == 93
+
+
+# How many people an agency may claim.
+
+
+def test_who_claims_more_people_than_it_has_waits_for_the_operator() -> None:
+    made = city()
+    made.when(AddAgency(code=OTHER, name="X", headcount=10, operator="o"), sender="enrollment")
+    numbers = [f"19850101201001{1 + n % 2}{n:03d}" for n in range(12)]
+    for number in numbers[:11]:
+        made.when(registered(number), sender=OTHER)
+    with pytest.raises(Waiting, match="claims more than a tenth beyond") as waits:
+        made.when(registered(numbers[11]), sender=OTHER)
+    assert waits.value.lacks == "headcount/dinas-x"
+    made.when(registered(numbers[0], name="Changed"), sender=OTHER)
+    made.when(EmployeeReleased(employee_number=numbers[0], reason="retired"), sender=OTHER)
+    made.when(registered(numbers[11]), sender=OTHER)
+
+
+def test_claiming_others_people_counts_too() -> None:
+    made = city()
+    made.when(AddAgency(code=OTHER, name="X", headcount=1, operator="o"), sender="enrollment")
+    for n in range(2):
+        made.when(registered(f"19850101201001100{n}"), sender=HOME)
+    made.when(registered("198501012010011000"), sender=OTHER)
+    with pytest.raises(Waiting):
+        made.when(registered("198501012010011001"), sender=OTHER)
+    raised = ChangeAgency(code=OTHER, headcount=5, operator="o", reason="counted")
+    assert made.when(raised, sender="enrollment").appeared == ["headcount/dinas-x"]
+    made.when(registered("198501012010011001"), sender=OTHER)

@@ -49,6 +49,7 @@ class Said(msgspec.Struct, frozen=True, omit_defaults=True):
     bindings: list[Binding] | None = None
     kafka_users: list[str] | None = None
     quota: Quota | None = None
+    headcount: int | None = None
     since: datetime | None = None
     until: datetime | None = None
     distrust: str | None = None
@@ -123,3 +124,11 @@ LOCK: Final = "register"
 SUBJECT: Final = "agency/"
 AGENCIES = Collection("agencies", Agency)
 REGISTERS = Collection("registers", Register)
+
+
+NO_ROOM: Final = "headcount"
+"""Kind of what a registration waits for that is more than its agency may have."""
+
+
+def lacks_room(agency: str) -> str:
+    return f"{NO_ROOM}/{agency}"

@@ -23,6 +23,7 @@ from services.enrollment.agencies.documents import (
     Quota,
     Said,
     Statement,
+    lacks_room,
 )
 from services.enrollment.agencies.statements import REUSED, arrival_of, next_register, said_before
 from services.enrollment.agencies.timeline import Standing, after, standing, with_statement
@@ -33,6 +34,7 @@ from shared.pipeline.documents import Doc, Keys, Lock, State
 from shared.pipeline.outcome import Outcome, Put, Remove, Verdict
 from shared.pipeline.reactions import Reaction, react
 from shared.pipeline.records import Received
+from shared.pipeline.waiting import waiting_for
 
 AboutOne = TypeVar("AboutOne", AddAgency, ChangeAgency, SuspendAgency, ResumeAgency)
 _JSON = msgspec.json.Encoder(order="deterministic")
@@ -44,6 +46,8 @@ def agency_keys(event: Received[AboutOne], state: State, terms: Terms) -> Keys:
     yield Lock(LOCK)
     yield Doc(REGISTERS, REGISTER)
     yield Doc(AGENCIES, event.data.code)
+    if isinstance(event.data, ChangeAgency) and event.data.headcount is not None:
+        yield from waiting_for(lacks_room(event.data.code))
 
 
 def add_agency(event: Received[AddAgency], state: State, terms: Terms) -> Outcome:
@@ -52,7 +56,10 @@ def add_agency(event: Received[AddAgency], state: State, terms: Terms) -> Outcom
 
 
 def change_agency(event: Received[ChangeAgency], state: State, terms: Terms) -> Outcome:
-    return _decide(event, _statement(event, CHANGED, _said(event.data), event.data.reason), state, terms)
+    outcome = _decide(event, _statement(event, CHANGED, _said(event.data), event.data.reason), state, terms)
+    if event.data.headcount is None or outcome.verdict is not Verdict.ACCEPTED:
+        return outcome
+    return msgspec.structs.replace(outcome, appeared=[lacks_room(event.data.code)])
 
 
 def suspend_agency(event: Received[SuspendAgency], state: State, terms: Terms) -> Outcome:
@@ -112,6 +119,7 @@ def _said(data: AddAgency | ChangeAgency) -> Said:
         else [Binding(one.issuer, sorted(one.client_ids)) for one in bindings],
         kafka_users=None if users is None else list(users),
         quota=None if quota is None else Quota(quota.bytes_per_s, quota.request_percent),
+        headcount=data.headcount,
     )
 
 

@@ -33,6 +33,8 @@ class Standing(msgspec.Struct, frozen=True):
     bindings: tuple[Binding, ...] = ()
     kafka_users: tuple[str, ...] = ()
     quota: Quota | None = None
+    headcount: int | None = None
+    """How many people it has; None: nobody said."""
 
     @property
     def active(self) -> bool:
@@ -67,6 +69,7 @@ def after(stands: Standing | None, code: str, statement: Statement) -> Standing:
         bindings=_newer(_tuple(said.bindings), stands.bindings),
         kafka_users=_newer(_tuple(said.kafka_users), stands.kafka_users),
         quota=_newer(said.quota, stands.quota),
+        headcount=_newer(said.headcount, stands.headcount),
     )
 
 

@@ -8,7 +8,14 @@ from services.enrollment.agencies.documents import Agency, Statement
 from services.enrollment.agencies.queries import Traffic
 from services.enrollment.agencies.timeline import Standing, standing
 from shared.contracts.payload import Label, Name, Reason
-from shared.contracts.register import AgencyCode, AgencyQuota, KafkaUsers, TokenBinding, TokenBindings
+from shared.contracts.register import (
+    AgencyCode,
+    AgencyHeadcount,
+    AgencyQuota,
+    KafkaUsers,
+    TokenBinding,
+    TokenBindings,
+)
 
 
 class StatementView(BaseModel):
@@ -32,6 +39,8 @@ class AgencyView(BaseModel):
     token_bindings: list[TokenBinding]
     kafka_users: list[str]
     quota: AgencyQuota | None
+    headcount: int | None
+    """How many people it has by the register; more than a tenth beyond wait."""
     topic: str
     fault: str | None
     """Why its topic can't be read."""
@@ -55,6 +64,9 @@ class AgencyBody(BaseModel):
     )
     kafka_users: KafkaUsers = Field((), description="Names of its users in Kafka.")
     quota: AgencyQuota | None = None
+    headcount: AgencyHeadcount | None = Field(
+        None, description="How many people it has; more than a tenth beyond wait."
+    )
 
 
 class AgencyChangeBody(BaseModel):
@@ -66,6 +78,7 @@ class AgencyChangeBody(BaseModel):
     token_bindings: TokenBindings | None = None
     kafka_users: KafkaUsers | None = None
     quota: AgencyQuota | None = None
+    headcount: AgencyHeadcount | None = None
     reason: Reason
 
     @model_validator(mode="after")
@@ -105,6 +118,7 @@ def _particulars(stands: Standing) -> dict[str, object]:
             TokenBinding(issuer=one.issuer, client_ids=tuple(one.client_ids)) for one in stands.bindings
         ],
         "kafka_users": list(stands.kafka_users),
+        "headcount": stands.headcount,
         "quota": None
         if quota is None
         else AgencyQuota(bytes_per_s=quota.bytes_per_s, request_percent=quota.request_percent),
