@@ -11,7 +11,7 @@ import msgspec
 
 from services.enrollment.agencies.documents import Arrival
 from services.enrollment.documents import COMPLETIONS, EMPLOYEES, Completion, Employee, Merge
-from services.enrollment.employees import as_it_stands, recorded
+from services.enrollment.employees import as_it_stands, recorded, waiting_links
 from services.enrollment.homes import homes
 from services.enrollment.persons import Person, own_numbers, person_of
 from services.enrollment.settling import Changed, Sequences, merging_keys, settle
@@ -63,6 +63,7 @@ def merge_employees(event: Received[MergeEmployees], state: State, terms: Terms)
         merged_into=into.main.id,
         own_numbers=own_numbers(joining.main),
         numbers=[],
+        open=[],
     )
     main = msgspec.structs.replace(
         into.main, files=[*into.main.files, file.id], own_numbers=own_numbers(into.main)
@@ -113,7 +114,7 @@ def separate_employees(event: Received[SeparateEmployees], state: State, terms: 
         return _refused("not-found", "there is no employee of this id", data.employee_id, content)
     file = next((one for one in person.merged if one.id == data.employee_id), None)
     if file is None:
-        return _answered(Verdict.DUPLICATE, "it is a person of its own already", person, content)
+        return _kept_apart(event, person, content, terms)
     if (refused := _not_by(data.opd, person, content)) is not None:
         return refused
     said = _merge(event, NOBODY, "")
@@ -144,6 +145,18 @@ def separate_employees(event: Received[SeparateEmployees], state: State, terms: 
         changes += settled.changes
         facts += [fact for fact, _ in settled.facts]
     return _answered(Verdict.ACCEPTED, "", went, content, changes, facts)
+
+
+def _kept_apart(event: Received[SeparateEmployees], person: Person, content: bytes, terms: Terms) -> Outcome:
+    """It never joined another one: what says that it should have is decided against."""
+    if not waiting_links(Person(person.main), person.main):
+        return _answered(Verdict.DUPLICATE, "it is a person of its own already", person, content)
+    if (refused := _not_by(event.data.opd, person, content)) is not None:
+        return refused
+    merges = sorted([*person.main.merges, _merge(event, NOBODY, "")], key=lambda one: one.arrival)
+    main = msgspec.structs.replace(person.main, merges=merges)
+    after, facts = as_it_stands(person, person.with_file(main), event, terms)
+    return _answered(Verdict.ACCEPTED, "", after, content, [Put(EMPLOYEES, after.main)], facts)
 
 
 def _alone(main: Employee) -> Employee:
