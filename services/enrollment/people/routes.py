@@ -37,11 +37,12 @@ from services.enrollment.people.views import (
     open_person_view,
     person_view,
 )
+from services.enrollment.persons import Person
 from services.enrollment.terms import Terms
 from shared.contracts.payload import EmployeeId
 from shared.contracts.people import ConfirmHome, MergeEmployees, SeparateEmployees
 from shared.http.access import Caller, Principal, Role, allow
-from shared.http.commands import Asking, commanding
+from shared.http.commands import Asked, Asking, command_id, commanding
 from shared.service import Parts
 
 READERS: Final = allow(Role.officer, Role.operator, Role.auditor)
@@ -58,10 +59,10 @@ def people_router(parts: Parts[Terms], register: CurrentAgencies) -> APIRouter:
     @router.post("/search", summary="A person by number: whose it is, by whose word, what waits", **READERS)
     async def search(body: SearchBody, caller: Caller) -> PersonView:
         if body.employee_number is not None:
-            person = (await people_by_number(store, [body.employee_number])).get(body.employee_number)
+            people = await people_by_number(store, [body.employee_number])
         else:
-            person = (await people_of(store, [body.employee_id or ""])).get(body.employee_id or "")
-        person = found(person, caller)
+            people = await people_of(store, [str(body.employee_id)])
+        person = found(next(iter(people.values()), None), caller)
         return person_view(person, await linked_people(store, [person]), caller)
 
     @router.get("/disputed", summary="People whom several agencies say are theirs; mails wait", **READERS)
@@ -87,7 +88,7 @@ def people_router(parts: Parts[Terms], register: CurrentAgencies) -> APIRouter:
 
     @router.post("/{employee_id}/homes", summary="Say whose person it is from now on", **commanding(DECIDERS))
     async def confirm_home(employee_id: EmployeeIdPath, body: HomeBody, asked: Asking) -> Response:
-        return await orders.give(await orders.home(employee_id, body, asked.caller), asked)
+        return await orders.give(await orders.home(employee_id, body, asked.caller, asked), asked)
 
     @router.post(
         "/{employee_id}/homes/preview", summary="What that would change; nothing is written", **DECIDERS
@@ -97,7 +98,7 @@ def people_router(parts: Parts[Terms], register: CurrentAgencies) -> APIRouter:
 
     @router.post("/merges", summary="Say that two records are one person's", **commanding(DECIDERS))
     async def merge(body: MergeBody, asked: Asking) -> Response:
-        return await orders.give(await orders.merge(body, asked.caller), asked)
+        return await orders.give(await orders.merge(body, asked.caller, asked), asked)
 
     @router.post("/merges/preview", summary="What that would change; nothing is written", **DECIDERS)
     async def preview_merge(body: MergeBody, caller: Caller) -> PeoplePreviewView:
@@ -115,28 +116,28 @@ def people_router(parts: Parts[Terms], register: CurrentAgencies) -> APIRouter:
 
 
 class Orders:
-    """Commands as they are asked for, of those who may; the rest raises Problem."""
+    """Commands as they are asked for, of those who may; the rest raises Problem. A repetition is not looked at again: who
+    has let a person go sees it no more. `asked`: None for a preview."""
 
     def __init__(self, parts: Parts[Terms], register: CurrentAgencies) -> None:
         self._parts, self._register = parts, register
 
-    async def home(self, employee_id: EmployeeId, body: HomeBody, caller: Principal) -> ConfirmHome:
-        found((await people_of(self._parts.store, [employee_id])).get(employee_id), caller)
+    async def home(
+        self, employee_id: EmployeeId, body: HomeBody, caller: Principal, asked: Asked | None = None
+    ) -> ConfirmHome:
         opd = opd_of(caller)
-        check_transfer(opd, body.agency)
-        check_agency(body.agency, await self._register.agencies())
-        return ConfirmHome(
+        order = ConfirmHome(
             employee_id=employee_id, agency=body.agency, officer=caller.subject, opd=opd, reason=body.reason
         )
+        person = await self._person(employee_id)
+        if not _repeats(order, person, asked):
+            found(person, caller)
+            check_transfer(opd, body.agency)
+            check_agency(body.agency, await self._register.agencies())
+        return order
 
-    async def merge(self, body: MergeBody, caller: Principal) -> MergeEmployees:
-        people = await people_of(self._parts.store, [body.employee_id, body.into])
-        into, joining = found(people.get(body.into), caller), people.get(body.employee_id)
-        if joining is None or not (may_see(caller, joining.whole) or links_between(joining, into)):
-            raise not_found()
-        if body.home is not None:
-            check_agency(body.home, await self._register.agencies())
-        command = MergeEmployees(
+    async def merge(self, body: MergeBody, caller: Principal, asked: Asked | None = None) -> MergeEmployees:
+        order = MergeEmployees(
             employee_id=EmployeeId(body.employee_id),
             into=EmployeeId(body.into),
             home=body.home,
@@ -144,11 +145,18 @@ class Orders:
             opd=opd_of(caller),
             reason=body.reason,
         )
-        check_merge(command, joining, into)
-        return command
+        into, joining = await self._person(body.into), await self._person(body.employee_id)
+        if not _repeats(order, into, asked):
+            into = found(into, caller)
+            if joining is None or not (may_see(caller, joining.whole) or links_between(joining, into)):
+                raise not_found()
+            if body.home is not None:
+                check_agency(body.home, await self._register.agencies())
+            check_merge(order, joining, into)
+        return order
 
     async def separation(self, body: SeparationBody, caller: Principal) -> SeparateEmployees:
-        found((await people_of(self._parts.store, [body.employee_id])).get(body.employee_id), caller)
+        found(await self._person(body.employee_id), caller)
         return SeparateEmployees(
             employee_id=EmployeeId(body.employee_id),
             officer=caller.subject,
@@ -156,7 +164,23 @@ class Orders:
             reason=body.reason,
         )
 
-    async def give(self, order: Order, asked: Asking) -> Response:
-        about = order.employee_id + (f"/{order.into}" if isinstance(order, MergeEmployees) else "")
-        route = f"{order.TYPE}/{about}"
-        return await self._parts.commands.answer(order, asked, route=route, key=order.employee_id)
+    async def give(self, order: Order, asked: Asked) -> Response:
+        return await self._parts.commands.answer(order, asked, route=_route(order), key=order.employee_id)
+
+    async def _person(self, id: str) -> Person | None:
+        return (await people_of(self._parts.store, [id])).get(id)
+
+
+def _route(order: Order) -> str:
+    about = order.employee_id + (f"/{order.into}" if isinstance(order, MergeEmployees) else "")
+    return f"{order.TYPE}/{about}"
+
+
+def _repeats(order: Order, person: Person | None, asked: Asked | None) -> bool:
+    """Whether this very request was decided before."""
+    if person is None or asked is None or asked.idempotency_key is None:
+        return False
+    id = command_id(asked.caller, _route(order), asked.idempotency_key)
+    confirmed = (said.command for file in person.files for said in file.confirmations)
+    merged = (said.command for file in person.files for said in file.merges)
+    return id in confirmed or id in merged
