@@ -8,10 +8,11 @@ from typing import Any, Final
 import httpx
 import pytest
 
+from shared.contracts.agency import EmployeeReleased
 from shared.stack import Stack
 from shared.stack.kompeten import configure, make_topics, start
 from shared.stack.processes import Processes
-from tests.end_to_end.product import OTHER_OPD, Person, Product, opened, somebody, until
+from tests.end_to_end.product import OTHER_OPD, Person, Product, opened, somebody, structured, until
 from tests.end_to_end.test_agencies import WHY, Cli
 from tests.factories import OPD, completed
 
@@ -140,6 +141,25 @@ def test_the_agency_that_has_a_person_lets_it_go_and_no_other_takes_it(product: 
     assert found(old, person.number)["home"] == OTHER_OPD
     refused = old.post(path, json={"agency": THIRD_OPD, "reason": REASON})
     assert (refused.status_code, refused.json()["type"]) == (403, "/problems/not-your-agency")
+
+
+@pytest.mark.parametrize(
+    ("reason", "waits"), [("mistake", True), ("moved", True), ("retired", False), ("died", False)]
+)
+def test_an_agency_releases_a_person_over_http(product: Product, reason: str, waits: bool) -> None:
+    person = somebody()
+    registers(product, person, OPD)
+    released = structured(
+        EmployeeReleased.model_validate({"employee_number": person.number, "reason": reason})
+    )
+    answer = product.client("agency", opd=OPD).post("/events", json=[released])
+    assert answer.status_code == 202, answer.text
+    product.verdict(released["id"])
+    auditor = product.client("auditor")
+    rows = [one for one in listed(auditor, "unclaimed") if one["employee_numbers"] == [person.number]]
+    assert [one["state"] for one in rows] == (["nobody"] if waits else [])
+    assert found(auditor, person.number)["home"] is None
+    assert search(officer(product, OPD), person.number).status_code == 404, "it is not its person any more"
 
 
 def alike(one: httpx.Response, other: httpx.Response) -> bool:
