@@ -1,5 +1,6 @@
 """Enrollment as a whole: its reactions, topics, routes and workers."""
 
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -11,7 +12,7 @@ from services.enrollment.agencies.documents import NO_ROOM
 from services.enrollment.agencies.register import RegisterCopy
 from services.enrollment.bodies.beginning import BodiesBeginning
 from services.enrollment.bodies.documents import LACKED
-from services.enrollment.documents import EMPLOYEES, RENDERINGS
+from services.enrollment.documents import DISPUTED, EMPLOYEES, LINKS, RENDERINGS, UNCLAIMED
 from services.enrollment.handlers import settle_completions
 from services.enrollment.headcount import HeadcountWatch
 from services.enrollment.lister import Lister
@@ -27,8 +28,9 @@ from shared.identifiers import Ids
 from shared.identity import LOOK_AT
 from shared.mongo import MongoStore
 from shared.pipeline.capabilities import Capability, collections_of, reactions_of
+from shared.pipeline.documents import Collection
 from shared.pipeline.reactions import Service
-from shared.pipeline.work import DEFERRED, LEASED, QUEUED, by_state
+from shared.pipeline.work import DEFERRED, LEASED, QUEUED, Counts, by_state
 from shared.service import ON_PAPER, Parts, Runner, make_parts, openapi_of
 from shared.setting_types import ring_of
 
@@ -59,7 +61,12 @@ def service_of(settings: EnrollmentSettings, terms: Terms) -> Service[Terms]:
 def build(settings: EnrollmentSettings) -> Runner[Terms]:
     secret, ring = settings.secret.get_secret_value(), ring_of(settings.link_keys)
     terms = load_terms(secret, settings.public_url, settings.epoch, ring)
-    work = {RENDERINGS: by_state(QUEUED, DEFERRED, LEASED)}
+    work: Mapping[Collection[Any], Counts] = {
+        RENDERINGS: by_state(QUEUED, DEFERRED, LEASED),
+        EMPLOYEES: {
+            kind: {"open": kind} for kind in (DISPUTED, UNCLAIMED, LINKS)
+        },  # of people, not of workers
+    }
     parts: Parts[Terms] = make_parts(
         service_of(settings, terms),
         settings,

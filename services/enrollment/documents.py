@@ -103,6 +103,11 @@ class PendingLink(msgspec.Struct, frozen=True):
     """What it waits for."""
 
 
+DISPUTED: Final = "disputed"
+UNCLAIMED: Final = "unclaimed"
+LINKS: Final = "links"
+
+
 class Employee(msgspec.Struct, frozen=True):
     id: EmployeeId = msgspec.field(name="_id")
     numbers: list[str]
@@ -135,6 +140,9 @@ class Employee(msgspec.Struct, frozen=True):
     """Generation of the register by which it was folded last, after somebody's word came to count for nothing."""
     home_known: bool = False
     """False: from before homes were noted, and it is not worked out yet whose the person was."""
+    open: list[str] = []
+    """What somebody is to decide about the person: of DISPUTED, UNCLAIMED (both hold its mails) and LINKS. Nothing where
+    the file is merged into another."""
 
 
 class Facts(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -352,7 +360,7 @@ class StoredPdf(msgspec.Struct, frozen=True):
 
 
 EMPLOYEE_NUMBERS = Collection("employee_numbers", EmployeeNumberAlias)
-EMPLOYEES = Collection("employees", Employee)
+EMPLOYEES = Collection("employees", Employee, indexes=(("open", "_id"),))
 COMPLETIONS = Collection(
     "completions",
     Completion,

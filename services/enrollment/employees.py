@@ -15,8 +15,11 @@ from services.enrollment.agencies.trust import trust_of
 from services.enrollment.authority import register_for
 from services.enrollment.documents import (
     COMPLETIONS,
+    DISPUTED,
     EMPLOYEE_NUMBERS,
     EMPLOYEES,
+    LINKS,
+    UNCLAIMED,
     Claim,
     Employee,
     EmployeeNumberAlias,
@@ -345,6 +348,7 @@ def as_it_stands(
         profile=msgspec.structs.replace(stands.profile, employee_number=whole.numbers[-1]),
         as_of=stands.as_of,
         digest=stands.digest,
+        open=_open(person, whole),
     )
     before = None if known is None else known.main
     if before is not None and main.profile.email != before.profile.email:
@@ -384,6 +388,29 @@ def has_left(whole: Employee) -> bool:
         return False
     own = [one for one in whole.withdrawals if one.agency == whose.periods[-1].agency]
     return bool(own) and own[-1].reason in ("retired", "died")
+
+
+def _open(person: Person, whole: Employee) -> list[str]:
+    found = []
+    if is_held(whole):
+        found.append(DISPUTED if homes(whole).disputed else UNCLAIMED)
+    if waiting_links(person, whole):
+        found.append(LINKS)
+    return found
+
+
+def waiting_links(person: Person, whole: Employee) -> list[PendingLink]:
+    """Earliest first; without those whose two numbers are one person's by now, and those that came before an officer said
+    that the file is a person of its own."""
+    numbers, found = set(whole.numbers), list[PendingLink]()
+    for file in person.files:
+        apart = [one.arrival for one in file.merges if not one.into]
+        found += [
+            link
+            for link in file.pending_links
+            if not {link.previous, link.number} <= numbers and not (apart and link.arrival < apart[-1])
+        ]
+    return sorted(found, key=lambda link: link.arrival)
 
 
 def _with_link(links: list[PendingLink], link: PendingLink | None) -> list[PendingLink]:

@@ -13,7 +13,7 @@ from pydantic_core import from_json
 
 from services.enrollment.agencies.door import Door
 from services.enrollment.event_rate import EventRate
-from shared.contracts.agency import EmployeeChanged, EmployeeRegistered, TrainingCompleted
+from shared.contracts.catalogue import EVENT_TYPES
 from shared.contracts.cloudevents import (
     LONGEST_ID,
     MOST_PARTS,
@@ -28,7 +28,7 @@ from shared.contracts.cloudevents import (
 )
 from shared.contracts.faults import FIELD_NAME
 from shared.contracts.payload import NO_CONTROLS, Payload
-from shared.contracts.topics import agency_topic
+from shared.contracts.topics import AGENCY, agency_topic
 from shared.http.access import Caller, Role, RouteAccess, allow
 from shared.http.app import MAX_BODY_BYTES
 from shared.http.problems import MEDIA_TYPE, Problem
@@ -38,7 +38,7 @@ from shared.pipeline.publisher import Publisher
 from shared.telemetry import parse_traceparent
 
 ACCEPTED_TYPES: dict[str, type[Payload]] = {
-    payload.TYPE: payload for payload in (EmployeeRegistered, EmployeeChanged, TrainingCompleted)
+    payload.TYPE: payload for payload, topic in EVENT_TYPES.items() if topic == AGENCY
 }
 MOST_EVENTS = 1000
 USUAL_PARTS = 50

@@ -65,7 +65,9 @@ def merge_employees(event: Received[MergeEmployees], state: State, terms: Terms)
     file, holds = _with_word(file, _merge(event, into.main.id, data.home or ""))
     if not holds or joining.main.id == into.main.id:
         return _noted(joining.with_file(file), joining, event, content, state, terms)
-    file = msgspec.structs.replace(file, merged_into=into.main.id, own_numbers=own_numbers(file), numbers=[])
+    file = msgspec.structs.replace(
+        file, merged_into=into.main.id, own_numbers=own_numbers(file), numbers=[], open=[]
+    )
     main = msgspec.structs.replace(
         into.main, files=[*into.main.files, file.id], own_numbers=own_numbers(into.main)
     )

@@ -1,6 +1,6 @@
 """What people see of enrollment: an employee's own record, a certificate's state for officers."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import date
 from decimal import Decimal
 from typing import Literal
@@ -68,12 +68,8 @@ def record_view(
 ) -> RecordView:
     """`bodies`: those of completions without a certificate of ours, by id."""
     shown = [one for one in completions if one.standing]
-    totals: dict[int, Decimal] = {}
-    for one in shown:
-        year = facts_standing(one).completed_on.year
-        totals[year] = totals.get(year, Decimal(0)) + one.jp
     years = []
-    for year, total in sorted(totals.items(), reverse=True):
+    for year, total in sorted(jp_by_year(shown).items(), reverse=True):
         owed = duty(employee.profile.employment_type, year, terms.duties).floor
         years.append(YearView(year=year, jp=total, duty_jp=owed, still_owed_jp=max(Decimal(0), owed - total)))
     views = sorted(
@@ -82,6 +78,15 @@ def record_view(
         reverse=True,
     )
     return RecordView(employee_id=employee.id, name=employee.profile.name, years=years, completions=views)
+
+
+def jp_by_year(completions: Iterable[Completion]) -> dict[int, Decimal]:
+    """Of those of which a content stands; by the year of the completion."""
+    totals: dict[int, Decimal] = {}
+    for one in completions:
+        year = facts_standing(one).completed_on.year
+        totals[year] = totals.get(year, Decimal(0)) + one.jp
+    return totals
 
 
 def completion_view(completion: Completion, body: Body | None, terms: Terms) -> CompletionView:

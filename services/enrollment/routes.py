@@ -24,6 +24,7 @@ from services.enrollment.documents import (
 from services.enrollment.event_rate import EventRate
 from services.enrollment.intake import MOST_EVENTS, intake_router
 from services.enrollment.ledger import ledger, restatements_router
+from services.enrollment.people.routes import people_router
 from services.enrollment.records import CompletionView, RecordView, completion_view, record_view
 from services.enrollment.settling import facts_standing
 from services.enrollment.terms import Terms
@@ -88,6 +89,7 @@ def routers(parts: Parts[Terms], register: CurrentAgencies, events_per_second: i
         intake_router(parts.publisher, door, prefix, rate),
         agencies_router(parts),
         bodies_router(parts),
+        people_router(parts, register),
         _own_record(reads),
         _officer(parts, reads),
         decisions_router(parts.store, prefix, parts.askers, door.named),

@@ -23,6 +23,7 @@ from services.enrollment.terms import Terms
 from shared.contracts.agency import EmployeeReleased
 from shared.contracts.payload import Payload
 from shared.contracts.people import AdoptHomes, ConfirmHome
+from shared.identifiers import key
 from shared.pipeline.documents import LOAD, Doc, Keys, State
 from shared.pipeline.errors import Rejected, Waiting
 from shared.pipeline.outcome import Fact, Outcome, Put, Verdict
@@ -127,11 +128,9 @@ def confirm_home(event: Received[ConfirmHome], state: State, terms: Terms) -> Ou
     confirmation = Confirmation(data.agency, _arrival(event), event.id, data.officer, data.opd, data.reason)
     confirmations = sorted([*known.confirmations, confirmation], key=lambda one: one.arrival)
     after = person.with_file(msgspec.structs.replace(known, confirmations=confirmations))
-    if (
-        data.opd is not None
-        and homes(after.whole) == homes(person.whole)
-        and homes(person.whole).home != data.agency
-    ):
+    whose = homes(person.whole)
+    has_no_say = data.opd is not None and (whose.home != data.agency or key(data.opd) != whose.home)
+    if homes(after.whole) == whose and has_no_say:
         reason = (
             "the person is another agency's: its officer lets the person go, or one who acts for all decides"
         )

@@ -23,6 +23,7 @@ from shared.pipeline.documents import LOAD, Doc, Keys, Lock, State
 from shared.pipeline.outcome import Outcome, Put, Verdict
 from shared.pipeline.records import Received
 from shared.pipeline.waiting import waiting_for
+from shared.redaction import hinted
 
 
 def lacks_contact(employee_id: EmployeeId) -> str:
@@ -135,9 +136,3 @@ def _told(old: str, event: Received[EmployeeRecorded], state: State, terms: Term
         return []
     note = state.get(MAIL_NOTES, letter.id)
     return [Put(MAILS, queued(letter, event.now) if note is None else gone_before(letter, note, event.now))]
-
-
-def hinted(email: str) -> str:
-    """`r***@example.org`: enough for whoever has the address, and nothing to write to."""
-    local, _, domain = email.rpartition("@")
-    return f"{local[:1]}***@{domain}"

@@ -1,7 +1,7 @@
 """What the admin interface answers. Fields that a newer service adds are kept and shown with --json."""
 
 import base64
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
@@ -276,6 +276,124 @@ class BodyPreview(Said):
     waiting: int = 0
     decided: dict[str, int] = {}
     """Verdict -> of how many that wait."""
+
+
+class Claimant(Said):
+    agency: str
+    since: AwareDatetime | None = None
+
+
+class WaitingLink(Said):
+    """A source said that one person had both numbers."""
+
+    employee_id: str
+    """The record that would join."""
+    employee_number: str
+    name: str
+    home: str | None = None
+    previous_employee_number: str
+    into: str | None = None
+    """None: nobody has that number, or nobody whom this token may look up."""
+    into_name: str | None = None
+    said_by: str = ""
+    since: AwareDatetime | None = None
+    waits_for: str = ""
+
+
+class PersonDecision(Said):
+    at: AwareDatetime | None = None
+    kind: str = ""
+    employee_id: str = ""
+    agency: str | None = None
+    into: str | None = None
+    by: str | None = None
+    acting_for: str | None = None
+    """None: all agencies."""
+    reason: str = ""
+    command_id: str = ""
+
+
+class MergedRecord(Said):
+    employee_id: str
+    employee_numbers: list[str] = []
+    since: AwareDatetime | None = None
+
+
+class OpenPerson(Said):
+    """Of whom somebody is to decide whose it is."""
+
+    employee_id: str
+    employee_numbers: list[str] = []
+    name: str = ""
+    home: str | None = None
+    state: str = ""
+    """provisional, confirmed, disputed or nobody"""
+    claimants: list[Claimant] = []
+
+
+class Person(OpenPerson):
+    held: bool = False
+    """Its mails wait."""
+    links: list[WaitingLink] = []
+    decisions: list[PersonDecision] = []
+    merged: list[MergedRecord] = []
+
+
+class OpenPeople(Said):
+    people: list[OpenPerson] = []
+    next: str | None = None
+    """Of the page after this one."""
+
+
+class OpenLinks(Said):
+    links: list[WaitingLink] = []
+    next: str | None = None
+
+
+class PersonStand(Said):
+    """As it stands, or would."""
+
+    employee_numbers: list[str] = []
+    name: str = ""
+    email: str | None = None
+    home: str | None = None
+    state: str = ""
+    held: bool = False
+    links: int = 0
+    jp: dict[int, float] = {}
+    """By year."""
+
+
+class PersonChange(Said):
+    employee_id: str
+    before: PersonStand | None = None
+    """None, here and below: it is part of another person."""
+    after: PersonStand | None = None
+
+
+class PreviewedCompletion(Said):
+    completion_id: str
+    title: str = ""
+    completed_on: date | None = None
+    employee_id: str = ""
+
+
+class PreviewedCompletions(Said):
+    count: int = 0
+    first: list[PreviewedCompletion] = []
+
+
+class PeoplePreview(Said):
+    """What an order about people would do."""
+
+    verdict: str
+    reason: str | None = None
+    people: list[PersonChange] = []
+    moved: PreviewedCompletions = PreviewedCompletions()
+    counted_once: PreviewedCompletions = PreviewedCompletions()
+    counted_again: PreviewedCompletions = PreviewedCompletions()
+    certificates_issued: int = 0
+    certificates_revoked: int = 0
 
 
 class Held(Said):

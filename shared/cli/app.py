@@ -10,6 +10,7 @@ from shared.cli import (
     dead_letters,
     editing,
     partitions,
+    people,
     publish,
     reconcile,
     status,
@@ -32,6 +33,7 @@ app.add_typer(waiting.app, name="waiting")
 app.add_typer(partitions.app, name="partitions")
 app.add_typer(agency.app, name="agency")
 app.add_typer(body.app, name="body")
+app.add_typer(people.app, name="people")
 command(app, "trace")(trace.trace)
 command(app, "reconcile")(reconcile.reconcile)
 command(app, "publish")(publish.publish)

@@ -24,11 +24,17 @@ from shared.cli.answers import (
     Letter,
     Looked,
     Noted,
+    OpenLinks,
+    OpenPeople,
+    OpenPerson,
     Ordered,
+    PeoplePreview,
+    Person,
     Status,
     Trace,
     UnknownBodies,
     Wait,
+    WaitingLink,
     WholeLetter,
 )
 from shared.cli.errors import CannotAsk, Missing, Refused
@@ -44,6 +50,7 @@ POLL_S: Final = 0.25
 TRIES: Final = 3
 LONGEST_PAUSE_S: Final = 10.0
 BUSY: Final = (429, 503)
+NOT_YOURS: Final = "/problems/not-your-agency"
 BATCH: Final = "application/cloudevents-batch+json"
 
 Token = Callable[[], str]
@@ -196,6 +203,35 @@ class Service:
     def change_body(self, change: Mapping[str, Any], *, key: str) -> Ordered:
         return self._order("/bodies", change, key, method="PATCH")
 
+    def person(self, asked: Mapping[str, str]) -> Person:
+        """By `employee_number` or `employee_id`."""
+        return _read(Person, self._post("/people/search", asked).json(), self.name)
+
+    def open_people(self, kind: str) -> Iterator[OpenPerson]:
+        """`kind`: disputed or unclaimed."""
+        after: str | None = None
+        while True:
+            page = _read(OpenPeople, self._get(f"/people/{kind}", after=after, limit=PAGE), self.name)
+            yield from page.people
+            if (after := page.next) is None:
+                return
+
+    def open_links(self) -> Iterator[WaitingLink]:
+        after: str | None = None
+        while True:
+            page = _read(OpenLinks, self._get("/people/links", after=after, limit=PAGE), self.name)
+            yield from page.links
+            if (after := page.next) is None:
+                return
+
+    def preview_people(self, path: str, order: Mapping[str, Any]) -> PeoplePreview:
+        """`path`: of the order, as `order_about_people` takes it."""
+        return _read(PeoplePreview, self._post(f"/people/{path}/preview", order).json(), self.name)
+
+    def order_about_people(self, path: str, order: Mapping[str, Any], *, key: str) -> Ordered:
+        """`path`: `<employee id>/homes`, `merges` or `separations`."""
+        return self._order(f"/people/{path}", order, key)
+
     def issuer(self) -> str | None:
         """Of the token by which it is asked; None where the token does not show it."""
         self._known = self._known or self._token()
@@ -265,6 +301,8 @@ class Service:
             if response.status_code not in BUSY or tried == TRIES:
                 break
             time.sleep(min(pause_s(response), LONGEST_PAUSE_S))
+        if _problem(response).get("type") == NOT_YOURS:
+            raise Refused(_detail(response))
         self._check(response)
         return response
 

@@ -12,6 +12,8 @@ from shared.cli.screen import Screen, local, short
 
 MOST_ROWS = 8
 """Of each table, so that all stay on one screen."""
+PEOPLE = "employees"
+"""Kind of work that officers do: a dispute is nothing that is wrong with the system, and waits for their word."""
 BUG = "bug"
 
 
@@ -42,7 +44,7 @@ class Stand(NamedTuple):
 
 def status(desk: Desk, service: OneService = None) -> int:
     """Services with readiness and faults, lag, stopped partitions, suspended agencies, what waits, dead letters,
-    mails."""
+    mails, people of whom officers are to decide something."""
     stands, silent = each(desk.services(service), _stand)
     wrong = [(name, fault) for name, stand in stands.items() for fault in stand.wrong()]
     if not desk.answer(_document(stands, silent)):
@@ -117,8 +119,16 @@ def _show(
             out.line(f"{name}: {wait.count} since {local(wait.oldest)}: {short(wait.reason)}: {wait.lacks}")
         _more(out, len(waits))
     work = [
-        (name, kind, states) for name, stand in stands.items() for kind, states in stand.status.work.items()
+        (name, kind, states)
+        for name, stand in stands.items()
+        for kind, states in stand.status.work.items()
+        if kind != PEOPLE
     ]
+    for stand in stands.values():
+        if open := {kind: n for kind, n in stand.status.work.get(PEOPLE, {}).items() if n}:
+            out.heading("To be decided by officers: kompeten people")
+            for kind, n in open.items():
+                out.line(f"{n} {kind}: `kompeten people {kind}`", "yellow")
     if work:
         out.heading("Work")
         for name, kind, states in work:

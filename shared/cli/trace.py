@@ -1,6 +1,5 @@
 """`kompeten trace`: what became of one event, certificate, completion or employee, across all services."""
 
-import sys
 from typing import Annotated
 
 import typer
@@ -9,8 +8,8 @@ from shared.cli.answers import Step, Trace
 from shared.cli.client import Service
 from shared.cli.command import Desk, each, unanswered
 from shared.cli.errors import DONE, NO, NOT_ASKED, CannotAsk, Missing
+from shared.cli.number import employee_number
 from shared.cli.screen import Screen, plain
-from shared.contracts.employee_number import check_employee_number
 
 _DETAIL = 31
 """Columns before what is said about a step: below its service."""
@@ -43,7 +42,7 @@ def trace(
     if len(asked) + employee != 1:
         raise CannotAsk("say one of --event, --certificate, --completion, --employee")
     if employee:
-        asked = {"employee_number": _employee_number()}
+        asked = {"employee_number": employee_number()}
     enrollment, *others = desk.services()
     found = enrollment.trace(asked)
     traces, silent = [found], dict[str, CannotAsk]()
@@ -73,18 +72,6 @@ def trace(
     if not whole.steps and not whole.missing:
         raise Missing("nothing is known of it: see whether it was published, and under which id")
     return NO if whole.missing or any(step.state == "problem" for step in whole.steps) else DONE
-
-
-def _employee_number() -> str:
-    """Never from the command line; the text of no error repeats it."""
-    if sys.stdin.isatty():
-        number = str(typer.prompt("Employee number (not shown)", hide_input=True, err=True))
-    else:
-        number = sys.stdin.readline()
-    number = number.strip()
-    if (fault := check_employee_number(number)) is not None:
-        raise CannotAsk(fault)
-    return number
 
 
 def _joined(traces: list[Trace]) -> Trace:

@@ -41,11 +41,12 @@ class MergeEmployees(Payload):
 
 
 class SeparateEmployees(Payload):
-    """An officer takes a merge back: what was reported under each number goes back with it."""
+    """An officer takes a merge back: what was reported under each number goes back with it. Of a record that never joined
+    another one: what says that it is the same person's is decided against."""
 
     TYPE: ClassVar[str] = "id.go.bandung.employee.separate.v1"
     employee_id: EmployeeId
-    """That had joined."""
+    """That had joined, or is not to."""
     officer: str
     opd: str | None
     """Body or agency for which the officer may act; None: all."""

@@ -1,16 +1,22 @@
 """A dry run: the handler decides a record on what stands today, and nothing is written."""
 
+import uuid
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import NamedTuple, NoReturn, TypeVar
 
 import msgspec
 
+from shared.contracts.cloudevents import STRUCTURED, encode
+from shared.contracts.payload import MOST, Payload, milliseconds
 from shared.pipeline.attempt import Attempt
 from shared.pipeline.books import Outgoing, WaitingRecord
 from shared.pipeline.documents import Collection, Document
 from shared.pipeline.items import Reader
 from shared.pipeline.outcome import Outcome
-from shared.pipeline.records import Record
+from shared.pipeline.places import partition_of
+from shared.pipeline.reactions import Service
+from shared.pipeline.records import Coordinates, Record
 from shared.pipeline.store import Advance, Session, Store, Write
 
 T = TypeVar("T")
@@ -79,3 +85,29 @@ async def rehearse(
     except _Over as over:
         return over.rehearsal
     raise AssertionError("unreachable")
+
+
+async def rehearse_command(
+    service: Service[T], store: Store, command: Payload, key: str, now: datetime
+) -> Rehearsal:
+    """The same of a command that nobody has given yet, as if it came after all that is in the log.
+
+    Raises Unavailable when the database is away.
+    """
+    value = encode(
+        command,
+        id=str(uuid.uuid4()),
+        source=f"urn:kompeten:{service.name}",
+        time=now,
+        subject=key,
+        partitionkey=key,
+        traceparent=None,
+    )
+    record = Record(
+        at=Coordinates(service.commands_topic, partition_of(key), MOST),
+        timestamp_ms=milliseconds(now),
+        key=key.encode(),
+        value=value,
+        headers=(("content-type", STRUCTURED.encode()),),
+    )
+    return await rehearse(Reader(service), store, [(record, None)], record.timestamp_ms)

@@ -51,6 +51,7 @@ def others_are_answered(product: Product, service: str) -> None:
 
 def post_head(operation: Operation, *lines: str, media_type: str = "application/json") -> list[str]:
     path = operation.path.replace("{certificate_id}", "crt_" + "0" * 32).replace("{code}", "dinas")
+    path = path.replace("{employee_id}", "emp_" + "0" * 32)
     return [f"POST {path} HTTP/1.1", f"Content-Type: {media_type}", *lines]
 
 

@@ -30,6 +30,8 @@ WRONG: Final = (
 NOT_GIVEN: Final = {400, 403, 404, 409, 410, 415, 422}
 OF_ALL_AGENCIES: Final = {"/bodies"}
 """Who issues in whose name, every officer reads."""
+WORKLISTS: Final = {"/people/disputed", "/people/unclaimed", "/people/links"}
+"""Every officer has one of the own agency's people; nothing of the victim is in it."""
 GUARDED: Final = [one for one in operations() if one.roles]
 
 
@@ -37,6 +39,7 @@ def address_of(operation: Operation, holder: Holder) -> str:
     """With the victim's ids where the path has a place for some."""
     known = {
         "certificate_id": holder.certificate_id,
+        "employee_id": holder.employee_id,
         "event_id": holder.event_ids[-1],
         "code": VICTIM_OPD,
     }
@@ -55,12 +58,22 @@ def body_of(operation: Operation, victim: Victim, holder: Holder) -> Any:
         "reason": REASON,
     }
     revocation = {"reason": REASON, "revocation_id": victim.revocation_id}
+    home = {"agency": ATTACKER_OPD, "reason": REASON}
+    own = {"employee_id": holder.employee_id, "reason": REASON}
+    merge = {**own, "into": next(one for one in victim.holders if one is not holder).employee_id}
     bodies: dict[str, Any] = {
         "/events": [cloud_event(event_types()[-1].type, event_types()[-1].example)],
         "/certificates/search": {"certificate_number": holder.number},
         "/certificates/{certificate_id}/revocations": {"reason": REASON},
         "/certificates/{certificate_id}/reinstatements": revocation,
         "/completions/revocations": completion,
+        "/people/search": {"employee_number": person.number},
+        "/people/{employee_id}/homes": home,
+        "/people/{employee_id}/homes/preview": home,
+        "/people/merges": merge,
+        "/people/merges/preview": merge,
+        "/people/separations": own,
+        "/people/separations/preview": own,
     }
     if operation.roles <= {"operator", "auditor"}:
         return {}
@@ -112,7 +125,7 @@ def test_another_agencys_right_role_gets_nothing_of_the_victim(
         assert leaks(answer, victim) == [], (operation, opd)
         if operation.path == "/certificates/search":
             assert answer.json() == [], opd
-        elif operation.path in OF_ALL_AGENCIES:
+        elif operation.path in OF_ALL_AGENCIES | WORKLISTS:
             assert answer.status_code == 200, (operation, opd)
         else:
             assert answer.status_code in NOT_GIVEN, (operation, opd, answer.text)
@@ -191,6 +204,39 @@ def test_known_and_unknown_people_are_answered_alike(product: Product, attacker:
 
 
 OF_EACH_COMMAND: Final = {"command_id", "revocation_id"}
+
+
+def test_another_agency_s_person_is_answered_as_nobody_is(product: Product, victim: Victim) -> None:
+    """By number and by record, in whatever is asked for; also into a record of the attacker's own."""
+    person, record = somebody(), "emp_" + "0" * 32
+    officer = product.client("officer", opd=ATTACKER_OPD)
+    home, own = {"agency": ATTACKER_OPD, "reason": REASON}, somebody("Milik Penyerang")
+    product.publish(own.registration(), opd=ATTACKER_OPD)
+    product.settled()
+    mine = officer.post("/people/search", json={"employee_number": own.number}).json()["employee_id"]
+    for holder in victim.holders:
+        number, id = holder.person.number, holder.employee_id
+        answers = [
+            (
+                officer.post("/people/search", json={"employee_number": known}),
+                officer.post("/people/search", json={"employee_id": of}),
+                *(
+                    officer.post(address + preview, json=body)
+                    for preview in ("", "/preview")
+                    for address, body in (
+                        (f"/people/{of}/homes", home),
+                        ("/people/merges", {"employee_id": of, "into": mine, "reason": REASON}),
+                        ("/people/merges", {"employee_id": mine, "into": of, "reason": REASON}),
+                        ("/people/separations", {"employee_id": of, "reason": REASON}),
+                    )
+                ),
+            )
+            for known, of in ((number, id), (person.number, record))
+        ]
+        for known, unknown in zip(*answers, strict=True):
+            assert (known.status_code, leaks(known, victim)) == (404, []), known.request.url
+            said = [{**one.json(), "instance": ""} for one in (known, unknown)]
+            assert said[0] == said[1], known.request.url
 
 
 def test_no_spelling_of_an_address_goes_round_its_guard(product: Product) -> None:

@@ -43,7 +43,7 @@ def aimed(event_type: EventType, victim: Victim) -> list[dict[str, Any]]:
 
 
 def test_the_reference_has_the_types_of_agencies_and_others() -> None:
-    assert len(OWN) == 3
+    assert len(OWN) == 4
     assert len(FOREIGN) > 20
 
 

@@ -81,7 +81,8 @@ def known(product: Product) -> Known:
     found = until(certificate, "a certificate with its PDF")
     product.settled()
     code = found["verification_url"].rpartition("/")[2]
-    return Known(person, {"certificate_id": found["certificate_id"], "event_id": event_id, "code": code})
+    ids = {"certificate_id": found["certificate_id"], "employee_id": product.record(person)["employee_id"]}
+    return Known(person, {**ids, "event_id": event_id, "code": code})
 
 
 @pytest.mark.parametrize("operation", list(operations()), ids=str)

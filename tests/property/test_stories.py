@@ -242,7 +242,7 @@ async def test_a_page_that_is_released_is_loaded_at_once() -> None:
     (tp,) = city.lag(city.members["enrollment"])
     decided = await city.batch(city.members["enrollment"], {tp: 1})
     assert len(decided.decisions) == 51
-    assert store.calls - calls < 20
+    assert store.calls - calls < 25  # a handful of rounds, each with a call a collection
 
 
 # What an officer does with a completion that has not come yet is told with the right totals.

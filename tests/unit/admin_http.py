@@ -69,7 +69,7 @@ class World:
     waiting: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     traces: dict[str, dict[str, Any]] = field(default_factory=dict)
     order: Callable[[Asked], Response] = lambda asked: decided()
-    """Answers replays, discards, looks, giving up, and what is said of bodies."""
+    """Answers replays, discards, looks, giving up, and what is said of bodies and people."""
     dry_run: Callable[[Asked], Response] = lambda asked: JSONResponse({"verdict": "accepted"})
     events: Callable[[Asked], Response] = lambda asked: verdicts(asked)
     decisions: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
@@ -77,6 +77,10 @@ class World:
     bodies: list[dict[str, Any]] = field(default_factory=list)
     unknown_bodies: dict[str, Any] = field(default_factory=dict)
     preview: dict[str, Any] = field(default_factory=lambda: {"verdict": "accepted"})
+    """Of what is said of bodies, or of people."""
+    people: dict[str, list[list[dict[str, Any]]]] = field(default_factory=dict)
+    """By worklist, its pages."""
+    person: Callable[[Asked], Response] = lambda asked: problem(404, "there is nobody like that")
     ledgers: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     """What each service has of completions, in order of id."""
     looks: Callable[[Asked], dict[str, Any]] = lambda asked: {}
@@ -171,6 +175,14 @@ def _answer(world: World, asked: Asked) -> Response:
             return JSONResponse(world.unknown_bodies)
         case ["bodies", "preview"]:
             return JSONResponse(world.preview)
+        case ["people", "search"]:
+            return world.person(asked)
+        case ["people", *_, "preview"]:
+            return JSONResponse(world.preview)
+        case ["people", kind] if asked.method == "GET":
+            return JSONResponse(_numbered_page(world.people.get(kind, [[]]), kind, asked.params))
+        case ["people", *_]:
+            return world.order(asked)
         case ["events"]:
             return world.events(asked)
         case ["decisions", id] if id in world.decisions:
@@ -185,6 +197,12 @@ def _page(letters: list[dict[str, Any]], params: dict[str, str]) -> list[dict[st
     ids = [one["id"] for one in wanted]
     start = ids.index(params["after"]) + 1 if "after" in params else 0
     return wanted[start : start + int(params["limit"])]
+
+
+def _numbered_page(pages: list[list[dict[str, Any]]], kind: str, params: dict[str, str]) -> dict[str, Any]:
+    at = int(params.get("after", "0"))
+    more = str(at + 1) if at + 1 < len(pages) else None
+    return {"links" if kind == "links" else "people": pages[at], "next": more}
 
 
 def _after(rows: list[dict[str, Any]], params: dict[str, str]) -> list[dict[str, Any]]:

@@ -280,6 +280,7 @@ def test_an_officer_of_the_agency_that_would_gain_decides_nothing() -> None:
     outcome = confirmed(made, HOME, opd=HOME)
     assert (outcome.verdict, outcome.answer) == (Verdict.REFUSED, {"problem": "not-your-agency"})
     assert made.one(EMPLOYEES).confirmations == []
+    assert confirmed(made, OTHER, opd=HOME).answer == {"problem": "not-your-agency"}, "nor for the other one"
 
 
 def test_who_reported_a_completion_while_it_was_the_home_stays_entitled() -> None:

@@ -28,6 +28,7 @@ ROOT = Path(__file__).parents[2]
 EVENT: dict[str, Any] = json.loads(as_record(completed(), id="evt-1").value or b"")
 A, B, C = "agency.x.v1/0/1/0", "agency.x.v1/0/2/0", "enrollment.events.v1/3/7/0"
 WHY = ("--reason", "rates added")
+EMPLOYEE = "emp_" + "0" * 32
 
 
 class Result:
@@ -113,6 +114,13 @@ def every_command() -> list[list[str]]:
         ["body", "add", "LAN RI", "--name", "Lembaga Administrasi Negara", "--outside"],
         ["body", "change", "LAN RI", "--alias", "LAN", *WHY],
         ["body", "unknown"],
+        ["people", "search", "--id", EMPLOYEE],
+        ["people", "disputed"],
+        ["people", "unclaimed"],
+        ["people", "links"],
+        ["people", "transfer", EMPLOYEE, "--to", "dinkes", *WHY],
+        ["people", "merge", EMPLOYEE, "--into", "emp_2", *WHY],
+        ["people", "separate", EMPLOYEE, *WHY],
         ["partitions", "start", "agency.x.v1", "0", "--service", "enrollment", *WHY],
         ["trace", "--event", "evt-1"],
         ["reconcile"],
@@ -126,7 +134,7 @@ every = pytest.mark.parametrize("argv", every_command(), ids=lambda argv: " ".jo
 def test_every_command_is_tried_here() -> None:
     tried = {
         tuple(argv[:2])
-        if argv[0] in ("dead-letters", "waiting", "partitions", "agency", "body")
+        if argv[0] in ("dead-letters", "waiting", "partitions", "agency", "body", "people")
         else (argv[0],)
         for argv in every_command()
     }

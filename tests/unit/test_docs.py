@@ -29,6 +29,7 @@ LINK: Final = re.compile(r"\]\(([^)\s]+)\)")
 HEADING: Final = re.compile(r"^#{1,6} (.+)$", re.MULTILINE)
 VARIABLE: Final = re.compile(r"KOMPETEN_[A-Z0-9]+(?:_[A-Z0-9]+)*")
 MAKE: Final = re.compile(r"(?:^|[\s;&|(])make((?:[ \t]+[\w=.-]+)+)")
+SENT_ALONE: Final = re.compile(r"-d '(\{\"specversion\".*\})'")
 HEREDOC: Final = re.compile(r"<<'JSON'[^\n]*\n(.*?)^[ \t]*JSON$", re.MULTILINE | re.DOTALL)
 STEP: Final = re.compile(
     r"\| (?P<step>\d+) \| [^|]+ \| \[`(?P<file>[^`]+)`\]\(\.\./(?P<link>[^)]+)\) \| (?P<names>`[^|]+`) \|"
@@ -225,3 +226,11 @@ def test_events_shown_to_agencies_are_accepted(name: str) -> None:
     for index, event in enumerate(events):
         verdict = _check(index, event).verdict
         assert (verdict.status, verdict.detail) == ("accepted", None)
+
+
+def test_events_shown_one_by_one_are_accepted() -> None:
+    shown = [text for page in HOW_TOS for text in SENT_ALONE.findall(page.read_text(encoding="utf-8"))]
+    assert len(shown) >= 2
+    for text in shown:
+        verdict = _check(0, json.loads(text)).verdict
+        assert (verdict.status, verdict.detail) == ("accepted", None), text

@@ -1,6 +1,5 @@
 """What the register of bodies has, what waits for bodies that it lacks, and what an order would do."""
 
-import uuid
 from collections import Counter
 from datetime import datetime
 from typing import Any, Final
@@ -11,14 +10,10 @@ from services.enrollment.bodies.handlers import spellings
 from services.enrollment.bodies.views import PreviewView, UnknownBodiesView, UnknownBodyView
 from shared.contracts.agency import TrainingCompleted
 from shared.contracts.bodies import AddBody, ChangeBody
-from shared.contracts.cloudevents import STRUCTURED, encode
-from shared.contracts.payload import MOST, milliseconds
 from shared.pipeline.books import WAITING, WaitingRecord
 from shared.pipeline.items import Reader, sender_of
 from shared.pipeline.outcome import Verdict
-from shared.pipeline.places import partition_of
-from shared.pipeline.records import Coordinates, Record
-from shared.pipeline.rehearsal import rehearse
+from shared.pipeline.rehearsal import rehearse_command
 from shared.service import Parts
 
 MOST_UNKNOWN: Final = 200
@@ -67,24 +62,7 @@ def _code(waiting: WaitingRecord, reader: Reader[Any]) -> str:
 
 async def preview(parts: Parts[Any], command: AddBody | ChangeBody, now: datetime) -> PreviewView:
     """Decides the order, and what waits for it, on what stands now; writes nothing."""
-    service = parts.service
-    value = encode(
-        command,
-        id=str(uuid.uuid4()),
-        source=f"urn:kompeten:{service.name}",
-        time=now,
-        subject=REGISTER,
-        partitionkey=REGISTER,
-        traceparent=None,
-    )
-    record = Record(
-        at=Coordinates(service.commands_topic, partition_of(REGISTER), MOST),  # after all that is there
-        timestamp_ms=milliseconds(now),
-        key=REGISTER.encode(),
-        value=value,
-        headers=(("content-type", STRUCTURED.encode()),),
-    )
-    rehearsal = await rehearse(Reader(service), parts.store, [(record, None)], record.timestamp_ms)
+    rehearsal = await rehearse_command(parts.service, parts.store, command, REGISTER, now)
     (_, own), *others = rehearsal.outcomes
     lacked = [lacks_body(one) for one in spellings(command.code, command.aliases)]
     verdicts = Counter(outcome.verdict for _, outcome in others)

@@ -1,0 +1,118 @@
+"""What an order about people would do: it is decided on what stands now, and nothing is written."""
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Final
+
+from services.enrollment.documents import COMPLETIONS, Completion, Employee
+from services.enrollment.employees import is_held, waiting_links
+from services.enrollment.homes import homes
+from services.enrollment.people.queries import people_in, people_of
+from services.enrollment.people.views import (
+    PeoplePreviewView,
+    PersonChangeView,
+    PreviewedCompletion,
+    PreviewedCompletions,
+    StandView,
+    state_of,
+)
+from services.enrollment.persons import Person
+from services.enrollment.records import jp_by_year
+from services.enrollment.settling import facts_standing
+from services.enrollment.terms import Terms
+from shared.contracts.enrollment import CertificateIssued, CertificateRevoked
+from shared.contracts.people import ConfirmHome, MergeEmployees, SeparateEmployees
+from shared.pipeline.documents import Document
+from shared.pipeline.outcome import Verdict
+from shared.pipeline.rehearsal import Rehearsal, rehearse_command
+from shared.redaction import hinted
+from shared.service import Parts
+
+MOST_SHOWN: Final = 50
+Order = ConfirmHome | MergeEmployees | SeparateEmployees
+People = Mapping[str, Person]
+"""By id."""
+Completions = Mapping[str, Completion]
+
+
+async def preview(parts: Parts[Terms], order: Order, now: datetime) -> PeoplePreviewView:
+    ids = [order.employee_id, *([order.into] if isinstance(order, MergeEmployees) else [])]
+    rehearsal = await rehearse_command(parts.service, parts.store, order, order.employee_id, now)
+    ((_, outcome),) = rehearsal.outcomes
+    if outcome.verdict is not Verdict.ACCEPTED:
+        return PeoplePreviewView(verdict=outcome.verdict.value, reason=outcome.reason or None)
+    before: People = {one.main.id: one for one in (await people_of(parts.store, ids)).values()}
+    found = await parts.store.select(COMPLETIONS, {"employee_id": {"$in": sorted(before)}})
+    return compared(before, {one.id: one for one in found}, rehearsal)
+
+
+def compared(before: People, completions: Completions, rehearsal: Rehearsal) -> PeoplePreviewView:
+    """`completions`: all of those people, as they stand."""
+    after = _after(before, rehearsal)
+    now = dict(completions)
+    now.update({one.id: one for one in _changed(rehearsal) if isinstance(one, Completion)})
+    pairs = [(completions[id], one) for id, one in now.items() if id in completions]
+    kinds = Counter(json.loads(event.value)["type"] for event in rehearsal.events)
+    return PeoplePreviewView(
+        verdict=Verdict.ACCEPTED.value,
+        reason=None,
+        people=[
+            PersonChangeView(
+                employee_id=id,
+                before=_stand(before.get(id), completions.values()),
+                after=_stand(after.get(id), now.values()),
+            )
+            for id in sorted({*before, *after})
+        ],
+        moved=_shown(one for was, one in pairs if one.employee_id != was.employee_id),
+        counted_once=_shown(one for was, one in pairs if one.twin_of and not was.twin_of),
+        counted_again=_shown(one for was, one in pairs if was.twin_of and not one.twin_of),
+        certificates_issued=kinds[CertificateIssued.TYPE],
+        certificates_revoked=kinds[CertificateRevoked.TYPE],
+    )
+
+
+def _after(before: People, rehearsal: Rehearsal) -> People:
+    files: dict[str, Employee] = {file.id: file for person in before.values() for file in person.files}
+    files.update({one.id: one for one in _changed(rehearsal) if isinstance(one, Employee)})
+    return people_in(files, [one.id for one in files.values() if not one.merged_into])
+
+
+def _changed(rehearsal: Rehearsal) -> list[Document | None]:
+    return [document for _, _, document, _ in rehearsal.changes]
+
+
+def _stand(person: Person | None, completions: Iterable[Completion]) -> StandView | None:
+    if person is None:
+        return None
+    whole = person.whole
+    whose, profile = homes(whole), whole.profile
+    own = [one for one in completions if one.employee_id == whole.id and one.standing]
+    return StandView(
+        employee_numbers=whole.numbers,
+        name=profile.name,
+        email=None if profile.email is None else hinted(profile.email),
+        home=whose.home,
+        state=state_of(whose),
+        held=is_held(whole),
+        links=len(waiting_links(person, whole)),
+        jp=jp_by_year(own),
+    )
+
+
+def _shown(completions: Iterable[Completion]) -> PreviewedCompletions:
+    rows = [_row(one) for one in completions if one.standing]
+    rows.sort(key=lambda one: (one.completed_on, one.completion_id), reverse=True)
+    return PreviewedCompletions(count=len(rows), first=rows[:MOST_SHOWN])
+
+
+def _row(completion: Completion) -> PreviewedCompletion:
+    facts = facts_standing(completion)
+    return PreviewedCompletion(
+        completion_id=completion.id,
+        title=facts.title,
+        completed_on=facts.completed_on,
+        employee_id=completion.employee_id,
+    )

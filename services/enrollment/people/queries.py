@@ -1,0 +1,73 @@
+"""People as they stand, with all their files; and worklists, page by page, by the index on `Employee.open`."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from services.enrollment.agencies.documents import REGISTER, REGISTERS, Register
+from services.enrollment.documents import EMPLOYEE_NUMBERS, EMPLOYEES, Employee
+from services.enrollment.employees import waiting_links
+from services.enrollment.persons import Person, person_of
+from shared.contracts.payload import EmployeeId
+from shared.mongo import MongoStore
+from shared.pipeline.documents import Collection, Doc, State
+
+
+class Page(NamedTuple):
+    people: list[Person]
+    next: str | None
+    """Id to go on after; None: there are no more."""
+
+
+async def worklist(store: MongoStore, kind: str, after: str, limit: int) -> Page:
+    """People of whom something is to be decided, in order of id. `kind`: one of those of `Employee.open`."""
+    asked = {"open": kind, "_id": {"$gt": after}}
+    mains = await store.select(EMPLOYEES, asked, sort=[("_id", 1)], limit=limit)
+    others = await _files(store, [other for one in mains for other in one.files])
+    register = await store.read(REGISTERS, REGISTER)
+    people = people_in({one.id: one for one in (*mains, *others)}, [one.id for one in mains], register)
+    return Page(list(people.values()), mains[-1].id if len(mains) == limit else None)
+
+
+async def people_of(store: MongoStore, ids: Sequence[str]) -> dict[str, Person]:
+    """By the ids given, which may be those of merged files too; without those that nobody has."""
+    known: dict[str, Employee] = {}
+    wanted = set(ids)
+    while wanted:  # the files, then those that they are merged into, then all files of those
+        files = await _files(store, sorted(wanted))
+        known |= {one.id: one for one in files}
+        named = {str(id) for one in files for id in (one.merged_into, *one.files) if id}
+        wanted = named - known.keys()
+    return people_in(known, ids, await store.read(REGISTERS, REGISTER))
+
+
+async def people_by_number(store: MongoStore, numbers: Iterable[str]) -> dict[str, Person]:
+    """By those of the numbers that somebody has registered."""
+    asked = sorted(set(numbers))
+    aliases = await store.select(EMPLOYEE_NUMBERS, {"_id": {"$in": asked}}) if asked else []
+    people = await people_of(store, [one.employee_id for one in aliases])
+    return {one.id: people[one.employee_id] for one in aliases if one.employee_id in people}
+
+
+async def linked_people(store: MongoStore, people: Iterable[Person]) -> dict[str, Person]:
+    """By number: whose the numbers are that waiting links name as earlier ones."""
+    return await people_by_number(
+        store, [link.previous for one in people for link in waiting_links(one, one.whole)]
+    )
+
+
+def people_in(
+    files: Mapping[str, Employee], ids: Iterable[str], register: Register | None = None
+) -> dict[str, Person]:
+    """By id, of files that were read together."""
+    state = State()
+    named = {other for one in files.values() for other in (one.merged_into, *one.files)} | set(ids)
+    found: list[tuple[Collection[Any], Any]] = [(EMPLOYEES, one) for one in files.values()]
+    if register is not None:
+        found.append((REGISTERS, register))
+    state.loaded([Doc(REGISTERS, REGISTER), *(Doc(EMPLOYEES, id) for id in named)], found)
+    people = {id: person_of(EmployeeId(id), state) for id in ids}
+    return {id: person for id, person in people.items() if person is not None}
+
+
+async def _files(store: MongoStore, ids: Sequence[str]) -> list[Employee]:
+    return await store.select(EMPLOYEES, {"_id": {"$in": list(ids)}}) if ids else []

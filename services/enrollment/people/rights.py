@@ -1,0 +1,92 @@
+"""Who may look at whom, and ask for what. An officer of one agency sees people whose home or claimant that is, and is
+told the same of all others, known or not.
+
+What is asked for is decided by transfers.py and merging.py. Beyond what they look at, an officer of one agency decides
+nothing in its own favour: who registers a number first is its provisional home, and could confirm itself.
+"""
+
+from collections.abc import Collection
+from typing import Final
+
+from services.enrollment.documents import Employee, PendingLink
+from services.enrollment.employees import waiting_links
+from services.enrollment.homes import homes
+from services.enrollment.persons import Person
+from shared.contracts.people import MergeEmployees
+from shared.http.access import ALL_AGENCIES, Principal, Role
+from shared.http.problems import Problem
+from shared.identifiers import key
+
+_OF_ALL: Final = frozenset({Role.operator, Role.auditor})
+
+
+def sees_all(caller: Principal) -> bool:
+    return bool(caller.roles & _OF_ALL) or caller.opd == ALL_AGENCIES
+
+
+def may_see(caller: Principal, whole: Employee) -> bool:
+    whose = homes(whole)
+    return sees_all(caller) or any(
+        caller.acts_for(agency) for agency in {whose.home, *whose.claimants} if agency
+    )
+
+
+def opd_of(caller: Principal) -> str | None:
+    """For a command's `opd`: the one agency that the caller acts for; None: all, as operators do."""
+    return None if Role.operator in caller.roles else caller.opd_of_commands
+
+
+def found(person: Person | None, caller: Principal) -> Person:
+    """Raises Problem where there is none, or none for this caller."""
+    if person is None or not may_see(caller, person.whole):
+        raise not_found()
+    return person
+
+
+def not_found() -> Problem:
+    return Problem(
+        "not-found", "There is nobody like that among those whom you may look up: check what you named."
+    )
+
+
+def check_agency(code: str, connected: Collection[str]) -> None:
+    if code not in connected:
+        raise Problem("refused", f"The register has no agency {code}: name one that is connected.")
+
+
+def check_transfer(opd: str | None, agency: str) -> None:
+    """`agency`: that is to have the person."""
+    if opd is not None and key(opd) == agency:
+        raise Problem(
+            "not-your-agency",
+            "An officer of one agency lets its people go. That somebody is your agency's person, an officer of the "
+            "agency that has the person says, or one who acts for all.",
+        )
+
+
+def check_merge(command: MergeEmployees, joining: Person, into: Person) -> None:
+    """An officer of one agency joins two records of its own people, or lets one of them go on where its number is said
+    to be renewed by who has that number now."""
+    if command.opd is None:
+        return
+    if command.home is not None:
+        check_transfer(command.opd, command.home)
+    whose = homes(joining.whole)
+    if whose.disputed or homes(into.whole).disputed:
+        raise Problem(
+            "not-your-agency",
+            "Two agencies say that one of these people is theirs: have that decided first, or ask an officer who acts "
+            "for all.",
+        )
+    own = whose.home == key(command.opd)
+    if not own and not any(one.agency == whose.home for one in links_between(joining, into)):
+        raise Problem(
+            "not-your-agency",
+            "The record that would join is not your agency's, and its agency does not say that it is this person's: "
+            "ask an officer who acts for all.",
+        )
+
+
+def links_between(joining: Person, into: Person) -> list[PendingLink]:
+    numbers = into.whole.numbers
+    return [one for one in waiting_links(joining, joining.whole) if one.previous in numbers]
