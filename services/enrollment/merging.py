@@ -11,7 +11,7 @@ import msgspec
 
 from services.enrollment.agencies.documents import Arrival
 from services.enrollment.documents import COMPLETIONS, EMPLOYEES, Completion, Employee, Merge
-from services.enrollment.employees import as_it_stands, recorded
+from services.enrollment.employees import as_it_stands, later, recorded
 from services.enrollment.homes import homes
 from services.enrollment.persons import Person, own_numbers, person_of
 from services.enrollment.settling import Changed, Sequences, merging_keys, settle
@@ -69,11 +69,7 @@ def merge_employees(event: Received[MergeEmployees], state: State, terms: Terms)
     )
     one = Person(main, (*into.merged, file))
     after, facts = as_it_stands(into, one, event, terms)
-    # Mails that are on their way are addressed by the record that joined.
-    file = msgspec.structs.replace(
-        file, profile=after.main.profile, version=next_version(file.version, terms.epoch)
-    )
-    after = after.with_file(file)
+    after = after.with_file(_joined(file, after.main, event, terms))
     theirs = state.all(COMPLETIONS, "employee_id", joining.main.id)
     own = state.all(COMPLETIONS, "employee_id", into.main.id)
     changed = [
@@ -82,8 +78,20 @@ def merge_employees(event: Received[MergeEmployees], state: State, terms: Terms)
     ]
     settled = settle(changed, after, state, terms)
     changes = [*(Put(EMPLOYEES, one) for one in after.files), *settled.changes]
-    facts = [*facts, recorded(Person(file)), *(fact for fact, _ in settled.facts)]
+    facts = [*facts, recorded(Person(after.merged[-1])), *(fact for fact, _ in settled.facts)]
     return _answered(Verdict.ACCEPTED, "", after, content, changes, facts)
+
+
+def _joined(file: Employee, main: Employee, event: Received[MergeEmployees], terms: Terms) -> Employee:
+    """Mails to it go where the person's go from now on; where that is another address, its own is told, as at any
+    change."""
+    changed = file.profile.email != main.profile.email
+    return msgspec.structs.replace(
+        file,
+        profile=main.profile,
+        version=next_version(file.version, terms.epoch),
+        addressed_at=later(event.now, file.addressed_at) if changed else file.addressed_at,
+    )
 
 
 def _merge(

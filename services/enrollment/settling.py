@@ -635,6 +635,7 @@ def _recorded(completion: Completion, facts: Facts, standing: bool) -> Fact:
         level=Level(facts.level),
         predicate=facts.predicate,
         completed_on=facts.completed_on,
+        twin_of=CompletionId(completion.twin_of) if completion.twin_of else None,
     )
     return Fact(payload, completion.id, completion.version, completion.employee_id)
 

@@ -36,6 +36,8 @@ class EarnedCompletion(msgspec.Struct, frozen=True):
     reason: str | None = None
     settled: int = 0
     """Version of the last PointsSettled."""
+    is_twin: bool = False
+    """It does not stand since the same training counts, as it was reported under another number."""
     account: EmployeeId = EmployeeId("")
     """Whose account has the points, where it came to be another person's and that is not settled yet: within one batch.
     Empty: its employee's."""

@@ -132,6 +132,7 @@ def _as_said(event: Said, known: EarnedCompletion | None, first_settlement: int)
         completed_on=data.completed_on,
         points=0 if known is None else known.points,
         settled=first_settlement if known is None else known.settled,
+        is_twin=data.twin_of is not None,
         account=EmployeeId("") if holder == data.employee_id else holder,
     )
 

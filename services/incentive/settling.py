@@ -30,6 +30,7 @@ from shared.pipeline.outcome import Due, Fact, Put, Settlement
 
 NOTHING: Final = Award(0, ())
 REVOKED: Final = "sertifikat dicabut"
+SAME_TRAINING: Final = "pelatihan yang sama sudah dihitung dari laporan dengan nomor pegawai lain"
 RECOUNTED: Final = "perubahan hitungan bulan ini"
 MOVED_AWAY: Final = "pindah ke data pegawai lain: data pegawai digabung atau dipisah"
 MOVED_HERE: Final = "pindah dari data pegawai lain: data pegawai digabung atau dipisah"
@@ -144,7 +145,7 @@ class _Worth(NamedTuple):
     @property
     def reason(self) -> str | None:
         if not self.completion.month:
-            return REVOKED
+            return SAME_TRAINING if self.completion.is_twin else REVOKED
         if (capped := self.award.capped) is None:
             return None
         return f"{capped.asked} poin menurut aturan, {self.award.points} diberikan: batas sebulan tercapai"

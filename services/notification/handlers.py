@@ -34,7 +34,7 @@ from services.notification.terms import Terms
 from shared.contracts.enrollment import CertificateIssued, CertificateRevoked, EmployeeRecorded
 from shared.contracts.incentive import PointsSettled
 from shared.contracts.notification import NoteMail, ReleaseLetter
-from shared.contracts.payload import Payload
+from shared.contracts.payload import CompletionId, EmployeeId, Payload
 from shared.pipeline.discrepancies import reconciling
 from shared.pipeline.documents import LOAD, Doc, Docs, Keys, Lock, State
 from shared.pipeline.errors import Rejected, Waiting
@@ -51,15 +51,23 @@ def certificate_keys(
     event: Received[CertificateIssued] | Received[CertificateRevoked], state: State, terms: Terms
 ) -> Keys:
     data = event.data
-    yield Lock("employee/" + data.employee_id)
     yield Doc(CONTACTS, data.employee_id)
     yield Doc(SETTLED_POINTS, data.completion_id)
-    yield Docs(LETTERS, "completion_id", data.completion_id)
     yield Doc(LETTERS, letter_id(data, terms))
     yield Doc(MAIL_NOTES, letter_id(data, terms))
-    yield LOAD
+    yield from _letters_keys(data.employee_id, data.completion_id, state)
     if state.get(CONTACTS, data.employee_id) is None:
         yield waits_for(lacks_contact(data.employee_id))
+
+
+def _letters_keys(employee_id: EmployeeId, completion_id: CompletionId, state: State) -> Keys:
+    """Letters of a completion, under the locks of whose it is, and of whose it was when the live ones were begun."""
+    yield Lock("employee/" + employee_id)
+    yield Docs(LETTERS, "completion_id", completion_id)
+    yield LOAD
+    live = state.among(LETTERS, "completion_id", completion_id, "state", (COLLECTING, RELEASED))
+    for other in sorted({one.employee_id for one in live} - {employee_id}):
+        yield Lock("employee/" + other)
 
 
 def letter_id(data: CertificateIssued | CertificateRevoked, terms: Terms) -> str:
@@ -203,9 +211,8 @@ def _released(letter: Letter, points: SettledPoints | None, now: datetime) -> li
 
 def points_keys(event: Received[PointsSettled], state: State, terms: Terms) -> Keys:
     data = event.data
-    yield Lock("employee/" + data.employee_id)
     yield Doc(SETTLED_POINTS, data.completion_id)
-    yield Docs(LETTERS, "completion_id", data.completion_id)
+    yield from _letters_keys(data.employee_id, data.completion_id, state)
 
 
 def note_points(event: Received[PointsSettled], state: State, terms: Terms) -> Outcome:

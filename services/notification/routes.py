@@ -13,6 +13,7 @@ from services.notification.trace import trace
 from shared.http.access import Caller, Role, allow
 from shared.http.admin import admin_router
 from shared.http.decisions import decisions_router
+from shared.http.numbers import own_of
 from shared.http.problems import Problem
 from shared.http.reconciliation import reconciliation_router
 from shared.http.traces import traces_router
@@ -47,12 +48,12 @@ def _own_mails(parts: Parts[Terms]) -> APIRouter:
     async def my_mails(caller: Caller) -> list[MailView]:
         if caller.employee_number is None:
             raise Problem("forbidden", "Your token names no employee number: sign in as an employee.")
-        contacts = await parts.store.select(CONTACTS, {"employee_numbers": caller.employee_number}, limit=1)
-        if not contacts:
+        contacts = await parts.store.select(CONTACTS, {"employee_numbers": caller.employee_number})
+        contact = own_of(contacts)
+        if contact is None:
             raise Problem("not-found", "You are not registered yet: ask your agency's personnel office.")
-        mails = await parts.store.select(
-            MAILS, {"employee_id": contacts[0].id}, sort=[("due", -1)], limit=200
-        )
+        ids = [contact.id, *contact.merged]
+        mails = await parts.store.select(MAILS, {"employee_id": {"$in": ids}}, sort=[("due", -1)], limit=200)
         return [
             MailView(
                 template=mail.letter.template,
