@@ -6,7 +6,7 @@ from datetime import date
 import pytest
 
 from services.incentive.documents import ACCOUNTS, EARNED_COMPLETIONS, PEOPLE, POINT_ENTRIES
-from services.incentive.settling import MOVED_AWAY, MOVED_HERE
+from services.incentive.settling import MOVED_AWAY, MOVED_HERE, SAME_TRAINING
 from shared.contracts.enrollment import CompletionRecorded, CompletionRestated
 from shared.contracts.incentive import PointsSettled
 from shared.contracts.payload import CompletionId
@@ -189,6 +189,18 @@ def test_moved_and_revoked_at_once_it_is_taken_from_who_had_it() -> None:
     city = Given(INCENTIVE, one, moved(recorded(standing=False), BUDI, 2))
     assert of(city, SRI)[1:] == [("a", -5, MOVED_AWAY)]
     assert (of(city, BUDI), settled(city)) == ([], [("a", 0, 0)])
+
+
+def test_a_twin_is_not_called_revoked() -> None:
+    """Its certificate is valid: it gave points under another number before the records were merged."""
+    one = moved(recorded(), SRI, 1)
+    twin = moved(recorded(standing=False), BUDI, 2).model_copy(update={"twin_of": "other"})
+    city = Given(INCENTIVE, one, twin)
+    (fact,) = city.facts
+    assert isinstance(fact, PointsSettled)
+    assert (fact.points, fact.reason) == (0, SAME_TRAINING)
+    city.when(moved(recorded(), BUDI, 3))
+    assert balances(city) == {SRI: 0, BUDI: 5}
 
 
 def restated(data: CompletionRecorded, to: str, version: int) -> CompletionRestated:
