@@ -66,6 +66,7 @@ class Letter(msgspec.Struct, frozen=True):
     certificate_id: CertificateId
     completion_id: CompletionId
     employee_id: EmployeeId
+    """Whose the completion is: another's than when the letter was begun, once records were merged or separated."""
     template: str
     revision: int
     state: str
@@ -108,6 +109,7 @@ class Mail(msgspec.Struct, frozen=True):
     id: str = msgspec.field(name="_id")
     """The letter's id."""
     employee_id: EmployeeId
+    """The letter's when it was released. Whom it goes to, the letter says."""
     letter: Letter
     """As it was when it was released: what the mail says."""
     due: datetime

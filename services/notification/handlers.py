@@ -146,6 +146,9 @@ def _begin(
     def others(field: str, *values: object) -> list[Letter]:
         return state.among(LETTERS, "completion_id", letter.completion_id, field, values)
 
+    points = state.get(SETTLED_POINTS, letter.completion_id)
+    if points is not None and _answer(points, letter):
+        letter = msgspec.structs.replace(letter, employee_id=points.employee_id)
     known = state.get(LETTERS, letter.id)
     said = (letter.template, letter.revision, letter.completion_version)
     # By what it says too: before epochs, letters about a revocation were named by version.
@@ -171,7 +174,6 @@ def _begin(
             reason = "overtaken before it was sent"
             changes.append(Put(LETTERS, msgspec.structs.replace(other, state=OVERTAKEN)))
             changes.append(Put(MAIL_CANCELLATIONS, MailCancellation(id=other.id, reason=reason)))
-    points = state.get(SETTLED_POINTS, letter.completion_id)
     if (note := state.get(MAIL_NOTES, letter.id)) is not None:
         released = msgspec.structs.replace(letter, state=RELEASED)
         changes += [Put(LETTERS, released), Put(MAILS, gone_before(released, note, event.now))]
@@ -216,7 +218,8 @@ def points_keys(event: Received[PointsSettled], state: State, terms: Terms) -> K
 
 
 def note_points(event: Received[PointsSettled], state: State, terms: Terms) -> Outcome:
-    """Releases the letter that waits for these points; points that come after a letter send none."""
+    """Releases the letter that waits for these points; points that come after a letter send none. Whose the points are,
+    the letters are too: the completion may have become another person's since they were begun."""
     data = event.data
     known = state.get(SETTLED_POINTS, data.completion_id)
     if known is not None and known.version >= data.version:
@@ -233,7 +236,18 @@ def note_points(event: Received[PointsSettled], state: State, terms: Terms) -> O
         level=data.level,
     )
     changes: list[Put] = [Put(SETTLED_POINTS, points)]
-    for letter in state.among(LETTERS, "completion_id", data.completion_id, "state", (COLLECTING,)):
+    collecting = {
+        one.id: one
+        for one in state.among(LETTERS, "completion_id", data.completion_id, "state", (COLLECTING,))
+    }
+    if known is None or known.employee_id != data.employee_id:
+        for letter in state.all(LETTERS, "completion_id", data.completion_id):
+            if letter.employee_id != data.employee_id and _answer(points, letter):
+                moved = msgspec.structs.replace(letter, employee_id=data.employee_id)
+                if letter.id in collecting:
+                    collecting[letter.id] = moved
+                changes.append(Put(LETTERS, moved))
+    for letter in collecting.values():
         if _answer(points, letter):
             changes += _complete(letter, points, event.now)
     return Outcome(Verdict.ACCEPTED, subject=data.completion_id, changes=changes)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 from services.notification.allowance import Addressed, Allowances
 from services.notification.documents import (
     CONTACTS,
+    LETTERS,
     MAIL_CANCELLATIONS,
     MAIL_NOTES,
     Contact,
@@ -42,17 +43,20 @@ class Ready(NamedTuple):
 
 
 class _Contacts(NamedTuple):
+    owners: Mapping[str, EmployeeId]
+    """By mail."""
     by_id: Mapping[EmployeeId, Contact]
     by_merged: Mapping[EmployeeId, Contact]
     """The person's, by a record that was merged into it."""
 
     def of(self, mail: Mail) -> Contact | None:
-        """Whom it is written to: the person, where the record that it was begun for has joined one. It goes by what the
-        record itself says: of a separation the person's may be heard of later."""
-        own = self.by_id.get(mail.employee_id)
+        """Whom it is written to: whose the completion is; where that is a record that has joined a person, the person. It
+        goes by what the record itself says: of a separation the person's may be heard of later."""
+        owner = self.owners[mail.id]
+        own = self.by_id.get(owner)
         if own is not None and (not own.joined or mail.letter.recipient):
             return own
-        return self.by_merged.get(mail.employee_id, own)
+        return self.by_merged.get(owner, own)
 
 
 AboutMail = TypeVar("AboutMail", Addressed, Ready)
@@ -97,7 +101,7 @@ class Preparation:
 
     async def _addressed(self, mails: Sequence[Mail]) -> tuple[list[Addressed], list[Note]]:
         """One that is held may have an address once that is decided."""
-        contacts = await self._contacts([mail.employee_id for mail in mails])
+        contacts = await self._contacts(mails)
         addressed, notes = list[Addressed](), list[Note]()
         for mail in mails:
             contact = contacts.of(mail)
@@ -109,13 +113,14 @@ class Preparation:
                 addressed.append(Addressed(mail, contact))
         return addressed, notes
 
-    async def _contacts(self, employees: Sequence[EmployeeId]) -> "_Contacts":
-        ids = list(set(employees))
+    async def _contacts(self, mails: Sequence[Mail]) -> "_Contacts":
+        letters = await self._store.select(LETTERS, {"_id": {"$in": [mail.id for mail in mails]}})
+        owners = {mail.id: mail.employee_id for mail in mails} | {one.id: one.employee_id for one in letters}
+        ids = list(set(owners.values()))
         about = {"$or": [{"_id": {"$in": ids}}, {"merged": {"$in": ids}}]}
         found = await self._store.select(CONTACTS, about)
-        return _Contacts(
-            {one.id: one for one in found}, {record: one for one in found for record in one.merged}
-        )
+        merged = {record: one for one in found for record in one.merged}
+        return _Contacts(owners, {one.id: one for one in found}, merged)
 
     async def _written(self, mails: Sequence[Addressed]) -> tuple[list[Ready], list[Note]]:
         ready, notes = list[Ready](), list[Note]()

@@ -2,11 +2,12 @@
 
 from datetime import datetime
 from functools import partial
+from typing import Any, Final
 
 from fastapi import APIRouter
 from pydantic import BaseModel
 
-from services.notification.documents import CONTACTS, MAILS
+from services.notification.documents import CONTACTS, LETTERS, MAILS, Contact, Mail
 from services.notification.ledger import ledger
 from services.notification.terms import Terms
 from services.notification.trace import trace
@@ -17,7 +18,10 @@ from shared.http.numbers import own_of
 from shared.http.problems import Problem
 from shared.http.reconciliation import reconciliation_router
 from shared.http.traces import traces_router
+from shared.mongo import MongoStore
 from shared.service import Parts
+
+MOST_MAILS: Final = 200
 
 
 class MailView(BaseModel):
@@ -52,8 +56,7 @@ def _own_mails(parts: Parts[Terms]) -> APIRouter:
         contact = own_of(contacts)
         if contact is None:
             raise Problem("not-found", "You are not registered yet: ask your agency's personnel office.")
-        ids = [contact.id, *contact.merged]
-        mails = await parts.store.select(MAILS, {"employee_id": {"$in": ids}}, sort=[("due", -1)], limit=200)
+        mails = await _mails_of(parts.store, contact)
         return [
             MailView(
                 template=mail.letter.template,
@@ -67,3 +70,14 @@ def _own_mails(parts: Parts[Terms]) -> APIRouter:
         ]
 
     return router
+
+
+async def _mails_of(store: MongoStore, contact: Contact) -> list[Mail]:
+    """Latest first. By their letters, which say whose they are by now; those about no certificate have none."""
+    own = {"employee_id": {"$in": [contact.id, *contact.merged]}}
+    letters: list[dict[str, Any]] = await store.aggregate(
+        LETTERS, [{"$match": own}, {"$sort": {"due": -1}}, {"$limit": MOST_MAILS}, {"$project": {"_id": 1}}]
+    )
+    about_none = {**own, "letter.certificate_id": ""}
+    which = {"$or": [{"_id": {"$in": [one["_id"] for one in letters]}}, about_none]}
+    return await store.select(MAILS, which, sort=[("due", -1)], limit=MOST_MAILS)

@@ -173,6 +173,20 @@ def test_a_mail_goes_out_once_and_to_the_person_whatever_the_number_it_is_about(
     assert two.mails(two.later, ADDRESS_CHANGED) == ["sent"]
 
 
+def test_what_was_reported_meanwhile_goes_with_its_number(product: Product, two: Two) -> None:
+    """With its mails, although they went to where the person was written to."""
+    balances = [product.points(one)["balance"] for one in (two.earlier, two.later)]
+    two.merge()
+    two.report(two.earlier, "D", "E")
+    two.report(two.later, "F")
+    two.separate()
+    assert [len(two.completions(one)) for one in (two.earlier, two.later)] == [4, 3]
+    assert [len(two.mails(one, ISSUED)) for one in (two.earlier, two.later)] == [4, 3]
+    assert [product.points(one)["balance"] for one in (two.earlier, two.later)] == [
+        balances[0] + 2 * 5, balances[1] + 5,
+    ]  # fmt: skip
+
+
 def test_a_revocation_by_number_finds_what_was_reported_under_another_number_of_the_person(
     product: Product, two: Two
 ) -> None:

@@ -17,6 +17,7 @@ from services.notification.documents import (
     ADDRESS_CHANGED,
     ALLOWANCES,
     CONTACTS,
+    LETTERS,
     MAIL_CANCELLATIONS,
     MAIL_NOTES,
     MAILS,
@@ -280,6 +281,16 @@ async def test_a_mail_on_its_way_when_records_are_merged_goes_out_once_to_the_pe
     assert [
         to["Address"] for one in catcher.page.get("/api/v1/messages").json()["messages"] for to in one["To"]
     ] == [PERSON]
+
+
+async def test_a_mail_goes_to_whose_the_completion_came_to_be_since_it_was_released(
+    mail_store: MongoStore,
+) -> None:
+    """As after a separation, of one that was reported in between."""
+    await insert(mail_store, CONTACTS, contact("emp_1", OWN, "1"), contact("emp_2", PERSON, "2"))
+    await insert(mail_store, LETTERS, replace(mail(1).letter, employee_id=EmployeeId("emp_2")))
+    ready, _ = await Preparation(mail_store, SENDER, TERMS, None, 0).prepare([mail(1), mail(2)])
+    assert [one.recipient for one in ready] == [PERSON, OWN]
 
 
 async def test_the_letter_that_tells_of_a_merge_goes_to_the_address_that_the_record_had(

@@ -191,6 +191,7 @@ async def letters_tell_what_stands(city: City) -> None:
             assert one.id not in letters
             continue
         those = letters[one.id]
+        assert {letter.employee_id for letter in those} == {one.employee_id}
         newest = max(those, key=lambda letter: letter.completion_version)
         assert newest.template == (REVOKED if certificate.revoked else ISSUED)
         assert newest.state == RELEASED
