@@ -401,6 +401,15 @@ def rendering_id(certificate_id: str, revision: int) -> str:
     return f"{certificate_id}/{revision}"
 
 
+def issued_version(completion: Completion) -> int | None:
+    """That the letter about its valid certificate tells of, where it is not the stated one; see AtVersion."""
+    certificate = completion.certificate
+    if certificate is None or certificate.revoked:
+        return None
+    told = certificate.completion_version
+    return None if (told, True) == (stated_version(completion), bool(completion.learning_year)) else told
+
+
 def stated_version(completion: Completion) -> int:
     """Never above what was said; 0 while only a revocation has come."""
     if completion.stated or completion.certificate is None:

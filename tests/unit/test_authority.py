@@ -411,6 +411,16 @@ def test_the_twin_counts_again_when_the_other_is_revoked() -> None:
     assert counted(made)["B 2023"][1:] == (True, True)
 
 
+def test_the_certificate_of_a_twin_can_be_revoked() -> None:
+    made = renewed_elsewhere()
+    merged(made, EARLIER, LATER, home=HOME)
+    twin = next(one for one in made.all(COMPLETIONS) if one.twin_of)
+    made.when(revoke(completion_id=twin.id, employee_id=twin.employee_id, opd=None), sender="enrollment")
+    assert "CertificateRevoked" in made.kinds()
+    assert counted(made)["B 2010"][1:] == (True, True)
+    assert counted(made)["B 2023"][1:] == (False, False)
+
+
 def counted_as(one: Completion) -> str:
     return f"{facts_standing(one).code} {one.contents[0].number[8:12]}"
 
