@@ -145,6 +145,14 @@ class Employee(msgspec.Struct, frozen=True):
     the file is merged into another."""
 
 
+class ExternalCertificate(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Of a body outside the city."""
+
+    issuer: str
+    number: str
+    issued_on: date | None = None
+
+
 class Facts(msgspec.Struct, frozen=True, omit_defaults=True):
     """Business content of a completion: what makes it a copy, a correction, and what is printed."""
 
@@ -164,6 +172,7 @@ class Facts(msgspec.Struct, frozen=True, omit_defaults=True):
     place: str | None = None
     score: Decimal | None = None
     predicate: str | None = None
+    external_certificate: ExternalCertificate | None = None
 
 
 class Content(msgspec.Struct, frozen=True):

@@ -1,5 +1,5 @@
-"""An agency with its own credentials alone speaks of another's people, completions and bodies. Each is kept and stands for
-nothing; the people are this file's own, since what was said about them is kept with them."""
+"""An agency with its own credentials alone speaks of another's people, completions and bodies. Each is kept and stands
+for nothing; the people are this file's own, since what was said about them is kept with them."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any

@@ -21,7 +21,7 @@ from services.enrollment.persons import Person
 from services.enrollment.records import completion_view
 from services.enrollment.settling import facts_standing
 from services.enrollment.uncertified import note_of
-from shared.contracts.agency import EmployeeReleased
+from shared.contracts.agency import EmployeeReleased, ExternalCertificate
 from shared.contracts.enrollment import ContestCompletion, DecideContest, EmployeeRecorded
 from shared.contracts.people import ConfirmHome, MergeEmployees, RefoldPeople, SeparateEmployees
 from shared.contracts.register import AddAgency, ChangeAgency
@@ -130,6 +130,19 @@ def test_a_training_outside_the_city_has_no_number_of_ours() -> None:
     outcome = made.when(completed(NIP, organizer="LAN RI"), sender=HOME)
     assert "LAN RI is no body of the city" in outcome.reason
     assert the(made).certificate is None
+
+
+def test_a_certificate_of_a_body_outside_is_recorded_when_it_comes() -> None:
+    made = city((registered(NIP), HOME), **{"LAN RI": None})
+    event = completed(NIP, organizer="LAN RI")
+    made.when(event, sender=HOME)
+    external = ExternalCertificate(issuer="LAN RI", certificate_number="00012/PKA/2026")
+    outcome = made.when(event.model_copy(update={"external_certificate": external}), sender=HOME)
+    assert outcome.verdict is Verdict.CORRECTION
+    view = completion_view(the(made), made.one(BODIES), ENROLLMENT.terms)
+    assert view.certificate is None
+    assert view.external_certificate is not None
+    assert view.external_certificate.number == "00012/PKA/2026"
 
 
 def test_a_clock_seven_hours_ahead_ranks_by_arrival() -> None:
