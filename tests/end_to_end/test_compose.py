@@ -63,7 +63,7 @@ def number(person: int) -> str:
     return f"19850101201001{1 + person % 2}{person:03d}"
 
 
-def events(person: int) -> list[dict[str, object]]:
+def events(person: int, body: str = "BKPSDM") -> list[dict[str, object]]:
     def event(id: str, type: str, data: dict[str, object]) -> dict[str, object]:
         return {
             "specversion": "1.0", "id": f"{person}-{id}", "source": "/simpeg", "type": f"id.go.bandung.{type}.v1",
@@ -79,7 +79,7 @@ def events(person: int) -> list[dict[str, object]]:
             "completed_on": f"2026-{month:02d}-03",
             "training": {
                 "code": f"KEAMANAN-{month}", "batch": "1", "title": f"Keamanan Informasi {month}", "form": "workshop",
-                "pathway": "classical", "organizer": {"code": "BKPSDM", "name": "BKPSDM Kota Bandung"},
+                "pathway": "classical", "organizer": {"code": body, "name": f"{body} Kota Bandung"},
                 "start_date": f"2026-{month:02d}-02", "end_date": f"2026-{month:02d}-03",
             },
         })
@@ -88,15 +88,15 @@ def events(person: int) -> list[dict[str, object]]:
     return [event("r", "employee.registered", registered), *completed]
 
 
-def send_by_http(project: Project, person: int, opd: str = "diskominfo") -> None:
-    """As the manual asks of an agency: until it is accepted."""
+def send_by_http(project: Project, person: int, opd: str = "diskominfo", body: str = "") -> None:
+    """As the manual asks of an agency: until it is accepted. `body`: another one than its own."""
     token = project.token("agency", opd=opd)
     url = f"{project.url('ENROLLMENT')}/events"
     answer: tuple[int, bytes] = (0, b"")
 
     def accepted() -> bool:
         nonlocal answer
-        answer = project.call("POST", url, events(person), token)
+        answer = project.call("POST", url, events(person, body or opd.upper()), token)
         return answer[0] == 202
 
     until(accepted, ACCEPTED_WITHIN_S, lambda: answer)
@@ -201,6 +201,10 @@ def test_an_agency_is_connected_and_shut_out_without_a_restart(project: Project,
     agency = partial(project.compose, "run", "--rm", "--no-TTY", "cli", "agency")
     added = json.loads(agency("add", "dinas-baru", "--name", "Dinas Baru", "--json"))
     assert (added["agency"]["state"], added["user"]) == ("active", "agency.dinas-baru.1")
+    project.compose(
+        "run", "--rm", "--no-TTY", "cli", "body", "add", "DINAS-BARU", "--name", "Dinas Baru", "--issued-by",
+        "dinas-baru", "--yes",
+    )  # fmt: skip
     send_by_http(project, 5, "dinas-baru")
     people.append(5)
     settle(project, people)
