@@ -396,6 +396,15 @@ class Doubtful(Said):
     home: str | None = None
 
 
+class ContestPreview(Said):
+    """What an order about a contest would do."""
+
+    verdict: str
+    reason: str | None = None
+    before: Doubtful | None = None
+    after: Doubtful | None = None
+
+
 class ContestedPage(Said):
     completions: list[Doubtful] = []
     next: str | None = None

@@ -17,6 +17,7 @@ from shared.cli.answers import (
     Body,
     BodyPreview,
     ContestedPage,
+    ContestPreview,
     Decided,
     Doubtful,
     DryRun,
@@ -245,11 +246,12 @@ class Service:
             if (after := page.next) is None:
                 return
 
-    def contest(self, order: Mapping[str, Any], *, key: str) -> Ordered:
-        return self._order("/completions/contests", order, key)
+    def preview_contest(self, path: str, order: Mapping[str, Any]) -> ContestPreview:
+        """`path`: `contests` or `contests/decisions`."""
+        return _read(ContestPreview, self._post(f"/completions/{path}/preview", order).json(), self.name)
 
-    def decide_contest(self, order: Mapping[str, Any], *, key: str) -> Ordered:
-        return self._order("/completions/contests/decisions", order, key)
+    def order_contest(self, path: str, order: Mapping[str, Any], *, key: str) -> Ordered:
+        return self._order(f"/completions/{path}", order, key)
 
     def preview_people(self, path: str, order: Mapping[str, Any]) -> PeoplePreview:
         """`path`: of the order, as `order_about_people` takes it."""

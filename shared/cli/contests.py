@@ -3,15 +3,15 @@
 For officers: of one agency to contest, for all agencies to decide. Operators and auditors see what waits.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import islice
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import typer
 
 from shared.cli.answers import Doubtful, Ordered
 from shared.cli.command import Desk, ListByDefault, Why, Yes, checked_reason, command
-from shared.cli.errors import DONE, NO, CannotAsk
+from shared.cli.errors import DONE, NO, CannotAsk, Refused
 from shared.cli.orders import new_key
 from shared.cli.screen import Screen, local
 
@@ -48,10 +48,7 @@ def list_contested(desk: Desk) -> int:
 def add(desk: Desk, completion: Id, reason: Why, yes: Yes = False) -> int:
     """Say that a completion is not the person's: it counts for nothing until somebody decides."""
     order = {"completion_id": _checked_id(completion), "reason": checked_reason(reason)}
-    desk.err.line("it gives no hours and no points until that is decided; its certificate stays valid")
-    desk.confirm("Contest it?", yes=yes)
-    key = new_key("contests/add", completion, order["reason"])
-    return _told(desk, desk.enrollment().contest(order, key=key), "an officer for all agencies decides")
+    return _carry_out(desk, "contests", order, "Contest it?", "an officer for all agencies decides", yes)
 
 
 @command(app, "decide")
@@ -65,23 +62,29 @@ def decide(
         "upheld": upheld,
         "reason": checked_reason(reason),
     }
-    service = desk.enrollment()
-    rows = [one for one in service.contested() if one.completion_id == completion]
-    if rows:
-        show_contested(desk.err, rows, more=False)
-    else:
-        desk.err.line("no contest of it waits for a decision: this one would be decided once more", "yellow")
-    desk.err.line(
-        "upheld, it goes on giving no hours and no points; its certificate stays valid until its body revokes it"
-        if upheld
-        else "dismissed, it gives hours and points again, and this contest holds no more"
-    )
-    desk.confirm("Decide so?", yes=yes)
-    key = new_key("contests/decide", completion, str(order["reason"]), order)
-    next = (
+    what_next = (
         "if it is wrong, ask its body to revoke the certificate" if upheld else "nothing else is to be done"
     )
-    return _told(desk, service.decide_contest(order, key=key), next)
+    return _carry_out(desk, "contests/decisions", order, "Decide so?", what_next, yes)
+
+
+def _carry_out(
+    desk: Desk, path: str, order: Mapping[str, Any], question: str, what_next: str, yes: bool
+) -> int:
+    service = desk.enrollment()
+    preview = service.preview_contest(path, order)
+    if preview.verdict != "accepted" or preview.before is None or preview.after is None:
+        raise Refused(preview.reason or "it would be refused, without a reason: see the service's log")
+    before, after = preview.before, preview.after
+    show_one(desk.err, before)
+    desk.err.line(f"{_counts(before)} -> {_counts(after)}; its certificate stays as it is")
+    desk.confirm(question, yes=yes)
+    key = new_key(path, str(order["completion_id"]), str(order["reason"]), dict(order))
+    return _told(desk, service.order_contest(path, order, key=key), what_next)
+
+
+def _counts(completion: Doubtful) -> str:
+    return f"{completion.jp:g} JP" if completion.counts else "counts for nothing"
 
 
 def show_contested(out: Screen, completions: Sequence[Doubtful], *, more: bool) -> None:
@@ -89,24 +92,29 @@ def show_contested(out: Screen, completions: Sequence[Doubtful], *, more: bool) 
         out.line("no contest waits for a decision")
         return
     for one in completions:
-        out.line(f"{one.completion_id}  {one.completed_on} {one.title}", "bold")
-        about = {
-            "person": f"{one.employee_id} of {one.home or 'nobody'}",
-            "reported by": f"{one.reported_by}, for {one.organizer}",
-        }
-        out.fields(about, indent=4)
-        for contest in one.contests:
-            by = f"{contest.by or 'an officer'} for {contest.acting_for or 'all agencies'}"
-            out.line(
-                f"{contest.contest_id}  {contest.state}, {by}, {local(contest.at)}: {contest.reason}",
-                indent=4,
-            )
+        show_one(out, one)
     if more:
         out.line("and more: they are shown once some of these are decided", "yellow")
     out.line(
         "ask the body and the agency, then `kompeten contests decide ID --contest ID --uphold` or `--dismiss`, "
         "with --reason TEXT"
     )
+
+
+def show_one(out: Screen, completion: Doubtful) -> None:
+    out.line(f"{completion.completion_id}  {completion.completed_on} {completion.title}", "bold")
+    about = {
+        "person": f"{completion.employee_id} of {completion.home or 'nobody'}"
+        if completion.employee_id
+        else None,
+        "reported by": f"{completion.reported_by}, for {completion.organizer}",
+    }
+    out.fields(about, indent=4)
+    for contest in completion.contests:
+        by = f"{contest.by or 'an officer'} for {contest.acting_for or 'all agencies'}"
+        out.line(
+            f"{contest.contest_id}  {contest.state}, {by}, {local(contest.at)}: {contest.reason}", indent=4
+        )
 
 
 def _checked_id(text: str) -> str:
@@ -117,13 +125,13 @@ def _checked_id(text: str) -> str:
     return text
 
 
-def _told(desk: Desk, ordered: Ordered, next: str) -> int:
+def _told(desk: Desk, ordered: Ordered, what_next: str) -> int:
     decided = ordered.status == "decided"
     if not desk.answer(ordered.model_dump(mode="json")):
         if decided:
             said = ordered.model_extra or {}
             counts = "counts" if said.get("counts") else "counts for nothing"
-            desk.out.line(f"{said.get('completion_id')} {counts}; {next}", "green")
+            desk.out.line(f"{said.get('completion_id')} {counts}; {what_next}", "green")
         else:
             desk.out.line("in the log and not decided yet: see `kompeten contests`", "yellow")
     return DONE if decided else NO

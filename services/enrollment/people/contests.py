@@ -1,5 +1,6 @@
 """`/completions/contests`: an agency doubts what another body reported of its person, and somebody decides about it."""
 
+from datetime import UTC, datetime
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Query
@@ -11,19 +12,22 @@ from services.enrollment.people.doubts import (
     ContestBody,
     ContestDecisionBody,
     ContestedPageView,
+    ContestPreviewView,
+    Order,
     contested_page,
+    preview,
 )
 from services.enrollment.people.queries import people_of
 from services.enrollment.people.rights import found, not_found, sees_all
 from services.enrollment.terms import Terms
 from shared.contracts.enrollment import ContestCompletion, DecideContest
 from shared.http.access import ALL_AGENCIES, Caller, Principal, Role, allow
-from shared.http.commands import Asking, commanding
+from shared.http.commands import Asked, Asking, commanding
 from shared.http.problems import Problem
 from shared.mongo import MongoStore
 from shared.service import Parts
 
-OFFICER: Final = commanding(allow(Role.officer))
+OFFICER: Final = allow(Role.officer)
 After = Annotated[str, Query(pattern=f"^$|{COMPLETION_ID}", description="`next` of the page before.")]
 Limit = Annotated[int, Query(ge=1, le=200, description="Of completions.")]
 
@@ -45,42 +49,68 @@ def contests_router(parts: Parts[Terms]) -> APIRouter:
     @router.post(
         "/contests",
         summary="Say that a completion is not the person's: it counts for nothing meanwhile",
-        **OFFICER,
+        **commanding(OFFICER),
     )
     async def contest(body: ContestBody, asked: Asking) -> Response:
-        completion = await _named(store, body.completion_id, asked.caller)
-        command = ContestCompletion(
-            completion_id=completion.id,
-            employee_id=completion.employee_id,
-            reason=body.reason,
-            officer=asked.caller.subject,
-            opd=asked.caller.opd_of_commands,
-        )
-        route = f"contest/{completion.id}"
-        return await parts.commands.answer(command, asked, route=route, key=completion.employee_id)
+        order, _ = await _contest(store, body, asked.caller)
+        return await _give(parts, order, asked)
 
-    @router.post("/contests/decisions", summary="Decide about a contest", **OFFICER)
+    @router.post("/contests/preview", summary="What that would change; nothing is written", **OFFICER)
+    async def preview_contest(body: ContestBody, caller: Caller) -> ContestPreviewView:
+        return await preview(parts, *await _contest(store, body, caller), caller, datetime.now(UTC))
+
+    @router.post("/contests/decisions", summary="Decide about a contest", **commanding(OFFICER))
     async def decide(body: ContestDecisionBody, asked: Asking) -> Response:
-        if asked.caller.opd != ALL_AGENCIES:
-            raise _of_all_alone()
-        completion = await _named(store, body.completion_id, asked.caller)
-        if all(one.id != body.contest_id for one in completion.contests):
-            raise Problem(
-                "not-found", "The completion was not contested by that id: list the contested ones."
-            )
-        command = DecideContest(
-            completion_id=completion.id,
-            employee_id=completion.employee_id,
-            contest_id=body.contest_id,
-            upheld=body.upheld,
-            reason=body.reason,
-            officer=asked.caller.subject,
-            opd=asked.caller.opd_of_commands,
-        )
-        route = f"contest/decide/{completion.id}/{body.contest_id}"
-        return await parts.commands.answer(command, asked, route=route, key=completion.employee_id)
+        order, _ = await _decision(store, body, asked.caller)
+        return await _give(parts, order, asked)
+
+    @router.post(
+        "/contests/decisions/preview", summary="What that would change; nothing is written", **OFFICER
+    )
+    async def preview_decision(body: ContestDecisionBody, caller: Caller) -> ContestPreviewView:
+        return await preview(parts, *await _decision(store, body, caller), caller, datetime.now(UTC))
 
     return router
+
+
+async def _give(parts: Parts[Terms], order: Order, asked: Asked) -> Response:
+    about = f"/{order.contest_id}" if isinstance(order, DecideContest) else ""
+    route = f"{order.TYPE}/{order.completion_id}{about}"
+    return await parts.commands.answer(order, asked, route=route, key=order.employee_id)
+
+
+async def _contest(
+    store: MongoStore, body: ContestBody, caller: Principal
+) -> tuple[ContestCompletion, Completion]:
+    completion = await _named(store, body.completion_id, caller)
+    order = ContestCompletion(
+        completion_id=completion.id,
+        employee_id=completion.employee_id,
+        reason=body.reason,
+        officer=caller.subject,
+        opd=caller.opd_of_commands,
+    )
+    return order, completion
+
+
+async def _decision(
+    store: MongoStore, body: ContestDecisionBody, caller: Principal
+) -> tuple[DecideContest, Completion]:
+    if caller.opd != ALL_AGENCIES:
+        raise _of_all_alone()
+    completion = await _named(store, body.completion_id, caller)
+    if all(one.id != body.contest_id for one in completion.contests):
+        raise Problem("not-found", "The completion was not contested by that id: list the contested ones.")
+    order = DecideContest(
+        completion_id=completion.id,
+        employee_id=completion.employee_id,
+        contest_id=body.contest_id,
+        upheld=body.upheld,
+        reason=body.reason,
+        officer=caller.subject,
+        opd=caller.opd_of_commands,
+    )
+    return order, completion
 
 
 async def _named(store: MongoStore, id: str, caller: Principal) -> Completion:

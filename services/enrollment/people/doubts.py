@@ -13,10 +13,16 @@ from services.enrollment.people.queries import people_of
 from services.enrollment.people.rights import sees_all
 from services.enrollment.persons import Person
 from services.enrollment.settling import GROUNDLESS, content_standing, revocations_standing
+from services.enrollment.terms import Terms
+from shared.contracts.enrollment import ContestCompletion, DecideContest
 from shared.contracts.payload import NO_CONTROLS, Jp, Reason
 from shared.http.access import Principal
 from shared.mongo import MongoStore
+from shared.pipeline.outcome import Verdict
+from shared.pipeline.rehearsal import rehearse_command
+from shared.service import Parts
 
+Order = ContestCompletion | DecideContest
 COMPLETION_ID: Final = r"^cmp_[0-9a-f]{32}$"
 MOST_OF_A_PERSON: Final = 400
 
@@ -79,6 +85,15 @@ class ContestedPageView(BaseModel):
     """Give it as `after` for the next page; None: there are no more."""
 
 
+class ContestPreviewView(BaseModel):
+    verdict: str
+    """On the order: accepted, duplicate or refused."""
+    reason: str | None
+    before: DoubtfulView | None = None
+    after: DoubtfulView | None = None
+    """As it would stand."""
+
+
 async def completions_of(store: MongoStore, person: Person, caller: Principal) -> Sequence[DoubtfulView]:
     """The latest 400, for the person's own agency and those who see all; an agency that merely claims the person is told
     none."""
@@ -102,6 +117,24 @@ async def contested_page(store: MongoStore, caller: Principal, after: str, limit
     return ContestedPageView(
         completions=[_contested(one, people, caller) for one in found if undecided_contests(one)],
         next=listed[-1].id if len(listed) == limit else None,
+    )
+
+
+async def preview(
+    parts: Parts[Terms], order: Order, completion: Completion, caller: Principal, now: datetime
+) -> ContestPreviewView:
+    """Decides the order on what stands now; writes nothing."""
+    rehearsal = await rehearse_command(parts.service, parts.store, order, order.employee_id, now)
+    ((_, outcome),) = rehearsal.outcomes
+    if outcome.verdict is not Verdict.ACCEPTED:
+        return ContestPreviewView(verdict=outcome.verdict.value, reason=outcome.reason or None)
+    changed = [document for _, _, document, _ in rehearsal.changes]
+    (after,) = (one for one in changed if isinstance(one, Completion) and one.id == completion.id)
+    return ContestPreviewView(
+        verdict=Verdict.ACCEPTED.value,
+        reason=None,
+        before=DoubtfulView(**_shown(completion, caller)),
+        after=DoubtfulView(**_shown(after, caller)),
     )
 
 
