@@ -154,6 +154,13 @@ def test_a_contest_counts_for_nothing_until_somebody_decides(product: Product, c
     (after,) = found(home, person.number)["completions"]
     assert [each["state"] for each in after["contests"]] == ["dismissed"]
 
+    # Numbers can be guessed: who merely claims the person sees no completion and contests none.
+    (id,) = product.publish(person.registration(), opd=HEIR)
+    product.verdict(id)
+    assert found(stranger, person.number)["completions"] == []
+    refused = stranger.post("/completions/contests", json=order)
+    assert (refused.status_code, refused.json()["type"]) == (403, "/problems/not-your-agency")
+
 
 def test_an_heir_has_what_the_agency_had_and_nobody_is_told(product: Product, cli: Cli) -> None:
     person = somebody()
