@@ -8,7 +8,7 @@ from decimal import Decimal
 import msgspec
 
 from services.enrollment.agencies.documents import Arrival
-from services.enrollment.documents import Completion, Content, Contest, Facts, Revocation
+from services.enrollment.documents import Completion, Content, Contest, ExternalCertificate, Facts, Revocation
 from shared.contracts.agency import TrainingCompleted
 from shared.identifiers import Ids, key
 from shared.pipeline.records import Received
@@ -22,7 +22,7 @@ MOST_CONTENTS = 20
 
 def facts_of(event: TrainingCompleted, organizer: str) -> Facts:
     """`organizer`: code of the body, where the event names it by an alias."""
-    training, result = event.training, event.result
+    training, result, external = event.training, event.result, event.external_certificate
     return Facts(
         code=training.code,
         batch=training.batch,
@@ -40,6 +40,9 @@ def facts_of(event: TrainingCompleted, organizer: str) -> Facts:
         place=training.place,
         score=None if result.score is None else result.score.quantize(HUNDREDTH),
         predicate=result.predicate,
+        external_certificate=None
+        if external is None
+        else ExternalCertificate(external.issuer, external.certificate_number, external.date),
     )
 
 

@@ -145,6 +145,14 @@ class Employee(msgspec.Struct, frozen=True):
     the file is merged into another."""
 
 
+class ExternalCertificate(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Of a body outside the city."""
+
+    issuer: str
+    number: str
+    issued_on: date | None = None
+
+
 class Facts(msgspec.Struct, frozen=True, omit_defaults=True):
     """Business content of a completion: what makes it a copy, a correction, and what is printed."""
 
@@ -164,6 +172,7 @@ class Facts(msgspec.Struct, frozen=True, omit_defaults=True):
     place: str | None = None
     score: Decimal | None = None
     predicate: str | None = None
+    external_certificate: ExternalCertificate | None = None
 
 
 class Content(msgspec.Struct, frozen=True):
@@ -407,6 +416,15 @@ COLLECTIONS = (
 
 def rendering_id(certificate_id: str, revision: int) -> str:
     return f"{certificate_id}/{revision}"
+
+
+def issued_version(completion: Completion) -> int | None:
+    """That the letter about its valid certificate tells of, where it is not the stated one; see AtVersion."""
+    certificate = completion.certificate
+    if certificate is None or certificate.revoked:
+        return None
+    told = certificate.completion_version
+    return None if (told, True) == (stated_version(completion), bool(completion.learning_year)) else told
 
 
 def stated_version(completion: Completion) -> int:

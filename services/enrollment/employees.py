@@ -352,7 +352,7 @@ def as_it_stands(
     )
     before = None if known is None else known.main
     if before is not None and main.profile.email != before.profile.email:
-        main = msgspec.structs.replace(main, addressed_at=_later(event.now, before.addressed_at))
+        main = msgspec.structs.replace(main, addressed_at=later(event.now, before.addressed_at))
     after = person._replace(main=main)
     if known is not None and before is not None and _seen(after) == _seen(known):
         return after, []
@@ -361,7 +361,7 @@ def as_it_stands(
     return after, [recorded(after)]
 
 
-def _later(now: datetime, before: datetime | None) -> datetime:
+def later(now: datetime, before: datetime | None) -> datetime:
     """Each change has a moment of its own, by which its readers tell it from those that they know: the log gives all
     records of a batch the same one, and another topic may be read late."""
     return now if before is None else max(now, before + _A_MOMENT)
@@ -370,7 +370,7 @@ def _later(now: datetime, before: datetime | None) -> datetime:
 def _seen(person: Person) -> object:
     """What readers of events are told."""
     whole = person.whole
-    return person.main.numbers, person.main.profile, is_held(whole), has_left(whole)
+    return person.main.numbers, person.main.profile, is_held(whole), has_left(whole), person.main.files
 
 
 def is_held(whole: Employee) -> bool:
@@ -475,5 +475,6 @@ def recorded(person: Person) -> Fact:
         opd=profile.opd,
         held=is_held(person.whole),
         addressed_at=employee.addressed_at,
+        merged=tuple(employee.files),
     )
     return Fact(payload, employee.id, employee.version, employee.id)

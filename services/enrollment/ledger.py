@@ -12,6 +12,7 @@ from services.enrollment.documents import (
     RENDERINGS,
     STORED_PDFS,
     Completion,
+    issued_version,
     rendering_id,
     stated_version,
 )
@@ -68,6 +69,7 @@ def _entry(one: Completion, item: str, stored: set[str], states: dict[str, str])
         version=stated_version(one),
         standing=bool(one.learning_year),
         certified=one.certified,
+        issued=issued_version(one),
         lacks=missing,
         changed_at=one.stated_at,
     )

@@ -50,6 +50,8 @@ class Change(NamedTuple):
     version: int
     standing: bool
     certified: bool
+    issued: int | None
+    """See AtVersion."""
     stated_at: datetime
     incomplete: str
     """What would make up for what it seems to lack: id of a rendering, or "none" where more is missing than a PDF."""
@@ -128,7 +130,8 @@ class Lister(Periodic):
                     {"$limit": PAGE},
                     {"$project": {"employee_id": 1, "stated": 1, "learning_year": 1, "stated_at": 1, "jp_rule": 1,
                                   "certified": 1, "certificate.id": 1, "certificate.revision": 1,
-                                  "certificate.sha256": 1}},
+                                  "certificate.sha256": 1, "certificate.revoked": 1,
+                                  "certificate.completion_version": 1}},
                 ])  # fmt: skip
                 if found:
                     yield [_change(one) for one in found]
@@ -142,7 +145,7 @@ class Lister(Periodic):
         by_partition: dict[int, list[Claim]] = {}
         for one in page:
             by_partition.setdefault(partition_of(one.employee_id), []).append(
-                Claim(one.id, one.version, one.standing, one.certified)
+                Claim(one.id, one.version, one.standing, one.certified, one.issued)
             )
         command = ListCompletions(
             since=mark.until,
@@ -204,6 +207,7 @@ def _merged(spans: list[Span]) -> list[Span]:
 def _change(raw: dict[str, Any]) -> Change:
     standing, certificate = bool(raw["learning_year"]), raw.get("certificate") or {}
     certified = bool(raw.get("certified", True))
+    told = None if certificate.get("revoked") else certificate.get("completion_version")
     incomplete = ""
     if standing and not (raw.get("jp_rule") and (certificate or not certified)):
         incomplete = "none"
@@ -215,6 +219,7 @@ def _change(raw: dict[str, Any]) -> Change:
         version=raw["stated"],
         standing=standing,
         certified=certified,
+        issued=None if (told, True) == (raw["stated"], standing) else told,
         stated_at=raw["stated_at"],
         incomplete=incomplete,
     )

@@ -11,7 +11,7 @@ import msgspec
 
 from services.enrollment.agencies.documents import Arrival
 from services.enrollment.documents import COMPLETIONS, EMPLOYEES, Completion, Employee, Merge
-from services.enrollment.employees import as_it_stands, is_held, moved, recorded
+from services.enrollment.employees import as_it_stands, is_held, later, moved, recorded
 from services.enrollment.homes import homes
 from services.enrollment.persons import Person, own_numbers, person_of
 from services.enrollment.settling import Changed, Sequences, merging_keys, settle
@@ -73,8 +73,7 @@ def merge_employees(event: Received[MergeEmployees], state: State, terms: Terms)
     )
     one = Person(main, (*into.merged, file), into.trust)
     after, facts = as_it_stands(into, one, event, terms)
-    file = msgspec.structs.replace(file, version=next_version(file.version, terms.epoch))
-    after = after.with_file(file)
+    after = after.with_file(_joined(file, after.main, event, terms))
     theirs = state.all(COMPLETIONS, "employee_id", joining.main.id)
     own = state.all(COMPLETIONS, "employee_id", into.main.id)
     changed = [
@@ -83,15 +82,26 @@ def merge_employees(event: Received[MergeEmployees], state: State, terms: Terms)
     ]
     settled = settle(changed, after, state, terms)
     changes = [*(Put(EMPLOYEES, one) for one in after.files), *settled.changes]
-    facts = [*facts, _joined(file, after), *(fact for fact, _ in settled.facts)]
+    facts = [*facts, _told(after.merged[-1], after), *(fact for fact, _ in settled.facts)]
     return _answered(Verdict.ACCEPTED, "", after, content, changes, facts)
 
 
-def _joined(file: Employee, person: Person) -> Fact:
-    """Nobody signs in by it any more, and mails that are on their way by its id go to the person."""
-    told = recorded(Person(msgspec.structs.replace(file, profile=person.main.profile)))
-    held = is_held(person.whole)
-    return told._replace(payload=told.payload.model_copy(update={"held": held}))
+def _told(file: Employee, person: Person) -> Fact:
+    """Nobody signs in by it any more, and its mails wait when the person's do."""
+    told = recorded(Person(file))
+    return told._replace(payload=told.payload.model_copy(update={"held": is_held(person.whole)}))
+
+
+def _joined(file: Employee, main: Employee, event: Received[MergeEmployees], terms: Terms) -> Employee:
+    """Mails to it go where the person's go from now on; where that is another address, its own is told, as at any
+    change."""
+    changed = file.profile.email != main.profile.email
+    return msgspec.structs.replace(
+        file,
+        profile=main.profile,
+        version=next_version(file.version, terms.epoch),
+        addressed_at=later(event.now, file.addressed_at) if changed else file.addressed_at,
+    )
 
 
 def _merge(

@@ -15,6 +15,7 @@ from services.enrollment.documents import (
     STORED_PDFS,
     Completion,
     Listing,
+    issued_version,
     rendering_id,
     stated_version,
 )
@@ -112,7 +113,7 @@ def list_completions(event: Received[ListCompletions], state: State, terms: Term
     ]
     incomplete = [state.get(COMPLETIONS, id) for id in dict.fromkeys(data.incomplete)]
     claims = [
-        Claim(one.id, stated_version(one), bool(one.learning_year), one.certified)
+        Claim(one.id, stated_version(one), bool(one.learning_year), one.certified, issued_version(one))
         for one in incomplete
         if one is not None
     ]

@@ -29,6 +29,14 @@ class CertificateView(BaseModel):
     """Of the revocations that stand; a reinstatement names one."""
 
 
+class ExternalCertificateView(BaseModel):
+    """Of a body outside the city, as its agency reported it."""
+
+    issuer: str
+    number: str
+    issued_on: date | None
+
+
 class CompletionView(BaseModel):
     completion_id: str
     title: str
@@ -45,6 +53,7 @@ class CompletionView(BaseModel):
     note: str | None
     """Why, in Indonesian; None where there is nothing to say."""
     certificate: CertificateView | None
+    external_certificate: ExternalCertificateView | None
 
 
 class YearView(BaseModel):
@@ -105,6 +114,11 @@ def completion_view(completion: Completion, body: Body | None, terms: Terms) -> 
         certified=completion.certified,
         note=None if note is None else note.id,
         certificate=certificate_view(completion, terms),
+        external_certificate=None
+        if (external := facts.external_certificate) is None
+        else ExternalCertificateView(
+            issuer=external.issuer, number=external.number, issued_on=external.issued_on
+        ),
     )
 
 

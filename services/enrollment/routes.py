@@ -13,7 +13,6 @@ from services.enrollment.agencies.routes import agencies_router
 from services.enrollment.bodies.routes import bodies_router
 from services.enrollment.documents import (
     COMPLETIONS,
-    EMPLOYEE_NUMBERS,
     EMPLOYEES,
     STORED_PDFS,
     Completion,
@@ -24,6 +23,7 @@ from services.enrollment.documents import (
 from services.enrollment.event_rate import EventRate
 from services.enrollment.intake import MOST_EVENTS, intake_router
 from services.enrollment.ledger import ledger, restatements_router
+from services.enrollment.lookups import completion_meant, person_of_number
 from services.enrollment.people.contests import contests_router
 from services.enrollment.people.routes import people_router
 from services.enrollment.reach.routes import reach_router
@@ -115,8 +115,7 @@ class Reads:
     async def employee(self, caller: Principal) -> Employee:
         if caller.employee_number is None:
             raise Problem("forbidden", "Your token names no employee number: sign in as an employee.")
-        alias = await self.store.read(EMPLOYEE_NUMBERS, caller.employee_number)
-        employee = None if alias is None else await self.store.read(EMPLOYEES, alias.employee_id)
+        employee = await person_of_number(self.store, caller.employee_number)
         if employee is None:
             raise Problem("not-found", "You are not registered yet: ask your agency's personnel office.")
         return employee
@@ -192,8 +191,8 @@ async def _may_read(completion: Completion, caller: Principal, reads: Reads) -> 
         return True
     if Role.employee not in caller.roles or caller.employee_number is None:
         return False
-    alias = await reads.store.read(EMPLOYEE_NUMBERS, caller.employee_number)
-    return alias is not None and alias.employee_id == completion.employee_id
+    person = await person_of_number(reads.store, caller.employee_number)
+    return person is not None and person.id == completion.employee_id
 
 
 def _may_act_on(completion: Completion, officer: Principal) -> bool:
@@ -264,10 +263,14 @@ def _officer(parts: Parts[Terms], reads: Reads) -> APIRouter:
     ) -> Response:
         if not asked.caller.acts_for(body.organizer_code):
             raise Problem("not-your-agency", "Another body issues this certificate: ask an officer of it.")
-        alias = await reads.store.read(EMPLOYEE_NUMBERS, body.employee_number)
-        ids = reads.terms.ids
-        employee_id = ids.employee(body.employee_number) if alias is None else alias.employee_id
-        completion_id = ids.completion(employee_id, body.organizer_code, body.training_code, body.batch)
+        completion_id, employee_id = await completion_meant(
+            reads.store,
+            reads.terms,
+            body.employee_number,
+            body.organizer_code,
+            body.training_code,
+            body.batch,
+        )
         command = RevokeCertificate(
             completion_id=completion_id,
             employee_id=employee_id,

@@ -355,7 +355,15 @@ def _stated(one: Changed, after: Completion, now: "_Now", terms: Terms) -> _Stat
         return _Stated(after, None, [])
     after = msgspec.structs.replace(after, grounds=now.grounds, certified=now.certified, backed=now.backed)
     said = (now.content.digest, bool(year), now.certified, after.employee_id)
-    if said != (before.standing, bool(before.learning_year), before.certified, before.employee_id):
+    withdrawn = bool(now.revocations) or not now.certified
+    # Also of one that counts for nothing either way: contested, or of a training that counts elsewhere.
+    turned = before.certificate is not None and before.certificate.revoked != withdrawn
+    if turned or said != (
+        before.standing,
+        bool(before.learning_year),
+        before.certified,
+        before.employee_id,
+    ):
         version = next_version(before.version, terms.epoch)
         after = msgspec.structs.replace(
             after, version=version, standing=now.content.digest, stated=version, stated_at=one.now
@@ -671,6 +679,7 @@ def _recorded(completion: Completion, facts: Facts, standing: bool) -> Fact:
         level=Level(facts.level),
         predicate=facts.predicate,
         completed_on=facts.completed_on,
+        twin_of=CompletionId(completion.twin_of) if completion.twin_of else None,
     )
     return Fact(payload, completion.id, completion.version, completion.employee_id)
 

@@ -9,11 +9,11 @@ from services.enrollment.authority import organizer_of
 from services.enrollment.bodies.documents import Body, body_id
 from services.enrollment.documents import (
     COMPLETIONS,
-    EMPLOYEE_NUMBERS,
     RENDERINGS,
     Completion,
     rendering_id,
 )
+from services.enrollment.lookups import person_of_number
 from services.enrollment.terms import Terms
 from services.enrollment.uncertified import bodies_of, note_of
 from shared.http.access import Role, allow
@@ -59,14 +59,12 @@ async def trace(store: MongoStore, terms: Terms, wanted: Wanted) -> Trace:
         number = wanted.certificate_number.strip()
         completions = await store.select(COMPLETIONS, {"certificate.number": number}, limit=MOST_COMPLETIONS)
     elif wanted.employee_number is not None:
-        alias = await store.read(EMPLOYEE_NUMBERS, wanted.employee_number)
-        if alias is None:
+        person = await person_of_number(store, wanted.employee_number)
+        if person is None:
             raise Problem(
                 "not-found", "No employee has this number: have the agency publish the registration."
             )
-        completions = await store.select(
-            COMPLETIONS, {"employee_id": alias.employee_id}, limit=MOST_COMPLETIONS
-        )
+        completions = await store.select(COMPLETIONS, {"employee_id": person.id}, limit=MOST_COMPLETIONS)
     if not decisions and not completions:
         raise Problem("not-found", "Nothing is known of it here: look at the dead letters and at what waits.")
     ids = sorted({one.id for one in completions})

@@ -36,6 +36,11 @@ class EarnedCompletion(msgspec.Struct, frozen=True):
     reason: str | None = None
     settled: int = 0
     """Version of the last PointsSettled."""
+    is_twin: bool = False
+    """It does not stand since the same training counts, as it was reported under another number."""
+    account: EmployeeId = EmployeeId("")
+    """Whose account has the points, where it came to be another person's and that is not settled yet: within one batch.
+    Empty: its employee's."""
 
     def achievement(self) -> Achievement:
         return Achievement(self.id, self.form, self.level, self.predicate, self.completed_on)
@@ -62,7 +67,7 @@ class PointEntry(msgspec.Struct, frozen=True):
     lines: list[EntryLine]
     """What each rule gives now, before the cap."""
     reason: str | None
-    """Why the entry is there, if no rule gave it: a cap, a revocation, a correction."""
+    """Why the entry is there, if no rule gave it: a cap, a revocation, a correction, a move to or from another person."""
     recorded_at: datetime
 
 

@@ -14,6 +14,7 @@ from services.incentive.trace import trace
 from shared.http.access import Caller, Role, allow
 from shared.http.admin import admin_router
 from shared.http.decisions import decisions_router
+from shared.http.numbers import own_of
 from shared.http.problems import Problem
 from shared.http.reconciliation import reconciliation_router
 from shared.http.traces import traces_router
@@ -60,12 +61,10 @@ def _own_points(parts: Parts[Terms]) -> APIRouter:
     async def my_points(caller: Caller) -> PointsView:
         if caller.employee_number is None:
             raise Problem("forbidden", "Your token names no employee number: sign in as an employee.")
-        people = await parts.store.select(PEOPLE, {"employee_numbers": caller.employee_number}, limit=1)
-        if not people:
+        person = own_of(await parts.store.select(PEOPLE, {"employee_numbers": caller.employee_number}))
+        if person is None:
             raise Problem("not-found", "You are not registered yet: ask your agency's personnel office.")
-        entries = await parts.store.select(
-            POINT_ENTRIES, {"employee_id": people[0].id}, sort=[("sequence", -1)]
-        )
+        entries = await parts.store.select(POINT_ENTRIES, {"employee_id": person.id}, sort=[("sequence", -1)])
         # From the ledger itself: what is shown always adds up.
         balance = sum(entry.points for entry in entries)
         level = level_of(balance, parts.service.terms.rules)

@@ -30,7 +30,7 @@ def _lacks(claim: Claim, state: State) -> list[str]:
     if not letters:
         return [LETTER] if claim.certified else []
     newest = max(letters, key=lambda letter: letter.completion_version)
-    lacks = [LETTER] if claim.is_missed_at(newest.completion_version, newest.template == ISSUED) else []
+    lacks = [LETTER] if claim.told.is_missed_at(newest.completion_version, newest.template == ISSUED) else []
     gone = [
         one
         for one in letters

@@ -1,10 +1,14 @@
 """Where an employee is written to, and the one letter that goes to the address before when another one comes.
 
-Whoever changes an address gets the next certificates, so its owner hears of it where he hears of all else.
+Whoever changes an address gets the next certificates, so its owner hears of it where he hears of all else. So does who
+merges two records: the address of the one that joins is told where its mails go from then on. A separation changes
+addresses too, and tells nobody: what stood until then was another person's.
 """
 
 from datetime import datetime
 from typing import NamedTuple
+
+import msgspec
 
 from services.notification.documents import (
     ADDRESS_CHANGED,
@@ -56,21 +60,9 @@ def record_contact(event: Received[EmployeeRecorded], state: State, terms: Terms
     if known is not None and known.version >= data.version:
         return Outcome(Verdict.SUPERSEDED, f"version {known.version} stands", data.employee_id)
     before = _settled(known)
-    after = (
-        before if data.held else _Settled(data.email or before.email, _latest(before.at, data.addressed_at))
-    )
-    contact = Contact(
-        id=data.employee_id,
-        version=data.version,
-        employee_numbers=list(data.employee_numbers),
-        name=data.name,
-        email=data.email,
-        language=data.language,
-        confirmed_email=None if known is None else known.confirmed_email,
-        held=data.held,
-        settled_email=after.email,
-        settled_at=after.at,
-    )
+    if known is not None and before.email is not None and _is_a_stranger_s(before.email, known, data, terms):
+        before = _Settled(None, before.at)
+    contact = _contact(known, before, data)
     changes = [Put(CONTACTS, contact)]
     if before.email is not None and _tells(before, data, terms):
         changes += _told(before.email, event, state, terms)
@@ -80,6 +72,38 @@ def record_contact(event: Received[EmployeeRecorded], state: State, terms: Terms
         changes=changes,
         appeared=[lacks_contact(data.employee_id)] if known is None else [],
     )
+
+
+def _contact(known: Contact | None, before: "_Settled", data: EmployeeRecorded) -> Contact:
+    """`before`: its settled address until now."""
+    numbers = list(data.employee_numbers)
+    if not numbers and known is not None:
+        return msgspec.structs.replace(
+            known, version=data.version, employee_numbers=numbers, merged=[], settled_email=before.email
+        )
+    unsettled = data.held or not numbers
+    after = (
+        before if unsettled else _Settled(data.email or before.email, _latest(before.at, data.addressed_at))
+    )
+    return Contact(
+        id=data.employee_id,
+        version=data.version,
+        employee_numbers=numbers,
+        name=data.name,
+        email=data.email if numbers else None,
+        language=data.language,
+        confirmed_email=None if known is None else known.confirmed_email,
+        held=data.held,
+        settled_email=after.email,
+        settled_at=after.at,
+        merged=list(data.merged),
+    )
+
+
+def _is_a_stranger_s(email: str, known: Contact, data: EmployeeRecorded, terms: Terms) -> bool:
+    """Whether the address that stood until now is that of a person from whom this one is separated."""
+    parted = not set(known.merged) <= {*data.merged}
+    return parted and (data.email is None or terms.ids.address(email) != terms.ids.address(data.email))
 
 
 class _Settled(NamedTuple):

@@ -32,6 +32,14 @@ class Contact(msgspec.Struct, frozen=True):
     did, or it stood before that was kept and is `email`."""
     settled_at: datetime | None = None
     """When its last change came, as enrollment tells it: one that is no later was told before, as after a restore."""
+    merged: list[EmployeeId] = []
+    """Records that were merged into this one: their letters and mails are this one's."""
+
+    @property
+    def joined(self) -> bool:
+        """It is such a record, and keeps the name and address that it had. Nobody is written to by it, but for the letter
+        that tells that address."""
+        return not self.employee_numbers
 
 
 class SettledPoints(msgspec.Struct, frozen=True):
@@ -58,6 +66,7 @@ class Letter(msgspec.Struct, frozen=True):
     certificate_id: CertificateId
     completion_id: CompletionId
     employee_id: EmployeeId
+    """Whose the completion is: another's than when the letter was begun, once records were merged or separated."""
     template: str
     revision: int
     state: str
@@ -100,6 +109,7 @@ class Mail(msgspec.Struct, frozen=True):
     id: str = msgspec.field(name="_id")
     """The letter's id."""
     employee_id: EmployeeId
+    """The letter's when it was released. Whom it goes to, the letter says."""
     letter: Letter
     """As it was when it was released: what the mail says."""
     due: datetime
@@ -160,7 +170,7 @@ def recipient_of(letter: Letter, contact: Contact) -> str:
     return letter.recipient or contact.email or ""
 
 
-CONTACTS = Collection("contacts", Contact, indexes=(("employee_numbers",),))
+CONTACTS = Collection("contacts", Contact, indexes=(("employee_numbers",), ("merged",)))
 SETTLED_POINTS = Collection("settled_points", SettledPoints)
 LETTERS = Collection("letters", Letter, indexes=(("completion_id",), ("state", "due"), ("employee_id",)))
 MAILS = Collection("mails", Mail, indexes=(("state", "due"), ("employee_id",), ("lease",)))

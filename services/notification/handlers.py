@@ -34,7 +34,7 @@ from services.notification.terms import Terms
 from shared.contracts.enrollment import CertificateIssued, CertificateRevoked, EmployeeRecorded
 from shared.contracts.incentive import PointsSettled
 from shared.contracts.notification import NoteMail, ReleaseLetter
-from shared.contracts.payload import Payload
+from shared.contracts.payload import CompletionId, EmployeeId, Payload
 from shared.pipeline.discrepancies import reconciling
 from shared.pipeline.documents import LOAD, Doc, Docs, Keys, Lock, State
 from shared.pipeline.errors import Rejected, Waiting
@@ -51,15 +51,23 @@ def certificate_keys(
     event: Received[CertificateIssued] | Received[CertificateRevoked], state: State, terms: Terms
 ) -> Keys:
     data = event.data
-    yield Lock("employee/" + data.employee_id)
     yield Doc(CONTACTS, data.employee_id)
     yield Doc(SETTLED_POINTS, data.completion_id)
-    yield Docs(LETTERS, "completion_id", data.completion_id)
     yield Doc(LETTERS, letter_id(data, terms))
     yield Doc(MAIL_NOTES, letter_id(data, terms))
-    yield LOAD
+    yield from _letters_keys(data.employee_id, data.completion_id, state)
     if state.get(CONTACTS, data.employee_id) is None:
         yield waits_for(lacks_contact(data.employee_id))
+
+
+def _letters_keys(employee_id: EmployeeId, completion_id: CompletionId, state: State) -> Keys:
+    """Letters of a completion, under the locks of whose it is, and of whose it was when the live ones were begun."""
+    yield Lock("employee/" + employee_id)
+    yield Docs(LETTERS, "completion_id", completion_id)
+    yield LOAD
+    live = state.among(LETTERS, "completion_id", completion_id, "state", (COLLECTING, RELEASED))
+    for other in sorted({one.employee_id for one in live} - {employee_id}):
+        yield Lock("employee/" + other)
 
 
 def letter_id(data: CertificateIssued | CertificateRevoked, terms: Terms) -> str:
@@ -138,6 +146,9 @@ def _begin(
     def others(field: str, *values: object) -> list[Letter]:
         return state.among(LETTERS, "completion_id", letter.completion_id, field, values)
 
+    points = state.get(SETTLED_POINTS, letter.completion_id)
+    if points is not None and _answer(points, letter):
+        letter = msgspec.structs.replace(letter, employee_id=points.employee_id)
     known = state.get(LETTERS, letter.id)
     said = (letter.template, letter.revision, letter.completion_version)
     # By what it says too: before epochs, letters about a revocation were named by version.
@@ -163,7 +174,6 @@ def _begin(
             reason = "overtaken before it was sent"
             changes.append(Put(LETTERS, msgspec.structs.replace(other, state=OVERTAKEN)))
             changes.append(Put(MAIL_CANCELLATIONS, MailCancellation(id=other.id, reason=reason)))
-    points = state.get(SETTLED_POINTS, letter.completion_id)
     if (note := state.get(MAIL_NOTES, letter.id)) is not None:
         released = msgspec.structs.replace(letter, state=RELEASED)
         changes += [Put(LETTERS, released), Put(MAILS, gone_before(released, note, event.now))]
@@ -203,13 +213,13 @@ def _released(letter: Letter, points: SettledPoints | None, now: datetime) -> li
 
 def points_keys(event: Received[PointsSettled], state: State, terms: Terms) -> Keys:
     data = event.data
-    yield Lock("employee/" + data.employee_id)
     yield Doc(SETTLED_POINTS, data.completion_id)
-    yield Docs(LETTERS, "completion_id", data.completion_id)
+    yield from _letters_keys(data.employee_id, data.completion_id, state)
 
 
 def note_points(event: Received[PointsSettled], state: State, terms: Terms) -> Outcome:
-    """Releases the letter that waits for these points; points that come after a letter send none."""
+    """Releases the letter that waits for these points; points that come after a letter send none. Whose the points are,
+    the letters are too: the completion may have become another person's since they were begun."""
     data = event.data
     known = state.get(SETTLED_POINTS, data.completion_id)
     if known is not None and known.version >= data.version:
@@ -226,7 +236,18 @@ def note_points(event: Received[PointsSettled], state: State, terms: Terms) -> O
         level=data.level,
     )
     changes: list[Put] = [Put(SETTLED_POINTS, points)]
-    for letter in state.among(LETTERS, "completion_id", data.completion_id, "state", (COLLECTING,)):
+    collecting = {
+        one.id: one
+        for one in state.among(LETTERS, "completion_id", data.completion_id, "state", (COLLECTING,))
+    }
+    if known is None or known.employee_id != data.employee_id:
+        for letter in state.all(LETTERS, "completion_id", data.completion_id):
+            if letter.employee_id != data.employee_id and _answer(points, letter):
+                moved = msgspec.structs.replace(letter, employee_id=data.employee_id)
+                if letter.id in collecting:
+                    collecting[letter.id] = moved
+                changes.append(Put(LETTERS, moved))
+    for letter in collecting.values():
         if _answer(points, letter):
             changes += _complete(letter, points, event.now)
     return Outcome(Verdict.ACCEPTED, subject=data.completion_id, changes=changes)

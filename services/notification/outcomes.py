@@ -15,6 +15,10 @@ HELD: Final = (
 )
 HELD_S: Final = 60.0
 """How long a mail that is held waits until somebody looks again; never counted, so it ends with the dispute alone."""
+JOINED: Final = (
+    "two records were merged or separated, and only one of them has been heard of: it goes out after that"
+)
+JOINED_S: Final = 2.0
 MOST_REPEATS: Final = 3
 """A server that breaks off after DATA each time may deliver each time."""
 
@@ -58,6 +62,11 @@ def skipped(mail: Mail, reason: str) -> Note:
 def held(mail: Mail) -> Note:
     """Put off without an attempt."""
     return Note(mail.id, mail.lease, DEFERRED, {"reason": HELD}, delay_s=HELD_S)
+
+
+def joined(mail: Mail) -> Note:
+    """The same."""
+    return Note(mail.id, mail.lease, DEFERRED, {"reason": JOINED}, delay_s=JOINED_S)
 
 
 def told_before(mail: Mail, note: MailNote) -> Note:

@@ -12,15 +12,18 @@ from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 from services.notification.allowance import Addressed, Allowances
 from services.notification.documents import (
     CONTACTS,
+    LETTERS,
     MAIL_CANCELLATIONS,
     MAIL_NOTES,
+    Contact,
     Mail,
     recipient_of,
 )
 from services.notification.letters import compose
-from services.notification.outcomes import held, skipped, told_before
+from services.notification.outcomes import held, joined, skipped, told_before
 from services.notification.terms import Terms
 from services.notification.wire import NoAddress
+from shared.contracts.payload import EmployeeId
 from shared.pipeline.work import Note, deferral
 
 if TYPE_CHECKING:
@@ -37,6 +40,23 @@ class Ready(NamedTuple):
     message: bytes
     slot: Mapping[str, object]
     """See Addressed."""
+
+
+class _Contacts(NamedTuple):
+    owners: Mapping[str, EmployeeId]
+    """By mail."""
+    by_id: Mapping[EmployeeId, Contact]
+    by_merged: Mapping[EmployeeId, Contact]
+    """The person's, by a record that was merged into it."""
+
+    def of(self, mail: Mail) -> Contact | None:
+        """Whom it is written to: whose the completion is; where that is a record that has joined a person, the person. It
+        goes by what the record itself says: of a separation the person's may be heard of later."""
+        owner = self.owners[mail.id]
+        own = self.by_id.get(owner)
+        if own is not None and (not own.joined or mail.letter.recipient):
+            return own
+        return self.by_merged.get(owner, own)
 
 
 AboutMail = TypeVar("AboutMail", Addressed, Ready)
@@ -81,16 +101,26 @@ class Preparation:
 
     async def _addressed(self, mails: Sequence[Mail]) -> tuple[list[Addressed], list[Note]]:
         """One that is held may have an address once that is decided."""
-        employees = list({mail.employee_id for mail in mails})
-        contacts = {one.id: one for one in await self._store.select(CONTACTS, {"_id": {"$in": employees}})}
+        contacts = await self._contacts(mails)
         addressed, notes = list[Addressed](), list[Note]()
         for mail in mails:
-            contact = contacts.get(mail.employee_id)
-            if contact is None or not (contact.held or recipient_of(mail.letter, contact)):
+            contact = contacts.of(mail)
+            if contact is not None and contact.joined and not mail.letter.recipient:
+                notes.append(joined(mail))
+            elif contact is None or not (contact.held or recipient_of(mail.letter, contact)):
                 notes.append(skipped(mail, "the employee has no e-mail address"))
             else:
                 addressed.append(Addressed(mail, contact))
         return addressed, notes
+
+    async def _contacts(self, mails: Sequence[Mail]) -> "_Contacts":
+        letters = await self._store.select(LETTERS, {"_id": {"$in": [mail.id for mail in mails]}})
+        owners = {mail.id: mail.employee_id for mail in mails} | {one.id: one.employee_id for one in letters}
+        ids = list(set(owners.values()))
+        about = {"$or": [{"_id": {"$in": ids}}, {"merged": {"$in": ids}}]}
+        found = await self._store.select(CONTACTS, about)
+        merged = {record: one for one in found for record in one.merged}
+        return _Contacts(owners, {one.id: one for one in found}, merged)
 
     async def _written(self, mails: Sequence[Addressed]) -> tuple[list[Ready], list[Note]]:
         ready, notes = list[Ready](), list[Note]()

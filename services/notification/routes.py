@@ -2,21 +2,26 @@
 
 from datetime import datetime
 from functools import partial
+from typing import Any, Final
 
 from fastapi import APIRouter
 from pydantic import BaseModel
 
-from services.notification.documents import CONTACTS, MAILS
+from services.notification.documents import CONTACTS, LETTERS, MAILS, Contact, Mail
 from services.notification.ledger import ledger
 from services.notification.terms import Terms
 from services.notification.trace import trace
 from shared.http.access import Caller, Role, allow
 from shared.http.admin import admin_router
 from shared.http.decisions import decisions_router
+from shared.http.numbers import own_of
 from shared.http.problems import Problem
 from shared.http.reconciliation import reconciliation_router
 from shared.http.traces import traces_router
+from shared.mongo import MongoStore
 from shared.service import Parts
+
+MOST_MAILS: Final = 200
 
 
 class MailView(BaseModel):
@@ -47,12 +52,11 @@ def _own_mails(parts: Parts[Terms]) -> APIRouter:
     async def my_mails(caller: Caller) -> list[MailView]:
         if caller.employee_number is None:
             raise Problem("forbidden", "Your token names no employee number: sign in as an employee.")
-        contacts = await parts.store.select(CONTACTS, {"employee_numbers": caller.employee_number}, limit=1)
-        if not contacts:
+        contacts = await parts.store.select(CONTACTS, {"employee_numbers": caller.employee_number})
+        contact = own_of(contacts)
+        if contact is None:
             raise Problem("not-found", "You are not registered yet: ask your agency's personnel office.")
-        mails = await parts.store.select(
-            MAILS, {"employee_id": contacts[0].id}, sort=[("due", -1)], limit=200
-        )
+        mails = await _mails_of(parts.store, contact)
         return [
             MailView(
                 template=mail.letter.template,
@@ -66,3 +70,14 @@ def _own_mails(parts: Parts[Terms]) -> APIRouter:
         ]
 
     return router
+
+
+async def _mails_of(store: MongoStore, contact: Contact) -> list[Mail]:
+    """Latest first. By their letters, which say whose they are by now; those about no certificate have none."""
+    own = {"employee_id": {"$in": [contact.id, *contact.merged]}}
+    letters: list[dict[str, Any]] = await store.aggregate(
+        LETTERS, [{"$match": own}, {"$sort": {"due": -1}}, {"$limit": MOST_MAILS}, {"$project": {"_id": 1}}]
+    )
+    about_none = {**own, "letter.certificate_id": ""}
+    which = {"$or": [{"_id": {"$in": [one["_id"] for one in letters]}}, about_none]}
+    return await store.select(MAILS, which, sort=[("due", -1)], limit=MOST_MAILS)

@@ -484,6 +484,8 @@ class Held(Said):
     standing: bool
     certified: bool = True
     """Enrollment: false where it is recorded without a certificate of ours."""
+    issued: int | None = None
+    """Enrollment: the version that its letter tells of, where that is another one."""
     lacks: list[str] = []
     """What its own books lack of it."""
     changed_at: AwareDatetime | None = None

@@ -73,7 +73,7 @@ def findings(id: str, books: Books, reasons: Mapping[str, Mapping[str, str]] | N
                 found[service] = [ORPHAN]
         elif held_there is None and what == LETTER and not ours.certified:
             continue  # nobody is told of what has no certificate of ours
-        elif ours.version and _is_behind(ours, held_there):
+        elif ours.version and _is_behind(_claimed(ours, of_letter=what == LETTER), held_there):
             found[service] = list(dict.fromkeys([what, *found.get(service, [])]))
     certified = ours is None or ours.certified
     changed_at = None if ours is None or ours.changed_at is None else ours.changed_at.isoformat()
@@ -83,8 +83,12 @@ def findings(id: str, books: Books, reasons: Mapping[str, Mapping[str, str]] | N
     ]
 
 
-def _is_behind(ours: Held, theirs: Held | None) -> bool:
+def _claimed(ours: Held, *, of_letter: bool) -> Claim:
+    claim = Claim(CompletionId(ours.completion_id), ours.version, ours.standing, issued=ours.issued)
+    return claim.told if of_letter else claim
+
+
+def _is_behind(claim: Claim, theirs: Held | None) -> bool:
     if theirs is None:
         return True
-    claim = Claim(CompletionId(ours.completion_id), ours.version, ours.standing)
-    return theirs.standing != ours.standing or claim.is_missed_at(theirs.version, theirs.standing)
+    return theirs.standing != claim.standing or claim.is_missed_at(theirs.version, theirs.standing)

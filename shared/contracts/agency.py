@@ -110,6 +110,18 @@ class Result(Payload):
     predicate: Label | None = None
 
 
+class ExternalCertificate(Payload):
+    """Of a body outside the city (LAN, a ministry, a university), as it stands on its certificate."""
+
+    TYPE: ClassVar[str] = ""
+    issuer: Label
+    """Who issued it, as printed."""
+    certificate_number: Label
+    """As printed."""
+    date: IsoDate | None = None
+    """Day of issue."""
+
+
 class TrainingCompleted(Payload):
     """An employee completed a training; it describes itself, since many trainings are run elsewhere.
 
@@ -122,6 +134,8 @@ class TrainingCompleted(Payload):
     training: Training
     completed_on: IsoDate
     result: Annotated[Result, or_default(Result())] = Result()
+    external_certificate: ExternalCertificate | None = None
+    """Where the training was held outside the city: its own certificate. No number of ours is given to it."""
     revision: Annotated[int, Field(ge=1, le=2**31 - 1), PLAIN_WHOLE] | None = None
     """Of differing contents the highest revision stands; without one, the latest by event time."""
 

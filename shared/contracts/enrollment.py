@@ -32,7 +32,7 @@ class EmployeeRecorded(Payload):
     employee_id: EmployeeId
     version: Count
     employee_numbers: tuple[EmployeeNumber, ...]
-    """Oldest first; the last one is in force."""
+    """Oldest first; the last one is in force. None: the record was merged into a person's that has its numbers now."""
     name: Name
     email: EmailAddress | None
     language: Literal["id", "en"]
@@ -42,6 +42,8 @@ class EmployeeRecorded(Payload):
     """Two agencies say that the person is theirs, and nobody has decided: no mail goes out until then."""
     addressed_at: Timestamp | None = None
     """When `email` last changed, later at each change and the same after a restore; none: not since that is noted."""
+    merged: tuple[EmployeeId, ...] = ()
+    """Records that were merged into this one, and are not a person of their own: its letters and mails are this one's."""
 
 
 class CompletionRecorded(Payload):
@@ -59,6 +61,9 @@ class CompletionRecorded(Payload):
     level: Level
     predicate: Label | None
     completed_on: IsoDate
+    twin_of: CompletionId | None = None
+    """The same training, reported under another number of the person, which counts in its place: then this one does not
+    stand either, and its certificate is valid all the same."""
 
 
 class CompletionRestated(CompletionRecorded):
@@ -84,6 +89,9 @@ class AtVersion(Payload):
     """False: revoked in this version."""
     certified: bool = True
     """False: recorded without a certificate of ours, so that no letter tells of them. Lists of before mean true."""
+    issued: Count | None = None
+    """The version that their letters tell of, where it is another: their certificates are valid and were issued in that
+    one; since then the completions have come to be another person's, or do not count since a twin does."""
     ids: Annotated[str, StringConstraints(pattern=r"^([A-Za-z0-9_-]{22})*$", max_length=220_000)]
     """The completions, one after the other: of each the 16 bytes of its id in 22 characters of base64url."""
 

@@ -20,6 +20,13 @@ class Claim(NamedTuple):
     standing: bool
     certified: bool = True
     """Whether there is a certificate of ours, and so a letter."""
+    issued: int | None = None
+    """See AtVersion."""
+
+    @property
+    def told(self) -> "Claim":
+        """What a letter tells of it."""
+        return self if self.issued is None else self._replace(version=self.issued, standing=True)
 
     def is_missed_at(self, version: int, standing: bool) -> bool:
         """Whether a reader who knows of this version has missed something. Two versions that both don't stand are
@@ -31,13 +38,19 @@ class Claim(NamedTuple):
 
 def grouped(claims: Iterable[Claim]) -> tuple[AtVersion, ...]:
     """As they are listed; raises ValueError for an id that is none of ours."""
-    ids: dict[tuple[int, bool, bool], list[str]] = {}
+    ids: dict[tuple[int, bool, bool, int], list[str]] = {}
     for claim in claims:
-        alike = (claim.version, claim.standing, claim.certified)
+        alike = (claim.version, claim.standing, claim.certified, claim.issued or 0)
         ids.setdefault(alike, []).append(_packed(claim.completion_id))
     return tuple(
-        AtVersion(version=version, standing=standing, certified=certified, ids="".join(sorted(those)))
-        for (version, standing, certified), those in sorted(ids.items())
+        AtVersion(
+            version=version,
+            standing=standing,
+            certified=certified,
+            issued=issued or None,
+            ids="".join(sorted(those)),
+        )
+        for (version, standing, certified, issued), those in sorted(ids.items())
     )
 
 
@@ -45,7 +58,7 @@ def claims_of(groups: Iterable[AtVersion]) -> Iterator[Claim]:
     for group in groups:
         for at in range(0, len(group.ids), ID_CHARACTERS):
             id = _unpacked(group.ids[at : at + ID_CHARACTERS])
-            yield Claim(id, group.version, group.standing, group.certified)
+            yield Claim(id, group.version, group.standing, group.certified, group.issued)
 
 
 def _packed(id: CompletionId) -> str:

@@ -33,6 +33,8 @@ class Entry(BaseModel):
     standing: bool
     certified: bool = True
     """Enrollment: false where it is recorded without a certificate of ours, and so without a letter."""
+    issued: int | None = None
+    """Enrollment: the version that its letter tells of, where that is another one and its certificate is valid."""
     lacks: list[str]
     """What its own books lack of it: certificate, jp, pdf, points, entries, mail."""
     changed_at: datetime | None = None

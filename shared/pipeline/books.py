@@ -211,6 +211,7 @@ class Discrepancy(msgspec.Struct, frozen=True):
     since: datetime
     """When a list first showed it."""
     certified: bool = True
+    issued: int | None = None
 
 
 # By so much a replay raises the turn: more often nothing is taken up again after waiting.

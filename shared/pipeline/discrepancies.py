@@ -46,6 +46,7 @@ def noted(claims: Iterable[Claim], state: State, books: Books, now: datetime) ->
                 lacks=lacks,
                 since=now if known is None else known.since,
                 certified=claim.certified,
+                issued=claim.issued,
             )
             if note != known:
                 changes.append(Put(DISCREPANCIES, note))
@@ -70,7 +71,7 @@ def reviewing(books: Books) -> dict[type[Payload], Reaction[Any]]:
     def review(event: Received[ReviewDiscrepancies], state: State, terms: object) -> Outcome:
         found = [state.get(DISCREPANCIES, id) for id in dict.fromkeys(event.data.completion_ids)]
         claims = [
-            Claim(CompletionId(one.id), one.version, one.standing, one.certified)
+            Claim(CompletionId(one.id), one.version, one.standing, one.certified, one.issued)
             for one in found
             if one is not None
         ]

@@ -120,7 +120,9 @@ def test_a_code_that_is_nobodys_is_answered_as_any_other_is(product: Product, vi
 
 def test_a_link_ends_when_the_address_changes(product: Product) -> None:
     person = somebody()
-    product.publish(person.registration(), completed(person.number), opd=OTHER_OPD)
+    product.publish(
+        person.registration(), completed(person.number, organizer=OTHER_OPD.upper()), opd=OTHER_OPD
+    )
     product.settled()
     token = mailed_link(product.mails_for(person.email)[-1]).rpartition("/")[2]
     assert opened(product, token).status_code == 200

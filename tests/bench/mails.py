@@ -90,7 +90,9 @@ async def measure(address: str, mongo: str, count: int, connections: int) -> Non
     store = MongoStore(client, name)
     await store.prepare(COLLECTIONS)
     contacts = [
-        Contact(EmployeeId(f"emp_{i}"), 1, [], f"Dr. Siti Ma'ruf {i}, M.Kom.", f"p{i}@example.org", "id")
+        Contact(
+            EmployeeId(f"emp_{i}"), 1, [str(i)], f"Dr. Siti Ma'ruf {i}, M.Kom.", f"p{i}@example.org", "id"
+        )
         for i in range(500)
     ]
     await store.database[CONTACTS.name].insert_many([dict(store.encode(one)) for one in contacts])

@@ -458,6 +458,10 @@ def incentive_shapes() -> list[Shape]:
               lambda n: from_enrollment(*(
                   completion_recorded(completion_id=numbered_completion(0), employee_id=PERSON, version=at + 1,
                                       standing=bool(at % 2)) for at in range(n)))),
+        shape("one completion that goes to and fro between two people", CompletionRecorded, nothing_before,
+              lambda n: from_enrollment(*(
+                  completion_recorded(completion_id=numbered_completion(0), version=at + 1,
+                                      employee_id=IDS.employee(employee_number(at % 2))) for at in range(n)))),
         shape("restatements of one completion", CompletionRestated, after_one,
               lambda n: from_enrollment(*(
                   CompletionRestated(**dict(recorded(0)) | {"version": at + 2}) for at in range(n)))),

@@ -16,6 +16,7 @@ import httpx
 import pymongo
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
+from services.notification.outcomes import HELD
 from shared.contracts.agency import EmployeeRegistered
 from shared.contracts.payload import Payload
 from shared.contracts.topics import agency_topic, topic_specs
@@ -238,7 +239,8 @@ class Product:
         return bool(
             enrollment.renderings.count_documents({"state": {"$ne": "done"}}, limit=1)
             or notification.letters.count_documents({"state": "collecting"}, limit=1)
-            or notification.mails.count_documents({"state": {"$in": OPEN}}, limit=1)
+            # What is held waits for people to decide.
+            or notification.mails.count_documents({"state": {"$in": OPEN}, "reason": {"$ne": HELD}}, limit=1)
         )
 
     async def _caught_up(self) -> bool:

@@ -24,7 +24,7 @@ VICTIM = "korban@example.org"
 
 
 def person(n: int, email: str = VICTIM, confirmed: str | None = None) -> Contact:
-    return Contact(EmployeeId(f"emp_{n}"), 1, [], f"Pegawai {n}", email, "id", confirmed)
+    return Contact(EmployeeId(f"emp_{n}"), 1, ["1"], f"Pegawai {n}", email, "id", confirmed)
 
 
 async def registered(store: MongoStore, people: Sequence[Contact]) -> list[Mail]:

@@ -3,11 +3,13 @@
 import asyncio
 import signal
 from collections import Counter
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from services.notification import outcomes
 from services.notification.app import WORK
@@ -15,15 +17,19 @@ from services.notification.documents import (
     ADDRESS_CHANGED,
     ALLOWANCES,
     CONTACTS,
+    LETTERS,
     MAIL_CANCELLATIONS,
     MAIL_NOTES,
     MAILS,
+    Contact,
     MailCancellation,
     MailNote,
 )
 from services.notification.mailer import HANDING_OVER, Mailer
-from services.notification.outcomes import HELD, MOST_REPEATS
+from services.notification.outcomes import HELD, JOINED, MOST_REPEATS
+from services.notification.preparation import Preparation
 from services.notification.smtp import SmtpServer
+from shared.contracts.payload import EmployeeId
 from shared.mongo import MongoStore
 from shared.pipeline.work import WorkQueue
 from shared.stack import Stack
@@ -229,6 +235,74 @@ async def test_a_mail_to_whom_two_agencies_claim_waits_uncounted_and_goes_once_t
         sent, _ = await until(mail_store, sent=1, skipped=1)
     assert (sent.reason, sent.attempts) == ("", 0)
     assert catcher.received() == Counter(["let_0000@bandung.example"])
+
+
+# A record that was merged into another one's person.
+
+OWN, PERSON = "rina.lama@example.org", "rina@example.org"
+
+
+def contact(id: str, email: str, *numbers: str, merged: Sequence[str] = ()) -> Contact:
+    return Contact(
+        EmployeeId(id), 1, list(numbers), "Rina", email, "id", merged=[EmployeeId(one) for one in merged]
+    )
+
+
+@pytest.mark.parametrize(
+    ("contacts", "expected"),
+    [
+        ([contact("emp_1", OWN), contact("emp_2", PERSON, "1", "2", merged=["emp_1"])], PERSON),
+        ([contact("emp_1", OWN, "1"), contact("emp_2", PERSON, "2")], OWN),
+        ([contact("emp_1", OWN, "1"), contact("emp_2", PERSON, "1", "2", merged=["emp_1"])], OWN),
+        ([contact("emp_1", OWN), contact("emp_2", PERSON, "2")], None),
+    ],
+    ids=["merged", "separated", "one side of a separation", "one side of a merge"],
+)
+async def test_a_mail_goes_to_whose_the_record_is_by_then(
+    mail_store: MongoStore, contacts: list[Contact], expected: str | None
+) -> None:
+    """And nowhere while that can't be told."""
+    await insert(mail_store, CONTACTS, *contacts)
+    ready, notes = await Preparation(mail_store, SENDER, TERMS, None, 0).prepare([mail(1)])
+    assert [one.recipient for one in ready] == [expected] * (expected is not None)
+    assert [note.set["reason"] for note in notes] == [JOINED] * (expected is None)
+
+
+async def test_a_mail_on_its_way_when_records_are_merged_goes_out_once_to_the_person(
+    mail_store: MongoStore, catcher: Catcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outcomes, "JOINED_S", 0.2)
+    await insert(mail_store, MAILS, mail(0))
+    await insert(mail_store, CONTACTS, contact("emp_1", OWN))
+    async with running(mailer_for(mail_store, catcher.port)):
+        await until(mail_store, deferred=1)
+        await insert(mail_store, CONTACTS, contact("emp_2", PERSON, "1", "2", merged=["emp_1"]))
+        await until(mail_store, sent=1)
+    assert [
+        to["Address"] for one in catcher.page.get("/api/v1/messages").json()["messages"] for to in one["To"]
+    ] == [PERSON]
+
+
+async def test_a_mail_goes_to_whose_the_completion_came_to_be_since_it_was_released(
+    mail_store: MongoStore,
+) -> None:
+    """As after a separation, of one that was reported in between."""
+    await insert(mail_store, CONTACTS, contact("emp_1", OWN, "1"), contact("emp_2", PERSON, "2"))
+    await insert(mail_store, LETTERS, replace(mail(1).letter, employee_id=EmployeeId("emp_2")))
+    ready, _ = await Preparation(mail_store, SENDER, TERMS, None, 0).prepare([mail(1), mail(2)])
+    assert [one.recipient for one in ready] == [PERSON, OWN]
+
+
+async def test_the_letter_that_tells_of_a_merge_goes_to_the_address_that_the_record_had(
+    mail_store: MongoStore,
+) -> None:
+    await insert(mail_store, CONTACTS, contact("emp_1", OWN), contact("emp_2", PERSON, "1", merged=["emp_1"]))
+    telling = mail(1)
+    telling = replace(
+        telling, letter=replace(telling.letter, template=ADDRESS_CHANGED, recipient=OWN, new_address="r***@x")
+    )
+    ready, _ = await Preparation(mail_store, SENDER, TERMS, None, 0).prepare([telling])
+    assert [one.recipient for one in ready] == [OWN]
 
 
 async def test_a_letter_to_the_address_before_goes_there_whatever_stands(

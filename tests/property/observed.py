@@ -117,28 +117,33 @@ async def hours_and_points_follow_from_what_stands(city: City) -> None:
 
 
 async def points_explain_themselves(city: City) -> None:
-    """The ledger sums to the balance and, for each completion, to the points that it has; no gap in its lines."""
+    """The ledger sums to the balance and, for each completion, to the points that it has: all of them in the account of
+    whose it is; no gap in its lines."""
     by_account: Counter[str] = Counter()
-    by_completion: Counter[str] = Counter()
+    by_completion: Counter[tuple[str, str]] = Counter()
     lines: dict[str, list[int]] = defaultdict(list)
     for entry in await city.documents("incentive", POINT_ENTRIES):
         assert entry.points != 0
         by_account[entry.employee_id] += entry.points
-        by_completion[entry.completion_id] += entry.points
+        by_completion[entry.employee_id, entry.completion_id] += entry.points
         lines[entry.employee_id].append(entry.sequence)
     for account in await city.documents("incentive", ACCOUNTS):
         assert account.balance == by_account[account.id]
         assert lines[account.id] == list(range(1, account.last_sequence + 1))
     for earned in await city.documents("incentive", EARNED_COMPLETIONS):
-        assert earned.points == by_completion[earned.id]
+        assert earned.points == by_completion.pop((earned.employee_id, earned.id), 0)
         assert earned.month or earned.points == 0
-    standing = {
-        one.id: facts_standing(one).completed_on
+        assert earned.account == ""
+    assert not any(by_completion.values()), "what moved away left nothing behind"
+    counting = {
+        one.id: (one.employee_id, facts_standing(one).completed_on)
         for one in await city.documents("enrollment", COMPLETIONS)
-        if one.certificate is not None and not one.certificate.revoked
+        if one.learning_year
     }
-    assert standing == {
-        one.id: one.completed_on for one in await city.documents("incentive", EARNED_COMPLETIONS) if one.month
+    assert counting == {
+        one.id: (one.employee_id, one.completed_on)
+        for one in await city.documents("incentive", EARNED_COMPLETIONS)
+        if one.month
     }
 
 
@@ -188,6 +193,7 @@ async def letters_tell_what_stands(city: City) -> None:
             assert one.id not in letters
             continue
         those = letters[one.id]
+        assert {letter.employee_id for letter in those} == {one.employee_id}
         newest = max(those, key=lambda letter: letter.completion_version)
         assert newest.template == (REVOKED if certificate.revoked else ISSUED)
         assert newest.state == RELEASED
@@ -229,6 +235,7 @@ async def what_was_published_ends_in_what_stands(city: City) -> None:
     for one in await city.documents("enrollment", COMPLETIONS):
         if one.standing:
             assert one.jp == (credited[one.id].jp if one.id in credited else 0)
+            assert one.id not in credited or credited[one.id].employee_id == one.employee_id
 
 
 def published(city: City, payload: type[Payload]) -> dict[str, Payload]:

@@ -25,7 +25,9 @@ def at(minute: int) -> datetime:
 
 
 def test_a_list_says_what_was_put_into_it() -> None:
-    claims = [Claim(CompletionId(f"cmp_{n:032x}"), n % 3, n % 2 == 0, n % 5 > 0) for n in range(100)]
+    claims = [
+        Claim(CompletionId(f"cmp_{n:032x}"), n % 3, n % 2 == 0, n % 5 > 0, n % 7 or None) for n in range(100)
+    ]
     assert sorted(claims_of(grouped(claims))) == sorted(claims)
 
 

@@ -15,6 +15,7 @@ from services.enrollment.documents import (
     LISTINGS,
     RENDERINGS,
     Completion,
+    issued_version,
     stated_version,
 )
 from services.incentive.documents import ACCOUNTS, EARNED_COMPLETIONS, POINT_ENTRIES
@@ -79,7 +80,9 @@ async def list_of(city: City) -> ListCompletions:
     by_partition: dict[int, list[Claim]] = {}
     known = [one for one in await city.documents("enrollment", COMPLETIONS) if stated_version(one)]
     for one in known:
-        claim = Claim(one.id, stated_version(one), bool(one.learning_year), one.certified)
+        claim = Claim(
+            one.id, stated_version(one), bool(one.learning_year), one.certified, issued_version(one)
+        )
         by_partition.setdefault(partition_of(one.employee_id), []).append(claim)
     listings = await city.documents("enrollment", LISTINGS)
     return ListCompletions(

@@ -28,7 +28,7 @@ from services.enrollment.persons import Person
 from services.enrollment.records import completion_view
 from services.enrollment.settling import facts_standing
 from services.enrollment.uncertified import note_of
-from shared.contracts.agency import EmployeeReleased
+from shared.contracts.agency import EmployeeReleased, ExternalCertificate
 from shared.contracts.enrollment import ContestCompletion, DecideContest, EmployeeRecorded
 from shared.contracts.people import ConfirmHome, MergeEmployees, RefoldPeople, SeparateEmployees
 from shared.contracts.register import AddAgency, ChangeAgency
@@ -137,6 +137,19 @@ def test_a_training_outside_the_city_has_no_number_of_ours() -> None:
     outcome = made.when(completed(NIP, organizer="LAN RI"), sender=HOME)
     assert "LAN RI is no body of the city" in outcome.reason
     assert the(made).certificate is None
+
+
+def test_a_certificate_of_a_body_outside_is_recorded_when_it_comes() -> None:
+    made = city((registered(NIP), HOME), **{"LAN RI": None})
+    event = completed(NIP, organizer="LAN RI")
+    made.when(event, sender=HOME)
+    external = ExternalCertificate(issuer="LAN RI", certificate_number="00012/PKA/2026")
+    outcome = made.when(event.model_copy(update={"external_certificate": external}), sender=HOME)
+    assert outcome.verdict is Verdict.CORRECTION
+    view = completion_view(the(made), made.one(BODIES), ENROLLMENT.terms)
+    assert view.certificate is None
+    assert view.external_certificate is not None
+    assert view.external_certificate.number == "00012/PKA/2026"
 
 
 def test_a_clock_seven_hours_ahead_ranks_by_arrival() -> None:
@@ -416,6 +429,16 @@ def test_the_twin_counts_again_when_the_other_is_revoked() -> None:
     made.when(revoke(completion_id=first.id, employee_id=first.employee_id, opd=None), sender="enrollment")
     assert counted(made)["B 2010"][1:] == (False, False)
     assert counted(made)["B 2023"][1:] == (True, True)
+
+
+def test_the_certificate_of_a_twin_can_be_revoked() -> None:
+    made = renewed_elsewhere()
+    merged(made, EARLIER, LATER, home=HOME)
+    twin = next(one for one in made.all(COMPLETIONS) if one.twin_of)
+    made.when(revoke(completion_id=twin.id, employee_id=twin.employee_id, opd=None), sender="enrollment")
+    assert "CertificateRevoked" in made.kinds()
+    assert counted(made)["B 2010"][1:] == (True, True)
+    assert counted(made)["B 2023"][1:] == (False, False)
 
 
 def counted_as(one: Completion) -> str:

@@ -150,6 +150,77 @@ class TestHeld:
         assert told(Given(NOTIFICATION, said(2, A, held=True), said(3, B))) == []
 
 
+JOINING, MAIN = "emp_00000000000000000000000000000001", "emp_00000000000000000000000000000002"
+
+
+def of(
+    record: str, version: int, email: str | None, since: int | None = None, **more: Any
+) -> EmployeeRecorded:
+    return said(version, email, since, employee_id=record, **more)
+
+
+def joined(version: int, email: str | None, since: int | None = None) -> EmployeeRecorded:
+    return of(JOINING, version, email, since, employee_numbers=())
+
+
+class TestMerged:
+    """JOINING with address A joins MAIN with address B, and leaves it again."""
+
+    BEFORE = (of(JOINING, 1, A), of(MAIN, 1, B))
+
+    def test_the_address_of_the_one_that_joins_is_told_where_its_mails_go(self) -> None:
+        city = Given(NOTIFICATION, *self.BEFORE, of(MAIN, 2, B, since=1, merged=(JOINING,)), joined(2, B))
+        assert told(city) == [(A, hinted(B))]
+
+    def test_that_of_the_person_is_told_where_the_other_one_stands(self) -> None:
+        city = Given(NOTIFICATION, *self.BEFORE, of(MAIN, 2, A, merged=(JOINING,)), joined(2, A, since=1))
+        assert told(city) == [(B, hinted(A))]
+
+    def test_one_address_is_told_nothing(self) -> None:
+        city = Given(
+            NOTIFICATION, *self.BEFORE, joined(2, A, since=1), of(MAIN, 2, B, since=1, merged=(JOINING,))
+        )
+        assert told(city) == []
+
+    @pytest.mark.parametrize("stood", [A, B])
+    def test_separated_nobody_is_told_of_the_other_s_address(self, stood: str) -> None:
+        city = Given(
+            NOTIFICATION, *self.BEFORE, of(MAIN, 2, stood, merged=(JOINING,)), joined(2, stood),
+            of(JOINING, 3, A), of(MAIN, 3, B),
+        )  # fmt: skip
+        assert len(told(city)) == 1, "the merge's"
+        emails = {one.id: (one.email, one.settled_email) for one in city.all(CONTACTS)}
+        assert emails == {JOINING: (A, A), MAIN: (B, B)}
+
+    def test_a_later_change_of_each_is_told_at_its_own_address(self) -> None:
+        city = Given(
+            NOTIFICATION, *self.BEFORE, of(MAIN, 2, A, merged=(JOINING,)), joined(2, A, since=1),
+            of(JOINING, 3, A), of(MAIN, 3, B), of(JOINING, 4, C), of(MAIN, 5, "rina@d.example"),
+        )  # fmt: skip
+        assert told(city)[1:] == [(A, hinted(C)), (B, hinted("rina@d.example"))]
+
+    def test_what_its_agency_changed_meanwhile_is_told_once_it_is_its_own_again(self) -> None:
+        city = Given(NOTIFICATION, *self.BEFORE, of(MAIN, 2, B, since=1, merged=(JOINING,)), joined(2, B))
+        city.when(of(JOINING, 3, C))
+        assert told(city) == [(A, hinted(B)), (A, hinted(C))]
+
+    def test_a_person_separated_into_a_dispute_does_not_tell_the_other_when_it_is_decided(self) -> None:
+        city = Given(
+            NOTIFICATION, *self.BEFORE, of(MAIN, 2, A, merged=(JOINING,)), of(MAIN, 3, B, held=True),
+            of(MAIN, 4, C),
+        )  # fmt: skip
+        assert told(city) == [(B, hinted(A))]
+
+    def test_without_an_address_of_its_own_the_person_s_is_no_address_before(self) -> None:
+        city = Given(
+            NOTIFICATION, of(JOINING, 1, None), joined(2, B), of(JOINING, 3, None), of(JOINING, 4, A)
+        )
+        assert told(city) == []
+
+    def test_first_heard_of_while_it_is_joined_it_has_none_either(self) -> None:
+        assert told(Given(NOTIFICATION, joined(2, B), of(JOINING, 3, A))) == []
+
+
 @pytest.mark.parametrize(
     ("email", "hint"),
     [

@@ -1,17 +1,21 @@
 """What incentive decides, rule by rule."""
 
+import json
 from datetime import date
 
 import pytest
 
 from services.incentive.documents import ACCOUNTS, EARNED_COMPLETIONS, PEOPLE, POINT_ENTRIES
-from shared.contracts.enrollment import CompletionRecorded
+from services.incentive.settling import MOVED_AWAY, MOVED_HERE, SAME_TRAINING
+from shared.contracts.enrollment import CompletionRecorded, CompletionRestated
 from shared.contracts.incentive import PointsSettled
 from shared.contracts.payload import CompletionId
+from shared.contracts.topics import ENROLLMENT_EVENTS
 from shared.contracts.vocabulary import Form
-from shared.pipeline.errors import Rejected
 from shared.pipeline.outcome import Verdict
+from tests.bench.shapes import Bench
 from tests.factories import completion_recorded, employee_recorded
+from tests.memory_store import MemoryStore
 from tests.property.harness import INCENTIVE
 from tests.unit.given import Given
 
@@ -126,8 +130,110 @@ def test_the_newest_version_of_a_person_stands() -> None:
     assert city.one(PEOPLE).version == 2
 
 
-def test_a_completion_never_becomes_another_employees() -> None:
-    """Its points would be taken from the one ledger and given to the other without an entry."""
-    city = Given(INCENTIVE, recorded())
-    with pytest.raises(Rejected, match="another employee"):
-        city.when(recorded(version=2).model_copy(update={"employee_id": "emp_other"}))
+# Two records become one person's, and two people's again.
+
+
+def moved(data: CompletionRecorded, to: str, version: int) -> CompletionRecorded:
+    return data.model_copy(update={"employee_id": to, "version": version})
+
+
+def of(city: Given[object], person: str) -> Ledger:
+    """A person's entries."""
+    return [
+        (one.completion_id, one.points, one.reason)
+        for one in city.all(POINT_ENTRIES)
+        if one.employee_id == person
+    ]
+
+
+def balances(city: Given[object]) -> dict[str, int]:
+    return {one.id: one.balance for one in city.all(ACCOUNTS)}
+
+
+SRI, BUDI = "emp_sri", "emp_budi"
+
+
+def test_a_completion_that_becomes_another_person_s_takes_its_points_along() -> None:
+    one = moved(recorded(), SRI, 1)
+    city = Given(INCENTIVE, one, moved(one, BUDI, 2))
+    assert of(city, SRI) == [("a", 5, None), ("a", -5, MOVED_AWAY)]
+    assert of(city, BUDI) == [("a", 5, MOVED_HERE)]
+    assert balances(city) == {SRI: 0, BUDI: 5}
+    assert (settled(city), [fact.employee_id for fact in city.facts]) == ([("a", 5, 5)], [BUDI])  # type: ignore[attr-defined]
+    assert city.when(moved(one, SRI, 1)).verdict is Verdict.SUPERSEDED
+
+
+def test_moved_back_it_has_its_points_where_it_came_from() -> None:
+    one = moved(recorded(), SRI, 1)
+    city = Given(INCENTIVE, one, moved(one, BUDI, 2), moved(one, SRI, 3))
+    assert balances(city) == {SRI: 5, BUDI: 0}
+    assert of(city, BUDI) == [("a", 5, MOVED_HERE), ("a", -5, MOVED_AWAY)]
+    assert of(city, SRI)[2:] == [("a", 5, MOVED_HERE)]
+
+
+def test_the_month_is_recounted_on_both_sides() -> None:
+    """What the one that leaves had of the cap goes to those that stay; where it comes to the cap cuts it."""
+    theirs = [moved(recorded(id, form=Form.FORMAL_EDUCATION), SRI, 1) for id in "abc"]
+    own = [moved(recorded(id, form=Form.FORMAL_EDUCATION), BUDI, 1) for id in "xy"]
+    city = Given(INCENTIVE, *theirs, *own)
+    city.when(moved(theirs[0], BUDI, 2))
+    cut = "50 poin menurut aturan, 0 diberikan: batas sebulan tercapai"
+    assert of(city, SRI)[2:] == [("a", -50, MOVED_AWAY), ("c", 50, "perubahan hitungan bulan ini")]
+    assert of(city, BUDI)[2:] == [("a", 50, MOVED_HERE), ("y", -50, cut)]
+    assert balances(city) == {SRI: 100, BUDI: 100}
+    assert sorted(settled(city)) == [("a", 50, 100), ("c", 50, 100), ("y", 0, 100)]
+
+
+def test_moved_and_revoked_at_once_it_is_taken_from_who_had_it() -> None:
+    one = moved(recorded(), SRI, 1)
+    city = Given(INCENTIVE, one, moved(recorded(standing=False), BUDI, 2))
+    assert of(city, SRI)[1:] == [("a", -5, MOVED_AWAY)]
+    assert (of(city, BUDI), settled(city)) == ([], [("a", 0, 0)])
+
+
+def test_a_twin_is_not_called_revoked() -> None:
+    """Its certificate is valid: it gave points under another number before the records were merged."""
+    one = moved(recorded(), SRI, 1)
+    twin = moved(recorded(standing=False), BUDI, 2).model_copy(update={"twin_of": "other"})
+    city = Given(INCENTIVE, one, twin)
+    (fact,) = city.facts
+    assert isinstance(fact, PointsSettled)
+    assert (fact.points, fact.reason) == (0, SAME_TRAINING)
+    city.when(moved(recorded(), BUDI, 3))
+    assert balances(city) == {SRI: 0, BUDI: 5}
+
+
+def restated(data: CompletionRecorded, to: str, version: int) -> CompletionRestated:
+    return CompletionRestated(**dict(moved(data, to, version)))
+
+
+def test_a_restated_one_is_taken_from_whoever_s_ledger_has_it() -> None:
+    """Its note is lost, and with it whose it was."""
+    one, other = moved(recorded(), SRI, 1), moved(recorded("b"), SRI, 1)
+    city = Given(INCENTIVE, one, other)
+    del city.stored[EARNED_COMPLETIONS, "a"]
+    city.when(restated(one, BUDI, 3))
+    assert of(city, SRI)[2:] == [("a", -5, MOVED_AWAY)]
+    assert of(city, BUDI) == [("a", 5, MOVED_HERE)]
+    assert balances(city) == {SRI: 5, BUDI: 5}
+    city.when(restated(one, SRI, 4))
+    assert balances(city) == {SRI: 10, BUDI: 0}
+
+
+async def test_moves_of_one_batch_end_as_one_by_one_and_the_last_word_tells_the_balance() -> None:
+    """Whatever else of both people the batch changes; and there and back again leaves no trace of the way."""
+    a, b = (moved(recorded(id), SRI, 1) for id in "ab")
+    x = moved(recorded("x"), BUDI, 1)
+    bench = Bench(INCENTIVE, MemoryStore())
+    await bench.decide([(ENROLLMENT_EVENTS, one) for one in (a, x)])
+    await bench.decide(
+        [(ENROLLMENT_EVENTS, one) for one in (b, moved(a, BUDI, 2), moved(x, BUDI, 2), moved(b, BUDI, 2))]
+    )
+    assert isinstance(bench.store, MemoryStore)
+    assert {one.id: one.balance for one in await bench.store.documents(ACCOUNTS)} == {SRI: 0, BUDI: 15}
+    told = [json.loads(one.value)["data"] for decided in bench.decided for one in decided.outgoing]
+    assert [one["balance"] for one in told if one["employee_id"] == BUDI][-1] == 15
+    await bench.decide([(ENROLLMENT_EVENTS, moved(a, to, n)) for n, to in ((3, SRI), (4, BUDI))])
+    entries = [one for one in await bench.store.documents(POINT_ENTRIES) if one.completion_id == "a"]
+    assert [(one.employee_id, one.points) for one in entries] == [(BUDI, 5), (SRI, 5), (SRI, -5)]
+    assert {one.account for one in await bench.store.documents(EARNED_COMPLETIONS)} == {""}

@@ -1,0 +1,39 @@
+"""What an employee number means to routes: the person that its record belongs to by now, and a completion of it."""
+
+from services.enrollment.documents import (
+    COMPLETIONS,
+    EMPLOYEE_NUMBERS,
+    EMPLOYEES,
+    Employee,
+)
+from services.enrollment.persons import file_of
+from services.enrollment.terms import Terms
+from shared.contracts.payload import CompletionId, EmployeeId
+from shared.mongo import MongoStore
+
+
+async def person_of_number(store: MongoStore, number: str) -> Employee | None:
+    """None: nobody has it. A number that merely waits to be linked is its own record's."""
+    alias = await store.read(EMPLOYEE_NUMBERS, number)
+    file = None if alias is None else await store.read(EMPLOYEES, alias.employee_id)
+    if file is not None and file.merged_into:
+        return await store.read(EMPLOYEES, file.merged_into)
+    return file
+
+
+async def completion_meant(
+    store: MongoStore, terms: Terms, number: str, organizer: str, training: str, batch: str
+) -> tuple[CompletionId, EmployeeId]:
+    """The completion of a training that somebody means who names the person by any of its numbers, and whose it is: the
+    one that was reported under this number, else under another one; where none was yet, the one that will be."""
+    alias = await store.read(EMPLOYEE_NUMBERS, number)
+    file = terms.ids.employee(number) if alias is None else alias.employee_id
+    person = await person_of_number(store, number)
+    files = [file] if person is None else [file, person.id, *person.files]
+    ids = {terms.ids.completion(one, organizer, training, batch): one for one in files}
+    found = await store.select(COMPLETIONS, {"_id": {"$in": list(ids)}})
+    reported = [one for one in found if one.standing]
+    if not reported:
+        return terms.ids.completion(file, organizer, training, batch), file
+    meant = min(reported, key=lambda one: (file_of(one) != file, not one.learning_year, one.id))
+    return meant.id, meant.employee_id

@@ -1,0 +1,224 @@
+"""What changed completions are worth: entries in the ledgers for what differs, and settlements that tell of it.
+
+The months that they leave and enter are recounted whole. Where a completion has come to be another person's, its points
+are taken from the account that has them and given to the other one, each by an entry that says so.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, datetime
+from typing import Final, NamedTuple
+
+import msgspec
+
+from services.incentive.documents import (
+    ACCOUNTS,
+    EARNED_COMPLETIONS,
+    POINT_ENTRIES,
+    Account,
+    EarnedCompletion,
+    EntryLine,
+    PointEntry,
+)
+from services.incentive.points import Award, award_month, level_of
+from services.incentive.terms import Terms
+from shared.contracts.incentive import PointsSettled
+from shared.contracts.payload import EmployeeId
+from shared.pipeline.documents import State
+from shared.pipeline.epochs import VERSIONS, next_version
+from shared.pipeline.outcome import Due, Fact, Put, Settlement
+
+NOTHING: Final = Award(0, ())
+REVOKED: Final = "sertifikat dicabut"
+SAME_TRAINING: Final = "pelatihan yang sama sudah dihitung dari laporan dengan nomor pegawai lain"
+RECOUNTED: Final = "perubahan hitungan bulan ini"
+MOVED_AWAY: Final = "pindah ke data pegawai lain: data pegawai digabung atau dipisah"
+MOVED_HERE: Final = "pindah dari data pegawai lain: data pegawai digabung atau dipisah"
+
+
+def month_of(employee_id: EmployeeId, completed_on: date) -> str:
+    return f"{employee_id}/{completed_on:%Y-%m}"
+
+
+class Entered(NamedTuple):
+    """What was given to some people by what their ledgers say, not by what their completions note."""
+
+    points: Counter[tuple[EmployeeId, str]]
+    """By person and completion."""
+    sequences: Mapping[EmployeeId, int]
+    """Of each the last."""
+    months: frozenset[str]
+    """Those of the restated completion's entries."""
+
+    @classmethod
+    def of(cls, completion_id: str, people: Iterable[EmployeeId], state: State) -> "Entered":
+        points, months = Counter[tuple[EmployeeId, str]](), set[str]()
+        sequences: dict[EmployeeId, int] = {}
+        for person in people:
+            known = state.get(ACCOUNTS, person)
+            entries = state.all(POINT_ENTRIES, "employee_id", person)
+            noted = 0 if known is None else known.last_sequence
+            sequences[person] = max([noted, *(entry.sequence for entry in entries)])
+            for entry in entries:
+                points[person, entry.completion_id] += entry.points
+                if entry.completion_id == completion_id:
+                    months.add(f"{person}/{entry.month}")
+        return cls(points, sequences, frozenset(months))
+
+    def account(self, id: EmployeeId) -> Account:
+        balance = sum(points for (person, _), points in self.points.items() if person == id)
+        return Account(id=id, balance=balance, last_sequence=self.sequences[id])
+
+
+def first_settlement(now: datetime, terms: Terms) -> int:
+    """Of a completion whose note is lost. Above all of this epoch that went out before, which went with it; a second has
+    fewer than one."""
+    return terms.epoch * VERSIONS + int(now.timestamp())
+
+
+class _Ledgers:
+    """Of those whom a settlement concerns."""
+
+    def __init__(self, state: State, entered: Entered | None) -> None:
+        self._state, self._entered = state, entered
+        self._accounts: dict[EmployeeId, Account] = {}
+        self.entries: list[Put] = []
+
+    def account(self, id: EmployeeId) -> Account:
+        """As the entries leave it."""
+        if id not in self._accounts:
+            known = self._known(id) if self._entered is None else self._entered.account(id)
+            self._accounts[id] = known
+        return self._accounts[id]
+
+    def _known(self, id: EmployeeId) -> Account:
+        return self._state.get(ACCOUNTS, id) or Account(id=id, balance=0, last_sequence=0)
+
+    def has(self, completion: EarnedCompletion) -> int:
+        """Points of a completion in its employee's account."""
+        if self._entered is not None:
+            return self._entered.points[completion.employee_id, completion.id]
+        return 0 if completion.account else completion.points
+
+    def elsewhere(self, completion: EarnedCompletion) -> dict[EmployeeId, int]:
+        """Points of it in other accounts."""
+        found = {completion.account: completion.points} if completion.account else {}
+        if self._entered is not None:
+            found = {id: points for (id, of), points in self._entered.points.items() if of == completion.id}
+        return {id: points for id, points in found.items() if points and id != completion.employee_id}
+
+    def enter(
+        self,
+        id: EmployeeId,
+        completion: EarnedCompletion,
+        points: int,
+        award: Award,
+        reason: str | None,
+        now: datetime,
+    ) -> None:
+        known = self.account(id)
+        account = Account(id, known.balance + points, known.last_sequence + 1)
+        self._accounts[id] = account
+        entry = PointEntry(
+            id=f"{id}/{account.last_sequence:06d}",
+            employee_id=id,
+            sequence=account.last_sequence,
+            completion_id=completion.id,
+            title=completion.title,
+            month=f"{completion.completed_on:%Y-%m}",
+            points=points,
+            lines=[EntryLine(line.rule, line.points) for line in award.lines],
+            reason=reason,
+            recorded_at=now,
+        )
+        self.entries.append(Put(POINT_ENTRIES, entry))
+
+    def changes(self) -> list[Put]:
+        accounts = [one for one in self._accounts.values() if one != self._known(one.id)]
+        return [*self.entries, *(Put(ACCOUNTS, one) for one in accounts)]
+
+
+class _Worth(NamedTuple):
+    completion: EarnedCompletion
+    award: Award
+
+    @property
+    def reason(self) -> str | None:
+        if not self.completion.month:
+            return SAME_TRAINING if self.completion.is_twin else REVOKED
+        if (capped := self.award.capped) is None:
+            return None
+        return f"{capped.asked} poin menurut aturan, {self.award.points} diberikan: batas sebulan tercapai"
+
+
+def _worth(
+    due: Sequence[Due[EarnedCompletion]], entered: Entered | None, state: State, terms: Terms
+) -> Iterable[_Worth]:
+    """Of the completions that changed, and of all others of the months that they leave and enter."""
+    changed = {one.after.id: one.after for one in due}
+    yield from (_Worth(one, NOTHING) for one in changed.values() if not one.month)
+    months = {month for one in due for month in (one.after.month, one.before.month if one.before else "")}
+    months |= entered.months if entered is not None else frozenset()
+    for month in sorted(months - {""}):
+        those: dict[str, EarnedCompletion] = {
+            one.id: one for one in state.all(EARNED_COMPLETIONS, "month", month) if one.id not in changed
+        }
+        those |= {id: one for id, one in changed.items() if one.month == month}
+        awards = award_month([one.achievement() for one in those.values()], terms.rules)
+        yield from (_Worth(those[id], award) for id, award in awards.items())
+
+
+def settle(
+    due: Sequence[Due[EarnedCompletion]], state: State, terms: Terms, entered: Entered | None = None
+) -> Settlement:
+    """Ledger entries for what differs; a settlement for the completions that changed, be it with 0, and for those.
+
+    `entered`: go by this, and note of each completion of these months what it says.
+    """
+    causes = {one.after.id: one for one in due}
+    ledgers = _Ledgers(state, entered)
+    completions: list[Put] = []
+    settled: list[EarnedCompletion] = []
+    for one in _worth(due, entered, state, terms):
+        known, own = one.completion, causes.get(one.completion.id)
+        now = (own or due[-1]).event.now
+        elsewhere = ledgers.elsewhere(known)
+        for id, points in elsewhere.items():
+            ledgers.enter(id, known, -points, NOTHING, MOVED_AWAY, now)
+        difference = one.award.points - ledgers.has(known)
+        if difference:
+            # A first one needs no other reason, whatever had it counted.
+            recounted = RECOUNTED if own is None and known.settled else None
+            said = [MOVED_HERE] * bool(elsewhere) + [one.reason] * bool(one.reason)
+            reason = "; ".join(filter(None, said)) or recounted
+            ledgers.enter(known.employee_id, known, difference, one.award, reason, now)
+        changed = msgspec.structs.replace(
+            known,
+            points=one.award.points,
+            points_by_rule=sum(line.points for line in one.award.lines),
+            reason=one.reason,
+            account=EmployeeId(""),
+        )
+        if difference or elsewhere or own is not None:
+            changed = msgspec.structs.replace(changed, settled=next_version(changed.settled, terms.epoch))
+            settled.append(changed)
+        if entered is not None or changed != known or own is not None:
+            completions.append(Put(EARNED_COMPLETIONS, changed))
+    facts = [(_fact(one, ledgers, terms), causes.get(one.id, due[-1])) for one in settled]
+    return Settlement([*completions, *ledgers.changes()], facts)
+
+
+def _fact(completion: EarnedCompletion, ledgers: _Ledgers, terms: Terms) -> Fact:
+    balance = ledgers.account(completion.employee_id).balance
+    payload = PointsSettled(
+        completion_id=completion.id,
+        employee_id=completion.employee_id,
+        version=completion.settled,
+        completion_version=completion.version,
+        points=completion.points,
+        points_by_rule=completion.points_by_rule,
+        reason=completion.reason,
+        balance=balance,
+        level=level_of(balance, terms.rules).id,
+    )
+    return Fact(payload, completion.id, completion.settled, completion.employee_id)
