@@ -12,7 +12,7 @@ from services.enrollment.agencies.documents import NO_ROOM
 from services.enrollment.agencies.register import RegisterCopy
 from services.enrollment.bodies.beginning import BodiesBeginning
 from services.enrollment.bodies.documents import LACKED
-from services.enrollment.documents import DISPUTED, EMPLOYEES, LINKS, RENDERINGS, UNCLAIMED
+from services.enrollment.documents import CONTESTED, DISPUTED, EMPLOYEES, LINKS, RENDERINGS, UNCLAIMED
 from services.enrollment.handlers import settle_completions
 from services.enrollment.headcount import HeadcountWatch
 from services.enrollment.lister import Lister
@@ -66,6 +66,7 @@ def build(settings: EnrollmentSettings) -> Runner[Terms]:
         EMPLOYEES: {
             kind: {"open": kind} for kind in (DISPUTED, UNCLAIMED, LINKS)
         },  # of people, not of workers
+        CONTESTED: {"undecided": {}},
     }
     parts: Parts[Terms] = make_parts(
         service_of(settings, terms),

@@ -8,7 +8,14 @@ from typing import Final
 
 import msgspec
 
-from services.enrollment.documents import COMPLETIONS, Completion, Contest, ContestDecision
+from services.enrollment.documents import (
+    COMPLETIONS,
+    CONTESTED,
+    Completion,
+    Contest,
+    ContestDecision,
+    Contested,
+)
 from services.enrollment.homes import homes
 from services.enrollment.persons import Person, person_of
 from services.enrollment.settling import Changed, settle, settling_keys
@@ -16,8 +23,8 @@ from services.enrollment.terms import Terms
 from shared.contracts.enrollment import ContestCompletion, DecideContest
 from shared.contracts.payload import Payload
 from shared.identifiers import key
-from shared.pipeline.documents import Keys, State
-from shared.pipeline.outcome import Outcome, Verdict
+from shared.pipeline.documents import Doc, Keys, State
+from shared.pipeline.outcome import Outcome, Put, Remove, Verdict
 from shared.pipeline.reactions import Reaction, react
 from shared.pipeline.records import Received
 
@@ -27,7 +34,13 @@ MOST_CONTESTS: Final = 20
 Command = Received[ContestCompletion] | Received[DecideContest]
 
 
+def undecided_contests(completion: Completion) -> list[Contest]:
+    decided = {one.contest_id for one in completion.contest_decisions}
+    return [one for one in completion.contests if one.id not in decided]
+
+
 def contest_keys(event: Command, state: State, terms: Terms) -> Keys:
+    yield Doc(CONTESTED, event.data.completion_id)
     yield from settling_keys(event.data.completion_id, event.data.employee_id, state, terms)
 
 
@@ -80,9 +93,18 @@ def _settled(
     settled = settle([Changed(known, after, event.now, event.traceparent)], person, state, terms)
     facts = [fact for fact, _ in settled.facts]
     after = settled.completions[known.id]
+    changes = [*settled.changes, *_listed(after, state)]
     return Outcome(
-        Verdict.ACCEPTED, "", known.id, _content(event, terms), settled.changes, facts, answer=_answer(after)
+        Verdict.ACCEPTED, "", known.id, _content(event, terms), changes, facts, answer=_answer(after)
     )
+
+
+def _listed(completion: Completion, state: State) -> list[Put | Remove]:
+    """The worklist as it is from now on."""
+    listed = state.get(CONTESTED, completion.id) is not None
+    if bool(undecided_contests(completion)) is listed:
+        return []
+    return [Remove(CONTESTED, completion.id) if listed else Put(CONTESTED, Contested(completion.id))]
 
 
 def _answered(verdict: Verdict, reason: str, known: Completion, event: Command, terms: Terms) -> Outcome:

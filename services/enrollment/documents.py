@@ -309,6 +309,12 @@ class Sequence(msgspec.Struct, frozen=True):
     """Below `last`, and nobody's: given out by a database that was lost before anybody was told."""
 
 
+class Contested(msgspec.Struct, frozen=True):
+    """A completion of which nobody decided some contest yet: the worklist, and nothing but the id of the completion."""
+
+    id: CompletionId = msgspec.field(name="_id")
+
+
 class GivenIssue(msgspec.Struct, frozen=True):
     revision: int
     content_digest: str
@@ -383,6 +389,7 @@ COMPLETIONS = Collection(
         ("stated_at", "_id"),
     ),
 )
+CONTESTED = Collection("contested", Contested)
 LISTINGS = Collection("listings", Listing)
 SEQUENCES = Collection("sequences", Sequence)
 GIVEN = Collection("given", Given)
@@ -396,6 +403,7 @@ COLLECTIONS = (
     EMPLOYEE_NUMBERS,
     EMPLOYEES,
     COMPLETIONS,
+    CONTESTED,
     LISTINGS,
     SEQUENCES,
     GIVEN,

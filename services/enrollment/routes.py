@@ -24,7 +24,9 @@ from services.enrollment.event_rate import EventRate
 from services.enrollment.intake import MOST_EVENTS, intake_router
 from services.enrollment.ledger import ledger, restatements_router
 from services.enrollment.lookups import completion_meant, person_of_number
+from services.enrollment.people.contests import contests_router
 from services.enrollment.people.routes import people_router
+from services.enrollment.reach.routes import reach_router
 from services.enrollment.records import CompletionView, RecordView, completion_view, record_view
 from services.enrollment.settling import facts_standing
 from services.enrollment.terms import Terms
@@ -88,8 +90,10 @@ def routers(parts: Parts[Terms], register: CurrentAgencies, events_per_second: i
     return [
         intake_router(parts.publisher, door, prefix, rate),
         agencies_router(parts),
+        reach_router(parts),
         bodies_router(parts),
         people_router(parts, register),
+        contests_router(parts),
         _own_record(reads),
         _officer(parts, reads),
         decisions_router(parts.store, prefix, parts.askers, door.named),

@@ -15,11 +15,11 @@ from shared.cli.agency_drift import differences, in_kafka, quota_of, users_of
 from shared.cli.agency_kafka import KafkaAccess, kafka_access
 from shared.cli.agency_password import Handed
 from shared.cli.agency_rotation import begin, finish_it
-from shared.cli.agency_view import show_agencies, told
+from shared.cli.agency_view import known, show_agencies, told
 from shared.cli.answers import Agency
 from shared.cli.client import Service
 from shared.cli.command import Desk, ListByDefault, Why, checked_reason, command
-from shared.cli.errors import DONE, NO, CannotAsk, Missing, Refused
+from shared.cli.errors import DONE, NO, CannotAsk, Refused
 from shared.cli.orders import key_of, new_key
 from shared.contracts.register import AGENCY_CODE
 from shared.kafka_admin import AdminError, AgencyState
@@ -131,7 +131,7 @@ def change(
 ) -> int:
     """Change what is named; clients are replaced by those that are named."""
     reason, service = checked_reason(reason), desk.enrollment()
-    stands = _known(service, code)
+    stands = known(service, code)
     if unbind and client_id:
         raise CannotAsk("--unbind and --client-id are both said: say one of them")
     quota = quota_of(bytes_per_s, request_percent, stands)
@@ -168,7 +168,7 @@ def rotate(
 ) -> int:
     """Give an agency a new Kafka user beside the old one; with --finish, deny the old one."""
     reason, service = checked_reason(reason), desk.enrollment()
-    stands, admin = _known(service, code), kafka.admin(desk.given.stack)
+    stands, admin = known(service, code), kafka.admin(desk.given.stack)
     try:
         if finish:
             return finish_it(desk, service, admin, stands, reason)
@@ -181,7 +181,7 @@ def rotate(
 def suspend(desk: Desk, code: Code, reason: Why, kafka: KafkaAccess) -> int:
     """Shut an agency out at once, over HTTP and Kafka; what it sent until now stands."""
     reason, service = checked_reason(reason), desk.enrollment()
-    stands = _known(service, code)
+    stands = known(service, code)
     ordered = service.suspend_agency(code, reason, key=new_key("suspend", code, reason))
     try:
         admin = kafka.admin(desk.given.stack)
@@ -199,7 +199,7 @@ def suspend(desk: Desk, code: Code, reason: Why, kafka: KafkaAccess) -> int:
 def resume(desk: Desk, code: Code, reason: Why, kafka: KafkaAccess) -> int:
     """Let a suspended agency speak again; what is in its topic since then is read."""
     reason, service = checked_reason(reason), desk.enrollment()
-    stands, admin = _known(service, code), kafka.admin(desk.given.stack)
+    stands, admin = known(service, code), kafka.admin(desk.given.stack)
     try:
         done = [line for user in users_of(stands, admin) for line in admin.allow(user)]
     except AdminError as error:
@@ -237,15 +237,6 @@ def list_agencies(desk: Desk, kafka: KafkaAccess) -> int:
 
 
 # Parts.
-
-
-def _known(service: Service, code: str) -> Agency:
-    agency = service.agency(code)
-    if agency is None:
-        raise Missing(
-            f"the register has no agency {code}: see `kompeten agency list`, or connect it with `add`"
-        )
-    return agency
 
 
 def _new_code(code: str) -> str:

@@ -5,15 +5,24 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from shared.cli.agency_password import Handed
-from shared.cli.answers import Agency, Ordered
+from shared.cli.answers import Agency, Ordered, Statement
 from shared.cli.client import Service
 from shared.cli.command import Desk
-from shared.cli.errors import DONE, NO
+from shared.cli.errors import DONE, NO, Missing
 from shared.cli.screen import Screen, local
 from shared.kafka_admin import AgencyState
 
 READ_WITHIN_S: Final = 15.0
 POLL_S: Final = 0.2
+
+
+def known(service: Service, code: str) -> Agency:
+    agency = service.agency(code)
+    if agency is None:
+        raise Missing(
+            f"the register has no agency {code}: see `kompeten agency list`, or connect it with `add`"
+        )
+    return agency
 
 
 def show_agencies(
@@ -26,7 +35,7 @@ def show_agencies(
     if not agencies:
         out.line("no agency is connected: see `kompeten agency add --help`")
         return
-    columns = ("agency", "state", "tokens", "Kafka users", "last event", "waiting", "name")
+    columns = ("agency", "state", "tokens", "Kafka users", "last event", "waiting", "people", "name")
     styles = ["" if one.active and not one.fault and one.code not in drift else "red" for one in agencies]
     out.table(columns, [_row(one, found.get(one.code)) for one in agencies], styles)
     for one in agencies:
@@ -34,6 +43,19 @@ def show_agencies(
             out.line(f"{one.code}: its topic is not read: {one.fault}", "red")
         for said in drift.get(one.code, ()):
             out.line(f"{one.code}: {said}", "red")
+        for distrust in one.distrusts:
+            out.line(
+                f"{one.code}: what it sent {span_of(distrust)} counts for nothing: decision {distrust.decision}",
+                "yellow",
+            )
+        if one.heir:
+            out.line(f"{one.code}: {one.heir} took its place", "yellow")
+
+
+def span_of(distrust: Statement) -> str:
+    return f"since {local(distrust.since)}" + (
+        "" if distrust.until is None else f" until {local(distrust.until)}"
+    )
 
 
 def _row(agency: Agency, found: AgencyState | None) -> tuple[object, ...]:
@@ -45,6 +67,7 @@ def _row(agency: Agency, found: AgencyState | None) -> tuple[object, ...]:
         _users(agency, found),
         local(agency.last_event_at),
         agency.undecided,
+        agency.headcount,
         agency.name,
     )
 

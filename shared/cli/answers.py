@@ -210,6 +210,13 @@ class Statement(Said):
     kind: str = ""
     operator: str | None = None
     reason: str | None = None
+    decision: str | None = None
+    """Id of the command that said it."""
+    since: AwareDatetime | None = None
+    until: AwareDatetime | None = None
+    distrust: str | None = None
+    """The decision that it took back."""
+    heir: str | None = None
 
 
 class Agency(Said):
@@ -224,6 +231,7 @@ class Agency(Said):
     token_bindings: list[TokenBinding] = []
     kafka_users: list[str] = []
     quota: Quota | None = None
+    headcount: int | None = None
     topic: str = ""
     fault: str | None = None
     last_event_at: datetime | None = None
@@ -238,6 +246,32 @@ class Agency(Said):
     def suspension(self) -> Statement:
         """The one that holds; empty where the service does not tell."""
         return next((one for one in reversed(self.statements) if one.kind == "suspended"), Statement())
+
+    @property
+    def distrusts(self) -> list[Statement]:
+        """Those that hold."""
+        lifted = {one.distrust for one in self.statements if one.kind == "trusted"}
+        return [one for one in self.statements if one.kind == "distrusted" and one.decision not in lifted]
+
+    @property
+    def heir(self) -> str | None:
+        """The agency that took its place."""
+        return next((one.heir for one in self.statements if one.kind == "succeeded"), None)
+
+
+class Reach(Said):
+    """What an order about an agency's word would reach."""
+
+    verdict: str
+    reason: str | None = None
+    completions: int = 0
+    completions_alone: int = 0
+    """That nobody else reported."""
+    people: int = 0
+    more: bool = False
+    """There are more than were looked at."""
+    bodies: list[str] = []
+    follows: str | None = None
 
 
 class Body(Said):
@@ -331,12 +365,58 @@ class OpenPerson(Said):
     claimants: list[Claimant] = []
 
 
+class Contest(Said):
+    """Somebody's word that a completion is not the person's."""
+
+    contest_id: str
+    at: AwareDatetime | None = None
+    acting_for: str | None = None
+    """None: all agencies."""
+    by: str | None = None
+    reason: str = ""
+    state: str = ""
+    """undecided, upheld or dismissed"""
+
+
+class Doubtful(Said):
+    """A completion, as the person's agency looks at it."""
+
+    completion_id: str
+    title: str = ""
+    organizer: str = ""
+    reported_by: str = ""
+    completed_on: date | None = None
+    jp: float = 0
+    counts: bool = True
+    why: str | None = None
+    contestable: bool = False
+    contests: list[Contest] = []
+    employee_id: str = ""
+    """Here and below: empty in the answer about a person."""
+    home: str | None = None
+
+
+class ContestPreview(Said):
+    """What an order about a contest would do."""
+
+    verdict: str
+    reason: str | None = None
+    before: Doubtful | None = None
+    after: Doubtful | None = None
+
+
+class ContestedPage(Said):
+    completions: list[Doubtful] = []
+    next: str | None = None
+
+
 class Person(OpenPerson):
     held: bool = False
     """Its mails wait."""
     links: list[WaitingLink] = []
     decisions: list[PersonDecision] = []
     merged: list[MergedRecord] = []
+    completions: list[Doubtful] = []
 
 
 class OpenPeople(Said):

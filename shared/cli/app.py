@@ -6,7 +6,9 @@ import typer
 
 from shared.cli import (
     agency,
+    agency_reach,
     body,
+    contests,
     dead_letters,
     editing,
     partitions,
@@ -32,8 +34,12 @@ command(dead_letters.app, "edit")(editing.edit)
 app.add_typer(waiting.app, name="waiting")
 app.add_typer(partitions.app, name="partitions")
 app.add_typer(agency.app, name="agency")
+command(agency.app, "distrust")(agency_reach.distrust)
+command(agency.app, "trust")(agency_reach.trust)
+command(agency.app, "replace")(agency_reach.replace)
 app.add_typer(body.app, name="body")
 app.add_typer(people.app, name="people")
+app.add_typer(contests.app, name="contests")
 command(app, "trace")(trace.trace)
 command(app, "reconcile")(reconcile.reconcile)
 command(app, "publish")(publish.publish)

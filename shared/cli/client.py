@@ -16,7 +16,10 @@ from shared.cli.answers import (
     Agency,
     Body,
     BodyPreview,
+    ContestedPage,
+    ContestPreview,
     Decided,
+    Doubtful,
     DryRun,
     EventVerdict,
     Group,
@@ -30,6 +33,7 @@ from shared.cli.answers import (
     Ordered,
     PeoplePreview,
     Person,
+    Reach,
     Status,
     Trace,
     UnknownBodies,
@@ -187,6 +191,13 @@ class Service:
     def resume_agency(self, code: str, reason: str, *, key: str) -> Ordered:
         return self._order(f"/agencies/{code}/resumptions", {"reason": reason}, key)
 
+    def preview_reach(self, code: str, path: str, order: Mapping[str, Any]) -> Reach:
+        """`path`: `distrusts`, `trusts` or `successions`."""
+        return _read(Reach, self._post(f"/agencies/{code}/{path}/preview", order).json(), self.name)
+
+    def order_reach(self, code: str, path: str, order: Mapping[str, Any], *, key: str) -> Ordered:
+        return self._order(f"/agencies/{code}/{path}", order, key)
+
     def bodies(self) -> list[Body]:
         return _read(list[Body], self._get("/bodies"), self.name)
 
@@ -223,6 +234,24 @@ class Service:
             yield from page.links
             if (after := page.next) is None:
                 return
+
+    def contested(self) -> Iterator[Doubtful]:
+        """Of which nobody decided some contest."""
+        after: str | None = None
+        while True:
+            page = _read(
+                ContestedPage, self._get("/completions/contested", after=after, limit=PAGE), self.name
+            )
+            yield from page.completions
+            if (after := page.next) is None:
+                return
+
+    def preview_contest(self, path: str, order: Mapping[str, Any]) -> ContestPreview:
+        """`path`: `contests` or `contests/decisions`."""
+        return _read(ContestPreview, self._post(f"/completions/{path}/preview", order).json(), self.name)
+
+    def order_contest(self, path: str, order: Mapping[str, Any], *, key: str) -> Ordered:
+        return self._order(f"/completions/{path}", order, key)
 
     def preview_people(self, path: str, order: Mapping[str, Any]) -> PeoplePreview:
         """`path`: of the order, as `order_about_people` takes it."""

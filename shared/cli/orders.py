@@ -93,7 +93,7 @@ def choose(
     return chosen
 
 
-def moment(text: str, now: datetime) -> datetime:
+def moment(text: str, now: datetime, option: str = "--since") -> datetime:
     """`2026-03-05T02:00:00+07:00`, or how long ago: 90m, 2h, 1d."""
     if ago := _AGO.fullmatch(text):
         return now - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
@@ -103,7 +103,7 @@ def moment(text: str, now: datetime) -> datetime:
             return found
     except ValueError:
         pass
-    raise CannotAsk("--since takes a moment with its offset, 2026-03-05T02:00:00+07:00, or 90m, 2h, 1d")
+    raise CannotAsk(f"{option} takes a moment with its offset, 2026-03-05T02:00:00+07:00, or 90m, 2h, 1d")
 
 
 def key_of(action: str, id: str, reason: str, event: dict[str, Any] | None) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from shared.cli.answers import (
+    Doubtful,
     OpenPerson,
     PeoplePreview,
     Person,
@@ -55,10 +56,23 @@ def show_person(out: Screen, person: Person) -> None:
         for one in person.decisions:
             out.line(_decision(one))
             out.line(f"{one.reason} (command {one.command_id})", indent=4)
+    if person.completions:
+        out.heading("Completions")
+        _doubtful(out, person.completions)
     if person.merged:
         out.heading("Other records of this person")
         rows = [(one.employee_id, ", ".join(one.employee_numbers), local(one.since)) for one in person.merged]
         out.table(("record", "numbers", "since"), rows)
+
+
+def _doubtful(out: Screen, completions: Sequence[Doubtful]) -> None:
+    for one in completions:
+        counts = f"{one.jp:g} JP" if one.counts else "counts for nothing"
+        out.line(f"{one.completion_id}  {one.completed_on} {one.title} ({one.organizer}): {counts}")
+        why = {"why": one.why, "contest it": f"kompeten contests add {one.completion_id} --reason TEXT"}
+        if not one.contestable or not one.counts:
+            del why["contest it"]
+        out.fields(why, indent=4)
 
 
 def _decision(one: PersonDecision) -> str:

@@ -12,8 +12,11 @@ from shared.cli.screen import Screen, local, short
 
 MOST_ROWS = 8
 """Of each table, so that all stay on one screen."""
-PEOPLE = "employees"
-"""Kind of work that officers do: a dispute is nothing that is wrong with the system, and waits for their word."""
+FOR_OFFICERS = {
+    "employees": "{n} {state}: `kompeten people {state}`",
+    "contested": "{n} contested completions: `kompeten contests`",
+}
+"""Kinds of work that officers do: a dispute is nothing that is wrong with the system, and waits for their word."""
 BUG = "bug"
 
 
@@ -122,13 +125,12 @@ def _show(
         (name, kind, states)
         for name, stand in stands.items()
         for kind, states in stand.status.work.items()
-        if kind != PEOPLE
+        if kind not in FOR_OFFICERS
     ]
-    for stand in stands.values():
-        if open := {kind: n for kind, n in stand.status.work.get(PEOPLE, {}).items() if n}:
-            out.heading("To be decided by officers: kompeten people")
-            for kind, n in open.items():
-                out.line(f"{n} {kind}: `kompeten people {kind}`", "yellow")
+    if open := list(_for_officers(stands)):
+        out.heading("To be decided by officers")
+        for line in open:
+            out.line(line, "yellow")
     if work:
         out.heading("Work")
         for name, kind, states in work:
@@ -146,6 +148,13 @@ def _service_row(name: str, stand: Stand) -> tuple[object, ...]:
     letters = told.dead_letters
     state = "ready" if told.ready else "NOT READY"
     return (name, state, lag, told.waiting, letters.open, letters.replayed, letters.discarded, told.rules)
+
+
+def _for_officers(stands: dict[str, Stand]) -> Iterator[str]:
+    for stand in stands.values():
+        for kind, line in FOR_OFFICERS.items():
+            states = stand.status.work.get(kind, {})
+            yield from (line.format(n=n, state=state) for state, n in states.items() if n)
 
 
 def _suspension(agency: Agency) -> str:

@@ -60,6 +60,8 @@ def body_of(operation: Operation, victim: Victim, holder: Holder) -> Any:
     revocation = {"reason": REASON, "revocation_id": victim.revocation_id}
     home = {"agency": ATTACKER_OPD, "reason": REASON}
     own = {"employee_id": holder.employee_id, "reason": REASON}
+    contest = {"completion_id": holder.completion_id, "reason": REASON}
+    decision = {**contest, "contest_id": "c-1", "upheld": False}
     merge = {**own, "into": next(one for one in victim.holders if one is not holder).employee_id}
     bodies: dict[str, Any] = {
         "/events": [cloud_event(event_types()[-1].type, event_types()[-1].example)],
@@ -67,6 +69,10 @@ def body_of(operation: Operation, victim: Victim, holder: Holder) -> Any:
         "/certificates/{certificate_id}/revocations": {"reason": REASON},
         "/certificates/{certificate_id}/reinstatements": revocation,
         "/completions/revocations": completion,
+        "/completions/contests": contest,
+        "/completions/contests/preview": contest,
+        "/completions/contests/decisions": decision,
+        "/completions/contests/decisions/preview": decision,
         "/people/search": {"employee_number": person.number},
         "/people/{employee_id}/homes": home,
         "/people/{employee_id}/homes/preview": home,
@@ -208,14 +214,14 @@ OF_EACH_COMMAND: Final = {"command_id", "revocation_id"}
 
 def test_another_agency_s_person_is_answered_as_nobody_is(product: Product, victim: Victim) -> None:
     """By number and by record, in whatever is asked for; also into a record of the attacker's own."""
-    person, record = somebody(), "emp_" + "0" * 32
+    person, record, completion = somebody(), "emp_" + "0" * 32, "cmp_" + "0" * 32
     officer = product.client("officer", opd=ATTACKER_OPD)
     home, own = {"agency": ATTACKER_OPD, "reason": REASON}, somebody("Milik Penyerang")
     product.publish(own.registration(), opd=ATTACKER_OPD)
     product.settled()
     mine = officer.post("/people/search", json={"employee_number": own.number}).json()["employee_id"]
     for holder in victim.holders:
-        number, id = holder.person.number, holder.employee_id
+        number, id, about = holder.person.number, holder.employee_id, holder.completion_id
         answers = [
             (
                 officer.post("/people/search", json={"employee_number": known}),
@@ -228,10 +234,11 @@ def test_another_agency_s_person_is_answered_as_nobody_is(product: Product, vict
                         ("/people/merges", {"employee_id": of, "into": mine, "reason": REASON}),
                         ("/people/merges", {"employee_id": mine, "into": of, "reason": REASON}),
                         ("/people/separations", {"employee_id": of, "reason": REASON}),
+                        ("/completions/contests", {"completion_id": reported, "reason": REASON}),
                     )
                 ),
             )
-            for known, of in ((number, id), (person.number, record))
+            for known, of, reported in ((number, id, about), (person.number, record, completion))
         ]
         for known, unknown in zip(*answers, strict=True):
             assert (known.status_code, leaks(known, victim)) == (404, []), known.request.url

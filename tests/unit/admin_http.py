@@ -69,7 +69,7 @@ class World:
     waiting: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     traces: dict[str, dict[str, Any]] = field(default_factory=dict)
     order: Callable[[Asked], Response] = lambda asked: decided()
-    """Answers replays, discards, looks, giving up, and what is said of bodies and people."""
+    """Answers replays, discards, looks, giving up, and what is said of agencies, bodies, people and completions."""
     dry_run: Callable[[Asked], Response] = lambda asked: JSONResponse({"verdict": "accepted"})
     events: Callable[[Asked], Response] = lambda asked: verdicts(asked)
     decisions: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
@@ -77,7 +77,7 @@ class World:
     bodies: list[dict[str, Any]] = field(default_factory=list)
     unknown_bodies: dict[str, Any] = field(default_factory=dict)
     preview: dict[str, Any] = field(default_factory=lambda: {"verdict": "accepted"})
-    """Of what is said of bodies, or of people."""
+    """Of what is said of agencies, bodies or people."""
     people: dict[str, list[list[dict[str, Any]]]] = field(default_factory=dict)
     """By worklist, its pages."""
     person: Callable[[Asked], Response] = lambda asked: problem(404, "there is nobody like that")
@@ -169,6 +169,23 @@ def _answer(world: World, asked: Asked) -> Response:
             return JSONResponse({"entries": found, "reasons": {}} | world.looks(asked))
         case ["agencies"]:
             return JSONResponse(world.agencies)
+        case ["agencies", code] if asked.method == "GET":
+            for one in world.agencies:
+                if one["code"] == code:
+                    return JSONResponse(one)
+            return problem(404, "the register has no agency of this code")
+        case ["agencies", *_, "preview"]:
+            return JSONResponse(world.preview)
+        case ["agencies", _, _]:
+            return world.order(asked)
+        case ["completions", "contested"]:
+            return JSONResponse(
+                _numbered_page(world.people.get("contested", [[]]), "completions", asked.params)
+            )
+        case ["completions", *_, "preview"]:
+            return JSONResponse(world.preview)
+        case ["completions", *_]:
+            return world.order(asked)
         case ["bodies"]:
             return JSONResponse(world.bodies) if asked.method == "GET" else world.order(asked)
         case ["bodies", "unknown"]:
@@ -202,7 +219,7 @@ def _page(letters: list[dict[str, Any]], params: dict[str, str]) -> list[dict[st
 def _numbered_page(pages: list[list[dict[str, Any]]], kind: str, params: dict[str, str]) -> dict[str, Any]:
     at = int(params.get("after", "0"))
     more = str(at + 1) if at + 1 < len(pages) else None
-    return {"links" if kind == "links" else "people": pages[at], "next": more}
+    return {kind if kind in ("links", "completions") else "people": pages[at], "next": more}
 
 
 def _after(rows: list[dict[str, Any]], params: dict[str, str]) -> list[dict[str, Any]]:

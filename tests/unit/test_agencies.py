@@ -23,15 +23,20 @@ from services.enrollment.agencies.documents import (
     Statement,
 )
 from services.enrollment.agencies.door import Door, speaks_for
+from services.enrollment.agencies.queries import Traffic
 from services.enrollment.agencies.timeline import Standing, standing, with_statement
+from services.enrollment.agencies.views import agency_view
 from shared.contracts.register import (
     AddAgency,
     AgencyQuota,
     BeginRegister,
     ChangeAgency,
+    DistrustAgency,
+    ReplaceAgency,
     ResumeAgency,
     SuspendAgency,
     TokenBinding,
+    TrustAgency,
 )
 from shared.http.access import Principal, Role
 from shared.http.problems import Problem
@@ -131,6 +136,26 @@ def test_a_suspended_agency_is_resumed_and_nothing_of_it_is_forgotten() -> None:
     assert stands(city).active
     assert [one.kind for one in city.one(AGENCIES).statements] == [ADDED, SUSPENDED, RESUMED]
     assert [one.reason for one in city.one(AGENCIES).statements][1] == "a password leaked"
+
+
+def test_what_was_said_of_an_agency_s_word_is_shown_with_the_decision_that_takes_it_back() -> None:
+    since = NINE - timedelta(days=2)
+    distrust = DistrustAgency(code="diskominfo", since=since, until=NINE, operator="op", reason="leaked")
+    city = Given(ENROLLMENT, DINAS, added(code="diskominfo-2"))
+    decision = city.when(distrust, id="d-1").answer["decision"]
+    city.when(TrustAgency(code="diskominfo", distrust=str(decision), operator="op", reason="it was not"))
+    city.when(
+        ReplaceAgency(code="diskominfo", heir="diskominfo-2", operator="op", reason="renamed"), id="r-1"
+    )
+    agency = next(one for one in city.all(AGENCIES) if one.id == "diskominfo")
+    said = agency_view(agency, Traffic("agency.diskominfo.v1", "", None, None)).statements[1:]
+    shown = [(one.kind, one.since, one.until, one.distrust, one.heir) for one in said]
+    assert shown == [
+        ("distrusted", since, NINE, None, None),
+        ("trusted", None, None, "d-1", None),
+        ("succeeded", None, None, None, "diskominfo-2"),
+    ]
+    assert (said[0].decision, said[2].decision) == ("d-1", "r-1")
 
 
 @pytest.mark.parametrize("again", [suspended(), changed(name=DINAS.name)], ids=["suspend", "change"])

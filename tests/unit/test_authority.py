@@ -15,7 +15,14 @@ from services.enrollment.agencies.documents import (
     Succession,
 )
 from services.enrollment.bodies.documents import BODIES, Body, BodySaid, BodyStatement, body_id
-from services.enrollment.documents import COMPLETIONS, EMPLOYEES, SEQUENCES, Completion, Confirmation
+from services.enrollment.documents import (
+    COMPLETIONS,
+    CONTESTED,
+    EMPLOYEES,
+    SEQUENCES,
+    Completion,
+    Confirmation,
+)
 from services.enrollment.homes import homes
 from services.enrollment.persons import Person
 from services.enrollment.records import completion_view
@@ -596,6 +603,48 @@ def test_the_home_contests_and_it_counts_for_nothing_until_it_is_decided() -> No
     assert refused.answer == {"problem": "not-your-agency"}
     assert made.when(decided, sender="enrollment", id="d2").answer["counts"] is True
     assert the(made).jp > 0
+
+
+def decides(made: Given[Any], contest_id: str, upheld: bool, id: str) -> Any:
+    one = the(made)
+    command = DecideContest(
+        completion_id=one.id, employee_id=one.employee_id, contest_id=contest_id, upheld=upheld, reason="looked",
+        officer="o", opd=None,
+    )  # fmt: skip
+    return made.when(command, sender="enrollment", id=id)
+
+
+@pytest.mark.parametrize("upheld", [True, False])
+def test_a_contested_completion_is_listed_until_each_contest_is_decided(upheld: bool) -> None:
+    made = city((registered(NIP), HOME), BKPSDM=BODY)
+    made.when(completed(NIP, organizer="BKPSDM"), sender=BODY)
+    assert made.all(CONTESTED) == []
+    contested(made, HOME)
+    contested(made, HOME)
+    made.when(
+        ContestCompletion(
+            completion_id=the(made).id,
+            employee_id=the(made).employee_id,
+            reason="nor mine",
+            officer="p",
+            opd=None,
+        ),
+        sender="enrollment",
+        id="second",
+    )
+    assert [one.id for one in made.all(CONTESTED)] == [the(made).id]
+    decides(made, "contest", upheld, "d1")
+    assert len(made.all(CONTESTED)) == 1, "the second one waits"
+    decides(made, "second", upheld, "d2")
+    assert made.all(CONTESTED) == []
+
+
+def test_a_contest_that_was_decided_before_it_came_is_not_listed() -> None:
+    made = city((registered(NIP), HOME), BKPSDM=BODY)
+    made.when(completed(NIP, organizer="BKPSDM"), sender=BODY)
+    decides(made, "contest", False, "d1")
+    assert contested(made, HOME).answer["counts"] is True
+    assert made.all(CONTESTED) == []
 
 
 def test_what_the_home_itself_reported_is_corrected_not_contested() -> None:

@@ -28,7 +28,7 @@ ROOT = Path(__file__).parents[2]
 EVENT: dict[str, Any] = json.loads(as_record(completed(), id="evt-1").value or b"")
 A, B, C = "agency.x.v1/0/1/0", "agency.x.v1/0/2/0", "enrollment.events.v1/3/7/0"
 WHY = ("--reason", "rates added")
-EMPLOYEE = "emp_" + "0" * 32
+EMPLOYEE, COMPLETION = "emp_" + "0" * 32, "cmp_" + "0" * 32
 
 
 class Result:
@@ -110,6 +110,9 @@ def every_command() -> list[list[str]]:
         ["agency", "rotate", "dinkes", *WHY],
         ["agency", "suspend", "dinkes", *WHY],
         ["agency", "resume", "dinkes", *WHY],
+        ["agency", "distrust", "dinkes", "--since", "2h", *WHY],
+        ["agency", "trust", "dinkes", "--decision", "c-1", *WHY],
+        ["agency", "replace", "dinkes", "--heir", "dinkes-2", *WHY],
         ["body", "list"],
         ["body", "add", "LAN RI", "--name", "Lembaga Administrasi Negara", "--outside"],
         ["body", "change", "LAN RI", "--alias", "LAN", *WHY],
@@ -121,6 +124,9 @@ def every_command() -> list[list[str]]:
         ["people", "transfer", EMPLOYEE, "--to", "dinkes", *WHY],
         ["people", "merge", EMPLOYEE, "--into", "emp_2", *WHY],
         ["people", "separate", EMPLOYEE, *WHY],
+        ["contests", "list"],
+        ["contests", "add", COMPLETION, *WHY],
+        ["contests", "decide", COMPLETION, "--contest", "c-1", "--uphold", *WHY],
         ["partitions", "start", "agency.x.v1", "0", "--service", "enrollment", *WHY],
         ["trace", "--event", "evt-1"],
         ["reconcile"],
@@ -134,7 +140,7 @@ every = pytest.mark.parametrize("argv", every_command(), ids=lambda argv: " ".jo
 def test_every_command_is_tried_here() -> None:
     tried = {
         tuple(argv[:2])
-        if argv[0] in ("dead-letters", "waiting", "partitions", "agency", "body", "people")
+        if argv[0] in ("dead-letters", "waiting", "partitions", "agency", "body", "people", "contests")
         else (argv[0],)
         for argv in every_command()
     }

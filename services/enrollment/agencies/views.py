@@ -21,10 +21,20 @@ from shared.contracts.register import (
 class StatementView(BaseModel):
     at: datetime
     kind: str
-    """added, changed, suspended or resumed"""
+    """added, changed, suspended, resumed, distrusted, trusted or succeeded"""
     operator: str | None
     """None: the register began with it."""
     reason: str | None
+    decision: str
+    """Id of the command that said it: what takes a distrust back names it."""
+    since: datetime | None
+    """Distrusted: what arrived from then on counts for nothing."""
+    until: datetime | None
+    """And before then; None: what is still to come does not count either."""
+    distrust: str | None
+    """Trusted: the decision that it took back."""
+    heir: str | None
+    """Succeeded: code of the agency that took its place."""
 
 
 class AgencyView(BaseModel):
@@ -131,4 +141,9 @@ def _statement_view(statement: Statement) -> StatementView:
         kind=statement.kind,
         operator=statement.operator or None,
         reason=statement.reason or None,
+        decision=statement.command,
+        since=statement.said.since,
+        until=statement.said.until,
+        distrust=statement.said.distrust,
+        heir=statement.said.heir,
     )

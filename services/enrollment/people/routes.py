@@ -11,6 +11,7 @@ from fastapi.responses import Response
 
 from services.enrollment.agencies.register import CurrentAgencies
 from services.enrollment.documents import DISPUTED, LINKS, UNCLAIMED
+from services.enrollment.people.doubts import completions_of
 from services.enrollment.people.previews import Order, preview
 from services.enrollment.people.queries import linked_people, people_by_number, people_of, worklist
 from services.enrollment.people.rights import (
@@ -63,7 +64,8 @@ def people_router(parts: Parts[Terms], register: CurrentAgencies) -> APIRouter:
         else:
             people = await people_of(store, [str(body.employee_id)])
         person = found(next(iter(people.values()), None), caller)
-        return person_view(person, await linked_people(store, [person]), caller)
+        linked = await linked_people(store, [person])
+        return person_view(person, linked, caller, await completions_of(store, person, caller))
 
     @router.get("/disputed", summary="People whom several agencies say are theirs; mails wait", **READERS)
     async def disputed(caller: Caller, after: After = "", limit: Limit = 100) -> OpenPeopleView:

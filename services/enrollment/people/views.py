@@ -1,6 +1,6 @@
 """What the routes under `/people` take and answer."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import Annotated, Final, Literal
 
@@ -10,6 +10,7 @@ from pydantic_core import PydanticCustomError
 from services.enrollment.documents import Confirmation, Employee, Merge, PendingLink
 from services.enrollment.employees import is_held, waiting_links
 from services.enrollment.homes import Homes, homes
+from services.enrollment.people.doubts import DoubtfulView
 from services.enrollment.people.rights import may_see, sees_all
 from services.enrollment.persons import Person, own_numbers
 from shared.contracts.payload import EmployeeNumber, JpTotal, Reason
@@ -123,6 +124,8 @@ class PersonView(OpenPersonView):
     """Oldest first."""
     merged: list[MergedRecordView]
     """Other records that are this person's."""
+    completions: list[DoubtfulView]
+    """The latest 400 that stand, latest first; none for an agency that merely claims the person."""
 
 
 class OpenPeopleView(BaseModel):
@@ -201,8 +204,13 @@ def state_of(whose: Homes) -> WhoseState:
     return "nobody" if whose.home is None else "provisional"
 
 
-def person_view(person: Person, linked: Mapping[str, Person], caller: Principal) -> PersonView:
-    """`linked`: see `linked_people`."""
+def person_view(
+    person: Person,
+    linked: Mapping[str, Person],
+    caller: Principal,
+    completions: Sequence[DoubtfulView] = (),
+) -> PersonView:
+    """`linked`: see `linked_people`; `completions`: see `completions_of`."""
     whole = person.whole
     return PersonView(
         **dict(open_person_view(person, caller)),
@@ -215,6 +223,7 @@ def person_view(person: Person, linked: Mapping[str, Person], caller: Principal)
             )
             for one in person.merged
         ],
+        completions=list(completions),
     )
 
 

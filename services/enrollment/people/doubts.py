@@ -1,0 +1,188 @@
+"""What officers see of completions that a person's agency may doubt, and of those that it does."""
+
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
+from typing import Final, Literal
+
+from pydantic import BaseModel, Field
+
+from services.enrollment.contests import undecided_contests
+from services.enrollment.documents import COMPLETIONS, CONTESTED, Completion, Contest
+from services.enrollment.homes import homes
+from services.enrollment.people.queries import people_of
+from services.enrollment.people.rights import sees_all
+from services.enrollment.persons import Person
+from services.enrollment.settling import GROUNDLESS, content_standing, revocations_standing
+from services.enrollment.terms import Terms
+from shared.contracts.enrollment import ContestCompletion, DecideContest
+from shared.contracts.payload import NO_CONTROLS, Jp, Reason
+from shared.http.access import Principal
+from shared.mongo import MongoStore
+from shared.pipeline.outcome import Verdict
+from shared.pipeline.rehearsal import rehearse_command
+from shared.service import Parts
+
+Order = ContestCompletion | DecideContest
+COMPLETION_ID: Final = r"^cmp_[0-9a-f]{32}$"
+MOST_OF_A_PERSON: Final = 400
+
+
+class ContestBody(BaseModel):
+    completion_id: str = Field(pattern=COMPLETION_ID)
+    reason: Reason = Field(description="Why it is not the person's learning.")
+
+
+class ContestDecisionBody(BaseModel):
+    completion_id: str = Field(pattern=COMPLETION_ID)
+    contest_id: str = Field(
+        min_length=1, max_length=200, pattern=NO_CONTROLS, description="The contest, by its id."
+    )
+    upheld: bool = Field(description="True: it goes on counting for nothing. False: it counts again.")
+    reason: Reason
+
+
+class ContestView(BaseModel):
+    contest_id: str
+    at: datetime
+    acting_for: str | None
+    """The one agency that the officer acted for; None: all."""
+    by: str | None
+    """Subject of the officer's token; None: of another agency than yours."""
+    reason: str
+    state: Literal["undecided", "upheld", "dismissed"]
+    """Dismissed counts again, for good: who doubts it still contests it anew."""
+
+
+class DoubtfulView(BaseModel):
+    """A completion, as its person's agency looks at it."""
+
+    completion_id: str
+    title: str
+    organizer: str
+    """Its code."""
+    reported_by: str
+    """Code of the agency that sent what stands."""
+    completed_on: date
+    jp: Jp
+    counts: bool
+    why: str | None
+    """In Indonesian: why it counts for nothing, or for less than its rate."""
+    contestable: bool
+    """False: the person's own agency stands behind it."""
+    contests: list[ContestView]
+    """Oldest first."""
+
+
+class ContestedView(DoubtfulView):
+    employee_id: str
+    home: str | None
+    """Code of the agency whose person it is."""
+
+
+class ContestedPageView(BaseModel):
+    completions: list[ContestedView]
+    next: str | None
+    """Give it as `after` for the next page; None: there are no more."""
+
+
+class ContestPreviewView(BaseModel):
+    verdict: str
+    """On the order: accepted, duplicate or refused."""
+    reason: str | None
+    before: DoubtfulView | None = None
+    after: DoubtfulView | None = None
+    """As it would stand."""
+
+
+async def completions_of(store: MongoStore, person: Person, caller: Principal) -> Sequence[DoubtfulView]:
+    """The latest 400, for the person's own agency and those who see all; an agency that merely claims the person is told
+    none."""
+    home = homes(person.whole).home
+    if not sees_all(caller) and (home is None or not caller.acts_for(home)):
+        return []
+    found = await store.select(
+        COMPLETIONS,
+        {"employee_id": person.main.id},
+        sort=[("stated_at", -1), ("_id", 1)],
+        limit=MOST_OF_A_PERSON,
+    )
+    views = [DoubtfulView(**_shown(one, caller)) for one in found if one.standing]
+    return sorted(views, key=lambda one: (one.completed_on, one.completion_id), reverse=True)
+
+
+async def contested_page(store: MongoStore, caller: Principal, after: str, limit: int) -> ContestedPageView:
+    listed = await store.select(CONTESTED, {"_id": {"$gt": after}}, sort=[("_id", 1)], limit=limit)
+    found = await store.select(COMPLETIONS, {"_id": {"$in": [one.id for one in listed]}}, sort=[("_id", 1)])
+    people = await people_of(store, sorted({one.employee_id for one in found}))
+    return ContestedPageView(
+        completions=[_contested(one, people, caller) for one in found if undecided_contests(one)],
+        next=listed[-1].id if len(listed) == limit else None,
+    )
+
+
+async def preview(
+    parts: Parts[Terms], order: Order, completion: Completion, caller: Principal, now: datetime
+) -> ContestPreviewView:
+    """Decides the order on what stands now; writes nothing."""
+    rehearsal = await rehearse_command(parts.service, parts.store, order, order.employee_id, now)
+    ((_, outcome),) = rehearsal.outcomes
+    if outcome.verdict is not Verdict.ACCEPTED:
+        return ContestPreviewView(verdict=outcome.verdict.value, reason=outcome.reason or None)
+    changed = [document for _, _, document, _ in rehearsal.changes]
+    (after,) = (one for one in changed if isinstance(one, Completion) and one.id == completion.id)
+    return ContestPreviewView(
+        verdict=Verdict.ACCEPTED.value,
+        reason=None,
+        before=DoubtfulView(**_shown(completion, caller)),
+        after=DoubtfulView(**_shown(after, caller)),
+    )
+
+
+def _contested(completion: Completion, people: Mapping[str, Person], caller: Principal) -> ContestedView:
+    person = people.get(completion.employee_id)
+    return ContestedView(
+        **_shown(completion, caller),
+        employee_id=completion.employee_id,
+        home=None if person is None else homes(person.whole).home,
+    )
+
+
+def _shown(completion: Completion, caller: Principal) -> dict[str, object]:
+    content = content_standing(completion)
+    return {
+        "completion_id": completion.id,
+        "title": content.facts.title,
+        "organizer": content.facts.organizer_code,
+        "reported_by": content.sender,
+        "completed_on": content.facts.completed_on,
+        "jp": completion.jp,
+        "counts": bool(completion.learning_year),
+        "why": _why(completion),
+        "contestable": not completion.backed,
+        "contests": [_contest(one, completion, caller) for one in _by_time(completion)],
+    }
+
+
+def _why(completion: Completion) -> str | None:
+    if completion.learning_year:
+        return completion.jp_reason
+    if revocations := revocations_standing(completion):
+        return revocations[0].reason
+    return completion.jp_reason or GROUNDLESS.reason
+
+
+def _by_time(completion: Completion) -> list[Contest]:
+    return sorted(completion.contests, key=lambda one: (one.at, one.id))
+
+
+def _contest(contest: Contest, completion: Completion, caller: Principal) -> ContestView:
+    decided = [one.upheld for one in completion.contest_decisions if one.contest_id == contest.id]
+    own = contest.opd is not None and caller.acts_for(contest.opd)
+    return ContestView(
+        contest_id=contest.id,
+        at=contest.at,
+        acting_for=contest.opd,
+        by=contest.officer if own or sees_all(caller) else None,
+        reason=contest.reason,
+        state="undecided" if not decided else "upheld" if all(decided) else "dismissed",
+    )

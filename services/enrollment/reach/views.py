@@ -1,0 +1,49 @@
+"""What the routes of distrust, its end and succession take and answer."""
+
+from pydantic import BaseModel, Field
+
+from shared.contracts.payload import NO_CONTROLS, Reason, Timestamp
+from shared.contracts.register import KnownAgencyCode
+
+
+class DistrustBody(BaseModel):
+    since: Timestamp = Field(description="What arrived from then on counts for nothing, by the log's time.")
+    until: Timestamp | None = Field(
+        None, description="And before then; absent: what is still to come does not count either."
+    )
+    reason: Reason
+
+
+class TrustBody(BaseModel):
+    distrust: str = Field(
+        min_length=1,
+        max_length=200,
+        pattern=NO_CONTROLS,
+        description="The decision that is taken back, by its id: the agency's statements name it.",
+    )
+    reason: Reason
+
+
+class SuccessionBody(BaseModel):
+    heir: KnownAgencyCode = Field(description="The agency that takes its place.")
+    reason: Reason
+
+
+class ReachView(BaseModel):
+    """What an order reaches, as of now."""
+
+    verdict: str
+    """On the order: accepted, duplicate or refused."""
+    reason: str | None
+    completions: int = 0
+    """That the agency reported in the time."""
+    completions_alone: int = 0
+    """Those of them that nobody else reported, nor the agency itself at another time."""
+    people: int = 0
+    """Whom it registered in the time."""
+    more: bool = False
+    """There are more than were looked at: the latest 100,000 completions, and 100,000 people."""
+    bodies: list[str] = []
+    """Codes of those that it issues for now."""
+    follows: str | None = None
+    """What happens next, in a sentence."""

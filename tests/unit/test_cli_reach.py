@@ -1,0 +1,216 @@
+"""`kompeten agency distrust`, `trust`, `replace` and `kompeten contests`: what is shown, asked and ordered."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from shared.cli.agency_view import show_agencies
+from shared.cli.answers import Agency
+from shared.cli.screen import screens
+from tests.factories import NIP
+from tests.unit.admin_http import AT, Asked, decided
+from tests.unit.test_cli import COMPLETION, EMPLOYEE, WHY, Cli, cli, play
+from tests.unit.test_cli_people import shown
+
+__all__ = ["cli", "play"]
+DISTRUST = ("agency", "distrust", "dinkes", "--since", "2026-03-05T09:00:00+07:00", *WHY)
+TRUST = ("agency", "trust", "dinkes", *WHY)
+REPLACE = ("agency", "replace", "dinkes", "--heir", "dinkes-2", *WHY)
+DECIDE = ("contests", "decide", COMPLETION, "--contest", "c-7", *WHY)
+REACHED: dict[str, Any] = {
+    "verdict": "accepted", "reason": None, "completions": 12, "completions_alone": 9, "people": 3, "more": False,
+    "bodies": ["DINKES"], "follows": "Within minutes it counts for nothing.",
+}  # fmt: skip
+
+
+def statement(kind: str, decision: str, **says: Any) -> dict[str, Any]:
+    said = {"since": None, "until": None, "distrust": None, "heir": None}
+    return {"at": AT, "kind": kind, "operator": "o", "reason": "x", "decision": decision, **said, **says}
+
+
+def agency(*statements: dict[str, Any], **changes: Any) -> dict[str, Any]:
+    return {"code": "dinkes", "state": "active", "statements": list(statements), **changes}
+
+
+def contested(**changes: Any) -> dict[str, Any]:
+    contest = {
+        "contest_id": "c-7", "at": AT, "acting_for": "dinas-a", "by": "u-7", "reason": "was on leave",
+        "state": "undecided",
+    }  # fmt: skip
+    return {
+        "completion_id": COMPLETION, "title": "Data Dasar", "organizer": "BKPSDM", "reported_by": "bkpsdm",
+        "completed_on": "2026-03-05", "jp": 0.0, "counts": False, "why": "belum dihitung", "contestable": True,
+        "contests": [contest], "employee_id": EMPLOYEE, "home": "dinas-a",
+    } | changes  # fmt: skip
+
+
+def orders(cli: Cli) -> list[Asked]:
+    return [one for one in cli.world.asked if one.method == "POST" and not one.path.endswith("/preview")]
+
+
+@pytest.fixture(autouse=True)
+def stands(cli: Cli) -> None:
+    cli.world.preview = REACHED
+
+
+# An agency's word.
+
+
+@pytest.mark.parametrize(
+    ("argv", "path", "ordered", "question"),
+    [
+        (DISTRUST, "distrusts", {"since": "2026-03-05T09:00:00+07:00", "until": None}, "count for nothing?"),
+        ((*TRUST, "--decision", "c-3"), "trusts", {"distrust": "c-3"}, "count again?"),
+        (REPLACE, "successions", {"heir": "dinkes-2"}, "Does dinkes-2 take its place, for good?"),
+    ],
+    ids=["distrust", "trust", "replace"],
+)
+def test_an_order_is_shown_in_numbers_asked_about_and_given(
+    cli: Cli, argv: tuple[str, ...], path: str, ordered: dict[str, Any], question: str
+) -> None:
+    done = cli(*argv, typed="y\n")
+    for text in ("12 completions that it reported, 9 of them by nobody else; 3 people", "DINKES", question):
+        assert text in done.err
+    assert "Within minutes it counts for nothing." in done.err
+    assert (done.code, "the register has it: decision c-1" in done.out) == (0, True)
+    (order,) = orders(cli)
+    assert (order.path, order.body) == (f"/agencies/dinkes/{path}", {**ordered, "reason": WHY[1]})
+    assert cli(*argv, typed="n\n").code == 1
+    assert len(orders(cli)) == 1
+
+
+def test_what_to_do_next_names_the_decision(cli: Cli) -> None:
+    assert "kompeten agency trust dinkes --decision c-1 --reason TEXT" in cli(*DISTRUST, "--yes").out
+    assert "kompeten agency suspend dinkes" in cli(*REPLACE, "--yes").out
+
+
+def test_how_long_ago_is_a_time_too(cli: Cli) -> None:
+    assert cli("agency", "distrust", "dinkes", "--since", "2d", "--until", "1d", *WHY, "--yes").code == 0
+    (order,) = orders(cli)
+    since, until = (datetime.fromisoformat(order.body[name]) for name in ("since", "until"))
+    assert until - since == timedelta(days=1)
+    assert timedelta(days=2) <= datetime.now(UTC) - since < timedelta(days=2, minutes=5)
+    wrong = cli("agency", "distrust", "dinkes", "--since", "2d", "--until", "tomorrow", *WHY)
+    assert (wrong.code, "--until takes a moment" in wrong.err) == (2, True)
+
+
+def test_the_only_distrust_needs_no_id(cli: Cli) -> None:
+    said = [statement("distrusted", "c-1", since=AT), statement("distrusted", "c-2", since=AT)]
+    lifted = statement("trusted", "c-3", distrust="c-1")
+    cli.world.agencies = [agency(*said, lifted)]
+    assert cli(*TRUST, "--yes").code == 0
+    assert [one.body["distrust"] for one in orders(cli)] == ["c-2"]
+    cli.world.agencies = [agency(*said)]
+    several = cli(*TRUST, "--yes")
+    assert (several.code, "c-1 (since" in several.err, "c-2 (since" in several.err) == (2, True, True)
+    cli.world.agencies = [agency()]
+    none = cli(*TRUST, "--yes")
+    assert (none.code, "dinkes is not distrusted" in none.err) == (1, True)
+    cli.world.agencies = []
+    assert cli(*TRUST, "--yes").code == 1
+
+
+def test_what_would_be_refused_is_not_asked_about(cli: Cli) -> None:
+    cli.world.preview = {"verdict": "refused", "reason": "the heir must be another agency"}
+    done = cli(*REPLACE)
+    assert (done.code, "the heir must be another agency" in done.err) == (1, True)
+    assert not orders(cli)
+
+
+def test_the_list_says_what_counts_for_nothing_who_took_a_place_and_how_many_people(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    said = [
+        statement("distrusted", "c-1", since=AT, until=AT),
+        statement("succeeded", "c-2", heir="dinkes-2"),
+    ]
+    show_agencies(screens()[0], [Agency.model_validate(agency(*said, headcount=420))], {}, {})
+    out = capsys.readouterr().out
+    assert "counts for nothing: decision c-1" in out
+    assert "dinkes: dinkes-2 took its place" in out
+    assert "420" in out
+
+
+# Contests.
+
+
+def test_the_worklist_says_who_doubts_what_and_how_to_decide(cli: Cli) -> None:
+    assert cli("contests").out == "no contest waits for a decision\n"
+    cli.world.people["contested"] = [[contested()], [contested(title="Lain")]]
+    out = cli("contests").out
+    for text in (
+        "Data Dasar",
+        "Lain",
+        f"{EMPLOYEE} of dinas-a",
+        "bkpsdm, for BKPSDM",
+        "u-7 for dinas-a",
+        "was on leave",
+    ):
+        assert text in out
+    assert "kompeten contests decide ID --contest ID --uphold" in out
+    assert len(cli("contests", "--json").json["completions"]) == 2
+
+
+def test_the_worklist_has_an_end_and_says_so(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shared.cli.contests.MOST", 1)
+    cli.world.people["contested"] = [[contested()] * 2, [contested()]]
+    assert "and more" in cli("contests").out
+    assert len(cli.world.ordered("/completions/contested")) == 1, "no more pages than are shown"
+
+
+def preview_of(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
+    return {"verdict": "accepted", "reason": None, "before": before, "after": after}
+
+
+def test_a_completion_is_contested_after_what_follows_was_told(cli: Cli) -> None:
+    cli.world.preview = preview_of(contested(counts=True, jp=6.0, contests=[]), contested())
+    cli.world.order = lambda asked: decided(completion_id=COMPLETION, counts=False)
+    done = cli("contests", "add", COMPLETION, *WHY, typed="y\n")
+    assert (done.code, "6 JP -> counts for nothing; its certificate stays" in done.err) == (0, True)
+    assert f"{COMPLETION} counts for nothing; an officer for all agencies decides" in done.out
+    (order,) = orders(cli)
+    assert (order.path, order.body) == (
+        "/completions/contests", {"completion_id": COMPLETION, "reason": WHY[1]},
+    )  # fmt: skip
+    person = cli("contests", "add", EMPLOYEE, *WHY)
+    assert (person.code, "named by its id, cmp_..." in person.err) == (2, True)
+
+
+def test_what_the_person_s_own_agency_reported_is_not_asked_about(cli: Cli) -> None:
+    cli.world.preview = {"verdict": "refused", "reason": "the person's own agency reported it"}
+    done = cli("contests", "add", COMPLETION, *WHY)
+    assert (done.code, "own agency reported it" in done.err) == (1, True)
+    assert not orders(cli)
+
+
+@pytest.mark.parametrize(("said", "upheld"), [("--uphold", True), ("--dismiss", False)])
+def test_a_contest_is_shown_once_more_before_it_is_decided(cli: Cli, said: str, upheld: bool) -> None:
+    after = contested() if upheld else contested(counts=True, jp=6.0)
+    cli.world.preview = preview_of(contested(), after)
+    cli.world.order = lambda asked: decided(completion_id=COMPLETION, counts=not upheld)
+    done = cli(*DECIDE, said, typed="y\n")
+    follows = f"counts for nothing -> {'counts for nothing' if upheld else '6 JP'}"
+    assert (done.code, "was on leave" in done.err, follows in done.err) == (0, True, True)
+    assert ("ask its body" in done.out) is upheld
+    (order,) = orders(cli)
+    assert order.path == "/completions/contests/decisions"
+    assert (order.body["contest_id"], order.body["upheld"]) == ("c-7", upheld)
+
+
+def test_a_person_s_completions_are_shown_with_how_to_contest_them(cli: Cli) -> None:
+    counts = contested(counts=True, jp=6.0, why=None, contests=[])
+    own = contested(completion_id="cmp_" + "1" * 32, counts=True, contestable=False, contests=[])
+    cli.world.person = lambda asked: shown(completions=[counts, own, contested()])
+    out = cli("people", "search", typed=f"{NIP}\n").out
+    assert f"{COMPLETION}  2026-03-05 Data Dasar (BKPSDM): 6 JP" in out
+    assert "counts for nothing" in out
+    assert out.count("kompeten contests add") == 1
+
+
+def test_status_counts_contested_completions_and_finds_nothing_wrong(cli: Cli) -> None:
+    cli.world.status["enrollment"]["work"] = {"contested": {"undecided": 2}}
+    done = cli("status")
+    assert (done.code, "2 contested completions: `kompeten contests`" in done.out) == (0, True)
+    cli.world.status["enrollment"]["work"] = {"contested": {"undecided": 0}}
+    assert "contested" not in cli("status").out
