@@ -62,7 +62,7 @@ SAME_TRAINING: Final = "pelatihan yang sama sudah diakui dari laporan dengan nom
 # Said of what stood, or was certified, when it turns out that nobody had the right to report or to issue it.
 GROUNDLESS: Final = Revocation(
     id="",
-    reason="Pelaporannya tidak sah: pelapor bukan instansi pegawai ini dan tidak menerbitkan untuk lembaga itu.",
+    reason="Laporannya tidak berlaku: pelapor tidak berwenang melaporkan atau menerbitkannya.",
     officer="",
     opd=None,
     at=datetime.min.replace(tzinfo=UTC),

@@ -69,6 +69,9 @@ def trust_agency(event: Received[TrustAgency], state: State, terms: Terms) -> Ou
     )
     if known is None:
         return _refused("not-found", "the agency was not distrusted by that decision", event, terms)
+    agency = state.get(AGENCIES, data.code)
+    if known.lifted and agency is not None:
+        return _outcome(Verdict.DUPLICATE, "all of that counts again already", agency, event, terms)
     lifted = msgspec.structs.replace(known, lifted=True, generation=register.generation)
     register = msgspec.structs.replace(
         register, distrusts=[lifted if one is known else one for one in register.distrusts]
