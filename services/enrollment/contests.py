@@ -18,7 +18,8 @@ from services.enrollment.documents import (
 )
 from services.enrollment.homes import homes
 from services.enrollment.persons import Person, person_of
-from services.enrollment.settling import Changed, settle, settling_keys
+from services.enrollment.settling import Changed, settle
+from services.enrollment.settling_keys import settling_keys
 from services.enrollment.terms import Terms
 from shared.contracts.enrollment import ContestCompletion, DecideContest
 from shared.contracts.payload import Payload

@@ -30,7 +30,8 @@ from services.enrollment.documents import (
 from services.enrollment.headcount import counted, headcount_keys
 from services.enrollment.homes import homes, with_claim
 from services.enrollment.persons import Person, own_numbers, person_keys, person_of, snapshots_of
-from services.enrollment.settling import Changed, refolding_keys, settle
+from services.enrollment.settling import Changed, settle
+from services.enrollment.settling_keys import refolding_keys
 from services.enrollment.terms import Terms
 from shared.contracts.agency import EmployeeSnapshot
 from shared.contracts.enrollment import EmployeeRecorded

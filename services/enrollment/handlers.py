@@ -44,9 +44,9 @@ from services.enrollment.settling import (
     learning_of,
     revocations_standing,
     settle,
-    settling_keys,
     standing_now,
 )
+from services.enrollment.settling_keys import settling_keys
 from services.enrollment.sweep import REACTIONS as SWEEPING
 from services.enrollment.terms import Terms
 from services.enrollment.transfers import REACTIONS as TRANSFERS

@@ -14,7 +14,8 @@ from services.enrollment.documents import COMPLETIONS, EMPLOYEES, Completion, Em
 from services.enrollment.employees import as_it_stands, is_held, later, moved, recorded
 from services.enrollment.homes import homes
 from services.enrollment.persons import Person, own_numbers, person_of
-from services.enrollment.settling import Changed, Sequences, merging_keys, settle
+from services.enrollment.settling import Changed, Sequences, settle
+from services.enrollment.settling_keys import merging_keys
 from services.enrollment.terms import Terms
 from shared.contracts.payload import EmployeeId, Payload
 from shared.contracts.people import MergeEmployees, SeparateEmployees

@@ -20,7 +20,8 @@ from services.enrollment.documents import (
     stated_version,
 )
 from services.enrollment.persons import person_of
-from services.enrollment.settling import DONE, restate, settling_keys
+from services.enrollment.settling import DONE, restate
+from services.enrollment.settling_keys import settling_keys
 from services.enrollment.terms import Terms
 from shared.contracts.enrollment import CompletionsListed, ListCompletions, RestateCompletion
 from shared.contracts.lists import Claim

@@ -12,12 +12,11 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from services.enrollment.authority import Standing, organizer_of, register_keys, register_of, standing
+from services.enrollment.authority import Standing, register_of, standing
 from services.enrollment.certificate_face import WIB, CertificateFace, decimal_comma
 from services.enrollment.completions import effective_revocations, standing_contests
 from services.enrollment.documents import (
     COMPLETIONS,
-    EMPLOYEES,
     GIVEN,
     RENDERINGS,
     SEQUENCES,
@@ -32,10 +31,10 @@ from services.enrollment.documents import (
     rendering_id,
 )
 from services.enrollment.documents import Sequence as NumberSequence
-from services.enrollment.issuing_bodies import sequence_id
 from services.enrollment.jp import Credit, Learning, credit_year
 from services.enrollment.numbering import codes_before, content_digest, issue, numbered
-from services.enrollment.persons import Person, file_of, person_keys, person_of
+from services.enrollment.persons import Person, file_of
+from services.enrollment.settling_keys import same_training, sequence_of, year_of
 from services.enrollment.terms import Terms
 from shared.contracts.enrollment import (
     NO_LINK,
@@ -48,7 +47,7 @@ from shared.contracts.enrollment import (
 from shared.contracts.payload import CompletionId, EmployeeId
 from shared.contracts.vocabulary import Form, Level
 from shared.links import download_until
-from shared.pipeline.documents import LOAD, Doc, Docs, Keys, Lock, State
+from shared.pipeline.documents import State
 from shared.pipeline.epochs import next_version
 from shared.pipeline.outcome import Fact, Put
 
@@ -86,142 +85,6 @@ class Settled(NamedTuple):
     changes: list[Put]
     facts: list[tuple[Fact, int]]
     """Each with the place, among those that changed, of the one that it follows from."""
-
-
-def settling_keys(
-    completion_id: str, file: str, state: State, terms: Terms, facts: Facts | None = None
-) -> Keys:
-    """All that `settle` may look at: the person, the completion and those of the same training, the years that they leave
-    and enter, the body's sequence.
-
-    `file`: of the person, or of one that was merged into it. `facts`: those of a content that comes in.
-    """
-    yield Doc(COMPLETIONS, completion_id)
-    if facts is not None:
-        yield Docs(COMPLETIONS, "learning_year", year_of(file, facts.completed_on))
-    yield from person_keys(file, state)
-    person = person_of(file, state)
-    owner = file if person is None else person.main.id
-    if facts is not None:
-        if owner != file:
-            yield Docs(COMPLETIONS, "learning_year", year_of(owner, facts.completed_on))
-        yield from _sequence_keys(facts)
-    ids = {completion_id}
-    if person is not None and person.merged:
-        known = state.get(COMPLETIONS, completion_id)
-        about = facts if known is None or not known.contents else known.contents[0].facts
-        ids |= set() if about is None else set(_same_training(about, person, terms))
-        for id in sorted(ids):
-            yield Doc(COMPLETIONS, id)
-        yield LOAD
-    yield from _refolded(sorted(ids), owner, state, terms)
-
-
-def refolding_keys(file: str, state: State, terms: Terms) -> Keys:
-    """The same for all completions of a person: who may say what about them is another than before."""
-    yield from person_keys(file, state)
-    person = person_of(file, state)
-    owner = file if person is None else person.main.id
-    yield Docs(COMPLETIONS, "employee_id", owner)
-    yield LOAD
-    own = state.all(COMPLETIONS, "employee_id", owner)
-    if person is not None and person.merged:
-        for one in own:
-            for id in _same_training(one.contents[0].facts, person, terms) if one.contents else ():
-                yield Doc(COMPLETIONS, id)
-        yield LOAD
-    yield from _refolded([one.id for one in own], owner, state, terms)
-
-
-def refolding_all_keys(files: Sequence[str], state: State, terms: Terms) -> Keys:
-    """The same for many people, in as few rounds as for one."""
-    for file in files:
-        yield Lock("employee/" + file)
-        yield Doc(EMPLOYEES, file)
-        yield Docs(COMPLETIONS, "employee_id", file)
-    yield from register_keys("")
-    yield LOAD
-    merged: list[str] = []
-    for file in files:
-        employee = state.get(EMPLOYEES, file)
-        if employee is not None and (employee.files or employee.merged_into):
-            merged.append(file)
-        else:
-            ids = [one.id for one in state.all(COMPLETIONS, "employee_id", file)]
-            yield from _refolded(ids, file, state, terms)
-    for file in merged:  # few
-        yield from refolding_keys(file, state, terms)
-
-
-def merging_keys(files: Sequence[str], state: State, terms: Terms) -> Keys:
-    """The same for all completions of two people who become one, or of one that becomes two."""
-    for file in files:
-        yield from refolding_keys(file, state, terms)
-    yield LOAD
-    people = [person for person in (person_of(file, state) for file in files) if person is not None]
-    owners = {person.main.id: person for person in people}
-    every = [one for owner in owners for one in state.all(COMPLETIONS, "employee_id", owner)]
-    together = sorted({file.id for person in people for file in person.files} | set(files))
-    for one in every:
-        for owner in [*owners, *files]:
-            for content in one.contents:
-                yield Docs(COMPLETIONS, "learning_year", year_of(owner, content.facts.completed_on))
-        if one.contents:
-            facts = one.contents[0].facts
-            for file in together:
-                yield Doc(
-                    COMPLETIONS,
-                    terms.ids.completion(EmployeeId(file), facts.organizer_code, facts.code, facts.batch),
-                )
-
-
-def refold_keys(completions: Sequence[tuple[str, str]], state: State, terms: Terms) -> Keys:
-    """The same for some completions of many people, each with its person; in as few rounds as for one."""
-    for id, employee_id in completions:
-        yield Lock("employee/" + employee_id)
-        yield Doc(EMPLOYEES, employee_id)
-        yield Doc(COMPLETIONS, id)
-    yield from register_keys("")
-    yield LOAD
-    merged: list[tuple[str, str]] = []
-    for id, employee_id in completions:
-        employee = state.get(EMPLOYEES, employee_id)
-        if employee is not None and (employee.files or employee.merged_into):
-            merged.append((id, employee_id))
-        else:
-            yield from _refolded([id], employee_id, state, terms)
-    for id, employee_id in merged:  # few
-        yield from settling_keys(id, employee_id, state, terms)
-
-
-def _refolded(ids: Iterable[str], owner: str, state: State, terms: Terms) -> Keys:
-    years: set[str] = set()
-    for id in ids:
-        one = state.get(COMPLETIONS, id)  # looked at: what the batch left unsettled of it is settled first
-        if terms.epoch:
-            yield Doc(GIVEN, id)
-        yield from register_keys("" if one is None else organizer_of(one))
-        if one is None:
-            continue
-        years |= {year_of(owner, content.facts.completed_on) for content in one.contents}
-        if one.certificate is None:
-            for facts in {sequence_of(content.facts): content.facts for content in one.contents}.values():
-                yield from _sequence_keys(facts)
-    for year in sorted(years):
-        yield Docs(COMPLETIONS, "learning_year", year)
-
-
-def _sequence_keys(facts: Facts) -> Keys:
-    sequence = sequence_of(facts)
-    yield Lock("sequence/" + sequence)
-    yield Doc(SEQUENCES, sequence)
-
-
-def _same_training(facts: Facts, person: Person, terms: Terms) -> list[CompletionId]:
-    """Ids under which the person's files have a completion of this training, if they have one."""
-    return [
-        terms.ids.completion(one.id, facts.organizer_code, facts.code, facts.batch) for one in person.files
-    ]
 
 
 class _Now(NamedTuple):
@@ -294,7 +157,7 @@ def _twins(changed: Sequence[Changed], person: Person, state: State, terms: Term
     for one in changed:
         if not one.after.contents:
             continue
-        for id in _same_training(one.after.contents[0].facts, person, terms):
+        for id in same_training(one.after.contents[0].facts, person, terms):
             twin = None if id in known else state.get(COMPLETIONS, id)
             if twin is not None and twin.employee_id == person.main.id:
                 known.add(id)
@@ -335,7 +198,7 @@ def _counted_once(
     groups: dict[str, list[tuple[bool, int, str]]] = {}
     for id, (completion, now) in those.items():
         if now.content is not None and now.year:
-            training = min(_same_training(completion.contents[0].facts, person, terms))
+            training = min(same_training(completion.contents[0].facts, person, terms))
             place = order.get(EmployeeId(file_of(completion)), len(order))
             groups.setdefault(training, []).append((not now.certified, place, id))
     twins: dict[str, str] = {}
@@ -469,14 +332,6 @@ def _printed(certificate: Certificate, facts: Facts, employee: Employee, terms: 
         holder_name=certificate.holder_name,
         employee_number=certificate.holder_number,
     )
-
-
-def year_of(employee_id: str, completed_on: date) -> str:
-    return f"{employee_id}/{completed_on.year}"
-
-
-def sequence_of(facts: Facts) -> str:
-    return sequence_id(facts.organizer_code, facts.completed_on.year)
 
 
 def learning_of(completion_id: str, facts: Facts, *, backed: bool = True) -> Learning:

@@ -18,7 +18,7 @@ from services.enrollment.employees import moved
 from services.enrollment.headcount import counted, headcount_keys, more_people
 from services.enrollment.homes import homes, with_claim
 from services.enrollment.persons import Person, person_keys, person_of
-from services.enrollment.settling import refolding_keys
+from services.enrollment.settling_keys import refolding_keys
 from services.enrollment.terms import Terms
 from shared.contracts.agency import EmployeeReleased
 from shared.contracts.payload import Payload

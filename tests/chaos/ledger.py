@@ -12,7 +12,8 @@ from services.enrollment.documents import Completion, Employee
 from services.enrollment.documents import Sequence as Numbers
 from services.enrollment.jp import credit_year
 from services.enrollment.jp_rates import load_rates
-from services.enrollment.settling import facts_standing, learning_of, sequence_of
+from services.enrollment.settling import facts_standing, learning_of
+from services.enrollment.settling_keys import sequence_of
 from services.incentive.documents import Account, EarnedCompletion, PointEntry
 from services.incentive.points import award_month
 from services.incentive.points_rules import load_point_rules
