@@ -14,7 +14,6 @@ from services.enrollment.bodies.beginning import BodiesBeginning
 from services.enrollment.bodies.documents import LACKED
 from services.enrollment.documents import CONTESTED, DISPUTED, EMPLOYEES, LINKS, RENDERINGS, UNCLAIMED
 from services.enrollment.handlers import settle_completions
-from services.enrollment.headcount import HeadcountWatch
 from services.enrollment.lister import Lister
 from services.enrollment.persons import own_numbers
 from services.enrollment.renderer import Renderer
@@ -23,6 +22,7 @@ from services.enrollment.routes import routers
 from services.enrollment.settings import EnrollmentSettings
 from services.enrollment.sweep import Sweeper
 from services.enrollment.terms import Terms, load_terms
+from services.enrollment.waiting_watch import WaitingWatch
 from shared.contracts.topics import ENROLLMENT_EVENTS
 from shared.identifiers import Ids
 from shared.identity import LOOK_AT
@@ -86,9 +86,9 @@ def build(settings: EnrollmentSettings) -> Runner[Terms]:
     parts.workers.append(sweeper)
     parts.remarks["register"] = sweeper.remarks
     parts.remarks["agencies"] = beginning.remarks
-    watch = HeadcountWatch(parts.store)
+    watch = WaitingWatch(parts.store)
     parts.workers.append(watch)
-    parts.remarks["headcounts"] = watch.remarks
+    parts.remarks["waiting"] = watch.remarks
     store = parts.store
     bodies_beginning = BodiesBeginning(
         store,

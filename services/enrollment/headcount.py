@@ -6,19 +6,15 @@ second holds up everybody's mail.
 
 from typing import Final
 
-from services.enrollment.agencies.documents import AGENCIES, NO_ROOM, lacks_room
+from services.enrollment.agencies.documents import AGENCIES, lacks_room
 from services.enrollment.agencies.timeline import standing
 from services.enrollment.documents import HEADCOUNTS, Headcount
-from shared.mongo import MongoStore
-from shared.periodic import Periodic
-from shared.pipeline.books import WAITING
 from shared.pipeline.documents import Doc, Keys, Lock, State
 from shared.pipeline.errors import Waiting
 from shared.pipeline.outcome import Put
 
 BEYOND: Final = 1.1
 """Of the headcount: people come before others have gone."""
-LOOK_EVERY_S: Final = 30.0
 
 
 def headcount_keys(agency: str) -> Keys:
@@ -44,31 +40,3 @@ def counted(agency: str, more: int, state: State) -> Put:
 def more_people(agency: str, more: int, state: State) -> Headcount:
     known = state.get(HEADCOUNTS, agency)
     return Headcount(agency, max(0, (0 if known is None else known.people) + more))
-
-
-class HeadcountWatch(Periodic):
-    """Tells operators whose registrations wait."""
-
-    def __init__(self, store: MongoStore) -> None:
-        super().__init__(LOOK_EVERY_S)
-        self._store = store
-        self._agencies: list[str] = []
-
-    def remarks(self) -> list[str]:
-        return [
-            f"{agency} claims more people than its headcount allows, and they wait: `kompeten waiting`, then `kompeten "
-            f"agency change {agency} --headcount N` or `kompeten agency suspend {agency}`"
-            for agency in self._agencies
-        ]
-
-    async def step(self) -> float | None:
-        waiting = await self._store.aggregate(
-            WAITING,
-            [
-                {"$match": {"lacks": {"$gte": f"{NO_ROOM}/", "$lt": f"{NO_ROOM}0"}}},  # by the index over it
-                {"$group": {"_id": "$lacks"}},
-                {"$limit": 20},
-            ],
-        )
-        self._agencies = sorted(one["_id"].removeprefix(NO_ROOM + "/") for one in waiting)
-        return None

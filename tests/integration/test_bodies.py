@@ -15,6 +15,7 @@ from services.enrollment.bodies.timeline import standing_body
 from services.enrollment.reported_bodies import Reported, reported_bodies
 from services.enrollment.settings import EnrollmentSettings
 from services.enrollment.terms import Terms
+from services.enrollment.waiting_watch import WaitingWatch
 from shared.contracts.agency import TrainingCompleted
 from shared.contracts.bodies import AddBody, BeginBodies, ChangeBody
 from shared.contracts.payload import Payload, milliseconds
@@ -94,6 +95,17 @@ async def test_an_unknown_body_is_one_line_however_many_wait(parts: Parts[Terms]
         ("X", 1, [AGENCIES[0]], NOW + timedelta(seconds=20)),
     ]
     assert not found.more
+
+
+async def test_operators_are_told_that_something_waits_for_them(parts: Parts[Terms], city: City) -> None:
+    watch = WaitingWatch(parts.store)
+    await watch.step()
+    assert watch.remarks() == []
+    await wait_for(parts, "Pus Dik", 2)
+    await watch.step()
+    assert watch.remarks() == [
+        "completions wait for bodies that nobody entered (pus dik): `kompeten body unknown`"
+    ]
 
 
 async def test_the_list_of_unknown_bodies_has_an_end_and_says_so(parts: Parts[Terms]) -> None:

@@ -1,0 +1,47 @@
+"""What waits for an operator, who would not look for it: bodies that nobody entered, people beyond a headcount."""
+
+from typing import Final
+
+from services.enrollment.agencies.documents import NO_ROOM
+from services.enrollment.bodies.documents import LACKED
+from shared.mongo import MongoStore
+from shared.periodic import Periodic
+from shared.pipeline.books import WAITING
+
+LOOK_EVERY_S: Final = 30.0
+MOST_NAMED: Final = 5
+
+
+class WaitingWatch(Periodic):
+    def __init__(self, store: MongoStore) -> None:
+        super().__init__(LOOK_EVERY_S)
+        self._store = store
+        self._remarks: list[str] = []
+
+    def remarks(self) -> list[str]:
+        return self._remarks
+
+    async def step(self) -> float | None:
+        agencies, bodies = await self._lacked(NO_ROOM), await self._lacked(LACKED)
+        self._remarks = [
+            f"{agency} claims more people than its headcount allows, and they wait: `kompeten waiting`, then `kompeten "
+            f"agency change {agency} --headcount N` or `kompeten agency suspend {agency}`"
+            for agency in agencies
+        ]
+        if bodies:
+            more = " and others" if len(bodies) == MOST_NAMED else ""
+            self._remarks.append(
+                f"completions wait for bodies that nobody entered ({', '.join(bodies)}{more}): `kompeten body unknown`"
+            )
+        return None
+
+    async def _lacked(self, kind: str) -> list[str]:
+        found = await self._store.aggregate(
+            WAITING,
+            [
+                {"$match": {"lacks": {"$gte": f"{kind}/", "$lt": f"{kind}0"}}},  # by the index over it
+                {"$group": {"_id": "$lacks"}},
+                {"$limit": MOST_NAMED},
+            ],
+        )
+        return sorted(one["_id"].removeprefix(kind + "/") for one in found)
