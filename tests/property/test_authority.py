@@ -25,9 +25,10 @@ from shared.contracts.people import (
     MergeEmployees,
     RefoldCompletions,
     Refolded,
+    RefoldPeople,
     SeparateEmployees,
 )
-from shared.contracts.register import BeginRegister
+from shared.contracts.register import BeginRegister, DistrustAgency, ReplaceAgency, TrustAgency
 from shared.contracts.topics import ENROLLMENT_COMMANDS
 from shared.pipeline.books import DEAD_LETTERS, WAITING
 from tests.factories import completed, registered, revoke
@@ -66,7 +67,17 @@ def statements(draw: st.DrawFn) -> tuple[Payload, str]:
     employee_id, reason = PEOPLE[number], draw(st.sampled_from(["why", "why not"]))
     kind = draw(
         st.sampled_from(
-            [*["completed"] * 5, "snapshot", "snapshot", "released", "home", "body", "merge", "revoke"]
+            [
+                *["completed"] * 5,
+                "snapshot",
+                "snapshot",
+                "released",
+                "home",
+                "body",
+                "merge",
+                "revoke",
+                "trust",
+            ]
         )
     )
     if kind == "completed":
@@ -108,6 +119,22 @@ def statements(draw: st.DrawFn) -> tuple[Payload, str]:
             ),
             OFFICER,
         )
+    if kind == "trust":
+        since = MORNING + timedelta(seconds=draw(st.integers(8, 20)))
+        until = since + timedelta(seconds=draw(st.integers(1, 12)))
+        other = draw(st.sampled_from(AGENCIES))
+        return draw(
+            st.sampled_from(
+                [
+                    DistrustAgency(code=agency, since=since, until=until, operator="op", reason=reason),
+                    DistrustAgency(code=agency, since=since, until=None, operator="op", reason=reason),
+                    TrustAgency(
+                        code=agency, distrust=f"sent-{draw(st.integers(0, 15))}", operator="op", reason=reason
+                    ),
+                    ReplaceAgency(code=agency, heir=other, operator="op", reason=reason),
+                ]
+            )
+        ), OFFICER
     if kind == "revoke":
         code, organizer = draw(st.sampled_from(["A", "B", "OLD"])), draw(st.sampled_from(BODIES[:2]))
         id = IDS.completion(employee_id, organizer, code, "1")
@@ -152,9 +179,15 @@ async def as_logged(city: City) -> None:
 
 async def swept(city: City) -> None:
     """As the worker does after the register has changed."""
+    (register,) = await city.documents("enrollment", REGISTERS)
+    assert register.id == REGISTER
+    people = RefoldPeople(
+        generation=register.generation,
+        found=tuple(one.id for one in await city.documents("enrollment", EMPLOYEES)),
+    )
+    city.command(ENROLLMENT_COMMANDS, people, f"people-{register.generation}-{city.now_ms}", "sweep")
+    await city.settle()
     while True:
-        (register,) = await city.documents("enrollment", REGISTERS)
-        assert register.id == REGISTER
         old = [
             one for one in await city.documents("enrollment", COMPLETIONS)
             if one.judged < register.generation and one.body

@@ -67,9 +67,13 @@ def trust_agency(event: Received[TrustAgency], state: State, terms: Terms) -> Ou
     known = next(
         (one for one in register.distrusts if (one.command, one.agency) == (data.distrust, data.code)), None
     )
-    if known is None:
-        return _refused("not-found", "the agency was not distrusted by that decision", event, terms)
     agency = state.get(AGENCIES, data.code)
+    # By arrival: decided again in a replay, what came before a distrust must not lift it.
+    before = agency is not None and any(
+        one.command == data.distrust and one.arrival < arrival_of(event) for one in agency.statements
+    )
+    if known is None or not before:
+        return _refused("not-found", "the agency was not distrusted by that decision", event, terms)
     if known.lifted and agency is not None:
         return _outcome(Verdict.DUPLICATE, "all of that counts again already", agency, event, terms)
     lifted = msgspec.structs.replace(known, lifted=True, generation=register.generation)
