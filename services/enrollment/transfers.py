@@ -157,6 +157,7 @@ def adoption_keys(event: Received[AdoptHomes], state: State, terms: Terms) -> Ke
         yield from person_keys(id, state)
     for agency in {one.agency for one in event.data.homes}:
         yield from headcount_keys(agency)
+    yield LOAD
     register = state.get(REGISTERS, REGISTER)
     if register is not None and register.judges_from is not None:
         for id in ids:

@@ -15,10 +15,10 @@ from tests.chaos.system import System, foreign
 from tests.faults.broken import WAYS
 
 KILLED_AT: Final = {
-    "positions outside the transaction": "before-commit:3",
-    "published only when newly written": "after-commit:3",
-    "offsets committed by the client": "before-commit:3",
-    "not broken": "before-commit:3",
+    "positions outside the transaction": "before-commit:12",
+    "published only when newly written": "after-commit:12",
+    "offsets committed by the client": "before-commit:12",
+    "not broken": "before-commit:12",
 }
 """None for what two members do to each other without any kill."""
 QUIET_S: Final = 8.0

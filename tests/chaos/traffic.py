@@ -23,8 +23,8 @@ AGENCIES: Final = ("dinas-a", "dinas-b")
 HOSTILE: Final = "dinas-x"
 """An agency like the others, with nothing but its own topic; whatever it sends is well-formed."""
 CONNECTED: Final = (*AGENCIES, HOSTILE)
-BODIES: Final = {"BKPSDM": "dinas-a", "DISKOMINFO": "dinas-b", "DINKES": "dinas-a", "DINAS-X": HOSTILE}
-"""By code the agency that issues for it."""
+BODIES: Final = {"BKPSDM": "", "DISKOMINFO": "dinas-b", "DINKES": "dinas-a", "DINAS-X": HOSTILE}
+"""By code the agency that issues for it; empty where nobody is confirmed, so that both give out its numbers."""
 CROWD: Final = 60
 FORMS: Final = ("seminar", "webinar", "workshop", "e_learning")
 
@@ -198,7 +198,7 @@ class Traffic:
 
     def _completion(self, employee: Employee) -> Message:
         form = self.random.choice(FORMS)
-        own = [body for body, agency in BODIES.items() if agency == employee.agency]
+        own = [body for body, agency in BODIES.items() if agency in ("", employee.agency)]
         code, body = f"K{len(self._sent)}", self.random.choice(own)
         completed_on = date(2025, 1, 10) + timedelta(days=self.random.randrange(300))
         training: dict[str, object] = {
