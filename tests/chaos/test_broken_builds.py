@@ -15,10 +15,10 @@ from tests.chaos.system import System, foreign
 from tests.faults.broken import WAYS
 
 KILLED_AT: Final = {
-    "positions outside the transaction": "before-commit:12",
-    "published only when newly written": "after-commit:12",
-    "offsets committed by the client": "before-commit:12",
-    "not broken": "before-commit:12",
+    "positions outside the transaction": "before-commit:6",
+    "published only when newly written": "after-commit:6",
+    "offsets committed by the client": "before-commit:6",
+    "not broken": "before-commit:6",
 }
 """None for what two members do to each other without any kill."""
 QUIET_S: Final = 8.0

@@ -56,6 +56,9 @@ def loaded_before_lock() -> None:
 
     MongoSession.lock, MongoSession.write = later, lock_and_write  # type: ignore[method-assign]
     MongoSession.find, MongoSession.find_by = outside(find), outside(find_by)  # type: ignore[method-assign]
+    # The rest of what reads, else its snapshot would be as old as what was read before it, and nothing be lost.
+    few, present = MongoSession.find_few_by, MongoSession.present
+    MongoSession.find_few_by, MongoSession.present = outside(few), outside(present)  # type: ignore[method-assign]
 
 
 def published_when_written() -> None:
