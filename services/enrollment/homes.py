@@ -60,22 +60,8 @@ class Homes(NamedTuple):
         return next((one.begin for one in self.claims if one.agency == agency and one.counts(arrival)), None)
 
 
-_Said = tuple[list[Claim], list[Withdrawal], list[Confirmation]]
-_folded: dict[tuple[int, int, int], tuple[_Said, Homes]] = {}
-"""By the identity of what was said: a decision asks about the same person a dozen times. What was said is kept beside
-it, so that no identity is given to something else meanwhile; it is never changed in place."""
-MOST_FOLDED: Final = 2_000
-
-
 def homes(employee: Employee) -> Homes:
-    said = employee.claims, employee.withdrawals, employee.confirmations
-    name = (id(said[0]), id(said[1]), id(said[2]))
-    known = _folded.get(name)
-    if known is None:
-        if len(_folded) >= MOST_FOLDED:
-            _folded.clear()
-        known = _folded[name] = (said, homes_of(*said))
-    return known[1]
+    return homes_of(employee.claims, employee.withdrawals, employee.confirmations)
 
 
 def homes_of(

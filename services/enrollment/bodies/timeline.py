@@ -1,7 +1,7 @@
 """What holds of a body, and who issues for it: folds over its statements by arrival."""
 
 from collections.abc import Callable, Sequence
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
@@ -43,23 +43,8 @@ def standing_body(body: Body | None, before: Arrival | None = None) -> BodyStand
     return met[-1].stands if met else None
 
 
-_folded: dict[int, tuple[list[BodyStatement], Sequence[Period]]] = {}
-"""By the identity of the statements, which are kept beside it and never changed in place: each decision about a
-completion asks."""
-MOST_FOLDED: Final = 1_000
-
-
 def periods(body: Body) -> Sequence[Period]:
     """In order; none for an alias."""
-    known = _folded.get(id(body.statements))
-    if known is None:
-        if len(_folded) >= MOST_FOLDED:
-            _folded.clear()
-        known = _folded[id(body.statements)] = (body.statements, _periods(body))
-    return known[1]
-
-
-def _periods(body: Body) -> Sequence[Period]:
     found: list[Period] = []
     stands: BodyStanding | None = None
     for statement in body.statements:
