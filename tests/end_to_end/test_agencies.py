@@ -334,7 +334,7 @@ def test_by_the_how_to_alone_an_agency_is_connected_in_under_a_minute(
     done = subprocess.run(
         ["bash", "-e", "-o", "pipefail", "-c", typed],
         cwd=tmp_path, env={**env, "PATH": f"{kcat.parent}:{env['PATH']}"},
-        capture_output=True, text=True, timeout=180, check=False,
+        input="y\n", capture_output=True, text=True, timeout=180, check=False,
     )  # fmt: skip
     assert done.returncode == 0, (done.stdout, done.stderr)
     assert time.monotonic() - started < WITHIN_S
