@@ -108,7 +108,9 @@ UNCLAIMED: Final = "unclaimed"
 LINKS: Final = "links"
 
 
-class Employee(msgspec.Struct, frozen=True):
+class Employee(msgspec.Struct, frozen=True, dict=True):
+    """`dict`: what is folded from it stays with it while it lives (homes.py)."""
+
     id: EmployeeId = msgspec.field(name="_id")
     numbers: list[str]
     """Oldest first; the last one is in force."""

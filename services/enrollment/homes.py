@@ -5,7 +5,7 @@ no confirmation are a dispute. Nothing here goes by when a record was decided, o
 """
 
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import date, datetime
 from operator import attrgetter
 from typing import Final, NamedTuple
@@ -61,12 +61,21 @@ class Homes(NamedTuple):
 
 
 def homes(employee: Employee) -> Homes:
-    return homes_of(employee.claims, employee.withdrawals, employee.confirmations)
+    """Worked out once for each object: a decision asks several times."""
+    known: Homes | None = employee.__dict__.get("homes")
+    if known is None:
+        known = homes_of(employee.claims, employee.withdrawals, employee.confirmations)
+        employee.__dict__["homes"] = known
+    return known
 
 
 def homes_of(
-    claims: Iterable[Claim], withdrawals: Iterable[Withdrawal], confirmations: Iterable[Confirmation]
+    claims: Sequence[Claim], withdrawals: Sequence[Withdrawal], confirmations: Sequence[Confirmation]
 ) -> Homes:
+    if not withdrawals and not confirmations and len({claim.agency for claim in claims}) == 1:
+        # Nearly everybody, with each of the claims that are kept: worth a way of its own.
+        sole = [Span(claims[0].agency, min(claim.arrival for claim in claims), None)]
+        return Homes(sole, sole, confirmed=False)
     said: list[Claim | Withdrawal | Confirmation] = [*claims, *withdrawals, *confirmations]
     live: dict[str, Arrival] = {}
     spans: list[Span] = []
@@ -108,11 +117,22 @@ def with_claim(employee: Employee, claim: Claim) -> list[Claim]:
         return employee.claims
     if not employee.claims:
         return [claim]
+    if own and not _adds(own[-1], claim, employee):
+        return employee.claims
     others = [one for one in employee.claims if one.agency != claim.agency]
     kept = _kept(sorted([*own, claim], key=attrgetter("arrival")), employee)
     if kept == own:
         return employee.claims
     return sorted([*others, *kept], key=attrgetter("arrival"))
+
+
+def _adds(latest: Claim, claim: Claim, employee: Employee) -> bool:
+    """False where one of the same second as the agency's latest comes after it, and nothing ended that between them: what
+    `_kept` says too, for far more."""
+    if not latest.arrival < claim.arrival or _second(latest) != _second(claim):
+        return True
+    said = [one.arrival for one in employee.withdrawals] + [one.arrival for one in employee.confirmations]
+    return any(latest.arrival < one < claim.arrival for one in said)
 
 
 def _kept(own: Sequence[Claim], employee: Employee) -> list[Claim]:

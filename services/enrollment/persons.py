@@ -4,6 +4,7 @@ Each file keeps what was said under its numbers, so that a merge can be undone a
 completion; the main one shows the person as it stands. Completions belong to the person and are named by their file.
 """
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import msgspec
@@ -77,7 +78,7 @@ class Person(NamedTuple):
 
 def _as_trusted(employee: Employee, trust: Trust) -> Employee:
     """Without what was said by whom nobody trusts, and with agencies as they are called now."""
-    if trust is TRUSTING:
+    if trust is TRUSTING or not trust.concerns(employee_sources(employee)):
         return employee
     snapshots = snapshots_of(employee)
     return msgspec.structs.replace(
@@ -103,6 +104,13 @@ def _as_trusted(employee: Employee, trust: Trust) -> Employee:
             ]
         ),
     )
+
+
+def employee_sources(employee: Employee) -> Iterable[str]:
+    """Agencies that said something of the person, or are said to be its home; one may come several times."""
+    for said in (employee.claims, employee.withdrawals, employee.confirmations):
+        yield from (one.agency for one in said)
+    yield from (one.source for one in employee.snapshots)
 
 
 def _confirmed(merge: Merge) -> Confirmation:

@@ -59,6 +59,7 @@ class Sweeper(Periodic):
         self._store, self._commands, self._wait_s = store, commands, wait_s
         self._generation = 0
         self._seen_at = 0.0
+        self._next_at = 0.0
         self._left = False
 
     def remarks(self) -> list[str]:
@@ -80,12 +81,18 @@ class Sweeper(Periodic):
         self._left = True
         if register.generation != self._generation:
             self._generation, self._seen_at = register.generation, time.monotonic()
+            self._next_at = self._seen_at
         began = time.monotonic()
+        if began < self._next_at:
+            return None
         changed = await self._changed(register, done)
         await self._people(register.generation, changed)
         await self._completions(register.generation, changed)
         if began - self._seen_at < self._wait_s:
-            return min(self._wait_s, LOOK_EVERY_S)
+            # A look reads all completions: soon again, since most transactions are short, then ever later.
+            waited = max(LOOK_EVERY_S, 2 * (began - self._seen_at))
+            self._next_at = self._seen_at + min(waited, self._wait_s)
+            return min(LOOK_EVERY_S, self._wait_s)
         await self._give(EndSweep(generation=register.generation), "sweep", SWEEP)
         return None
 

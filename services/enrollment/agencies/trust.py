@@ -4,7 +4,7 @@ What an agency said while it was distrusted does not count, until the distrust i
 its successor's. Nothing is moved or changed for either: who folds asks here.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from services.enrollment.agencies.documents import Arrival, Distrust, Register
@@ -15,6 +15,11 @@ class Trust(NamedTuple):
     """Those that were not lifted."""
     heirs: Mapping[str, str] = {}
     """By code of an agency that is no more, the one that took its place."""
+
+    def concerns(self, agencies: Iterable[str]) -> bool:
+        """Whether anything was said of one of these."""
+        distrusted = {one.agency for one in self.distrusts}
+        return any(one in self.heirs or one in distrusted for one in agencies)
 
     def holds(self, agency: str, arrival: Arrival | None) -> bool:
         """Whether what the agency sent counts, by when it arrived; what is older than arrivals does."""

@@ -40,8 +40,9 @@ class BodyStatement(msgspec.Struct, frozen=True, omit_defaults=True):
     reason: str = ""
 
 
-class Body(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Changed under the register's lock alone."""
+class Body(msgspec.Struct, frozen=True, omit_defaults=True, dict=True):
+    """Changed under the register's lock alone. `dict`: what is folded from it stays with it while it lives
+    (timeline.py)."""
 
     id: str = msgspec.field(name="_id")
     """`key` of its code, or of an alias."""

@@ -44,7 +44,14 @@ def standing_body(body: Body | None, before: Arrival | None = None) -> BodyStand
 
 
 def periods(body: Body) -> Sequence[Period]:
-    """In order; none for an alias."""
+    """In order; none for an alias. Worked out once for each object: every completion of a batch asks its body."""
+    known: Sequence[Period] | None = body.__dict__.get("periods")
+    if known is None:
+        known = body.__dict__["periods"] = _periods(body)
+    return known
+
+
+def _periods(body: Body) -> Sequence[Period]:
     found: list[Period] = []
     stands: BodyStanding | None = None
     for statement in body.statements:
