@@ -8,7 +8,7 @@ from services.enrollment import agencies, bodies, documents, handlers
 from services.enrollment.adopted_homes import HomeAdoption
 from services.enrollment.adoption import GivenNumbers
 from services.enrollment.agencies.beginning import Beginning
-from services.enrollment.agencies.documents import NO_ROOM
+from services.enrollment.agencies.documents import NO_ROOM, TOO_FAST
 from services.enrollment.agencies.register import RegisterCopy
 from services.enrollment.bodies.beginning import BodiesBeginning
 from services.enrollment.bodies.documents import LACKED
@@ -72,7 +72,7 @@ def build(settings: EnrollmentSettings) -> Runner[Terms]:
         service_of(settings, terms),
         settings,
         work,
-        {kind: timedelta(days=settings.unknown_body_days) for kind in (LACKED, NO_ROOM)},
+        {kind: timedelta(days=settings.unknown_body_days) for kind in (LACKED, NO_ROOM, TOO_FAST)},
     )
     parts.evidence = knows_employees
     register = RegisterCopy(parts.store, settings.agencies, settings.topic_prefix)

@@ -54,8 +54,19 @@ class Withdrawal(msgspec.Struct, frozen=True):
     reason: str
 
 
+class Placement(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The HR master source's word: this agency is the home from then on."""
+
+    source: str
+    agency: str
+    """Empty: nobody is, since the person left."""
+    arrival: Arrival
+    reason: str = ""
+    """Of leaving."""
+
+
 class Confirmation(msgspec.Struct, frozen=True):
-    """An officer's or the master source's word: this agency is the home from then on."""
+    """An officer's word: this agency is the home from then on. Or the person's own, where agencies dispute it."""
 
     agency: str
     arrival: Arrival
@@ -64,6 +75,8 @@ class Confirmation(msgspec.Struct, frozen=True):
     opd: str | None
     """Body or agency for which the officer may act: it lets go of its own people alone; None: all."""
     reason: str
+    own: bool = False
+    """The person said it."""
 
 
 class Snapshot(msgspec.Struct, frozen=True):
@@ -125,6 +138,7 @@ class Employee(msgspec.Struct, frozen=True, dict=True):
     claims: list[Claim] = []
     withdrawals: list[Withdrawal] = []
     confirmations: list[Confirmation] = []
+    placements: list[Placement] = []
     snapshots: list[Snapshot] = []
     """One a source; none where all that came was before sources were told apart."""
     pending_links: list[PendingLink] = []
@@ -339,8 +353,12 @@ class Headcount(msgspec.Struct, frozen=True):
     """So many people an agency claims, by those of its own events that are judged."""
 
     id: str = msgspec.field(name="_id")
-    """Code of the agency."""
+    """Code of the agency, or of the HR master source."""
     people: int
+    hour: datetime | None = None
+    """Of a master source: in which it moved somebody last."""
+    moves: int = 0
+    """How many people it gave another home in that hour."""
 
 
 class Sweep(msgspec.Struct, frozen=True):

@@ -10,8 +10,9 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from services.enrollment.agencies.documents import REGISTER, REGISTERS, Arrival
-from services.enrollment.agencies.trust import trust_of
+from services.enrollment.agencies.documents import AGENCIES, REGISTER, REGISTERS, Arrival
+from services.enrollment.agencies.timeline import standing
+from services.enrollment.agencies.trust import Trust, trust_of
 from services.enrollment.authority import register_for
 from services.enrollment.documents import (
     COMPLETIONS,
@@ -24,11 +25,12 @@ from services.enrollment.documents import (
     Employee,
     EmployeeNumberAlias,
     PendingLink,
+    Placement,
     Profile,
     Snapshot,
 )
-from services.enrollment.headcount import counted, headcount_keys
-from services.enrollment.homes import homes, with_claim
+from services.enrollment.headcount import counted, headcount_keys, moves_counted
+from services.enrollment.homes import homes, with_claim, with_placement
 from services.enrollment.persons import Person, own_numbers, person_keys, person_of, snapshots_of
 from services.enrollment.settling import Changed, settle
 from services.enrollment.settling_keys import refolding_keys
@@ -71,6 +73,8 @@ def employee_keys(event: Received[EmployeeSnapshot], state: State, terms: Terms)
     for number in numbers:
         yield Doc(EMPLOYEE_NUMBERS, number)
     yield Doc(REGISTERS, REGISTER)
+    if event.data.home is not None:
+        yield Doc(AGENCIES, event.data.home)
     yield LOAD
     for number in numbers:
         if state.get(EMPLOYEE_NUMBERS, number) is None:
@@ -80,15 +84,20 @@ def employee_keys(event: Received[EmployeeSnapshot], state: State, terms: Terms)
         yield from person_keys(file, state)
     plan = _plan(event, state, terms)
     person = person_of(plan.file, state)
-    if _is_new_to(event.sender, person):
+    if _is_new_to(event.sender, person) or _is_master(event, state):
         yield from headcount_keys(event.sender)
-    if person is not None and _moves_homes(person, plan.file, event):
+    if person is not None and _moves_homes(person, plan.file, event, state):
         yield from refolding_keys(plan.file, state, terms)
 
 
 def _is_new_to(agency: str, person: Person | None) -> bool:
     """The agency has never claimed the person, or has let it go."""
     return person is None or agency not in homes(person.whole).claimants
+
+
+def _is_master(event: Received[EmployeeSnapshot], state: State) -> bool:
+    """Its sender is an HR master source, whose word is not that of an agency."""
+    return event.sender in trust_of(state.get(REGISTERS, REGISTER)).masters
 
 
 def _numbers(data: EmployeeSnapshot) -> list[str]:
@@ -142,13 +151,17 @@ def _plan(event: Received[EmployeeSnapshot], state: State, terms: Terms) -> _Pla
 
 
 def _is_another_s(event: Received[EmployeeSnapshot], alias: EmployeeNumberAlias, state: State) -> bool:
-    """The number came to its file by the word of one agency, and another, which is not the person's, registers it."""
+    """The number came to its file by the word of one agency, and another, which is not the person's, registers it; or the
+    master source says that it is another agency's person."""
     person = person_of(alias.employee_id, state)
-    return (
-        event.sender != alias.linked_by
-        and person is not None
-        and person.home_since(event.sender, _arrival(event)) is None
-    )
+    if event.sender == alias.linked_by or person is None:
+        return False
+    if _is_master(event, state):
+        previous = event.data.previous_employee_number
+        return event.data.home not in (None, homes(person.whole).home) and (
+            previous not in person.whole.numbers
+        )
+    return person.home_since(event.sender, _arrival(event)) is None
 
 
 def _why_not_linked(
@@ -165,18 +178,31 @@ def _why_not_linked(
         return "an officer: both numbers are registered, as two people"
     owner = of_previous or of_current
     person = None if owner is None else person_of(owner, state)
-    if person is not None and person.home_since(event.sender, _arrival(event)) is None:
+    may = person is None or _is_master(event, state)
+    if person is not None and not may and person.home_since(event.sender, _arrival(event)) is None:
         return "the agency of the person that has the other number, or an officer"
     return ""
 
 
-def _moves_homes(person: Person, file_id: str, event: Received[EmployeeSnapshot]) -> bool:
+def _moves_homes(person: Person, file_id: str, event: Received[EmployeeSnapshot], state: State) -> bool:
     file = person.file(file_id)
-    claims = with_claim(file, Claim(event.sender, _arrival(event)))
-    if claims is file.claims:
+    after = _with_word(file, event, state)
+    if after is file:
         return False
-    after = msgspec.structs.replace(file, claims=claims)
     return homes(person.with_file(after).whole) != homes(person.whole) or homes(after) != homes(file)
+
+
+def _with_word(file: Employee, event: Received[EmployeeSnapshot], state: State) -> Employee:
+    """Whose person it is, as the event says: the master source names an agency, all others themselves. The same file
+    where that adds nothing."""
+    arrival, agency = _arrival(event), event.data.home
+    if not _is_master(event, state):
+        claims = with_claim(file, Claim(event.sender, arrival))
+        return file if claims is file.claims else msgspec.structs.replace(file, claims=claims)
+    if agency is None:
+        return file
+    placements = with_placement(file, Placement(event.sender, agency, arrival))
+    return file if placements is file.placements else msgspec.structs.replace(file, placements=placements)
 
 
 def record_employee(event: Received[EmployeeSnapshot], state: State, terms: Terms) -> Outcome:
@@ -192,6 +218,7 @@ def record_employee(event: Received[EmployeeSnapshot], state: State, terms: Term
             f"this employee has {len(known.whole.numbers)} numbers, {MOST_NUMBERS} are allowed: "
             "correct previous_employee_number if it is another person's, or leave it out"
         )
+    _check_home(event, state)
     source = event.sender if _judges(event, state) else ""
     snapshot = Snapshot(source, profile, event.said_at, digest, arrival)
     before = known or Person(
@@ -200,25 +227,50 @@ def record_employee(event: Received[EmployeeSnapshot], state: State, terms: Term
     file = before.file(plan.file)
     snapshots, verdict = _with_snapshot(file, snapshot)
     file = msgspec.structs.replace(
-        with_numbers(file, _history(own_numbers(file), plan.numbers)),
-        claims=with_claim(file, Claim(event.sender, arrival)),
+        _with_word(with_numbers(file, _history(own_numbers(file), plan.numbers)), event, state),
         snapshots=snapshots,
         pending_links=_with_link(file.pending_links, plan.pending),
     )
     changes: list[Put] = [
         Put(EMPLOYEE_NUMBERS, _alias(number, plan, event))
         for number in plan.numbers
-        if number in new or plan.leaves is not None
+        if number in new or plan.leaves is not None or _is_vouched_for(number, event, state)
     ]
-    if _is_new_to(event.sender, known) and _judges(event, state):
-        changes.append(counted(event.sender, 1, state))
+    if _judges(event, state) and (put := _counted(event, known, before.with_file(file), state)) is not None:
+        changes.append(put)
     after, more, facts = moved(known, before.with_file(file), event, state, terms)
     if plan.leaves is not None:
         without, said = _left(plan, plan.leaves, event, state, terms)
         changes, facts = [*changes, *without], [*said, *facts]
-    verdict, reason = _told(verdict, event, after.whole, plan)
+    verdict, reason = _told(verdict, event, after, plan)
     appeared = [terms.ids.lacks_employee(number) for number in new]
     return Outcome(verdict, reason, after.main.id, digest, [*changes, *more], facts, appeared)
+
+
+def _is_vouched_for(number: str, event: Received[EmployeeSnapshot], state: State) -> bool:
+    """It joined its file by the word of an agency, and the master source says the same of it as of the rest."""
+    alias = state.get(EMPLOYEE_NUMBERS, number)
+    return alias is not None and bool(alias.linked_by) and _is_master(event, state)
+
+
+def _check_home(event: Received[EmployeeSnapshot], state: State) -> None:
+    home = event.data.home
+    if home is None or not _is_master(event, state):
+        return
+    stands = standing(state.get(AGENCIES, home))
+    if stands is None or stands.master:
+        raise Rejected(
+            f"home names {home}, which is no agency of the register: correct it, or have the operator add the agency, "
+            "then replay this event"
+        )
+
+
+def _counted(
+    event: Received[EmployeeSnapshot], known: Person | None, person: Person, state: State
+) -> Put | None:
+    if _is_master(event, state):
+        return moves_counted(event.sender, known, person, _arrival(event), state)
+    return counted(event.sender, 1, state) if _is_new_to(event.sender, known) else None
 
 
 def _alias(number: str, plan: _Plan, event: Received[EmployeeSnapshot]) -> EmployeeNumberAlias:
@@ -306,13 +358,26 @@ def _with_snapshot(file: Employee, snapshot: Snapshot) -> tuple[list[Snapshot], 
 
 def standing_snapshot(whole: Employee) -> Snapshot:
     """That of the home, or of who was it last; until it sends one, what stood when the register began to judge; else
-    the first claimant's."""
+    the first claimant's, or the master source's."""
     by_source = {one.source: one for one in snapshots_of(whole)}
     last = [one.agency for one in reversed(homes(whole).periods)] if whole.home_known else []
     for source in (*last[:1], "", *last, *(one.agency for one in whole.claims)):
         if source in by_source:
             return by_source[source]
     return next(iter(by_source.values()))
+
+
+MASTER_S: Final = ("name", "employment_type", "golongan", "pangkat", "jabatan", "opd")
+"""Fields of a profile that the master source says, where it knows the person; all others are the home's."""
+
+
+def with_master_s(profile: Profile, whole: Employee, trust: Trust) -> Profile:
+    for one in snapshots_of(whole):
+        if one.source in trust.masters:
+            return msgspec.structs.replace(
+                profile, **{field: getattr(one.profile, field) for field in MASTER_S}
+            )
+    return profile
 
 
 def moved(
@@ -346,7 +411,9 @@ def as_it_stands(
     main = msgspec.structs.replace(
         person.main,
         numbers=whole.numbers,
-        profile=msgspec.structs.replace(stands.profile, employee_number=whole.numbers[-1]),
+        profile=msgspec.structs.replace(
+            with_master_s(stands.profile, whole, person.trust), employee_number=whole.numbers[-1]
+        ),
         as_of=stands.as_of,
         digest=stands.digest,
         open=_open(person, whole),
@@ -382,13 +449,18 @@ def is_held(whole: Employee) -> bool:
     return undecided and any(one.source for one in whole.snapshots)
 
 
+GONE: Final = ("retired", "died")
+
+
 def has_left(whole: Employee) -> bool:
     """Retired or dead, by the word of the last home: no mail goes out any more."""
     whose = homes(whole)
-    if whose.home is not None or not whose.periods or not whole.withdrawals:
+    if whose.home is not None or not whose.periods:
         return False
+    if whose.placed_by:
+        return whole.placements[-1].reason in GONE
     own = [one for one in whole.withdrawals if one.agency == whose.periods[-1].agency]
-    return bool(own) and own[-1].reason in ("retired", "died")
+    return bool(own) and own[-1].reason in GONE
 
 
 def _open(person: Person, whole: Employee) -> list[str]:
@@ -437,11 +509,12 @@ def _history(known: list[str], numbers: list[str]) -> list[str]:
 
 
 def _told(
-    verdict: Verdict, event: Received[EmployeeSnapshot], whole: Employee, plan: _Plan
+    verdict: Verdict, event: Received[EmployeeSnapshot], person: Person, plan: _Plan
 ) -> tuple[Verdict, str]:
+    whole = person.whole
     waits = f"; previous_employee_number waits for {plan.pending.why}" if plan.pending is not None else ""
     stands = standing_snapshot(whole)
-    if stands.source in ("", event.sender):
+    if stands.source in ("", event.sender) or event.sender in person.trust.masters:
         if verdict is Verdict.SUPERSEDED:
             return verdict, _newer(stands) + waits
         return verdict, waits.removeprefix("; ")
@@ -452,6 +525,10 @@ def _told(
         others = ", ".join(one for one in whose.claimants if one != event.sender)
         return Verdict.SUPERSEDED, (
             f"kept, does not stand: {others} registered this person too; an officer decides whose it is{waits}"
+        )
+    if whose.home is None:
+        return Verdict.SUPERSEDED, (
+            f"kept, does not stand: by {whose.placed_by} the person has left; have that corrected there{waits}"
         )
     return Verdict.SUPERSEDED, (
         f"kept, does not stand: this person is {whose.home}'s; it stands once the person is transferred{waits}"

@@ -1,14 +1,16 @@
 """How many people an agency claims, against how many it has: more than that and a tenth wait until somebody looks.
 
 Employee numbers can be guessed, so without this who registers everybody first has everybody, and who claims everybody
-second holds up everybody's mail.
+second holds up everybody's mail. An HR master source, whose word gives homes, moves at most so many people in an hour.
 """
 
 from typing import Final
 
-from services.enrollment.agencies.documents import AGENCIES, lacks_room
+from services.enrollment.agencies.documents import AGENCIES, Arrival, lacks_pace, lacks_room
 from services.enrollment.agencies.timeline import standing
 from services.enrollment.documents import HEADCOUNTS, Headcount
+from services.enrollment.homes import homes
+from services.enrollment.persons import Person
 from shared.pipeline.documents import Doc, Keys, Lock, State
 from shared.pipeline.errors import Waiting
 from shared.pipeline.outcome import Put
@@ -35,6 +37,37 @@ def counted(agency: str, more: int, state: State) -> Put:
             "the operator looks, and raises its headcount or suspends it",
         )
     return Put(HEADCOUNTS, after)
+
+
+LEAST_MOVES: Final = 10
+"""In an hour, where one in a hundred would be fewer."""
+
+
+def moves_counted(
+    source: str, known: Person | None, after: Person, arrival: Arrival, state: State
+) -> Put | None:
+    """Of a master source's word; None where it changes nothing that is counted. Raises Waiting where it is more than one
+    in a hundred of its people in an hour: a fault of that system, or somebody else in it, would move the whole city."""
+    home = None if known is None else homes(known.whole).home
+    moves = home is not None and homes(after.whole).home != home
+    placed_first = (known is None or not known.whole.placements) and bool(after.whole.placements)
+    if not moves and not placed_first:
+        return None
+    count = state.get(HEADCOUNTS, source) or Headcount(source, 0)
+    hour = arrival.at.replace(minute=0, second=0, microsecond=0)
+    hour = hour if count.hour is None else max(hour, count.hour)
+    so_far = (count.moves if count.hour == hour else 0) + moves
+    stands = standing(state.get(AGENCIES, source))
+    most = None if stands is None else stands.moves_per_hour
+    if most is None:
+        most = max(LEAST_MOVES, count.people // 100)
+    if moves and so_far > most:
+        raise Waiting(
+            lacks_pace(source),
+            f"{source} gave {most} people another home within an hour, and no more is done unseen: the operator looks, "
+            "and lets it move more or suspends it",
+        )
+    return Put(HEADCOUNTS, Headcount(source, count.people + placed_first, hour, so_far))
 
 
 def more_people(agency: str, more: int, state: State) -> Headcount:

@@ -1,23 +1,28 @@
 """Whose person somebody is: a fold by arrival over what agencies claim and withdraw, and what was decided.
 
-The home is the agency that was confirmed, else the one whose claim came first and was not withdrawn. Two live claims and
-no confirmation are a dispute. Nothing here goes by when a record was decided, or by a sender's clock.
+Where an HR master source knows the person, its word alone gives the home. Else the home is the agency that was
+confirmed, else the one whose claim came first and was not withdrawn. Two live claims and no confirmation are a dispute.
+Nothing here goes by when a record was decided, or by a sender's clock.
 """
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from operator import attrgetter
 from typing import Final, NamedTuple
 
 from services.enrollment.agencies.documents import Arrival
-from services.enrollment.documents import Claim, Confirmation, Employee, Withdrawal
+from services.enrollment.documents import Claim, Confirmation, Employee, Placement, Withdrawal
 from shared.identifiers import key
 
 MOST_RECENT: Final = 6
 """An agency claims a person with each of its snapshots. Kept are the claims that decide something, and the first
 of each of the latest so many seconds and days: a withdrawal or confirmation that is decided later than those finds
 the claim that came right after it gone, and goes by the next one that is there."""
+
+
+MOST_PLACEMENTS: Final = 40
+"""Of one person, besides the first: the latest."""
 
 
 class Span(NamedTuple):
@@ -38,6 +43,8 @@ class Homes(NamedTuple):
     """In which an agency claimed the person as its own, whoever was the home."""
     confirmed: bool
     """The home of now was."""
+    placed_by: str = ""
+    """The master source that knows the person; empty: none."""
 
     @property
     def home(self) -> str | None:
@@ -50,7 +57,7 @@ class Homes(NamedTuple):
 
     @property
     def disputed(self) -> bool:
-        return not self.confirmed and len(self.claimants) > 1
+        return not self.confirmed and not self.placed_by and len(self.claimants) > 1
 
     def home_since(self, agency: str, arrival: Arrival) -> Arrival | None:
         """Begin of the agency's first period as home that counts for what arrived then."""
@@ -64,25 +71,34 @@ def homes(employee: Employee) -> Homes:
     """Worked out once for each object: a decision asks several times."""
     known: Homes | None = employee.__dict__.get("homes")
     if known is None:
-        known = homes_of(employee.claims, employee.withdrawals, employee.confirmations)
+        known = homes_of(employee.claims, employee.withdrawals, employee.confirmations, employee.placements)
         employee.__dict__["homes"] = known
     return known
 
 
 def homes_of(
-    claims: Sequence[Claim], withdrawals: Sequence[Withdrawal], confirmations: Sequence[Confirmation]
+    claims: Sequence[Claim],
+    withdrawals: Sequence[Withdrawal],
+    confirmations: Sequence[Confirmation],
+    placements: Sequence[Placement],
 ) -> Homes:
-    if not withdrawals and not confirmations and len({claim.agency for claim in claims}) == 1:
+    if (
+        not withdrawals
+        and not confirmations
+        and not placements
+        and len({claim.agency for claim in claims}) == 1
+    ):
         # Nearly everybody, with each of the claims that are kept: worth a way of its own.
         sole = [Span(claims[0].agency, min(claim.arrival for claim in claims), None)]
         return Homes(sole, sole, confirmed=False)
-    said: list[Claim | Withdrawal | Confirmation] = [*claims, *withdrawals, *confirmations]
+    said: list[Claim | Withdrawal | Confirmation | Placement]
+    said = [*claims, *withdrawals, *confirmations, *placements]
     live: dict[str, Arrival] = {}
     spans: list[Span] = []
     periods: list[Span] = []
-    confirmed = ""
+    confirmed = placed_by = ""
     for one in sorted(said, key=attrgetter("arrival")):
-        if isinstance(one, Confirmation) and one.opd is not None and key(one.opd) != _home(confirmed, live):
+        if isinstance(one, Confirmation) and not _decides(one, confirmed, live, placed_by):
             continue
         if isinstance(one, Claim):
             live.setdefault(one.agency, one.arrival)
@@ -90,12 +106,14 @@ def homes_of(
             # A confirmation decides about all who claimed until then.
             over = [one.agency] if isinstance(one, Withdrawal) else [a for a in live if a != one.agency]
             spans += [Span(agency, live.pop(agency), one.arrival) for agency in over if agency in live]
-            if isinstance(one, Confirmation):
+            if not isinstance(one, Withdrawal):
                 confirmed = one.agency
-                live.setdefault(one.agency, one.arrival)
-            elif confirmed == one.agency:
+                placed_by = one.source if isinstance(one, Placement) else placed_by
+                if one.agency:
+                    live.setdefault(one.agency, one.arrival)
+            elif confirmed == one.agency and not placed_by:
                 confirmed = ""
-        home = _home(confirmed, live)
+        home = confirmed if placed_by else _home(confirmed, live)
         if periods and periods[-1].end is None:
             if periods[-1].agency == home:
                 continue
@@ -103,11 +121,35 @@ def homes_of(
         if home:
             periods.append(Span(home, one.arrival, None))
     spans += [Span(agency, begin, None) for agency, begin in live.items()]
-    return Homes(periods, sorted(spans, key=attrgetter("begin")), bool(confirmed))
+    return Homes(periods, sorted(spans, key=attrgetter("begin")), bool(confirmed), placed_by)
 
 
-def _home(confirmed: str, live: dict[str, Arrival]) -> str:
+def _decides(said: Confirmation, confirmed: str, live: Mapping[str, Arrival], placed_by: str) -> bool:
+    if placed_by:
+        return False
+    if said.own:
+        return not confirmed and len(live) > 1 and said.agency in live
+    return said.opd is None or key(said.opd) == _home(confirmed, live)
+
+
+def _home(confirmed: str, live: Mapping[str, Arrival]) -> str:
     return confirmed or min(live, key=lambda agency: live[agency], default="")
+
+
+def with_placement(employee: Employee, placement: Placement) -> list[Placement]:
+    """Those that are kept once this one has come; the same list when it adds nothing. A master source says the same each
+    night: kept are the first and the last of what it says without a break."""
+    if placement in employee.placements:
+        return employee.placements
+    placements = sorted([*employee.placements, placement], key=attrgetter("arrival"))
+    words = [(one.source, one.agency, one.reason) for one in placements]
+    last = len(words) - 1
+    kept = [
+        one
+        for n, one in enumerate(placements)
+        if n in (0, last) or words[n - 1] != words[n] or words[n + 1] != words[n]
+    ]
+    return [*kept[:1], *kept[1:][-MOST_PLACEMENTS:]]
 
 
 def with_claim(employee: Employee, claim: Claim) -> list[Claim]:

@@ -18,6 +18,7 @@ from services.enrollment.documents import (
     Confirmation,
     Employee,
     Merge,
+    Placement,
     Snapshot,
 )
 from services.enrollment.homes import Homes, homes
@@ -50,6 +51,9 @@ class Person(NamedTuple):
                 [said for one in self.files for said in one.confirmations]
                 + [_confirmed(one.merges[-1]) for one in self.merged if one.merges[-1].home],
                 key=lambda one: one.arrival,
+            ),
+            placements=sorted(
+                (said for one in self.files for said in one.placements), key=lambda one: one.arrival
             ),
             snapshots=_newest([snapshot for one in self.files for snapshot in snapshots_of(one)]),
             home_known=all(one.home_known for one in self.files),
@@ -96,6 +100,11 @@ def _as_trusted(employee: Employee, trust: Trust) -> Employee:
         confirmations=[
             msgspec.structs.replace(one, agency=trust.heir(one.agency)) for one in employee.confirmations
         ],
+        placements=[
+            Placement(trust.heir(one.source), trust.heir(one.agency), one.arrival, one.reason)
+            for one in employee.placements
+            if trust.holds(one.source, one.arrival)
+        ],
         # Where nothing else is known of a person, it is shown as it was, and has no home.
         snapshots=_newest(
             [
@@ -108,8 +117,9 @@ def _as_trusted(employee: Employee, trust: Trust) -> Employee:
 
 def employee_sources(employee: Employee) -> Iterable[str]:
     """Agencies that said something of the person, or are said to be its home; one may come several times."""
-    for said in (employee.claims, employee.withdrawals, employee.confirmations):
+    for said in (employee.claims, employee.withdrawals, employee.confirmations, employee.placements):
         yield from (one.agency for one in said)
+    yield from (one.source for one in employee.placements)
     yield from (one.source for one in employee.snapshots)
 
 

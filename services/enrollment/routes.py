@@ -25,6 +25,7 @@ from services.enrollment.intake import MOST_EVENTS, intake_router
 from services.enrollment.ledger import ledger, restatements_router
 from services.enrollment.lookups import completion_meant, person_of_number
 from services.enrollment.people.contests import contests_router
+from services.enrollment.people.own import own_home_router
 from services.enrollment.people.routes import people_router
 from services.enrollment.reach.routes import reach_router
 from services.enrollment.records import CompletionView, RecordView, completion_view, record_view
@@ -92,6 +93,7 @@ def routers(parts: Parts[Terms], register: CurrentAgencies, events_per_second: i
         agencies_router(parts),
         reach_router(parts),
         bodies_router(parts),
+        own_home_router(parts, register),
         people_router(parts, register),
         contests_router(parts),
         _own_record(reads),

@@ -109,7 +109,13 @@ class Sweeper(Periodic):
         said = {"$in": changed.agencies}
         match = {
             "judged": {"$not": {"$gte": generation}},
-            "$or": [{"claims.agency": said}, {"snapshots.source": said}, {"confirmations.agency": said}],
+            "$or": [
+                {"claims.agency": said},
+                {"snapshots.source": said},
+                {"confirmations.agency": said},
+                {"placements.source": said},
+                {"placements.agency": said},
+            ],
         }
         after = ""
         while changed.agencies and (page := await self._page(EMPLOYEES, match, after)):

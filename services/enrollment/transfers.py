@@ -12,11 +12,13 @@ from services.enrollment.documents import (
     HEADCOUNTS,
     Claim,
     Confirmation,
+    Employee,
+    Placement,
     Withdrawal,
 )
 from services.enrollment.employees import moved
-from services.enrollment.headcount import counted, headcount_keys, more_people
-from services.enrollment.homes import homes, with_claim
+from services.enrollment.headcount import counted, headcount_keys, more_people, moves_counted
+from services.enrollment.homes import homes, with_claim, with_placement
 from services.enrollment.persons import Person, person_keys, person_of
 from services.enrollment.settling_keys import refolding_keys
 from services.enrollment.terms import Terms
@@ -54,7 +56,7 @@ def leaving_keys(event: Received[EmployeeReleased], state: State, terms: Terms) 
 
 
 def take_leave(event: Received[EmployeeReleased], state: State, terms: Terms) -> Outcome:
-    """Kept whoever says it; it ends what the same agency claims, and nothing else."""
+    """Kept whoever says it; it ends what the same agency claims, and nothing else. The master source's word ends all."""
     data = event.data
     alias = state.get(EMPLOYEE_NUMBERS, data.employee_number)
     person = None if alias is None else person_of(alias.employee_id, state)
@@ -66,6 +68,8 @@ def take_leave(event: Received[EmployeeReleased], state: State, terms: Terms) ->
     known = person.file(alias.employee_id)
     subject = person.main.id
     content = terms.ids.content(_JSON.encode((known.id, event.sender, data.reason)))
+    if event.sender in person.trust.masters:
+        return _placed_nowhere(event, known, person, content, state, terms)
     withdrawal = Withdrawal(event.sender, _arrival(event), data.reason)
     if withdrawal in known.withdrawals:
         return Outcome(Verdict.DUPLICATE, "said before", subject, content)
@@ -81,8 +85,30 @@ def take_leave(event: Received[EmployeeReleased], state: State, terms: Terms) ->
     _, changes, facts = moved(person, after, event, state, terms)
     if claimed:
         changes.append(counted(event.sender, -1, state))
-    reason = "" if claimed else f"noted; the person was not {event.sender}'s"
+    whose = homes(after.whole)
+    if not claimed:
+        reason = f"noted; the person was not {event.sender}'s"
+    else:
+        reason = f"noted; whose person it is, {whose.placed_by} says" if whose.placed_by else ""
     return Outcome(Verdict.ACCEPTED, reason, subject, content, changes, facts)
+
+
+def _placed_nowhere(
+    event: Received[EmployeeReleased],
+    known: Employee,
+    person: Person,
+    content: bytes,
+    state: State,
+    terms: Terms,
+) -> Outcome:
+    placement = Placement(event.sender, "", _arrival(event), event.data.reason)
+    if placement in known.placements:
+        return Outcome(Verdict.DUPLICATE, "said before", person.main.id, content)
+    after = person.with_file(msgspec.structs.replace(known, placements=with_placement(known, placement)))
+    put = moves_counted(event.sender, person, after, placement.arrival, state)
+    _, changes, facts = moved(person, after, event, state, terms)
+    changes += [] if put is None else [put]
+    return Outcome(Verdict.ACCEPTED, "", person.main.id, content, changes, facts)
 
 
 def _arrival(event: Received[Any]) -> Arrival:
@@ -97,11 +123,21 @@ def confirming_keys(event: Received[ConfirmHome], state: State, terms: Terms) ->
 
 
 def confirm_home(event: Received[ConfirmHome], state: State, terms: Terms) -> Outcome:
-    """By an officer who acts for all, or for the agency that lets the person go."""
+    """By an officer who acts for all, or for the agency that lets the person go; or by the person, of agencies that
+    dispute it."""
     data = event.data
     person = person_of(data.employee_id, state)
     content = terms.ids.content(
-        _JSON.encode((data.employee_id, data.agency, data.reason, data.officer, data.opd))
+        _JSON.encode(
+            (
+                data.employee_id,
+                data.agency,
+                data.reason,
+                data.officer,
+                data.opd,
+                *([True] if data.own else []),
+            )
+        )
     )
     if person is None:
         return _refused("not-found", "there is no employee of this id", data.employee_id, content)
@@ -125,10 +161,18 @@ def confirm_home(event: Received[ConfirmHome], state: State, terms: Terms) -> Ou
             known.id,
             content,
         )
-    confirmation = Confirmation(data.agency, _arrival(event), event.id, data.officer, data.opd, data.reason)
+    confirmation = Confirmation(
+        data.agency, _arrival(event), event.id, data.officer, data.opd, data.reason, data.own
+    )
     confirmations = sorted([*known.confirmations, confirmation], key=lambda one: one.arrival)
     after = person.with_file(msgspec.structs.replace(known, confirmations=confirmations))
     whose = homes(person.whole)
+    if homes(after.whole) == whose and whose.placed_by:
+        reason = f"{whose.placed_by} says whose person this is: have it corrected there"
+        return _refused("refused", reason, known.id, content)
+    if homes(after.whole) == whose and data.own:
+        reason = f"{data.agency} is not one of several agencies that dispute whose person you are"
+        return _refused("refused", reason, known.id, content)
     has_no_say = data.opd is not None and (whose.home != data.agency or key(data.opd) != whose.home)
     if homes(after.whole) == whose and has_no_say:
         reason = (

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from services.enrollment.agencies.documents import NO_ROOM
+from services.enrollment.agencies.documents import NO_ROOM, TOO_FAST
 from services.enrollment.bodies.documents import LACKED
 from shared.mongo import MongoStore
 from shared.periodic import Periodic
@@ -23,10 +23,16 @@ class WaitingWatch(Periodic):
 
     async def step(self) -> float | None:
         agencies, bodies = await self._lacked(NO_ROOM), await self._lacked(LACKED)
+        masters = await self._lacked(TOO_FAST)
         self._remarks = [
             f"{agency} claims more people than its headcount allows, and they wait: `kompeten waiting`, then `kompeten "
             f"agency change {agency} --headcount N` or `kompeten agency suspend {agency}`"
             for agency in agencies
+        ]
+        self._remarks += [
+            f"{source} moves more people within an hour than it may, and the rest waits: `kompeten waiting`, then "
+            f"`kompeten agency change {source} --moves-per-hour N` or `kompeten agency suspend {source}`"
+            for source in masters
         ]
         if bodies:
             more = " and others" if len(bodies) == MOST_NAMED else ""

@@ -52,6 +52,18 @@ Headcount = Annotated[
         "--headcount", min=1, help="How many people it has; registrations of more than a tenth beyond wait"
     ),
 ]
+Master = Annotated[
+    bool,
+    typer.Option(
+        "--master", help="Not an agency but the city's HR system: it says whose person everybody is; for good"
+    ),
+]
+MovesPerHour = Annotated[
+    int | None,
+    typer.Option(
+        "--moves-per-hour", min=1, help="How many people a master source may give another home; more wait"
+    ),
+]
 PasswordFile = Annotated[
     Path | None,
     typer.Option(
@@ -82,6 +94,8 @@ def add(
     bytes_per_s: BytesPerS = None,
     request_percent: Percent = None,
     headcount: Headcount = None,
+    master: Master = False,
+    moves_per_hour: MovesPerHour = None,
     http_only: HttpOnly = False,
     password_file: PasswordFile = None,
 ) -> int:
@@ -96,6 +110,8 @@ def add(
         token_bindings=_bindings(service, client_id, issuer),
         quota=quota,
         headcount=headcount,
+        master=master or None,
+        moves_per_hour=moves_per_hour,
     )
     _refuse_other(stands, wanted)
     handed = Handed(password_file, again=True)
@@ -128,6 +144,7 @@ def change(
     bytes_per_s: BytesPerS = None,
     request_percent: Percent = None,
     headcount: Headcount = None,
+    moves_per_hour: MovesPerHour = None,
 ) -> int:
     """Change what is named; clients are replaced by those that are named."""
     reason, service = checked_reason(reason), desk.enrollment()
@@ -142,6 +159,7 @@ def change(
         token_bindings=[] if unbind else _bindings(service, client_id, issuer),
         quota=quota,
         headcount=headcount,
+        moves_per_hour=moves_per_hour,
     )
     if not wanted:
         raise CannotAsk("nothing is to be changed: name what is to be different, see --help")

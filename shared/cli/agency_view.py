@@ -68,7 +68,7 @@ def _row(agency: Agency, found: AgencyState | None) -> tuple[object, ...]:
         local(agency.last_event_at),
         agency.undecided,
         agency.headcount,
-        agency.name,
+        f"{agency.name} (HR master source)" if agency.master else agency.name,
     )
 
 

@@ -232,6 +232,8 @@ class Agency(Said):
     kafka_users: list[str] = []
     quota: Quota | None = None
     headcount: int | None = None
+    master: bool = False
+    moves_per_hour: int | None = None
     topic: str = ""
     fault: str | None = None
     last_event_at: datetime | None = None

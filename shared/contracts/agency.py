@@ -19,6 +19,7 @@ from shared.contracts.payload import (
     or_default,
     trimmed,
 )
+from shared.contracts.register import KnownAgencyCode
 from shared.contracts.vocabulary import EmploymentType, Form, Level, Pathway
 
 TRIMMED = BeforeValidator(trimmed)
@@ -43,6 +44,8 @@ class EmployeeSnapshot(Payload):
     opd: Label
     """Name of the employing agency, as printed."""
     supervisor_number: EmployeeNumber | None = None
+    home: KnownAgencyCode | None = None
+    """From the HR master source alone: code of the agency whose person it is. Whoever else says it is not heard."""
 
 
 class EmployeeRegistered(EmployeeSnapshot):

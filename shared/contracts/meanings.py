@@ -26,6 +26,7 @@ MEANINGS: Final[Mapping[str, str]] = {
     "form": "Form of competence development (bentuk); it decides the learning hours.",
     "generation": "Of the register; higher after each change.",
     "golongan": "Grade, for example `III/c`.",
+    "moves_per_hour": "How many people an HR master source may give another home within an hour; more wait.",
     "headcount": "How many people the agency has: registrations of more than a tenth beyond wait.",
     "jabatan": "Position, as printed.",
     "jp": "Learning hours that count, after caps; 1 JP = 45 minutes.",

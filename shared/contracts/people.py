@@ -11,16 +11,19 @@ MOST_A_PAGE: Final = 500
 
 
 class ConfirmHome(Payload):
-    """An officer says whose person somebody is, from now on: a transfer, or the end of a dispute."""
+    """An officer says whose person somebody is, from now on: a transfer, or the end of a dispute. Or the person itself,
+    signed in, which of the agencies that dispute it is the right one."""
 
     TYPE: ClassVar[str] = "id.go.bandung.employee.confirm-home.v1"
     employee_id: EmployeeId
     agency: KnownAgencyCode
     """The home from now on."""
     officer: str
-    """Subject of the officer's token."""
+    """Subject of the officer's token, or of the person's."""
     opd: str | None
     """Body or agency for which the officer may act; None: all."""
+    own: bool = False
+    """The person says it: it ends a dispute between agencies that claim it, and does nothing else."""
     reason: Reason
 
 

@@ -60,6 +60,8 @@ class AgencyQuota(Payload):
 
 AgencyHeadcount = Annotated[int, Field(ge=1, le=1_000_000)]
 """How many people the agency has: registrations of more than a tenth beyond wait. None: nobody said."""
+MovesPerHour = Annotated[int, Field(ge=1, le=1_000_000)]
+"""How many people an HR master source may give another home within an hour; more wait. None: one in a hundred."""
 TokenBindings = Annotated[tuple[TokenBinding, ...], Field(max_length=MOST_BINDINGS)]
 KafkaUsers = Annotated[tuple[Visible, ...], Field(max_length=MOST_KAFKA_USERS), AfterValidator(_once)]
 
@@ -81,6 +83,9 @@ class AddAgency(Payload):
     """Names of users that write to the agency's topic; their passwords are known to Kafka alone."""
     quota: AgencyQuota | None = None
     headcount: AgencyHeadcount | None = None
+    master: bool = False
+    """Not an agency but the HR system of the city: it says whose person everybody is. For good."""
+    moves_per_hour: MovesPerHour | None = None
     operator: str
     """Subject of the operator's token."""
 
@@ -103,6 +108,7 @@ class ChangeAgency(Payload):
     """All that are to be from now on: a new name beside the old one, then the new one alone, is a rotation."""
     quota: AgencyQuota | None = None
     headcount: AgencyHeadcount | None = None
+    moves_per_hour: MovesPerHour | None = None
     operator: str
     reason: Reason
 

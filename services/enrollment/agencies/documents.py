@@ -50,6 +50,8 @@ class Said(msgspec.Struct, frozen=True, omit_defaults=True):
     kafka_users: list[str] | None = None
     quota: Quota | None = None
     headcount: int | None = None
+    master: bool | None = None
+    moves_per_hour: int | None = None
     since: datetime | None = None
     until: datetime | None = None
     distrust: str | None = None
@@ -116,6 +118,8 @@ class Register(msgspec.Struct, frozen=True):
     """In order of arrival, as all commands about the register are."""
     successions: list[Succession] = []
     """The same."""
+    masters: list[str] = []
+    """Codes of the HR master sources."""
 
 
 REGISTER: Final = "agencies"
@@ -128,6 +132,14 @@ REGISTERS = Collection("registers", Register)
 
 NO_ROOM: Final = "headcount"
 """Kind of what a registration waits for that is more than its agency may have."""
+
+
+TOO_FAST: Final = "moves"
+"""Kind of what the word of a master source waits for that moves more people than it may within an hour."""
+
+
+def lacks_pace(source: str) -> str:
+    return f"{TOO_FAST}/{source}"
 
 
 def lacks_room(agency: str) -> str:

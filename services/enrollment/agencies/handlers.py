@@ -21,8 +21,10 @@ from services.enrollment.agencies.documents import (
     Agency,
     Binding,
     Quota,
+    Register,
     Said,
     Statement,
+    lacks_pace,
     lacks_room,
 )
 from services.enrollment.agencies.statements import REUSED, arrival_of, next_register, said_before
@@ -46,8 +48,9 @@ def agency_keys(event: Received[AboutOne], state: State, terms: Terms) -> Keys:
     yield Lock(LOCK)
     yield Doc(REGISTERS, REGISTER)
     yield Doc(AGENCIES, event.data.code)
-    if isinstance(event.data, ChangeAgency) and event.data.headcount is not None:
-        yield from waiting_for(lacks_room(event.data.code))
+    if isinstance(event.data, ChangeAgency):
+        for lacked in _given_room(event.data):
+            yield from waiting_for(lacked)
 
 
 def add_agency(event: Received[AddAgency], state: State, terms: Terms) -> Outcome:
@@ -57,9 +60,15 @@ def add_agency(event: Received[AddAgency], state: State, terms: Terms) -> Outcom
 
 def change_agency(event: Received[ChangeAgency], state: State, terms: Terms) -> Outcome:
     outcome = _decide(event, _statement(event, CHANGED, _said(event.data), event.data.reason), state, terms)
-    if event.data.headcount is None or outcome.verdict is not Verdict.ACCEPTED:
+    if outcome.verdict is not Verdict.ACCEPTED:
         return outcome
-    return msgspec.structs.replace(outcome, appeared=[lacks_room(event.data.code)])
+    return msgspec.structs.replace(outcome, appeared=_given_room(event.data))
+
+
+def _given_room(data: ChangeAgency) -> list[str]:
+    """What waited for it may go on."""
+    found = [] if data.headcount is None else [lacks_room(data.code)]
+    return found if data.moves_per_hour is None else [*found, lacks_pace(data.code)]
 
 
 def suspend_agency(event: Received[SuspendAgency], state: State, terms: Terms) -> Outcome:
@@ -83,7 +92,10 @@ def _decide(event: Received[AboutOne], statement: Statement, state: State, terms
     if met is not None and _nothing_new(met, statement):
         return _outcome(Verdict.DUPLICATE, "the register says so already", standing(known), content)
     agency = with_statement(known, code, statement)
-    changes: list[Put | Remove] = [Put(AGENCIES, agency), Put(REGISTERS, next_register(state, terms))]
+    register: Register = next_register(state, terms)
+    if statement.said.master:
+        register = msgspec.structs.replace(register, masters=sorted({*register.masters, code}))
+    changes: list[Put | Remove] = [Put(AGENCIES, agency), Put(REGISTERS, register)]
     return _outcome(Verdict.ACCEPTED, "", standing(agency), content, changes)
 
 
@@ -120,6 +132,9 @@ def _said(data: AddAgency | ChangeAgency) -> Said:
         kafka_users=None if users is None else list(users),
         quota=None if quota is None else Quota(quota.bytes_per_s, quota.request_percent),
         headcount=data.headcount,
+        # Only from its first statement on, so that it has said nothing as an agency before.
+        master=True if isinstance(data, AddAgency) and data.master else None,
+        moves_per_hour=data.moves_per_hour,
     )
 
 

@@ -35,6 +35,10 @@ class Standing(msgspec.Struct, frozen=True):
     quota: Quota | None = None
     headcount: int | None = None
     """How many people it has; None: nobody said."""
+    master: bool = False
+    """It is the HR system of the city."""
+    moves_per_hour: int | None = None
+    """How many people it may give another home; None: nobody said."""
 
     @property
     def active(self) -> bool:
@@ -70,6 +74,8 @@ def after(stands: Standing | None, code: str, statement: Statement) -> Standing:
         kafka_users=_newer(_tuple(said.kafka_users), stands.kafka_users),
         quota=_newer(said.quota, stands.quota),
         headcount=_newer(said.headcount, stands.headcount),
+        master=_newer(said.master, stands.master),
+        moves_per_hour=_newer(said.moves_per_hour, stands.moves_per_hour),
     )
 
 

@@ -4,7 +4,7 @@ What an agency said while it was distrusted does not count, until the distrust i
 its successor's. Nothing is moved or changed for either: who folds asks here.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from services.enrollment.agencies.documents import Arrival, Distrust, Register
@@ -15,6 +15,9 @@ class Trust(NamedTuple):
     """Those that were not lifted."""
     heirs: Mapping[str, str] = {}
     """By code of an agency that is no more, the one that took its place."""
+
+    masters: Collection[str] = ()
+    """HR master sources, as they are called now."""
 
     def concerns(self, agencies: Iterable[str]) -> bool:
         """Whether anything was said of one of these."""
@@ -37,10 +40,11 @@ TRUSTING: Final = Trust()
 
 
 def trust_of(register: Register | None) -> Trust:
-    if register is None or not (register.distrusts or register.successions):
+    if register is None or not (register.distrusts or register.successions or register.masters):
         return TRUSTING
     heirs: dict[str, str] = {}
     for one in register.successions:
         heirs[one.agency] = one.heir
         heirs = {code: one.heir if heir == one.agency else heir for code, heir in heirs.items()}
-    return Trust([one for one in register.distrusts if not one.lifted], heirs)
+    masters = {heirs.get(code, code) for code in register.masters}
+    return Trust([one for one in register.distrusts if not one.lifted], heirs, masters)

@@ -13,6 +13,7 @@ from shared.contracts.register import (
     AgencyHeadcount,
     AgencyQuota,
     KafkaUsers,
+    MovesPerHour,
     TokenBinding,
     TokenBindings,
 )
@@ -51,6 +52,10 @@ class AgencyView(BaseModel):
     quota: AgencyQuota | None
     headcount: int | None
     """How many people it has by the register; more than a tenth beyond wait."""
+    master: bool
+    """Not an agency but the HR system of the city: it says whose person everybody is."""
+    moves_per_hour: int | None
+    """How many people it may give another home; None: one in a hundred of those that it knows."""
     topic: str
     fault: str | None
     """Why its topic can't be read."""
@@ -77,6 +82,13 @@ class AgencyBody(BaseModel):
     headcount: AgencyHeadcount | None = Field(
         None, description="How many people it has; more than a tenth beyond wait."
     )
+    master: bool = Field(
+        False,
+        description="Not an agency but the HR system of the city, which says whose person everybody is.",
+    )
+    moves_per_hour: MovesPerHour | None = Field(
+        None, description="How many people a master source may give another home; absent: one in a hundred."
+    )
 
 
 class AgencyChangeBody(BaseModel):
@@ -89,6 +101,7 @@ class AgencyChangeBody(BaseModel):
     kafka_users: KafkaUsers | None = None
     quota: AgencyQuota | None = None
     headcount: AgencyHeadcount | None = None
+    moves_per_hour: MovesPerHour | None = None
     reason: Reason
 
     @model_validator(mode="after")
@@ -129,6 +142,8 @@ def _particulars(stands: Standing) -> dict[str, object]:
         ],
         "kafka_users": list(stands.kafka_users),
         "headcount": stands.headcount,
+        "master": stands.master,
+        "moves_per_hour": stands.moves_per_hour,
         "quota": None
         if quota is None
         else AgencyQuota(bytes_per_s=quota.bytes_per_s, request_percent=quota.request_percent),

@@ -5,9 +5,9 @@ What is asked for is decided by transfers.py and merging.py. Beyond what they lo
 nothing in its own favour: who registers a number first is its provisional home, and could confirm itself.
 """
 
-from collections.abc import Collection
 from typing import Final
 
+from services.enrollment.agencies.register import Agencies
 from services.enrollment.documents import Employee, PendingLink
 from services.enrollment.employees import waiting_links
 from services.enrollment.homes import homes
@@ -49,8 +49,8 @@ def not_found() -> Problem:
     )
 
 
-def check_agency(code: str, connected: Collection[str]) -> None:
-    if code not in connected:
+def check_agency(code: str, connected: Agencies) -> None:
+    if code not in connected or connected[code].master:
         raise Problem("refused", f"The register has no agency {code}: name one that is connected.")
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Final, Literal
 from pydantic import BaseModel, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from services.enrollment.documents import Confirmation, Employee, Merge, PendingLink
+from services.enrollment.documents import Confirmation, Employee, Merge, PendingLink, Placement
 from services.enrollment.employees import is_held, waiting_links
 from services.enrollment.homes import Homes, homes
 from services.enrollment.people.doubts import DoubtfulView
@@ -79,7 +79,7 @@ class LinkView(BaseModel):
 
 class PersonDecisionView(BaseModel):
     at: datetime
-    kind: Literal["home", "merged", "separated"]
+    kind: Literal["home", "left", "merged", "separated"]
     employee_id: str
     """The record that it is about."""
     agency: str | None
@@ -87,12 +87,13 @@ class PersonDecisionView(BaseModel):
     into: str | None
     """The record that it joined."""
     by: str | None
-    """Subject of the officer's or operator's token; None: of another agency than yours."""
+    """Subject of the officer's or operator's token, or code of the HR master source; None: of another agency than yours,
+    or the person's own."""
     acting_for: str | None
     """The one agency that the officer acted for; None: all."""
     reason: str
     command_id: str
-    """What `GET /decisions` knows it by."""
+    """What `GET /decisions` knows it by; empty: no command, but the HR master source's event."""
 
 
 class MergedRecordView(BaseModel):
@@ -110,7 +111,7 @@ class OpenPersonView(BaseModel):
     """Code of the agency whose person it is."""
     state: WhoseState
     """provisional: of the first who registered it; disputed: a second did, and nobody has decided; nobody: all have
-    released it."""
+    released it, or the HR master source says that the person left."""
     claimants: list[ClaimantView]
     """First ones first."""
 
@@ -286,11 +287,26 @@ def _decisions(person: Person, caller: Principal) -> list[PersonDecisionView]:
     found = []
     for file in person.files:
         found += [_decision(one, file, caller, "home", one.agency) for one in file.confirmations]
+        found += [_placed(one, file) for one in file.placements]
         found += [
             _decision(one, file, caller, "merged" if one.into else "separated", one.home, one.into)
             for one in file.merges
         ]
     return sorted(found, key=lambda one: one.at)
+
+
+def _placed(said: Placement, file: Employee) -> PersonDecisionView:
+    return PersonDecisionView(
+        at=said.arrival.at,
+        kind="home" if said.agency else "left",
+        employee_id=file.id,
+        agency=said.agency or None,
+        into=None,
+        by=said.source,
+        acting_for=None,
+        reason=said.reason or "by the HR master source",
+        command_id="",
+    )
 
 
 def _decision(
@@ -308,7 +324,7 @@ def _decision(
         employee_id=file.id,
         agency=agency or None,
         into=into or None,
-        by=said.by if own or sees_all(caller) else None,
+        by=said.by or None if own or sees_all(caller) else None,
         acting_for=said.opd,
         reason=said.reason,
         command_id=said.command,
