@@ -186,6 +186,9 @@ class Content(msgspec.Struct, frozen=True):
     facts: Facts
     arrival: Arrival | None = None
     """The earliest of its copies'. None: from before it was kept."""
+    again: Arrival | None = None
+    """Of the first copy in the latest minute that brought one, if that is a later minute: sent again, it counts where the
+    first one fell into a time of which nothing counts."""
     number: str = ""
     """The employee number that it was reported under; empty: from before it was kept."""
 
