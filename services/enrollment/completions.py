@@ -88,7 +88,7 @@ def _joined(one: Content, copy: Content) -> Content:
         first,
         first_time=min(one.first_time, copy.first_time),
         number=first.number or one.number or copy.number,
-        again=_latest(first.arrival, (one.arrival, copy.arrival, one.again, copy.again)),
+        again=_said_again(first.arrival, (one.arrival, copy.arrival, one.again, copy.again)),
     )
 
 
@@ -96,8 +96,9 @@ def _arrived(content: Content) -> tuple[bool, Arrival | None]:
     return (content.arrival is not None, content.arrival)
 
 
-def _latest(first: Arrival | None, arrivals: Iterable[Arrival | None]) -> Arrival | None:
-    """By the minute: of a flood of copies a few are written down, the same ones in any order."""
+def _said_again(first: Arrival | None, arrivals: Iterable[Arrival | None]) -> Arrival | None:
+    """The first arrival of the latest minute that has one, if that is later than the first one's: of a flood of copies a
+    few are written down, the same ones in any order."""
     later = [one for one in arrivals if one is not None and (first is None or _minute(one) > _minute(first))]
     latest = max((_minute(one) for one in later), default=None)
     return min((one for one in later if _minute(one) == latest), default=None)

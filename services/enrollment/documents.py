@@ -67,7 +67,7 @@ class Confirmation(msgspec.Struct, frozen=True):
 
 
 class Snapshot(msgspec.Struct, frozen=True):
-    """The newest that one source sent."""
+    """What one source sent."""
 
     source: str
     """Code of the agency; empty: the one that stood, whoever sent it, when the register began to judge."""
@@ -124,7 +124,8 @@ class Employee(msgspec.Struct, frozen=True):
     withdrawals: list[Withdrawal] = []
     confirmations: list[Confirmation] = []
     snapshots: list[Snapshot] = []
-    """One a source; none where all that came was before sources were told apart."""
+    """A few of each source, the newest among them, in order of source and age; none where all that came was before
+    sources were told apart."""
     pending_links: list[PendingLink] = []
     merges: list[Merge] = []
     """What was said about its belonging to another person, in order of arrival."""

@@ -14,6 +14,8 @@ from services.enrollment.agencies.documents import Arrival
 from services.enrollment.documents import Claim, Confirmation, Employee, Withdrawal
 from shared.identifiers import key
 
+MISTAKE: Final = "mistake"
+"""Reason of a withdrawal: it never was the agency's person."""
 MOST_RECENT: Final = 6
 """An agency claims a person with each of its snapshots. Kept are the claims that decide something, and the first
 of each of the latest so many seconds and days: a withdrawal or confirmation that is decided later than those finds
@@ -67,7 +69,11 @@ def homes(employee: Employee) -> Homes:
 def homes_of(
     claims: Iterable[Claim], withdrawals: Iterable[Withdrawal], confirmations: Iterable[Confirmation]
 ) -> Homes:
-    said: list[Claim | Withdrawal | Confirmation] = [*claims, *withdrawals, *confirmations]
+    said: list[Claim | Withdrawal | Confirmation] = [
+        *_meant(claims, withdrawals),
+        *withdrawals,
+        *confirmations,
+    ]
     live: dict[str, Arrival] = {}
     spans: list[Span] = []
     periods: list[Span] = []
@@ -95,6 +101,26 @@ def homes_of(
             periods.append(Span(home, one.arrival, None))
     spans += [Span(agency, begin, None) for agency, begin in live.items()]
     return Homes(periods, sorted(spans, key=attrgetter("begin")), bool(confirmed))
+
+
+def _meant(claims: Iterable[Claim], withdrawals: Iterable[Withdrawal]) -> Iterable[Claim]:
+    """Without those that their agency took back as a mistake: since its withdrawal before that one, if any."""
+    claims = list(claims)
+    for agency in {one.agency for one in withdrawals if one.reason == MISTAKE}:
+        began = None
+        for one in sorted(withdrawals, key=attrgetter("arrival")):
+            if one.agency != agency:
+                continue
+            if one.reason == MISTAKE:
+                claims = [
+                    claim
+                    for claim in claims
+                    if claim.agency != agency
+                    or claim.arrival > one.arrival
+                    or (began is not None and claim.arrival < began)
+                ]
+            began = one.arrival
+    return claims
 
 
 def _home(confirmed: str, live: dict[str, Arrival]) -> str:

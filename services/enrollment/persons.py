@@ -50,7 +50,7 @@ class Person(NamedTuple):
                 + [_confirmed(one.merges[-1]) for one in self.merged if one.merges[-1].home],
                 key=lambda one: one.arrival,
             ),
-            snapshots=_newest([snapshot for one in self.files for snapshot in snapshots_of(one)]),
+            snapshots=[snapshot for one in self.files for snapshot in snapshots_of(one)],
             home_known=all(one.home_known for one in self.files),
         )
         return _as_trusted(whole, self.trust)
@@ -96,28 +96,16 @@ def _as_trusted(employee: Employee, trust: Trust) -> Employee:
             msgspec.structs.replace(one, agency=trust.heir(one.agency)) for one in employee.confirmations
         ],
         # Where nothing else is known of a person, it is shown as it was, and has no home.
-        snapshots=_newest(
-            [
-                msgspec.structs.replace(one, source=trust.heir(one.source))
-                for one in [one for one in snapshots if trust.holds(one.source, one.arrival)] or snapshots
-            ]
-        ),
+        snapshots=[
+            msgspec.structs.replace(one, source=trust.heir(one.source))
+            for one in [one for one in snapshots if trust.holds(one.source, one.arrival)] or snapshots
+        ],
     )
 
 
 def _confirmed(merge: Merge) -> Confirmation:
     """Whoever may merge two files may say whose the person is."""
     return Confirmation(merge.home, merge.arrival, merge.command, merge.by, None, merge.reason)
-
-
-def _newest(snapshots: list[Snapshot]) -> list[Snapshot]:
-    """Of each source one."""
-    newest: dict[str, Snapshot] = {}
-    for one in snapshots:
-        known = newest.get(one.source)
-        if known is None or (one.as_of, one.digest) > (known.as_of, known.digest):
-            newest[one.source] = one
-    return [newest[source] for source in sorted(newest)]
 
 
 def snapshots_of(employee: Employee) -> list[Snapshot]:
