@@ -9,8 +9,8 @@ from services.enrollment.agencies.documents import Arrival
 from services.enrollment.documents import Snapshot
 
 MOST_DAYS: Final = 4
-"""Latest ones, by arrival, of each of which the newest is kept: whoever writes in an agency's name on fewer of them drives
-nothing out that came before, however much he sends."""
+"""Latest ones, by arrival, of each of which the newest is kept: whoever writes in an agency's name on fewer of them
+drives nothing out that came before, however much he sends."""
 
 
 def newest_of(snapshots: Iterable[Snapshot]) -> dict[str, Snapshot]:
