@@ -23,6 +23,7 @@ from shared.contracts.enrollment import (
     CertificateRendered,
     CertificateRevoked,
     CompletionRecorded,
+    CompletionUncertified,
     EmployeeRecorded,
     JpCredited,
     ReinstateCertificate,
@@ -106,6 +107,11 @@ def genuine(ids: Ids, completion_id: CompletionId, revision: int) -> dict[str, o
         "revision": revision,
         "verification_url": f"https://kompeten.example/v/{ids.verification_code(id, revision)}",
     }
+
+
+def completion_uncertified(ids: Ids, **changes: object) -> CompletionUncertified:
+    made = _made(CompletionUncertified, **changes)
+    return _changed(made, {"certificate_id": ids.certificate(made.completion_id)})
 
 
 def certificate_issued(**changes: object) -> CertificateIssued:

@@ -9,14 +9,18 @@ from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
+import msgspec
+
 from services.enrollment.agencies.documents import REGISTER, REGISTERS, Arrival
 from services.enrollment.agencies.trust import TRUSTING, Trust, trust_of
 from services.enrollment.bodies.documents import BODIES, Body, body_id
-from services.enrollment.bodies.timeline import issuing_since, standing_body, unconfirmed_at
+from services.enrollment.bodies.timeline import issuing_since, unconfirmed_at
 from services.enrollment.completions import standing_before
 from services.enrollment.documents import Completion, Content
 from services.enrollment.homes import Homes, homes
 from services.enrollment.persons import Person
+from services.enrollment.reasons import without_ground
+from shared.contracts.lists import GROUNDLESS
 from shared.pipeline.documents import Doc, Keys, State
 
 
@@ -79,9 +83,7 @@ def organizer_of(completion: Completion) -> str:
 
 def standing(completion: Completion, person: Person, register: Register) -> Standing | None:
     """The content that counts, and why; None when none has a ground."""
-    contents, trust = completion.contents, register.trust
-    if trust.distrusts:
-        contents = [one for one in contents if trust.holds(one.sender, one.arrival)]
+    contents = trusted(completion.contents, register.trust)
     if register.judges_from is None:
         return _before(contents)
     judged: list[Content] = []
@@ -101,6 +103,19 @@ def standing(completion: Completion, person: Person, register: Register) -> Stan
     ):  # it had a certificate before, and keeps it when it is corrected
         return home._replace(certified=True)
     return home or before or _claimed(judged, whose, register)
+
+
+def trusted(contents: Sequence[Content], trust: Trust) -> Sequence[Content]:
+    """Those that count, each by the arrival by which it does: that of its first copy, else of the latest."""
+    if not trust.distrusts:
+        return contents
+    found = []
+    for one in contents:
+        if trust.holds(one.sender, one.arrival):
+            found.append(one)
+        elif one.again is not None and trust.holds(one.sender, one.again):
+            found.append(msgspec.structs.replace(one, arrival=one.again))
+    return found
 
 
 def _before(contents: Sequence[Content]) -> Standing | None:
@@ -161,34 +176,22 @@ def _arrival(content: Content) -> Arrival:
     return content.arrival
 
 
-def why_not(sender: str, stands: Standing | None, person: Person, register: Register) -> str:
-    """Why a sender's content does not stand, and what would have it stand."""
+def why_not(content: Content, stands: Standing | None, person: Person, register: Register) -> str:
+    """Why a content does not stand, and what would have it stand."""
+    sender = content.sender
+    if not trusted([content], register.trust):
+        return f"{GROUNDLESS}: {without_ground(content, register.trust).en}"
     if stands is not None and stands.content.sender == sender:
         return (
             "another content stands: a higher revision goes before, then the later time, and of the same time neither; "
             "to have this one stand, send it with a higher revision"
         )
     if sender in homes(person.whole).claimants and stands is not None:
-        return f"kept, does not stand: what {stands.content.sender} reported goes before ({_WORDS[stands.grounds]})"
+        return f"{GROUNDLESS}: what {stands.content.sender} reported goes before ({_WORDS[stands.grounds]})"
     if stands is not None and register.judges_from is None:
         first = stands.content.sender
         return f"{first} reported this completion first, so only {first} corrects it"
-    body = standing_body(register.body)
-    code = "its organizer" if body is None else body.code
-    return (
-        f"kept, does not stand: {sender} is not this person's agency and does not issue for {code}; it stands once "
-        "the person is transferred to it, or the register has it as the issuing agency"
-    )
-
-
-def uncertified(body: Body | None) -> str:
-    """Why a completion that stands has no certificate of ours."""
-    stands = standing_body(body)
-    if stands is None:
-        return ""
-    if stands.outside:
-        return f"recorded, without a certificate of ours: {stands.code} is no body of the city"
-    return f"recorded, without a certificate of ours: only {stands.issuing} issues for {stands.code}"
+    return f"{GROUNDLESS}: {without_ground(content, register.trust).en}"
 
 
 _WORDS = {

@@ -67,7 +67,7 @@ def with_content(completion: Completion, content: Content) -> Completion:
     own = {(one.digest, one.revision): one for one in completion.contents if one.sender == content.sender}
     known = own.get((content.digest, content.revision))
     if known is not None:
-        content = _earliest(known, content)
+        content = _joined(known, content)
         if content == known:
             return completion
     own[content.digest, content.revision] = content
@@ -81,18 +81,31 @@ def with_content(completion: Completion, content: Content) -> Completion:
     return msgspec.structs.replace(completion, contents=contents)
 
 
-def _earliest(one: Content, copy: Content) -> Content:
+def _joined(one: Content, copy: Content) -> Content:
     """What was kept before arrivals were has none: it came before all that have."""
     first = min(one, copy, key=_arrived)
     return msgspec.structs.replace(
         first,
         first_time=min(one.first_time, copy.first_time),
         number=first.number or one.number or copy.number,
+        again=_said_again(first.arrival, (one.arrival, copy.arrival, one.again, copy.again)),
     )
 
 
 def _arrived(content: Content) -> tuple[bool, Arrival | None]:
     return (content.arrival is not None, content.arrival)
+
+
+def _said_again(first: Arrival | None, arrivals: Iterable[Arrival | None]) -> Arrival | None:
+    """The first arrival of the latest minute that has one, if that is later than the first one's: of a flood of copies a
+    few are written down, the same ones in any order."""
+    later = [one for one in arrivals if one is not None and (first is None or _minute(one) > _minute(first))]
+    latest = max((_minute(one) for one in later), default=None)
+    return min((one for one in later if _minute(one) == latest), default=None)
+
+
+def _minute(arrival: Arrival) -> datetime:
+    return arrival.at.replace(second=0, microsecond=0)
 
 
 def _kept(contents: Iterable[Content]) -> list[Content]:
@@ -110,12 +123,10 @@ def _kept(contents: Iterable[Content]) -> list[Content]:
     return kept if first in kept else [*kept, first]
 
 
-def is_kept(completion: Completion, content: Content) -> bool:
-    """False: it is beyond the bound on contents of its sender."""
-    return any(
-        (one.digest, one.sender, one.revision) == (content.digest, content.sender, content.revision)
-        for one in completion.contents
-    )
+def kept_as(completion: Completion, content: Content) -> Content | None:
+    """With the arrivals of its copies; None: it is beyond the bound on contents of its sender."""
+    said = (content.digest, content.sender, content.revision)
+    return next((one for one in completion.contents if (one.digest, one.sender, one.revision) == said), None)
 
 
 def _seen(content: Content) -> tuple[datetime, bytes, str]:

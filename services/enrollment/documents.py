@@ -80,7 +80,7 @@ class Confirmation(msgspec.Struct, frozen=True):
 
 
 class Snapshot(msgspec.Struct, frozen=True):
-    """The newest that one source sent."""
+    """What one source sent."""
 
     source: str
     """Code of the agency; empty: the one that stood, whoever sent it, when the register began to judge."""
@@ -140,7 +140,8 @@ class Employee(msgspec.Struct, frozen=True, dict=True):
     confirmations: list[Confirmation] = []
     placements: list[Placement] = []
     snapshots: list[Snapshot] = []
-    """One a source; none where all that came was before sources were told apart."""
+    """A few of each source, the newest among them, in order of source and age; none where all that came was before
+    sources were told apart."""
     pending_links: list[PendingLink] = []
     merges: list[Merge] = []
     """What was said about its belonging to another person, in order of arrival."""
@@ -202,6 +203,9 @@ class Content(msgspec.Struct, frozen=True):
     facts: Facts
     arrival: Arrival | None = None
     """The earliest of its copies'. None: from before it was kept."""
+    again: Arrival | None = None
+    """Of the first copy in the latest minute that brought one, if that is a later minute: sent again, it counts where the
+    first one fell into a time of which nothing counts."""
     number: str = ""
     """The employee number that it was reported under; empty: from before it was kept."""
 

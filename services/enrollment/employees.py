@@ -34,6 +34,7 @@ from services.enrollment.homes import homes, with_claim, with_placement
 from services.enrollment.persons import Person, own_numbers, person_keys, person_of, snapshots_of
 from services.enrollment.settling import Changed, settle
 from services.enrollment.settling_keys import refolding_keys
+from services.enrollment.snapshots import newest_of, with_snapshot
 from services.enrollment.terms import Terms
 from shared.contracts.agency import EmployeeSnapshot
 from shared.contracts.enrollment import EmployeeRecorded
@@ -340,26 +341,21 @@ def with_numbers(file: Employee, numbers: list[str]) -> Employee:
 
 
 def _with_snapshot(file: Employee, snapshot: Snapshot) -> tuple[list[Snapshot], Verdict]:
-    """The newest of each source, in order of source; and what the new one is among its source's."""
-    by_source = {one.source: one for one in snapshots_of(file)}
-    known = by_source.get(snapshot.source)
+    """Those that are kept; and what the new one is among its source's."""
+    snapshots = snapshots_of(file)
+    known = newest_of(snapshots).get(snapshot.source)
     verdict = Verdict.ACCEPTED
-    if known is not None:
-        newer = (snapshot.as_of, snapshot.digest) > (known.as_of, known.digest)
-        if known.digest == snapshot.digest:
-            verdict = Verdict.DUPLICATE
-        elif not newer:
-            verdict = Verdict.SUPERSEDED
-        if not newer:
-            snapshot = known
-    by_source[snapshot.source] = snapshot
-    return [by_source[source] for source in sorted(by_source)], verdict
+    if known is not None and known.digest == snapshot.digest:
+        verdict = Verdict.DUPLICATE
+    elif known is not None and (snapshot.as_of, snapshot.digest) < (known.as_of, known.digest):
+        verdict = Verdict.SUPERSEDED
+    return with_snapshot(snapshots, snapshot), verdict
 
 
 def standing_snapshot(whole: Employee) -> Snapshot:
     """That of the home, or of who was it last; until it sends one, what stood when the register began to judge; else
     the first claimant's, or the master source's."""
-    by_source = {one.source: one for one in snapshots_of(whole)}
+    by_source = newest_of(snapshots_of(whole))
     last = [one.agency for one in reversed(homes(whole).periods)] if whole.home_known else []
     for source in (*last[:1], "", *last, *(one.agency for one in whole.claims)):
         if source in by_source:
@@ -372,7 +368,7 @@ MASTER_S: Final = ("name", "employment_type", "golongan", "pangkat", "jabatan", 
 
 
 def with_master_s(profile: Profile, whole: Employee, trust: Trust) -> Profile:
-    for one in snapshots_of(whole):
+    for one in newest_of(snapshots_of(whole)).values():
         if one.source in trust.masters:
             return msgspec.structs.replace(
                 profile, **{field: getattr(one.profile, field) for field in MASTER_S}

@@ -8,14 +8,14 @@ from zlib import crc32
 import msgspec
 
 from services.enrollment.agencies.documents import Arrival
-from services.enrollment.authority import register_for, register_keys, standing, uncertified, why_not
+from services.enrollment.authority import Grounds, register_for, register_keys, standing, why_not
 from services.enrollment.bodies.documents import BODIES, body_id, lacks_body
 from services.enrollment.bodies.timeline import standing_body
 from services.enrollment.completions import (
     MOST_CONTENTS,
     content_of,
     facts_of,
-    is_kept,
+    kept_as,
     with_content,
 )
 from services.enrollment.contests import REACTIONS as CONTESTING
@@ -31,6 +31,7 @@ from services.enrollment.employees import employee_keys, record_employee
 from services.enrollment.jp import check
 from services.enrollment.merging import REACTIONS as MERGING
 from services.enrollment.persons import person_of
+from services.enrollment.reasons import uncertified
 from services.enrollment.reconciling import (
     BOOKS,
     list_completions,
@@ -159,17 +160,17 @@ def record_completion(event: Received[TrainingCompleted], state: State, terms: T
     before = known or _begun(completion_id, file, person.main.id)
     seen = any(content.digest == one.digest and content.revision <= one.revision for one in before.contents)
     after = with_content(before, content)
-    if after is before and not seen and not is_kept(before, content):
+    if after is before and not seen and kept_as(before, content) is None:
         return Outcome(Verdict.SUPERSEDED, TOO_MANY_CONTENTS, completion_id, content.digest)
     register = register_for(organizer, state)
     stood = standing(before, person, register)
     if after is before:
         reason = REPORTED_BEFORE
         if stood is None or stood.content.digest != content.digest:
-            reason += "; " + why_not(event.sender, stood, person, register)
+            reason += "; " + why_not(kept_as(before, content) or content, stood, person, register)
         return Outcome(Verdict.DUPLICATE, reason, completion_id, content.digest)
     stands = standing(after, person, register)
-    now = standing_now(after, stands)
+    now = standing_now(after, stands, register)
     if now.year not in ("", before.learning_year) and _is_full(now.year, state):
         assert now.content is not None
         raise Rejected(
@@ -177,12 +178,17 @@ def record_completion(event: Received[TrainingCompleted], state: State, terms: T
             "already, no more are: revoke those that are wrong, then replay this one"
         )
     after = msgspec.structs.replace(after, learning_year=now.year, body=body_id(organizer))
+    why = ""
+    if stands is None or stands.content.digest != content.digest:
+        why = why_not(kept_as(after, content) or content, stands, person, register)
     if seen and (stands is None or (stood is not None and stood.content.digest == stands.content.digest)):
-        verdict, reason = Verdict.DUPLICATE, REPORTED_BEFORE
-    elif stands is None or stands.content.digest != content.digest:
-        verdict, reason = Verdict.SUPERSEDED, why_not(event.sender, stands, person, register)
+        verdict, reason = Verdict.DUPLICATE, "; ".join(filter(None, (REPORTED_BEFORE, why)))
+    elif stands is None or why:
+        verdict, reason = Verdict.SUPERSEDED, why
     elif stood is None:
-        verdict, reason = Verdict.ACCEPTED, "" if stands.certified else uncertified(register.body)
+        claimed = stands.grounds is Grounds.CLAIM
+        withheld = uncertified(organizer, register.body, claimed=claimed).note.en
+        verdict, reason = Verdict.ACCEPTED, "" if stands.certified else withheld
     else:
         verdict, reason = Verdict.CORRECTION, "replaces the content that stood"
     unsettled = Unsettled(person.main.id, COMPLETIONS, after, weight=_weight(now.year, state))

@@ -15,6 +15,8 @@ from services.enrollment.agencies.documents import Arrival
 from services.enrollment.documents import Claim, Confirmation, Employee, Placement, Withdrawal
 from shared.identifiers import key
 
+MISTAKE: Final = "mistake"
+"""Reason of a withdrawal: it never was the agency's person."""
 MOST_RECENT: Final = 6
 """An agency claims a person with each of its snapshots. Kept are the claims that decide something, and the first
 of each of the latest so many seconds and days: a withdrawal or confirmation that is decided later than those finds
@@ -92,7 +94,7 @@ def homes_of(
         sole = [Span(claims[0].agency, min(claim.arrival for claim in claims), None)]
         return Homes(sole, sole, confirmed=False)
     said: list[Claim | Withdrawal | Confirmation | Placement]
-    said = [*claims, *withdrawals, *confirmations, *placements]
+    said = [*_meant(claims, withdrawals), *withdrawals, *confirmations, *placements]
     live: dict[str, Arrival] = {}
     spans: list[Span] = []
     periods: list[Span] = []
@@ -130,6 +132,26 @@ def _decides(said: Confirmation, confirmed: str, live: Mapping[str, Arrival], pl
     if said.own:
         return not confirmed and len(live) > 1 and said.agency in live
     return said.opd is None or key(said.opd) == _home(confirmed, live)
+
+
+def _meant(claims: Sequence[Claim], withdrawals: Sequence[Withdrawal]) -> Sequence[Claim]:
+    """Without those that their agency took back as a mistake: since its withdrawal before that one, if any."""
+    claims = list(claims)
+    for agency in {one.agency for one in withdrawals if one.reason == MISTAKE}:
+        began = None
+        for one in sorted(withdrawals, key=attrgetter("arrival")):
+            if one.agency != agency:
+                continue
+            if one.reason == MISTAKE:
+                claims = [
+                    claim
+                    for claim in claims
+                    if claim.agency != agency
+                    or claim.arrival > one.arrival
+                    or (began is not None and claim.arrival < began)
+                ]
+            began = one.arrival
+    return claims
 
 
 def _home(confirmed: str, live: Mapping[str, Arrival]) -> str:

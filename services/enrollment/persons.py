@@ -55,7 +55,7 @@ class Person(NamedTuple):
             placements=sorted(
                 (said for one in self.files for said in one.placements), key=lambda one: one.arrival
             ),
-            snapshots=_newest([snapshot for one in self.files for snapshot in snapshots_of(one)]),
+            snapshots=[snapshot for one in self.files for snapshot in snapshots_of(one)],
             home_known=all(one.home_known for one in self.files),
         )
         return _as_trusted(whole, self.trust)
@@ -106,12 +106,10 @@ def _as_trusted(employee: Employee, trust: Trust) -> Employee:
             if trust.holds(one.source, one.arrival)
         ],
         # Where nothing else is known of a person, it is shown as it was, and has no home.
-        snapshots=_newest(
-            [
-                msgspec.structs.replace(one, source=trust.heir(one.source))
-                for one in [one for one in snapshots if trust.holds(one.source, one.arrival)] or snapshots
-            ]
-        ),
+        snapshots=[
+            msgspec.structs.replace(one, source=trust.heir(one.source))
+            for one in [one for one in snapshots if trust.holds(one.source, one.arrival)] or snapshots
+        ],
     )
 
 
@@ -126,16 +124,6 @@ def employee_sources(employee: Employee) -> Iterable[str]:
 def _confirmed(merge: Merge) -> Confirmation:
     """Whoever may merge two files may say whose the person is."""
     return Confirmation(merge.home, merge.arrival, merge.command, merge.by, None, merge.reason)
-
-
-def _newest(snapshots: list[Snapshot]) -> list[Snapshot]:
-    """Of each source one."""
-    newest: dict[str, Snapshot] = {}
-    for one in snapshots:
-        known = newest.get(one.source)
-        if known is None or (one.as_of, one.digest) > (known.as_of, known.digest):
-            newest[one.source] = one
-    return [newest[source] for source in sorted(newest)]
 
 
 def snapshots_of(employee: Employee) -> list[Snapshot]:

@@ -1,19 +1,17 @@
 """What people see of enrollment: an employee's own record, a certificate's state for officers."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import date
 from decimal import Decimal
 from typing import Literal
 
 from pydantic import BaseModel
 
-from services.enrollment.authority import organizer_of
-from services.enrollment.bodies.documents import Body, body_id
 from services.enrollment.documents import Completion, Employee
 from services.enrollment.duty import duty
+from services.enrollment.notes import Looked, note_of
 from services.enrollment.settling import facts_standing, revocations_standing
 from services.enrollment.terms import Terms
-from services.enrollment.uncertified import note_of
 from shared.contracts.payload import Jp
 from shared.contracts.vocabulary import Form
 
@@ -51,7 +49,7 @@ class CompletionView(BaseModel):
     certified: bool
     """False: recorded, without a certificate of ours."""
     note: str | None
-    """Why, in Indonesian; None where there is nothing to say."""
+    """In Indonesian: why it has none, or why it stands for nothing; None where there is nothing to say."""
     certificate: CertificateView | None
     external_certificate: ExternalCertificateView | None
 
@@ -73,16 +71,16 @@ class RecordView(BaseModel):
 
 
 def record_view(
-    employee: Employee, completions: list[Completion], bodies: Mapping[str, Body], terms: Terms
+    employee: Employee, completions: list[Completion], looked: Looked, terms: Terms
 ) -> RecordView:
-    """`bodies`: those of completions without a certificate of ours, by id."""
+    """Of those that stand or stood: what nobody may say of the employee is shown to officers, not as the employee's."""
     shown = [one for one in completions if one.standing]
     years = []
     for year, total in sorted(jp_by_year(shown).items(), reverse=True):
         owed = duty(employee.profile.employment_type, year, terms.duties).floor
         years.append(YearView(year=year, jp=total, duty_jp=owed, still_owed_jp=max(Decimal(0), owed - total)))
     views = sorted(
-        (completion_view(one, bodies.get(body_id(organizer_of(one))), terms) for one in shown),
+        (completion_view(one, looked, terms) for one in shown),
         key=lambda one: (one.completed_on, one.completion_id),
         reverse=True,
     )
@@ -98,8 +96,8 @@ def jp_by_year(completions: Iterable[Completion]) -> dict[int, Decimal]:
     return totals
 
 
-def completion_view(completion: Completion, body: Body | None, terms: Terms) -> CompletionView:
-    facts, note = facts_standing(completion), note_of(completion, body)
+def completion_view(completion: Completion, looked: Looked, terms: Terms) -> CompletionView:
+    facts, note = facts_standing(completion), note_of(completion, looked)
     return CompletionView(
         completion_id=completion.id,
         title=facts.title,

@@ -24,6 +24,7 @@ from services.enrollment.event_rate import EventRate
 from services.enrollment.intake import MOST_EVENTS, intake_router
 from services.enrollment.ledger import ledger, restatements_router
 from services.enrollment.lookups import completion_meant, person_of_number
+from services.enrollment.notes import looked_up
 from services.enrollment.people.contests import contests_router
 from services.enrollment.people.own import own_home_router
 from services.enrollment.people.routes import people_router
@@ -32,7 +33,6 @@ from services.enrollment.records import CompletionView, RecordView, completion_v
 from services.enrollment.settling import facts_standing
 from services.enrollment.terms import Terms
 from services.enrollment.trace import trace_router
-from services.enrollment.uncertified import bodies_of
 from services.enrollment.verification import (
     BeingPrepared,
     LinkExpired,
@@ -171,7 +171,7 @@ def _own_record(reads: Reads) -> APIRouter:
     async def my_record(caller: Caller) -> RecordView:
         employee = await reads.employee(caller)
         completions = await reads.store.select(COMPLETIONS, {"employee_id": employee.id})
-        return record_view(employee, completions, await bodies_of(reads.store, completions), reads.terms)
+        return record_view(employee, completions, await looked_up(reads.store, completions), reads.terms)
 
     @router.get(
         "/certificates/{certificate_id}/pdf",
@@ -208,8 +208,9 @@ def _officer(parts: Parts[Terms], reads: Reads) -> APIRouter:
     async def search(body: NumberBody, caller: Caller) -> list[CompletionView]:
         # All that have it, to leave out others before it is cut: as many as bodies number alike, which are few.
         found = await reads.store.select(COMPLETIONS, {"certificate.number": body.certificate_number.strip()})
-        own = [one for one in found if _may_act_on(one, caller)]
-        return [completion_view(one, None, reads.terms) for one in own[:MOST_FOUND]]
+        own = [one for one in found if _may_act_on(one, caller)][:MOST_FOUND]
+        looked = await looked_up(reads.store, own)
+        return [completion_view(one, looked, reads.terms) for one in own]
 
     @router.post(
         "/certificates/{certificate_id}/revocations", summary="Revoke", **commanding(allow(Role.officer))

@@ -6,13 +6,13 @@ recounted once, however many of them came.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Final, NamedTuple
 
 import msgspec
 
-from services.enrollment.authority import Standing, register_of, standing
+from services.enrollment.authority import Grounds, Register, Standing, organizer_of, register_of, standing
 from services.enrollment.certificate_face import WIB, CertificateFace, decimal_comma
 from services.enrollment.completions import effective_revocations, standing_contests
 from services.enrollment.documents import (
@@ -34,6 +34,7 @@ from services.enrollment.documents import Sequence as NumberSequence
 from services.enrollment.jp import Credit, Learning, credit_year
 from services.enrollment.numbering import codes_before, content_digest, issue, numbered
 from services.enrollment.persons import Person, file_of
+from services.enrollment.reasons import Uncertified, uncertified, without_ground
 from services.enrollment.settling_keys import same_training, sequence_of, year_of
 from services.enrollment.terms import Terms
 from shared.contracts.enrollment import (
@@ -42,6 +43,7 @@ from shared.contracts.enrollment import (
     CertificateRevoked,
     CompletionRecorded,
     CompletionRestated,
+    CompletionUncertified,
     JpCredited,
 )
 from shared.contracts.payload import CompletionId, EmployeeId
@@ -58,14 +60,8 @@ DOUBTED: Final = (
     "instansi pegawai menyatakan ini bukan pembelajaran pegawainya; belum dihitung sampai diputuskan"
 )
 SAME_TRAINING: Final = "pelatihan yang sama sudah diakui dari laporan dengan nomor pegawai lain"
-# Said of what stood, or was certified, when it turns out that nobody had the right to report or to issue it.
-GROUNDLESS: Final = Revocation(
-    id="",
-    reason="Laporannya tidak berlaku: pelapor tidak berwenang melaporkan atau menerbitkannya.",
-    officer="",
-    opd=None,
-    at=datetime.min.replace(tzinfo=UTC),
-)
+UNGROUNDED: Final = "without-ground"
+NO_MORE: Final = "laporannya tidak berlaku"
 
 
 class Changed(NamedTuple):
@@ -99,19 +95,43 @@ class _Now(NamedTuple):
     revocations: list[Revocation]
     year: str
     """That it counts in, if any."""
+    groundless: str = ""
+    """In Indonesian: why what stood does not any more, as nobody had the right to report it."""
+    withheld: Uncertified | None = None
+    """Why what stands has no certificate of ours."""
+
+    @property
+    def withdrawn(self) -> str:
+        """Why a certificate that it may have does not stand; empty: it does."""
+        if self.revocations:
+            return self.revocations[0].reason
+        return self.groundless or ("" if self.withheld is None else self.withheld.note.id)
 
 
-def standing_now(known: Completion, stands: Standing | None) -> _Now:
+def standing_now(known: Completion, stands: Standing | None, register: Register) -> _Now:
     if stands is None and not known.standing:
         return _Now(None, "", known.certified, known.backed, [], "")
     if stands is None:
         # What stood has lost its ground: it stays what it was, and counts for nothing.
         stood = next((one for one in known.contents if one.digest == known.standing), known.contents[0])
-        return _Now(stood, "", known.certified, known.backed, [GROUNDLESS], "")
+        why = f"Laporannya tidak berlaku: {without_ground(stood, register.trust).id}."
+        return _Now(stood, "", known.certified, known.backed, [], "", groundless=why)
     revocations = effective_revocations(known, stands.content)
     counts = not revocations and not standing_contests(known)
     year = year_of(known.employee_id, stands.content.facts.completed_on) if counts else ""
-    return _Now(stands.content, stands.grounds.value, stands.certified, stands.backed, revocations, year)
+    withheld = None
+    if not stands.certified:
+        claimed = stands.grounds is Grounds.CLAIM
+        withheld = uncertified(organizer_of(known), register.body, claimed=claimed)
+    return _Now(
+        stands.content,
+        stands.grounds.value,
+        stands.certified,
+        stands.backed,
+        revocations,
+        year,
+        withheld=withheld,
+    )
 
 
 Sequences = dict[str, NumberSequence]
@@ -166,18 +186,22 @@ def _twins(changed: Sequence[Changed], person: Person, state: State, terms: Term
 
 
 class _Stated(NamedTuple):
-    """A completion with what counts of its sets; `content` None: nothing stands."""
+    """A completion with what counts of its sets."""
 
     completion: Completion
-    content: Content | None
-    revocations: list[Revocation]
+    now: _Now
+
+    @property
+    def content(self) -> Content | None:
+        """None: nothing stands, nor did."""
+        return self.now.content
 
 
 def _all_stated(changed: Sequence[Changed], person: Person, state: State, terms: Terms) -> dict[str, _Stated]:
     found: dict[str, tuple[Changed, Completion, _Now]] = {}
     for one in changed:
         register = register_of(one.after, state)
-        now = standing_now(one.after, standing(one.after, person, register))
+        now = standing_now(one.after, standing(one.after, person, register), register)
         after = msgspec.structs.replace(one.after, judged=register.generation)
         found[after.id] = (one, after, now)
     counts = _counted_once({id: (after, now) for id, (_, after, now) in found.items()}, person, terms)
@@ -215,10 +239,10 @@ def _stated(one: Changed, after: Completion, now: "_Now", terms: Terms) -> _Stat
     year = "" if after.twin_of else now.year
     after = msgspec.structs.replace(after, learning_year=year)
     if now.content is None:
-        return _Stated(after, None, [])
+        return _Stated(after, now)
     after = msgspec.structs.replace(after, grounds=now.grounds, certified=now.certified, backed=now.backed)
     said = (now.content.digest, bool(year), now.certified, after.employee_id)
-    withdrawn = bool(now.revocations) or not now.certified
+    withdrawn = bool(now.withdrawn)
     # Also of one that counts for nothing either way: contested, or of a training that counts elsewhere.
     turned = before.certificate is not None and before.certificate.revoked != withdrawn
     if turned or said != (
@@ -231,7 +255,7 @@ def _stated(one: Changed, after: Completion, now: "_Now", terms: Terms) -> _Stat
         after = msgspec.structs.replace(
             after, version=version, standing=now.content.digest, stated=version, stated_at=one.now
         )
-    return _Stated(after, now.content, now.revocations)
+    return _Stated(after, now)
 
 
 def _year(one: _Stated) -> str:
@@ -251,30 +275,32 @@ def _settle(
     terms: Terms,
 ) -> tuple[Completion, list[Put], list[Fact]]:
     """The completion itself: its certificate and its JP. `sequences`: as those before it left them."""
-    before, (after, stands, revocations) = one.before, stated
+    before, (after, now) = one.before, stated
+    stands = now.content
     assert stands is not None
     puts: list[Put] = []
     facts: list[Fact] = []
     if after.version != before.version:
-        facts.append(_recorded(after, stands.facts, standing=bool(after.learning_year)))
-    withdrawn = revocations or ([] if after.certified else [GROUNDLESS])
-    if after.version != before.version and _is_certified_anew(before, after, bool(withdrawn)):
+        facts.append(_recorded(after, stands.facts, now))
+        if after.learning_year and now.withheld is not None and after.certificate is None:
+            facts.append(_uncertified(after, stands.facts, now.withheld, year, terms))
+    if after.version != before.version and _is_certified_anew(before, after, bool(now.withdrawn)):
         asked = year.credit(after, stands.facts, terms).asked
         after, puts, more = _certified(
             Changed(before, after, one.now, one.traceparent),
             stands,
             employee,
             asked,
-            bool(withdrawn),
+            bool(now.withdrawn),
             sequences,
             state,
             terms,
             year,
         )
         facts += more
-        if withdrawn and not (before.certificate is not None and before.certificate.revoked):
-            facts.append(_revoked(after, stands.facts, withdrawn[0].reason, terms))
-    after, fact = _credited(before, after, year, bool(revocations), terms)
+        if now.withdrawn and not (before.certificate is not None and before.certificate.revoked):
+            facts.append(_revoked(after, stands.facts, now.withdrawn, terms))
+    after, fact = _credited(before, after, year, now, terms)
     return after, puts, facts if fact is None else [*facts, fact]
 
 
@@ -299,17 +325,17 @@ def restate(
     their names, which come from the revision."""
     certificate, facts = known.certificate, facts_standing(known)
     after = msgspec.structs.replace(known, version=next_version(known.version, terms.epoch))
-    revocations = standing_now(after, standing(after, person, register_of(after, state))).revocations
-    stated: dict[str, _Stated] = {after.id: _Stated(after, content_standing(known), revocations)}
+    register = register_of(after, state)
+    judged = standing_now(after, standing(after, person, register), register)
+    stated: dict[str, _Stated] = {after.id: _Stated(after, judged._replace(content=content_standing(known)))}
     year = _Year.of(stated, {known.learning_year, _year(stated[after.id])}, state, terms)
-    after, own = _credited(known, after, year, bool(revocations), terms)
+    after, own = _credited(known, after, year, judged, terms)
     others = list(_others(stated, year, terms))
-    recorded = _recorded(after, facts, standing=bool(after.learning_year))
+    recorded = _recorded(after, facts, judged)
     said = [recorded._replace(payload=CompletionRestated(**dict(recorded.payload)))]
     changes = [Put(COMPLETIONS, after), *(Put(COMPLETIONS, other) for other, _ in others)]
-    withdrawn = revocations or ([] if after.certified else [GROUNDLESS])
-    if certificate is not None and withdrawn:
-        said.append(_revoked(after, facts, withdrawn[0].reason, terms))
+    if certificate is not None and judged.withdrawn:
+        said.append(_revoked(after, facts, judged.withdrawn, terms))
     elif certificate is not None:
         id = rendering_id(certificate.id, certificate.revision)
         item, pdf = state.get(RENDERINGS, id), state.get(STORED_PDFS, id)
@@ -321,6 +347,8 @@ def restate(
         # One that is done is nobody's any more: no worker writes it.
         if (pdf is None or certificate.sha256 is None) and (item is None or item.state == DONE):
             changes.append(Put(RENDERINGS, _rendering(after, certificate, face, terms, now, traceparent)))
+    if certificate is None and after.learning_year and judged.withheld is not None:
+        said.append(_uncertified(after, facts, judged.withheld, year, terms))
     said.append(own or _jp_fact(after, facts, year.totals))
     return Restated(after, changes, [*said, *(fact for _, fact in others)])
 
@@ -409,12 +437,12 @@ class _Year(NamedTuple):
 
 
 def _credited(
-    before: Completion, after: Completion, year: _Year, revoked: bool, terms: Terms
+    before: Completion, after: Completion, year: _Year, now: _Now, terms: Terms
 ) -> tuple[Completion, Fact | None]:
     """The completion with its JP, and what is said when they are others than before."""
     credit = year.credits.get(after.id)
     if credit is None:
-        jp, (rule, reason) = Decimal(0), (REVOKED, "sertifikat dicabut") if revoked else _why_nothing(after)
+        jp, (rule, reason) = Decimal(0), _taken_back(now) or _why_nothing(after)
     else:
         jp, rule, reason = credit.jp, credit.rule, reason_of(credit)
     said = (jp, rule, reason, after.employee_id)
@@ -425,6 +453,13 @@ def _credited(
         version = next_version(before.version, terms.epoch)
     after = msgspec.structs.replace(after, version=version, jp=jp, jp_rule=rule, jp_reason=reason)
     return after, _jp_fact(after, facts_standing(after), year.totals)
+
+
+def _taken_back(now: _Now) -> tuple[str, str] | None:
+    """Rule and reason of 0 JP of what was revoked, or stood without a right."""
+    if now.revocations:
+        return REVOKED, "sertifikat dicabut"
+    return (UNGROUNDED, NO_MORE) if now.groundless else None
 
 
 def _why_nothing(completion: Completion) -> tuple[str, str | None]:
@@ -522,7 +557,9 @@ def _certified(
     return after, changes, [fact]
 
 
-def _recorded(completion: Completion, facts: Facts, standing: bool) -> Fact:
+def _recorded(completion: Completion, facts: Facts, now: _Now) -> Fact:
+    standing = bool(completion.learning_year)
+    _, why_not = _taken_back(now) or _why_nothing(completion)
     payload = CompletionRecorded(
         completion_id=completion.id,
         employee_id=completion.employee_id,
@@ -535,6 +572,31 @@ def _recorded(completion: Completion, facts: Facts, standing: bool) -> Fact:
         predicate=facts.predicate,
         completed_on=facts.completed_on,
         twin_of=CompletionId(completion.twin_of) if completion.twin_of else None,
+        why_not=None if standing else why_not,
+    )
+    return Fact(payload, completion.id, completion.version, completion.employee_id)
+
+
+def _uncertified(
+    completion: Completion, facts: Facts, withheld: Uncertified, year: _Year, terms: Terms
+) -> Fact:
+    credit, external = year.credit(completion, facts, terms), facts.external_certificate
+    payload = CompletionUncertified(
+        certificate_id=terms.ids.certificate(completion.id),
+        completion_id=completion.id,
+        employee_id=completion.employee_id,
+        completion_version=completion.version,
+        title=facts.title,
+        organizer_name=facts.organizer_name,
+        completed_on=facts.completed_on,
+        jp=credit.jp,
+        jp_by_rate=credit.asked,
+        jp_reason=reason_of(credit),
+        why=withheld.why,
+        organizer_code=withheld.code,
+        issuing=withheld.issuing or None,
+        external_issuer=None if external is None else external.issuer,
+        external_certificate=None if external is None else external.number,
     )
     return Fact(payload, completion.id, completion.version, completion.employee_id)
 

@@ -5,8 +5,6 @@ from datetime import datetime
 
 from fastapi import APIRouter
 
-from services.enrollment.authority import organizer_of
-from services.enrollment.bodies.documents import Body, body_id
 from services.enrollment.documents import (
     COMPLETIONS,
     RENDERINGS,
@@ -14,8 +12,8 @@ from services.enrollment.documents import (
     rendering_id,
 )
 from services.enrollment.lookups import person_of_number
+from services.enrollment.notes import Looked, looked_up, note_of
 from services.enrollment.terms import Terms
-from services.enrollment.uncertified import bodies_of, note_of
 from shared.http.access import Role, allow
 from shared.http.problems import Problem
 from shared.http.traces import Missing, Step, Trace, Wanted
@@ -76,9 +74,9 @@ async def trace(store: MongoStore, terms: Terms, wanted: Wanted) -> Trace:
     every = {one.id: one for one in (*decisions, *about)}
     steps = [_decided(one) for one in every.values()]
     missing = [await _undone(store, one) for one in every.values() if one.verdict in _STATES]
-    bodies = await bodies_of(store, completions)
+    looked = await looked_up(store, completions)
     for completion in completions:
-        steps += _recorded(completion, bodies.get(body_id(organizer_of(completion))))
+        steps += _recorded(completion, looked)
         missing += await _missing(store, completion)
     return Trace(
         steps=sorted(steps, key=lambda step: (step.at is None, step.at)),
@@ -86,6 +84,7 @@ async def trace(store: MongoStore, terms: Terms, wanted: Wanted) -> Trace:
         completion_ids=ids,
         employee_ids=sorted({one.employee_id for one in completions}),
         uncertified_ids=sorted(one.id for one in completions if not one.certified),
+        untold_ids=sorted(one.id for one in completions if not one.standing),
     )
 
 
@@ -119,17 +118,24 @@ async def _undone(store: MongoStore, one: Decision) -> Missing | None:
     )
 
 
-def _recorded(completion: Completion, body: Body | None) -> Sequence[Step]:
-    certificate, note = completion.certificate, note_of(completion, body)
+def _recorded(completion: Completion, looked: Looked) -> Sequence[Step]:
+    certificate, note = completion.certificate, note_of(completion, looked)
+    steps: list[Step] = []
     if note is not None:
         what, _, why = note.en.partition(": ")
-        recorded = Step(
-            at=completion.stated_at, service=SERVICE, what=what, detail=why, completion_id=completion.id
+        steps.append(
+            Step(
+                at=completion.stated_at,
+                service=SERVICE,
+                what=what,
+                state="ok" if completion.learning_year else "problem",
+                detail=why,
+                completion_id=completion.id,
+            )
         )
-        return [recorded, _credited(completion, completion.stated_at)]
     if certificate is None:
-        return []
-    steps = [
+        return [*steps, _credited(completion, completion.stated_at)] if completion.standing else steps
+    steps += [
         Step(
             at=certificate.issued_at,
             service=SERVICE,
@@ -175,7 +181,7 @@ def _credited(completion: Completion, at: datetime | None) -> Step:
 
 async def _missing(store: MongoStore, completion: Completion) -> list[Missing]:
     certificate = completion.certificate
-    if not completion.certified:
+    if not completion.certified or (completion.contents and not completion.standing):
         return []
     if certificate is None:
         # Only a revocation can stand alone; it waits for what it revokes.

@@ -38,6 +38,8 @@ class EarnedCompletion(msgspec.Struct, frozen=True):
     """Version of the last PointsSettled."""
     is_twin: bool = False
     """It does not stand since the same training counts, as it was reported under another number."""
+    why_not: str = ""
+    """Why it does not stand, where that is neither a twin nor, most likely, a revocation."""
     account: EmployeeId = EmployeeId("")
     """Whose account has the points, where it came to be another person's and that is not settled yet: within one batch.
     Empty: its employee's."""

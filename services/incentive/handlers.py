@@ -133,6 +133,7 @@ def _as_said(event: Said, known: EarnedCompletion | None, first_settlement: int)
         points=0 if known is None else known.points,
         settled=first_settlement if known is None else known.settled,
         is_twin=data.twin_of is not None,
+        why_not=data.why_not or "",
         account=EmployeeId("") if holder == data.employee_id else holder,
     )
 

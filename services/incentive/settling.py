@@ -145,7 +145,7 @@ class _Worth(NamedTuple):
     @property
     def reason(self) -> str | None:
         if not self.completion.month:
-            return SAME_TRAINING if self.completion.is_twin else REVOKED
+            return SAME_TRAINING if self.completion.is_twin else self.completion.why_not or REVOKED
         if (capped := self.award.capped) is None:
             return None
         return f"{capped.asked} poin menurut aturan, {self.award.points} diberikan: batas sebulan tercapai"

@@ -1,5 +1,5 @@
-"""Does notification have what belongs to a completion: a letter that tells how it stands, and the mail of it? Of one
-that has no certificate of ours nothing does."""
+"""Does notification have what belongs to a completion: a letter that tells how its certificate stands, and the mail of
+it? Of one that has none of ours a letter is not asked for: who was recorded before such letters were has none."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -30,7 +30,8 @@ def _lacks(claim: Claim, state: State) -> list[str]:
     if not letters:
         return [LETTER] if claim.certified else []
     newest = max(letters, key=lambda letter: letter.completion_version)
-    lacks = [LETTER] if claim.told.is_missed_at(newest.completion_version, newest.template == ISSUED) else []
+    missed = claim.told.is_missed_at(newest.completion_version, newest.template == ISSUED)
+    lacks = [LETTER] if missed else []
     gone = [
         one
         for one in letters

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from decimal import Decimal
+from typing import Final
 
 import msgspec
 
@@ -9,6 +10,7 @@ from shared.contracts.payload import CertificateId, CompletionId, EmployeeId
 from shared.pipeline.documents import Collection
 
 ISSUED, REVOKED, ADDRESS_CHANGED = "certificate_issued", "certificate_revoked", "address_changed"
+RECORDED: Final = "completion_recorded"
 """Templates of letters."""
 COLLECTING, RELEASED, OVERTAKEN, DROPPED = "collecting", "released", "overtaken", "dropped"
 """States of letters."""
@@ -59,7 +61,8 @@ class SettledPoints(msgspec.Struct, frozen=True):
 class Letter(msgspec.Struct, frozen=True):
     """The intent of one mail. Id from (certificate, template, occasion), never from the address.
 
-    One about no certificate leaves what tells of one empty, waits for nothing and stands in its mail alone.
+    One about no certificate leaves what tells of one empty. One about no completion either waits for nothing and stands
+    in its mail alone.
     """
 
     id: str = msgspec.field(name="_id")
@@ -98,6 +101,12 @@ class Letter(msgspec.Struct, frozen=True):
     """Where it goes whatever the contact's address is by then; None: to that."""
     new_address: str | None = None
     """A hint at it, r***@example.org."""
+    why: str | None = None
+    """Here and below, of a completion without a certificate of ours: as CompletionUncertified says it."""
+    organizer_code: str | None = None
+    issuing: str | None = None
+    external_issuer: str | None = None
+    external_certificate: str | None = None
 
 
 class Mail(msgspec.Struct, frozen=True):

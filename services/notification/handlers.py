@@ -1,6 +1,6 @@
 """Notification's decisions: (event, loaded state, terms) -> outcome. Pure: no I/O, clock, randomness or logging.
 
-A letter is collected until certificate and points are there, at most `LONGEST_WAIT`, and goes out once. One about
+A letter is collected until its points are there, at most `LONGEST_WAIT`, and goes out once. One about
 a certificate that was issued anew waits for a quiet time, so that corrections within minutes are one letter.
 """
 
@@ -20,6 +20,7 @@ from services.notification.documents import (
     MAIL_NOTES,
     MAILS,
     OVERTAKEN,
+    RECORDED,
     RELEASED,
     REVOKED,
     SETTLED_POINTS,
@@ -28,13 +29,18 @@ from services.notification.documents import (
     MailNote,
     SettledPoints,
 )
-from services.notification.genuine import check_genuine
+from services.notification.genuine import check_certificate_id, check_genuine
 from services.notification.mails import gone_before, queued
 from services.notification.terms import Terms
-from shared.contracts.enrollment import CertificateIssued, CertificateRevoked, EmployeeRecorded
+from shared.contracts.enrollment import (
+    CertificateIssued,
+    CertificateRevoked,
+    CompletionUncertified,
+    EmployeeRecorded,
+)
 from shared.contracts.incentive import PointsSettled
 from shared.contracts.notification import NoteMail, ReleaseLetter
-from shared.contracts.payload import CompletionId, EmployeeId, Payload
+from shared.contracts.payload import CertificateId, CompletionId, EmployeeId, Payload
 from shared.pipeline.discrepancies import reconciling
 from shared.pipeline.documents import LOAD, Doc, Docs, Keys, Lock, State
 from shared.pipeline.errors import Rejected, Waiting
@@ -45,11 +51,10 @@ from shared.pipeline.triage import TRIAGE
 from shared.pipeline.waiting import waits_for
 
 LONGEST_WAIT = timedelta(seconds=60)
+Told = Received[CertificateIssued] | Received[CertificateRevoked] | Received[CompletionUncertified]
 
 
-def certificate_keys(
-    event: Received[CertificateIssued] | Received[CertificateRevoked], state: State, terms: Terms
-) -> Keys:
+def certificate_keys(event: Told, state: State, terms: Terms) -> Keys:
     data = event.data
     yield Doc(CONTACTS, data.employee_id)
     yield Doc(SETTLED_POINTS, data.completion_id)
@@ -70,11 +75,14 @@ def _letters_keys(employee_id: EmployeeId, completion_id: CompletionId, state: S
         yield Lock("employee/" + other)
 
 
-def letter_id(data: CertificateIssued | CertificateRevoked, terms: Terms) -> str:
-    """One letter for each revision that is issued, and one for each that is revoked: a reinstatement makes the next.
+def letter_id(data: CertificateIssued | CertificateRevoked | CompletionUncertified, terms: Terms) -> str:
+    """One letter for each revision that is issued, and one for each that is revoked: a reinstatement makes the next. One
+    for a completion without a certificate.
 
     Not by version: after a restore enrollment tells the same again under a higher one.
     """
+    if isinstance(data, CompletionUncertified):
+        return terms.ids.letter(data.certificate_id, RECORDED, "")
     if isinstance(data, CertificateIssued):
         return terms.ids.letter(data.certificate_id, ISSUED, str(data.revision))
     return terms.ids.letter(data.certificate_id, REVOKED, str(data.revision))
@@ -110,6 +118,39 @@ def write_issued_letter(event: Received[CertificateIssued], state: State, terms:
     return _begin(letter, event, state)
 
 
+def write_recorded_letter(event: Received[CompletionUncertified], state: State, terms: Terms) -> Outcome:
+    """Says what a completion counts, and why there is no certificate of ours: one letter, however often it changes."""
+    data = event.data
+    check_certificate_id(data, terms)
+    letter = Letter(
+        id=letter_id(data, terms),
+        certificate_id=CertificateId(""),
+        completion_id=data.completion_id,
+        employee_id=data.employee_id,
+        template=RECORDED,
+        revision=0,
+        state=COLLECTING,
+        reason="",
+        due=event.now + LONGEST_WAIT,
+        completion_version=data.completion_version,
+        certificate_number="",
+        title=data.title,
+        verification_url="",
+        organizer_name=data.organizer_name,
+        completed_on=data.completed_on.isoformat(),
+        jp=data.jp,
+        jp_by_rate=data.jp_by_rate,
+        jp_reason=data.jp_reason,
+        traceparent=event.traceparent,
+        why=data.why,
+        organizer_code=data.organizer_code,
+        issuing=data.issuing,
+        external_issuer=data.external_issuer,
+        external_certificate=data.external_certificate,
+    )
+    return _begin(letter, event, state)
+
+
 def write_revoked_letter(event: Received[CertificateRevoked], state: State, terms: Terms) -> Outcome:
     """Says that a certificate was taken back; an earlier letter that has not gone out yet never does."""
     data = event.data
@@ -134,9 +175,7 @@ def write_revoked_letter(event: Received[CertificateRevoked], state: State, term
     return _begin(letter, event, state)
 
 
-def _begin(
-    letter: Letter, event: Received[CertificateIssued] | Received[CertificateRevoked], state: State
-) -> Outcome:
+def _begin(letter: Letter, event: Told, state: State) -> Outcome:
     if state.get(CONTACTS, letter.employee_id) is None:
         raise Waiting(
             lacks_contact(letter.employee_id),
@@ -294,6 +333,7 @@ REACTIONS: dict[type[Payload], Reaction[Terms]] = {
     EmployeeRecorded: react(contact_keys, record_contact),
     CertificateIssued: react(certificate_keys, write_issued_letter),
     CertificateRevoked: react(certificate_keys, write_revoked_letter),
+    CompletionUncertified: react(certificate_keys, write_recorded_letter),
     PointsSettled: react(points_keys, note_points),
     ReleaseLetter: react(release_keys, release_letter),
     **reconciling(BOOKS),

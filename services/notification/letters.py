@@ -42,6 +42,10 @@ Values = Mapping[str, object]
 
 def certificate_issued(letter: Letter) -> Values:
     """Issued for the first time, or (revision above 1) issued anew after a correction."""
+    return _earned(letter)
+
+
+def _earned(letter: Letter) -> Values:
     return {
         "organizer": letter.organizer_name,
         "completed_on": None if letter.completed_on is None else date.fromisoformat(letter.completed_on),
@@ -53,6 +57,19 @@ def certificate_issued(letter: Letter) -> Values:
         "points_reason": letter.points_reason,
         "balance": letter.balance,
         "level": letter.level,
+    }
+
+
+def completion_recorded(letter: Letter) -> Values:
+    """Without a certificate of ours."""
+    return {
+        "title": letter.title,
+        **_earned(letter),
+        "why": letter.why,
+        "code": letter.organizer_code,
+        "issuing": letter.issuing,
+        "external_issuer": letter.external_issuer,
+        "external_certificate": letter.external_certificate,
     }
 
 
@@ -167,5 +184,6 @@ def _tidy(value: Any) -> Any:
 LETTERS: Final[Mapping[str, Callable[[Letter], Values]]] = {
     "certificate_issued": certificate_issued,
     "certificate_revoked": certificate_revoked,
+    "completion_recorded": completion_recorded,
     "address_changed": address_changed,
 }

@@ -27,8 +27,9 @@ MOST_MAILS: Final = 200
 class MailView(BaseModel):
     template: str
     certificate_number: str | None
-    """None, as the title: the mail is about no certificate."""
+    """None: the mail is about no certificate."""
     title: str | None
+    """None: it is about no completion."""
     state: str
     """queued, leased, handing_over, sent, deferred, bounced, suppressed, skipped or unknown."""
     reason: str | None
@@ -73,11 +74,11 @@ def _own_mails(parts: Parts[Terms]) -> APIRouter:
 
 
 async def _mails_of(store: MongoStore, contact: Contact) -> list[Mail]:
-    """Latest first. By their letters, which say whose they are by now; those about no certificate have none."""
+    """Latest first. By their letters, which say whose they are by now; those about no completion have none."""
     own = {"employee_id": {"$in": [contact.id, *contact.merged]}}
     letters: list[dict[str, Any]] = await store.aggregate(
         LETTERS, [{"$match": own}, {"$sort": {"due": -1}}, {"$limit": MOST_MAILS}, {"$project": {"_id": 1}}]
     )
-    about_none = {**own, "letter.certificate_id": ""}
+    about_none = {**own, "letter.completion_id": ""}
     which = {"$or": [{"_id": {"$in": [one["_id"] for one in letters]}}, about_none]}
     return await store.select(MAILS, which, sort=[("due", -1)], limit=MOST_MAILS)

@@ -17,11 +17,12 @@ async def trace(store: MongoStore, wanted: WantedIds) -> Trace:
         mail = mails.get(letter.id)
         state = letter.state if mail is None else mail.state
         reason = letter.reason if mail is None else mail.reason
+        revision = f", revision {letter.revision}" if letter.revision else ""
         steps.append(
             Step(
                 at=letter.due if mail is None or mail.sent_at is None else mail.sent_at,
                 service=SERVICE,
-                what=f"letter {letter.template}, revision {letter.revision}: {state}",
+                what=f"letter {letter.template}{revision}: {state}",
                 state="ok"
                 if state in (SENT, "dropped", "overtaken")
                 else "problem"

@@ -183,6 +183,8 @@ class Trace(Said):
     completion_ids: list[str] = []
     employee_ids: list[str] = []
     uncertified_ids: list[str] = []
+    untold_ids: list[str] = []
+    """Of which only enrollment knows."""
 
 
 class EventVerdict(Said):
@@ -391,6 +393,8 @@ class Doubtful(Said):
     jp: float = 0
     counts: bool = True
     why: str | None = None
+    note: str | None = None
+    """Why it has no certificate, or stands for nothing."""
     contestable: bool = False
     contests: list[Contest] = []
     employee_id: str = ""

@@ -13,6 +13,7 @@ from shared.cli import (
     editing,
     partitions,
     people,
+    people_many,
     publish,
     reconcile,
     status,
@@ -39,6 +40,9 @@ command(agency.app, "trust")(agency_reach.trust)
 command(agency.app, "replace")(agency_reach.replace)
 app.add_typer(body.app, name="body")
 app.add_typer(people.app, name="people")
+command(people.app, "transfer-all")(people_many.transfer_all)
+command(people.app, "merge-all")(people_many.merge_all)
+command(people.app, "separate-all")(people_many.separate_all)
 app.add_typer(contests.app, name="contests")
 command(app, "trace")(trace.trace)
 command(app, "reconcile")(reconcile.reconcile)

@@ -31,6 +31,8 @@ class Finding:
     reason: str | None = None
     certified: bool = True
     """False: UNCERTIFIED."""
+    standing: bool = True
+    """False: by enrollment it counts for nothing."""
 
     @property
     def waits(self) -> bool:
@@ -72,19 +74,29 @@ def findings(id: str, books: Books, reasons: Mapping[str, Mapping[str, str]] | N
             if held_there is not None:
                 found[service] = [ORPHAN]
         elif held_there is None and what == LETTER and not ours.certified:
-            continue  # nobody is told of what has no certificate of ours
+            continue  # no letter is asked for of what has no certificate of ours
         elif ours.version and _is_behind(_claimed(ours, of_letter=what == LETTER), held_there):
             found[service] = list(dict.fromkeys([what, *found.get(service, [])]))
-    certified = ours is None or ours.certified
+    certified, standing = ours is None or ours.certified, ours is None or ours.standing
     changed_at = None if ours is None or ours.changed_at is None else ours.changed_at.isoformat()
     return [
-        Finding(id, service, tuple(lacks), changed_at, (reasons or {}).get(service, {}).get(id), certified)
+        Finding(
+            id,
+            service,
+            tuple(lacks),
+            changed_at,
+            (reasons or {}).get(service, {}).get(id),
+            certified,
+            standing,
+        )
         for service, lacks in sorted(found.items())
     ]
 
 
 def _claimed(ours: Held, *, of_letter: bool) -> Claim:
-    claim = Claim(CompletionId(ours.completion_id), ours.version, ours.standing, issued=ours.issued)
+    claim = Claim(
+        CompletionId(ours.completion_id), ours.version, ours.standing, ours.certified, issued=ours.issued
+    )
     return claim.told if of_letter else claim
 
 

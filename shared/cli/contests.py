@@ -108,6 +108,7 @@ def show_one(out: Screen, completion: Doubtful) -> None:
         if completion.employee_id
         else None,
         "reported by": f"{completion.reported_by}, for {completion.organizer}",
+        "note": completion.note,
     }
     out.fields(about, indent=4)
     for contest in completion.contests:

@@ -19,7 +19,7 @@ from shared.cli.command import (
 )
 from shared.cli.errors import DONE, NO, NOT_ASKED, CannotAsk
 from shared.cli.events import event_of_file
-from shared.cli.orders import NOT_WELL, Chosen, carry_out, choose, find, key_of
+from shared.cli.orders import NOT_WELL, Chosen, Rate, carry_out, choose, find, key_of
 from shared.cli.screen import Screen, local, plain, pretty
 
 app: Final = typer.Typer(
@@ -37,9 +37,6 @@ OfGroup = Annotated[
 Since = Annotated[
     str | None,
     typer.Option("--since", metavar="TIME", help="All that failed since: with offset, or 90m, 2h, 1d ago"),
-]
-Rate = Annotated[
-    float | None, typer.Option("--rate", min=0.01, metavar="PER_SECOND", help="At most so many a second")
 ]
 
 

@@ -1,4 +1,4 @@
-"""Replays and discards of dead letters, one or many: chosen first, then ordered one by one."""
+"""Orders about one or many, dead letters or people: chosen first, then given one by one."""
 
 import hashlib
 import json
@@ -8,7 +8,9 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Annotated, Any, Final
+
+import typer
 
 from shared.cli.answers import Ordered, WholeLetter
 from shared.cli.client import Service
@@ -18,8 +20,12 @@ from shared.cli.errors import DONE, NO, NOT_ASKED, CannotAsk, Missing, Refused
 # So many in a row were not asked: the service is away, and asking on would take a timeout for each.
 MOST_SILENT: Final = 3
 MOST_SHOWN: Final = 20
-NOT_WELL: Final = frozenset({"refused", "rejected", "bug"})
+NOT_WELL: Final = frozenset({"refused", "rejected", "bug", "not found"})
+LETTERS: Final = "dead_letters"
 _AGO: Final = re.compile(r"(\d{1,6})([mhd])")
+Rate = Annotated[
+    float | None, typer.Option("--rate", min=0.01, metavar="PER_SECOND", help="At most so many a second")
+]
 _UNITS: Final = {"m": "minutes", "h": "hours", "d": "days"}
 
 
@@ -31,7 +37,7 @@ class Chosen:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of the order about one dead letter."""
+    """What became of the order about one dead letter, or one person."""
 
     service: str
     id: str
@@ -117,8 +123,18 @@ def new_key(action: str, id: str, reason: str, said: dict[str, Any] | None = Non
     return key_of(f"{action}/{time.time_ns()}", id, reason, said)
 
 
-def carry_out(desk: Desk, what: str, chosen: Sequence[Chosen], give: Give, rate: float | None) -> int:
-    """Gives every order, whatever became of the others; shows progress and a summary."""
+def carry_out(
+    desk: Desk,
+    what: str,
+    chosen: Sequence[Chosen],
+    give: Give,
+    rate: float | None,
+    *,
+    done: Sequence[Outcome] = (),
+    named: str = LETTERS,
+) -> int:
+    """Gives every order, whatever became of the others; shows progress and a summary. `done`: what is known without an
+    order; `named`: what --json calls those that it tells of."""
     outcomes: list[Outcome] = []
     try:
         with desk.err.progress(what, shown=not desk.as_json and len(chosen) > 1) as bar:
@@ -130,7 +146,8 @@ def carry_out(desk: Desk, what: str, chosen: Sequence[Chosen], give: Give, rate:
         desk.err.line("kompeten: interrupted: the same command again goes on", "red")
     for one in chosen[len(outcomes) :]:
         outcomes.append(Outcome(one.service.name, one.id, "not asked", "the run ended before its answer"))
-    summary(desk, what, outcomes)
+    outcomes = [*done, *outcomes]
+    summary(desk, what, outcomes, named)
     return max(one.exit_status for one in outcomes)
 
 
@@ -162,9 +179,9 @@ def ordered(one: Chosen, give: Give) -> Outcome:
     return Outcome(one.service.name, one.id, outcome, answer.outcome_reason or answer.reason)
 
 
-def summary(desk: Desk, what: str, outcomes: Sequence[Outcome]) -> None:
+def summary(desk: Desk, what: str, outcomes: Sequence[Outcome], named: str = LETTERS) -> None:
     counts = Counter(one.outcome for one in outcomes)
-    if desk.answer({"outcomes": counts, "dead_letters": [_shown(one) for one in outcomes]}):
+    if desk.answer({"outcomes": counts, named: [_shown(one) for one in outcomes]}):
         return
     if len(outcomes) > 1:
         desk.out.table((what, "count"), counts.most_common())

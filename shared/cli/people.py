@@ -16,12 +16,11 @@ from shared.cli.command import Desk, Why, Yes, checked_reason, command
 from shared.cli.errors import DONE, NO, CannotAsk, Refused
 from shared.cli.number import employee_number
 from shared.cli.orders import new_key
+from shared.cli.people_file import RECORD
 from shared.cli.people_view import changes, show_links, show_open, show_person
 
 MOST: Final = 200
 """Rows of a worklist."""
-RECORD: Final = "emp_"
-"""What the ids of records begin with."""
 app: Final = typer.Typer(
     no_args_is_help=True, help="People: whose somebody is, what waits for a decision, and the decisions."
 )
@@ -146,7 +145,7 @@ def _carry_out(desk: Desk, action: str, path: str, order: Mapping[str, Any], que
     preview = service.preview_people(path, order)
     if preview.verdict == "refused":
         raise Refused(preview.reason or "it would be refused, without a reason: see the service's log")
-    if (as_before := _stands_so(preview)) is not None:
+    if (as_before := stands_so(preview)) is not None:
         if not desk.answer({"status": "decided", "verdict": "duplicate", "reason": as_before}):
             desk.out.line(as_before)
         return DONE
@@ -157,7 +156,8 @@ def _carry_out(desk: Desk, action: str, path: str, order: Mapping[str, Any], que
     return _told(desk, service.order_about_people(path, order, key=key))
 
 
-def _stands_so(preview: PeoplePreview) -> str | None:
+def stands_so(preview: PeoplePreview) -> str | None:
+    """Where nothing would change: that it is so."""
     if preview.verdict == "duplicate":
         return preview.reason or "it stands so already"
     changed = any(one.before != one.after for one in preview.people)

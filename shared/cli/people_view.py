@@ -69,7 +69,11 @@ def _doubtful(out: Screen, completions: Sequence[Doubtful]) -> None:
     for one in completions:
         counts = f"{one.jp:g} JP" if one.counts else "counts for nothing"
         out.line(f"{one.completion_id}  {one.completed_on} {one.title} ({one.organizer}): {counts}")
-        why = {"why": one.why, "contest it": f"kompeten contests add {one.completion_id} --reason TEXT"}
+        why = {
+            "note": one.note,
+            "why": one.why,
+            "contest it": f"kompeten contests add {one.completion_id} --reason TEXT",
+        }
         if not one.contestable or not one.counts:
             del why["contest it"]
         out.fields(why, indent=4)

@@ -54,6 +54,7 @@ def reconcile(desk: Desk, heal: Heal = False, reason: Reason = None, yes: Yes = 
     document = {
         "completions": run.completions,
         "uncertified": run.uncertified,
+        "not_standing": run.not_standing,
         "wrong": [asdict(one) for one in run.wrong],
         "waiting": [asdict(one) for one in run.waiting],
         "in_doubt": [asdict(one) for one in run.in_doubt],
@@ -78,6 +79,8 @@ class Run:
         self.completions = 0
         self.uncertified = 0
         """Of them."""
+        self.not_standing = 0
+        """The same: revoked, contested, or reported by nobody who may say so."""
         self.suspicious: dict[str, object] = {}
         """Completion -> what the last look saw; None before it."""
         self.wrong: list[Finding] = []
@@ -87,7 +90,9 @@ class Run:
     def compare(self) -> None:
         for id, books in merged({name: service.ledger() for name, service in self.services.items()}):
             self.completions += ENROLLMENT in books
-            self.uncertified += ENROLLMENT in books and not books[ENROLLMENT].certified
+            if (ours := books.get(ENROLLMENT)) is not None:
+                self.uncertified += ours.standing and not ours.certified
+                self.not_standing += not ours.standing
             if found := findings(id, books):
                 self.suspicious[id] = _seen(books, found)
 
@@ -159,6 +164,8 @@ def _restate(desk: Desk, enrollment: Service, ids: Sequence[str], reason: str) -
 
 def _show(out: Screen, run: Run, restated: dict[str, str], noted: dict[str, list[Noted]]) -> None:
     of_them = f", {run.uncertified} of them {UNCERTIFIED}" if run.uncertified else ""
+    if run.not_standing:
+        of_them += f", {run.not_standing} stand for nothing (`kompeten trace --completion ID` says why)"
     out.line(f"{run.completions} completions compared{of_them}")
     if restated:
         counts = Counter(outcome.partition(":")[0] for outcome in restated.values())
@@ -188,7 +195,9 @@ def _list(out: Screen, title: str, found: Sequence[Finding], style: str) -> None
     for one in found[:MOST_SHOWN]:
         why = f": {short(one.reason)}" if one.reason else ""
         hand = "" if one.heals or one.waits else " (by hand)"
-        recorded = "" if one.certified else f" ({UNCERTIFIED})"
+        recorded = "" if one.standing else " (stands for nothing)"
+        if one.standing and not one.certified:
+            recorded = f" ({UNCERTIFIED})"
         out.line(f"{one.service} {one.completion_id}: {', '.join(one.lacks)}{hand}{recorded}{why}", style)
     _more(out, len(found))
 

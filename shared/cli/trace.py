@@ -46,9 +46,10 @@ def trace(
     enrollment, *others = desk.services()
     found = enrollment.trace(asked)
     traces, silent = [found], dict[str, CannotAsk]()
-    if found.completion_ids or found.employee_ids:
+    told = [id for id in found.completion_ids if id not in found.untold_ids]
+    if told or (found.employee_ids and not found.completion_ids):
         ids = {
-            "completion_ids": found.completion_ids,
+            "completion_ids": told,
             "employee_ids": found.employee_ids,
             "uncertified_ids": found.uncertified_ids,
         }
@@ -82,6 +83,7 @@ def _joined(traces: list[Trace]) -> Trace:
         completion_ids=list(dict.fromkeys(id for one in traces for id in one.completion_ids)),
         employee_ids=list(dict.fromkeys(id for one in traces for id in one.employee_ids)),
         uncertified_ids=list(dict.fromkeys(id for one in traces for id in one.uncertified_ids)),
+        untold_ids=list(dict.fromkeys(id for one in traces for id in one.untold_ids)),
     )
 
 

@@ -63,14 +63,15 @@ class EmployeeChanged(EmployeeSnapshot):
 class EmployeeReleased(Payload):
     """The agency that reported a person takes that back, or says that the person is no more its own.
 
-    Certificates stay; what the agency reported until then stands. From then on the person is another agency's who
-    claims it, or nobody's.
+    Certificates stay; what the agency reported until then stands, unless the number was a mistake. From then on the
+    person is another agency's who claims it, or nobody's.
     """
 
     TYPE: ClassVar[str] = "id.go.bandung.employee.released.v1"
     employee_number: EmployeeNumber
     reason: Annotated[Literal["mistake", "moved", "retired", "died"], TRIMMED]
-    """mistake: it never was the agency's, as after a typing error in the number."""
+    """mistake: it never was the agency's, as after a typing error in the number. What it reported of the person as its
+    agency does not stand then."""
 
 
 class Organizer(Payload):

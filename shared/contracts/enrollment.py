@@ -64,6 +64,8 @@ class CompletionRecorded(Payload):
     twin_of: CompletionId | None = None
     """The same training, reported under another number of the person, which counts in its place: then this one does not
     stand either, and its certificate is valid all the same."""
+    why_not: Label | None = None
+    """In Indonesian: why it does not stand, where it does not. Records of before have none: it was revoked then."""
 
 
 class CompletionRestated(CompletionRecorded):
@@ -88,7 +90,8 @@ class AtVersion(Payload):
     standing: bool
     """False: revoked in this version."""
     certified: bool = True
-    """False: recorded without a certificate of ours, so that no letter tells of them. Lists of before mean true."""
+    """False: recorded without a certificate of ours, so that no letter about one is asked for. Lists of before mean
+    true."""
     issued: Count | None = None
     """The version that their letters tell of, where it is another: their certificates are valid and were issued in that
     one; since then the completions have come to be another person's, or do not count since a twin does."""
@@ -140,6 +143,41 @@ class CertificateIssued(Payload):
     """Of the number in its series, from 1."""
     content_digest: str | None = None
     """Keyed digest of what is printed, but for number, revision, code and day of issue."""
+
+
+Withheld = Literal["outside", "another_issues", "unconfirmed", "claimed"]
+"""Why what counts has no certificate of ours: see CompletionUncertified."""
+
+
+class CompletionUncertified(Payload):
+    """A completion counts, and there is no certificate of ours: its employee is told so, once."""
+
+    TYPE: ClassVar[str] = "id.go.bandung.completion.uncertified.v1"
+    certificate_id: CertificateId
+    """That a certificate of it would have: by it a reader knows that enrollment wrote this."""
+    completion_id: CompletionId
+    employee_id: EmployeeId
+    completion_version: Count
+    """See CompletionRecorded."""
+    title: Label
+    organizer_name: Label
+    completed_on: IsoDate
+    jp: Jp
+    jp_by_rate: Jp
+    """What the form's rate gives."""
+    jp_reason: Label | None
+    """Why the JP are fewer than the form's rate gives, if they are."""
+    why: Withheld
+    """Its body is outside the city; an agency issues for it that did not report it; nobody has said who issues for it; or
+    who reported it merely claims the person."""
+    organizer_code: Label
+    """Of the body, as the register spells it."""
+    issuing: Label | None
+    """Code of the agency that issues for it, if another one does."""
+    external_issuer: Label | None
+    """Of a certificate of that body, if its agency reported one."""
+    external_certificate: Label | None
+    """The same."""
 
 
 class CertificateRevoked(Payload):

@@ -10,6 +10,8 @@ from shared.contracts.payload import CompletionId
 PREFIX: Final = "cmp_"
 UNCERTIFIED: Final = "recorded, without a certificate of ours"
 """Said of a completion with JP and points that another body's certificate is for."""
+GROUNDLESS: Final = "kept, does not stand"
+"""Said of a completion that nobody reported who may say so."""
 
 
 class Claim(NamedTuple):
@@ -19,13 +21,15 @@ class Claim(NamedTuple):
     version: int
     standing: bool
     certified: bool = True
-    """Whether there is a certificate of ours, and so a letter."""
+    """Whether there is a certificate of ours, and so a letter about it."""
     issued: int | None = None
     """See AtVersion."""
 
     @property
     def told(self) -> "Claim":
-        """What a letter tells of it."""
+        """What the last letter about its certificate tells of it; that there is none valid, where it has none of ours."""
+        if not self.certified:
+            return self._replace(standing=False)
         return self if self.issued is None else self._replace(version=self.issued, standing=True)
 
     def is_missed_at(self, version: int, standing: bool) -> bool:

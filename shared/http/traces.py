@@ -41,6 +41,8 @@ class Trace(BaseModel):
     employee_ids: list[str]
     uncertified_ids: list[str] = []
     """Enrollment: of the completions those that are recorded without a certificate of ours."""
+    untold_ids: list[str] = []
+    """Enrollment: those of which nothing ever stood, so that the others have heard of none."""
 
 
 class Wanted(BaseModel):

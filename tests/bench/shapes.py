@@ -15,6 +15,7 @@ from shared.contracts.enrollment import (
     CompletionRecorded,
     CompletionRestated,
     CompletionsListed,
+    CompletionUncertified,
     ContestCompletion,
     DecideContest,
     ListCompletions,
@@ -76,6 +77,7 @@ from tests.factories import (
     changed,
     completed,
     completion_recorded,
+    completion_uncertified,
     employee_recorded,
     points_settled,
     registered,
@@ -510,6 +512,10 @@ def notification_shapes() -> list[Shape]:
                                     addressed_at=MORNING + timedelta(seconds=at)) for at in range(n)))),
         shape("letters of one completion", CertificateIssued, with_contact,
               lambda n: from_enrollment(*(issued(at + 1) for at in range(n)))),
+        shape("words of one completion without a certificate", CompletionUncertified, with_contact,
+              lambda n: from_enrollment(*(
+                  completion_uncertified(IDS, completion_id=COMPLETION, employee_id=PERSON,
+                                         completion_version=at + 1) for at in range(n)))),
         shape("revocations of one completion", type(certificate_revoked()), with_contact,
               lambda n: from_enrollment(*(
                   certificate_revoked(certificate_id=IDS.certificate(COMPLETION), completion_id=COMPLETION,

@@ -207,6 +207,62 @@ def test_two_records_are_merged_with_a_preview_and_parted_again(product: Product
     assert not listed(new, "links"), "that they are two was decided, too"
 
 
+def test_sixty_disputed_people_are_decided_by_one_command_that_may_be_stopped(
+    product: Product, cli: Cli, tmp_path: Path
+) -> None:
+    people = [somebody() for _ in range(60)]
+    for opd in (OTHER_OPD, THIRD_OPD):
+        for id in product.publish(*(one.registration() for one in people), opd=opd):
+            product.verdict(id)
+    both = ("--claimed-by", OTHER_OPD, "--claimed-by", THIRD_OPD)
+    bystander = somebody()
+    registers(product, bystander, OPD)
+    registers(product, bystander, THIRD_OPD)
+    numbers = tmp_path / "people.csv"
+    numbers.write_text("employee_number\n" + "".join(f"{one.number}\n" for one in people[:20]))
+
+    first = cli("people", "transfer-all", "--to", THIRD_OPD, "--file", numbers, *WHY, "--yes")
+    assert first["outcomes"] == {"accepted": 20}
+    again = cli("people", "transfer-all", "--to", THIRD_OPD, "--file", numbers, *WHY, "--yes")
+    assert again["outcomes"] == {"so already": 20}
+    rest = cli("people", "transfer-all", "--to", THIRD_OPD, *both, *WHY, "--yes")
+    assert rest["outcomes"] == {"accepted": 40}
+    gone = cli("people", "transfer-all", "--to", THIRD_OPD, *both, *WHY, "--yes", status=1)
+    assert "nobody is like that" in gone["error"]
+
+    auditor = product.client("auditor")
+    for one in people:
+        person = found(auditor, one.number)
+        assert (person["home"], person["state"], len(person["decisions"])) == (THIRD_OPD, "confirmed", 1)
+    (left,) = [one for one in listed(auditor, "disputed") if one["employee_numbers"] == [bystander.number]]
+    assert left["state"] == "disputed"
+    assert not [line for line in product.log_lines()["enrollment"] if people[0].number in line]
+
+
+def test_links_of_many_are_decided_by_one_command(product: Product, cli: Cli) -> None:
+    pairs = [(somebody(), somebody()) for _ in range(4)]
+    for earlier, later in pairs:
+        registers(product, earlier, OPD)
+        registers(product, later, THIRD_OPD, previous_employee_number=earlier.number)
+    numbers = tmp_numbers(cli, pairs[0][1])
+    apart = cli("people", "separate-all", "--file", numbers, *WHY, "--yes")
+    assert apart["outcomes"] == {"accepted": 1}
+    merged = cli("people", "merge-all", "--said-by", THIRD_OPD, "--home", THIRD_OPD, *WHY, "--yes")
+    assert merged["outcomes"] == {"accepted": 3}
+    auditor = product.client("auditor")
+    for earlier, later in pairs[1:]:
+        person = found(auditor, earlier.number)
+        assert (person["employee_numbers"], person["home"]) == ([earlier.number, later.number], THIRD_OPD)
+    assert found(auditor, pairs[0][0].number)["employee_numbers"] == [pairs[0][0].number]
+    assert not [one for one in listed(auditor, "links") if one["said_by"] == THIRD_OPD]
+
+
+def tmp_numbers(cli: Cli, *people: Person) -> Path:
+    path = cli.description.with_name("numbers.txt")
+    path.write_text("".join(f"{one.number}\n" for one in people))
+    return path
+
+
 @pytest.mark.parametrize("role", ["agency", "employee", "supervisor"])
 def test_nobody_else_sees_or_decides_anything(product: Product, role: str) -> None:
     client = product.client(role, opd=OPD)

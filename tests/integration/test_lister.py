@@ -15,10 +15,10 @@ from services.enrollment.bodies.documents import BODIES, Body, BodySaid, BodySta
 from services.enrollment.documents import COMPLETIONS, EMPLOYEES, LISTINGS, RENDERINGS, Listing
 from services.enrollment.ledger import ledger as enrollment_ledger
 from services.enrollment.lister import Lister
+from services.enrollment.notes import looked_up
 from services.enrollment.reconciling import LISTING
 from services.enrollment.records import record_view
 from services.enrollment.trace import trace as enrollment_trace
-from services.enrollment.uncertified import bodies_of
 from services.incentive.ledger import ledger as incentive_ledger
 from services.notification.ledger import ledger as notification_ledger
 from services.notification.trace import trace as notification_trace
@@ -201,7 +201,7 @@ async def test_what_has_no_certificate_of_ours_lacks_none_anywhere(city: City) -
         assert one.id not in {note.id for note in await city.documents(service.name, DISCREPANCIES)}
     ledgers = {service: await read(city, service, 5000) for service in LEDGERS}
     books = {name: held for name, those in ledgers.items() for held in those if held.completion_id == one.id}
-    assert (books.keys(), books[OURS].certified) == ({OURS, "incentive"}, False)
+    assert (books.keys(), books[OURS].certified) == (LEDGERS.keys(), False)
     assert findings(one.id, books) == []
 
     found = await enrollment_trace(stores["enrollment"], TERMS, Wanted(completion_id=one.id))
@@ -211,6 +211,10 @@ async def test_what_has_no_certificate_of_ours_lacks_none_anywhere(city: City) -
     assert (found.missing, found.uncertified_ids) == ([], [one.id])
     ids = WantedIds(completion_ids=[one.id], uncertified_ids=found.uncertified_ids)
     assert (await notification_trace(stores["notification"], ids)).missing == []
+    told = await notification_trace(stores["notification"], ids)
+    assert [step.what.partition(":")[0] for step in told.steps] == ["letter completion_recorded"]
+    await stores["notification"].database.letters.delete_many({"completion_id": one.id})
+    assert (await notification_trace(stores["notification"], ids)).missing == []
     unsaid = WantedIds(completion_ids=[one.id])
     assert [lack.what for lack in (await notification_trace(stores["notification"], unsaid)).missing] == [
         "mail"
@@ -218,10 +222,28 @@ async def test_what_has_no_certificate_of_ours_lacks_none_anywhere(city: City) -
 
     (person,) = [who for who in await city.documents("enrollment", EMPLOYEES) if who.id == one.employee_id]
     own = await stores["enrollment"].select(COMPLETIONS, {"employee_id": person.id})
-    shown = record_view(person, own, await bodies_of(stores["enrollment"], own), TERMS).completions
+    shown = record_view(person, own, await looked_up(stores["enrollment"], own), TERMS).completions
     assert {(view.certified, view.note) for view in shown} == {
         (True, None), (False, "Tercatat, tanpa sertifikat dari kami: LAN bukan lembaga kota."),
     }  # fmt: skip
+
+
+async def test_what_nobody_may_say_is_traced_with_the_reason_and_missed_nowhere(city: City) -> None:
+    store: Any = city.members["enrollment"].store
+    judging = Register(REGISTER, 1, begun=True, judges_from=Arrival(city.now, "~", 0, 0))
+    said = BodyStatement("1", Arrival(city.now, "~", 0, 0), "added", BodySaid(code="LAN", outside=True))
+    await store.keep([judging], REGISTERS)
+    await store.keep([Body(id=body_id("LAN"), statements=[said])], BODIES)
+    city.send(Sending(registered(PEOPLE[0], name="Rina"), "again", sender=AGENCIES[0]))
+    stranger = completed(PEOPLE[0], code="STRANGER", organizer="LAN", start_date="2026-01-07")
+    city.send(Sending(stranger, "stranger", sender=AGENCIES[1]))
+    await city.settle()
+    (one,) = [one for one in await city.documents("enrollment", COMPLETIONS) if not one.standing]
+    found = await enrollment_trace(store, TERMS, Wanted(completion_id=one.id))
+    (why,) = [step for step in found.steps if step.what == "kept, does not stand"]
+    assert (why.state, "dinas-b is not this person's agency" in str(why.detail)) == ("problem", True)
+    assert (found.missing, found.untold_ids) == ([], [one.id])
+    assert one.id not in {claim.completion_id for claim, _ in await lists(city)}
 
 
 LEDGERS: dict[str, Read] = {

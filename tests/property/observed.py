@@ -1,6 +1,7 @@
 """What a city ends with: the facts that no order may change, and the promises that hold after any order."""
 
 from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import NamedTuple
 
@@ -17,6 +18,7 @@ from services.notification.documents import (
     LETTERS,
     MAIL_CANCELLATIONS,
     MAILS,
+    RECORDED,
     RELEASED,
     REVOKED,
     Letter,
@@ -52,8 +54,8 @@ async def observe(city: City) -> Ending:
         if not one.standing:
             continue
         facts = facts_standing(one)
-        assert one.certificate is not None
-        completions[one.id] = (facts, one.jp, one.jp_rule, one.jp_reason, one.certificate.revoked)
+        revoked = None if one.certificate is None else one.certificate.revoked
+        completions[one.id] = (facts, one.jp, one.jp_rule, one.jp_reason, revoked)
         totals[f"{one.employee_id}/{facts.completed_on.year}"] += one.jp
     employees = {
         one.id: (sorted(one.numbers), one.profile) for one in await city.documents("enrollment", EMPLOYEES)
@@ -186,11 +188,13 @@ async def letters_tell_what_stands(city: City) -> None:
     cancelled = {one.id for one in await city.documents("notification", MAIL_CANCELLATIONS)}
     issued = published(city, CertificateIssued)
     revoked = published(city, CertificateRevoked)
-    assert len(mails) <= len(issued) + len(revoked)
+    recorded = {one.completion_id for one in letters_of(letters, RECORDED)}
+    assert len(mails) <= len(issued) + len(revoked) + len(recorded)
     for one in await city.documents("enrollment", COMPLETIONS):
         certificate = one.certificate
         if certificate is None:
-            assert one.id not in letters
+            told = [letter.template for letter in letters[one.id]]
+            assert told == [RECORDED] if one.learning_year else told in ([], [RECORDED])
             continue
         those = letters[one.id]
         assert {letter.employee_id for letter in those} == {one.employee_id}
@@ -209,6 +213,10 @@ async def letters_tell_what_stands(city: City) -> None:
         assert {letter.id for letter in those if letter.id in mails} - {newest.id} <= cancelled
         revisions = [letter.revision for letter in those if letter.template == ISSUED and letter.id in mails]
         assert len(revisions) == len(set(revisions))
+
+
+def letters_of(letters: Mapping[str, Sequence[Letter]], template: str) -> list[Letter]:
+    return [one for those in letters.values() for one in those if one.template == template]
 
 
 async def the_address_before_is_told_of_changes_alone(city: City) -> None:

@@ -1,5 +1,6 @@
 """Which contents are kept, where there are more than may be, depends on them alone: not on order, split or copies."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 from decimal import Decimal
 from random import Random
@@ -7,6 +8,7 @@ from random import Random
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from services.enrollment import completions
 from services.enrollment.completions import content_of, facts_of, standing_before, with_content
@@ -51,6 +53,11 @@ def taken(order: list[Content]) -> Completion:
     return completion
 
 
+def without_copies(those: Sequence[Content]) -> list[Content]:
+    """When a copy of what is beyond the bound came is not kept, and is not known should it come to be within it."""
+    return [replace(one, again=None) for one in those]
+
+
 def merged(those: list[Content]) -> list[Content]:
     """All of them, each once, under the earliest time that it was seen."""
     earliest: dict[tuple[str, bytes, int], Content] = {}
@@ -67,7 +74,7 @@ def test_the_same_contents_are_kept_in_any_order(
     monkeypatch.setattr(completions, "MOST_CONTENTS", FEW)
     shuffled = [*those, *those]
     Random(seed).shuffle(shuffled)
-    assert taken(shuffled).contents == taken(those).contents
+    assert without_copies(taken(shuffled).contents) == without_copies(taken(those).contents)
 
 
 @settings(max_examples=MANY * 4, deadline=None, suppress_health_check=QUIET)
@@ -84,7 +91,7 @@ def test_what_is_kept_has_the_owner_and_the_highest_revision_of_all(
         one for one in merged(those) if (one.sender, one.revision) == (whole.sender, whole.revision)
     ]
     if len(of_its_revision) <= FEW:
-        assert stands == whole
+        assert without_copies([stands]) == without_copies([whole])
 
 
 @settings(max_examples=MANY // 5, deadline=None, suppress_health_check=QUIET)

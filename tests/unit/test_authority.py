@@ -1,6 +1,7 @@
 """Who may say what about a person and a completion."""
 
 from datetime import datetime, timedelta
+from itertools import permutations
 from typing import Any
 
 import pytest
@@ -14,7 +15,9 @@ from services.enrollment.agencies.documents import (
     Register,
     Succession,
 )
+from services.enrollment.agencies.trust import trust_of
 from services.enrollment.bodies.documents import BODIES, Body, BodySaid, BodyStatement, body_id
+from services.enrollment.completions import with_content
 from services.enrollment.documents import (
     COMPLETIONS,
     CONTESTED,
@@ -24,12 +27,17 @@ from services.enrollment.documents import (
     Confirmation,
 )
 from services.enrollment.homes import homes
+from services.enrollment.notes import Looked, note_of
 from services.enrollment.persons import Person
 from services.enrollment.records import completion_view
 from services.enrollment.settling import facts_standing
-from services.enrollment.uncertified import note_of
 from shared.contracts.agency import EmployeeReleased, ExternalCertificate
-from shared.contracts.enrollment import ContestCompletion, DecideContest, EmployeeRecorded
+from shared.contracts.enrollment import (
+    CompletionUncertified,
+    ContestCompletion,
+    DecideContest,
+    EmployeeRecorded,
+)
 from shared.contracts.people import ConfirmHome, MergeEmployees, RefoldPeople, SeparateEmployees
 from shared.contracts.register import AddAgency, ChangeAgency
 from shared.pipeline.errors import Waiting
@@ -63,6 +71,13 @@ def the(made: Given[Any]) -> Completion:
     return made.one(COMPLETIONS)
 
 
+def looked(made: Given[Any]) -> Looked:
+    """As if it had been read."""
+    register = made.one(REGISTERS)
+    people = {one.id: Person(one, trust=trust_of(register)) for one in made.all(EMPLOYEES)}
+    return Looked({one.id: one for one in made.all(BODIES)}, people, register)
+
+
 def test_a_body_issues_by_its_agency_alone() -> None:
     made = city((registered(NIP), HOME), BKPSDM=BODY)
     outcome = made.when(completed(NIP, organizer="BKPSDM"), sender=HOME)
@@ -70,7 +85,7 @@ def test_a_body_issues_by_its_agency_alone() -> None:
     assert "only bkpsdm issues for BKPSDM" in outcome.reason
     assert (the(made).certified, the(made).certificate) == (False, None)
     assert the(made).jp > 0
-    assert made.kinds() == ["CompletionRecorded", "JpCredited"]
+    assert made.kinds() == ["CompletionRecorded", "CompletionUncertified", "JpCredited"]
     assert made.all(SEQUENCES) == []
 
 
@@ -146,7 +161,7 @@ def test_a_certificate_of_a_body_outside_is_recorded_when_it_comes() -> None:
     external = ExternalCertificate(issuer="LAN RI", certificate_number="00012/PKA/2026")
     outcome = made.when(event.model_copy(update={"external_certificate": external}), sender=HOME)
     assert outcome.verdict is Verdict.CORRECTION
-    view = completion_view(the(made), made.one(BODIES), ENROLLMENT.terms)
+    view = completion_view(the(made), looked(made), ENROLLMENT.terms)
     assert view.certificate is None
     assert view.external_certificate is not None
     assert view.external_certificate.number == "00012/PKA/2026"
@@ -496,15 +511,49 @@ def test_a_record_says_why_a_completion_has_no_certificate_of_ours(
 ) -> None:
     made = city((registered(NIP), HOME), **body)
     made.when(completed(NIP, organizer="LAN"), sender=sender)
-    view = completion_view(the(made), made.one(BODIES), made.service.terms)
+    view = completion_view(the(made), looked(made), made.service.terms)
     assert view.certified == (note is None)
     assert view.note == (note and f"Tercatat, tanpa sertifikat dari kami: {note}")
+
+
+def test_what_nobody_may_say_is_noted_for_officers_and_operators() -> None:
+    made = city((registered(NIP), HOME), LAN=BODY)
+    made.when(completed(NIP, organizer="LAN"), sender=OTHER)
+    said = note_of(the(made), looked(made))
+    assert said is not None
+    assert said.id.startswith(
+        "Tidak berlaku: dinas-x bukan instansi pegawai ini dan tidak menerbitkan untuk LAN"
+    )
+    assert said.en.startswith("kept, does not stand: dinas-x is not this person's agency")
+
+
+def test_who_has_no_certificate_of_ours_is_told_why_and_what_is_known() -> None:
+    made = city((registered(NIP), HOME), LAN=None)
+    abroad = completed(NIP, organizer="LAN").model_copy(
+        update={"external_certificate": ExternalCertificate(issuer="LAN RI", certificate_number="12/LAN")}
+    )
+    made.when(abroad, sender=HOME)
+    (told,) = [one for one in made.facts if isinstance(one, CompletionUncertified)]
+    assert (told.why, told.organizer_code, told.issuing) == ("outside", "LAN", None)
+    assert (told.external_issuer, told.external_certificate, told.jp) == ("LAN RI", "12/LAN", the(made).jp)
+    assert told.certificate_id == made.service.terms.ids.certificate(the(made).id)
+    made.when(abroad, sender=HOME)
+    assert made.kinds() == []
+    made.when(completed(NIP, organizer="LAN", revision=1), sender=HOME)
+    (again,) = [one for one in made.facts if isinstance(one, CompletionUncertified)]
+    assert (again.certificate_id, again.external_certificate) == (told.certificate_id, None), "of one letter"
+
+
+def test_what_stood_before_senders_were_judged_tells_nobody_anything() -> None:
+    made = Given(ENROLLMENT, registered(NIP))
+    made.when(completed(NIP, organizer="LAN"), sender=HOME)
+    assert "CompletionUncertified" not in made.kinds()
 
 
 def test_what_its_reporter_only_claims_says_so() -> None:
     made = city((registered(NIP), HOME), (registered(NIP), OTHER), LAN=BODY)
     made.when(completed(NIP, organizer="LAN"), sender=OTHER)
-    said = note_of(the(made), made.one(BODIES))
+    said = note_of(the(made), looked(made))
     assert said is not None
     assert "belum dipastikan bahwa pelapornya instansi pegawai ini" in said.id
     assert "nobody has confirmed" in said.en
@@ -513,7 +562,7 @@ def test_what_its_reporter_only_claims_says_so() -> None:
 def test_a_body_of_which_nobody_knows_who_issues_is_named() -> None:
     made = city((registered(NIP), HOME), LAN=None)
     made.when(completed(NIP, organizer="LAN"), sender=HOME)
-    said = note_of(the(made), None)
+    said = note_of(the(made), looked(made)._replace(bodies={}))
     assert said is not None
     assert said.id.endswith("belum dipastikan siapa yang menerbitkan untuk LAN.")
 
@@ -551,6 +600,58 @@ def test_a_day_of_a_compromised_agency_counts_for_nothing_and_again_when_it_is_r
     by_title = {facts_standing(one).title: one for one in made.all(COMPLETIONS)}
     assert by_title["False"].learning_year
     assert by_title["Made up"].jp > 0
+
+
+def test_what_was_sent_while_nobody_trusted_its_agency_says_so_and_counts_once_it_is_sent_again() -> None:
+    made = city((registered(NIP), HOME), DISKOMINFO=HOME)
+    leaked = made.now + MS
+    made.when(completed(NIP, organizer="DISKOMINFO"), sender=HOME)
+    number = the(made).certificate.number  # type: ignore[union-attr]
+    closed = made.now + MS
+    register_with(made, distrusts=[distrusted(made, HOME, leaked, closed)])
+    assert (the(made).jp, the(made).jp_rule) == (0, "without-ground")
+    told = note_of(the(made), looked(made))
+    assert told is not None
+    assert told.en.startswith(f"kept, does not stand: {HOME} is distrusted from 2026-03-05 09:00 WIB to ")
+    assert told.id.startswith(f"Tidak berlaku: {HOME} tidak dipercaya dari 2026-03-05 09:00 WIB sampai ")
+
+    at_once = made.when(completed(NIP, organizer="DISKOMINFO"), sender=HOME, after_s=-1.5)
+    assert at_once.verdict is Verdict.DUPLICATE
+    assert f"{HOME} is distrusted from" in at_once.reason
+    assert the(made).jp == 0
+    again = made.when(completed(NIP, organizer="DISKOMINFO"), sender=HOME, after_s=300)
+    assert again.verdict is Verdict.ACCEPTED
+    assert the(made).jp > 0
+    assert the(made).certificate.number == number  # type: ignore[union-attr]
+    assert note_of(the(made), looked(made)) is None
+
+
+def test_a_distrust_without_an_end_says_what_ends_it() -> None:
+    made = city((registered(NIP), HOME), DISKOMINFO=HOME)
+    register_with(made, distrusts=[distrusted(made, HOME, made.now)])
+    outcome = made.when(completed(NIP, organizer="DISKOMINFO"), sender=HOME)
+    assert outcome.verdict is Verdict.SUPERSEDED
+    assert f"{HOME} is distrusted from 2026-03-05 09:00 WIB on" in outcome.reason
+    assert "until that is taken back" in outcome.reason
+
+
+def test_of_a_flood_of_copies_one_a_minute_is_noted_the_same_one_in_any_order() -> None:
+    made = city((registered(NIP), HOME), DISKOMINFO=HOME)
+    made.when(completed(NIP, organizer="DISKOMINFO"), sender=HOME)
+    (first,) = the(made).contents
+    seconds = (0, 20, 70, 90, 130, 150, 170)
+    copies = [replace(first, arrival=Arrival(NINE + timedelta(seconds=n), "t", 0, n)) for n in seconds]
+    for order in permutations(copies, 4):
+        kept = replace(the(made), contents=[])
+        for one in order:
+            kept = with_content(kept, one)
+        assert kept == with_content(kept, order[0])
+        (content,) = kept.contents
+        times = sorted(one.arrival.at for one in order if one.arrival)
+        latest = max(at.replace(second=0) for at in times)
+        expected = next(at for at in times if at.replace(second=0) == latest)
+        noted = None if content.again is None else content.again.at
+        assert noted == (None if latest == times[0].replace(second=0) else expected)
 
 
 def test_a_distrusted_claim_is_none() -> None:

@@ -232,7 +232,7 @@ def test_a_reader_is_behind_when_it_lacks_a_version_or_how_it_stands(
 ) -> None:
     books = {"enrollment": book(*ours)} | ({} if theirs is None else {"incentive": book(*theirs)})
     found = [one for one in findings(id_of(1), books) if one.service == "incentive"]
-    assert found == ([Finding(id_of(1), "incentive", lacks)] if lacks else [])
+    assert found == ([Finding(id_of(1), "incentive", lacks, standing=ours[1])] if lacks else [])
 
 
 def test_ledgers_are_merged_by_id_without_being_held() -> None:

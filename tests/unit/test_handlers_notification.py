@@ -7,7 +7,7 @@ import pytest
 
 from services.notification.documents import CONTACTS, LETTERS, MAIL_CANCELLATIONS, MAIL_NOTES, MAILS
 from services.notification.handlers import LONGEST_WAIT
-from shared.contracts.enrollment import CertificateIssued, CertificateRevoked
+from shared.contracts.enrollment import CertificateIssued, CertificateRevoked, CompletionUncertified
 from shared.contracts.incentive import PointsSettled
 from shared.contracts.notification import NoteMail
 from shared.pipeline.epochs import next_version
@@ -16,6 +16,7 @@ from shared.pipeline.outcome import Verdict
 from tests.factories import (
     certificate_issued,
     certificate_revoked,
+    completion_uncertified,
     employee_recorded,
     genuine,
     points_settled,
@@ -41,6 +42,10 @@ def issued(revision: int = 1, version: int = 1, **changes: object) -> Certificat
 def revoked(version: int = 2, **changes: object) -> CertificateRevoked:
     about = {**genuine(TERMS.ids, COMPLETION, 1), **changes}
     return certificate_revoked(completion_version=version, **about)
+
+
+def uncertified(version: int = 1, **changes: object) -> CompletionUncertified:
+    return completion_uncertified(TERMS.ids, completion_id=COMPLETION, completion_version=version, **changes)
 
 
 def points(version: int = 1, completion_version: int = 1, given: int = 5) -> PointsSettled:
@@ -258,3 +263,36 @@ def test_a_letter_that_an_earlier_version_named_otherwise_is_not_written_again()
     city.stored[LETTERS, "let_named_by_version"] = msgspec.structs.replace(letter, id="let_named_by_version")
     assert city.when(revoked()).verdict == Verdict.DUPLICATE
     assert len(city.all(LETTERS)) == 2
+
+
+# Recorded without a certificate of ours.
+
+
+def test_who_has_no_certificate_of_ours_is_told_once_with_the_points() -> None:
+    city = Given(NOTIFICATION, CONTACT, uncertified())
+    assert (letters(city), city.all(MAILS)) == ({("completion_recorded", 0): "collecting"}, [])
+    city.when(points(given=5))
+    mail = city.one(MAILS)
+    assert (mail.letter.points, mail.letter.why, mail.letter.certificate_id) == (5, "outside", "")
+    for again in (uncertified(), uncertified(version=3, title="Corrected")):
+        assert city.when(again).verdict is Verdict.DUPLICATE
+    assert city.all(MAILS) == [mail]
+
+
+def test_a_certificate_that_comes_takes_the_place_of_a_letter_that_has_not_gone() -> None:
+    city = Given(NOTIFICATION, CONTACT, uncertified(), issued(version=2))
+    assert letters(city) == {("completion_recorded", 0): "dropped", ("issued", 1): "collecting"}
+    late = Given(NOTIFICATION, CONTACT, issued(version=2))
+    assert late.when(uncertified()).verdict is Verdict.SUPERSEDED
+    assert letters(late) == {("completion_recorded", 0): "dropped", ("issued", 1): "collecting"}
+
+
+def test_a_certificate_comes_after_a_letter_that_has_gone() -> None:
+    city = Given(NOTIFICATION, CONTACT, uncertified(), points(), issued(version=2), points(2, 2))
+    assert letters(city) == {("completion_recorded", 0): "overtaken", ("issued", 1): "released"}
+
+
+def test_a_forged_word_of_a_completion_without_certificate_is_refused() -> None:
+    forged = uncertified().model_copy(update={"certificate_id": "crt_" + "0" * 32})
+    with pytest.raises(Rejected, match="enrollment did not publish this event"):
+        Given(NOTIFICATION, CONTACT).when(forged)

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from services.notification.documents import ADDRESS_CHANGED, Contact, Letter
+from services.notification.documents import ADDRESS_CHANGED, RECORDED, Contact, Letter
 from services.notification.letters import LANGUAGES, LETTERS, TEMPLATES, compose, written
 from services.notification.terms import load_terms
 from shared.contracts.payload import CertificateId, CompletionId, EmployeeId
@@ -23,7 +23,7 @@ SENDER = "Kompeten Kota Bandung <kompeten@bandung.go.id>"
 NUMBER = "198503122010011001"
 TERMS = load_terms("0123456789abcdef" * 4, "https://kompeten.example")
 EVERY_KIND = [(template, language) for template in LETTERS for language in LANGUAGES]
-ABOUT_CERTIFICATES = [template for template in LETTERS if template != ADDRESS_CHANGED]
+ABOUT_CERTIFICATES = [template for template in LETTERS if template not in (ADDRESS_CHANGED, RECORDED)]
 EVERY_CERTIFICATE = [kind for kind in EVERY_KIND if kind[0] in ABOUT_CERTIFICATES]
 
 
@@ -52,6 +52,23 @@ def letter(template: str = "certificate_issued", **changes: Any) -> Letter:
             points=45,
             balance=1250,
             level="mahir",
+        )
+    elif template == RECORDED:
+        usual = msgspec.structs.replace(
+            usual,
+            certificate_id=CertificateId(""),
+            certificate_number="",
+            verification_url="",
+            revision=0,
+            organizer_name="Lembaga Administrasi Negara",
+            completed_on="2026-04-11",
+            jp=Decimal("12.5"),
+            jp_by_rate=Decimal("12.5"),
+            points=45,
+            balance=1250,
+            level="mahir",
+            why="outside",
+            organizer_code="LAN",
         )
     elif template == ADDRESS_CHANGED:
         usual = msgspec.structs.replace(
@@ -188,7 +205,10 @@ ENTICING = [
 def test_no_text_of_an_event_becomes_a_link(template: str, language: str, said: str) -> None:
     """Whoever may name a training wrote an address into its title, and our letter carried it."""
     fields = ["title", "organizer_name", "certificate_number"]
-    fields += ["revocation_reason"] if template == "certificate_revoked" else ["new_address"]
+    fields += {
+        "certificate_revoked": ["revocation_reason"],
+        RECORDED: ["external_issuer", "external_certificate", "organizer_code"],
+    }.get(template, ["new_address"])
     mail = read(letter(template, **dict.fromkeys(fields, said)), contact(name=said, language=language))
     ours = {*links_of(letter(template)), "kompeten@bandung.go.id"}
     for text in (mail.text, mail.page.text):
@@ -243,6 +263,38 @@ def test_a_name_and_a_title_are_verbatim_in_subject_and_both_parts(template: str
     assert "&amp;" not in mail.subject + mail.text
     assert "&#39;" not in mail.subject + mail.text
     assert "<Dasar>" not in mail.html
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize(
+    ("why", "more", "says"),
+    [
+        ("outside", {}, ("Kirimkan salinan sertifikat", "Please send a copy of the organiser's certificate")),
+        (
+            "outside",
+            {"external_issuer": "LAN", "external_certificate": "00123/LAN"},
+            ("LAN nomor 00123/LAN telah dicatat", "LAN, number 00123/LAN, is on record"),
+        ),
+        (
+            "another_issues",
+            {"issuing": "bkpsdm"},
+            ("Mintalah pengelola pelatihan di bkpsdm", "ask the training officer of bkpsdm"),
+        ),
+        ("claimed", {}, ("Mintalah bagian kepegawaian", "ask your agency's personnel office")),
+        ("unconfirmed", {}, ("Anda tidak perlu berbuat apa-apa", "You need not do anything")),
+    ],
+)
+def test_what_is_recorded_without_a_certificate_says_why_and_what_to_do(
+    why: str, more: dict[str, str], says: tuple[str, str], language: str
+) -> None:
+    mail = read(letter(RECORDED, why=why, **more), contact(language=language))
+    said = says[LANGUAGES.index(language)]
+    jp = "12,5 JP" if language == "id" else "12.5 JP"
+    for text in (" ".join(mail.text.split()), mail.page.text):
+        assert said in text
+        for fact in (jp, "45", "Lembaga Administrasi Negara", "11 April 2026"):
+            assert fact in text
+    assert mail.page.links == []
 
 
 @pytest.mark.parametrize(("template", "language"), EVERY_CERTIFICATE)

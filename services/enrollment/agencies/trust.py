@@ -26,9 +26,21 @@ class Trust(NamedTuple):
 
     def holds(self, agency: str, arrival: Arrival | None) -> bool:
         """Whether what the agency sent counts, by when it arrived; what is older than arrivals does."""
-        return arrival is None or not any(
-            one.agency == agency and one.since <= arrival.at and (one.until is None or arrival.at < one.until)
-            for one in self.distrusts
+        return self.distrust_of(agency, arrival) is None
+
+    def distrust_of(self, agency: str, arrival: Arrival | None) -> Distrust | None:
+        """By which it does not count."""
+        if arrival is None:
+            return None
+        return next(
+            (
+                one
+                for one in self.distrusts
+                if one.agency == agency
+                and one.since <= arrival.at
+                and (one.until is None or arrival.at < one.until)
+            ),
+            None,
         )
 
     def heir(self, code: str) -> str:

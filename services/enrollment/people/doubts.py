@@ -9,10 +9,11 @@ from pydantic import BaseModel, Field
 from services.enrollment.contests import undecided_contests
 from services.enrollment.documents import COMPLETIONS, CONTESTED, Completion, Contest
 from services.enrollment.homes import homes
+from services.enrollment.notes import Looked, looked_up, note_of
 from services.enrollment.people.queries import people_of
 from services.enrollment.people.rights import sees_all
 from services.enrollment.persons import Person
-from services.enrollment.settling import GROUNDLESS, content_standing, revocations_standing
+from services.enrollment.settling import content_standing, revocations_standing
 from services.enrollment.terms import Terms
 from shared.contracts.enrollment import ContestCompletion, DecideContest
 from shared.contracts.payload import NO_CONTROLS, Jp, Reason
@@ -67,6 +68,8 @@ class DoubtfulView(BaseModel):
     counts: bool
     why: str | None
     """In Indonesian: why it counts for nothing, or for less than its rate."""
+    note: str | None
+    """In Indonesian: why it has no certificate of ours, or stands for nothing."""
     contestable: bool
     """False: the person's own agency stands behind it."""
     contests: list[ContestView]
@@ -95,8 +98,8 @@ class ContestPreviewView(BaseModel):
 
 
 async def completions_of(store: MongoStore, person: Person, caller: Principal) -> Sequence[DoubtfulView]:
-    """The latest 400, for the person's own agency and those who see all; an agency that merely claims the person is told
-    none."""
+    """The latest 400, those that stand for nothing among them, for the person's own agency and those who see all; an
+    agency that merely claims the person is told none."""
     home = homes(person.whole).home
     if not sees_all(caller) and (home is None or not caller.acts_for(home)):
         return []
@@ -106,7 +109,9 @@ async def completions_of(store: MongoStore, person: Person, caller: Principal) -
         sort=[("stated_at", -1), ("_id", 1)],
         limit=MOST_OF_A_PERSON,
     )
-    views = [DoubtfulView(**_shown(one, caller)) for one in found if one.standing]
+    reported = [one for one in found if one.contents]
+    looked = await looked_up(store, reported)
+    views = [DoubtfulView(**_shown(one, looked, caller)) for one in reported]
     return sorted(views, key=lambda one: (one.completed_on, one.completion_id), reverse=True)
 
 
@@ -114,8 +119,9 @@ async def contested_page(store: MongoStore, caller: Principal, after: str, limit
     listed = await store.select(CONTESTED, {"_id": {"$gt": after}}, sort=[("_id", 1)], limit=limit)
     found = await store.select(COMPLETIONS, {"_id": {"$in": [one.id for one in listed]}}, sort=[("_id", 1)])
     people = await people_of(store, sorted({one.employee_id for one in found}))
+    looked = await looked_up(store, found)
     return ContestedPageView(
-        completions=[_contested(one, people, caller) for one in found if undecided_contests(one)],
+        completions=[_contested(one, people, looked, caller) for one in found if undecided_contests(one)],
         next=listed[-1].id if len(listed) == limit else None,
     )
 
@@ -130,25 +136,29 @@ async def preview(
         return ContestPreviewView(verdict=outcome.verdict.value, reason=outcome.reason or None)
     changed = [document for _, _, document, _ in rehearsal.changes]
     (after,) = (one for one in changed if isinstance(one, Completion) and one.id == completion.id)
+    looked = await looked_up(parts.store, [completion, after])
     return ContestPreviewView(
         verdict=Verdict.ACCEPTED.value,
         reason=None,
-        before=DoubtfulView(**_shown(completion, caller)),
-        after=DoubtfulView(**_shown(after, caller)),
+        before=DoubtfulView(**_shown(completion, looked, caller)),
+        after=DoubtfulView(**_shown(after, looked, caller)),
     )
 
 
-def _contested(completion: Completion, people: Mapping[str, Person], caller: Principal) -> ContestedView:
+def _contested(
+    completion: Completion, people: Mapping[str, Person], looked: Looked, caller: Principal
+) -> ContestedView:
     person = people.get(completion.employee_id)
     return ContestedView(
-        **_shown(completion, caller),
+        **_shown(completion, looked, caller),
         employee_id=completion.employee_id,
         home=None if person is None else homes(person.whole).home,
     )
 
 
-def _shown(completion: Completion, caller: Principal) -> dict[str, object]:
-    content = content_standing(completion)
+def _shown(completion: Completion, looked: Looked, caller: Principal) -> dict[str, object]:
+    content = content_standing(completion) if completion.standing else completion.contents[0]
+    note = note_of(completion, looked)
     return {
         "completion_id": completion.id,
         "title": content.facts.title,
@@ -158,6 +168,7 @@ def _shown(completion: Completion, caller: Principal) -> dict[str, object]:
         "jp": completion.jp,
         "counts": bool(completion.learning_year),
         "why": _why(completion),
+        "note": None if note is None else note.id,
         "contestable": not completion.backed,
         "contests": [_contest(one, completion, caller) for one in _by_time(completion)],
     }
@@ -168,7 +179,7 @@ def _why(completion: Completion) -> str | None:
         return completion.jp_reason
     if revocations := revocations_standing(completion):
         return revocations[0].reason
-    return completion.jp_reason or GROUNDLESS.reason
+    return completion.jp_reason
 
 
 def _by_time(completion: Completion) -> list[Contest]:

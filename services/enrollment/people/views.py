@@ -13,6 +13,7 @@ from services.enrollment.homes import Homes, homes
 from services.enrollment.people.doubts import DoubtfulView
 from services.enrollment.people.rights import may_see, sees_all
 from services.enrollment.persons import Person, own_numbers
+from services.enrollment.snapshots import newest_of
 from shared.contracts.payload import EmployeeNumber, JpTotal, Reason
 from shared.contracts.register import KnownAgencyCode
 from shared.http.access import Principal
@@ -250,7 +251,8 @@ def known_to(whole: Employee, caller: Principal) -> tuple[str, list[str]]:
     home = homes(whole).home
     if sees_all(caller) or (home is not None and caller.acts_for(home)):
         return whole.profile.name, whole.numbers
-    own = [one.profile for one in whole.snapshots if one.source and caller.acts_for(one.source)]
+    newest = newest_of(whole.snapshots)
+    own = [one.profile for source, one in newest.items() if source and caller.acts_for(source)]
     return (own[-1].name, [own[-1].employee_number]) if own else ("", [])
 
 

@@ -1,0 +1,68 @@
+"""What is said of a completion beside its figures, wherever somebody sees it: that it has no certificate of ours, or that
+it stands for nothing, and why."""
+
+from collections.abc import Iterable, Mapping
+from typing import Final, NamedTuple
+
+from services.enrollment.agencies.documents import REGISTER, REGISTERS
+from services.enrollment.agencies.documents import Register as RegisterDocument
+from services.enrollment.agencies.trust import trust_of
+from services.enrollment.authority import Grounds, Register, organizer_of, standing
+from services.enrollment.bodies.documents import BODIES, Body, body_id
+from services.enrollment.documents import Completion
+from services.enrollment.people.queries import people_of
+from services.enrollment.persons import Person
+from services.enrollment.reasons import uncertified, without_ground
+from shared.contracts.lists import GROUNDLESS
+from shared.contracts.vocabulary import Bilingual
+from shared.mongo import MongoStore
+
+_TIDAK_BERLAKU: Final = "Tidak berlaku"
+MOST_SENDERS: Final = 3
+"""Whose reasons are told."""
+
+
+class Looked(NamedTuple):
+    """What notes about some completions rest on."""
+
+    bodies: Mapping[str, Body]
+    """By id."""
+    people: Mapping[str, Person]
+    """By id of a record of theirs."""
+    register: RegisterDocument | None
+
+
+async def looked_up(store: MongoStore, completions: Iterable[Completion]) -> Looked:
+    """No read where each counts and has its certificate."""
+    noted = [one for one in completions if one.contents and not (one.certified and one.learning_year)]
+    if not noted:
+        return Looked({}, {}, None)
+    bodies = await store.select(
+        BODIES, {"_id": {"$in": sorted({body_id(organizer_of(one)) for one in noted})}}
+    )
+    people = await people_of(store, sorted({one.employee_id for one in noted if not one.learning_year}))
+    return Looked({one.id: one for one in bodies}, people, await store.read(REGISTERS, REGISTER))
+
+
+def note_of(completion: Completion, looked: Looked) -> Bilingual | None:
+    """None: it counts and has its certificate, or something else keeps it from counting, which is told with its JP."""
+    if not completion.contents:
+        return None
+    body = looked.bodies.get(body_id(organizer_of(completion)))
+    if completion.learning_year:
+        if completion.certified:
+            return None
+        claimed = completion.grounds == Grounds.CLAIM
+        return uncertified(organizer_of(completion), body, claimed=claimed).note
+    person, known = looked.people.get(completion.employee_id), looked.register
+    if person is None or known is None:
+        return None
+    register = Register(body, known.judges_from, known.generation, trust_of(known))
+    if standing(completion, person, register) is not None:
+        return None
+    by_sender = {one.sender: one for one in completion.contents}
+    why = [without_ground(one, register.trust) for one in list(by_sender.values())[:MOST_SENDERS]]
+    return Bilingual(
+        f"{_TIDAK_BERLAKU}: {'; '.join(one.id for one in why)}.",
+        f"{GROUNDLESS}: {'; '.join(one.en for one in why)}",
+    )

@@ -1,0 +1,43 @@
+"""Which snapshots of a person are kept of each source: the newest, which stands if the source's word does, and a few from
+before it, which stand should nobody trust the newest any more."""
+
+from collections.abc import Iterable, Sequence
+from datetime import date, datetime
+from typing import Final
+
+from services.enrollment.agencies.documents import Arrival
+from services.enrollment.documents import Snapshot
+
+MOST_DAYS: Final = 4
+"""Latest ones, by arrival, of each of which the newest is kept: whoever writes in an agency's name on fewer of them
+drives nothing out that came before, however much he sends."""
+
+
+def newest_of(snapshots: Iterable[Snapshot]) -> dict[str, Snapshot]:
+    """By source, in order of source."""
+    return {one.source: one for one in sorted(snapshots, key=_by_age)}
+
+
+def with_snapshot(snapshots: Sequence[Snapshot], snapshot: Snapshot) -> list[Snapshot]:
+    """In order of source, then of age. The same ones in any order: each is the greatest of all that came, or of those
+    that came on a day."""
+    own = [one for one in snapshots if one.source == snapshot.source]
+    others = [one for one in snapshots if one.source != snapshot.source]
+    return sorted([*others, *_kept([*own, snapshot])], key=_by_age)
+
+
+def _kept(own: Iterable[Snapshot]) -> list[Snapshot]:
+    by_age = sorted(own, key=_by_age)
+    by_day = {_day(one): one for one in by_age}
+    kept = [by_day[day] for day in sorted(by_day)[-MOST_DAYS:]]
+    return kept if by_age[-1] in kept else [*kept, by_age[-1]]
+
+
+def _by_age(snapshot: Snapshot) -> tuple[str, datetime, bytes, bool, Arrival | None]:
+    """What was kept before arrivals were came first."""
+    arrival = snapshot.arrival
+    return (snapshot.source, snapshot.as_of, snapshot.digest, arrival is not None, arrival)
+
+
+def _day(snapshot: Snapshot) -> date:
+    return date.min if snapshot.arrival is None else snapshot.arrival.at.date()

@@ -1,0 +1,179 @@
+"""`kompeten people transfer-all`, `merge-all`, `separate-all`: who is chosen, what is shown, asked and ordered."""
+
+from typing import Any
+
+import pytest
+from fastapi.responses import JSONResponse, Response
+
+from tests.factories import NIP, OTHER_NIP
+from tests.unit.admin_http import Asked, decided, problem
+from tests.unit.test_cli import WHY, Cli, cli, play
+from tests.unit.test_cli_people import (
+    AT,
+    ENDED,
+    LINK,
+    OTHER,
+    change,
+    open_person,
+    orders,
+    person,
+    preview,
+    stand,
+)
+
+__all__ = ["cli", "play"]
+IDS = ["emp_" + str(n) * 32 for n in range(4)]
+BOTH = ("--claimed-by", "dinas-a", "--claimed-by", "dinas-b")
+TO_B = ("people", "transfer-all", "--to", "dinas-b", *WHY)
+
+
+def claims(*agencies: str) -> list[dict[str, Any]]:
+    return [{"agency": one, "since": AT} for one in agencies]
+
+
+@pytest.fixture(autouse=True)
+def stands(cli: Cli) -> None:
+    cli.world.preview = ENDED
+    cli.world.order = lambda asked: decided(agency="dinas-b")
+    cli.world.people["disputed"] = [
+        [
+            open_person(employee_id=IDS[0]),
+            open_person(employee_id=IDS[1], claimants=claims("dinas-a", "dinas-c")),
+        ],
+        [open_person(employee_id=IDS[2], claimants=claims("dinas-a", "dinas-b", "dinas-c"))],
+    ]
+
+
+def test_all_whom_both_agencies_claim_are_shown_asked_about_and_ordered_one_by_one(cli: Cli) -> None:
+    done = cli(*TO_B, *BOTH, typed="y\n")
+    assert done.code == 0
+    for text in (
+        "2 would change",
+        "dinas-a (disputed)",
+        "dinas-b (confirmed)",
+        "mails that wait go out to 2 of them",
+        "Give 2 people to dinas-b?",
+    ):
+        assert text in done.err
+    assert [one.path for one in orders(cli)] == [f"/people/{id}/homes" for id in (IDS[0], IDS[2])]
+    assert {tuple(one.body.items()) for one in orders(cli)} == {(("agency", "dinas-b"), ("reason", WHY[1]))}
+    assert "accepted" in done.out
+
+
+def test_given_again_each_order_has_the_same_key_unless_the_person_stands_otherwise(cli: Cli) -> None:
+    cli(*TO_B, *BOTH, "--yes")
+    cli(*TO_B, *BOTH, "--yes")
+    keys = [one.headers["idempotency-key"] for one in orders(cli)]
+    assert (len(keys), keys[:2], len(set(keys))) == (4, keys[2:], 2)
+    cli.world.preview = preview(change(stand(state="confirmed"), stand(home="dinas-b", state="confirmed")))
+    cli(*TO_B, *BOTH, "--yes")
+    assert not {one.headers["idempotency-key"] for one in orders(cli)[4:]} & set(keys)
+
+
+@pytest.mark.parametrize(("typed", "code"), [("n\n", 1), ("", 2)], ids=["no", "nobody answers"])
+def test_without_agreement_nobody_is_decided_about(cli: Cli, typed: str, code: int) -> None:
+    assert cli(*TO_B, *BOTH, typed=typed).code == code
+    assert not orders(cli)
+
+
+def by_number(asked: Asked) -> Response:
+    """Nobody has OTHER_NIP."""
+    if asked.body == {"employee_number": OTHER_NIP}:
+        return problem(404, "there is nobody like that")
+    id = asked.body.get("employee_id", IDS[3])
+    return JSONResponse(person(employee_id=id))
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        f"{NIP}\n{IDS[1]}\n{OTHER_NIP}\n{NIP}\n",
+        f"Nama;employee_number\nDewi;{NIP}\nBudi;{IDS[1]}\n\nAnon;{OTHER_NIP}\n",
+        f"\ufeffemployee_id,nama\n{NIP},Dewi\n{IDS[1]},Budi\n{OTHER_NIP},Anon\n",
+    ],
+    ids=["a list", "semicolons", "commas"],
+)
+def test_a_file_names_people_by_records_or_numbers_which_are_shown_nowhere(cli: Cli, table: str) -> None:
+    cli.world.person = by_number
+    done = cli(*TO_B, "--file", cli.file(table, "people.csv"), "--yes", "--json")
+    assert done.code == 1, "one is nobody's number"
+    assert {one["id"]: one["outcome"] for one in done.json["people"] if not one["id"].startswith("line")} == {
+        IDS[3]: "accepted", IDS[1]: "accepted",
+    }  # fmt: skip
+    (unknown,) = [one for one in done.json["people"] if one["id"].startswith("line")]
+    assert unknown["outcome"] == "not found"
+    assert {NIP, OTHER_NIP} & {*done.out.split('"'), *done.err.split()} == set()
+    assert not [one for one in cli.world.asked if NIP in one.path or OTHER_NIP in one.path]
+
+
+def test_a_line_that_names_nobody_is_told_by_its_place(cli: Cli) -> None:
+    done = cli(*TO_B, "--file", cli.file(f"{NIP}\n1.98501E+17\n", "people.csv"), "--yes")
+    assert (done.code, "line 2 of" in done.err, "1.985" in done.err) == (2, True, False)
+    empty = cli(*TO_B, "--file", cli.file("employee_number\n", "people.csv"), "--yes")
+    assert (empty.code, "names nobody" in empty.err) == (2, True)
+    assert not cli.world.asked
+
+
+@pytest.mark.parametrize("whom", [(), (*BOTH, "--file", "-")], ids=["nobody", "both ways"])
+def test_whom_it_is_about_is_said_in_one_way(cli: Cli, whom: tuple[str, ...]) -> None:
+    done = cli(*TO_B, *whom)
+    assert (done.code, "say whom" in done.err) == (2, True)
+    assert not cli.world.asked
+
+
+def test_those_who_stand_so_or_would_be_refused_are_counted_and_not_ordered(cli: Cli) -> None:
+    for told, outcome, code in (
+        (preview(change(stand(), stand())), "so already", 0),
+        ({"verdict": "refused", "reason": "20 decisions are kept"}, "refused", 1),
+    ):
+        cli.world.preview = told
+        done = cli(*TO_B, *BOTH, "--json")
+        assert (done.code, done.json["outcomes"]) == (code, {outcome: 2})
+    assert not orders(cli)
+    cli.world.people["disputed"] = [[]]
+    assert cli(*TO_B, *BOTH).code == 1
+
+
+def test_a_refusal_in_between_ends_nothing(cli: Cli) -> None:
+    cli.world.order = lambda asked: (
+        problem(409, "20 decisions about this person are kept: no more")
+        if IDS[0] in asked.path
+        else decided(agency="dinas-b")
+    )
+    done = cli(*TO_B, *BOTH, "--yes", "--json")
+    assert (done.code, done.json["outcomes"]) == (1, {"refused": 1, "accepted": 1})
+
+
+JOINED = preview(change(stand(), stand(home="dinas-b")), change(stand(name="Baru"), None, OTHER))
+
+
+def test_links_that_an_agency_said_are_decided_either_way(cli: Cli) -> None:
+    cli.world.people["links"] = [
+        [
+            LINK,
+            LINK | {"employee_id": IDS[1], "said_by": "dinas-c"},
+            LINK | {"employee_id": IDS[2], "into": None},
+        ]
+    ]
+    cli.world.preview = JOINED
+    merged = cli("people", "merge-all", "--said-by", "dinas-b", *WHY, "--yes", "--json")
+    assert (merged.code, merged.json["outcomes"]) == (1, {"refused": 1, "accepted": 1})
+    into = str(LINK["into"])
+    assert [(one.path, one.body) for one in orders(cli)] == [
+        ("/people/merges", {"employee_id": OTHER, "into": into, "home": None, "reason": WHY[1]})
+    ]
+    cli.world.asked.clear()
+    parted = cli("people", "separate-all", "--said-by", "dinas-b", *WHY, "--yes", "--json")
+    assert (parted.code, parted.json["outcomes"]) == (0, {"accepted": 2})
+    assert [one.body["employee_id"] for one in orders(cli)] == [OTHER, IDS[2]]
+
+
+def test_a_file_names_the_links_of_records(cli: Cli) -> None:
+    cli.world.people["links"] = [[LINK, LINK | {"employee_id": IDS[1]}]]
+    cli.world.person = by_number
+    cli.world.preview = JOINED
+    done = cli("people", "merge-all", "--file", cli.file(f"{IDS[1]}\n{IDS[2]}\n"), *WHY, "--yes", "--json")
+    assert (done.code, done.json["outcomes"]) == (1, {"not found": 1, "accepted": 1})
+    assert [one.body["employee_id"] for one in orders(cli)] == [IDS[1]]
+    neither = cli("people", "separate-all", *WHY)
+    assert (neither.code, "say which links" in neither.err) == (2, True)
