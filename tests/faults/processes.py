@@ -17,9 +17,9 @@ from shared.pipeline.publisher import Publisher
 from shared.stack.kompeten import SERVICES
 from shared.stack.processes import ROOT
 from tests.chaos.backups import backup, put_back
-from tests.chaos.system import foreign
+from tests.chaos.system import foreign, unacknowledged
 from tests.chaos.traffic import HOSTILE
-from tests.faults.field import Fault, Field, patiently, send
+from tests.faults.field import Fault, Field, patiently
 
 SESSION_S: Final = 10
 # Services that die in one go: a kill costs the group's session timeout, so they share it.
@@ -248,7 +248,7 @@ async def flooded(field: Field) -> None:
         for _ in range(MOST_FLOODS):
             unsent = field.system.traffic.flood(FLOOD)
             while unsent:
-                unsent = await send(sender, unsent)
+                unsent = await unacknowledged(sender, unsent)
             if time.monotonic() > until:
                 return
     finally:
