@@ -240,6 +240,13 @@ class System:
             if match
         )
 
+    def is_swept(self) -> bool:
+        """Nothing is looked for any more that was judged by an older register."""
+        enrollment = self.database("enrollment")
+        register = enrollment[REGISTERS.name].find_one({"_id": REGISTER})
+        sweep = enrollment[SWEEPS.name].find_one({"_id": SWEEP})
+        return register is not None and sweep is not None and sweep["generation"] >= register["generation"]
+
     async def settled(self, within_s: float = SETTLED_S) -> Found:
         """Waits until nothing is lost, and holds that nothing is doubled or swapped; what was found."""
         deadline = time.monotonic() + within_s
