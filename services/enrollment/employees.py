@@ -32,7 +32,7 @@ from services.enrollment.documents import (
 from services.enrollment.headcount import counted, headcount_keys, moves_counted
 from services.enrollment.homes import homes, with_claim, with_placement
 from services.enrollment.persons import Person, own_numbers, person_keys, person_of, snapshots_of
-from services.enrollment.settling import Changed, settle
+from services.enrollment.settling import Changed, Sequences, settle
 from services.enrollment.settling_keys import refolding_keys
 from services.enrollment.snapshots import newest_of, with_snapshot
 from services.enrollment.terms import Terms
@@ -377,17 +377,22 @@ def with_master_s(profile: Profile, whole: Employee, trust: Trust) -> Profile:
 
 
 def moved(
-    known: Person | None, person: Person, event: Received[Any], state: State, terms: Terms
+    known: Person | None,
+    person: Person,
+    event: Received[Any],
+    state: State,
+    terms: Terms,
+    sequences: Sequences | None = None,
 ) -> tuple[Person, list[Put], list[Fact]]:
     """What is written and told when somebody said something about a person: it as it stands, and its completions where
-    somebody else may speak of them than before."""
+    somebody else may speak of them than before. `sequences`: see `settle`."""
     after, facts = as_it_stands(known, person, event, terms)
     files = {} if known is None else {one.id: one for one in known.files}
     changes = [Put(EMPLOYEES, one) for one in after.files if one != files.get(one.id)]
     if known is not None and _who_may(after) != _who_may(known):
         completions = state.all(COMPLETIONS, "employee_id", after.main.id)
         changed = [Changed(one, one, event.now, event.traceparent) for one in completions]
-        settled = settle(changed, after, state, terms)
+        settled = settle(changed, after, state, terms, sequences)
         changes += settled.changes
         facts = [*facts, *(fact for fact, _ in settled.facts)]
     return after, changes, facts

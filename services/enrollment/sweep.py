@@ -40,14 +40,23 @@ LONGEST_TRANSACTION_S: Final = 65.0
 """MongoDB ends one after 60 s."""
 DECIDED_WITHIN_S: Final = 30.0
 LONG_MIN: Final = 30.0
+_SAID_BY: Final = (
+    "claims.agency",
+    "snapshots.source",
+    "confirmations.agency",
+    "placements.source",
+    "placements.agency",
+)
+"""Fields of a person that name an agency."""
 
 
 class _Changed(NamedTuple):
-    """Of what the register says something else than when all was judged last."""
+    """Of what the register says something else than when all was judged last. By generation with which it came to say
+    so: what was judged by that one or a later one knows it, however often the register changes during a sweep."""
 
-    bodies: list[str]
+    bodies: dict[int, list[str]]
     """Ids."""
-    agencies: list[str]
+    agencies: dict[int, list[str]]
     """Codes: distrusted, trusted again, or with an heir."""
 
 
@@ -97,28 +106,29 @@ class Sweeper(Periodic):
         return None
 
     async def _changed(self, register: Register, done: int) -> _Changed:
-        bodies = await self._store.select(BODIES, {"generation": {"$gt": done}})
-        agencies = {one.agency for one in register.distrusts if one.generation > done}
-        for one in register.successions:
-            if one.generation > done:
-                agencies |= {one.agency, one.heir}
-        return _Changed([one.id for one in bodies], sorted(agencies))
+        bodies: dict[int, list[str]] = {}
+        for one in await self._store.select(BODIES, {"generation": {"$gt": done}}):
+            bodies.setdefault(one.generation, []).append(one.id)
+        said = [(one.agency, one.generation) for one in register.distrusts]
+        said += [(code, one.generation) for one in register.successions for code in (one.agency, one.heir)]
+        latest: dict[str, int] = {}
+        for code, generation in said:
+            latest[code] = max(generation, latest.get(code, 0))
+        agencies: dict[int, list[str]] = {}
+        for code, generation in sorted(latest.items()):
+            if generation > done:
+                agencies.setdefault(generation, []).append(code)
+        return _Changed(bodies, agencies)
 
     async def _people(self, generation: int, changed: _Changed) -> None:
         """With all their completions."""
-        said = {"$in": changed.agencies}
-        match = {
-            "judged": {"$not": {"$gte": generation}},
-            "$or": [
-                {"claims.agency": said},
-                {"snapshots.source": said},
-                {"confirmations.agency": said},
-                {"placements.source": said},
-                {"placements.agency": said},
-            ],
-        }
+        match = [
+            {"judged": {"$not": {"$gte": since}}, field: {"$in": codes}}
+            for since, codes in changed.agencies.items()
+            for field in _SAID_BY
+        ]
         after = ""
-        while changed.agencies and (page := await self._page(EMPLOYEES, match, after)):
+        while match and (page := await self._page(EMPLOYEES, {"$or": match}, after)):
             after = page[-1]["_id"]
             found = tuple(EmployeeId(one["_id"]) for one in page)
             await self._give(RefoldPeople(generation=generation, found=found), f"people/{found[0]}", after)
@@ -126,12 +136,13 @@ class Sweeper(Periodic):
                 return
 
     async def _completions(self, generation: int, changed: _Changed) -> None:
-        match = {
-            "judged": {"$lt": generation},
-            "$or": [{"body": {"$in": changed.bodies}}, {"contents.sender": {"$in": changed.agencies}}],
-        }
+        match = [
+            {"judged": {"$lt": since}, field: {"$in": those}}
+            for field, by_generation in (("body", changed.bodies), ("contents.sender", changed.agencies))
+            for since, those in by_generation.items()
+        ]
         after = ""
-        while page := await self._page(COMPLETIONS, match, after):
+        while match and (page := await self._page(COMPLETIONS, {"$or": match}, after)):
             after = page[-1]["_id"]
             found = tuple(
                 Refolded(completion_id=CompletionId(one["_id"]), employee_id=EmployeeId(one["employee_id"]))

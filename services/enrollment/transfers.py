@@ -20,6 +20,7 @@ from services.enrollment.employees import moved
 from services.enrollment.headcount import counted, headcount_keys, more_people, moves_counted
 from services.enrollment.homes import homes, with_claim, with_placement
 from services.enrollment.persons import Person, person_keys, person_of
+from services.enrollment.settling import Sequences
 from services.enrollment.settling_keys import refolding_keys
 from services.enrollment.terms import Terms
 from shared.contracts.agency import EmployeeReleased
@@ -215,6 +216,7 @@ def adopt_homes(event: Received[AdoptHomes], state: State, terms: Terms) -> Outc
     changes: list[Put] = []
     facts: list[Fact] = []
     adopted: Counter[str] = Counter()
+    sequences: Sequences = {}
     claims = {
         one.employee_id: Claim(one.agency, Arrival(one.arrived, one.topic, one.partition, one.offset))
         for one in event.data.homes
@@ -228,7 +230,7 @@ def adopt_homes(event: Received[AdoptHomes], state: State, terms: Terms) -> Outc
             known, home_known=True, claims=with_claim(known, claims[id]) if id in claims else known.claims
         )
         if judging:
-            _, more, said = moved(person, person.with_file(after), event, state, terms)
+            _, more, said = moved(person, person.with_file(after), event, state, terms, sequences)
             changes += more
             facts += said
         else:

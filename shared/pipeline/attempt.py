@@ -228,6 +228,9 @@ class Attempt(Generic[T]):
             assert item.event is not None
             assert item.reaction is not None
             await self.gathering.again(item, self.ahead)
+            if self.wants_settled(item):  # what was left joined a set that it had looked at before
+                await self.settle()
+                await self.gathering.again(item, self.ahead)
             if item.fault is not None:
                 raise item.fault
             event = item.event
@@ -240,6 +243,8 @@ class Attempt(Generic[T]):
             outgoing = [self.outgoing_of(fact, event) for fact in outcome.facts]
         except Waiting as waiting:
             await self.keep_waiting(item, waiting, cause)
+        except Unsettleable:
+            raise
         except Rejected as error:
             kind = PACKED if isinstance(item.record.value, PackedBatch) else "rejected"
             await self.bury(item, kind, str(error), error, cause)
@@ -273,7 +278,7 @@ class Attempt(Generic[T]):
     # What follows from several records of the batch together.
 
     def wants_settled(self, item: Item[T]) -> bool:
-        if item.reaction is None or item.reaction.settled is Settled.NOTHING:
+        if item.reaction is None or not self.left or item.reaction.settled is Settled.NOTHING:
             return False
         return item.reaction.settled is Settled.ALL or not self.left.isdisjoint(item.rests_on)
 

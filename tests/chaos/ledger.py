@@ -17,7 +17,7 @@ from services.enrollment.settling_keys import sequence_of
 from services.incentive.documents import Account, EarnedCompletion, PointEntry
 from services.incentive.points import award_month
 from services.incentive.points_rules import load_point_rules
-from services.notification.documents import Letter, Mail
+from services.notification.documents import ADDRESS_CHANGED, Letter, Mail
 from shared.contracts.enrollment import (
     CertificateIssued,
     CertificateRendered,
@@ -28,7 +28,7 @@ from shared.contracts.enrollment import (
 )
 from shared.contracts.incentive import PointsSettled
 from shared.pipeline.epochs import VERSIONS, epoch_of
-from tests.chaos.traffic import Reported, unrevoked_employees
+from tests.chaos.traffic import Known, Reported, Traffic, of_one_partition
 
 ISSUED: Final = "certificate_issued"
 REVOKED: Final = "certificate_revoked"
@@ -67,6 +67,7 @@ class Decided(NamedTuple):
     """topic/partition/offset/turn"""
     verdict: str
     subject: str
+    content: bytes
 
 
 @dataclass(frozen=True)
@@ -95,26 +96,30 @@ class Found:
     """by service: how many records each partition of an agency topic has that it must have decided"""
 
 
-def faults(sent: Iterable[Reported], found: Found, *, dead_letters: int = 0) -> list[str]:
+def faults(sent: Traffic, found: Found, *, dead_letters: int = 0) -> list[str]:
     """Empty when everything came out exactly once and in order."""
     return [str(one) for one in findings(sent, found, dead_letters=dead_letters)]
 
 
-def findings(sent: Iterable[Reported], found: Found, *, dead_letters: int | None = 0) -> list[Finding]:
+def findings(sent: Traffic, found: Found, *, dead_letters: int | None = 0) -> list[Finding]:
     """`dead_letters`: how many there must be; None: not looked at."""
-    reported = list(sent)
+    reported, people = list(sent.reported.values()), list(sent.people.values())
     return [
-        *_decisions(found, dead_letters),
+        *_decisions(reported, people, found, dead_letters),
+        *_people(people, found),
         *_completions(reported, found),
         *_numbers(found),
         *_hours(found),
         *_points(found),
         *_mails(found),
+        *_warnings(people, found),
         *_events(reported, found),
     ]
 
 
-def _decisions(found: Found, dead_letters: int | None) -> Iterator[Finding]:
+def _decisions(
+    reported: Sequence[Reported], people: Sequence[Known], found: Found, dead_letters: int | None
+) -> Iterator[Finding]:
     if found.waiting:
         yield Finding("lost", f"{found.waiting} records still wait")
     if dead_letters is not None and len(found.dead_letters) != dead_letters:
@@ -134,14 +139,30 @@ def _decisions(found: Found, dead_letters: int | None) -> Iterator[Finding]:
                     f"{service} never decided {len(missing)} of {topic}/{partition}, first {missing[0]}",
                 )
     agencies = {tp[0] for tp in found.records["enrollment"]}
+    # Of these several agencies speak by turns, each accepted with what it says.
+    told = {one.completion_id for one in reported if one.told} | {one.employee_id for one in people}
     accepted = Counter(
-        one.subject
+        (one.subject, one.content if one.subject in told else b"")
         for one in found.decisions["enrollment"]
         if one.verdict == "accepted" and one.id.split("/")[0] in agencies
     )
     yield from (
-        Finding("doubled", f"{subject} was accepted {n} times") for subject, n in accepted.items() if n > 1
+        Finding("doubled", f"{subject} was accepted {n} times")
+        for (subject, _), n in accepted.items()
+        if n > 1
     )
+
+
+def _people(people: Sequence[Known], found: Found) -> Iterator[Finding]:
+    there = {one.id: one for one in found.employees}
+    for one in people:
+        employee = there.get(one.employee_id)
+        if employee is None:
+            yield Finding("lost", f"employee {one.employee_id} is not there")
+            continue
+        stands = (employee.profile.email, tuple(employee.numbers), employee.merged_into)
+        if stands != (one.email, one.numbers, one.merged_into):
+            yield Finding("different", f"employee {one.employee_id} is {stands}, {one} expected")
 
 
 def _completions(reported: Sequence[Reported], found: Found) -> Iterator[Finding]:
@@ -152,15 +173,18 @@ def _completions(reported: Sequence[Reported], found: Found) -> Iterator[Finding
     )
     for one in reported:
         completion = there.get(one.completion_id)
-        if completion is None or not completion.standing or completion.certificate is None:
-            yield Finding("lost", f"{one.completion_id} has no certificate")
+        if completion is None:
+            yield Finding("lost", f"{one.completion_id} is not there")
             continue
+        yield from _counting(one, completion)
         certificate = completion.certificate
-        if facts_standing(completion).score != one.score:
-            yield Finding(
-                "different",
-                f"{one.completion_id}: {facts_standing(completion).score} stands, {one.score} was sent last",
-            )
+        if certificate is None or not completion.standing:
+            if one.certified and one.stands:
+                yield Finding("lost", f"{one.completion_id} has no certificate")
+            continue
+        if not one.certified:
+            yield Finding("different", f"{one.completion_id} has a certificate")
+            continue
         if certificate.revoked != one.revoked:
             yield Finding(
                 "different", f"{one.completion_id}: revoked is {certificate.revoked}, {one.revoked} expected"
@@ -174,6 +198,23 @@ def _completions(reported: Sequence[Reported], found: Found) -> Iterator[Finding
             )
         if pdf is None and not one.revoked:
             yield Finding("lost", f"{certificate.id}/{certificate.revision} has no PDF")
+
+
+def _counting(one: Reported, completion: Completion) -> Iterator[Finding]:
+    """Whose it is, what stands, whether it counts, and as what."""
+    year = f"{one.employee_id}/{one.year}" if one.counts else ""
+    if bool(completion.standing) != one.stands:
+        yield Finding("different", f"{one.completion_id}: whether it stands is not {one.stands}")
+    elif one.stands and facts_standing(completion).score != one.score:
+        yield Finding(
+            "different",
+            f"{one.completion_id}: {facts_standing(completion).score} stands, {one.score} was sent last",
+        )
+    is_so = (completion.employee_id, completion.learning_year, bool(completion.twin_of))
+    if is_so != (one.employee_id, year, one.twin):
+        yield Finding("different", f"{one.completion_id} is {is_so}, {one} expected")
+    if one.counts and completion.backed != one.backed:
+        yield Finding("different", f"{one.completion_id}: whether it is backed is not {one.backed}")
 
 
 def _numbers(found: Found) -> Iterator[Finding]:
@@ -228,10 +269,10 @@ def _points(found: Found) -> Iterator[Finding]:
         if completion.standing and completion.id not in there:
             yield Finding("lost", f"{completion.id} never reached incentive")
     by_employee: dict[str, list[PointEntry]] = defaultdict(list)
-    by_completion: dict[str, int] = defaultdict(int)
+    by_completion: dict[tuple[str, str], int] = defaultdict(int)
     for entry in found.entries:
         by_employee[entry.employee_id].append(entry)
-        by_completion[entry.completion_id] += entry.points
+        by_completion[entry.employee_id, entry.completion_id] += entry.points
     balances = {one.id: one.balance for one in found.accounts}
     for employee, entries in by_employee.items():
         if sorted(one.sequence for one in entries) != list(range(1, len(entries) + 1)):
@@ -240,15 +281,22 @@ def _points(found: Found) -> Iterator[Finding]:
             yield Finding("different", f"ledger of {employee} does not add up to its balance")
     rules = load_point_rules()
     months: dict[str, list[EarnedCompletion]] = defaultdict(list)
+    owners = {one.id: one.employee_id for one in found.completions}
     for one in found.earned:
-        if by_completion[one.id] != one.points:
-            yield Finding(
-                "different", f"{one.id} has {one.points} points, its entries say {by_completion[one.id]}"
-            )
+        entered = by_completion.pop((one.employee_id, one.id), 0)
+        if entered != one.points:
+            yield Finding("different", f"{one.id} has {one.points} points, its entries say {entered}")
+        if one.employee_id != owners.get(one.id):
+            yield Finding("different", f"{one.id} is {one.employee_id}'s for incentive")
         if one.month:
             months[one.month].append(one)
         elif one.points:
             yield Finding("different", f"{one.id} doesn't stand and has {one.points} points")
+    yield from (
+        Finding("doubled", f"{employee} has {points} points for {id}, which is another's")
+        for (employee, id), points in by_completion.items()
+        if points
+    )
     for those in months.values():
         awards = award_month([one.achievement() for one in those], rules)
         for one in those:
@@ -297,6 +345,22 @@ def _mails(found: Found) -> Iterator[Finding]:
     )
 
 
+def _warnings(people: Sequence[Known], found: Found) -> Iterator[Finding]:
+    """Mails to an address that another one took the place of: to each of them one."""
+    came = Counter(
+        (mail.employee_id, mail.letter.recipient)
+        for mail in found.mails
+        if mail.letter.template == ADDRESS_CHANGED and mail.state == "sent"
+    )
+    wanted = Counter((one.employee_id, address) for one in people for address in one.warned)
+    for employee, address in came.keys() | wanted.keys():
+        if came[employee, address] < wanted[employee, address]:
+            yield Finding("lost", f"{address} of {employee} did not hear of the next address")
+        elif came[employee, address] > wanted[employee, address]:
+            times = came[employee, address]
+            yield Finding("mail wrong", f"{address} of {employee} heard {times} times of the next address")
+
+
 def _events(reported: Sequence[Reported], found: Found) -> Iterator[Finding]:
     bodies: dict[str, bytes] = {}
     first: list[tuple[Published, dict[str, Any]]] = []
@@ -304,7 +368,11 @@ def _events(reported: Sequence[Reported], found: Found) -> Iterator[Finding]:
         event = json.loads(record.value)
         if (known := bodies.setdefault(event["id"], record.value)) is not record.value:
             if known != record.value:
-                yield Finding("different", f"event {event['id']} was published with two contents")
+                yield Finding(
+                    "different",
+                    f"event {event['id']}, {event['type']} of {event['subject']}, was published with two contents: "
+                    f"{known!r} and {record.value!r}",
+                )
             continue
         first.append((record, event))
     versions: dict[tuple[str, str], list[int]] = defaultdict(list)
@@ -328,11 +396,14 @@ def _events(reported: Sequence[Reported], found: Found) -> Iterator[Finding]:
         for key, those in places.items()
         if len(those) > 1
     )
-    ordered = unrevoked_employees(reported)
+    ordered = of_one_partition(reported)
+    told = {one.completion_id for one in reported if one.told}
     for (type, subject), seen in versions.items():
         if len(set(seen)) < len(seen):
             yield Finding("doubled", f"{type} of {subject} was published under two ids: {seen}")
-        elif seen != sorted(seen) and (employee_of[subject] in ordered or type == PointsSettled.TYPE):
+        elif seen != sorted(seen) and (
+            employee_of[subject] in ordered or (type == PointsSettled.TYPE and subject not in told)
+        ):
             yield Finding("out of order", f"{type} of {subject} was published out of order: {seen}")
     yield from _complete(versions, last, found)
     for one in found.completions:

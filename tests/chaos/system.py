@@ -22,14 +22,26 @@ from bson.codec_options import CodecOptions
 from pymongo import MongoClient
 from pymongo.database import Database
 
-from services.enrollment.documents import COMPLETIONS, EMPLOYEES, RENDERINGS, SEQUENCES, STORED_PDFS
+from services.enrollment.agencies.documents import REGISTER, REGISTERS
+from services.enrollment.bodies.documents import BODIES
+from services.enrollment.documents import (
+    COMPLETIONS,
+    EMPLOYEES,
+    RENDERINGS,
+    SEQUENCES,
+    STORED_PDFS,
+    SWEEP,
+    SWEEPS,
+)
 from services.incentive.documents import ACCOUNTS, EARNED_COMPLETIONS, POINT_ENTRIES
 from services.notification.documents import LETTERS, MAILS
 from shared.contracts.topics import ENROLLMENT_EVENTS, INCENTIVE_EVENTS, PARTITIONS, agency_topic
 from shared.kafka_connection import KafkaConnection
 from shared.pipeline.books import DEAD_LETTERS, DECISIONS, WAITING
 from shared.pipeline.documents import Collection, Document
+from shared.pipeline.errors import Unavailable
 from shared.pipeline.places import position_id
+from shared.pipeline.publisher import Publisher
 from shared.stack import Stack
 from shared.stack.companions import mail_ready, start_mail
 from shared.stack.kompeten import SERVICES, Kompeten, configure, launch, make_topics
@@ -37,7 +49,7 @@ from shared.stack.ports import free_ports
 from shared.stack.processes import Child, Processes
 from tests.chaos import ledger
 from tests.chaos.ledger import Decided, Found, Published
-from tests.chaos.traffic import BODIES, CONNECTED, Message, Traffic
+from tests.chaos.traffic import CONNECTED, ISSUERS, Message, Traffic
 
 POLL_S: Final = 0.2
 READY_S: Final = 90.0
@@ -54,7 +66,7 @@ class System:
         self.stack, self.processes = replace(stack, smtp=smtp, mail_page=page), processes
         self.kompeten: Kompeten = configure(
             self.stack, CONNECTED, topic_prefix=f"chaos-{run}.", database_prefix=f"chaos_{run}",
-            bodies=BODIES,
+            bodies=ISSUERS,
             # What waits for its turn until tomorrow is not told from what got lost.
             settings={"notification": {"KOMPETEN_LETTERS_A_DAY": "100000"}},
         )  # fmt: skip
@@ -200,12 +212,40 @@ class System:
         decided = sum(one["records"] for one in found)
         counts = {
             f"{decided} of {len(agencies)} records decided": decided < len(agencies),
+            "people and completions judged by an older register": self.unjudged(),
             "records wait": enrollment[WAITING.name].count_documents({}),
             "PDFs to be made": enrollment[RENDERINGS.name].count_documents({"state": {"$ne": "done"}}),
             "letters that collect": notification[LETTERS.name].count_documents({"state": "collecting"}),
             "mails": notification[MAILS.name].count_documents({"state": {"$in": sorted(ledger.UNFINISHED)}}),
         }
         return [f"{what}: {count:d}" for what, count in counts.items() if count]
+
+    def unjudged(self) -> int:
+        """People and completions of which the register says something else than when they were judged."""
+        enrollment = self.database("enrollment")
+        register = enrollment[REGISTERS.name].find_one({"_id": REGISTER}) or {}
+        done = (enrollment[SWEEPS.name].find_one({"_id": SWEEP}) or {"generation": 0})["generation"]
+        latest = {one["agency"]: one["generation"] for one in register.get("distrusts", ())}
+        people: list[Raw] = []
+        completions: list[Raw] = []
+        for agency, generation in latest.items():
+            older = {"judged": {"$not": {"$gte": generation}}}
+            people.append({**older, "claims.agency": agency})
+            completions.append({**older, "contents.sender": agency})
+        for body in enrollment[BODIES.name].find({"generation": {"$gt": done}}, {"generation": 1}):
+            completions.append({"judged": {"$not": {"$gte": body["generation"]}}, "body": body["_id"]})
+        return sum(
+            enrollment[collection.name].count_documents({"$or": match})
+            for collection, match in ((EMPLOYEES, people), (COMPLETIONS, completions))
+            if match
+        )
+
+    def is_swept(self) -> bool:
+        """Nothing is looked for any more that was judged by an older register."""
+        enrollment = self.database("enrollment")
+        register = enrollment[REGISTERS.name].find_one({"_id": REGISTER})
+        sweep = enrollment[SWEEPS.name].find_one({"_id": SWEEP})
+        return register is not None and sweep is not None and sweep["generation"] >= register["generation"]
 
     async def settled(self, within_s: float = SETTLED_S) -> Found:
         """Waits until nothing is lost, and holds that nothing is doubled or swapped; what was found."""
@@ -215,7 +255,7 @@ class System:
             wrong = self.unfinished()
             if not wrong:
                 found = await self.read()
-                wrong = ledger.faults(self.traffic.reported.values(), found, dead_letters=self.dead_letters)
+                wrong = ledger.faults(self.traffic, found, dead_letters=self.dead_letters)
                 if not wrong:
                     return found
                 pause_s = min(pause_s * 2, 5)
@@ -260,8 +300,8 @@ class System:
             pdfs={one["_id"]: one["sha256"] for one in pdfs},
             decisions={
                 service: [
-                    Decided(one["_id"], one["v"], one.get("s", ""))
-                    for one in self.database(service)[DECISIONS.name].find({}, {"v": 1, "s": 1})
+                    Decided(one["_id"], one["v"], one.get("s", ""), one.get("c", b""))
+                    for one in self.database(service)[DECISIONS.name].find({}, {"v": 1, "s": 1, "c": 1})
                 ]
                 for service in SERVICES
             },
@@ -370,6 +410,27 @@ async def put(sender: AIOKafkaProducer, message: Message) -> "asyncio.Future[Any
     return await sender.send(
         message.topic, message.value, message.key, message.partition, headers=list(message.headers)
     )
+
+
+async def unacknowledged(publisher: Publisher, messages: list[Message]) -> list[Message]:
+    """Sends all of them. Those that were not acknowledged may be in the log all the same, and are to be sent again."""
+
+    async def one(message: Message) -> bool:
+        try:
+            await publisher.send(
+                message.topic,
+                message.value,
+                key=message.key,
+                partition=message.partition,
+                headers=list(message.headers),
+                within_s=10,
+            )
+        except Unavailable:
+            return False
+        return True
+
+    done = await asyncio.gather(*[one(message) for message in messages])
+    return [message for message, sent in zip(messages, done, strict=True) if not sent]
 
 
 def foreign(env: dict[str, str]) -> dict[str, str | None]:

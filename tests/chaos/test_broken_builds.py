@@ -77,5 +77,5 @@ async def test_a_broken_build_is_caught(system: System, way: str) -> None:
         sending = asyncio.create_task(system.flow(900, per_batch=5, pause_s=0.1))
     await sending
     await settled(system)
-    found = ledger.findings(system.traffic.reported.values(), await system.read())
+    found = ledger.findings(system.traffic, await system.read())
     assert bool(found) == (way != "not broken"), [str(one) for one in found[:10]]

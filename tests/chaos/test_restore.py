@@ -17,6 +17,7 @@ from shared.pipeline.books import DECISIONS
 from shared.pipeline.places import position_id
 from tests.chaos.backups import Backup, backup, put_back
 from tests.chaos.ledger import Found
+from tests.chaos.stories import KINDS, Stories
 from tests.chaos.system import System, until
 
 EACH: Final = 40
@@ -86,13 +87,17 @@ async def refused(system: System, service: str) -> None:
 async def test_a_restored_service_ends_where_it_would_have_been(system: System, service: str) -> None:
     if not system.kompeten.children:
         await system.started()
+    stories = Stories(system)
+    stories.begin(len(KINDS))
     await system.flow(EACH)
     kept = KEPT[service] = backup(system, service)
     await system.flow(EACH)
+    assert await stories.ended() == []
     before = await system.settled()
     assert await system.stopped(service) == 0
     put_back(system, service, kept)
     system.expire_leases(service)
+    stories.begin(len(KINDS))
     await system.flow(EACH)
     await refused(system, service)
     system.kompeten.env[service]["KOMPETEN_EPOCH"] = "1"
@@ -101,6 +106,7 @@ async def test_a_restored_service_ends_where_it_would_have_been(system: System, 
     system.launch(service)
     await system.flow(EACH)
     await system.ready()
+    assert await stories.ended() == []
     found = await system.settled()
     assert list(changed_in_hands(before, found)) == []
     numbers = {id: those for id, those in (await numbers_told(system)).items() if len(those) > 1}

@@ -22,8 +22,10 @@ from tests.factories import Mode
 AGENCIES: Final = ("dinas-a", "dinas-b")
 HOSTILE: Final = "dinas-x"
 """An agency like the others, with nothing but its own topic; whatever it sends is well-formed."""
-CONNECTED: Final = (*AGENCIES, HOSTILE)
-BODIES: Final = {"BKPSDM": "", "DISKOMINFO": "dinas-b", "DINKES": "dinas-a", "DINAS-X": HOSTILE}
+DOUBTED: Final = "dinas-c"
+"""An agency whose word is taken back now and then; it sends what stories say alone."""
+CONNECTED: Final = (*AGENCIES, HOSTILE, DOUBTED)
+ISSUERS: Final = {"BKPSDM": "", "DISKOMINFO": "dinas-b", "DINKES": "dinas-a", "DINAS-X": HOSTILE}
 """By code the agency that issues for it; empty where nobody is confirmed, so that both give out its numbers."""
 CROWD: Final = 60
 FORMS: Final = ("seminar", "webinar", "workshop", "e_learning")
@@ -44,7 +46,41 @@ class Reported:
     completion_id: CompletionId
     employee_id: EmployeeId
     score: Decimal
+    year: int
     revoked: bool = False
+    stands: bool = True
+    """False: it is kept, and nobody who may say so has reported it."""
+    certified: bool = True
+    """False: recorded without a certificate."""
+    backed: bool = True
+    """The person's agency stands behind it."""
+    twin: bool = False
+    """The same training counts as it was reported under another number."""
+    told: bool = False
+    """By a story: facts about its person come from several partitions."""
+
+    @property
+    def counts(self) -> bool:
+        return self.stands and not (self.revoked or self.twin)
+
+
+@dataclass(frozen=True)
+class Known:
+    """A person as a story leaves it."""
+
+    employee_id: EmployeeId
+    email: str
+    numbers: tuple[str, ...]
+    merged_into: str = ""
+    warned: tuple[str, ...] = ()
+    """Addresses that heard of the next one, each by one mail."""
+
+
+class Said(NamedTuple):
+    """What is sent, and the id of its event."""
+
+    id: str
+    message: Message
 
 
 @dataclass
@@ -52,6 +88,8 @@ class Employee:
     number: str
     agency: str
     registered: bool = False
+    told: bool = False
+    """A story's: nothing else is sent about it."""
     completions: list[CompletionId] = field(default_factory=list)
 
 
@@ -62,6 +100,10 @@ class Traffic:
         self.ids, self.prefix, self.revoking = Ids(secret), topic_prefix, revoking
         self.random = random.Random(seed)
         self.reported: dict[CompletionId, Reported] = {}
+        self.people: dict[EmployeeId, Known] = {}
+        """Those of stories."""
+        self.stories = 0
+        """That were begun."""
         self.messages: list[Message] = []
         self.poisoned: set[bytes] = set()
         """Values of which each must become a dead letter."""
@@ -134,6 +176,23 @@ class Traffic:
         self.messages += made
         return made
 
+    # What stories say (stories.py).
+
+    def newcomer(self, agency: str) -> Employee:
+        made = self._newcomer(agency)
+        made.told = True
+        return made
+
+    def said(self, payload: Payload, agency: str) -> Said:
+        return self._kept(self._message(payload, agency))
+
+    def ordered(self, command: Payload, key: str) -> Said:
+        return self._kept(self._command(command, key))
+
+    def _kept(self, message: Message) -> Said:
+        self.messages.append(message)
+        return Said(f"event-{self._count}", message)
+
     def _pretended(self) -> list[Message]:
         """Commands and facts about somebody else's certificate, as its services write them."""
         if not self._changeable:
@@ -171,7 +230,7 @@ class Traffic:
         return made
 
     def _employee(self) -> Employee:
-        theirs = [one for one in self._employees if one.agency != HOSTILE]
+        theirs = [one for one in self._employees if one.agency != HOSTILE and not one.told]
         if theirs and self.random.random() < 0.6:
             return self.random.choice(theirs)
         return self._newcomer()
@@ -198,7 +257,7 @@ class Traffic:
 
     def _completion(self, employee: Employee) -> Message:
         form = self.random.choice(FORMS)
-        own = [body for body, agency in BODIES.items() if agency in ("", employee.agency)]
+        own = [body for body, agency in ISSUERS.items() if agency in ("", employee.agency)]
         code, body = f"K{len(self._sent)}", self.random.choice(own)
         completed_on = date(2025, 1, 10) + timedelta(days=self.random.randrange(300))
         training: dict[str, object] = {
@@ -213,7 +272,7 @@ class Traffic:
         id = self.ids.completion(employee_id, body, code, "1")
         self._sent[id] = (employee, training, 1)
         self._changeable.append(id)
-        self.reported[id] = Reported(id, employee_id, Decimal("70.00"))
+        self.reported[id] = Reported(id, employee_id, Decimal("70.00"), completed_on.year)
         employee.completions.append(id)
         return self._told(id)
 
@@ -247,7 +306,9 @@ class Traffic:
             officer="officer-1",
             opd=None,
         )
-        key = self.reported[id].employee_id
+        return self._command(command, self.reported[id].employee_id)
+
+    def _command(self, command: Payload, key: str) -> Message:
         value, headers = self._wire(command)
         topic = self.prefix + COMMANDS.format(service="enrollment")
         return Message(topic, partition_of(key), key.encode(), value, headers)
@@ -270,10 +331,11 @@ class Traffic:
         return record.value, record.headers
 
 
-def unrevoked_employees(reported: Iterable[Reported]) -> set[str]:
-    """Those whose facts all come from one partition, so that their order is promised."""
+def of_one_partition(reported: Iterable[Reported]) -> set[str]:
+    """Employees whose facts all come from one partition, so that their order is promised."""
     reported = list(reported)
-    return {one.employee_id for one in reported} - {one.employee_id for one in reported if one.revoked}
+    several = {one.employee_id for one in reported if one.revoked or one.told}
+    return {one.employee_id for one in reported} - several
 
 
 def split(messages: Sequence[Message], size: int) -> list[Sequence[Message]]:

@@ -26,6 +26,7 @@ from shared.stack.companions import issuer_ready, start_issuer
 from shared.stack.kompeten import SERVICES
 from shared.stack.processes import ROOT, Processes
 from tests.chaos import ledger as model
+from tests.chaos.stories import Stories
 from tests.chaos.system import System
 from tests.faults import processes as process_faults
 from tests.faults import report, servers
@@ -48,13 +49,15 @@ class Plan:
     events: int
     completions_a_tick: int
     outage_s: float
+    stories: int
+    """That begin with each fault."""
 
 
 def plans() -> dict[str, Plan]:
     return {
-        "brief": Plan("make chaos-brief", tuple(one for one in FAULTS if one.brief), 3_000, 12, 5),
-        "usual": Plan("make chaos", FAULTS, 20_000, 9, 8),
-        "full": Plan("make chaos-full", FAULTS, 60_000, 9, 60),
+        "brief": Plan("make chaos-brief", tuple(one for one in FAULTS if one.brief), 3_000, 9, 5, 1),
+        "usual": Plan("make chaos", FAULTS, 20_000, 9, 8, 2),
+        "full": Plan("make chaos-full", FAULTS, 60_000, 9, 60, 2),
     }
 
 
@@ -66,6 +69,8 @@ class Run:
     injected: list[Injected] = field(default_factory=list)
     not_run: dict[str, str] = field(default_factory=dict)
     over: bool = False
+    untold: list[str] = field(default_factory=list)
+    """Why stories came to no end."""
 
     async def cold(self) -> None:
         """Services first, then what they need."""
@@ -107,8 +112,11 @@ class Run:
         sending = asyncio.create_task(self.field.flow(lambda: self.over))
         try:
             for fault in faults:
-                self.field.hostile = not fault.first
+                self.field.current = not fault.first
+                if self.field.current:
+                    self.field.stories.begin(self.plan.stories)
                 await self.inject(fault)
+            self.untold = await self.field.stories.ended()
             self.field.completions_a_tick = 100  # what is missing to the wanted number, without more faults
             while len(traffic.messages) < self.plan.events and not sending.done():
                 await asyncio.sleep(0.5)
@@ -133,7 +141,8 @@ class Run:
     async def ledger(self, seed: int) -> Ledger:
         system = self.field.system
         found = await system.read()
-        findings = model.findings(system.traffic.reported.values(), found, dead_letters=None)
+        findings = model.findings(system.traffic, found, dead_letters=None)
+        findings += [model.Finding("lost", why) for why in self.untold]
         dead = {bytes(one.value or b"") for service in SERVICES for one in system.all(service, DEAD_LETTERS)}
         findings += [
             model.Finding("lost", f"no dead letter for {value[:60]!r}")
@@ -193,7 +202,13 @@ async def measure(plan: Plan, seed: int, directory: Path, cache: Path) -> Ledger
             )
             system = System(stack, services, seed=seed)
             field = Field(
-                system, cluster, network, random.Random(seed), plan.outage_s, plan.completions_a_tick
+                system,
+                cluster,
+                network,
+                random.Random(seed),
+                plan.outage_s,
+                plan.completions_a_tick,
+                Stories(system),
             )
             run = Run(field, plan)
             await run.all()
@@ -219,7 +234,7 @@ def main() -> int:
     plan = plans()[asked.length]
     if asked.only:
         chosen = tuple(one for one in plan.faults if asked.only in one.name)
-        plan = Plan(plan.command, chosen, 500, plan.completions_a_tick, plan.outage_s)
+        plan = Plan(plan.command, chosen, 500, plan.completions_a_tick, plan.outage_s, 5 * plan.stories)
     logging.disable()  # that brokers are away is no news here
     cache = Path(os.environ.get("KOMPETEN_CACHE") or ROOT / ".run/cache").resolve()
     directory = ROOT / f".run/chaos-{os.getpid()}"

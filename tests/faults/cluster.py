@@ -84,6 +84,8 @@ class Cluster:
             "transaction.state.log.min.isr": "2",
             "default.replication.factor": str(NODES),
             "min.insync.replicas": "2",
+            # Of a heap this small the usual 128 MB are not always there in one piece: then a broker ends at its start.
+            "log.cleaner.dedupe.buffer.size": str(16 * 1024 * 1024),
         }
         self.brokers[node] = native.start_broker(
             self.processes, f"kafka-{node}", data, self.cache, settings, HEAP

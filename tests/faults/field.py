@@ -11,10 +11,10 @@ from pymongo.errors import PyMongoError
 
 from services.notification.documents import LETTERS, MAILS
 from shared.contracts.payload import CompletionId
-from shared.pipeline.errors import Unavailable
 from shared.pipeline.publisher import Publisher
 from shared.stack.kompeten import SERVICES
-from tests.chaos.system import System
+from tests.chaos.stories import Stories
+from tests.chaos.system import System, unacknowledged
 from tests.chaos.traffic import Message
 from tests.faults.cluster import Cluster
 from tests.faults.proxy import Network
@@ -35,8 +35,10 @@ class Field:
     outage_s: float
     """How long what is away stays away."""
     completions_a_tick: int
-    hostile: bool = False
-    """Whether it does by now: an earlier version believed it."""
+    stories: Stories
+    current: bool = False
+    """All services are of this version from now on: an earlier one believes the hostile agency, and does not know what
+    stories say."""
     in_hand: int = 0
     """Mails that a mailer was handing over when it was killed: each may arrive twice."""
 
@@ -68,7 +70,7 @@ class Field:
         while self.dice.random() < POISON * len(made):
             made.append(self.system.traffic.poison())
             break
-        if self.hostile and self.dice.random() < HOSTILE:
+        if self.current and self.dice.random() < HOSTILE:
             made += self.system.traffic.hostile()
         self.dice.shuffle(made)  # what belongs together comes in any order too
         return made
@@ -82,7 +84,7 @@ class Field:
                 began = time.monotonic()
                 if not until_done():
                     unsent += self.burst(self.completions_a_tick)
-                unsent = await send(publisher, unsent)
+                unsent = await unacknowledged(publisher, unsent)
                 await asyncio.sleep(max(0.0, TICK_S - (time.monotonic() - began)))
         finally:
             await publisher.stop()
@@ -107,7 +109,7 @@ class Field:
     async def _all_sent(self, messages: list[Message]) -> None:
         publisher = Publisher(self.system.stack.kafka, "senders")
         while messages:
-            messages = await send(publisher, messages)
+            messages = await unacknowledged(publisher, messages)
         await publisher.stop()
 
     def _missing(self, id: CompletionId) -> str:
@@ -123,27 +125,6 @@ class Field:
             return f"the probe's mail: {mail and mail['state']}"
         faults = {service: self.system.faults_of(service) for service in SERVICES}
         return "; ".join(f"{service} {fault}" for service, fault in faults.items() if fault != [])
-
-
-async def send(publisher: Publisher, messages: list[Message]) -> list[Message]:
-    """Those that were not acknowledged: they may be in the log all the same, and are sent again."""
-
-    async def one(message: Message) -> bool:
-        try:
-            await publisher.send(
-                message.topic,
-                message.value,
-                key=message.key,
-                partition=message.partition,
-                headers=list(message.headers),
-                within_s=10,
-            )
-        except Unavailable:
-            return False
-        return True
-
-    done = await asyncio.gather(*[one(message) for message in messages])
-    return [message for message, sent in zip(messages, done, strict=True) if not sent]
 
 
 async def patiently(ask: Callable[[], int | None], within_s: float = 90) -> int:

@@ -17,11 +17,12 @@ from shared.pipeline.publisher import Publisher
 from shared.stack.kompeten import SERVICES
 from shared.stack.processes import ROOT
 from tests.chaos.backups import backup, put_back
-from tests.chaos.system import foreign
+from tests.chaos.system import foreign, unacknowledged, until
 from tests.chaos.traffic import HOSTILE
-from tests.faults.field import Fault, Field, patiently, send
+from tests.faults.field import Fault, Field, patiently
 
 SESSION_S: Final = 10
+SWEPT_WITHIN_S: Final = 150.0
 # Services that die in one go: a kill costs the group's session timeout, so they share it.
 STEPS: Final = {
     "before the transaction": {
@@ -169,6 +170,7 @@ def earlier_tree() -> tuple[Path | None, str]:
 
 
 UNKNOWN_EARLIER: Final = (
+    "KOMPETEN_BODIES",
     "KOMPETEN_INTERNAL_PORT",
     "KOMPETEN_KAFKA_PASSWORD",
     "KOMPETEN_KAFKA_SECURITY",
@@ -184,6 +186,8 @@ async def upgraded(field: Field) -> None:
     open for them until the last one is replaced."""
     place, _ = earlier_tree()
     assert place is not None
+    # Of the commands of a sweep it knows none.
+    await until(field.system.is_swept, lambda: "the sweep came to no end", SWEPT_WITHIN_S)
     acls, nobody = KafkaAdmin(field.system.stack.kafka).acls, anonymous(field.system.kompeten.topic_prefix)
     await asyncio.to_thread(acls.ensure, nobody)
     for service in SERVICES:
@@ -248,7 +252,7 @@ async def flooded(field: Field) -> None:
         for _ in range(MOST_FLOODS):
             unsent = field.system.traffic.flood(FLOOD)
             while unsent:
-                unsent = await send(sender, unsent)
+                unsent = await unacknowledged(sender, unsent)
             if time.monotonic() > until:
                 return
     finally:

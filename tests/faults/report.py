@@ -118,7 +118,9 @@ def _head(ledger: Ledger) -> Iterator[str]:
         f"`{ledger.command}` wrote this page and [the figures](fault-ledger.json) beside it, on {ledger.when[:10]} at "
         f"commit {ledger.commit}, seed {ledger.seed}. It runs the real services on three brokers and a replica set of "
         "three databases, with steady traffic of new completions, copies, corrections, revocations, late "
-        "registrations and events that can never succeed, in any order; injects one fault after the other; and "
+        "registrations and events that can never succeed, in any order, and with stories told step by step: people who "
+        "are transferred, released and registered by the next agency, merged and separated, bodies that are entered "
+        "late, an agency that is distrusted and trusted again; injects one fault after the other; and "
         "compares all that the databases, topics and mailboxes hold in the end with a model of what must be there."
     )
     yield ""

@@ -3,7 +3,7 @@
 import secrets
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Any, Final, cast
 
 import pytest
 
@@ -14,11 +14,13 @@ from services.enrollment.bodies.queries import MOST_UNKNOWN, preview, unknown_bo
 from services.enrollment.bodies.timeline import standing_body
 from services.enrollment.reported_bodies import Reported, reported_bodies
 from services.enrollment.settings import EnrollmentSettings
+from services.enrollment.sweep import Sweeper
 from services.enrollment.terms import Terms
 from services.enrollment.waiting_watch import WaitingWatch
 from shared.contracts.agency import TrainingCompleted
-from shared.contracts.bodies import AddBody, BeginBodies, ChangeBody
+from shared.contracts.bodies import AddBody, BeginBodies, BodySeed, ChangeBody
 from shared.contracts.payload import Payload, milliseconds
+from shared.contracts.people import RefoldCompletions
 from shared.contracts.register import BeginRegister
 from shared.contracts.topics import agency_topic
 from shared.pipeline.books import DECISIONS, WAITING, WaitingRecord
@@ -215,3 +217,39 @@ async def test_the_register_begins_when_all_is_read_and_once(parts: Parts[Terms]
     )
     await beginning.step()
     assert beginning.remarks() == []
+
+
+class Orders:
+    """Has each command decided at once."""
+
+    def __init__(self, city: City) -> None:
+        self._city = city
+        self.found: list[int] = []
+        """How many completions each page had."""
+
+    async def submit(self, payload: Payload, *, id: str, key: str, traceparent: str) -> None:
+        if isinstance(payload, RefoldCompletions):
+            self.found.append(len(payload.found))
+        await self._city.deliver([Sending(payload, id, sender=OFFICER)])
+
+    async def decision(self, place: None, within_s: float) -> None:
+        pass
+
+
+async def test_what_knows_the_change_is_not_judged_again_when_another_body_changes(
+    parts: Parts[Terms], city: City
+) -> None:
+    """While operators entered bodies one by one, each entry had all completions judged again that one of them before it
+    concerned, and no sweep came to its end."""
+    begin = BeginBodies(bodies=tuple(BodySeed(code=code, issuing=AGENCIES[0]) for code in ("PUSDIK", "ITB")))
+    await city.deliver([Sending(begin, "bodies", sender=OFFICER)])
+    reported = [completed(NIP, code=f"K-{n}", organizer="ITB" if n > 2 else "PUSDIK") for n in range(5)]
+    await city.deliver([Sending(one, one.training.code) for one in reported])
+    orders = Orders(city)
+    sweeper = Sweeper(parts.store, cast("Any", orders))
+    for code, swept in (("PUSDIK", [3]), ("ITB", [3, 2])):
+        change = ChangeBody(code=code, outside=True, operator="op", reason="SK 9")
+        await city.deliver([Sending(change, f"change-{code}", sender=OFFICER)])
+        for _ in range(2):
+            await sweeper.step()
+        assert orders.found == swept

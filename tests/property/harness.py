@@ -4,11 +4,13 @@ A `City` is the consumers without Kafka: it splits batches anywhere, publishes t
 before and after commits, and hands everything out again. `observe` tells what came of it.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from dataclasses import replace as replaced
 from datetime import UTC, datetime
 from random import Random
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 from msgspec.structs import replace
 
@@ -42,11 +44,11 @@ from shared.pipeline.documents import Collection, Document
 from shared.pipeline.items import Reader
 from shared.pipeline.limits import LIMITS, Limits
 from shared.pipeline.places import TopicPartition, partition_of, position_id
-from shared.pipeline.reactions import Service
+from shared.pipeline.reactions import Adoption, Published, Service
 from shared.pipeline.records import Coordinates, Headers, Record
 from shared.pipeline.store import Session
 from tests.factories import as_record
-from tests.memory_store import MemoryStore
+from tests.memory_store import MemoryStore, Stored
 
 T = TypeVar("T")
 D = TypeVar("D", bound=Document)
@@ -149,6 +151,11 @@ class Member(Generic[T]):
     reader: Reader[T]
     next: dict[TopicPartition, int] = field(default_factory=dict)
     decided: list[Decided] = field(default_factory=list)
+
+
+class Backup(NamedTuple):
+    collections: dict[str, dict[str, Stored]]
+    next: dict[TopicPartition, int]
 
 
 class City:
@@ -302,6 +309,51 @@ class City:
         for tp in list(member.next):
             await member.store.set_back(position_id(name, tp), 0)
             member.next[tp] = 0
+
+    async def restored(self, name: str, at: "Backup", adoption: Adoption | None = None) -> None:
+        """The database is lost and put back from a backup, a new epoch begins, and what came after the backup is decided
+        again in the order of arrival, up to where the log ended."""
+        member = self.members[name]
+        assert isinstance(member.store, MemoryStore)
+        self.release()
+        member.store.collections = dict(at.collections)
+        member.next = dict(at.next)
+        epoch = member.service.epoch + 1
+        terms = replaced(member.service.terms, epoch=epoch)
+        member.service = replaced(member.service, terms=terms, epoch=epoch)
+        member.reader = Reader(member.service)
+        if adoption is not None:
+            await self._adopt(member, adoption)
+        behind = [
+            (record.timestamp_ms, tp[0] == member.service.commands_topic, tp)
+            for tp in self.lag(member)
+            for record in self.log[tp][member.next.get(tp, 0) :]
+        ]
+        behind.sort(key=lambda one: one[:2])
+        while behind:
+            some = self.random.randint(1, len(behind))
+            counts = Counter(tp for *_, tp in behind[:some])
+            decided = await self.batch(member, dict(counts))
+            for tp, taken in decided.taken.items():
+                for _ in range(taken):
+                    behind.remove(next(one for one in behind if one[2] == tp))
+
+    async def _adopt(self, member: Member[Any], adoption: Adoption) -> None:
+        told = [
+            Published(record.value, record.headers)
+            for (topic, _), records in self.log.items()
+            if topic == member.service.events_topic
+            for record in records
+        ]
+        await adoption.adopt(told, member.store)
+        writes = await adoption.finish(member.store)
+        await member.store.attempt(lambda session: session.write(writes))
+
+    def backup(self, name: str) -> "Backup":
+        """All of a service's database as it is at this moment."""
+        member = self.members[name]
+        assert isinstance(member.store, MemoryStore)
+        return Backup(dict(member.store.collections), dict(member.next))
 
     async def render(self) -> bool:
         """Workers finish the PDFs that are queued; whether there were any."""

@@ -38,11 +38,18 @@ from shared.contracts.enrollment import (
     DecideContest,
     EmployeeRecorded,
 )
-from shared.contracts.people import ConfirmHome, MergeEmployees, RefoldPeople, SeparateEmployees
+from shared.contracts.people import (
+    AdoptHomes,
+    ConfirmHome,
+    EarliestHome,
+    MergeEmployees,
+    RefoldPeople,
+    SeparateEmployees,
+)
 from shared.contracts.register import AddAgency, ChangeAgency
 from shared.pipeline.errors import Waiting
 from shared.pipeline.outcome import Verdict
-from tests.factories import NIP, completed, registered, revoke
+from tests.factories import NIP, OTHER_NIP, completed, registered, revoke
 from tests.property.harness import ENROLLMENT
 from tests.unit.given import NINE, Given
 
@@ -798,3 +805,24 @@ def test_claiming_others_people_counts_too() -> None:
     raised = ChangeAgency(code=OTHER, headcount=5, operator="o", reason="counted")
     assert made.when(raised, sender="enrollment").appeared == ["headcount/dinas-x"]
     made.when(registered("198501012010011001"), sender=OTHER)
+
+
+def test_homes_that_are_adopted_at_once_give_each_certificate_a_number_of_its_own() -> None:
+    """Each person's were numbered as if they were the only ones of the command: all got the same next number."""
+    made = city()
+    add_body(made, "BKPSDM", BodySaid(code="BKPSDM", used_by=[]))
+    people = (NIP, OTHER_NIP)
+    for number in people:
+        made.when(registered(number), sender=HOME)
+    for one in made.all(EMPLOYEES):  # as a version from before homes were noted wrote it
+        made.stored[EMPLOYEES, one.id] = replace(one, claims=[], snapshots=[], home_known=False)
+    for number in people:
+        made.when(completed(number, organizer="BKPSDM"), sender=HOME)
+    assert [one.certificate for one in made.all(COMPLETIONS)] == [None, None]
+    first = [
+        EarliestHome(employee_id=one.id, agency=HOME, arrived=NINE, topic="topic", partition=0, offset=n)
+        for n, one in enumerate(made.all(EMPLOYEES))
+    ]
+    made.when(AdoptHomes(homes=tuple(first)))
+    assert sorted(one.certificate.place for one in made.all(COMPLETIONS) if one.certificate) == [1, 2]
+    assert made.one(SEQUENCES).last == 2
