@@ -47,7 +47,7 @@ from shared.contracts.people import (
     SeparateEmployees,
 )
 from shared.contracts.register import AddAgency, ChangeAgency
-from shared.pipeline.errors import Waiting
+from shared.pipeline.errors import Rejected, Waiting
 from shared.pipeline.outcome import Verdict
 from tests.factories import NIP, OTHER_NIP, completed, registered, revoke
 from tests.property.harness import ENROLLMENT
@@ -826,3 +826,87 @@ def test_homes_that_are_adopted_at_once_give_each_certificate_a_number_of_its_ow
     made.when(AdoptHomes(homes=tuple(first)))
     assert sorted(one.certificate.place for one in made.all(COMPLETIONS) if one.certificate) == [1, 2]
     assert made.one(SEQUENCES).last == 2
+
+
+MASTER = "bkd"
+
+
+def with_master(*history: Any, **bodies: str | None) -> Given[Any]:
+    made = city(**bodies)
+    for code in (HOME, OTHER):
+        made.when(AddAgency(code=code, name=code, operator="op"), sender="operator")
+    made.when(AddAgency(code=MASTER, name="BKD", master=True, operator="op"), sender="operator")
+    for payload, sender in history:
+        made.when(payload, sender=sender)
+    return made
+
+
+def test_the_master_source_alone_gives_homes_and_says_names_and_ranks() -> None:
+    made = with_master((registered(NIP, name="Typo", email="a@b.example"), HOME), (registered(NIP), OTHER))
+    assert homes(made.one(EMPLOYEES)).disputed
+    made.when(registered(NIP, name="True Name", email=None, home=HOME), sender=MASTER)
+    employee = made.one(EMPLOYEES)
+    assert (homes(employee).home, homes(employee).disputed, employee.open) == (HOME, False, [])
+    assert (employee.profile.name, employee.profile.email) == ("True Name", "a@b.example")
+    made.when(registered(NIP, name="True Name", email=None, home=OTHER), sender=MASTER)
+    assert homes(made.one(EMPLOYEES)).home == OTHER
+
+
+def test_where_the_master_source_knows_a_person_nobody_else_moves_it() -> None:
+    made = with_master((registered(NIP), HOME), (registered(NIP, home=HOME), MASTER))
+    made.when(registered(NIP, home=OTHER), sender=OTHER)
+    made.when(EmployeeReleased(employee_number=NIP, reason="moved"), sender=HOME)
+    id = made.one(EMPLOYEES).id
+    order = ConfirmHome(employee_id=id, agency=OTHER, officer="o", opd=None, reason="moved here")
+    refused = made.when(order, sender="officer")
+    assert refused.verdict is Verdict.REFUSED
+    assert "bkd says whose person this is" in refused.reason
+    assert homes(made.one(EMPLOYEES)).home == HOME
+
+
+def test_it_has_no_word_on_completions() -> None:
+    made = with_master((registered(NIP, home=HOME), MASTER), PUSDIK=BODY)
+    outcome = made.when(completed(NIP, organizer="PUSDIK"), sender=MASTER)
+    assert outcome.verdict is Verdict.SUPERSEDED
+    assert the(made).standing == b""
+
+
+def test_who_left_by_its_word_gets_no_mail_any_more() -> None:
+    made = with_master((registered(NIP), HOME), (registered(NIP, home=HOME), MASTER))
+    made.when(EmployeeReleased(employee_number=NIP, reason="retired"), sender=MASTER)
+    told = [one.payload for one in made.facts if isinstance(one.payload, EmployeeRecorded)][-1]
+    assert (homes(made.one(EMPLOYEES)).home, told.email, told.held) == (None, None, False)
+
+
+def test_a_home_that_is_no_agency_is_said_so() -> None:
+    made = with_master()
+    with pytest.raises(Rejected, match="dinas-zz, which is no agency of the register"):
+        made.when(registered(NIP, home="dinas-zz"), sender=MASTER)
+
+
+def test_a_master_source_that_moves_many_waits_for_the_operator() -> None:
+    numbers = [f"19850101201001{1000 + n}" for n in range(12)]
+    made = with_master()
+    for number in numbers:
+        made.when(registered(number, home=HOME), sender=MASTER)
+    for number in numbers[:10]:
+        made.when(registered(number, home=OTHER), sender=MASTER)
+    with pytest.raises(Waiting, match="bkd gave 10 people another home within an hour"):
+        made.when(registered(numbers[10], home=OTHER), sender=MASTER)
+    made.when(
+        ChangeAgency(code=MASTER, moves_per_hour=100, operator="op", reason="checked"), sender="operator"
+    )
+    made.when(registered(numbers[10], home=OTHER), sender=MASTER)
+
+
+def test_a_person_ends_a_dispute_about_itself_and_does_nothing_else() -> None:
+    made = city((registered(NIP), HOME))
+    id = made.one(EMPLOYEES).id
+    own = ConfirmHome(employee_id=id, agency=OTHER, officer="", opd=None, own=True, reason="it is mine")
+    assert made.when(own, sender="person").verdict is Verdict.REFUSED
+    made.when(registered(NIP), sender=OTHER)
+    assert homes(made.one(EMPLOYEES)).disputed
+    assert made.when(own, sender="person").verdict is Verdict.ACCEPTED
+    assert (homes(made.one(EMPLOYEES)).home, made.one(EMPLOYEES).open) == (OTHER, [])
+    back = own.model_copy(update={"agency": HOME})
+    assert made.when(back, sender="person").verdict is Verdict.REFUSED
