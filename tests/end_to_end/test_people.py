@@ -263,6 +263,42 @@ def tmp_numbers(cli: Cli, *people: Person) -> Path:
     return path
 
 
+def test_who_has_no_certificate_is_mailed_why_once_and_what_nobody_may_say_is_shown_to_officers(
+    product: Product, cli: Cli
+) -> None:
+    person = somebody()
+    registers(product, person, OTHER_OPD)
+    for _ in range(2):
+        (id,) = product.publish(completed(person.number, organizer=BODY, code="OURS"), opd=OTHER_OPD)
+        product.verdict(id)
+    (id,) = product.publish(completed(person.number, organizer=BODY, code="THEIRS"), opd=THIRD_OPD)
+    assert "is not this person's agency" in product.verdict(id)["reason"]
+    product.settled()
+    (mail,) = product.mails_for(person.email)
+    assert f"Mintalah pengelola pelatihan di {OPD} melaporkannya" in " ".join(mail["Text"].split())
+    (own,) = product.record(person)["completions"]
+    assert (own["certificate"], own["note"].partition(": ")[0]) == (
+        None,
+        "Tercatat, tanpa sertifikat dari kami",
+    )
+    (told,) = product.employee(person, "notification").get("/me/mails").json()
+    assert (told["template"], told["certificate_number"], bool(told["title"])) == (
+        "completion_recorded",
+        None,
+        True,
+    )
+    shown = found(officer(product, OTHER_OPD), person.number)["completions"]
+    assert sorted((one["counts"], one["note"].partition(":")[0]) for one in shown) == [
+        (False, "Tidak berlaku"), (True, "Tercatat, tanpa sertifikat dari kami"),
+    ]  # fmt: skip
+    (stranger,) = [one["completion_id"] for one in shown if not one["counts"]]
+    traced = cli("trace", "--completion", stranger, status=1)
+    assert [step["what"] for step in traced["steps"] if step["state"] == "problem"] == [
+        "kept, does not stand"
+    ]
+    assert traced["missing"] == []
+
+
 @pytest.mark.parametrize("role", ["agency", "employee", "supervisor"])
 def test_nobody_else_sees_or_decides_anything(product: Product, role: str) -> None:
     client = product.client(role, opd=OPD)
