@@ -874,7 +874,7 @@ def test_it_has_no_word_on_completions() -> None:
 def test_who_left_by_its_word_gets_no_mail_any_more() -> None:
     made = with_master((registered(NIP), HOME), (registered(NIP, home=HOME), MASTER))
     made.when(EmployeeReleased(employee_number=NIP, reason="retired"), sender=MASTER)
-    told = [one.payload for one in made.facts if isinstance(one.payload, EmployeeRecorded)][-1]
+    (told,) = [one for one in made.facts if isinstance(one, EmployeeRecorded)]
     assert (homes(made.one(EMPLOYEES)).home, told.email, told.held) == (None, None, False)
 
 
