@@ -73,6 +73,7 @@ def body_of(operation: Operation, victim: Victim, holder: Holder) -> Any:
         "/completions/contests/preview": contest,
         "/completions/contests/decisions": decision,
         "/completions/contests/decisions/preview": decision,
+        "/me/home": {"agency": ATTACKER_OPD},
         "/people/search": {"employee_number": person.number},
         "/people/{employee_id}/homes": home,
         "/people/{employee_id}/homes/preview": home,

@@ -15,6 +15,7 @@ import pytest
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, TopicAuthorizationFailedError
 
+from shared.contracts.payload import Payload
 from shared.contracts.rights import agency_user
 from shared.contracts.topics import agency_topic
 from shared.kafka_connection import SCRAM, KafkaConnection
@@ -117,8 +118,8 @@ def connect(product: Product) -> Iterator[Connect]:
         one.close()
 
 
-def post(agency: httpx.Client) -> httpx.Response:
-    event = structured(somebody().registration())
+def post(agency: httpx.Client, payload: Payload | None = None) -> httpx.Response:
+    event = structured(payload or somebody().registration())
     return agency.post(
         "/events", content=json.dumps(event), headers={"content-type": "application/cloudevents+json"}
     )
@@ -151,6 +152,23 @@ def test_a_new_agency_speaks_over_http_and_kafka_without_a_restart(
     assert time.monotonic() - started < WITHIN_S
     assert product.kompeten.children["enrollment"].pid == pid
     assert ready(product)
+
+
+def test_the_master_source_says_whose_person_everybody_is(product: Product, cli: Cli, code: str) -> None:
+    added = cli("agency", "add", code, "--name", "BKD", "--master", "--http-only")
+    assert added["agency"]["master"]
+    person, master = somebody(), product.client("agency", opd=code, fresh=True)
+    for opd in (OPD, OTHER_OPD):
+        answer = post(product.client("agency", opd=opd, fresh=True), person.registration())
+        product.verdict(answer.json()[0]["id"])
+    accepted(product, post(master, person.registration(name="Nama Benar", home=OTHER_OPD)))
+    found = product.client("auditor").post("/people/search", json={"employee_number": person.number}).json()
+    assert (found["home"], found["state"], found["name"]) == (OTHER_OPD, "confirmed", "Nama Benar")
+    id = found["employee_id"]
+    moved = cli("people", "transfer", id, "--to", OPD, *WHY, "--yes", status=1)
+    assert f"{code} says whose person this is" in moved["error"]
+    no_home = cli("people", "transfer", id, "--to", code, *WHY, "--yes", status=1)
+    assert f"no agency {code}" in no_home["error"]
 
 
 def test_the_same_command_again_changes_nothing_and_keeps_the_password(

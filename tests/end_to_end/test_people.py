@@ -207,6 +207,22 @@ def test_two_records_are_merged_with_a_preview_and_parted_again(product: Product
     assert not listed(new, "links"), "that they are two was decided, too"
 
 
+def test_a_person_says_which_of_two_agencies_is_right(product: Product) -> None:
+    person = somebody()
+    registers(product, person, OPD)
+    me = product.client("employee", employee_number=person.number, sub=f"user-{person.number[-6:]}")
+    other = me.post("/me/home", json={"agency": OTHER_OPD})
+    assert (other.status_code, "dispute" in other.json()["detail"]) == (409, True)
+    registers(product, person, OTHER_OPD)
+    home = me.get("/me/home").json()
+    assert (home["state"], [one["code"] for one in home["choices"]]) == ("disputed", [OPD, OTHER_OPD])
+    assert me.post("/me/home", json={"agency": OTHER_OPD}).status_code == 200
+    assert me.get("/me/home").json()["home"]["code"] == OTHER_OPD
+    assert found(officer(product, OTHER_OPD), person.number)["state"] == "confirmed"
+    stranger = product.client("employee", employee_number=somebody().number, sub="stranger")
+    assert stranger.get("/me/home").status_code == 404
+
+
 def test_sixty_disputed_people_are_decided_by_one_command_that_may_be_stopped(
     product: Product, cli: Cli, tmp_path: Path
 ) -> None:

@@ -1,7 +1,9 @@
 """Who may say what about a person and a completion."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from itertools import permutations
+from random import Random
 from typing import Any
 
 import pytest
@@ -910,3 +912,33 @@ def test_a_person_ends_a_dispute_about_itself_and_does_nothing_else() -> None:
     assert (homes(made.one(EMPLOYEES)).home, made.one(EMPLOYEES).open) == (OTHER, [])
     back = own.model_copy(update={"agency": HOME})
     assert made.when(back, sender="person").verdict is Verdict.REFUSED
+
+
+def test_order_never_decides_what_a_master_source_says() -> None:
+    said = [
+        (registered(NIP, name="One", email="one@a.example"), HOME),
+        (registered(NIP, name="Two", email="two@a.example"), OTHER),
+        (registered(NIP, name="Master", home=HOME), MASTER),
+        (EmployeeReleased(employee_number=NIP, reason="moved"), HOME),
+        (registered(NIP, name="Master", home=OTHER), MASTER),
+        (registered(NIP, name="Master later", home=OTHER), MASTER),
+        (registered(NIP, name="One later", email="one@a.example"), HOME),
+    ]
+
+    def decided(order: Sequence[int]) -> object:
+        made, left = with_master(), list(order)
+        begin, arrived = made.now, made.arrived
+        while left:
+            place = left.pop(0)
+            made.now, made.arrived = begin + timedelta(seconds=place), arrived + place
+            try:
+                made.when(said[place][0], sender=said[place][1])
+            except Waiting:  # for the person, whom the next ones register
+                left.append(place)
+        one = made.one(EMPLOYEES)
+        return homes(one), one.profile, one.placements, one.snapshots, one.open
+
+    in_order = decided(range(len(said)))
+    every = list(permutations(range(len(said))))
+    for order in Random(0).sample(every, 300):
+        assert decided(order) == in_order, order
