@@ -292,6 +292,8 @@ def _with_snapshot(file: Employee, snapshot: Snapshot) -> tuple[list[Snapshot], 
     by_source = {one.source: one for one in snapshots_of(file)}
     known = by_source.get(snapshot.source)
     verdict = Verdict.ACCEPTED
+    if known is None and "" in by_source and by_source[""].digest == snapshot.digest:
+        verdict = Verdict.DUPLICATE  # it stands already, from before sources were told apart
     if known is not None:
         newer = (snapshot.as_of, snapshot.digest) > (known.as_of, known.digest)
         if known.digest == snapshot.digest:
