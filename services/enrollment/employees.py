@@ -343,9 +343,12 @@ def with_numbers(file: Employee, numbers: list[str]) -> Employee:
 def _with_snapshot(file: Employee, snapshot: Snapshot) -> tuple[list[Snapshot], Verdict]:
     """Those that are kept; and what the new one is among its source's."""
     snapshots = snapshots_of(file)
-    known = newest_of(snapshots).get(snapshot.source)
+    newest = newest_of(snapshots)
+    # "": what stands already from before sources were told apart.
+    known = newest.get(snapshot.source)
+    copied = newest.get("") if known is None else known
     verdict = Verdict.ACCEPTED
-    if known is not None and known.digest == snapshot.digest:
+    if copied is not None and copied.digest == snapshot.digest:
         verdict = Verdict.DUPLICATE
     elif known is not None and (snapshot.as_of, snapshot.digest) < (known.as_of, known.digest):
         verdict = Verdict.SUPERSEDED

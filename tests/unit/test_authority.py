@@ -830,6 +830,15 @@ def test_homes_that_are_adopted_at_once_give_each_certificate_a_number_of_its_ow
     assert made.one(SEQUENCES).last == 2
 
 
+def test_a_snapshot_from_before_sources_were_told_apart_is_a_copy_when_it_comes_again() -> None:
+    """Decided again in a replay, each was accepted a second time."""
+    made = city((registered(NIP), HOME))
+    person = made.one(EMPLOYEES)
+    made.stored[EMPLOYEES, person.id] = replace(person, claims=[], snapshots=[], home_known=False)
+    assert made.when(registered(NIP), sender=HOME).verdict is Verdict.DUPLICATE
+    assert [one.source for one in made.one(EMPLOYEES).snapshots] == ["", HOME]
+
+
 MASTER = "bkd"
 
 
