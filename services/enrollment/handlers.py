@@ -361,6 +361,9 @@ def store_rendering(event: Received[StoreRendering], state: State, terms: Terms)
     data = event.data
     completion = state.get(COMPLETIONS, data.completion_id)
     certificate = None if completion is None else completion.certificate
+    if terms.epoch and certificate is None:
+        reason = "the database before the restore had issued it: this one has not, or not yet, and makes its own PDF"
+        return Outcome(Verdict.NOTHING, reason, data.completion_id)
     if completion is None or certificate is None:
         raise Rejected(
             "there is no certificate of this id: the command was not written by a worker of this database"

@@ -21,9 +21,10 @@ from shared.contracts.enrollment import (
 )
 from shared.contracts.payload import Payload
 from shared.pipeline.epochs import VERSIONS, epoch_of, next_version
+from shared.pipeline.outcome import Verdict
 from shared.pipeline.reactions import Published
 from shared.pipeline.store import Session, Write
-from tests.factories import NIP, completed, registered, reinstate, revoke
+from tests.factories import NIP, completed, registered, reinstate, rendering, revoke
 from tests.memory_store import MemoryStore
 from tests.property.harness import ENROLLMENT, TERMS
 from tests.unit.given import NINE, Given
@@ -225,3 +226,12 @@ def test_events_of_strangers_are_not_adopted() -> None:
     forged = [one._replace(value=(one.value or b"").replace(b'"cmp_', b'"cmp_f')) for one in lost.told]
     again = restored(lost, [*forged, Published(b"{", ()), Published(None, ())])
     assert not [key for key in again.stored if key[0] is GIVEN]
+
+
+def test_a_pdf_of_a_certificate_that_this_database_does_not_issue_is_no_dead_letter() -> None:
+    """Two topics were read in another order than they had come in: it was issued for a moment, and is not by arrival."""
+    lost = Lost(BUDI)
+    lost.tell(FIRST)
+    told = certificate(lost, FIRST)
+    command = rendering(certificate_id=told.id, completion_id=id_of(FIRST), revision=1)
+    assert restored(lost).when(command).verdict is Verdict.NOTHING
