@@ -34,7 +34,7 @@ format: .venv/.dev ## Format and mend what can be mended
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-chaos: .venv/.dev ## The fault ledger: real services on three brokers and three databases, some 50 faults (14 min)
+chaos: .venv/.dev ## The fault ledger: real services on three brokers and three databases, some 50 faults (20 min)
 	@$(BIN)/python -m tests.faults --write
 
 chaos-brief: .venv/.dev ## Some of the faults, in about three minutes
