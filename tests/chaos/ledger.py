@@ -31,6 +31,7 @@ from shared.pipeline.epochs import VERSIONS, epoch_of
 from tests.chaos.traffic import Known, Reported, Traffic, of_one_partition
 
 ISSUED: Final = "certificate_issued"
+RECORDED: Final = "completion_recorded"
 REVOKED: Final = "certificate_revoked"
 UNFINISHED: Final = frozenset({"queued", "deferred", "leased", "handing_over", "unknown"})
 VERSION: Final = {
@@ -319,6 +320,9 @@ def _mails(found: Found) -> Iterator[Finding]:
     for completion in found.completions:
         certificate = completion.certificate
         if certificate is None:
+            told = {one.template for one in letters[completion.id]}
+            if completion.learning_year and RECORDED not in told:
+                yield Finding("lost", f"{completion.id} counts without a certificate, and no letter says so")
             continue
         last = max(letters[completion.id], key=lambda one: one.completion_version, default=None)
         wanted = (REVOKED if certificate.revoked else ISSUED, certificate.revision)

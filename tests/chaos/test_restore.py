@@ -55,8 +55,9 @@ def changed_in_hands(before: Found, found: Found) -> Iterator[str]:
 
 
 def told_twice(found: Found) -> dict[str, int]:
-    """Certificates of which a revision was announced, or taken back, by more than one letter."""
-    of = {one.id: (one.certificate_id, one.template, one.revision) for one in found.letters}
+    """Completions that were told of, or of whose certificate a revision was announced or taken back, by more than one
+    letter."""
+    of = {one.id: (one.completion_id, one.template, one.revision) for one in found.letters}
     told = Counter(of[id] for id in found.caught if id in of)
     return {str(key): times for key, times in told.items() if times > 1}
 
