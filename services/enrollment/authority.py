@@ -15,12 +15,13 @@ from services.enrollment.agencies.documents import REGISTER, REGISTERS, Arrival
 from services.enrollment.agencies.trust import TRUSTING, Trust, trust_of
 from services.enrollment.bodies.documents import BODIES, Body, body_id
 from services.enrollment.bodies.timeline import issuing_since, unconfirmed_at
-from services.enrollment.completions import standing_before
-from services.enrollment.documents import Completion, Content
+from services.enrollment.completions import ContestState, contest_state, standing_before
+from services.enrollment.documents import Completion, Content, Contest
 from services.enrollment.homes import Homes, homes
 from services.enrollment.persons import Person
 from services.enrollment.reasons import without_ground
 from shared.contracts.lists import GROUNDLESS
+from shared.identifiers import key
 from shared.pipeline.documents import Doc, Keys, State
 
 
@@ -174,6 +175,26 @@ def _latest(begins: Iterable[Arrival | None]) -> Arrival | None:
 def _arrival(content: Content) -> Arrival:
     assert content.arrival is not None, "only what arrived after the register began is judged"
     return content.arrival
+
+
+def effective_contests(
+    completion: Completion, person: Person, *, backed: bool
+) -> list[tuple[Contest, ContestState]]:
+    """Those by which it counts for nothing: upheld; or undecided, of an officer whose agency was the person's home when
+    the contest arrived, while that agency does not stand behind the completion itself."""
+    found: list[tuple[Contest, ContestState]] = []
+    for one in completion.contests:
+        state = contest_state(one, completion)
+        undecided = state is ContestState.UNDECIDED and not backed and of_the_home(one, person)
+        if undecided or state is ContestState.UPHELD:
+            found.append((one, state))
+    return found
+
+
+def of_the_home(contest: Contest, person: Person) -> bool:
+    if contest.opd is None or contest.arrival is None:
+        return True
+    return homes(person.whole).home_at(contest.arrival) == person.trust.heir(key(contest.opd))
 
 
 def why_not(content: Content, stands: Standing | None, person: Person, register: Register) -> str:

@@ -4,12 +4,15 @@ stands is judged in authority.py."""
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from decimal import Decimal
+from enum import StrEnum
 
 import msgspec
 
 from services.enrollment.agencies.documents import Arrival
+from services.enrollment.agencies.statements import arrival_of
 from services.enrollment.documents import Completion, Content, Contest, ExternalCertificate, Facts, Revocation
 from shared.contracts.agency import TrainingCompleted
+from shared.contracts.payload import CompletionId, EmployeeId
 from shared.identifiers import Ids, key
 from shared.pipeline.records import Received
 
@@ -18,6 +21,12 @@ _JSON = msgspec.json.Encoder(order="deterministic")
 TENTH, HUNDREDTH = Decimal("0.1"), Decimal("0.01")
 # Of one sender about one completion; an honest one reports two or three.
 MOST_CONTENTS = 20
+
+
+class ContestState(StrEnum):
+    UNDECIDED = "undecided"
+    UPHELD = "upheld"
+    DISMISSED = "dismissed"
 
 
 def facts_of(event: TrainingCompleted, organizer: str) -> Facts:
@@ -46,6 +55,11 @@ def facts_of(event: TrainingCompleted, organizer: str) -> Facts:
     )
 
 
+def begun(id: CompletionId, file: EmployeeId, owner: EmployeeId) -> Completion:
+    """Nothing is said of it yet. `file`: that it is named by; `owner`: the person's main one."""
+    return Completion(id=id, employee_id=owner, learning_year="", file="" if file == owner else file)
+
+
 def content_of(facts: Facts, event: Received[TrainingCompleted], ids: Ids) -> Content:
     """`facts` as one sender reported them; absent fields don't count, so a newer sender's null is no change."""
     return Content(
@@ -54,7 +68,7 @@ def content_of(facts: Facts, event: Received[TrainingCompleted], ids: Ids) -> Co
         first_time=event.said_at,
         revision=event.data.revision or 0,
         facts=facts,
-        arrival=Arrival(event.arrived, *event.at),
+        arrival=arrival_of(event),
         number=event.data.employee_number,
     )
 
@@ -157,12 +171,12 @@ def effective_revocations(completion: Completion, stands: Content) -> list[Revoc
     return [one for one in completion.revocations if one.id not in lifted and _may_act(one.opd, body)]
 
 
-def standing_contests(completion: Completion) -> list[Contest]:
-    """Those that nobody dismissed: upheld, or not decided yet."""
-    if not completion.contests:
-        return []
-    dismissed = {one.contest_id for one in completion.contest_decisions if not one.upheld}
-    return [one for one in completion.contests if one.id not in dismissed]
+def contest_state(contest: Contest, completion: Completion) -> ContestState:
+    """One dismissal goes before all that uphold it: who doubts it still contests it anew."""
+    decided = [one.upheld for one in completion.contest_decisions if one.contest_id == contest.id]
+    if not decided:
+        return ContestState.UNDECIDED
+    return ContestState.UPHELD if all(decided) else ContestState.DISMISSED
 
 
 def _may_act(opd: str | None, body: str) -> bool:

@@ -1,43 +1,41 @@
 """A person's agency doubts what another body reported; until somebody decides, it counts for nothing.
 
 The certificate stands meanwhile, since its body answers for it. Members of sets, as revocations are: a decision may come
-before the contest that it is about.
+before the contest that it is about, and a contest before its completion.
 """
 
+from collections.abc import Sequence
+from datetime import datetime
 from typing import Final
 
 import msgspec
 
-from services.enrollment.documents import (
-    COMPLETIONS,
-    CONTESTED,
-    Completion,
-    Contest,
-    ContestDecision,
-    Contested,
-)
-from services.enrollment.homes import homes
-from services.enrollment.persons import Person, person_of
+from services.enrollment.agencies.documents import Arrival
+from services.enrollment.agencies.statements import arrival_of
+from services.enrollment.authority import of_the_home
+from services.enrollment.completions import ContestState, begun, contest_state
+from services.enrollment.documents import COMPLETIONS, CONTESTED, Completion, Contest, ContestDecision
+from services.enrollment.persons import person_of
 from services.enrollment.settling import Changed, settle
 from services.enrollment.settling_keys import settling_keys
 from services.enrollment.terms import Terms
 from shared.contracts.enrollment import ContestCompletion, DecideContest
 from shared.contracts.payload import Payload
-from shared.identifiers import key
 from shared.pipeline.documents import Doc, Keys, State
-from shared.pipeline.outcome import Outcome, Put, Remove, Verdict
+from shared.pipeline.outcome import Fact, Outcome, Put, Remove, Verdict
 from shared.pipeline.reactions import Reaction, react
 from shared.pipeline.records import Received
 
 _JSON = msgspec.json.Encoder(order="deterministic")
 MOST_CONTESTS: Final = 20
-"""And as many decisions, of one completion."""
+"""Of one completion, by officers who act for one agency."""
+MOST_DECISIONS: Final = 200
+NO_SUCH: Final = "the person has no completion of this id"
+BACKED: Final = (
+    "noted; the completion goes on counting, as the person's own agency reported it too: have that agency send a "
+    "correction, or the body revoke its certificate"
+)
 Command = Received[ContestCompletion] | Received[DecideContest]
-
-
-def undecided_contests(completion: Completion) -> list[Contest]:
-    decided = {one.contest_id for one in completion.contest_decisions}
-    return [one for one in completion.contests if one.id not in decided]
 
 
 def contest_keys(event: Command, state: State, terms: Terms) -> Keys:
@@ -46,75 +44,136 @@ def contest_keys(event: Command, state: State, terms: Terms) -> Keys:
 
 
 def contest_completion(event: Received[ContestCompletion], state: State, terms: Terms) -> Outcome:
-    """By an officer of the person's agency, or one who acts for all."""
+    """By an officer of the person's agency, or one who acts for all. Kept whoever says it: whether it counts is a fold
+    over what stands (`effective_contests`), so that nothing hangs on which of the two is decided first."""
     data = event.data
-    known, person = state.get(COMPLETIONS, data.completion_id), person_of(data.employee_id, state)
-    if known is None or person is None or not known.standing or known.employee_id != person.main.id:
-        return _refused("not-found", "the person has no completion of this id", event, terms)
+    known = _known(event, state)
+    if known is None:
+        return _refused("not-found", NO_SUCH, event, terms)
     if any(one.id == event.id for one in known.contests):
         return _answered(Verdict.DUPLICATE, "done before", known, event, terms)
-    if data.opd is not None and key(data.opd) != homes(person.whole).home:
-        return _refused(
-            "not-your-agency", "the person is another agency's: ask an officer of it", event, terms
-        )
-    if known.backed:
-        reason = "the person's own agency reported it: have it send a correction, or the body revoke its certificate"
+    arrival = arrival_of(event)
+    contest = Contest(event.id, data.reason, data.officer, data.opd, event.now, arrival)
+    contests = _kept(known.contests, contest)
+    if contest not in contests:
+        reason = f"{data.opd or 'they'} contested it {MOST_CONTESTS} times, no more are taken"
         return _refused("refused", reason, event, terms)
-    if len(known.contests) >= MOST_CONTESTS:
-        return _refused("refused", f"it was contested {MOST_CONTESTS} times, no more are taken", event, terms)
-    contest = Contest(event.id, data.reason, data.officer, data.opd, event.now)
-    contests = sorted([*known.contests, contest], key=lambda one: one.id)
-    return _settled(known, msgspec.structs.replace(known, contests=contests), person, event, state, terms)
+    after, changes, facts = _settled(
+        known, msgspec.structs.replace(known, contests=contests), event, state, terms
+    )
+    problem, reason = _unheard(contest, after, state)
+    if problem:
+        return _refused(problem, reason, event, terms, changes, facts)
+    return _accepted(reason, after, changes, facts, event, terms)
 
 
 def decide_contest(event: Received[DecideContest], state: State, terms: Terms) -> Outcome:
     """By an officer who acts for all."""
     data = event.data
-    known, person = state.get(COMPLETIONS, data.completion_id), person_of(data.employee_id, state)
-    if known is None or person is None or not known.standing or known.employee_id != person.main.id:
-        return _refused("not-found", "the person has no completion of this id", event, terms)
+    known = _known(event, state)
+    if known is None:
+        return _refused("not-found", NO_SUCH, event, terms)
     if any(one.id == event.id for one in known.contest_decisions):
         return _answered(Verdict.DUPLICATE, "done before", known, event, terms)
     if data.opd is not None:
         return _refused(
             "not-your-agency", "only an officer who acts for all agencies decides this", event, terms
         )
-    if len(known.contest_decisions) >= MOST_CONTESTS:
-        return _refused("refused", f"{MOST_CONTESTS} decisions are kept, no more are taken", event, terms)
+    if len(known.contest_decisions) >= MOST_DECISIONS:
+        return _refused("refused", f"{MOST_DECISIONS} decisions are kept, no more are taken", event, terms)
     decision = ContestDecision(event.id, data.contest_id, data.upheld, data.reason, data.officer, event.now)
     decisions = sorted([*known.contest_decisions, decision], key=lambda one: one.id)
-    return _settled(
-        known, msgspec.structs.replace(known, contest_decisions=decisions), person, event, state, terms
+    after, changes, facts = _settled(
+        known, msgspec.structs.replace(known, contest_decisions=decisions), event, state, terms
     )
+    return _accepted("", after, changes, facts, event, terms)
+
+
+def _known(event: Command, state: State) -> Completion | None:
+    """None: it is another person's. One that has not come yet is begun, as a replay may take the command first."""
+    id, file = event.data.completion_id, event.data.employee_id
+    person = person_of(file, state)
+    owner = file if person is None else person.main.id
+    known = state.get(COMPLETIONS, id)
+    if known is None:
+        return begun(id, file, owner)
+    return known if known.employee_id == owner else None
+
+
+def _kept(contests: Sequence[Contest], new: Contest) -> list[Contest]:
+    """Of each agency the first by arrival, whatever order they are decided in: none shuts out another one's."""
+    own = sorted([*(one for one in contests if one.opd == new.opd), new], key=_arrived)[:MOST_CONTESTS]
+    return sorted([*(one for one in contests if one.opd != new.opd), *own], key=lambda one: one.id)
+
+
+def _arrived(contest: Contest) -> tuple[bool, Arrival | None, datetime, str]:
+    return (contest.arrival is not None, contest.arrival, contest.at, contest.id)
 
 
 def _settled(
-    known: Completion, after: Completion, person: Person, event: Command, state: State, terms: Terms
-) -> Outcome:
+    known: Completion, after: Completion, event: Command, state: State, terms: Terms
+) -> tuple[Completion, list[Put | Remove], list[Fact]]:
+    person = person_of(after.employee_id, state)
+    if person is None or not after.contents:
+        return after, [Put(COMPLETIONS, after)], []
     settled = settle([Changed(known, after, event.now, event.traceparent)], person, state, terms)
-    facts = [fact for fact, _ in settled.facts]
-    after = settled.completions[known.id]
-    changes = [*settled.changes, *_listed(after, state)]
+    return settled.completions[known.id], settled.changes, [fact for fact, _ in settled.facts]
+
+
+def _unheard(contest: Contest, completion: Completion, state: State) -> tuple[str, str]:
+    """The problem, if its officer had no say; and what he is to know where it changes nothing by itself."""
+    person = person_of(completion.employee_id, state)
+    if person is None or not completion.standing:
+        return "", "noted: nothing stands that it could be about"
+    if contest_state(contest, completion) is not ContestState.UNDECIDED:
+        return "", ""
+    if not of_the_home(contest, person):
+        return "not-your-agency", "the person is another agency's: ask an officer of it"
+    if completion.backed:
+        return "", BACKED
+    return "", ""
+
+
+def _accepted(
+    reason: str,
+    completion: Completion,
+    changes: Sequence[Put | Remove],
+    facts: Sequence[Fact],
+    event: Command,
+    terms: Terms,
+) -> Outcome:
     return Outcome(
-        Verdict.ACCEPTED, "", known.id, _content(event, terms), changes, facts, answer=_answer(after)
+        Verdict.ACCEPTED,
+        reason,
+        completion.id,
+        _content(event, terms),
+        changes,
+        facts,
+        answer=_answer(completion),
     )
-
-
-def _listed(completion: Completion, state: State) -> list[Put | Remove]:
-    """The worklist as it is from now on."""
-    listed = state.get(CONTESTED, completion.id) is not None
-    if bool(undecided_contests(completion)) is listed:
-        return []
-    return [Remove(CONTESTED, completion.id) if listed else Put(CONTESTED, Contested(completion.id))]
 
 
 def _answered(verdict: Verdict, reason: str, known: Completion, event: Command, terms: Terms) -> Outcome:
     return Outcome(verdict, reason, known.id, _content(event, terms), answer=_answer(known))
 
 
-def _refused(problem: str, reason: str, event: Command, terms: Terms) -> Outcome:
+def _refused(
+    problem: str,
+    reason: str,
+    event: Command,
+    terms: Terms,
+    changes: Sequence[Put | Remove] = (),
+    facts: Sequence[Fact] = (),
+) -> Outcome:
+    content = _content(event, terms)
     return Outcome(
-        Verdict.REFUSED, reason, event.data.completion_id, _content(event, terms), answer={"problem": problem}
+        Verdict.REFUSED,
+        reason,
+        event.data.completion_id,
+        content,
+        changes,
+        facts,
+        answer={"problem": problem},
     )
 
 

@@ -21,6 +21,13 @@ class EmployeeNumberAlias(msgspec.Struct, frozen=True):
     linked_by: str = ""
     """The agency by whose word it joined that file; empty: it was registered there by itself, or before that was kept."""
     linked_at: Arrival | None = None
+    left: EmployeeId = EmployeeId("")
+    """The file that it belonged to by a link, until another agency registered it; empty: none."""
+    left_at: Arrival | None = None
+
+    def file_at(self, arrival: Arrival) -> EmployeeId:
+        """Of what arrived then: so a record that is read again finds what it was decided about."""
+        return self.left if self.left_at is not None and arrival < self.left_at else self.employee_id
 
 
 class Profile(msgspec.Struct, frozen=True):
@@ -114,6 +121,12 @@ class PendingLink(msgspec.Struct, frozen=True):
     arrival: Arrival
     why: str
     """What it waits for."""
+    again: Arrival | None = None
+    """Of the latest copy that had to wait."""
+
+    def waited(self, arrival: Arrival) -> bool:
+        """Whether what arrived then had to, when it was decided first."""
+        return self.arrival == arrival or (self.again is not None and arrival <= self.again)
 
 
 DISPUTED: Final = "disputed"
@@ -237,7 +250,10 @@ class Contest(msgspec.Struct, frozen=True):
     reason: str
     officer: str
     opd: str | None
+    """Agency for which the officer acted; None: all."""
     at: datetime
+    arrival: Arrival | None = None
+    """None: from before it was kept, when it was judged as it was decided."""
 
 
 class ContestDecision(msgspec.Struct, frozen=True):
@@ -290,6 +306,8 @@ class Completion(msgspec.Struct, frozen=True):
     """By what it stands, see authority.py; empty: nothing does, or it was settled before that was kept."""
     backed: bool = True
     """The person's own agency stands behind it."""
+    contested: bool = False
+    """It counts for nothing, as the person's agency contests it."""
     certified: bool = True
     """False: recorded without a certificate of ours, as none but the body's own agency issues for it."""
     file: str = ""
@@ -330,7 +348,8 @@ class Sequence(msgspec.Struct, frozen=True):
 
 
 class Contested(msgspec.Struct, frozen=True):
-    """A completion of which nobody decided some contest yet: the worklist, and nothing but the id of the completion."""
+    """A completion that counts for nothing as nobody decided some contest yet: the worklist, and nothing but the id of
+    the completion."""
 
     id: CompletionId = msgspec.field(name="_id")
 

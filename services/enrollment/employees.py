@@ -10,7 +10,8 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from services.enrollment.agencies.documents import AGENCIES, REGISTER, REGISTERS, Arrival
+from services.enrollment.agencies.documents import AGENCIES, REGISTER, REGISTERS
+from services.enrollment.agencies.statements import arrival_of
 from services.enrollment.agencies.timeline import standing
 from services.enrollment.agencies.trust import Trust, trust_of
 from services.enrollment.authority import register_for
@@ -43,7 +44,7 @@ from shared.contracts.vocabulary import EmploymentType
 from shared.pipeline.documents import LOAD, Doc, Keys, State
 from shared.pipeline.epochs import next_version
 from shared.pipeline.errors import Rejected
-from shared.pipeline.outcome import Fact, Outcome, Put, Verdict
+from shared.pipeline.outcome import Fact, Outcome, Put, Remove, Verdict
 from shared.pipeline.records import Received
 from shared.pipeline.waiting import waiting_for
 
@@ -111,22 +112,21 @@ def _candidates(event: Received[EmployeeSnapshot], state: State, terms: Terms) -
     """All files that it may be about."""
     numbers = _numbers(event.data)
     aliases = [state.get(EMPLOYEE_NUMBERS, number) for number in numbers]
-    known = {alias.employee_id for alias in aliases if alias is not None}
+    known = {
+        file for alias in aliases if alias is not None for file in (alias.employee_id, alias.left) if file
+    }
     return sorted(known | {terms.ids.employee(number) for number in numbers})
 
 
-def _arrival(event: Received[EmployeeSnapshot]) -> Arrival:
-    return Arrival(event.arrived, *event.at)
-
-
 def _judges(event: Received[EmployeeSnapshot], state: State) -> bool:
-    return register_for("", state).judges(_arrival(event))
+    return register_for("", state).judges(arrival_of(event))
 
 
 def _plan(event: Received[EmployeeSnapshot], state: State, terms: Terms) -> _Plan:
     *earlier, current = numbers = _numbers(event.data)
     aliases = {number: state.get(EMPLOYEE_NUMBERS, number) for number in numbers}
-    files = {number: None if alias is None else alias.employee_id for number, alias in aliases.items()}
+    arrival = arrival_of(event)
+    files = {number: None if alias is None else alias.file_at(arrival) for number, alias in aliases.items()}
     if not _judges(event, state):
         known = {file for file in files.values() if file is not None}
         if len(known) > 1:
@@ -142,9 +142,9 @@ def _plan(event: Received[EmployeeSnapshot], state: State, terms: Terms) -> _Pla
     if not earlier or files[earlier[0]] == own:
         return _Plan(own, [current])
     previous = earlier[0]
-    why = _why_not_linked(event, files[previous], files[current], state)
+    why = _waited(event, own, state) or _why_not_linked(event, files[previous], files[current], state)
     if why:
-        link = PendingLink(previous, current, event.sender, _arrival(event), why)
+        link = PendingLink(previous, current, event.sender, arrival, why)
         return _Plan(own, [current], pending=link)
     if files[previous] is None:
         return _Plan(own, numbers, linked=previous)
@@ -162,7 +162,28 @@ def _is_another_s(event: Received[EmployeeSnapshot], alias: EmployeeNumberAlias,
         return event.data.home not in (None, homes(person.whole).home) and (
             previous not in person.whole.numbers
         )
-    return person.home_since(event.sender, _arrival(event)) is None
+    return not _is_home(event, alias.employee_id, person)
+
+
+def _is_home(event: Received[EmployeeSnapshot], file: EmployeeId, person: Person) -> bool:
+    """When it arrived: of a link, what comes later changes nothing."""
+    return person.home_at(file, arrival_of(event)) == person.trust.heir(event.sender)
+
+
+def _waited(event: Received[EmployeeSnapshot], own: EmployeeId, state: State) -> str:
+    """What the link waits for, where it is read again: a succession since then, which reaches back, does not have it
+    stand by itself."""
+    person, numbers = person_of(own, state), tuple(_numbers(event.data))
+    links = [] if person is None else person.file(own).pending_links
+    return next(
+        (
+            one.why
+            for one in links
+            if (one.agency, one.previous, one.number) == (event.sender, *numbers)
+            and one.waited(arrival_of(event))
+        ),
+        "",
+    )
 
 
 def _why_not_linked(
@@ -180,7 +201,7 @@ def _why_not_linked(
     owner = of_previous or of_current
     person = None if owner is None else person_of(owner, state)
     may = person is None or _is_master(event, state)
-    if person is not None and not may and person.home_since(event.sender, _arrival(event)) is None:
+    if owner is not None and person is not None and not may and not _is_home(event, owner, person):
         return "the agency of the person that has the other number, or an officer"
     return ""
 
@@ -196,7 +217,7 @@ def _moves_homes(person: Person, file_id: str, event: Received[EmployeeSnapshot]
 def _with_word(file: Employee, event: Received[EmployeeSnapshot], state: State) -> Employee:
     """Whose person it is, as the event says: the master source names an agency, all others themselves. The same file
     where that adds nothing."""
-    arrival, agency = _arrival(event), event.data.home
+    arrival, agency = arrival_of(event), event.data.home
     if not _is_master(event, state):
         claims = with_claim(file, Claim(event.sender, arrival))
         return file if claims is file.claims else msgspec.structs.replace(file, claims=claims)
@@ -209,7 +230,7 @@ def _with_word(file: Employee, event: Received[EmployeeSnapshot], state: State) 
 def record_employee(event: Received[EmployeeSnapshot], state: State, terms: Terms) -> Outcome:
     """Kept as its sender's newest word; it stands if the sender is the person's home. A number not seen before becomes an
     alias, and what waited for it is decided."""
-    plan, arrival = _plan(event, state, terms), _arrival(event)
+    plan, arrival = _plan(event, state, terms), arrival_of(event)
     profile = _profile(event.data)
     digest = terms.ids.content(_JSON.encode(profile))
     known = person_of(plan.file, state)
@@ -228,7 +249,7 @@ def record_employee(event: Received[EmployeeSnapshot], state: State, terms: Term
     file = before.file(plan.file)
     snapshots, verdict = _with_snapshot(file, snapshot)
     file = msgspec.structs.replace(
-        _with_word(with_numbers(file, _history(own_numbers(file), plan.numbers)), event, state),
+        _with_word(with_numbers(file, _history(own_numbers(file), _its(plan, state))), event, state),
         snapshots=snapshots,
         pending_links=_with_link(file.pending_links, plan.pending),
     )
@@ -246,6 +267,14 @@ def record_employee(event: Received[EmployeeSnapshot], state: State, terms: Term
     verdict, reason = _told(verdict, event, after, plan)
     appeared = [terms.ids.lacks_employee(number) for number in new]
     return Outcome(verdict, reason, after.main.id, digest, [*changes, *more], facts, appeared)
+
+
+def _its(plan: _Plan, state: State) -> list[str]:
+    """Numbers of the file by the snapshot, without those that have left it since."""
+    if plan.leaves is not None:
+        return plan.numbers
+    aliases = {number: state.get(EMPLOYEE_NUMBERS, number) for number in plan.numbers}
+    return [number for number, alias in aliases.items() if alias is None or alias.employee_id == plan.file]
 
 
 def _is_vouched_for(number: str, event: Received[EmployeeSnapshot], state: State) -> bool:
@@ -270,14 +299,16 @@ def _counted(
     event: Received[EmployeeSnapshot], known: Person | None, person: Person, state: State
 ) -> Put | None:
     if _is_master(event, state):
-        return moves_counted(event.sender, known, person, _arrival(event), state)
+        return moves_counted(event.sender, known, person, arrival_of(event), state)
     return counted(event.sender, 1, state) if _is_new_to(event.sender, known) else None
 
 
 def _alias(number: str, plan: _Plan, event: Received[EmployeeSnapshot]) -> EmployeeNumberAlias:
+    if plan.leaves is not None:
+        return EmployeeNumberAlias(number, plan.file, left=plan.leaves, left_at=arrival_of(event))
     if number != plan.linked:
         return EmployeeNumberAlias(id=number, employee_id=plan.file)
-    return EmployeeNumberAlias(number, plan.file, event.sender, _arrival(event))
+    return EmployeeNumberAlias(number, plan.file, event.sender, arrival_of(event))
 
 
 def _profile(data: EmployeeSnapshot) -> Profile:
@@ -386,12 +417,12 @@ def moved(
     state: State,
     terms: Terms,
     sequences: Sequences | None = None,
-) -> tuple[Person, list[Put], list[Fact]]:
+) -> tuple[Person, list[Put | Remove], list[Fact]]:
     """What is written and told when somebody said something about a person: it as it stands, and its completions where
     somebody else may speak of them than before. `sequences`: see `settle`."""
     after, facts = as_it_stands(known, person, event, terms)
     files = {} if known is None else {one.id: one for one in known.files}
-    changes = [Put(EMPLOYEES, one) for one in after.files if one != files.get(one.id)]
+    changes: list[Put | Remove] = [Put(EMPLOYEES, one) for one in after.files if one != files.get(one.id)]
     if known is not None and _who_may(after) != _who_may(known):
         completions = state.all(COMPLETIONS, "employee_id", after.main.id)
         changed = [Changed(one, one, event.now, event.traceparent) for one in completions]
@@ -491,19 +522,25 @@ def waiting_links(person: Person, whole: Employee) -> list[PendingLink]:
 
 
 def _with_link(links: list[PendingLink], link: PendingLink | None) -> list[PendingLink]:
-    """One a source and pair of numbers: its earliest."""
+    """One a source and pair of numbers: its earliest, with its latest copy's arrival."""
     if link is None:
         return links
     named = {(one.agency, one.previous, one.number): one for one in links}
     name = (link.agency, link.previous, link.number)
-    if name in named and named[name].arrival <= link.arrival:
-        return links
-    named[name] = link
+    named[name] = link if name not in named else _joined(named[name], link)
     return sorted(named.values(), key=lambda one: one.arrival)[:MOST_PENDING_LINKS]
+
+
+def _joined(known: PendingLink, link: PendingLink) -> PendingLink:
+    first = min(known, link, key=lambda one: one.arrival)
+    latest = max(one for one in (known.arrival, known.again, link.arrival) if one is not None)
+    return msgspec.structs.replace(first, again=None if latest == first.arrival else latest)
 
 
 def _history(known: list[str], numbers: list[str]) -> list[str]:
     """Oldest first: a previous number stands before the one that replaced it."""
+    if not numbers:
+        return known
     *earlier, current = numbers
     history = list(known)
     for number in earlier:

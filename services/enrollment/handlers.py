@@ -7,12 +7,13 @@ from zlib import crc32
 
 import msgspec
 
-from services.enrollment.agencies.documents import Arrival
+from services.enrollment.agencies.statements import arrival_of
 from services.enrollment.authority import Grounds, register_for, register_keys, standing, why_not
 from services.enrollment.bodies.documents import BODIES, body_id, lacks_body
 from services.enrollment.bodies.timeline import standing_body
 from services.enrollment.completions import (
     MOST_CONTENTS,
+    begun,
     content_of,
     facts_of,
     kept_as,
@@ -102,7 +103,7 @@ def completion_keys(event: Received[TrainingCompleted], state: State, terms: Ter
     if alias is None:
         yield waits_for(terms.ids.lacks_employee(number))
     # An unknown employee will have this id; whoever changes an alias locks its employee too.
-    employee_id = terms.ids.employee(number) if alias is None else alias.employee_id
+    employee_id = terms.ids.employee(number) if alias is None else alias.file_at(arrival_of(event))
     if body is not None and body.alias_of:
         yield LOAD
     facts = facts_of(data, organizer_code(code, state))
@@ -120,7 +121,7 @@ def organizer_code(code: str, state: State) -> str:
 
 
 def _judged(event: Received[TrainingCompleted], state: State) -> bool:
-    return register_for("", state).judges(Arrival(event.arrived, *event.at))
+    return register_for("", state).judges(arrival_of(event))
 
 
 def completion_id_of(file: EmployeeId, facts: Facts, terms: Terms) -> CompletionId:
@@ -135,7 +136,7 @@ def record_completion(event: Received[TrainingCompleted], state: State, terms: T
     organizer = organizer_code(code, state)
     facts = facts_of(data, organizer)
     alias = state.get(EMPLOYEE_NUMBERS, data.employee_number)
-    file = terms.ids.employee(data.employee_number) if alias is None else alias.employee_id
+    file = terms.ids.employee(data.employee_number) if alias is None else alias.file_at(arrival_of(event))
     person = None if alias is None else person_of(file, state)
     completion_id = completion_id_of(file, facts, terms)
     if data.completed_on > (event.now + FARTHEST_EAST).date():
@@ -157,7 +158,7 @@ def record_completion(event: Received[TrainingCompleted], state: State, terms: T
         )
     known = state.get(COMPLETIONS, completion_id)
     content = content_of(facts, event, terms.ids)
-    before = known or _begun(completion_id, file, person.main.id)
+    before = known or begun(completion_id, file, person.main.id)
     seen = any(content.digest == one.digest and content.revision <= one.revision for one in before.contents)
     after = with_content(before, content)
     if after is before and not seen and kept_as(before, content) is None:
@@ -170,7 +171,7 @@ def record_completion(event: Received[TrainingCompleted], state: State, terms: T
             reason += "; " + why_not(kept_as(before, content) or content, stood, person, register)
         return Outcome(Verdict.DUPLICATE, reason, completion_id, content.digest)
     stands = standing(after, person, register)
-    now = standing_now(after, stands, register)
+    now = standing_now(after, stands, person, register)
     if now.year not in ("", before.learning_year) and _is_full(now.year, state):
         assert now.content is not None
         raise Rejected(
@@ -193,10 +194,6 @@ def record_completion(event: Received[TrainingCompleted], state: State, terms: T
         verdict, reason = Verdict.CORRECTION, "replaces the content that stood"
     unsettled = Unsettled(person.main.id, COMPLETIONS, after, weight=_weight(now.year, state))
     return Outcome(verdict, reason, completion_id, content.digest, unsettled=unsettled)
-
-
-def _begun(id: CompletionId, file: EmployeeId, owner: EmployeeId) -> Completion:
-    return Completion(id=id, employee_id=owner, learning_year="", file="" if file == owner else file)
 
 
 def _is_full(year: str, state: State) -> bool:
@@ -289,7 +286,7 @@ def _known(completion_id: CompletionId, employee_id: EmployeeId, state: State) -
     if known is not None and employee_id not in (known.employee_id, known.file):
         raise Rejected("completion_id is a completion of another employee than employee_id: send both of one")
     person = person_of(employee_id, state)
-    return known or _begun(completion_id, employee_id, employee_id if person is None else person.main.id)
+    return known or begun(completion_id, employee_id, employee_id if person is None else person.main.id)
 
 
 def _other_body(completion: Completion, opd: str | None) -> Outcome | None:

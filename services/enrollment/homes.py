@@ -61,6 +61,11 @@ class Homes(NamedTuple):
     def disputed(self) -> bool:
         return not self.confirmed and not self.placed_by and len(self.claimants) > 1
 
+    def home_at(self, arrival: Arrival) -> str | None:
+        return next(
+            (one.agency for one in self.periods if one.begin <= arrival and one.counts(arrival)), None
+        )
+
     def home_since(self, agency: str, arrival: Arrival) -> Arrival | None:
         """Begin of the agency's first period as home that counts for what arrived then."""
         return next((one.begin for one in self.periods if one.agency == agency and one.counts(arrival)), None)

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import msgspec
 
-from services.enrollment.agencies.documents import Arrival
+from services.enrollment.agencies.statements import arrival_of
 from services.enrollment.documents import COMPLETIONS, EMPLOYEES, Completion, Employee, Merge
 from services.enrollment.employees import as_it_stands, is_held, later, moved, recorded
 from services.enrollment.homes import homes
@@ -22,7 +22,7 @@ from shared.contracts.people import MergeEmployees, SeparateEmployees
 from shared.identifiers import key
 from shared.pipeline.documents import Keys, State
 from shared.pipeline.epochs import next_version
-from shared.pipeline.outcome import Fact, Outcome, Put, Verdict
+from shared.pipeline.outcome import Fact, Outcome, Put, Remove, Verdict
 from shared.pipeline.reactions import Reaction, react
 from shared.pipeline.records import Received
 
@@ -109,7 +109,7 @@ def _merge(
     event: Received[MergeEmployees] | Received[SeparateEmployees], into: EmployeeId, home: str
 ) -> Merge:
     data = event.data
-    return Merge(into, home, Arrival(event.arrived, *event.at), event.id, data.officer, data.opd, data.reason)
+    return Merge(into, home, arrival_of(event), event.id, data.officer, data.opd, data.reason)
 
 
 def _moved(one: Completion, to: EmployeeId, file: str, event: Received[Any]) -> Changed:
@@ -147,7 +147,7 @@ def separate_employees(event: Received[SeparateEmployees], state: State, terms: 
     rest = Person(main if others else _alone(main), others, person.trust)
     left, facts = as_it_stands(person, rest, event, terms)
     went, more = as_it_stands(Person(known, trust=person.trust), alone, event, terms)
-    changes = [*(Put(EMPLOYEES, one) for one in left.files), Put(EMPLOYEES, went.main)]
+    changes: list[Put | Remove] = [Put(EMPLOYEES, one) for one in (*left.files, went.main)]
     theirs = state.all(COMPLETIONS, "employee_id", person.main.id)
     sequences: Sequences = {}
     facts = [*facts, *more]
@@ -217,7 +217,7 @@ def _answered(
     reason: str,
     person: Person,
     content: bytes,
-    changes: Sequence[Put] = (),
+    changes: Sequence[Put | Remove] = (),
     facts: Sequence[Fact] = (),
 ) -> Outcome:
     answer: dict[str, str | int | bool | None] = {

@@ -63,6 +63,23 @@ class Person(NamedTuple):
     def home_since(self, agency: str, arrival: Arrival) -> Arrival | None:
         return homes(self.whole).home_since(self.trust.heir(agency), arrival)
 
+    def home_at(self, file_id: str, arrival: Arrival) -> str | None:
+        """Whose the file's person was when something arrived, by the files that belonged together then. None too where
+        the file belonged to another person, which is not looked at."""
+        if all(not one.merges for one in self.files):
+            return homes(self.whole).home_at(arrival)
+        merged = [one for one in self.merged if _was_merged(one, arrival)]
+        file = self.file(file_id)
+        if file.id == self.main.id:
+            then = None if _was_merged(file, arrival) else Person(file, tuple(merged), self.trust)
+        else:
+            then = (
+                Person(self.main, tuple(merged), self.trust)
+                if file in merged
+                else Person(file, (), self.trust)
+            )
+        return None if then is None else homes(then.whole).home_at(arrival)
+
     def file(self, id: str) -> Employee:
         return next(one for one in self.files if one.id == id)
 
@@ -78,6 +95,11 @@ class Person(NamedTuple):
             return (whole,)
         file = next((one for one in self.files if one.id == file_of(completion)), self.main)
         return (whole, homes(_as_trusted(file, self.trust)))
+
+
+def _was_merged(file: Employee, arrival: Arrival) -> bool:
+    said = [one for one in file.merges if one.arrival <= arrival]
+    return bool(said and said[-1].into)
 
 
 def _as_trusted(employee: Employee, trust: Trust) -> Employee:

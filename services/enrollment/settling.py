@@ -12,11 +12,20 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from services.enrollment.authority import Grounds, Register, Standing, organizer_of, register_of, standing
+from services.enrollment.authority import (
+    Grounds,
+    Register,
+    Standing,
+    effective_contests,
+    organizer_of,
+    register_of,
+    standing,
+)
 from services.enrollment.certificate_face import WIB, CertificateFace, decimal_comma
-from services.enrollment.completions import effective_revocations, standing_contests
+from services.enrollment.completions import ContestState, effective_revocations
 from services.enrollment.documents import (
     COMPLETIONS,
+    CONTESTED,
     GIVEN,
     RENDERINGS,
     SEQUENCES,
@@ -24,6 +33,8 @@ from services.enrollment.documents import (
     Certificate,
     Completion,
     Content,
+    Contest,
+    Contested,
     Employee,
     Facts,
     Rendering,
@@ -51,11 +62,11 @@ from shared.contracts.vocabulary import Form, Level
 from shared.links import download_until
 from shared.pipeline.documents import State
 from shared.pipeline.epochs import next_version
-from shared.pipeline.outcome import Fact, Put
+from shared.pipeline.outcome import Fact, Put, Remove
 
 REVOKED = "revoked"
 DONE = "done"
-TWIN, CONTESTED = "twin", "contested"
+TWIN, DOUBTED_RULE = "twin", "contested"
 DOUBTED: Final = (
     "instansi pegawai menyatakan ini bukan pembelajaran pegawainya; belum dihitung sampai diputuskan"
 )
@@ -78,7 +89,7 @@ class Changed(NamedTuple):
 class Settled(NamedTuple):
     completions: dict[str, Completion]
     """Those that changed, as they are from now on."""
-    changes: list[Put]
+    changes: list[Put | Remove]
     facts: list[tuple[Fact, int]]
     """Each with the place, among those that changed, of the one that it follows from."""
 
@@ -95,6 +106,8 @@ class _Now(NamedTuple):
     revocations: list[Revocation]
     year: str
     """That it counts in, if any."""
+    contests: Sequence[tuple[Contest, ContestState]] = ()
+    """By which it counts for nothing."""
     groundless: str = ""
     """In Indonesian: why what stood does not any more, as nobody had the right to report it."""
     withheld: Uncertified | None = None
@@ -108,7 +121,7 @@ class _Now(NamedTuple):
         return self.groundless or ("" if self.withheld is None else self.withheld.note.id)
 
 
-def standing_now(known: Completion, stands: Standing | None, register: Register) -> _Now:
+def standing_now(known: Completion, stands: Standing | None, person: Person, register: Register) -> _Now:
     if stands is None and not known.standing:
         return _Now(None, "", known.certified, known.backed, [], "")
     if stands is None:
@@ -117,7 +130,8 @@ def standing_now(known: Completion, stands: Standing | None, register: Register)
         why = f"Laporannya tidak berlaku: {without_ground(stood, register.trust).id}."
         return _Now(stood, "", known.certified, known.backed, [], "", groundless=why)
     revocations = effective_revocations(known, stands.content)
-    counts = not revocations and not standing_contests(known)
+    contests = effective_contests(known, person, backed=stands.backed)
+    counts = not revocations and not contests
     year = year_of(known.employee_id, stands.content.facts.completed_on) if counts else ""
     withheld = None
     if not stands.certified:
@@ -130,6 +144,7 @@ def standing_now(known: Completion, stands: Standing | None, register: Register)
         stands.backed,
         revocations,
         year,
+        contests,
         withheld=withheld,
     )
 
@@ -160,6 +175,7 @@ def settle(
             settled.changes.extend(puts)
         settled.completions[after.id] = after
         settled.changes.append(Put(COMPLETIONS, after))
+        settled.changes.extend(_listed(after, stated[after.id].now, state))
         settled.facts.extend((fact, min(place, last)) for fact in facts)
     settled.changes.extend(Put(SEQUENCES, one) for one in sequences.values())
     for other, fact in _others(stated, year, terms):
@@ -185,6 +201,16 @@ def _twins(changed: Sequence[Changed], person: Person, state: State, terms: Term
     return found
 
 
+def _listed(completion: Completion, now: _Now, state: State) -> list[Put | Remove]:
+    """The worklist of contests, where the completion enters or leaves it."""
+    if not completion.contests:
+        return []
+    waits = any(one is ContestState.UNDECIDED for _, one in now.contests)
+    if waits is (state.get(CONTESTED, completion.id) is not None):
+        return []
+    return [Put(CONTESTED, Contested(completion.id)) if waits else Remove(CONTESTED, completion.id)]
+
+
 class _Stated(NamedTuple):
     """A completion with what counts of its sets."""
 
@@ -201,7 +227,7 @@ def _all_stated(changed: Sequence[Changed], person: Person, state: State, terms:
     found: dict[str, tuple[Changed, Completion, _Now]] = {}
     for one in changed:
         register = register_of(one.after, state)
-        now = standing_now(one.after, standing(one.after, person, register), register)
+        now = standing_now(one.after, standing(one.after, person, register), person, register)
         after = msgspec.structs.replace(one.after, judged=register.generation)
         found[after.id] = (one, after, now)
     counts = _counted_once({id: (after, now) for id, (_, after, now) in found.items()}, person, terms)
@@ -240,7 +266,13 @@ def _stated(one: Changed, after: Completion, now: "_Now", terms: Terms) -> _Stat
     after = msgspec.structs.replace(after, learning_year=year)
     if now.content is None:
         return _Stated(after, now)
-    after = msgspec.structs.replace(after, grounds=now.grounds, certified=now.certified, backed=now.backed)
+    after = msgspec.structs.replace(
+        after,
+        grounds=now.grounds,
+        certified=now.certified,
+        backed=now.backed,
+        contested=bool(now.contests),
+    )
     said = (now.content.digest, bool(year), now.certified, after.employee_id)
     withdrawn = bool(now.withdrawn)
     # Also of one that counts for nothing either way: contested, or of a training that counts elsewhere.
@@ -314,7 +346,7 @@ def _is_certified_anew(before: Completion, after: Completion, withdrawn: bool) -
 
 class Restated(NamedTuple):
     completion: Completion
-    changes: list[Put]
+    changes: list[Put | Remove]
     facts: list[Fact]
 
 
@@ -326,14 +358,14 @@ def restate(
     certificate, facts = known.certificate, facts_standing(known)
     after = msgspec.structs.replace(known, version=next_version(known.version, terms.epoch))
     register = register_of(after, state)
-    judged = standing_now(after, standing(after, person, register), register)
+    judged = standing_now(after, standing(after, person, register), person, register)
     stated: dict[str, _Stated] = {after.id: _Stated(after, judged._replace(content=content_standing(known)))}
     year = _Year.of(stated, {known.learning_year, _year(stated[after.id])}, state, terms)
     after, own = _credited(known, after, year, judged, terms)
     others = list(_others(stated, year, terms))
     recorded = _recorded(after, facts, judged)
     said = [recorded._replace(payload=CompletionRestated(**dict(recorded.payload)))]
-    changes = [Put(COMPLETIONS, after), *(Put(COMPLETIONS, other) for other, _ in others)]
+    changes: list[Put | Remove] = [Put(COMPLETIONS, one) for one in (after, *(other for other, _ in others))]
     if certificate is not None and judged.withdrawn:
         said.append(_revoked(after, facts, judged.withdrawn, terms))
     elif certificate is not None:
@@ -464,8 +496,8 @@ def _taken_back(now: _Now) -> tuple[str, str] | None:
 
 def _why_nothing(completion: Completion) -> tuple[str, str | None]:
     """Rule and reason of 0 JP."""
-    if standing_contests(completion):
-        return CONTESTED, DOUBTED
+    if completion.contested:
+        return DOUBTED_RULE, DOUBTED
     return (TWIN, SAME_TRAINING) if completion.twin_of else ("", None)
 
 

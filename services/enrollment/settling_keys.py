@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from datetime import date
 
 from services.enrollment.authority import organizer_of, register_keys
-from services.enrollment.documents import COMPLETIONS, EMPLOYEES, GIVEN, SEQUENCES, Facts
+from services.enrollment.documents import COMPLETIONS, CONTESTED, EMPLOYEES, GIVEN, SEQUENCES, Facts
 from services.enrollment.issuing_bodies import sequence_id
 from services.enrollment.persons import Person, person_keys, person_of
 from services.enrollment.terms import Terms
@@ -135,6 +135,8 @@ def _refolded(ids: Iterable[str], owner: str, state: State, terms: Terms) -> Key
         yield from register_keys("" if one is None else organizer_of(one))
         if one is None:
             continue
+        if one.contests:
+            yield Doc(CONTESTED, id)
         years |= {year_of(owner, content.facts.completed_on) for content in one.contents}
         if one.certificate is None:
             for facts in {sequence_of(content.facts): content.facts for content in one.contents}.values():

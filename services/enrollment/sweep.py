@@ -28,7 +28,7 @@ from shared.http.commands import Commands
 from shared.mongo import MongoStore
 from shared.periodic import Periodic
 from shared.pipeline.documents import Collection, Doc, Keys, Lock, State
-from shared.pipeline.outcome import Fact, Outcome, Put, Verdict
+from shared.pipeline.outcome import Fact, Outcome, Put, Remove, Verdict
 from shared.pipeline.reactions import Reaction, react
 from shared.pipeline.records import Received
 from shared.telemetry import root_traceparent
@@ -183,7 +183,7 @@ def sweeping_keys(event: Received[RefoldCompletions], state: State, terms: Terms
 
 
 def refold_completions(event: Received[RefoldCompletions], state: State, terms: Terms) -> Outcome:
-    changes: list[Put] = []
+    changes: list[Put | Remove] = []
     facts: list[Fact] = []
     by_employee: dict[str, list[Changed]] = {}
     for one in event.data.found:
@@ -209,7 +209,7 @@ def people_keys(event: Received[RefoldPeople], state: State, terms: Terms) -> Ke
 
 def refold_people(event: Received[RefoldPeople], state: State, terms: Terms) -> Outcome:
     generation = event.data.generation
-    changes: list[Put] = []
+    changes: list[Put | Remove] = []
     facts: list[Fact] = []
     sequences: Sequences = {}
     people = {

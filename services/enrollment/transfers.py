@@ -1,11 +1,12 @@
 """Whose person somebody is, as it is withdrawn, decided, and worked out for people from before it was noted."""
 
 from collections import Counter
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
 from services.enrollment.agencies.documents import REGISTER, REGISTERS, Arrival
+from services.enrollment.agencies.statements import arrival_of
 from services.enrollment.documents import (
     EMPLOYEE_NUMBERS,
     EMPLOYEES,
@@ -29,7 +30,7 @@ from shared.contracts.people import AdoptHomes, ConfirmHome
 from shared.identifiers import key
 from shared.pipeline.documents import LOAD, Doc, Keys, State
 from shared.pipeline.errors import Rejected, Waiting
-from shared.pipeline.outcome import Fact, Outcome, Put, Verdict
+from shared.pipeline.outcome import Fact, Outcome, Put, Remove, Verdict
 from shared.pipeline.reactions import Reaction, react
 from shared.pipeline.records import Received
 from shared.pipeline.waiting import waits_for
@@ -53,25 +54,25 @@ def leaving_keys(event: Received[EmployeeReleased], state: State, terms: Terms) 
         yield waits_for(terms.ids.lacks_employee(number))
         return
     yield from headcount_keys(event.sender)
-    yield from refolding_keys(alias.employee_id, state, terms)
+    yield from refolding_keys(alias.file_at(arrival_of(event)), state, terms)
 
 
 def take_leave(event: Received[EmployeeReleased], state: State, terms: Terms) -> Outcome:
     """Kept whoever says it; it ends what the same agency claims, and nothing else. The master source's word ends all."""
     data = event.data
     alias = state.get(EMPLOYEE_NUMBERS, data.employee_number)
-    person = None if alias is None else person_of(alias.employee_id, state)
+    person = None if alias is None else person_of(alias.file_at(arrival_of(event)), state)
     if alias is None or person is None:
         raise Waiting(
             terms.ids.lacks_employee(data.employee_number),
             "the employee is not known yet: have the agency's system publish the employee's registration",
         )
-    known = person.file(alias.employee_id)
+    known = person.file(alias.file_at(arrival_of(event)))
     subject = person.main.id
     content = terms.ids.content(_JSON.encode((known.id, event.sender, data.reason)))
     if event.sender in person.trust.masters:
         return _placed_nowhere(event, known, person, content, state, terms)
-    withdrawal = Withdrawal(event.sender, _arrival(event), data.reason)
+    withdrawal = Withdrawal(event.sender, arrival_of(event), data.reason)
     if withdrawal in known.withdrawals:
         return Outcome(Verdict.DUPLICATE, "said before", subject, content)
     own = [one for one in known.withdrawals if one.agency == event.sender]
@@ -102,7 +103,7 @@ def _placed_nowhere(
     state: State,
     terms: Terms,
 ) -> Outcome:
-    placement = Placement(event.sender, "", _arrival(event), event.data.reason)
+    placement = Placement(event.sender, "", arrival_of(event), event.data.reason)
     if placement in known.placements:
         return Outcome(Verdict.DUPLICATE, "said before", person.main.id, content)
     after = person.with_file(msgspec.structs.replace(known, placements=with_placement(known, placement)))
@@ -110,10 +111,6 @@ def _placed_nowhere(
     _, changes, facts = moved(person, after, event, state, terms)
     changes += [] if put is None else [put]
     return Outcome(Verdict.ACCEPTED, "", person.main.id, content, changes, facts)
-
-
-def _arrival(event: Received[Any]) -> Arrival:
-    return Arrival(event.arrived, *event.at)
 
 
 # An officer decides.
@@ -163,7 +160,7 @@ def confirm_home(event: Received[ConfirmHome], state: State, terms: Terms) -> Ou
             content,
         )
     confirmation = Confirmation(
-        data.agency, _arrival(event), event.id, data.officer, data.opd, data.reason, data.own
+        data.agency, arrival_of(event), event.id, data.officer, data.opd, data.reason, data.own
     )
     confirmations = sorted([*known.confirmations, confirmation], key=lambda one: one.arrival)
     after = person.with_file(msgspec.structs.replace(known, confirmations=confirmations))
@@ -213,7 +210,7 @@ def adopt_homes(event: Received[AdoptHomes], state: State, terms: Terms) -> Outc
     """The first who reported a person is the home, provisionally; where it is known already nothing changes."""
     register = state.get(REGISTERS, REGISTER)
     judging = register is not None and register.judges_from is not None
-    changes: list[Put] = []
+    changes: list[Put | Remove] = []
     facts: list[Fact] = []
     adopted: Counter[str] = Counter()
     sequences: Sequences = {}

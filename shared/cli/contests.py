@@ -78,6 +78,8 @@ def _carry_out(
     before, after = preview.before, preview.after
     show_one(desk.err, before)
     desk.err.line(f"{_counts(before)} -> {_counts(after)}; its certificate stays as it is")
+    if preview.reason:
+        desk.err.line(preview.reason, "yellow")
     desk.confirm(question, yes=yes)
     key = new_key(path, str(order["completion_id"]), str(order["reason"]), dict(order))
     return _told(desk, service.order_contest(path, order, key=key), what_next)
@@ -132,7 +134,7 @@ def _told(desk: Desk, ordered: Ordered, what_next: str) -> int:
         if decided:
             said = ordered.model_extra or {}
             counts = "counts" if said.get("counts") else "counts for nothing"
-            desk.out.line(f"{said.get('completion_id')} {counts}; {what_next}", "green")
+            desk.out.line(f"{said.get('completion_id')} {counts}; {said.get('reason') or what_next}", "green")
         else:
             desk.out.line("in the log and not decided yet: see `kompeten contests`", "yellow")
     return DONE if decided else NO

@@ -82,7 +82,7 @@ class Due(NamedTuple, Generic[D]):
 
 
 class Settlement(NamedTuple):
-    changes: Sequence[Put]
+    changes: Sequence[Put | Remove]
     """All that were due are among them."""
     facts: Sequence[tuple[Fact, Due[Any]]]
     """Each with what it follows from: it goes out in the name, and at the time, of that event."""

@@ -1,9 +1,11 @@
 """Who may say what is judged as of arrival: whatever is decided first, all ends as if decided in the order of the log.
 
-Registers, transfers, releases, merges, snapshots, links, completions and revocations stand in several topics; they are
-decided in any interleaving, split into any batches, interrupted, repeated, replayed.
+Registers, transfers, releases, merges, snapshots, links, completions, revocations, contests and dead letters that are
+mended stand in several topics; they are decided in any interleaving, split into any batches, interrupted, repeated,
+replayed, and once more on a database restored from a backup.
 """
 
+import json
 import os
 from datetime import timedelta
 from decimal import Decimal
@@ -18,10 +20,15 @@ from services.enrollment.adoption import GivenNumbers
 from services.enrollment.agencies.documents import REGISTER, REGISTERS
 from services.enrollment.documents import COMPLETIONS, EMPLOYEE_NUMBERS, EMPLOYEES
 from services.enrollment.settling import facts_standing
-from shared.contracts.agency import EmployeeReleased
+from shared.contracts.agency import EmployeeReleased, EmployeeSnapshot
 from shared.contracts.bodies import AddBody, BeginBodies, BodySeed, ChangeBody
-from shared.contracts.cloudevents import id_in
-from shared.contracts.enrollment import CertificateIssued, CertificateRevoked
+from shared.contracts.cloudevents import STRUCTURED, id_in
+from shared.contracts.enrollment import (
+    CertificateIssued,
+    CertificateRevoked,
+    ContestCompletion,
+    DecideContest,
+)
 from shared.contracts.payload import Payload
 from shared.contracts.people import (
     ConfirmHome,
@@ -31,11 +38,23 @@ from shared.contracts.people import (
     RefoldPeople,
     SeparateEmployees,
 )
+from shared.contracts.pipeline import ReplayDeadLetter
 from shared.contracts.register import BeginRegister, DistrustAgency, ReplaceAgency, TrustAgency
-from shared.contracts.topics import ENROLLMENT_COMMANDS, ENROLLMENT_EVENTS
+from shared.contracts.topics import ENROLLMENT_COMMANDS, ENROLLMENT_EVENTS, agency_topic
 from shared.pipeline.books import DEAD_LETTERS, WAITING
-from tests.factories import completed, registered, revoke
-from tests.property.harness import AGENCIES, CALM, ENROLLMENT, MORNING, OFFICER, ROUGH, TERMS, City, Sending
+from tests.factories import as_record, changed, completed, registered, revoke
+from tests.property.harness import (
+    AGENCIES,
+    CALM,
+    ENROLLMENT,
+    MORNING,
+    OFFICER,
+    ROUGH,
+    TERMS,
+    Backup,
+    City,
+    Sending,
+)
 from tests.property.observed import published
 
 MANY = int(os.environ.get("KOMPETEN_EXAMPLES", "150"))
@@ -45,6 +64,12 @@ IDS = TERMS.ids
 PEOPLE = {number: IDS.employee(number) for number in (BUDI, EARLIER, LATER)}
 BODIES = ("PUSDIK", "LAN RI", "BARU", "Baru Lagi")
 """The last two are not in the register from the first; the last one may become an alias of the third."""
+
+AHEAD = "199001012025212001"
+"""Nobody has registered it yet."""
+SEEN = "SEEN"
+BATCH = completed(BUDI).training.batch
+WRONG = ["letter-0", "letter-1"]
 
 # What each has said before anything is judged: everybody is registered, once.
 BEFORE: list[tuple[Payload, str]] = [
@@ -62,7 +87,10 @@ BEFORE: list[tuple[Payload, str]] = [
         ),
         OFFICER,
     ),
+    (completed(BUDI, organizer="PUSDIK", code=SEEN), AGENCIES[1]),
 ]
+LETTERS = [sum(who == agency for _, who in BEFORE) for agency in AGENCIES]
+"""Offsets of what comes after that and can't be accepted."""
 
 
 @st.composite
@@ -81,6 +109,9 @@ def statements(draw: st.DrawFn) -> tuple[Payload, str]:
                 "merge",
                 "revoke",
                 "trust",
+                "mended",
+                "contest",
+                "link",
             ]
         )
     )
@@ -99,6 +130,22 @@ def statements(draw: st.DrawFn) -> tuple[Payload, str]:
             ),
             agency,
         )
+    if kind == "mended":
+        return draw(mended()), OFFICER
+    if kind == "contest":
+        if draw(st.integers(0, 2)) == 0:
+            title = draw(st.sampled_from(["One", "Two"]))
+            return completed(BUDI, organizer="PUSDIK", code=SEEN, title=title), agency
+        return draw(contests()), OFFICER
+    if kind == "link":
+        if draw(st.integers(0, 2)) == 0:
+            return completed(AHEAD, code="A", organizer=draw(st.sampled_from(BODIES[:2]))), agency
+        previous, number = draw(st.permutations([EARLIER, LATER, AHEAD]))[:2]
+        if draw(st.booleans()):
+            return registered(AHEAD, name=draw(st.sampled_from(["X", "Y"]))), agency
+        return changed(
+            number, previous_employee_number=previous, name=draw(st.sampled_from(["X", "Y"]))
+        ), agency
     if kind == "snapshot":
         return registered(number, name=draw(st.sampled_from(["X", "Y", "Z"]))), agency
     if kind == "released":
@@ -141,7 +188,7 @@ def statements(draw: st.DrawFn) -> tuple[Payload, str]:
         ), OFFICER
     if kind == "revoke":
         code, organizer = draw(st.sampled_from(["A", "B", "OLD"])), draw(st.sampled_from(BODIES[:2]))
-        id = IDS.completion(employee_id, organizer, code, "1")
+        id = IDS.completion(employee_id, organizer, code, BATCH)
         return revoke(completion_id=id, employee_id=employee_id, opd=None), OFFICER
     issuing, operator = draw(st.sampled_from(AGENCIES)), "op"
     return draw(
@@ -154,6 +201,41 @@ def statements(draw: st.DrawFn) -> tuple[Payload, str]:
             ]
         )
     ), OFFICER
+
+
+def misdated(n: int) -> bytes:
+    """A completion whose date comes before its training's: refused, until an operator mends it."""
+    value = as_record(
+        completed(BUDI, code="A", organizer="PUSDIK", start_date="2026-01-05"), id=WRONG[n]
+    ).value
+    assert value is not None
+    event = json.loads(value)
+    event["data"]["completed_on"] = "2019-01-01"
+    return json.dumps(event).encode()
+
+
+@st.composite
+def mended(draw: st.DrawFn) -> ReplayDeadLetter:
+    n = draw(st.sampled_from([0, 1]))
+    event = json.loads(misdated(n))
+    event["data"]["completed_on"] = draw(st.sampled_from(["2026-01-05", "2026-01-31", "2019-01-01"]))
+    return ReplayDeadLetter(
+        dead_letter=f"{agency_topic(AGENCIES[n])}/0/{LETTERS[n]}/0", operator="op", reason="why",
+        event=draw(st.sampled_from([json.dumps(event), json.dumps(event), None])),
+    )  # fmt: skip
+
+
+@st.composite
+def contests(draw: st.DrawFn) -> Payload:
+    about = {
+        "employee_id": PEOPLE[BUDI],
+        "completion_id": IDS.completion(PEOPLE[BUDI], "PUSDIK", SEEN, BATCH),
+    }
+    about |= {"reason": "why", "officer": "o"}
+    if draw(st.booleans()):
+        return ContestCompletion(**about, opd=draw(st.sampled_from([None, *AGENCIES])))
+    contest = f"sent-{draw(st.integers(0, 15))}"
+    return DecideContest(**about, contest_id=contest, upheld=draw(st.booleans()), opd=None)
 
 
 @st.composite
@@ -170,6 +252,11 @@ async def began(city: City) -> None:
     weather, city.weather = city.weather, CALM
     for n, (payload, who) in enumerate(BEFORE):
         city.send(Sending(payload, f"before-{n}", MORNING, who))
+    for n, agency in enumerate(AGENCIES):
+        letter = city.append(
+            agency_topic(agency), 0, None, misdated(n), (("content-type", STRUCTURED.encode()),)
+        )
+        assert letter.at.offset == LETTERS[n]
     await as_logged(city)
     city.weather = weather
 
@@ -229,28 +316,57 @@ async def ended(city: City) -> dict[str, Any]:
         )  # fmt: skip
         assert stands is not None or (one.jp == Decimal(0) and not one.learning_year)
         assert stands is not None or certificate is None or certificate.revoked
-        found[one.id] = (one.employee_id, one.file, one.contents, stands)
+        found[one.id] = (
+            one.employee_id, one.file, one.contents, one.contests, one.contest_decisions, stands,
+        )  # fmt: skip
     found["waiting"] = sorted(one.event_id for one in await city.documents("enrollment", WAITING))
-    found["dead"] = sorted((one.kind, one.reason) for one in await city.documents("enrollment", DEAD_LETTERS))
+    # A replay of the log makes them once more.
+    found["dead"] = {
+        (one.kind, one.reason)
+        for one in await city.documents("enrollment", DEAD_LETTERS)
+        if "no certificate" not in one.reason
+    }
     return found
 
 
+def is_link(payload: Payload) -> bool:
+    """Which record a number belongs to is decided with what stands when it is said: not by arrival alone."""
+    return isinstance(payload, EmployeeSnapshot) and (
+        payload.previous_employee_number is not None or payload.employee_number == AHEAD
+    )
+
+
+async def decided(city: City) -> None:
+    while await city.work():
+        pass
+
+
 @settings(max_examples=MANY * 2, deadline=None, suppress_health_check=QUIET)
-@given(histories(), st.integers(0, 2**16), st.integers(0, 12))
-async def test_what_is_decided_first_changes_nothing(history: list[Sending], seed: int, batches: int) -> None:
-    """`batches`: after so many a backup is made."""
+@given(histories(), st.integers(0, 2**16), st.integers(0, 16), st.integers(0, 6))
+async def test_what_is_decided_first_changes_nothing(
+    history: list[Sending], seed: int, until: int, batches: int
+) -> None:
+    """`until`, `batches`: a backup is made once so many are sent, and so many batches of them decided."""
     calm, rough = City(services=[ENROLLMENT]), City(services=[ENROLLMENT], weather=ROUGH, random=Random(seed))
     for city in (calm, rough):
         await began(city)
-    for sending in history:
+    kept: Backup | None = None
+    for n, sending in enumerate(history):
+        if n == min(until, len(history) - 1):
+            for _ in range(batches):
+                await rough.work()
+            kept = rough.backup("enrollment")
+        looked_at = is_link(sending.payload)
+        if looked_at:
+            await decided(rough)
         arrived_at = calm.now_ms
         calm.send(sending)
         rough.now_ms = arrived_at  # a second after
         rough.send(sending)
+        if looked_at:
+            await decided(rough)
+    assert kept is not None
     await as_logged(calm)
-    for _ in range(batches):
-        await rough.work()
-    kept = rough.backup("enrollment")
     await rough.settle()
     for city in (calm, rough):
         await city.settle()
@@ -295,6 +411,31 @@ async def test_who_moves_a_person_settles_what_the_same_batch_left_of_it_first()
     city.send(Sending(completed(BUDI, code="B", organizer="PUSDIK"), "another", sender=AGENCIES[1]))
     await as_logged(city)
     told_one_thing_each(city)
+
+
+async def test_what_came_under_a_number_before_it_left_a_record_is_found_again_by_a_replay() -> None:
+    """It was taken for its new owner's: a second completion, with a certificate of its own."""
+    city = City(services=[ENROLLMENT])
+    await began(city)
+    first, second = AGENCIES[:2]
+    for payload, who in (
+        (registered(AHEAD, previous_employee_number=LATER, name="Linked"), first),
+        (completed(AHEAD, code="A", organizer="PUSDIK"), second),
+        (registered(AHEAD, name="Another's"), second),
+        (completed(AHEAD, code="B", organizer="PUSDIK"), second),
+    ):
+        city.send(Sending(payload, f"{len(city.log)}-{city.now_ms}", MORNING, who))
+        await as_logged(city)
+    before = await ended(city)
+    files = {one.id: one.employee_id for one in await city.documents("enrollment", EMPLOYEE_NUMBERS)}
+    assert files[AHEAD] != files[LATER], "it left"
+    (linked,) = [
+        one for one in await city.documents("enrollment", COMPLETIONS) if one.employee_id == files[LATER]
+    ]
+    assert facts_standing(linked).code == "A"
+    await city.start_again("enrollment")
+    await city.settle()
+    same(await ended(city), before)
 
 
 def same(found: dict[str, Any], wanted: dict[str, Any]) -> None:

@@ -20,6 +20,7 @@ from services.enrollment.agencies.documents import (
 from services.enrollment.agencies.trust import trust_of
 from services.enrollment.bodies.documents import BODIES, Body, BodySaid, BodyStatement, body_id
 from services.enrollment.completions import with_content
+from services.enrollment.contests import MOST_CONTESTS
 from services.enrollment.documents import (
     COMPLETIONS,
     CONTESTED,
@@ -688,18 +689,20 @@ def test_an_agency_that_took_another_s_place_speaks_for_its_people_and_bodies() 
 # What another body reports of an agency's person.
 
 
-def contested(made: Given[Any], opd: str | None) -> Any:
+def contested(made: Given[Any], opd: str | None, id: str = "contest") -> Any:
     one = the(made)
     command = ContestCompletion(
         completion_id=one.id, employee_id=one.employee_id, reason="not ours", officer="o", opd=opd
     )
-    return made.when(command, sender="enrollment", id="contest")
+    return made.when(command, sender="enrollment", id=id)
 
 
 def test_the_home_contests_and_it_counts_for_nothing_until_it_is_decided() -> None:
     made = city((registered(NIP), HOME), BKPSDM=BODY)
     made.when(completed(NIP, organizer="BKPSDM"), sender=BODY)
-    assert contested(made, BODY).answer == {"problem": "not-your-agency"}
+    assert contested(made, BODY, "theirs").answer == {"problem": "not-your-agency"}
+    assert the(made).jp > 0
+    assert made.all(CONTESTED) == []
     assert contested(made, HOME).answer["counts"] is False
     assert made.kinds() == ["CompletionRecorded", "JpCredited"]
     one = the(made)
@@ -761,7 +764,55 @@ def test_what_the_home_itself_reported_is_corrected_not_contested() -> None:
     made = city((registered(NIP), HOME), BKPSDM=BODY)
     made.when(completed(NIP, organizer="BKPSDM"), sender=BODY)
     made.when(completed(NIP, organizer="BKPSDM"), sender=HOME)
-    assert contested(made, HOME).answer == {"problem": "refused"}
+    answered = contested(made, HOME)
+    assert answered.answer["counts"] is True
+    assert "reported it too" in answered.reason
+    assert made.all(CONTESTED) == []
+
+
+def test_a_contest_ends_once_the_home_itself_reports_the_same() -> None:
+    made = city((registered(NIP), HOME), BKPSDM=BODY)
+    made.when(completed(NIP, organizer="BKPSDM"), sender=BODY)
+    contested(made, HOME)
+    assert len(made.all(CONTESTED)) == 1
+    made.when(completed(NIP, organizer="BKPSDM"), sender=HOME)
+    assert the(made).jp > 0
+    assert made.all(CONTESTED) == []
+
+
+def test_what_was_upheld_is_not_undone_by_a_report() -> None:
+    made = city((registered(NIP), HOME), BKPSDM=BODY)
+    made.when(completed(NIP, organizer="BKPSDM"), sender=BODY)
+    contested(made, HOME)
+    decides(made, "contest", True, "d1")
+    made.when(completed(NIP, organizer="BKPSDM"), sender=HOME)
+    assert (the(made).jp, the(made).jp_rule) == (0, "contested")
+
+
+def test_a_contest_waits_for_its_completion_and_for_whose_person_it_is() -> None:
+    ahead, other = city((registered(NIP), HOME), BKPSDM=BODY), city((registered(NIP), HOME), BKPSDM=BODY)
+    ahead.when(completed(NIP, organizer="BKPSDM"), sender=BODY)
+    contest = ContestCompletion(
+        completion_id=the(ahead).id,
+        employee_id=the(ahead).employee_id,
+        reason="not ours",
+        officer="o",
+        opd=HOME,
+    )
+    other.when(contest, sender="enrollment", id="contest")
+    other.when(completed(NIP, organizer="BKPSDM"), sender=BODY)
+    assert (the(other).jp, the(other).jp_rule) == (0, "contested")
+    assert len(other.all(CONTESTED)) == 1
+
+
+def test_no_agency_s_contests_shut_out_another_s() -> None:
+    made = city((registered(NIP), HOME), BKPSDM=BODY)
+    made.when(completed(NIP, organizer="BKPSDM"), sender=BODY)
+    for n in range(MOST_CONTESTS + 1):
+        answered = contested(made, OTHER, f"contest-{n}")
+    assert answered.answer == {"problem": "refused"}
+    assert len(the(made).contests) == MOST_CONTESTS
+    assert contested(made, HOME).answer["counts"] is False
 
 
 def test_e_learning_reported_in_mass_takes_no_hours_from_what_the_home_reported() -> None:

@@ -2,7 +2,7 @@
 
 from bisect import bisect_left
 from collections.abc import Sequence
-from typing import Final, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 import msgspec
 
@@ -43,7 +43,7 @@ class Dated(Protocol):
 S = TypeVar("S", bound=Dated)
 
 
-def arrival_of(event: Received[P]) -> Arrival:
+def arrival_of(event: Received[Any]) -> Arrival:
     return Arrival(event.arrived, *event.at)
 
 

@@ -6,7 +6,7 @@ from typing import Final, Literal
 
 from pydantic import BaseModel, Field
 
-from services.enrollment.contests import undecided_contests
+from services.enrollment.completions import contest_state
 from services.enrollment.documents import COMPLETIONS, CONTESTED, Completion, Contest
 from services.enrollment.homes import homes
 from services.enrollment.notes import Looked, looked_up, note_of
@@ -92,6 +92,7 @@ class ContestPreviewView(BaseModel):
     verdict: str
     """On the order: accepted, duplicate or refused."""
     reason: str | None
+    """Of a refusal; or why it would be noted and change nothing."""
     before: DoubtfulView | None = None
     after: DoubtfulView | None = None
     """As it would stand."""
@@ -121,7 +122,7 @@ async def contested_page(store: MongoStore, caller: Principal, after: str, limit
     people = await people_of(store, sorted({one.employee_id for one in found}))
     looked = await looked_up(store, found)
     return ContestedPageView(
-        completions=[_contested(one, people, looked, caller) for one in found if undecided_contests(one)],
+        completions=[_contested(one, people, looked, caller) for one in found if one.contested],
         next=listed[-1].id if len(listed) == limit else None,
     )
 
@@ -139,7 +140,7 @@ async def preview(
     looked = await looked_up(parts.store, [completion, after])
     return ContestPreviewView(
         verdict=Verdict.ACCEPTED.value,
-        reason=None,
+        reason=outcome.reason or None,
         before=DoubtfulView(**_shown(completion, looked, caller)),
         after=DoubtfulView(**_shown(after, looked, caller)),
     )
@@ -187,7 +188,6 @@ def _by_time(completion: Completion) -> list[Contest]:
 
 
 def _contest(contest: Contest, completion: Completion, caller: Principal) -> ContestView:
-    decided = [one.upheld for one in completion.contest_decisions if one.contest_id == contest.id]
     own = contest.opd is not None and caller.acts_for(contest.opd)
     return ContestView(
         contest_id=contest.id,
@@ -195,5 +195,5 @@ def _contest(contest: Contest, completion: Completion, caller: Principal) -> Con
         acting_for=contest.opd,
         by=contest.officer if own or sees_all(caller) else None,
         reason=contest.reason,
-        state="undecided" if not decided else "upheld" if all(decided) else "dismissed",
+        state=contest_state(contest, completion).value,
     )
