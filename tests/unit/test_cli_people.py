@@ -182,6 +182,11 @@ def test_links_say_how_to_decide_them_either_way(cli: Cli) -> None:
     assert len(cli("people", "links", "--json").json["links"]) == 2
 
 
+def test_a_link_whose_names_are_another_agency_s_is_told_without_them(cli: Cli) -> None:
+    cli.world.people["links"] = [[LINK | {"name": "", "into_name": ""}]]
+    assert f"{OTHER_NIP} (dinas-b) is said to be {NIP}\n" in cli("people", "links").out
+
+
 def test_a_worklist_has_an_end_and_says_so(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("shared.cli.people.MOST", 2)
     cli.world.people["disputed"] = [[open_person()] * 2, [open_person()] * 2, [open_person()]]
