@@ -308,6 +308,8 @@ class Completion(msgspec.Struct, frozen=True):
     """By what it stands, see authority.py; empty: nothing does, or it was settled before that was kept."""
     backed: bool = True
     """The person's own agency stands behind it."""
+    reporter: str = ""
+    """Whose content stands; empty: nobody's does, or it was settled before that was kept."""
     contested: bool = False
     """It counts for nothing, as the person's agency contests it."""
     certified: bool = True

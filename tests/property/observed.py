@@ -8,7 +8,7 @@ from typing import NamedTuple
 from services.enrollment.documents import COMPLETIONS, EMPLOYEES, SEQUENCES, Completion
 from services.enrollment.issuing_bodies import sequence_id
 from services.enrollment.jp import credit_year
-from services.enrollment.settling import facts_standing, learning_of
+from services.enrollment.settling import facts_standing, learning_in_year
 from services.incentive.documents import ACCOUNTS, EARNED_COMPLETIONS, POINT_ENTRIES, EarnedCompletion
 from services.incentive.points import award_month
 from services.notification.contacts import hinted, letter_id
@@ -105,9 +105,7 @@ async def hours_and_points_follow_from_what_stands(city: City) -> None:
         else:
             assert one.jp == 0
     for those in years.values():
-        credits = credit_year(
-            [learning_of(one.id, facts_standing(one), backed=one.backed) for one in those], TERMS.rates
-        )
+        credits = credit_year([learning_in_year(one, facts_standing(one)) for one in those], TERMS.rates)
         assert {one.id: one.jp for one in those} == {id: credit.jp for id, credit in credits.items()}
     months: dict[str, list[EarnedCompletion]] = defaultdict(list)
     for earned in await city.documents("incentive", EARNED_COMPLETIONS):
