@@ -242,6 +242,12 @@ async def what_was_published_ends_in_what_stands(city: City) -> None:
         if one.standing:
             assert one.jp == (credited[one.id].jp if one.id in credited else 0)
             assert one.id not in credited or credited[one.id].employee_id == one.employee_id
+    earned = {one.id: one for one in await city.documents("incentive", EARNED_COMPLETIONS)}
+    for one in await city.documents("enrollment", COMPLETIONS):
+        if one.standing:
+            place = learning_in_year(one, facts_standing(one))
+            arrived = None if place.arrived is None else place.arrived.at
+            assert (earned[one.id].backed, earned[one.id].arrived) == (place.backed, arrived)
 
 
 def published(city: City, payload: type[Payload]) -> dict[str, Payload]:
