@@ -15,6 +15,7 @@ from services.enrollment.agencies.statements import arrival_of
 from services.enrollment.agencies.timeline import standing
 from services.enrollment.agencies.trust import Trust, trust_of
 from services.enrollment.authority import register_for
+from services.enrollment.completions import is_reported_under
 from services.enrollment.documents import (
     COMPLETIONS,
     DISPUTED,
@@ -32,9 +33,9 @@ from services.enrollment.documents import (
 )
 from services.enrollment.headcount import counted, headcount_keys, moves_counted
 from services.enrollment.homes import GONE, homes, with_claim, with_placement
-from services.enrollment.persons import Person, own_numbers, person_keys, person_of, snapshots_of
+from services.enrollment.persons import Person, file_of, own_numbers, person_keys, person_of, snapshots_of
 from services.enrollment.settling import Changed, Sequences, settle
-from services.enrollment.settling_keys import refolding_keys
+from services.enrollment.settling_keys import merging_keys, refolding_keys
 from services.enrollment.snapshots import newest_of, with_snapshot
 from services.enrollment.terms import Terms
 from shared.contracts.agency import EmployeeSnapshot
@@ -86,6 +87,8 @@ def employee_keys(event: Received[EmployeeSnapshot], state: State, terms: Terms)
     for file in _candidates(event, state, terms):
         yield from person_keys(file, state)
     plan = _plan(event, state, terms)
+    if plan.leaves is not None:
+        yield from merging_keys([plan.leaves, plan.file], state, terms)
     person = person_of(plan.file, state)
     if _is_new_to(event.sender, person) or _is_master(event, state):
         yield from headcount_keys(event.sender)
@@ -255,7 +258,7 @@ def record_employee(event: Received[EmployeeSnapshot], state: State, terms: Term
         snapshots=snapshots,
         pending_links=_with_link(file.pending_links, plan.pending),
     )
-    changes: list[Put] = [
+    changes: list[Put | Remove] = [
         Put(EMPLOYEE_NUMBERS, _alias(number, plan, event))
         for number in plan.numbers
         if number in new or plan.leaves is not None or _is_vouched_for(number, event, state)
@@ -264,8 +267,8 @@ def record_employee(event: Received[EmployeeSnapshot], state: State, terms: Term
         changes.append(put)
     after, more, facts = moved(known, before.with_file(file), event, state, terms)
     if plan.leaves is not None:
-        without, said = _left(plan, plan.leaves, event, state, terms)
-        changes, facts = [*changes, *without], [*said, *facts]
+        without, said = _left(plan, plan.leaves, after, event, state, terms)
+        changes, facts = [*changes, *without], [*facts, *said]
     verdict, reason = _told(verdict, event, after, plan)
     appeared = [terms.ids.lacks_employee(number) for number in new]
     return Outcome(verdict, reason, after.main.id, digest, [*changes, *more], facts, appeared)
@@ -368,9 +371,14 @@ def _links_of(alias: EmployeeNumberAlias) -> list[PendingLink]:
 
 
 def _left(
-    plan: _Plan, file_id: EmployeeId, event: Received[EmployeeSnapshot], state: State, terms: Terms
-) -> tuple[list[Put], list[Fact]]:
-    """The file that the number belonged to, without it."""
+    plan: _Plan,
+    file_id: EmployeeId,
+    owner: Person,
+    event: Received[EmployeeSnapshot],
+    state: State,
+    terms: Terms,
+) -> tuple[list[Put | Remove], list[Fact]]:
+    """The file that the number belonged to, without it; what was reported under the number goes along to its owner."""
     person = person_of(file_id, state)
     assert person is not None
     file = person.file(file_id)
@@ -381,7 +389,19 @@ def _left(
         if link.previous == event.data.employee_number:
             file = msgspec.structs.replace(file, pending_links=_with_link(file.pending_links, link))
     after, facts = as_it_stands(person, person.with_file(file), event, terms)
-    return [Put(EMPLOYEES, one) for one in after.files], facts
+    changed = [
+        Changed(
+            one,
+            msgspec.structs.replace(one, employee_id=owner.main.id, file=""),
+            event.now,
+            event.traceparent,
+        )
+        for one in state.all(COMPLETIONS, "employee_id", person.main.id)
+        if file_of(one) == file_id and is_reported_under(event.data.employee_number, one)
+    ]
+    settled = settle(changed, owner, state, terms)
+    changes: list[Put | Remove] = [*(Put(EMPLOYEES, one) for one in after.files), *settled.changes]
+    return changes, [*facts, *(fact for fact, _ in settled.facts)]
 
 
 def with_numbers(file: Employee, numbers: list[str]) -> Employee:

@@ -29,7 +29,7 @@ from services.enrollment.documents import (
     Completion,
     Confirmation,
 )
-from services.enrollment.employees import has_left, is_held
+from services.enrollment.employees import has_left, is_held, waiting_links
 from services.enrollment.homes import homes
 from services.enrollment.notes import Looked, note_of
 from services.enrollment.persons import Person
@@ -278,6 +278,37 @@ def test_a_number_that_was_claimed_ahead_is_nobody_s_prize() -> None:
     assert homes(people[VICTIM,]).disputed
     made.when(completed(VICTIM, organizer="DISKOMINFO"), sender=HOME)
     assert the(made).employee_id == people[VICTIM,].id
+
+
+def test_what_was_reported_under_a_number_goes_along_when_it_leaves_a_record() -> None:
+    """A PPPK renewed elsewhere, whose new agency came first: a resend made a second certificate."""
+    made = city((registered(LATER, name="New", previous_employee_number=EARLIER), OTHER), DISKOMINFO=HOME)
+    made.when(completed(EARLIER, organizer="DISKOMINFO"), sender=HOME)
+    number = the(made).certificate
+    assert number is not None
+    made.when(registered(EARLIER, name="Old"), sender=HOME)
+    people = {tuple(one.numbers): one for one in made.all(EMPLOYEES)}
+    assert the(made).employee_id == people[EARLIER,].id
+    assert made.when(completed(EARLIER, organizer="DISKOMINFO"), sender=HOME).verdict is Verdict.DUPLICATE
+    corrected = completed(EARLIER, organizer="DISKOMINFO", title="Corrected", revision=2)
+    assert made.when(corrected, sender=HOME).verdict is Verdict.CORRECTION
+    assert the(made).certificate is not None
+    assert the(made).certificate.number == number.number
+    link = waiting_links(Person(people[LATER,]), people[LATER,])
+    assert [(one.previous, one.number, one.agency) for one in link] == [(EARLIER, LATER, OTHER)]
+    assert merged(made, EARLIER, LATER).verdict is Verdict.ACCEPTED
+    assert made.when(completed(LATER, organizer="DISKOMINFO"), sender=HOME).verdict is not Verdict.ACCEPTED
+
+
+def test_what_waited_for_a_number_that_was_claimed_ahead_goes_to_whose_it_is() -> None:
+    made = city((registered(EARLIER, name="Made up"), OTHER), BKPSDM=BODY)
+    made.when(registered(VICTIM, name="Attacker", previous_employee_number=EARLIER), sender=OTHER)
+    made.when(completed(VICTIM, organizer="BKPSDM"), sender=BODY)
+    made.when(registered(VICTIM, name="Victim"), sender=HOME)
+    victim = next(one for one in made.all(EMPLOYEES) if one.numbers == [VICTIM])
+    assert the(made).employee_id == victim.id
+    again = made.when(completed(VICTIM, organizer="BKPSDM"), sender=BODY)
+    assert again.verdict is Verdict.DUPLICATE
 
 
 def test_a_number_that_was_claimed_as_an_earlier_one_is_not_swallowed() -> None:
