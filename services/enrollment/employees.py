@@ -41,7 +41,9 @@ from services.enrollment.terms import Terms
 from shared.contracts.agency import EmployeeSnapshot
 from shared.contracts.enrollment import EmployeeRecorded
 from shared.contracts.payload import EmployeeId
+from shared.contracts.people import SeparateEmployees
 from shared.contracts.vocabulary import EmploymentType
+from shared.identifiers import key
 from shared.pipeline.documents import LOAD, Doc, Keys, State
 from shared.pipeline.epochs import next_version
 from shared.pipeline.errors import Rejected
@@ -269,9 +271,40 @@ def record_employee(event: Received[EmployeeSnapshot], state: State, terms: Term
     if plan.leaves is not None:
         without, said = _left(plan, plan.leaves, after, event, state, terms)
         changes, facts = [*changes, *without], [*facts, *said]
+    if known is not None and _judges(event, state):
+        facts = [*facts, *_parted(plan.file, known, event, state)]
     verdict, reason = _told(verdict, event, after, plan)
     appeared = [terms.ids.lacks_employee(number) for number in new]
     return Outcome(verdict, reason, after.main.id, digest, [*changes, *more], facts, appeared)
+
+
+SPOKEN_FOR: Final = "another agency registered its number"
+
+
+def _parted(
+    file_id: EmployeeId, person: Person, event: Received[EmployeeSnapshot], state: State
+) -> list[Fact]:
+    """Orders that take back what an agency's officer merged on the agency's own word alone, once another agency registers
+    one of the numbers: else who registered a stranger's number first would have the stranger's record for its own."""
+    said_by = {person.trust.heir(one.agency) for one in person.file(file_id).claims}
+    if _is_master(event, state) or event.sender in said_by or len(said_by) > 1:
+        return []
+    parted = [
+        one
+        for one in person.merged
+        if one.merges[-1].opd is not None
+        and {person.trust.heir(key(one.merges[-1].opd))} == said_by
+        and file_id in (one.id, person.main.id)
+    ]
+    return [
+        Fact(
+            SeparateEmployees(employee_id=one.id, officer="", opd=None, reason=SPOKEN_FOR),
+            one.id,
+            one.version,
+            one.id,
+        )
+        for one in parted
+    ]
 
 
 def _its(plan: _Plan, state: State) -> list[str]:

@@ -39,7 +39,8 @@ _JSON = msgspec.json.Encoder(order="deterministic")
 MOST_WITHDRAWALS: Final = 6
 """Of one person by one agency."""
 MOST_CONFIRMATIONS: Final = 20
-"""Of one person."""
+"""Of one person, by officers of agencies, and as many by the person: none of them shuts out who acts for all."""
+MOST_BY_ALL: Final = 100
 
 
 # An agency takes a person back, or says that it is no more its own.
@@ -152,12 +153,11 @@ def confirm_home(event: Received[ConfirmHome], state: State, terms: Terms) -> Ou
             known.id,
             content,
         )
-    if len(known.confirmations) >= MOST_CONFIRMATIONS:
+    like = [one for one in known.confirmations if (one.own, one.opd is None) == (data.own, data.opd is None)]
+    most = MOST_BY_ALL if data.opd is None and not data.own else MOST_CONFIRMATIONS
+    if len(like) >= most:
         return _refused(
-            "refused",
-            f"{MOST_CONFIRMATIONS} decisions about this person are kept: no more",
-            known.id,
-            content,
+            "refused", f"{most} such decisions about this person are kept: no more", known.id, content
         )
     confirmation = Confirmation(
         data.agency, arrival_of(event), event.id, data.officer, data.opd, data.reason, data.own

@@ -35,6 +35,7 @@ from services.enrollment.notes import Looked, note_of
 from services.enrollment.persons import Person
 from services.enrollment.records import completion_view
 from services.enrollment.settling import facts_standing
+from services.enrollment.transfers import MOST_CONFIRMATIONS
 from shared.contracts.agency import EmployeeReleased, ExternalCertificate
 from shared.contracts.enrollment import (
     CompletionUncertified,
@@ -1094,3 +1095,42 @@ def test_order_never_decides_what_a_master_source_says() -> None:
     every = list(permutations(range(len(said))))
     for order in Random(0).sample(every, 300):
         assert decided(order) == in_order, order
+
+
+def test_what_one_agency_alone_merged_parts_once_another_one_registers_the_number() -> None:
+    made = city((registered(EARLIER, name="Own"), OTHER), (registered(LATER, name="Squatted"), OTHER))
+    assert merged(made, EARLIER, LATER, opd=OTHER).verdict is Verdict.ACCEPTED
+    made.when(registered(LATER, name="Of the night"), sender=OTHER)
+    assert made.kinds() == ["EmployeeRecorded"]
+    made.when(registered(LATER, name="Victim"), sender=HOME)
+    (order,) = [one for one in made.facts if isinstance(one, SeparateEmployees)]
+    made.when(order, sender="enrollment", id="parted")
+    people = {one.numbers[0]: one for one in made.all(EMPLOYEES)}
+    assert {number: one.merged_into for number, one in people.items()} == {EARLIER: "", LATER: ""}
+    assert homes(people[LATER]).disputed
+
+
+def test_what_two_agencies_say_is_one_person_stays_so_whoever_registers_it() -> None:
+    made = renewed_elsewhere()
+    merged(made, EARLIER, LATER, home=HOME, opd=OTHER)
+    made.when(registered(LATER, name="By a typing error"), sender=BODY)
+    assert not any(isinstance(one, SeparateEmployees) for one in made.facts)
+
+
+def test_officers_of_agencies_use_up_no_word_of_who_acts_for_all() -> None:
+    made = city((registered(NIP), OTHER))
+    for n in range(2 * MOST_CONFIRMATIONS + 2):
+        agency, opd = (HOME, OTHER) if n % 2 == 0 else (OTHER, HOME)
+        last = confirmed(made, agency, opd=opd)
+    assert last.verdict is Verdict.REFUSED
+    assert confirmed(made, BODY).verdict is Verdict.ACCEPTED
+    assert homes(made.one(EMPLOYEES)).home == BODY
+
+
+def test_a_key_that_was_used_for_another_order_is_refused() -> None:
+    made = city((registered(NIP), HOME), BKPSDM=BODY)
+    made.when(completed(NIP, organizer="BKPSDM"), sender=BODY)
+    contested(made, HOME)
+    decides(made, "contest", True, "same-key")
+    assert decides(made, "contest", True, "same-key").verdict is Verdict.DUPLICATE
+    assert decides(made, "contest", False, "same-key").answer == {"problem": "idempotency-key-reused"}
