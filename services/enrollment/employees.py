@@ -33,7 +33,15 @@ from services.enrollment.documents import (
 )
 from services.enrollment.headcount import counted, headcount_keys, moves_counted
 from services.enrollment.homes import GONE, homes, with_claim, with_placement
-from services.enrollment.persons import Person, file_of, own_numbers, person_keys, person_of, snapshots_of
+from services.enrollment.persons import (
+    Person,
+    file_of,
+    is_unfounded,
+    own_numbers,
+    person_keys,
+    person_of,
+    snapshots_of,
+)
 from services.enrollment.settling import Changed, Sequences, settle
 from services.enrollment.settling_keys import merging_keys, refolding_keys
 from services.enrollment.snapshots import newest_of, with_snapshot
@@ -550,11 +558,12 @@ def _seen(person: Person) -> object:
 
 
 def is_held(whole: Employee) -> bool:
-    """Whether mails wait, since two agencies claim the person and nobody has decided, or nobody has it any more. Before
-    the register judges senders nobody could, and whose the person is decides nothing."""
+    """Whether mails wait: two agencies claim the person and nobody has decided, nobody has it any more, or nobody who is
+    trusted has said where they go. Before the register judges senders nobody could, and whose the person is decides
+    nothing."""
     whose = homes(whole)
     undecided = whose.disputed or (whose.home is None and not has_left(whole))
-    return undecided and any(one.source for one in whole.snapshots)
+    return is_unfounded(whole) or (undecided and any(one.source for one in whole.snapshots))
 
 
 def has_left(whole: Employee) -> bool:
@@ -570,7 +579,7 @@ def _open(person: Person, whole: Employee) -> list[str]:
     if is_held(whole):
         whose = homes(whole)
         # Whom an agency registered by mistake nobody need claim.
-        if whose.disputed or whose.periods or not whole.withdrawals:
+        if whose.disputed or (whose.home is None and (whose.periods or not whole.withdrawals)):
             found.append(DISPUTED if whose.disputed else UNCLAIMED)
     if waiting_links(person, whole):
         found.append(LINKS)

@@ -28,6 +28,7 @@ from services.enrollment.documents import (
     SEQUENCES,
     Completion,
     Confirmation,
+    Employee,
 )
 from services.enrollment.employees import has_left, is_held, waiting_links
 from services.enrollment.homes import homes
@@ -35,6 +36,7 @@ from services.enrollment.notes import Looked, note_of
 from services.enrollment.persons import Person
 from services.enrollment.records import completion_view
 from services.enrollment.settling import facts_standing
+from services.enrollment.snapshots import MOST_DAYS
 from services.enrollment.transfers import MOST_CONFIRMATIONS
 from shared.contracts.agency import EmployeeReleased, ExternalCertificate
 from shared.contracts.enrollment import (
@@ -686,6 +688,13 @@ def distrusted(made: Given[Any], agency: str, since: datetime, until: datetime |
     return Distrust("d", agency, since, until, 2)
 
 
+def as_known(made: Given[Any]) -> Employee:
+    """The one person, by the register of now."""
+    register = made.stored[REGISTERS, REGISTER]
+    assert isinstance(register, Register)
+    return Person(made.one(EMPLOYEES), trust=trust_of(register)).whole
+
+
 def test_a_day_of_a_compromised_agency_counts_for_nothing_and_again_when_it_is_restored() -> None:
     made = city((registered(NIP, name="True", email="true@example.org"), HOME), DISKOMINFO=HOME)
     made.when(completed(NIP, organizer="DISKOMINFO", title="True"), sender=HOME)
@@ -703,6 +712,36 @@ def test_a_day_of_a_compromised_agency_counts_for_nothing_and_again_when_it_is_r
     by_title = {facts_standing(one).title: one for one in made.all(COMPLETIONS)}
     assert by_title["False"].learning_year
     assert by_title["Made up"].jp > 0
+
+
+def test_what_an_agency_said_before_a_leak_on_the_same_day_stands_again() -> None:
+    made = city((registered(NIP, name="True", email="true@example.org"), HOME), DISKOMINFO=HOME)
+    leaked = made.now + MS
+    made.when(registered(NIP, name="False", email="false@example.org"), sender=HOME)
+    assert made.one(EMPLOYEES).profile.name == "False"
+    register_with(made, distrusts=[distrusted(made, HOME, leaked)])
+    made.when(registered(NIP, name="Still false"), sender=HOME)
+    assert made.one(EMPLOYEES).profile.name == "True"
+    assert not is_held(as_known(made))
+
+
+def test_no_mail_goes_where_nobody_who_is_trusted_has_said_it_goes() -> None:
+    made = city((registered(NIP, name="Old"), HOME))
+    leaked = made.now + MS
+    for day in range(MOST_DAYS + 1):
+        made.when(registered(NIP, name=f"False {day}"), sender=HOME, after_s=86_400)
+    register_with(made, distrusts=[distrusted(made, HOME, leaked)])
+    assert (homes(as_known(made)).home, is_held(as_known(made))) == (HOME, True)
+
+
+def test_the_old_system_of_an_agency_that_is_no_more_changes_nothing_once_its_successor_has_spoken() -> None:
+    made = city((registered(NIP, name="Old", email="old@example.org"), OTHER))
+    register_with(made, successions=[Succession("s", OTHER, HOME, 2)])
+    made.when(registered(NIP, name="By the successor", email="new@example.org"), sender=HOME)
+    for n in range(3):
+        made.when(registered(NIP, name=f"Old {n}", email="old@example.org"), sender=OTHER)
+        assert made.one(EMPLOYEES).profile.name == "By the successor"
+        assert not any(isinstance(one, EmployeeRecorded) for one in made.facts)
 
 
 def test_what_was_sent_while_nobody_trusted_its_agency_says_so_and_counts_once_it_is_sent_again() -> None:
