@@ -93,15 +93,15 @@ def employee_keys(event: Received[EmployeeSnapshot], state: State, terms: Terms)
     for number in numbers:
         if state.get(EMPLOYEE_NUMBERS, number) is None:
             yield from waiting_for(terms.ids.lacks_employee(number))
-            yield from headcount_keys(event.sender)
+            yield from headcount_keys(_sender(event, state))
     for file in _candidates(event, state, terms):
         yield from person_keys(file, state)
     plan = _plan(event, state, terms)
     if plan.leaves is not None:
         yield from merging_keys([plan.leaves, plan.file], state, terms)
     person = person_of(plan.file, state)
-    if _is_new_to(event.sender, person) or _is_master(event, state):
-        yield from headcount_keys(event.sender)
+    if _is_new_to(_sender(event, state), person) or _is_master(event, state):
+        yield from headcount_keys(_sender(event, state))
     if person is not None and _moves_homes(person, plan.file, event, state):
         yield from refolding_keys(plan.file, state, terms)
 
@@ -109,6 +109,11 @@ def employee_keys(event: Received[EmployeeSnapshot], state: State, terms: Terms)
 def _is_new_to(agency: str, person: Person | None) -> bool:
     """The agency has never claimed the person, or has let it go."""
     return person is None or agency not in homes(person.whole).claimants
+
+
+def _sender(event: Received[EmployeeSnapshot], state: State) -> str:
+    """Who speaks for it now."""
+    return trust_of(state.get(REGISTERS, REGISTER)).heir(event.sender)
 
 
 def _is_master(event: Received[EmployeeSnapshot], state: State) -> bool:
@@ -346,7 +351,8 @@ def _counted(
 ) -> Put | None:
     if _is_master(event, state):
         return moves_counted(event.sender, known, person, arrival_of(event), state)
-    return counted(event.sender, 1, state) if _is_new_to(event.sender, known) else None
+    sender = _sender(event, state)
+    return counted(sender, 1, state) if _is_new_to(sender, known) else None
 
 
 def _alias(number: str, plan: _Plan, event: Received[EmployeeSnapshot]) -> EmployeeNumberAlias:
@@ -601,13 +607,15 @@ def waiting_links(person: Person, whole: Employee) -> list[PendingLink]:
 
 
 def _with_link(links: list[PendingLink], link: PendingLink | None) -> list[PendingLink]:
-    """One a source and pair of numbers: its earliest, with its latest copy's arrival."""
+    """One a source and pair of numbers: its earliest, with its latest copy's arrival. None shuts out another source's."""
     if link is None:
         return links
     named = {(one.agency, one.previous, one.number): one for one in links}
     name = (link.agency, link.previous, link.number)
     named[name] = link if name not in named else _joined(named[name], link)
-    return sorted(named.values(), key=lambda one: one.arrival)[:MOST_PENDING_LINKS]
+    by_age = sorted(named.values(), key=lambda one: one.arrival)
+    own = [one for one in by_age if one.agency == link.agency][:MOST_PENDING_LINKS]
+    return [one for one in by_age if one.agency != link.agency or one in own]
 
 
 def _joined(known: PendingLink, link: PendingLink) -> PendingLink:
@@ -632,27 +640,41 @@ def _told(
     verdict: Verdict, event: Received[EmployeeSnapshot], person: Person, plan: _Plan
 ) -> tuple[Verdict, str]:
     whole = person.whole
-    waits = f"; previous_employee_number waits for {plan.pending.why}" if plan.pending is not None else ""
-    stands = standing_snapshot(whole)
-    if stands.source in ("", event.sender) or event.sender in person.trust.masters:
-        if verdict is Verdict.SUPERSEDED:
-            return verdict, _newer(stands) + waits
-        return verdict, waits.removeprefix("; ")
-    whose = homes(whole)
+    whose, stands = homes(whole), standing_snapshot(whole)
+    sender = person.trust.heir(event.sender)
+    waits, disputed = _waits(plan, person, whole), ""
+    if sender in whose.choices:
+        others = ", ".join(one for one in whose.choices if one != sender)
+        disputed = (
+            f"{others} registered this person too: mails wait until an officer, or the person, says whose it is"
+            if others
+            else "the person had left by its agency's word: mails wait until an officer, or the person, says whose it is"
+        )
+    if stands.source in ("", sender) or event.sender in person.trust.masters:
+        newer = _newer(stands) if verdict is Verdict.SUPERSEDED else ""
+        return verdict, "; ".join(filter(None, (newer, disputed, waits)))
     if verdict is Verdict.DUPLICATE:
-        return verdict, ""
-    if whose.disputed:
-        others = ", ".join(one for one in whose.choices if one != event.sender)
-        return Verdict.SUPERSEDED, (
-            f"kept, does not stand: {others} registered this person too; an officer decides whose it is{waits}"
-        )
-    if whose.home is None:
-        return Verdict.SUPERSEDED, (
-            f"kept, does not stand: by {whose.placed_by} the person has left; have that corrected there{waits}"
-        )
-    return Verdict.SUPERSEDED, (
-        f"kept, does not stand: this person is {whose.home}'s; it stands once the person is transferred{waits}"
-    )
+        return verdict, "; ".join(filter(None, (disputed, waits)))
+    if disputed:
+        why = f"kept, does not stand: {disputed}"
+    elif whose.home is None and whose.placed_by:
+        why = f"kept, does not stand: by {whose.placed_by} the person has left; have that corrected there"
+    elif whose.home is None:
+        why = "kept, does not stand: nobody has this person now"
+    else:
+        why = f"kept, does not stand: this person is {whose.home}'s; it stands once the person is transferred"
+    return Verdict.SUPERSEDED, "; ".join(filter(None, (why, waits)))
+
+
+def _waits(plan: _Plan, person: Person, whole: Employee) -> str:
+    """What is said of its link, unless somebody has decided about that."""
+    link = plan.pending
+    if link is None or not any(
+        (one.agency, one.previous, one.number) == (link.agency, link.previous, link.number)
+        for one in waiting_links(person, whole)
+    ):
+        return ""
+    return f"previous_employee_number waits for {link.why}"
 
 
 def _newer(stands: Snapshot) -> str:

@@ -18,8 +18,15 @@ from services.enrollment.documents import (
     Withdrawal,
 )
 from services.enrollment.employees import moved
-from services.enrollment.headcount import counted, headcount_keys, more_people, moves_counted
-from services.enrollment.homes import homes, with_claim, with_placement
+from services.enrollment.headcount import (
+    headcount_keys,
+    is_of_the_day,
+    more_people,
+    moves_counted,
+    recounted,
+    recounting_keys,
+)
+from services.enrollment.homes import MISTAKE, homes, with_claim, with_placement
 from services.enrollment.persons import Person, person_keys, person_of
 from services.enrollment.settling import Sequences
 from services.enrollment.settling_keys import refolding_keys
@@ -54,8 +61,9 @@ def leaving_keys(event: Received[EmployeeReleased], state: State, terms: Terms) 
     if alias is None:
         yield waits_for(terms.ids.lacks_employee(number))
         return
-    yield from headcount_keys(event.sender)
-    yield from refolding_keys(alias.file_at(arrival_of(event)), state, terms)
+    file = alias.file_at(arrival_of(event))
+    yield from refolding_keys(file, state, terms)
+    yield from recounting_keys(person_of(file, state), event.sender)
 
 
 def take_leave(event: Received[EmployeeReleased], state: State, terms: Terms) -> Outcome:
@@ -82,12 +90,13 @@ def take_leave(event: Received[EmployeeReleased], state: State, terms: Terms) ->
             f"{event.sender} has withdrawn this person {MOST_WITHDRAWALS} times, no more are taken: "
             "ask the operator to look at it"
         )
-    claimed = event.sender in homes(person.whole).claimants
+    sender = person.trust.heir(event.sender)
+    claimed = sender in homes(person.whole).claimants
     withdrawals = sorted([*known.withdrawals, withdrawal], key=lambda one: one.arrival)
     after = person.with_file(msgspec.structs.replace(known, withdrawals=withdrawals))
     _, changes, facts = moved(person, after, event, state, terms)
-    if claimed:
-        changes.append(counted(event.sender, -1, state))
+    if data.reason == MISTAKE or not is_of_the_day(sender, person, withdrawal.arrival):
+        changes += recounted(person, after, state)
     whose = homes(after.whole)
     if not claimed:
         reason = f"noted; the person was not {event.sender}'s"
@@ -119,6 +128,7 @@ def _placed_nowhere(
 
 def confirming_keys(event: Received[ConfirmHome], state: State, terms: Terms) -> Keys:
     yield from refolding_keys(event.data.employee_id, state, terms)
+    yield from recounting_keys(person_of(event.data.employee_id, state), event.data.agency)
 
 
 def confirm_home(event: Received[ConfirmHome], state: State, terms: Terms) -> Outcome:
@@ -177,7 +187,9 @@ def confirm_home(event: Received[ConfirmHome], state: State, terms: Terms) -> Ou
             "the person is another agency's: its officer lets the person go, or one who acts for all decides"
         )
         return _refused("not-your-agency", reason, known.id, content)
+    before = person
     after, changes, facts = moved(person, after, event, state, terms)
+    changes += recounted(before, after, state)
     return Outcome(Verdict.ACCEPTED, "", known.id, content, changes, facts, answer=_answer(after))
 
 

@@ -25,12 +25,13 @@ from services.enrollment.documents import (
     COMPLETIONS,
     CONTESTED,
     EMPLOYEES,
+    HEADCOUNTS,
     SEQUENCES,
     Completion,
     Confirmation,
     Employee,
 )
-from services.enrollment.employees import has_left, is_held, waiting_links
+from services.enrollment.employees import MOST_PENDING_LINKS, has_left, is_held, waiting_links
 from services.enrollment.homes import homes
 from services.enrollment.notes import Looked, note_of
 from services.enrollment.persons import Person
@@ -386,6 +387,56 @@ def test_what_the_new_home_reported_before_the_transfer_stands_after_it() -> Non
     confirmed(made, HOME)
     assert the(made).grounds == "home"
     assert the(made).jp > 0
+
+
+def test_each_of_those_who_dispute_a_person_is_told_so_each_time() -> None:
+    made = city((registered(NIP, name="First"), OTHER))
+    said = [made.when(registered(NIP, name="True"), sender=HOME) for _ in range(2)]
+    said += [made.when(registered(NIP, name="First"), sender=OTHER)]
+    assert [one.verdict for one in said] == [Verdict.SUPERSEDED, Verdict.DUPLICATE, Verdict.DUPLICATE]
+    assert all("registered this person too" in one.reason for one in said)
+
+
+def test_who_let_a_person_go_is_told_that_no_revision_helps() -> None:
+    made = city((registered(NIP), OTHER), **{"LAN RI": None})
+    confirmed(made, OTHER)
+    made.when(completed(NIP, organizer="LAN RI", title="Before", revision=2), sender=OTHER)
+    confirmed(made, HOME, opd=OTHER)
+    late = made.when(completed(NIP, organizer="LAN RI", title="After", revision=3), sender=OTHER)
+    assert late.verdict is Verdict.SUPERSEDED
+    assert "higher revision" not in late.reason
+
+
+def test_no_agency_s_links_shut_out_another_s() -> None:
+    made = city((registered(NIP, name="True"), HOME))
+    for n in range(MOST_PENDING_LINKS + 2):
+        made.when(registered(NIP, previous_employee_number=f"1985010120100110{n + 30}"), sender=OTHER)
+    made.when(registered(EARLIER), sender=HOME)
+    made.when(registered(NIP, previous_employee_number="198501012010012077"), sender=HOME)
+    links = [one for person in made.all(EMPLOYEES) for one in person.pending_links]
+    assert sum(one.agency == OTHER for one in links) <= MOST_PENDING_LINKS
+
+
+def test_a_link_that_an_officer_decided_about_is_not_said_to_wait() -> None:
+    made = renewed_elsewhere()
+    merged(made, EARLIER, LATER, home=HOME)
+    again = made.when(registered(LATER, name="New", previous_employee_number=EARLIER), sender=HOME)
+    assert "waits" not in again.reason
+
+
+def test_a_body_prints_a_name_that_was_wrong_anew_by_a_higher_revision() -> None:
+    made = city((registered(NIP, name="Squatted"), OTHER), BKPSDM=BODY)
+    made.when(completed(NIP, organizer="BKPSDM"), sender=BODY)
+    made.when(registered(NIP, name="True"), sender=HOME)
+    confirmed(made, HOME)
+    made.when(completed(NIP, organizer="BKPSDM"), sender=BODY)
+    assert the(made).certificate.holder_name == "Squatted"  # type: ignore[union-attr]
+    made.when(completed(NIP, organizer="BKPSDM", revision=1), sender=BODY)
+    certificate = the(made).certificate
+    assert certificate is not None
+    assert (certificate.holder_name, certificate.revision) == ("True", 2)
+    made.when(completed(NIP, organizer="BKPSDM", revision=2), sender=BODY)
+    assert the(made).certificate == certificate, "it is right by now"
 
 
 def test_a_typing_error_is_taken_back_by_who_made_it() -> None:
@@ -976,7 +1027,19 @@ def test_who_claims_more_people_than_it_has_waits_for_the_operator() -> None:
     assert waits.value.lacks == "headcount/dinas-x"
     made.when(registered(numbers[0], name="Changed"), sender=OTHER)
     made.when(EmployeeReleased(employee_number=numbers[0], reason="retired"), sender=OTHER)
+    with pytest.raises(Waiting, match="claims more than a tenth beyond"):
+        made.when(registered(numbers[11]), sender=OTHER)
+    day = 86_400
+    made.when(EmployeeReleased(employee_number=numbers[1], reason="retired"), sender=OTHER, after_s=day)
     made.when(registered(numbers[11]), sender=OTHER)
+
+
+def test_whom_somebody_decided_against_no_longer_counts_as_the_agency_s() -> None:
+    made = city((registered(NIP), OTHER), (registered(NIP), HOME))
+    counts = {one.id: one.people for one in made.all(HEADCOUNTS)}
+    confirmed(made, HOME)
+    after = {one.id: one.people for one in made.all(HEADCOUNTS)}
+    assert (after[OTHER], after[HOME]) == (counts[OTHER] - 1, counts[HOME])
 
 
 def test_claiming_others_people_counts_too() -> None:
