@@ -121,7 +121,7 @@ async def contested_page(store: MongoStore, caller: Principal, after: str, limit
     people = await people_of(store, sorted({one.employee_id for one in found}))
     looked = await looked_up(store, found)
     return ContestedPageView(
-        completions=[_contested(one, people, looked, caller) for one in found if one.contested],
+        completions=[_contested(one, people, looked, caller) for one in found],
         next=listed[-1].id if len(listed) == limit else None,
     )
 
