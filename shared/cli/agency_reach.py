@@ -73,6 +73,10 @@ def _only_distrust(agency: Agency) -> str:
 def _carry_out(desk: Desk, code: str, path: str, order: Mapping[str, Any], question: str, yes: bool) -> int:
     service = desk.enrollment()
     reach = service.preview_reach(code, path, order)
+    if reach.verdict == "duplicate":
+        if not desk.answer(reach.model_dump(mode="json")):
+            desk.out.line(reach.reason or "so already", "green")
+        return DONE
     if reach.verdict != "accepted":
         raise Refused(reach.reason or "it would be refused, without a reason: see the service's log")
     for line in what_it_reaches(reach):
@@ -88,15 +92,18 @@ def what_it_reaches(reach: Reach) -> list[str]:
     found = [f"{least}{reach.completions} completions that it reported{alone}; {least}{reach.people} people"]
     if reach.bodies:
         found.append(f"it issues for {', '.join(reach.bodies)}")
-    return found + ([reach.follows] if reach.follows else [])
+    return found + [line for line in (reach.reason, reach.follows) if line]
 
 
 def _told(desk: Desk, code: str, path: str, ordered: Ordered) -> int:
     decided = ordered.status == "decided"
     if not desk.answer(ordered.model_dump(mode="json")):
         if decided:
-            desk.out.line(f"the register has it: decision {ordered.command_id}", "green")
-            desk.out.line(_NEXT[path].format(code=code, decision=ordered.command_id))
+            decision = (ordered.model_extra or {}).get("decision") or ordered.command_id
+            desk.out.line(f"the register has it: decision {decision}", "green")
+            if ordered.reason:
+                desk.out.line(ordered.reason, "yellow")
+            desk.out.line(_NEXT[path].format(code=code, decision=decision))
         else:
             desk.out.line("in the log and not decided yet: see `kompeten agency list`", "yellow")
     return DONE if decided else NO

@@ -118,6 +118,33 @@ def test_what_would_be_refused_is_not_asked_about(cli: Cli) -> None:
     assert not orders(cli)
 
 
+def test_what_the_register_says_already_is_not_ordered_again(cli: Cli) -> None:
+    cli.world.preview = {"verdict": "duplicate", "reason": "so already: decision d-1 says it, and holds"}
+    done = cli(*DISTRUST)
+    assert (done.code, done.out) == (0, "so already: decision d-1 says it, and holds\n")
+    assert not orders(cli)
+
+
+def test_what_was_said_meanwhile_names_the_decision_that_holds(cli: Cli) -> None:
+    said = {
+        "verdict": "duplicate",
+        "decision": "d-1",
+        "reason": "so already: decision d-1 says it, and holds",
+    }
+    cli.world.order = lambda asked: decided(**said)
+    out = cli(*DISTRUST, "--yes").out
+    assert "so already: decision d-1" in out
+    assert "agency trust dinkes --decision d-1" in out
+
+
+def test_what_still_holds_is_said_before_and_after_a_distrust_is_taken_back(cli: Cli) -> None:
+    still = "still distrusted over some of that time, or all of it, by decision d-2"
+    cli.world.preview = {**REACHED, "reason": still}
+    cli.world.order = lambda asked: decided(decision="c-1", reason=still)
+    done = cli(*TRUST, "--decision", "d-1", typed="y\n")
+    assert (still in done.err, still in done.out) == (True, True)
+
+
 def test_the_list_says_what_counts_for_nothing_who_took_a_place_and_how_many_people(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

@@ -61,7 +61,7 @@ async def preview(parts: Parts[Terms], order: Order, now: datetime) -> ReachView
     issued = [standing_body(one) for one in await all_bodies(parts)]
     return ReachView(
         verdict=Verdict.ACCEPTED.value,
-        reason=None,
+        reason=outcome.reason or None,
         completions=reported.get("own", 0),
         completions_alone=reported.get("alone", 0),
         people=people.get("own", 0),

@@ -35,6 +35,7 @@ class ReachView(BaseModel):
     verdict: str
     """On the order: accepted, duplicate or refused."""
     reason: str | None
+    """Why it is not accepted; of an accepted one what holds all the same, such as another distrust."""
     completions: int = 0
     """That the agency reported in the time."""
     completions_alone: int = 0
