@@ -88,8 +88,9 @@ def _placed(person: Person | None) -> bool:
 
 
 def _in_its_hour(count: Headcount, arrival: Arrival, moves: bool, said: int | None) -> Headcount | None:
-    """With one more in the hour in which it arrived; None: that hour is full. What was held in an hour that was full takes
-    no later hour's place, since all of it would go through by and by, unseen; only more `said` by an operator does it."""
+    """With one more in the hour in which it arrived; None: that hour is full. What was held in an hour that was full
+    takes no later hour's place, since all of it would go through by and by, unseen; only more `said` by an operator does
+    it."""
     hour = arrival.at.replace(minute=0, second=0, microsecond=0)
     for n, one in enumerate(count.full):
         if moves and one.hour == hour:

@@ -268,13 +268,22 @@ class Reach(Said):
 
     verdict: str
     reason: str | None = None
+    since: AwareDatetime | None = None
+    until: AwareDatetime | None = None
     completions: int = 0
     completions_alone: int = 0
     """That nobody else reported."""
+    certificates_lost: int = 0
+    hours_kept: int = 0
+    """Of those that lose their certificate."""
+    certificates_issued: int = 0
     people: int = 0
+    people_moved: int = 0
+    """Who get another home, or none."""
     more: bool = False
     """There are more than were looked at."""
     bodies: list[str] = []
+    warnings: list[str] = []
     follows: str | None = None
 
 

@@ -178,6 +178,16 @@ def test_taking_a_distrust_back_names_what_holds_still_over_that_time() -> None:
     assert city.when(trust.model_copy(update={"distrust": "d-1"}), id="t-3").reason == ""
 
 
+def test_an_hr_master_source_is_no_agency_s_heir_nor_an_agency_a_source_s() -> None:
+    city = Given(ENROLLMENT, DINAS, added(code="bkd", master=True), added(code="bkd-2", master=True))
+    for code, heir in (("diskominfo", "bkd"), ("bkd", "diskominfo")):
+        order = ReplaceAgency(code=code, heir=heir, operator="op", reason="renamed")
+        refused = city.when(order)
+        assert (problem(refused), "bkd is an HR master source" in refused.reason) == ("refused", True)
+    again = ReplaceAgency(code="bkd", heir="bkd-2", operator="op", reason="a new system")
+    assert city.when(again).verdict is Verdict.ACCEPTED
+
+
 def test_what_was_said_of_an_agency_s_word_is_shown_with_the_decision_that_takes_it_back() -> None:
     since = NINE - timedelta(days=2)
     distrust = DistrustAgency(code="diskominfo", since=since, until=NINE, operator="op", reason="leaked")

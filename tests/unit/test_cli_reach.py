@@ -1,5 +1,6 @@
 """`kompeten agency distrust`, `trust`, `replace` and `kompeten contests`: what is shown, asked and ordered."""
 
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -20,6 +21,7 @@ REPLACE = ("agency", "replace", "dinkes", "--heir", "dinkes-2", *WHY)
 DECIDE = ("contests", "decide", COMPLETION, "--contest", "c-7", *WHY)
 REACHED: dict[str, Any] = {
     "verdict": "accepted", "reason": None, "completions": 12, "completions_alone": 9, "people": 3, "more": False,
+    "since": None, "until": None, "certificates_lost": 11, "hours_kept": 2, "people_moved": 1, "warnings": [],
     "bodies": ["DINKES"], "follows": "Within minutes it counts for nothing.",
 }  # fmt: skip
 
@@ -70,7 +72,7 @@ def test_an_order_is_shown_in_numbers_asked_about_and_given(
     cli: Cli, argv: tuple[str, ...], path: str, ordered: dict[str, Any], question: str
 ) -> None:
     done = cli(*argv, typed="y\n")
-    for text in ("12 completions that it reported, 9 of them by nobody else; 3 people", "DINKES", question):
+    for text in ("12 completions that it reported, 9 of them by nobody else", "3 people", "DINKES", question):
         assert text in done.err
     assert "Within minutes it counts for nothing." in done.err
     assert (done.code, "the register has it: decision c-1" in done.out) == (0, True)
@@ -143,6 +145,40 @@ def test_what_still_holds_is_said_before_and_after_a_distrust_is_taken_back(cli:
     cli.world.order = lambda asked: decided(decision="c-1", reason=still)
     done = cli(*TRUST, "--decision", "d-1", typed="y\n")
     assert (still in done.err, still in done.out) == (True, True)
+
+
+def test_a_preview_says_who_keeps_hours_and_who_gets_another_agency(cli: Cli) -> None:
+    err = cli(*DISTRUST, typed="n\n").err
+    assert "11 lose their certificate; 2 of them keep their hours" in err
+    assert "3 people of whom it said whose they are; 1 of them get another agency, or none" in err
+    assert "3 people whose agency it is" in cli(*REPLACE, typed="n\n").err
+
+
+def test_the_time_is_repeated_as_it_was_understood_in_bandung(cli: Cli) -> None:
+    cli.world.preview = {**REACHED, "since": "2026-03-05T02:00:00Z", "until": None}
+    err = cli(*DISTRUST, typed="n\n").err
+    assert "the time: from 2026-03-05 09:00:00 WIB on; without --until, what is still to come" in err
+    assert re.search(r"careful: it begins \d+ days ago", err)
+    since = datetime.now(UTC) - timedelta(days=29)
+    closed = {"since": since.isoformat(), "until": "2026-03-05T03:00:00Z", "completions": 0, "people": 0}
+    cli.world.preview = {**REACHED, **closed}
+    err = cli(*DISTRUST, typed="n\n").err
+    assert "to 2026-03-05 10:00:00 WIB\n" in err
+    assert "days ago" not in err
+    assert "nothing of the agency arrived in that time so far" in err
+
+
+@pytest.mark.parametrize("since", ["0d", "2999-01-01T00:00:00+07:00", "999999d"])
+def test_a_time_that_has_not_begun_or_never_was_is_not_asked_for(cli: Cli, since: str) -> None:
+    done = cli("agency", "distrust", "dinkes", "--since", since, *WHY, "--yes")
+    assert (done.code, "--since" in done.err, orders(cli)) == (2, True, [])
+
+
+def test_what_is_hardly_meant_is_asked_about_once_more(cli: Cli) -> None:
+    cli.world.preview = {**REACHED, "warnings": ["dinkes-2 is suspended"]}
+    err = cli(*REPLACE, typed="n\n").err
+    assert "careful: dinkes-2 is suspended" in err
+    assert "for good? All the same?" in err
 
 
 def test_the_list_says_what_counts_for_nothing_who_took_a_place_and_how_many_people(

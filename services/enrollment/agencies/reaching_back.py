@@ -25,7 +25,7 @@ from services.enrollment.agencies.documents import (
     Succession,
 )
 from services.enrollment.agencies.statements import REUSED, arrival_of, next_register, said_before
-from services.enrollment.agencies.timeline import with_statement
+from services.enrollment.agencies.timeline import standing, with_statement
 from services.enrollment.terms import Terms
 from shared.contracts.payload import Payload
 from shared.contracts.register import DistrustAgency, ReplaceAgency, TrustAgency
@@ -54,9 +54,9 @@ def distrust_agency(event: Received[DistrustAgency], state: State, terms: Terms)
     if data.since > event.now or (data.until is not None and data.until <= data.since):
         return _refused("refused", "the time must begin before now, and end after it began", event, terms)
     agency = state.get(AGENCIES, data.code)
-    if agency is not None and (said := _says_so_already(agency, event)) is not None:
-        reason = f"so already: decision {said} says it, and holds"
-        return _outcome(Verdict.DUPLICATE, reason, agency, event, terms, decision=said)
+    if agency is not None and (holds := _says_so_already(agency, event)) is not None:
+        reason = f"so already: decision {holds} says it, and holds"
+        return _outcome(Verdict.DUPLICATE, reason, agency, event, terms, decision=holds)
     if len(register.distrusts) >= MOST:
         return _refused("refused", f"{MOST} distrusts are kept: no more", event, terms)
     said = Distrust(event.id, data.code, data.since, data.until, register.generation)
@@ -86,7 +86,7 @@ def _says_so_already(agency: Agency, event: Received[DistrustAgency]) -> str | N
 
 
 def trust_agency(event: Received[TrustAgency], state: State, terms: Terms) -> Outcome:
-    """Takes a distrust back: all counts again as if it had never been said, but for what other ones hold over its time."""
+    """Takes a distrust back: all counts as if it had never been said, but for what others hold over its time."""
     data = event.data
     register = next_register(state, terms)
     known = next(
@@ -132,8 +132,15 @@ def replace_agency(event: Received[ReplaceAgency], state: State, terms: Terms) -
     """People, bodies, numbers and completions of the one are the other's, without being touched."""
     data = event.data
     register = next_register(state, terms)
-    if data.code == data.heir or state.get(AGENCIES, data.heir) is None:
+    heir = standing(state.get(AGENCIES, data.heir), before=arrival_of(event))
+    if data.code == data.heir or heir is None:
         return _refused("refused", "the heir must be another agency that the register has", event, terms)
+    met = standing(state.get(AGENCIES, data.code), before=arrival_of(event))
+    if met is not None and met.master is not heir.master:
+        # What it says would come to be an agency's word, or an agency's the word about everybody.
+        source = data.heir if heir.master else data.code
+        reason = f"{source} is an HR master source and no agency: an agency's heir is an agency, a source's a source"
+        return _refused("refused", reason, event, terms)
     if any(one.agency == data.code for one in register.successions):
         # Said again by the same command it is a duplicate, below.
         if not any(one.command == event.id for one in register.successions):
