@@ -335,6 +335,19 @@ class MongoStore:
             found = self.database[collection.name].find({"_id": {"$in": list(asked)}})
             return _typed(collection, await found.to_list(None))
 
+    async def change(
+        self,
+        collection: Collection[Document],
+        id: str,
+        held: Mapping[str, object],
+        fields: Mapping[str, object],
+    ) -> bool:
+        """Sets fields of a document while it has what is `held`; whether it had."""
+        async with translated():
+            found = self.database[collection.name]
+            result = await found.update_one({"_id": id, **held}, {"$set": dict(fields)})
+            return bool(result.matched_count)
+
     async def note_items(self, collection: Collection[Document], notes: Sequence[Note]) -> int:
         updates = [
             UpdateOne({"_id": note.id, "lease": note.lease}, [{"$set": _noted(note)}]) for note in notes

@@ -155,7 +155,7 @@ def _claimed(contents: Sequence[Content], whose: Sequence[Homes], register: Regi
     ]
     first = min((begin for begin, _ in since if begin is not None), default=None)
     best = _highest([(begin, one) for begin, one in since if begin == first])
-    return None if best is None else Standing(best, Grounds.CLAIM, certified=False)
+    return None if best is None else Standing(best, Grounds.CLAIM, certified=False, backed=False)
 
 
 def _highest(since: Sequence[tuple[Arrival | None, Content]]) -> Content | None:

@@ -147,6 +147,28 @@ def _seen(content: Content) -> tuple[datetime, bytes, str]:
     return (content.first_time, content.digest, content.sender)
 
 
+def asked_since(completion: Completion, facts: Facts) -> Arrival | None:
+    """When the first content arrived that asks for the hours and points that this one does: what is corrected in them
+    takes its place among others anew. None: from before arrivals were kept, or not reported yet."""
+    asked = _asks(facts)
+    same = [one for one in completion.contents if _asks(one.facts) == asked]
+    return min(same, key=_arrived).arrival if same else None
+
+
+def _asks(facts: Facts) -> tuple[object, ...]:
+    """All that hours and points depend on."""
+    return (
+        facts.form,
+        facts.level,
+        facts.start_date,
+        facts.end_date,
+        facts.completed_on,
+        facts.programme_jp,
+        facts.sessions,
+        facts.predicate,
+    )
+
+
 def standing_before(contents: Sequence[Content]) -> Content | None:
     """The content that counts where nobody judges who may say what, as before there was a register of bodies.
 

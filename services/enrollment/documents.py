@@ -21,6 +21,8 @@ class EmployeeNumberAlias(msgspec.Struct, frozen=True):
     linked_by: str = ""
     """The agency by whose word it joined that file; empty: it was registered there by itself, or before that was kept."""
     linked_at: Arrival | None = None
+    link: list[str] = []
+    """The two numbers, the previous one first; none from before that was kept."""
     left: EmployeeId = EmployeeId("")
     """The file that it belonged to by a link, until another agency registered it; empty: none."""
     left_at: Arrival | None = None
@@ -306,6 +308,8 @@ class Completion(msgspec.Struct, frozen=True):
     """By what it stands, see authority.py; empty: nothing does, or it was settled before that was kept."""
     backed: bool = True
     """The person's own agency stands behind it."""
+    reporter: str = ""
+    """Whose content stands; empty: nobody's does, or it was settled before that was kept."""
     contested: bool = False
     """It counts for nothing, as the person's agency contests it."""
     certified: bool = True

@@ -31,7 +31,7 @@ from services.enrollment.documents import (
     Snapshot,
 )
 from services.enrollment.headcount import counted, headcount_keys, moves_counted
-from services.enrollment.homes import homes, with_claim, with_placement
+from services.enrollment.homes import GONE, homes, with_claim, with_placement
 from services.enrollment.persons import Person, own_numbers, person_keys, person_of, snapshots_of
 from services.enrollment.settling import Changed, Sequences, settle
 from services.enrollment.settling_keys import refolding_keys
@@ -54,6 +54,7 @@ MOST_NUMBERS: Final = 20
 MOST_PENDING_LINKS: Final = 20
 BIRTH_DATE: Final = slice(0, 8)
 """Of an employee number: the year, month and day of birth."""
+BOTH_REGISTERED: Final = "an officer: both numbers are registered, as two people"
 _A_MOMENT: Final = timedelta(milliseconds=1)
 
 
@@ -137,7 +138,8 @@ def _plan(event: Received[EmployeeSnapshot], state: State, terms: Terms) -> _Pla
         return _Plan(known.pop() if known else terms.ids.employee(numbers[0]), numbers)
     alias = aliases[current]
     if alias is not None and alias.linked_by and _is_another_s(event, alias, state):
-        return _Plan(terms.ids.employee(current), [current], leaves=alias.employee_id)
+        link = PendingLink(earlier[0], current, event.sender, arrival, BOTH_REGISTERED) if earlier else None
+        return _Plan(terms.ids.employee(current), [current], pending=link, leaves=alias.employee_id)
     own = files[current] or terms.ids.employee(current)
     if not earlier or files[earlier[0]] == own:
         return _Plan(own, [current])
@@ -167,7 +169,7 @@ def _is_another_s(event: Received[EmployeeSnapshot], alias: EmployeeNumberAlias,
 
 def _is_home(event: Received[EmployeeSnapshot], file: EmployeeId, person: Person) -> bool:
     """When it arrived: of a link, what comes later changes nothing."""
-    return person.home_at(file, arrival_of(event)) == person.trust.heir(event.sender)
+    return person.home_then(file, arrival_of(event)) == person.trust.heir(event.sender)
 
 
 def _waited(event: Received[EmployeeSnapshot], own: EmployeeId, state: State) -> str:
@@ -197,7 +199,7 @@ def _why_not_linked(
     if previous[BIRTH_DATE] != current[BIRTH_DATE]:
         return "an officer: the two numbers have different dates of birth"
     if of_previous is not None and of_current is not None:
-        return "an officer: both numbers are registered, as two people"
+        return BOTH_REGISTERED
     owner = of_previous or of_current
     person = None if owner is None else person_of(owner, state)
     may = person is None or _is_master(event, state)
@@ -308,7 +310,7 @@ def _alias(number: str, plan: _Plan, event: Received[EmployeeSnapshot]) -> Emplo
         return EmployeeNumberAlias(number, plan.file, left=plan.leaves, left_at=arrival_of(event))
     if number != plan.linked:
         return EmployeeNumberAlias(id=number, employee_id=plan.file)
-    return EmployeeNumberAlias(number, plan.file, event.sender, arrival_of(event))
+    return EmployeeNumberAlias(number, plan.file, event.sender, arrival_of(event), _numbers(event.data))
 
 
 def _profile(data: EmployeeSnapshot) -> Profile:
@@ -348,8 +350,21 @@ def _newcomer(plan: _Plan, snapshot: Snapshot, event: Received[EmployeeSnapshot]
         if one.source == alias.linked_by and one.profile.employee_number == alias.id
     ]
     return msgspec.structs.replace(
-        made, claims=[Claim(alias.linked_by, alias.linked_at)], snapshots=linked, split_from=plan.leaves
+        made,
+        claims=[Claim(alias.linked_by, alias.linked_at)],
+        snapshots=linked,
+        split_from=plan.leaves,
+        pending_links=[link for link in _links_of(alias) if link.number == alias.id],
     )
+
+
+def _links_of(alias: EmployeeNumberAlias) -> list[PendingLink]:
+    """What said that the number, which leaves, belongs to the file that it leaves: it waits from now on, at the later
+    number of the two."""
+    if not alias.link or alias.linked_at is None:
+        return []
+    previous, number = alias.link
+    return [PendingLink(previous, number, alias.linked_by, alias.linked_at, BOTH_REGISTERED)]
 
 
 def _left(
@@ -360,7 +375,12 @@ def _left(
     assert person is not None
     file = person.file(file_id)
     numbers = [number for number in own_numbers(file) if number not in plan.numbers]
-    after, facts = as_it_stands(person, person.with_file(with_numbers(file, numbers)), event, terms)
+    file = with_numbers(file, numbers)
+    alias = state.get(EMPLOYEE_NUMBERS, event.data.employee_number)
+    for link in [] if alias is None else _links_of(alias):
+        if link.previous == event.data.employee_number:
+            file = msgspec.structs.replace(file, pending_links=_with_link(file.pending_links, link))
+    after, facts = as_it_stands(person, person.with_file(file), event, terms)
     return [Put(EMPLOYEES, one) for one in after.files], facts
 
 
@@ -484,24 +504,21 @@ def is_held(whole: Employee) -> bool:
     return undecided and any(one.source for one in whole.snapshots)
 
 
-GONE: Final = ("retired", "died")
-
-
 def has_left(whole: Employee) -> bool:
     """Retired or dead, by the word of the last home: no mail goes out any more."""
     whose = homes(whole)
-    if whose.home is not None or not whose.periods:
-        return False
     if whose.placed_by:
-        return whole.placements[-1].reason in GONE
-    own = [one for one in whole.withdrawals if one.agency == whose.periods[-1].agency]
-    return bool(own) and own[-1].reason in GONE
+        return whose.home is None and whole.placements[-1].reason in GONE
+    return whose.gone and not whose.disputed
 
 
 def _open(person: Person, whole: Employee) -> list[str]:
     found = []
     if is_held(whole):
-        found.append(DISPUTED if homes(whole).disputed else UNCLAIMED)
+        whose = homes(whole)
+        # Whom an agency registered by mistake nobody need claim.
+        if whose.disputed or whose.periods or not whole.withdrawals:
+            found.append(DISPUTED if whose.disputed else UNCLAIMED)
     if waiting_links(person, whole):
         found.append(LINKS)
     return found
@@ -563,7 +580,7 @@ def _told(
     if verdict is Verdict.DUPLICATE:
         return verdict, ""
     if whose.disputed:
-        others = ", ".join(one for one in whose.claimants if one != event.sender)
+        others = ", ".join(one for one in whose.choices if one != event.sender)
         return Verdict.SUPERSEDED, (
             f"kept, does not stand: {others} registered this person too; an officer decides whose it is{waits}"
         )

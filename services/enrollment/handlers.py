@@ -76,8 +76,11 @@ from shared.pipeline.waiting import waits_for
 _JSON = msgspec.json.Encoder(order="deterministic")
 # A day begins at UTC+14 before it does anywhere else, and trainings are held abroad too.
 FARTHEST_EAST = timedelta(hours=14)
-# Of one person and year, which is recounted whole: more than one a day.
+# Of one person and year, which is recounted whole: more than one a day. As many that the person's own agency stands
+# behind, and as many that it does not.
 MOST_COMPLETIONS: Final = 400
+# Of the latter, of each agency. Nearly one a week; and it takes ten agencies to use up the room of the others.
+MOST_UNBACKED: Final = 40
 # And as many reinstatements, of one completion.
 MOST_REVOCATIONS: Final = 100
 TOO_MANY_CONTENTS: Final = (
@@ -172,12 +175,10 @@ def record_completion(event: Received[TrainingCompleted], state: State, terms: T
         return Outcome(Verdict.DUPLICATE, reason, completion_id, content.digest)
     stands = standing(after, person, register)
     now = standing_now(after, stands, person, register)
-    if now.year not in ("", before.learning_year) and _is_full(now.year, state):
-        assert now.content is not None
-        raise Rejected(
-            f"{MOST_COMPLETIONS} completions of this employee in {now.content.facts.completed_on.year} are recorded "
-            "already, no more are: revoke those that are wrong, then replay this one"
-        )
+    if now.content is not None:
+        after = msgspec.structs.replace(after, backed=now.backed, reporter=now.content.sender)
+        if now.year not in ("", before.learning_year) and (full := _why_full(now.year, after, state)):
+            raise Rejected(full)
     after = msgspec.structs.replace(after, learning_year=now.year, body=body_id(organizer))
     why = ""
     if stands is None or stands.content.digest != content.digest:
@@ -196,8 +197,32 @@ def record_completion(event: Received[TrainingCompleted], state: State, terms: T
     return Outcome(verdict, reason, completion_id, content.digest, unsettled=unsettled)
 
 
-def _is_full(year: str, state: State) -> bool:
-    return state.count(COMPLETIONS, "learning_year", year) >= MOST_COMPLETIONS
+def _why_full(year: str, after: Completion, state: State) -> str:
+    """Why a completion that comes to count has no room in its year; empty: it has.
+
+    Here what is decided first has the room, but nobody uses up that of another one: what the person's own agency stands
+    behind has its own, and so has each agency that reports what it does not. What comes to count, or to be backed or not,
+    by what is said later of people and bodies is never refused.
+    """
+    unbacked = state.among(COMPLETIONS, "learning_year", year, "backed", [False])
+    backed = state.count(COMPLETIONS, "learning_year", year) - len(unbacked)
+    own = sum(one.reporter == after.reporter for one in unbacked)
+    of_the_year = f"completions of this employee in {year.rpartition('/')[2]}"
+    if after.backed and backed >= MOST_COMPLETIONS:
+        full, mend = f"{MOST_COMPLETIONS} {of_the_year}", ""
+    elif not after.backed and own >= MOST_UNBACKED:
+        full, mend = f"{MOST_UNBACKED} {of_the_year} that {after.reporter} reported {_ALONE}", _OR_REPORT
+    elif not after.backed and len(unbacked) >= MOST_COMPLETIONS:
+        full, mend = f"{MOST_COMPLETIONS} {of_the_year} that were reported {_ALONE}", _OR_REPORT
+    else:
+        return ""
+    return (
+        f"{full} are recorded already, no more are: revoke those that are wrong{mend}, then replay this one"
+    )
+
+
+_ALONE: Final = "without the employee's own agency"
+_OR_REPORT: Final = ", or have that agency report them too"
 
 
 def _weight(year: str, state: State) -> int:

@@ -2,11 +2,12 @@
 
 Where an HR master source knows the person, its word alone gives the home. Else the home is the agency that was
 confirmed, else the one whose claim came first and was not withdrawn. Two live claims and no confirmation are a dispute.
+What was claimed against a decision, or by who gave the person away, counts once it is said again after that has ended.
 Nothing here goes by when a record was decided, or by a sender's clock.
 """
 
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import date, datetime
 from operator import attrgetter
 from typing import Final, NamedTuple
@@ -17,6 +18,8 @@ from shared.identifiers import key
 
 MISTAKE: Final = "mistake"
 """Reason of a withdrawal: it never was the agency's person."""
+GONE: Final = ("retired", "died")
+"""Reasons of one after which the person is nobody's, until somebody says otherwise."""
 MOST_RECENT: Final = 6
 """An agency claims a person with each of its snapshots. Kept are the claims that decide something, and the first
 of each of the latest so many seconds and days: a withdrawal or confirmation that is decided later than those finds
@@ -32,6 +35,8 @@ class Span(NamedTuple):
     begin: Arrival
     end: Arrival | None
     """None: it lasts."""
+    void: bool = False
+    """It ended as somebody decided that the person was not the agency's."""
 
     def counts(self, arrival: Arrival) -> bool:
         """For what arrived then: it was not over. What came before it counts once it has begun."""
@@ -47,6 +52,10 @@ class Homes(NamedTuple):
     """The home of now was."""
     placed_by: str = ""
     """The master source that knows the person; empty: none."""
+    weak: Sequence[str] = ()
+    """Claimants of now whose word does not count against the home's."""
+    gone: bool = False
+    """Retired or dead, by the word of the last home."""
 
     @property
     def home(self) -> str | None:
@@ -58,12 +67,29 @@ class Homes(NamedTuple):
         return sorted({one.agency for one in self.claims if one.end is None})
 
     @property
+    def choices(self) -> list[str]:
+        """Of a dispute: those who say that the person is theirs; else nobody."""
+        claimants = [one for one in self.claimants if self.gone or one not in self.weak]
+        return (
+            claimants
+            if not self.confirmed and not self.placed_by and len(claimants) > (not self.gone)
+            else []
+        )
+
+    @property
     def disputed(self) -> bool:
-        return not self.confirmed and not self.placed_by and len(self.claimants) > 1
+        """Also where who has retired or died is claimed by another agency."""
+        return bool(self.choices)
 
     def home_at(self, arrival: Arrival) -> str | None:
+        """Nobody where it was decided since that it was not the agency that seemed to be."""
         return next(
-            (one.agency for one in self.periods if one.begin <= arrival and one.counts(arrival)), None
+            (
+                one.agency
+                for one in self.periods
+                if one.begin <= arrival and one.counts(arrival) and not one.void
+            ),
+            None,
         )
 
     def home_since(self, agency: str, arrival: Arrival) -> Arrival | None:
@@ -98,45 +124,129 @@ def homes_of(
         # Nearly everybody, with each of the claims that are kept: worth a way of its own.
         sole = [Span(claims[0].agency, min(claim.arrival for claim in claims), None)]
         return Homes(sole, sole, confirmed=False)
+    fold = _Fold()
     said: list[Claim | Withdrawal | Confirmation | Placement]
     said = [*_meant(claims, withdrawals), *withdrawals, *confirmations, *placements]
-    live: dict[str, Arrival] = {}
-    spans: list[Span] = []
-    periods: list[Span] = []
-    confirmed = placed_by = ""
     for one in sorted(said, key=attrgetter("arrival")):
-        if isinstance(one, Confirmation) and not _decides(one, confirmed, live, placed_by):
-            continue
-        if isinstance(one, Claim):
-            live.setdefault(one.agency, one.arrival)
+        fold.take(one)
+    return fold.homes()
+
+
+class _Fold:
+    def __init__(self) -> None:
+        self.live: dict[str, Arrival] = {}
+        """Claims, by agency."""
+        self.weak: set[str] = set()
+        """Whose claim makes it no home and no dispute: it came while another agency was confirmed, or from one that had
+        given the person away. It does once it is made again when nothing stands against it."""
+        self.gave: set[str] = set()
+        """Who gave the person to the home of now."""
+        self.confirmed = self.placed_by = ""
+        self.gone = False
+        self.spans: list[Span] = []
+        self.periods: list[Span] = []
+
+    def homes(self) -> Homes:
+        spans = [*self.spans, *(Span(agency, begin, None) for agency, begin in self.live.items())]
+        return Homes(
+            self.periods,
+            sorted(spans, key=attrgetter("begin")),
+            bool(self.confirmed),
+            self.placed_by,
+            tuple(sorted(self.weak)),
+            self.gone,
+        )
+
+    def take(self, said: Claim | Withdrawal | Confirmation | Placement) -> None:
+        before = self.home
+        match said:
+            case Claim():
+                self.claimed(said)
+            case Withdrawal():
+                self.withdrawn(said)
+            case Placement():
+                self.placed_by = said.source
+                self.confirm(said.agency, said.arrival)
+            case Confirmation() if not self.hears(said):
+                pass
+            case Confirmation() if said.opd is not None and not self.confirmed:
+                self.given(before, said)
+            case Confirmation():
+                decided = said.opd is None and before not in (said.agency, self.confirmed)
+                self.confirm(said.agency, said.arrival, decided_against=before if decided else "")
+        if self.home != before:
+            self.moved(said.arrival)
+
+    @property
+    def home(self) -> str:
+        """Empty: nobody."""
+        if self.confirmed or self.placed_by or self.gone:
+            return self.confirmed
+        strong = [agency for agency in self.live if agency not in self.weak]
+        return min(strong, key=lambda agency: self.live[agency], default="")
+
+    def claimed(self, said: Claim) -> None:
+        agency = said.agency
+        own_again = self.gone and bool(self.periods) and agency == self.periods[-1].agency
+        self.gone = self.gone and not own_again
+        if agency in self.gave or self.confirmed not in ("", agency):
+            if agency not in self.live:
+                self.weak.add(agency)
         else:
-            # A confirmation decides about all who claimed until then.
-            over = [one.agency] if isinstance(one, Withdrawal) else [a for a in live if a != one.agency]
-            spans += [Span(agency, live.pop(agency), one.arrival) for agency in over if agency in live]
-            if not isinstance(one, Withdrawal):
-                confirmed = one.agency
-                placed_by = one.source if isinstance(one, Placement) else placed_by
-                if one.agency:
-                    live.setdefault(one.agency, one.arrival)
-            elif confirmed == one.agency and not placed_by:
-                confirmed = ""
-        home = confirmed if placed_by else _home(confirmed, live)
-        if periods and periods[-1].end is None:
-            if periods[-1].agency == home:
-                continue
-            periods[-1] = periods[-1]._replace(end=one.arrival)
-        if home:
-            periods.append(Span(home, one.arrival, None))
-    spans += [Span(agency, begin, None) for agency, begin in live.items()]
-    return Homes(periods, sorted(spans, key=attrgetter("begin")), bool(confirmed), placed_by)
+            self.weak.discard(agency)
+        self.live.setdefault(agency, said.arrival)
 
+    def withdrawn(self, said: Withdrawal) -> None:
+        agency, was_home = said.agency, said.agency == self.home
+        self.over([agency], said.arrival)
+        if agency == self.confirmed and not self.placed_by:
+            self.confirmed = ""
+        if not was_home or self.placed_by:
+            return
+        self.gave.clear()
+        if said.reason in GONE and self.live.keys() <= self.weak:
+            self.over(list(self.live), said.arrival)
+            self.gone = True
 
-def _decides(said: Confirmation, confirmed: str, live: Mapping[str, Arrival], placed_by: str) -> bool:
-    if placed_by:
-        return False
-    if said.own:
-        return not confirmed and len(live) > 1 and said.agency in live
-    return said.opd is None or key(said.opd) == _home(confirmed, live)
+    def given(self, by: str, said: Confirmation) -> None:
+        """By the officer of an agency that nobody confirmed: it speaks for itself, so that a person who was registered
+        first by a stranger is not settled on whomever the stranger names."""
+        self.over([by], said.arrival)
+        self.gave.add(by)
+        self.gave.discard(said.agency)
+        self.weak.discard(said.agency)
+        self.live.setdefault(said.agency, said.arrival)
+
+    def confirm(self, agency: str, arrival: Arrival, decided_against: str = "") -> None:
+        """About all who claimed until then."""
+        self.over([one for one in self.live if one != agency], arrival)
+        self.gave.clear()
+        self.weak.clear()
+        self.confirmed, self.gone = agency, False
+        if agency:
+            self.live.setdefault(agency, arrival)
+        if decided_against:
+            self.periods[-1] = self.periods[-1]._replace(void=True)
+
+    def over(self, agencies: Sequence[str], arrival: Arrival) -> None:
+        self.spans += [
+            Span(agency, self.live.pop(agency), arrival) for agency in agencies if agency in self.live
+        ]
+        self.weak.difference_update(agencies)
+
+    def moved(self, arrival: Arrival) -> None:
+        if self.periods and self.periods[-1].end is None:
+            self.periods[-1] = self.periods[-1]._replace(end=arrival)
+        if self.home:
+            self.periods.append(Span(self.home, arrival, None))
+
+    def hears(self, said: Confirmation) -> bool:
+        if self.placed_by:
+            return False
+        if said.own:
+            strong = self.live.keys() - self.weak
+            return not self.confirmed and said.agency in self.live and (len(strong) > 1 or self.gone)
+        return said.opd is None or key(said.opd) == self.home
 
 
 def _meant(claims: Sequence[Claim], withdrawals: Sequence[Withdrawal]) -> Sequence[Claim]:
@@ -157,10 +267,6 @@ def _meant(claims: Sequence[Claim], withdrawals: Sequence[Withdrawal]) -> Sequen
                 ]
             began = one.arrival
     return claims
-
-
-def _home(confirmed: str, live: Mapping[str, Arrival]) -> str:
-    return confirmed or min(live, key=lambda agency: live[agency], default="")
 
 
 def with_placement(employee: Employee, placement: Placement) -> list[Placement]:
@@ -209,7 +315,7 @@ def _kept(own: Sequence[Claim], employee: Employee) -> list[Claim]:
     of late."""
     arrivals = [one.arrival for one in own]
     kept = {0}
-    ends = [one.arrival for one in employee.withdrawals if one.agency == own[0].agency]
+    ends = [one.arrival for one in employee.withdrawals]
     ends += [one.arrival for one in employee.confirmations if one.agency != own[0].agency]
     kept.update(bisect_right(arrivals, end) for end in ends)
     for span in (_second, _day):

@@ -11,6 +11,7 @@ from functools import lru_cache
 from operator import attrgetter
 from typing import Final
 
+from services.enrollment.agencies.documents import Arrival
 from services.enrollment.jp_rates import Rate, Rates, load_rates, parse_rates, tenths
 
 __all__ = ["Capped", "Credit", "Learning", "Rates", "check", "credit_year", "load_rates", "parse_rates"]
@@ -34,10 +35,14 @@ class Learning:
     """Where the form is credited by session; None counts as 1."""
     backed: bool = True
     """The employee's own agency stands behind it."""
+    arrived: Arrival | None = None
+    """Of one that it does not stand behind: when that was reported; None: before arrivals were kept."""
 
     @property
-    def unbacked(self) -> bool:
-        return not self.backed
+    def order(self) -> tuple[bool, bool, Arrival | None, date, str]:
+        """In which caps are used up."""
+        arrived = None if self.backed else self.arrived
+        return (not self.backed, arrived is not None, arrived, self.completed_on, self.completion_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,13 +69,14 @@ class Credit:
 def credit_year(learnings: Sequence[Learning], rates: Rates) -> dict[str, Credit]:
     """Credits by completion id, for all learnings of one employee completed in one calendar year.
 
-    Those that the employee's own agency stands behind use up caps first, then earlier completions, then lower ids: what
-    another body reports takes nothing from them. A learning takes its days, or its months of
+    Those that the employee's own agency stands behind use up caps first, of them earlier completions, then lower ids:
+    what another body reports takes nothing from them. Of the others those that arrived first do, whatever their dates:
+    what a body reports later takes nothing from what another one reported. A learning takes its days, or its months of
     sessions, from the earliest on and never past its completion; what other learnings of the form took there
     is gone. A learning that `check` refuses is credited 0 with that sentence, so that a narrowed rule never
     stops a recount. Raises ValueError if the caller mixed years or passed a completion twice.
     """
-    ordered = sorted(learnings, key=_BY_COMPLETION)
+    ordered = sorted(learnings, key=_ORDER)
     years = {one.completed_on.year for one in ordered}
     if len(years) > 1:
         first, last = min(years), max(years)
@@ -110,7 +116,7 @@ def check(learning: Learning, rates: Rates) -> str | None:
     return answer if isinstance(answer, str) else None
 
 
-_BY_COMPLETION = attrgetter("unbacked", "completed_on", "completion_id")
+_ORDER = attrgetter("order")
 
 
 def _ask(learning: Learning, rates: Rates) -> tuple[Rate, int] | str:

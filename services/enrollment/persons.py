@@ -21,7 +21,7 @@ from services.enrollment.documents import (
     Placement,
     Snapshot,
 )
-from services.enrollment.homes import Homes, homes
+from services.enrollment.homes import Homes, homes, homes_of
 from shared.pipeline.documents import LOAD, Doc, Keys, Lock, State
 
 
@@ -63,22 +63,16 @@ class Person(NamedTuple):
     def home_since(self, agency: str, arrival: Arrival) -> Arrival | None:
         return homes(self.whole).home_since(self.trust.heir(agency), arrival)
 
-    def home_at(self, file_id: str, arrival: Arrival) -> str | None:
-        """Whose the file's person was when something arrived, by the files that belonged together then. None too where
-        the file belonged to another person, which is not looked at."""
-        if all(not one.merges for one in self.files):
-            return homes(self.whole).home_at(arrival)
-        merged = [one for one in self.merged if _was_merged(one, arrival)]
+    def home_then(self, file_id: str, arrival: Arrival) -> str | None:
+        """Whose the file's person was by all that had arrived then, and by the files that belonged together: what came
+        since changes nothing, but a distrust and a succession. None too where the file belonged to another person."""
+        merged = tuple(one for one in self.merged if _was_merged(one, arrival))
         file = self.file(file_id)
         if file.id == self.main.id:
-            then = None if _was_merged(file, arrival) else Person(file, tuple(merged), self.trust)
+            then = None if _was_merged(file, arrival) else Person(file, merged, self.trust)
         else:
-            then = (
-                Person(self.main, tuple(merged), self.trust)
-                if file in merged
-                else Person(file, (), self.trust)
-            )
-        return None if then is None else homes(then.whole).home_at(arrival)
+            then = Person(self.main, merged, self.trust) if file in merged else Person(file, (), self.trust)
+        return None if then is None else _said_by(then.whole, arrival).home
 
     def file(self, id: str) -> Employee:
         return next(one for one in self.files if one.id == id)
@@ -95,6 +89,15 @@ class Person(NamedTuple):
             return (whole,)
         file = next((one for one in self.files if one.id == file_of(completion)), self.main)
         return (whole, homes(_as_trusted(file, self.trust)))
+
+
+def _said_by(whole: Employee, arrival: Arrival) -> Homes:
+    return homes_of(
+        [one for one in whole.claims if one.arrival <= arrival],
+        [one for one in whole.withdrawals if one.arrival <= arrival],
+        [one for one in whole.confirmations if one.arrival <= arrival],
+        [one for one in whole.placements if one.arrival <= arrival],
+    )
 
 
 def _was_merged(file: Employee, arrival: Arrival) -> bool:
@@ -144,8 +147,8 @@ def employee_sources(employee: Employee) -> Iterable[str]:
 
 
 def _confirmed(merge: Merge) -> Confirmation:
-    """Whoever may merge two files may say whose the person is."""
-    return Confirmation(merge.home, merge.arrival, merge.command, merge.by, None, merge.reason)
+    """Whoever may merge two files may say whose the person is, as far as they may without that."""
+    return Confirmation(merge.home, merge.arrival, merge.command, merge.by, merge.opd, merge.reason)
 
 
 def snapshots_of(employee: Employee) -> list[Snapshot]:

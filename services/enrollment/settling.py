@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
+from services.enrollment.agencies.documents import Arrival
 from services.enrollment.authority import (
     Grounds,
     Register,
@@ -22,7 +23,7 @@ from services.enrollment.authority import (
     standing,
 )
 from services.enrollment.certificate_face import WIB, CertificateFace, decimal_comma
-from services.enrollment.completions import ContestState, effective_revocations
+from services.enrollment.completions import ContestState, asked_since, effective_revocations
 from services.enrollment.documents import (
     COMPLETIONS,
     CONTESTED,
@@ -259,8 +260,8 @@ def _counted_once(
 
 
 def _stated(one: Changed, after: Completion, now: "_Now", terms: Terms) -> _Stated:
-    """In a version of its own where the content that stands, whether it counts, whose it is, or whether it is
-    certified is another than before."""
+    """In a version of its own where the content that stands, whether it counts, whose it is, whether it is certified, or
+    its place among others is another than before."""
     before = one.before
     year = "" if after.twin_of else now.year
     after = msgspec.structs.replace(after, learning_year=year)
@@ -271,9 +272,11 @@ def _stated(one: Changed, after: Completion, now: "_Now", terms: Terms) -> _Stat
         grounds=now.grounds,
         certified=now.certified,
         backed=now.backed,
+        reporter=now.content.sender,
         contested=bool(now.contests),
     )
-    said = (now.content.digest, bool(year), now.certified, after.employee_id)
+    place = (now.backed, _arrived(after, now.content.facts))
+    said = (now.content.digest, bool(year), now.certified, after.employee_id, place)
     withdrawn = bool(now.withdrawn)
     # Also of one that counts for nothing either way: contested, or of a training that counts elsewhere.
     turned = before.certificate is not None and before.certificate.revoked != withdrawn
@@ -282,12 +285,23 @@ def _stated(one: Changed, after: Completion, now: "_Now", terms: Terms) -> _Stat
         bool(before.learning_year),
         before.certified,
         before.employee_id,
+        _place_before(before),
     ):
         version = next_version(before.version, terms.epoch)
         after = msgspec.structs.replace(
             after, version=version, standing=now.content.digest, stated=version, stated_at=one.now
         )
     return _Stated(after, now)
+
+
+def _place_before(before: Completion) -> tuple[bool, Arrival | None] | None:
+    return (before.backed, _arrived(before, facts_standing(before))) if before.standing else None
+
+
+def _arrived(completion: Completion, facts: Facts) -> Arrival | None:
+    """Of one that the person's agency does not stand behind: when what its hours follow from was first reported, by
+    which caps are shared. None: from before that was kept."""
+    return None if completion.backed else asked_since(completion, facts)
 
 
 def _year(one: _Stated) -> str:
@@ -394,7 +408,9 @@ def _printed(certificate: Certificate, facts: Facts, employee: Employee, terms: 
     )
 
 
-def learning_of(completion_id: str, facts: Facts, *, backed: bool = True) -> Learning:
+def learning_of(
+    completion_id: str, facts: Facts, *, backed: bool = True, arrived: Arrival | None = None
+) -> Learning:
     return Learning(
         completion_id=completion_id,
         form=facts.form,
@@ -405,7 +421,14 @@ def learning_of(completion_id: str, facts: Facts, *, backed: bool = True) -> Lea
         programme_jp=facts.programme_jp,
         sessions=facts.sessions,
         backed=backed,
+        arrived=arrived,
     )
+
+
+def learning_in_year(completion: Completion, facts: Facts) -> Learning:
+    """With its place among the others of the year."""
+    arrived = _arrived(completion, facts)
+    return learning_of(completion.id, facts, backed=completion.backed, arrived=arrived)
 
 
 def content_standing(completion: Completion) -> Content:
@@ -454,13 +477,11 @@ class _Year(NamedTuple):
             those: dict[str, Completion] = {
                 one.id: one for one in state.all(COMPLETIONS, "learning_year", year) if one.id not in stated
             }
-            learnings = [
-                learning_of(one.id, facts_standing(one), backed=one.backed) for one in those.values()
-            ]
+            learnings = [learning_in_year(one, facts_standing(one)) for one in those.values()]
             for id, one in stated.items():
                 if one.content is not None and one.completion.learning_year == year:
                     those[id] = one.completion
-                    learnings.append(learning_of(id, one.content.facts, backed=one.completion.backed))
+                    learnings.append(learning_in_year(one.completion, one.content.facts))
             credits = credit_year(learnings, terms.rates)
             found.completions.update(those)
             found.credits.update(credits)
@@ -592,6 +613,7 @@ def _certified(
 def _recorded(completion: Completion, facts: Facts, now: _Now) -> Fact:
     standing = bool(completion.learning_year)
     _, why_not = _taken_back(now) or _why_nothing(completion)
+    arrived = _arrived(completion, facts)
     payload = CompletionRecorded(
         completion_id=completion.id,
         employee_id=completion.employee_id,
@@ -605,6 +627,8 @@ def _recorded(completion: Completion, facts: Facts, now: _Now) -> Fact:
         completed_on=facts.completed_on,
         twin_of=CompletionId(completion.twin_of) if completion.twin_of else None,
         why_not=None if standing else why_not,
+        backed=completion.backed,
+        arrived=None if arrived is None else arrived.at,
     )
     return Fact(payload, completion.id, completion.version, completion.employee_id)
 

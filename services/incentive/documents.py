@@ -44,8 +44,15 @@ class EarnedCompletion(msgspec.Struct, frozen=True):
     """Whose account has the points, where it came to be another person's and that is not settled yet: within one batch.
     Empty: its employee's."""
 
+    backed: bool = True
+    """Its person's own agency stands behind it, or enrollment did not say so yet."""
+    arrived: datetime | None = None
+    """Where that does not: when it was reported."""
+
     def achievement(self) -> Achievement:
-        return Achievement(self.id, self.form, self.level, self.predicate, self.completed_on)
+        return Achievement(
+            self.id, self.form, self.level, self.predicate, self.completed_on, self.backed, self.arrived
+        )
 
 
 class EntryLine(msgspec.Struct, frozen=True):

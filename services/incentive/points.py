@@ -3,7 +3,7 @@
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from operator import attrgetter
 
 from services.incentive.points_rules import (
@@ -39,6 +39,16 @@ class Achievement:
     predicate: str | None
     completed_on: date
     """The day where it was completed: a date, so that no time zone moves it to another month."""
+    backed: bool = True
+    """The employee's own agency stands behind it."""
+    arrived: datetime | None = None
+    """Of one that it does not stand behind: when that was reported; None: before it was kept."""
+
+    @property
+    def order(self) -> tuple[bool, bool, datetime | None, date, str]:
+        """In which the cap is used up: the one of hours (enrollment's jp.py)."""
+        arrived = None if self.backed else self.arrived
+        return (not self.backed, arrived is not None, arrived, self.completed_on, self.completion_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,14 +71,16 @@ class Award:
 def award_month(achievements: Sequence[Achievement], rules: PointRules) -> dict[str, Award]:
     """Awards by completion id, for all achievements of one employee completed in one calendar month.
 
-    Earlier completions (then lower ids) use up the month's cap first. A form without a row in force earns a
+    Those that the employee's own agency stands behind use up the month's cap first, of them earlier completions, then
+    lower ids; of the others those that were reported first. A form without a row in force earns a
     base of 0, and a line that says so. Raises ValueError if the caller mixed months or passed a completion
     twice.
     """
-    ordered = sorted(achievements, key=_BY_COMPLETION)
+    ordered = sorted(achievements, key=_ORDER)
     if not ordered:
         return {}
-    first, last = ordered[0].completed_on, ordered[-1].completed_on
+    days = [one.completed_on for one in ordered]
+    first, last = min(days), max(days)
     if (first.year, first.month) != (last.year, last.month):
         raise ValueError(f"achievements of {first:%Y-%m} to {last:%Y-%m}: award each month by itself")
     cap = rules.month_cap.at(first)
@@ -102,7 +114,7 @@ def level_of(balance: int, rules: PointRules, on: date = date.max) -> Level:
     return ladder[max(bisect_right(ladder, balance, key=_THRESHOLD) - 1, 0)]
 
 
-_BY_COMPLETION = attrgetter("completed_on", "completion_id")
+_ORDER = attrgetter("order")
 _THRESHOLD = attrgetter("threshold")
 
 

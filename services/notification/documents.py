@@ -107,6 +107,8 @@ class Letter(msgspec.Struct, frozen=True):
     issuing: str | None = None
     external_issuer: str | None = None
     external_certificate: str | None = None
+    series: str | None = None
+    """Of the certificate's number: its body and year."""
 
 
 class Mail(msgspec.Struct, frozen=True):
@@ -134,7 +136,7 @@ class Mail(msgspec.Struct, frozen=True):
     slot: str = ""
     """Keyed digest of the address of which it has a slot (allowance.py)."""
     slot_at: datetime | None = None
-    """Not before this moment, as the server's clock has it."""
+    """Not before this moment, as the server's clock has it. While it waits, others may take it for theirs (turns.py)."""
 
 
 class Take(msgspec.Struct, frozen=True):
@@ -182,7 +184,9 @@ def recipient_of(letter: Letter, contact: Contact) -> str:
 CONTACTS = Collection("contacts", Contact, indexes=(("employee_numbers",), ("merged",)))
 SETTLED_POINTS = Collection("settled_points", SettledPoints)
 LETTERS = Collection("letters", Letter, indexes=(("completion_id",), ("state", "due"), ("employee_id",)))
-MAILS = Collection("mails", Mail, indexes=(("state", "due"), ("employee_id",), ("lease",)))
+MAILS = Collection(
+    "mails", Mail, indexes=(("state", "due"), ("employee_id",), ("lease",), ("slot", "slot_at"))
+)
 ALLOWANCES = Collection("allowances", Allowance)
 MAIL_CANCELLATIONS = Collection("mail_cancellations", MailCancellation)
 

@@ -114,6 +114,7 @@ def write_issued_letter(event: Received[CertificateIssued], state: State, terms:
         jp_reason=data.jp_reason,
         traceparent=event.traceparent,
         not_before=not_before,
+        series=data.series,
     )
     return _begin(letter, event, state)
 
@@ -171,6 +172,7 @@ def write_revoked_letter(event: Received[CertificateRevoked], state: State, term
         verification_url=data.verification_url,
         revocation_reason=data.reason,
         traceparent=event.traceparent,
+        series=data.series,
     )
     return _begin(letter, event, state)
 

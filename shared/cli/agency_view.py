@@ -62,13 +62,13 @@ def _row(agency: Agency, found: AgencyState | None) -> tuple[object, ...]:
     clients = [client for binding in agency.token_bindings for client in binding.client_ids]
     return (
         agency.code,
-        agency.state,
+        f"{agency.state}, HR master source" if agency.master else agency.state,
         ", ".join(clients) or "not bound",
         _users(agency, found),
         local(agency.last_event_at),
         agency.undecided,
         agency.headcount,
-        f"{agency.name} (HR master source)" if agency.master else agency.name,
+        agency.name,
     )
 
 

@@ -41,7 +41,7 @@ from shared.cli.answers import (
     WaitingLink,
     WholeLetter,
 )
-from shared.cli.errors import CannotAsk, Missing, Refused
+from shared.cli.errors import CannotAsk, Missing, NotYours, Refused
 
 T = TypeVar("T")
 TIMEOUT: Final = httpx.Timeout(30, connect=5)
@@ -330,8 +330,6 @@ class Service:
             if response.status_code not in BUSY or tried == TRIES:
                 break
             time.sleep(min(pause_s(response), LONGEST_PAUSE_S))
-        if _problem(response).get("type") == NOT_YOURS:
-            raise Refused(_detail(response))
         self._check(response)
         return response
 
@@ -366,6 +364,8 @@ class Service:
                 raise CannotAsk(self._strange())
             return
         detail = _detail(response)
+        if _problem(response).get("type") == NOT_YOURS:
+            raise NotYours(detail)
         if status == 401:
             raise CannotAsk(
                 f"{self.name} does not accept the token ({detail}):"

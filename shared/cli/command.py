@@ -68,8 +68,11 @@ class Desk:
 
     def fail(self, error: Trouble) -> None:
         if self.as_json and not self.answered:
-            self.answer({"error": str(error), "exit_status": error.exit_status})
+            parts = {"parts": list(error.parts)} if error.parts else {}
+            self.answer({"error": str(error), **parts, "exit_status": error.exit_status})
         self.err.line(f"kompeten: {error}", "red")
+        for part in error.parts:
+            self.err.line(part, "red", indent=4)
 
 
 def each(

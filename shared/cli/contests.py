@@ -11,14 +11,19 @@ import typer
 
 from shared.cli.answers import Doubtful, Ordered
 from shared.cli.command import Desk, ListByDefault, Why, Yes, checked_reason, command
-from shared.cli.errors import DONE, NO, CannotAsk, Refused
+from shared.cli.errors import DONE, NO, CannotAsk, Missing, NotYours, Refused
 from shared.cli.orders import new_key
-from shared.cli.screen import Screen, local
+from shared.cli.people_view import show_contests
+from shared.cli.screen import Screen
 
 MOST: Final = 200
 """Rows of the worklist."""
 COMPLETION: Final = "cmp_"
 """What the ids of completions begin with."""
+LENGTH_OF_ID: Final = 36
+"""Of a contest, a UUID."""
+SHORTEST: Final = 8
+"""Beginning of it that is taken for one."""
 app: Final = typer.Typer(
     cls=ListByDefault, help="Contests: what another body reported, and the person's agency doubts."
 )
@@ -27,7 +32,12 @@ Id = Annotated[
     str,
     typer.Argument(help="Of the completion, cmp_..., as `people search` and the list show it", metavar="ID"),
 ]
-ContestId = Annotated[str, typer.Option("--contest", metavar="ID", help="Which contest of the completion")]
+ContestId = Annotated[
+    str,
+    typer.Option(
+        "--contest", metavar="ID", help="Which contest of the completion; its first 8 characters do"
+    ),
+]
 Upheld = Annotated[
     bool,
     typer.Option("--uphold/--dismiss", help="It goes on counting for nothing, or it counts again, for good"),
@@ -37,11 +47,20 @@ Upheld = Annotated[
 @command(app, "list")
 def list_contested(desk: Desk) -> int:
     """Completions that somebody contests and nobody has decided about: they count for nothing meanwhile."""
-    found = list(islice(desk.enrollment().contested(), MOST + 1))
+    try:
+        found = list(islice(desk.enrollment().contested(), MOST + 1))
+    except NotYours:
+        raise NotYours(_OWN_CONTESTS) from None
     shown, more = found[:MOST], len(found) > MOST
     if not desk.answer({"completions": [one.model_dump(mode="json") for one in shown], "more": more}):
         show_contested(desk.out, shown, more=more)
     return DONE
+
+
+_OWN_CONTESTS: Final = (
+    "only an officer for all agencies sees what waits here; what your agency contested, and what was decided about it,"
+    " stands below the person's completions: `kompeten people search`"
+)
 
 
 @command(app, "add")
@@ -56,16 +75,35 @@ def decide(
     desk: Desk, completion: Id, contest: ContestId, upheld: Upheld, reason: Why, yes: Yes = False
 ) -> int:
     """Decide about a contest, as an officer for all agencies."""
-    order = {
-        "completion_id": _checked_id(completion),
-        "contest_id": contest,
-        "upheld": upheld,
-        "reason": checked_reason(reason),
-    }
+    about = {"completion_id": _checked_id(completion), "reason": checked_reason(reason)}
+    order = {**about, "contest_id": _whole_id(desk, about, contest), "upheld": upheld}
     what_next = (
         "if it is wrong, ask its body to revoke the certificate" if upheld else "nothing else is to be done"
     )
     return _carry_out(desk, "contests/decisions", order, "Decide so?", what_next, yes)
+
+
+def _whole_id(desk: Desk, about: Mapping[str, str], contest: str) -> str:
+    """Of the one contest of the completion whose id begins so."""
+    if len(contest) >= LENGTH_OF_ID:
+        return contest
+    # What it would be to contest it once more shows those that there are, decided ones too.
+    preview = desk.enrollment().preview_contest("contests", about)
+    known = [] if preview.before is None else [one.contest_id for one in preview.before.contests]
+    if contest in known:
+        return contest
+    meant = [one for one in known if one.startswith(contest)]
+    if len(meant) == 1 and len(contest) >= SHORTEST:
+        return meant[0]
+    if not meant:
+        raise Missing(f"no contest of it has an id that begins so; {_those(known)}")
+    raise CannotAsk(
+        f"--contest takes {SHORTEST} characters or more that only one id begins with; {_those(known)}"
+    )
+
+
+def _those(known: Sequence[str]) -> str:
+    return f"there are: {', '.join(known)}" if known else "say the whole id, as `kompeten contests` shows it"
 
 
 def _carry_out(
@@ -113,11 +151,7 @@ def show_one(out: Screen, completion: Doubtful) -> None:
         "note": completion.note,
     }
     out.fields(about, indent=4)
-    for contest in completion.contests:
-        by = f"{contest.by or 'an officer'} for {contest.acting_for or 'all agencies'}"
-        out.line(
-            f"{contest.contest_id}  {contest.state}, {by}, {local(contest.at)}: {contest.reason}", indent=4
-        )
+    show_contests(out, completion)
 
 
 def _checked_id(text: str) -> str:

@@ -1,11 +1,13 @@
 """Why a command ends otherwise than well; each text is one sentence that says what to do.
 
 Trouble
-  Refused      the answer is no                        -> exit status 1
-    Missing    there is no such thing
-  CannotAsk    nobody could be asked, or not like this -> exit status 2
+  Refused        the answer is no                        -> exit status 1
+    Missing      there is no such thing
+    NotYours     who acts for another agency has a say
+  CannotAsk      nobody could be asked, or not like this -> exit status 2
 """
 
+from collections.abc import Sequence
 from typing import ClassVar, Final
 
 DONE: Final = 0
@@ -18,12 +20,21 @@ class Trouble(Exception):
 
     exit_status: ClassVar[int] = NOT_ASKED
 
+    def __init__(self, sentence: str, parts: Sequence[str] = ()) -> None:
+        """`parts`: of what the sentence says of all, a line each."""
+        super().__init__(sentence)
+        self.parts = parts
+
 
 class Refused(Trouble):
     exit_status = NO
 
 
 class Missing(Refused):
+    pass
+
+
+class NotYours(Refused):
     pass
 
 

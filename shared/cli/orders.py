@@ -46,6 +46,8 @@ class Outcome:
     reason: str | None = None
     still_open: bool = False
     """The service refused the order itself: nothing was decided."""
+    line: int | None = None
+    """Of the file that names whom it is about, where nothing else does."""
 
     @property
     def exit_status(self) -> int:
@@ -196,4 +198,6 @@ def summary(desk: Desk, what: str, outcomes: Sequence[Outcome], named: str = LET
 def _shown(outcome: Outcome) -> dict[str, object]:
     document = asdict(outcome)
     document.pop("still_open")
+    if outcome.line is None:
+        document.pop("line")
     return document

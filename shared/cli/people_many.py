@@ -22,6 +22,7 @@ from shared.cli.people_view import STATES
 
 T = TypeVar("T")
 MOST_SHOWN: Final = 10
+MOST_LINES: Final = 100
 SO_ALREADY, NOT_FOUND, REFUSED = "so already", "not found", "refused"
 PEOPLE: Final = "people"
 """What --json calls those of whom it tells."""
@@ -73,9 +74,12 @@ def transfer_all(
     if bool(claimed_by) == (file is not None):
         raise CannotAsk("say whom: --claimed-by AGENCY, twice for two agencies, or --file FILE")
     service, reason = desk.enrollment(), checked_reason(reason)
-    ids, unknown = (
-        _ids_in(desk, service, file) if file is not None else (_claimed(service, claimed_by or ()), [])
-    )
+    ids: Iterable[str] = ()
+    unknown: list[Outcome] = []
+    if file is not None:
+        ids, unknown = _ids_in(desk, service, file)
+    else:
+        ids = _claimed(service, claimed_by or ())
     order = {"agency": to, "reason": reason}
     wanted = [Wanted(id, f"{id}/homes", order) for id in ids]
     return _carry_out(desk, service, "transferred", wanted, unknown, f"Give {{}} to {to}?", rate, yes)
@@ -143,20 +147,26 @@ def _links(
         return found, []
     ids, unknown = _ids_in(desk, service, file)
     none = "no link of it waits" + ("" if said_by is None else f" that {said_by} said")
-    unknown += [Outcome(service.name, id, NOT_FOUND, none) for id in ids if id not in found]
+    unknown += [
+        Outcome(service.name, id, NOT_FOUND, f"{none}, line {line}", line=line)
+        for id, line in ids.items()
+        if id not in found
+    ]
     return {id: found[id] for id in ids if id in found}, unknown
 
 
-def _ids_in(desk: Desk, service: Service, file: Path) -> tuple[list[str], list[Outcome]]:
-    """Ids of people's records, each once, and of whom nothing is known: by the line, never by the number."""
-    ids: dict[str, None] = {}
+def _ids_in(desk: Desk, service: Service, file: Path) -> tuple[dict[str, int], list[Outcome]]:
+    """Ids of people's records and the first line of each; and of whom nothing is known: by the line, never by the
+    number."""
+    ids: dict[str, int] = {}
     unknown: list[Outcome] = []
     for named in _watched(desk, "looked up", people_in(file)):
         try:
-            ids[service.person(named.asked).employee_id] = None
+            ids.setdefault(service.person(named.asked).employee_id, named.line)
         except Missing as error:
-            unknown.append(Outcome(service.name, f"line {named.line}", NOT_FOUND, str(error)))
-    return list(ids), unknown
+            about = f"line {named.line}"
+            unknown.append(Outcome(service.name, about, NOT_FOUND, str(error), line=named.line))
+    return ids, unknown
 
 
 def _carry_out(
@@ -231,6 +241,10 @@ def _watched(desk: Desk, what: str, those: Sequence[T]) -> Iterable[T]:
 def _show(desk: Desk, seen: Sequence[_Seen], done: Sequence[Outcome]) -> None:
     counts = {"would change": len(seen), **Counter(one.outcome for one in done)}
     desk.err.line(", ".join(f"{count} {what}" for what, count in counts.items() if count))
+    if lines := sorted(one.line for one in done if one.outcome == NOT_FOUND and one.line is not None):
+        told = ", ".join(map(str, lines[:MOST_LINES]))
+        more = f" and {len(lines) - MOST_LINES} more" if len(lines) > MOST_LINES else ""
+        desk.err.line(f"{NOT_FOUND}: line{'' if len(lines) == 1 else 's'} {told}{more}")
     rows = [_row(one.preview) for one in seen[:MOST_SHOWN]]
     if rows:
         desk.err.table(("record", "name", "whose it is", "would be", "mails that wait"), rows)

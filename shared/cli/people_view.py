@@ -77,6 +77,14 @@ def _doubtful(out: Screen, completions: Sequence[Doubtful]) -> None:
         if not one.contestable or not one.counts:
             del why["contest it"]
         out.fields(why, indent=4)
+        show_contests(out, one)
+
+
+def show_contests(out: Screen, completion: Doubtful) -> None:
+    for contest in completion.contests:
+        by = f"{contest.by or 'an officer'} for {contest.acting_for or 'all agencies'}"
+        said = f"{contest.contest_id}  {contest.state}, {by}, {local(contest.at)}: {contest.reason}"
+        out.line(said, indent=4)
 
 
 def _decision(one: PersonDecision) -> str:
@@ -119,10 +127,10 @@ def show_links(out: Screen, links: Sequence[WaitingLink], *, more: bool) -> None
 
 def _links(out: Screen, links: Sequence[WaitingLink]) -> None:
     for one in links:
-        out.line(
-            f"{one.employee_number} {one.name} ({one.home or 'nobody'}) is said to be {one.previous_employee_number}"
-            + (f" {one.into_name}" if one.into_name else "")
-        )
+        # Empty are the names of people who are another agency's.
+        who = [one.employee_number, one.name, f"({one.home or 'nobody'})", "is said to be"]
+        who += [one.previous_employee_number, one.into_name or ""]
+        out.line(" ".join(part for part in who if part))
         about = {
             "said by": f"{one.said_by} since {local(one.since)}",
             "waits for": one.waits_for,

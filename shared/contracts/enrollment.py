@@ -66,6 +66,12 @@ class CompletionRecorded(Payload):
     stand either, and its certificate is valid all the same."""
     why_not: Label | None = None
     """In Indonesian: why it does not stand, where it does not. Records of before have none: it was revoked then."""
+    backed: bool | None = None
+    """The person's own agency stands behind it: then it comes before others where they share a cap, and by its day. None,
+    in records of before: the same."""
+    arrived: Timestamp | None = None
+    """Of one that the person's agency does not stand behind: when it was reported, by which these share what is left of a
+    cap; none: before that was kept."""
 
 
 class CompletionRestated(CompletionRecorded):
@@ -94,7 +100,8 @@ class AtVersion(Payload):
     true."""
     issued: Count | None = None
     """The version that their letters tell of, where it is another: their certificates are valid and were issued in that
-    one; since then the completions have come to be another person's, or do not count since a twin does."""
+    one; since then the completions have come to be another person's, do not count since a twin does, or have another
+    place where they share a cap."""
     ids: Annotated[str, StringConstraints(pattern=r"^([A-Za-z0-9_-]{22})*$", max_length=220_000)]
     """The completions, one after the other: of each the 16 bytes of its id in 22 characters of base64url."""
 

@@ -131,11 +131,23 @@ def _section(payload: type[Payload], readers: Readers) -> str:
 def _fields(schema: Mapping[str, Any], definitions: Mapping[str, Any], path: str = "") -> Iterator[list[str]]:
     for name, field in schema["properties"].items():
         needed = "yes" if name in schema.get("required", ()) else "no"
-        items = field.get("items", {})
-        inner = definitions.get(str(field.get("$ref", items.get("$ref", ""))).removeprefix("#/$defs/"), {})
         yield [f"`{path}{name}`", _kind(field, definitions), needed, field["description"]]
-        if "properties" in inner:
-            yield from _fields(inner, definitions, f"{path}{name}[]." if items else f"{path}{name}.")
+        for inner, within in _objects(field, definitions, f"{path}{name}"):
+            yield from _fields(inner, definitions, within)
+
+
+def _objects(
+    field: Mapping[str, Any], definitions: Mapping[str, Any], path: str
+) -> Iterator[tuple[Mapping[str, Any], str]]:
+    """Those that a field may hold, each with the path before its fields: also in a list, or where it may be null."""
+    if "$ref" in field:
+        field = definitions[field["$ref"].removeprefix("#/$defs/")]
+    if "properties" in field:
+        yield field, f"{path}."
+    for one in field.get("anyOf", ()):
+        yield from _objects(one, definitions, path)
+    if "items" in field:
+        yield from _objects(field["items"], definitions, f"{path}[]")
 
 
 def _kind(field: Mapping[str, Any], definitions: Mapping[str, Any]) -> str:

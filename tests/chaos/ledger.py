@@ -12,7 +12,7 @@ from services.enrollment.documents import Completion, Employee
 from services.enrollment.documents import Sequence as Numbers
 from services.enrollment.jp import credit_year
 from services.enrollment.jp_rates import load_rates
-from services.enrollment.settling import facts_standing, learning_of
+from services.enrollment.settling import facts_standing, learning_in_year
 from services.enrollment.settling_keys import sequence_of
 from services.incentive.documents import Account, EarnedCompletion, PointEntry
 from services.incentive.points import award_month
@@ -255,9 +255,7 @@ def _hours(found: Found) -> Iterator[Finding]:
         elif one.jp:
             yield Finding("different", f"{one.id} doesn't stand and has {one.jp} JP")
     for those in years.values():
-        credits = credit_year(
-            [learning_of(one.id, facts_standing(one), backed=one.backed) for one in those], rates
-        )
+        credits = credit_year([learning_in_year(one, facts_standing(one)) for one in those], rates)
         for one in those:
             if credits[one.id].jp != one.jp:
                 yield Finding("different", f"{one.id} has {one.jp} JP, {credits[one.id].jp} are due")

@@ -1,6 +1,7 @@
 """docs/reference says what the code does."""
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -11,11 +12,13 @@ import yaml
 from jsonschema import Draft202012Validator, FormatChecker
 from referencing import Registry, Resource
 
+from shared.contracts.agency import TrainingCompleted
 from shared.contracts.asyncapi import ENVELOPE, ENVELOPE_NAME, asyncapi, structured_example
 from shared.contracts.catalogue import EVENT_TYPES
 from shared.contracts.cloudevents import decode, peek
 from shared.contracts.payload import Payload
 from shared.contracts.reference import COMMAND, json_text
+from shared.contracts.register import ChangeAgency
 from shared.contracts.schemas import NoMeaning, schema_of
 from shared.contracts.topics import topic_specs
 from tools.reference import (
@@ -93,6 +96,27 @@ def test_a_field_without_meaning_fails_the_generator() -> None:
 
     with pytest.raises(NoMeaning, match=r"Mute\.unexplained has no meaning: add a docstring"):
         schema_of(Mute)
+
+
+@every_event
+def test_the_page_of_events_lists_every_field_also_of_objects_that_may_be_null(
+    payload: type[Payload],
+) -> None:
+    listed = {row.rpartition(".")[2] for row in _listed(payload)}
+    assert {name for name, _ in _fields(schema_of(payload))} <= listed
+
+
+def test_the_page_of_events_names_fields_within_by_their_paths() -> None:
+    of_a_completion = [row for row in _listed(TrainingCompleted) if row.startswith("external_certificate")]
+    within = [f"external_certificate.{name}" for name in ("issuer", "certificate_number", "date")]
+    assert of_a_completion == ["external_certificate", *within]
+    assert "token_bindings[].client_ids" in _listed(ChangeAgency)
+
+
+def _listed(payload: type[Payload]) -> list[str]:
+    page = (REFERENCE / "events.md").read_text(encoding="utf-8")
+    section = page.split(f"\n## {payload.__name__}\n")[1].split("\n## ")[0]
+    return re.findall(r"^\| `([^`]+)` \|", section, re.MULTILINE)
 
 
 def test_asyncapi_has_every_channel_of_the_installation_and_every_event() -> None:

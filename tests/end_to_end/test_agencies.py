@@ -357,6 +357,8 @@ def test_by_the_how_to_alone_an_agency_is_connected_in_under_a_minute(
     assert done.returncode == 0, (done.stdout, done.stderr)
     assert time.monotonic() - started < WITHIN_S
     assert '"status":"accepted"' in done.stdout
+    assert "nothing yet" not in done.stdout
+    assert "curl: (" not in done.stderr, "a decision that is awaited is no error"
     for id in ("http-1", "kafka-1"):
         (decision,) = product.decisions(id)
         assert decision["verdict"] in ("accepted", "duplicate", "superseded")

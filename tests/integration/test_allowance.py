@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
+from msgspec.structs import replace
+
 from services.notification.documents import (
     ALLOWANCES,
     CONTACTS,
@@ -165,3 +167,28 @@ async def test_the_limit_holds_when_a_mailer_dies(mail_store: MongoStore, catche
     async with running(limited(mail_store, catcher)):
         await until(mail_store, sent=A_DAY, deferred=len(mails) - A_DAY)
     assert catcher.received().total() == A_DAY
+
+
+def about(number: int, body: str) -> Mail:
+    one = mail(number, "emp_0")
+    return replace(one, letter=replace(one.letter, series=f"{body}/2026"))
+
+
+async def test_mails_about_one_body_s_trainings_keep_those_of_another_back_for_hours_not_days(
+    mail_store: MongoStore, catcher: Catcher
+) -> None:
+    await insert(mail_store, CONTACTS, person(0))
+    await insert(mail_store, MAILS, *(about(number, "dinkes") for number in range(200)))
+    async with running(*(limited(mail_store, catcher) for _ in range(2))):
+        await until(mail_store, sent=A_DAY, deferred=200 - A_DAY)
+        await insert(mail_store, MAILS, *(about(number, "bkpsdm") for number in (900, 901)))
+        mails = await until(mail_store, sent=A_DAY, deferred=202 - A_DAY)
+        now = datetime.now(UTC)
+        slots = sorted((one.slot_at, one.id) for one in mails if one.state == "deferred" and one.slot_at)
+        assert [id for _, id in slots[:4]].count("let_0900") == 1
+        assert [id for _, id in slots[:5]].count("let_0901") == 1
+        for place, (slot_at, _) in enumerate(slots, 1):  # no slot was given twice, none was lost
+            assert abs(slot_at - now - EVERY * place) < timedelta(minutes=1)
+        await later(mail_store, EVERY * 5)
+        mails = await until(mail_store, sent=A_DAY + 5, deferred=197 - A_DAY)
+    assert {one.id: one.state for one in mails}["let_0900"] == "sent"

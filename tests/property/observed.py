@@ -8,7 +8,7 @@ from typing import NamedTuple
 from services.enrollment.documents import COMPLETIONS, EMPLOYEES, SEQUENCES, Completion
 from services.enrollment.issuing_bodies import sequence_id
 from services.enrollment.jp import credit_year
-from services.enrollment.settling import facts_standing, learning_of
+from services.enrollment.settling import facts_standing, learning_in_year
 from services.incentive.documents import ACCOUNTS, EARNED_COMPLETIONS, POINT_ENTRIES, EarnedCompletion
 from services.incentive.points import award_month
 from services.notification.contacts import hinted, letter_id
@@ -105,9 +105,7 @@ async def hours_and_points_follow_from_what_stands(city: City) -> None:
         else:
             assert one.jp == 0
     for those in years.values():
-        credits = credit_year(
-            [learning_of(one.id, facts_standing(one), backed=one.backed) for one in those], TERMS.rates
-        )
+        credits = credit_year([learning_in_year(one, facts_standing(one)) for one in those], TERMS.rates)
         assert {one.id: one.jp for one in those} == {id: credit.jp for id, credit in credits.items()}
     months: dict[str, list[EarnedCompletion]] = defaultdict(list)
     for earned in await city.documents("incentive", EARNED_COMPLETIONS):
@@ -244,6 +242,12 @@ async def what_was_published_ends_in_what_stands(city: City) -> None:
         if one.standing:
             assert one.jp == (credited[one.id].jp if one.id in credited else 0)
             assert one.id not in credited or credited[one.id].employee_id == one.employee_id
+    earned = {one.id: one for one in await city.documents("incentive", EARNED_COMPLETIONS)}
+    for one in await city.documents("enrollment", COMPLETIONS):
+        if one.standing:
+            place = learning_in_year(one, facts_standing(one))
+            arrived = None if place.arrived is None else place.arrived.at
+            assert (earned[one.id].backed, earned[one.id].arrived) == (place.backed, arrived)
 
 
 def published(city: City, payload: type[Payload]) -> dict[str, Payload]:

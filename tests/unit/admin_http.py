@@ -81,6 +81,8 @@ class World:
     people: dict[str, list[list[dict[str, Any]]]] = field(default_factory=dict)
     """By worklist, its pages."""
     person: Callable[[Asked], Response] = lambda asked: problem(404, "there is nobody like that")
+    contested: Callable[[Asked], Response] | None = None
+    """Answers who asks for that worklist, if it isn't what `people` says."""
     ledgers: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     """What each service has of completions, in order of id."""
     looks: Callable[[Asked], dict[str, Any]] = lambda asked: {}
@@ -179,6 +181,8 @@ def _answer(world: World, asked: Asked) -> Response:
         case ["agencies", _, _]:
             return world.order(asked)
         case ["completions", "contested"]:
+            if world.contested is not None:
+                return world.contested(asked)
             return JSONResponse(
                 _numbered_page(world.people.get("contested", [[]]), "completions", asked.params)
             )

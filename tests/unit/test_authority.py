@@ -30,6 +30,7 @@ from services.enrollment.documents import (
     Completion,
     Confirmation,
 )
+from services.enrollment.employees import has_left, is_held
 from services.enrollment.homes import homes
 from services.enrollment.notes import Looked, note_of
 from services.enrollment.persons import Person
@@ -368,6 +369,66 @@ def test_moved_between_agencies_without_an_officer() -> None:
     whose = homes(made.one(EMPLOYEES))
     assert (whose.home, whose.disputed) == (HOME, False)
     assert made.one(EMPLOYEES).profile.name == "New"
+
+
+def test_who_was_first_and_is_not_confirmed_ends_no_dispute_by_giving_the_person_to_a_third_one() -> None:
+    made = city((registered(NIP, name="Squatted"), OTHER), (registered(NIP, name="True"), HOME))
+    assert confirmed(made, BODY, opd=OTHER).verdict is Verdict.ACCEPTED
+    whose = homes(made.one(EMPLOYEES))
+    assert (whose.confirmed, whose.choices) == (False, [BODY, HOME])
+    assert is_held(made.one(EMPLOYEES))
+
+
+def test_whom_a_stranger_registered_and_gave_away_the_true_agency_disputes_all_the_same() -> None:
+    made = city((registered(NIP, name="Squatted"), OTHER))
+    confirmed(made, BODY, opd=OTHER)
+    assert (homes(made.one(EMPLOYEES)).home, homes(made.one(EMPLOYEES)).confirmed) == (BODY, False)
+    made.when(registered(NIP, name="True"), sender=HOME)
+    assert homes(made.one(EMPLOYEES)).choices == [BODY, HOME]
+
+
+def test_who_gave_a_person_away_makes_no_dispute_by_the_snapshots_that_go_on() -> None:
+    made = city((registered(NIP), OTHER), (registered(NIP), HOME))
+    confirmed(made, HOME, opd=OTHER)
+    made.when(registered(NIP, name="Of the night"), sender=OTHER)
+    whose = homes(made.one(EMPLOYEES))
+    assert (whose.home, whose.disputed) == (HOME, False)
+
+
+def test_a_claim_beside_a_confirmed_home_takes_nobody_over_when_that_lets_go() -> None:
+    made = city((registered(NIP), HOME))
+    confirmed(made, HOME)
+    made.when(registered(NIP, name="Silent"), sender=OTHER)
+    made.when(EmployeeReleased(employee_number=NIP, reason="moved"), sender=HOME)
+    assert homes(made.one(EMPLOYEES)).home is None
+    assert is_held(made.one(EMPLOYEES))
+    made.when(registered(NIP, name="Said again"), sender=OTHER)
+    assert homes(made.one(EMPLOYEES)).home == OTHER
+
+
+@pytest.mark.parametrize("reason", ["retired", "died"])
+def test_who_has_left_is_nobody_s_until_somebody_decides(reason: str) -> None:
+    made = city((registered(NIP), HOME))
+    confirmed(made, HOME)
+    made.when(registered(NIP, name="Silent"), sender=OTHER)
+    released = EmployeeReleased.model_validate({"employee_number": NIP, "reason": reason})
+    made.when(released, sender=HOME)
+    assert has_left(made.one(EMPLOYEES))
+    made.when(registered(NIP, name="Said again"), sender=OTHER)
+    assert (homes(made.one(EMPLOYEES)).home, homes(made.one(EMPLOYEES)).choices) == (None, [OTHER])
+    assert is_held(made.one(EMPLOYEES))
+    confirmed(made, OTHER)
+    assert homes(made.one(EMPLOYEES)).home == OTHER
+
+
+def test_a_contest_of_who_was_decided_against_counts_no_more() -> None:
+    made = city((registered(NIP), OTHER), BKPSDM=BODY)
+    made.when(completed(NIP, organizer="BKPSDM"), sender=BODY)
+    assert contested(made, OTHER).answer["counts"] is False
+    made.when(registered(NIP), sender=HOME)
+    confirmed(made, HOME)
+    assert the(made).jp > 0
+    assert made.all(CONTESTED) == []
 
 
 # Two records of one person.

@@ -95,6 +95,22 @@ def test_a_number_is_read_from_standard_input_or_a_file_and_never_shown_in_error
     assert not cli.world.asked
 
 
+@pytest.mark.parametrize(
+    "text",
+    [f"\ufeff{NIP}\r\n", f"'{NIP}\n", f"{NIP[:8]} {NIP[8:14]}\xa0{NIP[14:]}\n", f"\n{NIP[:6]}.{NIP[6:]}\n"],
+    ids=["byte order mark", "apostrophe", "blanks", "dots below an empty line"],
+)
+def test_a_number_is_read_as_notepad_and_spreadsheets_write_it(cli: Cli, text: str) -> None:
+    cli.world.person = lambda asked: shown()
+    for name, typed in ((cli.file(text, "number.txt"), ""), ("-", text)):
+        assert cli("people", "search", "--number-file", name, typed=typed).code == 0
+    assert [one.body for one in cli.world.ordered("/people/search")] == [{"employee_number": NIP}] * 2
+    cli.world.asked.clear()
+    done = cli("people", "search", typed="1.98501E+17\n")
+    assert (done.code, "format the column as text" in done.err, "98501" in done.err) == (2, True, False)
+    assert not cli.world.asked
+
+
 def test_a_person_is_found_by_the_id_of_a_record_too(cli: Cli) -> None:
     cli.world.person = lambda asked: shown()
     assert cli("people", "search", "--id", EMPLOYEE).code == 0
@@ -164,6 +180,11 @@ def test_links_say_how_to_decide_them_either_way(cli: Cli) -> None:
     assert out.count(f"kompeten people separate {OTHER} --reason TEXT") == 2
     assert "nobody has that number, or nobody of yours" in out
     assert len(cli("people", "links", "--json").json["links"]) == 2
+
+
+def test_a_link_whose_names_are_another_agency_s_is_told_without_them(cli: Cli) -> None:
+    cli.world.people["links"] = [[LINK | {"name": "", "into_name": ""}]]
+    assert f"{OTHER_NIP} (dinas-b) is said to be {NIP}\n" in cli("people", "links").out
 
 
 def test_a_worklist_has_an_end_and_says_so(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:

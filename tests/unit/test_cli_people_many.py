@@ -106,12 +106,95 @@ def test_a_file_names_people_by_records_or_numbers_which_are_shown_nowhere(cli: 
     assert not [one for one in cli.world.asked if NIP in one.path or OTHER_NIP in one.path]
 
 
-def test_a_line_that_names_nobody_is_told_by_its_place(cli: Cli) -> None:
-    done = cli(*TO_B, "--file", cli.file(f"{NIP}\n1.98501E+17\n", "people.csv"), "--yes")
-    assert (done.code, "line 2 of" in done.err, "1.985" in done.err) == (2, True, False)
-    empty = cli(*TO_B, "--file", cli.file("employee_number\n", "people.csv"), "--yes")
-    assert (empty.code, "names nobody" in empty.err) == (2, True)
+@pytest.mark.parametrize(
+    "table",
+    [
+        f"'{NIP}\n'{OTHER_NIP}\n",
+        f"{NIP[:8]} {NIP[8:14]} {NIP[14]} {NIP[15:]}\n{OTHER_NIP[:8]}\xa0{OTHER_NIP[8:]}\u200b\n",
+        f'{NIP[:3]}.{NIP[3:6]}.{NIP[6:]}\n"=""{OTHER_NIP}"""\n',
+        f"\n\r\nsep=;\r\nNo;NIP;Nama\r\n1;{NIP};Dewi, S.Kom.\r\n2;{OTHER_NIP};Budi, S.E., M.M.\r\n;;\r\n",
+        f"No\tNama\tNomor Pegawai\n1\tDewi\t{NIP}\n2\tBudi\t{OTHER_NIP}\n",
+        f"nama|nomor_pegawai\nDewi|{NIP}\nBudi|{OTHER_NIP}\n",
+        f'"Nama","N I P"\n"Dewi\n(baru)",{NIP}\n"Budi, S.E.",{OTHER_NIP}\n',
+        f"{NIP}\n{OTHER_NIP},Budi\n",
+        f"employee_id;NIP\n;{NIP}\n;{OTHER_NIP}\n",
+    ],
+    ids=[
+        "apostrophes",
+        "blanks",
+        "dots",
+        "sep=",
+        "tabs",
+        "bars",
+        "a cell of two lines",
+        "a list with names",
+        "no id",
+    ],
+)
+def test_a_table_as_spreadsheets_save_it_names_everybody_in_it(cli: Cli, table: str) -> None:
+    cli.world.person = by_number
+    file = cli.file(table, "people.csv")
+    done = cli(*TO_B, "--file", file, "--yes", "--json")
+    asked = [one.body for one in cli.world.ordered("/people/search")]
+    assert asked == [{"employee_number": NIP}, {"employee_number": OTHER_NIP}], done.err
+
+
+@pytest.mark.parametrize(
+    ("table", "says"),
+    [
+        (f"1.98501E+17\n{NIP}\n", "line 1 of FILE: the spreadsheet wrote the number as 1.9E+17"),
+        (f"1,98501E+17\n{NIP},Dewi\n", "format the column as text"),
+        (f"Nama;employee_number\nSiti;\nDewi;{NIP}\n", "line 2 of FILE: has nothing in column 2"),
+        (f"Nama;employee_number\nDewi;{NIP}\nSiti\n", "line 3 of FILE: has 1 column, and"),
+        (f"No;Nama;Golongan\n1;{NIP};III/a\n", "line 1 of FILE: no column employee_number or NIP found"),
+        (f"NIP;employee_number\n{NIP};{OTHER_NIP}\n", "has several columns of numbers"),
+        (f"Pegawai\n{NIP}\n", "line 1 of FILE: no column employee_number or NIP found"),
+        (f"{NIP}\nemp_12\n", "line 2 of FILE: no id of a record"),
+        (f'Nama;NIP\n"Siti;{NIP}\nDewi;{OTHER_NIP}\n', "line 2 of FILE: a quotation mark"),
+        ("employee_number\n", "names nobody"),
+    ],
+)  # fmt: skip
+def test_a_line_that_names_nobody_is_told_by_its_place_and_nobody_is_asked_about(
+    cli: Cli, table: str, says: str
+) -> None:
+    file = cli.file(table, "people.csv")
+    done = cli(*TO_B, "--file", file, "--yes")
+    assert (done.code, says.replace("FILE", str(file)) in done.err) == (2, True), done.err
+    assert not [
+        said for said in (NIP, OTHER_NIP, "98501E", "Siti") if said in done.err.replace(str(file), "")
+    ]
     assert not cli.world.asked
+
+
+def test_all_lines_that_name_nobody_are_told_the_first_20_by_their_places(cli: Cli) -> None:
+    file = cli.file("\n".join(["NIP", *["123456"] * 23, NIP, "1,9E+17"]), "people.csv")
+    done = cli(*TO_B, "--file", file, "--yes")
+    assert (done.code, f"24 lines of {file} name nobody" in done.err) == (2, True)
+    assert [f"line {n}: employee number has 6 characters" in done.err for n in (2, 21, 22)] == [
+        True,
+        True,
+        False,
+    ]
+    assert "and 4 more" in done.err
+    parts = cli(*TO_B, "--file", file, "--yes", "--json").json["parts"]
+    assert (len(parts), parts[-1]) == (21, "and 4 more")
+
+
+def test_who_is_not_found_is_told_by_lines_before_anything_is_asked(cli: Cli) -> None:
+    cli.world.person = by_number
+    done = cli(*TO_B, "--file", cli.file(f"NIP\n{NIP}\n{OTHER_NIP}\n", "people.csv"), typed="n\n")
+    assert "1 would change, 1 not found\nnot found: line 3\n" in done.err
+    cli.world.people["links"] = [[LINK | {"employee_id": IDS[0]}]]
+    cli.world.preview = JOINED
+    lines = "\n".join([IDS[1], *IDS])
+    done = cli("people", "merge-all", "--file", cli.file(lines), *WHY, typed="n\n")
+    assert "not found: lines 1, 4, 5\n" in done.err
+    assert (
+        cli("people", "merge-all", "--file", cli.file(lines), *WHY, "--yes", "--json").json["people"][0][
+            "line"
+        ]
+        == 1
+    )
 
 
 @pytest.mark.parametrize("whom", [(), (*BOTH, "--file", "-")], ids=["nobody", "both ways"])

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from fastapi.responses import JSONResponse
 
 from shared.cli.agency_view import show_agencies
 from shared.cli.answers import Agency
@@ -195,6 +196,14 @@ def test_the_list_says_what_counts_for_nothing_who_took_a_place_and_how_many_peo
     assert "420" in out
 
 
+def test_the_list_marks_the_hr_master_source(capsys: pytest.CaptureFixture[str]) -> None:
+    both = [agency(master=True, code="bkd", name="BKD"), agency(name="Dinas Kesehatan")]
+    show_agencies(screens()[0], [Agency.model_validate(one) for one in both], {}, {})
+    _, bkd, dinkes = capsys.readouterr().out.splitlines()
+    assert "bkd     active, HR master source  " in bkd
+    assert "HR" not in dinkes
+
+
 # Contests.
 
 
@@ -259,6 +268,43 @@ def test_a_contest_is_shown_once_more_before_it_is_decided(cli: Cli, said: str, 
     (order,) = orders(cli)
     assert order.path == "/completions/contests/decisions"
     assert (order.body["contest_id"], order.body["upheld"]) == ("c-7", upheld)
+
+
+def test_the_beginning_of_a_contest_s_id_names_it_where_no_other_one_begins_so(cli: Cli) -> None:
+    first, second, third = (
+        f"{begin}-1b2c-4d3e-8f4a-5b6c7d8e9f0a" for begin in ("5b0c4c9e", "5b0c4c9f", "5b0c4c9f")
+    )
+    third = third[:-1] + "b"
+    of = contested()["contests"][0]
+    stands = contested(contests=[of | {"contest_id": one} for one in (first, second, third)])
+    cli.world.preview = preview_of(stands, stands)
+    decide = ("contests", "decide", COMPLETION, "--dismiss", *WHY, "--yes", "--contest")
+    assert cli(*decide, "5b0c4c9e").code == 0
+    assert cli(*decide, third).code == 0
+    assert [one.body["contest_id"] for one in orders(cli)] == [first, third]
+    for said, code, says in (
+        ("5b0c4c9f", 2, f"only one id begins with; there are: {first}, {second}"),
+        ("5b0c4c9", 2, "8 characters or more"),
+        ("00000000", 1, f"has an id that begins so; there are: {first}"),
+    ):
+        done = cli(*decide, said)
+        assert (done.code, says in done.err) == (code, True)
+    cli.world.preview = {"verdict": "refused", "reason": "contested 20 times"}
+    assert "say the whole id" in cli(*decide, "5b0c4c9e").err
+    assert len(orders(cli)) == 2
+
+
+def test_an_officer_of_one_agency_is_told_where_its_contests_are(cli: Cli) -> None:
+    detail = "Only an officer who acts for all agencies decides about contests."
+    document = {"type": "/problems/not-your-agency", "title": "No", "status": 403, "detail": detail}
+    cli.world.contested = lambda asked: JSONResponse(document, 403, media_type="application/problem+json")
+    done = cli("contests")
+    assert (done.code, "`kompeten people search`" in done.err, "role" in done.err) == (1, True, False)
+    stands = contested(contests=[contested()["contests"][0] | {"state": "upheld"}])
+    cli.world.person = lambda asked: shown(completions=[stands])
+    out = cli("people", "search", typed=f"{NIP}\n").out
+    assert "c-7  upheld, u-7 for dinas-a, 2026-03-05" in out
+    assert "was on leave" in out
 
 
 def test_a_person_s_completions_are_shown_with_how_to_contest_them(cli: Cli) -> None:

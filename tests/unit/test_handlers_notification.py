@@ -7,6 +7,7 @@ import pytest
 
 from services.notification.documents import CONTACTS, LETTERS, MAIL_CANCELLATIONS, MAIL_NOTES, MAILS
 from services.notification.handlers import LONGEST_WAIT
+from services.notification.turns import body_of
 from shared.contracts.enrollment import CertificateIssued, CertificateRevoked, CompletionUncertified
 from shared.contracts.incentive import PointsSettled
 from shared.contracts.notification import NoteMail
@@ -133,6 +134,14 @@ def test_a_letter_waits_for_the_contact_that_it_goes_to(
     with pytest.raises(Waiting) as waiting:
         city.when(certificate)
     assert list(city.when(CONTACT).appeared) == [waiting.value.lacks]
+
+
+def test_a_letter_keeps_whose_training_it_is_about_so_that_bodies_can_take_turns() -> None:
+    for told in (issued(series="bkpsdm/2026"), revoked(series="bkpsdm/2026")):
+        (letter,) = Given(NOTIFICATION, CONTACT, told).all(LETTERS)
+        assert body_of(letter.organizer_code, letter.series) == "bkpsdm"
+    (letter,) = Given(NOTIFICATION, CONTACT, uncertified(organizer_code="BKPSDM")).all(LETTERS)
+    assert body_of(letter.organizer_code, letter.series) == "bkpsdm"
 
 
 def test_the_newest_version_of_a_contact_stands() -> None:

@@ -52,7 +52,7 @@ def own_home_router(parts: Parts[Terms], register: CurrentAgencies) -> APIRouter
         return OwnHomeView(
             home=None if whose.home is None else _named(whose.home, names),
             state=state_of(whose),
-            choices=[_named(code, names) for code in whose.claimants] if whose.disputed else [],
+            choices=[_named(code, names) for code in whose.choices],
         )
 
     @router.post("/home", summary="Say which of them is my agency", **commanding(EMPLOYEE))
