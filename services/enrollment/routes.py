@@ -28,6 +28,7 @@ from services.enrollment.notes import looked_up
 from services.enrollment.people.contests import contests_router
 from services.enrollment.people.own import own_home_router
 from services.enrollment.people.routes import people_router
+from services.enrollment.reach.outcomes import effects_on_body
 from services.enrollment.reach.routes import reach_router
 from services.enrollment.records import CompletionView, RecordView, completion_view, record_view
 from services.enrollment.settling import facts_standing
@@ -92,7 +93,7 @@ def routers(parts: Parts[Terms], register: CurrentAgencies, events_per_second: i
         intake_router(parts.publisher, door, prefix, rate),
         agencies_router(parts),
         reach_router(parts),
-        bodies_router(parts),
+        bodies_router(parts, lambda rehearsal, body: effects_on_body(parts.store, rehearsal, body)),
         own_home_router(parts, register),
         people_router(parts, register),
         contests_router(parts),

@@ -323,6 +323,14 @@ class BodyPreview(Said):
     waiting: int = 0
     decided: dict[str, int] = {}
     """Verdict -> of how many that wait."""
+    recorded: int | None = None
+    """Of those; None: the service is older than this."""
+    certified: int = 0
+    uncertified: dict[str, int] = {}
+    """By agency that reported them."""
+    certificates_issued: int = 0
+    """Of those recorded before."""
+    certificates_revoked: int = 0
 
 
 class Claimant(Said):

@@ -651,6 +651,20 @@ def register_with(made: Given[Any], **changes: Any) -> None:
     made.when(people, sender="enrollment")
 
 
+def test_a_reason_names_the_agency_that_issues_for_a_body_by_now() -> None:
+    made = city((registered(NIP), HOME), LAN=BODY)
+    made.when(completed(NIP, organizer="LAN"), sender=HOME)
+    register_with(made, successions=[Succession("s", BODY, "bkpsdm-2", 2)])
+    said = note_of(the(made), looked(made))
+    assert said is not None
+    assert said.id.endswith("hanya bkpsdm-2 yang menerbitkan untuk LAN.")
+    made.when(completed(NIP, organizer="LAN", code="NEW"), sender=HOME)
+    (told,) = [one for one in made.facts if isinstance(one, CompletionUncertified)]
+    assert told.issuing == "bkpsdm-2"
+    made.when(completed(NIP, organizer="LAN", code="NEW"), sender=BODY)
+    assert "CertificateIssued" in made.kinds(), "what the old one still sends is the heir's"
+
+
 def distrusted(made: Given[Any], agency: str, since: datetime, until: datetime | None = None) -> Distrust:
     return Distrust("d", agency, since, until, 2)
 

@@ -4,6 +4,7 @@ So that a preview tells what is told afterwards: who reported a completion besid
 decide more than how much the order names.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
@@ -11,11 +12,12 @@ from services.enrollment.agencies.documents import REGISTER, REGISTERS, Register
 from services.enrollment.agencies.trust import trust_of
 from services.enrollment.authority import organizer_of, register_for, standing
 from services.enrollment.bodies.documents import BODIES, Body, body_id
+from services.enrollment.bodies.queries import Effects
 from services.enrollment.documents import COMPLETIONS, EMPLOYEES, Completion
 from services.enrollment.homes import homes
 from services.enrollment.people.queries import people_of
 from services.enrollment.persons import Person
-from services.enrollment.settling import standing_now
+from services.enrollment.settling import content_standing, standing_now
 from shared.mongo import MongoStore
 from shared.pipeline.documents import Collection, Doc, State
 from shared.pipeline.rehearsal import Rehearsal
@@ -92,6 +94,21 @@ async def certificates_after(store: MongoStore, stages: Sequence[Raw], said: Sai
             if (person := people.get(one.employee_id)) is not None:
                 found = _with(found, one, person, said.register, bodies)
     return found
+
+
+async def effects_on_body(store: MongoStore, rehearsal: Rehearsal, body: str) -> Effects:
+    """`body`: its id. Of those that wait by what was rehearsed, of those recorded before as the sweep judges them."""
+    made = [
+        document
+        for collection, _, document, stored in rehearsal.changes
+        if collection is COMPLETIONS and isinstance(document, Completion) and document.standing and not stored
+    ]
+    reporters = Counter(
+        content_standing(one).sender for one in made if one.certificate is None or one.certificate.revoked
+    )
+    known = await certificates_after(store, [{"$match": {"body": body}}], said_after(rehearsal))
+    certified = len(made) - sum(reporters.values())
+    return Effects(len(made), certified, reporters, known.issued, known.lost)
 
 
 def _with(
