@@ -2,7 +2,7 @@
 
 import dataclasses
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Any, Final, cast
 
 import pytest
 
@@ -12,6 +12,7 @@ from services.enrollment.homes import homes
 from services.enrollment.people.queries import people_of
 from services.enrollment.reach.previews import preview
 from services.enrollment.reach.views import ReachView
+from services.enrollment.sweep import Sweeper
 from services.enrollment.terms import Terms
 from shared.contracts.people import RefoldPeople
 from shared.contracts.register import (
@@ -25,6 +26,7 @@ from shared.contracts.register import (
 from shared.contracts.topics import agency_topic
 from shared.service import Parts
 from tests.factories import completed, registered
+from tests.integration.test_bodies import Orders
 from tests.integration.test_people import EARLIER, LATER, OFFICER, A, B, Story, merge, number, parts, story
 from tests.property.harness import ENROLLMENT, City
 
@@ -82,6 +84,22 @@ async def test_what_loses_its_certificate_and_keeps_its_hours_is_told_before_and
     (said,) = (await parts.store.select(REGISTERS, {}))[0].distrusts
     back = await preview(parts, TrustAgency(code=A, distrust=said.command, operator="op", reason="own"), LATE)
     assert (back.certificates_issued, back.certificates_lost) == (2, 0)
+
+
+async def test_how_far_the_judging_anew_is_is_counted_until_it_is_done(
+    parts: Parts[Terms], reported: Story
+) -> None:
+    orders = cast("Any", Orders(reported.city))
+    sweeper = Sweeper(parts.store, orders, wait_s=0.0)
+    while (await sweeper.left())["going"]:
+        await sweeper.step()
+    assert await sweeper.left() == {"people": 0, "completions": 0, "going": 0}
+    await reported.tell(OFFICER, distrust(A))
+    assert await Sweeper(parts.store, orders).left() == {"people": 0, "completions": 2, "going": 1}
+    await Sweeper(parts.store, orders).step()
+    assert await Sweeper(parts.store, orders).left() == {"people": 0, "completions": 0, "going": 1}
+    await sweeper.step()
+    assert await Sweeper(parts.store, orders).left() == {"people": 0, "completions": 0, "going": 0}
 
 
 async def test_people_whom_a_master_source_placed_are_counted(parts: Parts[Terms]) -> None:

@@ -323,3 +323,22 @@ def test_status_counts_contested_completions_and_finds_nothing_wrong(cli: Cli) -
     assert (done.code, "2 contested completions: `kompeten contests`" in done.out) == (0, True)
     cli.world.status["enrollment"]["work"] = {"contested": {"undecided": 0}}
     assert "contested" not in cli("status").out
+
+
+def test_status_says_what_counts_for_nothing_and_how_far_the_judging_anew_is(cli: Cli) -> None:
+    cli.world.agencies = [
+        agency(statement("distrusted", "c-1", since=AT, until=AT), statement("changed", "c-2"))
+    ]
+    cli.world.status["enrollment"]["work"] = {"judged_anew": {"people": 120, "completions": 30, "going": 1}}
+    done = cli("status")
+    assert (done.code, "dinkes: what it sent since" in done.out) == (0, True)
+    assert "counts for nothing: decision c-1" in done.out
+    assert "still left: 120 people, 30 completions" in done.out
+    told = cli("status", "--json").json["services"]["enrollment"]
+    assert [(one["code"], one["decision"]) for one in told["distrusted"]] == [("dinkes", "c-1")]
+    assert told["work"]["judged_anew"]["people"] == 120
+    cli.world.status["enrollment"]["work"] = {"judged_anew": {"people": 0, "completions": 0, "going": 1}}
+    assert "all is judged; it looks once more" in cli("status").out
+    cli.world.agencies = [agency(statement("distrusted", "c-1"), statement("trusted", "c-2", distrust="c-1"))]
+    cli.world.status["enrollment"]["work"] = {"judged_anew": {"people": 0, "completions": 0, "going": 0}}
+    assert not re.search("Distrusted|[Jj]udged", cli("status").out)
