@@ -27,6 +27,7 @@ from services.enrollment.lookups import completion_meant, person_of_number
 from services.enrollment.notes import looked_up
 from services.enrollment.people.contests import contests_router
 from services.enrollment.people.own import own_home_router
+from services.enrollment.people.queries import people_claimed
 from services.enrollment.people.routes import people_router
 from services.enrollment.reach.outcomes import effects_on_body
 from services.enrollment.reach.routes import reach_router
@@ -91,7 +92,7 @@ def routers(parts: Parts[Terms], register: CurrentAgencies, events_per_second: i
     rate = EventRate(events_per_second, saved=MOST_EVENTS)
     return [
         intake_router(parts.publisher, door, prefix, rate),
-        agencies_router(parts),
+        agencies_router(parts, lambda: people_claimed(parts.store)),
         reach_router(parts),
         bodies_router(parts, lambda rehearsal, body: effects_on_body(parts.store, rehearsal, body)),
         own_home_router(parts, register),

@@ -21,6 +21,7 @@ from services.enrollment.employees import moved
 from services.enrollment.headcount import counted, headcount_keys, more_people, moves_counted
 from services.enrollment.homes import homes, with_claim, with_placement
 from services.enrollment.persons import Person, person_keys, person_of
+from services.enrollment.reasons import NOT_KNOWN_YET
 from services.enrollment.settling import Sequences
 from services.enrollment.settling_keys import refolding_keys
 from services.enrollment.terms import Terms
@@ -65,7 +66,7 @@ def take_leave(event: Received[EmployeeReleased], state: State, terms: Terms) ->
     if alias is None or person is None:
         raise Waiting(
             terms.ids.lacks_employee(data.employee_number),
-            "the employee is not known yet: have the agency's system publish the employee's registration",
+            NOT_KNOWN_YET,
         )
     known = person.file(alias.file_at(arrival_of(event)))
     subject = person.main.id

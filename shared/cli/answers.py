@@ -234,6 +234,8 @@ class Agency(Said):
     kafka_users: list[str] = []
     quota: Quota | None = None
     headcount: int | None = None
+    claimed: int | None = None
+    """How many people it claims; None: the service is older than this."""
     master: bool = False
     moves_per_hour: int | None = None
     topic: str = ""

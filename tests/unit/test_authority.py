@@ -599,6 +599,12 @@ def test_what_nobody_may_say_is_noted_for_officers_and_operators() -> None:
     assert said.en.startswith("kept, does not stand: dinas-x is not this person's agency")
 
 
+def test_a_completion_of_nobody_known_says_that_the_registration_itself_may_wait() -> None:
+    made = city(DISKOMINFO=HOME)
+    with pytest.raises(Waiting, match="claims more people than its headcount allows"):
+        made.when(completed(NIP, organizer="DISKOMINFO"), sender=HOME)
+
+
 def test_who_has_no_certificate_of_ours_is_told_why_and_what_is_known() -> None:
     made = city((registered(NIP), HOME), LAN=None)
     abroad = completed(NIP, organizer="LAN").model_copy(

@@ -194,6 +194,13 @@ def test_the_list_says_what_counts_for_nothing_who_took_a_place_and_how_many_peo
     assert "counts for nothing: decision c-1" in out
     assert "dinkes: dinkes-2 took its place" in out
     assert "420" in out
+    show_agencies(
+        screens()[0],
+        [Agency.model_validate(agency(headcount=20, claimed=22)), Agency.model_validate(agency(claimed=7))],
+        {},
+        {},
+    )
+    assert re.findall("22 of 20|  7  ", capsys.readouterr().out) == ["22 of 20", "  7  "]
 
 
 def test_the_list_marks_the_hr_master_source(capsys: pytest.CaptureFixture[str]) -> None:
