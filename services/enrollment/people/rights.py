@@ -51,7 +51,7 @@ def not_found() -> Problem:
 
 def check_agency(code: str, connected: Agencies) -> None:
     if code not in connected or connected[code].master:
-        raise Problem("refused", f"The register has no agency {code}: name one that is connected.")
+        raise Problem("unknown-agency", f"The register has no agency {code}: name one that is connected.")
 
 
 def check_transfer(opd: str | None, agency: str) -> None:
