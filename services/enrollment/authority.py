@@ -203,7 +203,7 @@ def why_not(content: Content, stands: Standing | None, person: Person, register:
     sender = content.sender
     if not trusted([content], register.trust):
         return f"{GROUNDLESS}: {without_ground(content, register.trust).en}"
-    if stands is not None and stands.content.sender == sender:
+    if stands is not None and stands.content.sender == sender and _has_ground(content, person, register):
         return (
             "another content stands: a higher revision goes before, then the later time, and of the same time neither; "
             "to have this one stand, send it with a higher revision"
@@ -214,6 +214,15 @@ def why_not(content: Content, stands: Standing | None, person: Person, register:
         first = stands.content.sender
         return f"{first} reported this completion first, so only {first} corrects it"
     return f"{GROUNDLESS}: {without_ground(content, register.trust).en}"
+
+
+def _has_ground(content: Content, person: Person, register: Register) -> bool:
+    """Whether a higher revision of it, sent in its place, would stand."""
+    if not register.judges(content.arrival):
+        return True
+    alone, whose = [content], [homes(person.whole)]
+    grounds = (_issued(alone, register), _home(alone, whose, register), _claimed(alone, whose, register))
+    return any(one is not None for one in grounds)
 
 
 _WORDS = {

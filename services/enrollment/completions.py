@@ -143,6 +143,11 @@ def kept_as(completion: Completion, content: Content) -> Content | None:
     return next((one for one in completion.contents if (one.digest, one.sender, one.revision) == said), None)
 
 
+def is_reported_under(number: str, completion: Completion) -> bool:
+    """By all who reported it; what is from before numbers were kept is not."""
+    return bool(completion.contents) and all(one.number == number for one in completion.contents)
+
+
 def _seen(content: Content) -> tuple[datetime, bytes, str]:
     return (content.first_time, content.digest, content.sender)
 

@@ -315,7 +315,8 @@ class Completion(msgspec.Struct, frozen=True):
     certified: bool = True
     """False: recorded without a certificate of ours, as none but the body's own agency issues for it."""
     file: str = ""
-    """Id of the file that it is named by, where that was merged into another person; empty: the person's own."""
+    """Id of the file that it came to the person with, where that was merged into another person's; empty: that is the
+    person's own. The completion is named by it, unless its number has left the file that it was reported for."""
     twin_of: str = ""
     """Id of the completion of the same training that counts in its place: reported under another number of the person."""
     body: str = ""

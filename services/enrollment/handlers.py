@@ -16,6 +16,7 @@ from services.enrollment.completions import (
     begun,
     content_of,
     facts_of,
+    is_reported_under,
     kept_as,
     with_content,
 )
@@ -105,13 +106,53 @@ def completion_keys(event: Received[TrainingCompleted], state: State, terms: Ter
     alias = state.get(EMPLOYEE_NUMBERS, number)
     if alias is None:
         yield waits_for(terms.ids.lacks_employee(number))
-    # An unknown employee will have this id; whoever changes an alias locks its employee too.
-    employee_id = terms.ids.employee(number) if alias is None else alias.file_at(arrival_of(event))
     if body is not None and body.alias_of:
         yield LOAD
     facts = facts_of(data, organizer_code(code, state))
-    completion_id = completion_id_of(employee_id, facts, terms)
-    yield from settling_keys(completion_id, employee_id, state, terms, facts)
+    names = _names(event, facts, state, terms)
+    if len(names) > 1:  # few numbers have left a file
+        for id in names:
+            yield Doc(COMPLETIONS, id)
+        yield LOAD
+    completion_id = _named(event, facts, state, terms)
+    # An unknown employee will have this id; whoever changes an alias locks its employee too.
+    file = _file(event, state, terms)
+    yield from settling_keys(completion_id, file, state, terms, facts)
+    person, whose = person_of(file, state), _whose(completion_id, event, state, terms)
+    if person is not None and whose != person.main.id:
+        yield from settling_keys(completion_id, whose, state, terms, facts)
+
+
+def _file(event: Received[TrainingCompleted], state: State, terms: Terms) -> EmployeeId:
+    number = event.data.employee_number
+    alias = state.get(EMPLOYEE_NUMBERS, number)
+    return terms.ids.employee(number) if alias is None else alias.file_at(arrival_of(event))
+
+
+def _names(
+    event: Received[TrainingCompleted], facts: Facts, state: State, terms: Terms
+) -> list[CompletionId]:
+    """Ids that the completion may have: of the number's file, and of the one that it left."""
+    alias = state.get(EMPLOYEE_NUMBERS, event.data.employee_number)
+    files = [_file(event, state, terms), *([alias.left] if alias is not None and alias.left else [])]
+    return list(dict.fromkeys(completion_id_of(file, facts, terms) for file in files))
+
+
+def _named(event: Received[TrainingCompleted], facts: Facts, state: State, terms: Terms) -> CompletionId:
+    """The one that it has. Reported under its number before that left a file, it went along under its name."""
+    own, *earlier = _names(event, facts, state, terms)
+    if earlier and state.get(COMPLETIONS, own) is None:
+        for id in earlier:
+            known = state.get(COMPLETIONS, id)
+            if known is not None and is_reported_under(event.data.employee_number, known):
+                return id
+    return own
+
+
+def _whose(id: CompletionId, event: Received[TrainingCompleted], state: State, terms: Terms) -> EmployeeId:
+    """The person's, which a completion may have come to since."""
+    known = state.get(COMPLETIONS, id)
+    return _file(event, state, terms) if known is None else known.employee_id
 
 
 def organizer_code(code: str, state: State) -> str:
@@ -139,9 +180,9 @@ def record_completion(event: Received[TrainingCompleted], state: State, terms: T
     organizer = organizer_code(code, state)
     facts = facts_of(data, organizer)
     alias = state.get(EMPLOYEE_NUMBERS, data.employee_number)
-    file = terms.ids.employee(data.employee_number) if alias is None else alias.file_at(arrival_of(event))
-    person = None if alias is None else person_of(file, state)
-    completion_id = completion_id_of(file, facts, terms)
+    file = _file(event, state, terms)
+    completion_id = _named(event, facts, state, terms)
+    person = None if alias is None else person_of(_whose(completion_id, event, state, terms), state)
     if data.completed_on > (event.now + FARTHEST_EAST).date():
         raise Rejected(
             "completed_on lies ahead of the day on which the event arrived: correct it, "

@@ -41,6 +41,29 @@ def counted(agency: str, more: int, state: State) -> Put:
     return Put(HEADCOUNTS, after)
 
 
+def recounting_keys(person: Person | None, *agencies: str) -> Keys:
+    """`agencies`: that may come to claim the person."""
+    claimants = [] if person is None else homes(person.whole).claimants
+    for agency in sorted({*claimants, *agencies}):
+        yield from headcount_keys(agency)
+
+
+def recounted(before: Person, after: Person, state: State) -> list[Put]:
+    """For what is decided about a person: whom it gives the person to is not asked whether there is room."""
+    was, now = set(homes(before.whole).claimants), set(homes(after.whole).claimants)
+    puts = [Put(HEADCOUNTS, more_people(agency, -1, state)) for agency in sorted(was - now)]
+    return [*puts, *(Put(HEADCOUNTS, more_people(agency, 1, state)) for agency in sorted(now - was))]
+
+
+def is_of_the_day(agency: str, person: Person, arrival: Arrival) -> bool:
+    """Whether the agency claims the person since the day of the arrival: it goes on counting when it is let go the same
+    day, else as many people as there are numbers could be registered and released."""
+    spans = homes(person.whole).claims
+    return any(
+        one.agency == agency and one.end is None and one.begin.at.date() == arrival.at.date() for one in spans
+    )
+
+
 LEAST_MOVES: Final = 10
 """In an hour, where one in a hundred would be fewer."""
 MOST_FULL_HOURS: Final = 31 * 24

@@ -29,13 +29,16 @@ from services.enrollment.documents import (
     SEQUENCES,
     Completion,
     Confirmation,
+    Employee,
 )
-from services.enrollment.employees import has_left, is_held
+from services.enrollment.employees import MOST_PENDING_LINKS, has_left, is_held, waiting_links
 from services.enrollment.homes import homes
 from services.enrollment.notes import Looked, note_of
 from services.enrollment.persons import Person
 from services.enrollment.records import completion_view
 from services.enrollment.settling import facts_standing
+from services.enrollment.snapshots import MOST_DAYS
+from services.enrollment.transfers import MOST_CONFIRMATIONS
 from shared.contracts.agency import EmployeeReleased, ExternalCertificate
 from shared.contracts.enrollment import (
     CompletionUncertified,
@@ -281,6 +284,37 @@ def test_a_number_that_was_claimed_ahead_is_nobody_s_prize() -> None:
     assert the(made).employee_id == people[VICTIM,].id
 
 
+def test_what_was_reported_under_a_number_goes_along_when_it_leaves_a_record() -> None:
+    """A PPPK renewed elsewhere, whose new agency came first: a resend made a second certificate."""
+    made = city((registered(LATER, name="New", previous_employee_number=EARLIER), OTHER), DISKOMINFO=HOME)
+    made.when(completed(EARLIER, organizer="DISKOMINFO"), sender=HOME)
+    number = the(made).certificate
+    assert number is not None
+    made.when(registered(EARLIER, name="Old"), sender=HOME)
+    people = {tuple(one.numbers): one for one in made.all(EMPLOYEES)}
+    assert the(made).employee_id == people[EARLIER,].id
+    assert made.when(completed(EARLIER, organizer="DISKOMINFO"), sender=HOME).verdict is Verdict.DUPLICATE
+    corrected = completed(EARLIER, organizer="DISKOMINFO", title="Corrected", revision=2)
+    assert made.when(corrected, sender=HOME).verdict is Verdict.CORRECTION
+    assert the(made).certificate is not None
+    assert the(made).certificate.number == number.number
+    link = waiting_links(Person(people[LATER,]), people[LATER,])
+    assert [(one.previous, one.number, one.agency) for one in link] == [(EARLIER, LATER, OTHER)]
+    assert merged(made, EARLIER, LATER).verdict is Verdict.ACCEPTED
+    assert made.when(completed(LATER, organizer="DISKOMINFO"), sender=HOME).verdict is not Verdict.ACCEPTED
+
+
+def test_what_waited_for_a_number_that_was_claimed_ahead_goes_to_whose_it_is() -> None:
+    made = city((registered(EARLIER, name="Made up"), OTHER), BKPSDM=BODY)
+    made.when(registered(VICTIM, name="Attacker", previous_employee_number=EARLIER), sender=OTHER)
+    made.when(completed(VICTIM, organizer="BKPSDM"), sender=BODY)
+    made.when(registered(VICTIM, name="Victim"), sender=HOME)
+    victim = next(one for one in made.all(EMPLOYEES) if one.numbers == [VICTIM])
+    assert the(made).employee_id == victim.id
+    again = made.when(completed(VICTIM, organizer="BKPSDM"), sender=BODY)
+    assert again.verdict is Verdict.DUPLICATE
+
+
 def test_a_number_that_was_claimed_as_an_earlier_one_is_not_swallowed() -> None:
     made = city()
     made.when(registered(LATER, name="Attacker", previous_employee_number=EARLIER), sender=OTHER)
@@ -353,6 +387,56 @@ def test_what_the_new_home_reported_before_the_transfer_stands_after_it() -> Non
     confirmed(made, HOME)
     assert the(made).grounds == "home"
     assert the(made).jp > 0
+
+
+def test_each_of_those_who_dispute_a_person_is_told_so_each_time() -> None:
+    made = city((registered(NIP, name="First"), OTHER))
+    said = [made.when(registered(NIP, name="True"), sender=HOME) for _ in range(2)]
+    said += [made.when(registered(NIP, name="First"), sender=OTHER)]
+    assert [one.verdict for one in said] == [Verdict.SUPERSEDED, Verdict.DUPLICATE, Verdict.DUPLICATE]
+    assert all("registered this person too" in one.reason for one in said)
+
+
+def test_who_let_a_person_go_is_told_that_no_revision_helps() -> None:
+    made = city((registered(NIP), OTHER), **{"LAN RI": None})
+    confirmed(made, OTHER)
+    made.when(completed(NIP, organizer="LAN RI", title="Before", revision=2), sender=OTHER)
+    confirmed(made, HOME, opd=OTHER)
+    late = made.when(completed(NIP, organizer="LAN RI", title="After", revision=3), sender=OTHER)
+    assert late.verdict is Verdict.SUPERSEDED
+    assert "higher revision" not in late.reason
+
+
+def test_no_agency_s_links_shut_out_another_s() -> None:
+    made = city((registered(NIP, name="True"), HOME))
+    for n in range(MOST_PENDING_LINKS + 2):
+        made.when(registered(NIP, previous_employee_number=f"1985010120100110{n + 30}"), sender=OTHER)
+    made.when(registered(EARLIER), sender=HOME)
+    made.when(registered(NIP, previous_employee_number="198501012010012077"), sender=HOME)
+    links = [one for person in made.all(EMPLOYEES) for one in person.pending_links]
+    assert sum(one.agency == OTHER for one in links) <= MOST_PENDING_LINKS
+
+
+def test_a_link_that_an_officer_decided_about_is_not_said_to_wait() -> None:
+    made = renewed_elsewhere()
+    merged(made, EARLIER, LATER, home=HOME)
+    again = made.when(registered(LATER, name="New", previous_employee_number=EARLIER), sender=HOME)
+    assert "waits" not in again.reason
+
+
+def test_a_body_prints_a_name_that_was_wrong_anew_by_a_higher_revision() -> None:
+    made = city((registered(NIP, name="Squatted"), OTHER), BKPSDM=BODY)
+    made.when(completed(NIP, organizer="BKPSDM"), sender=BODY)
+    made.when(registered(NIP, name="True"), sender=HOME)
+    confirmed(made, HOME)
+    made.when(completed(NIP, organizer="BKPSDM"), sender=BODY)
+    assert the(made).certificate.holder_name == "Squatted"  # type: ignore[union-attr]
+    made.when(completed(NIP, organizer="BKPSDM", revision=1), sender=BODY)
+    certificate = the(made).certificate
+    assert certificate is not None
+    assert (certificate.holder_name, certificate.revision) == ("True", 2)
+    made.when(completed(NIP, organizer="BKPSDM", revision=2), sender=BODY)
+    assert the(made).certificate == certificate, "it is right by now"
 
 
 def test_a_typing_error_is_taken_back_by_who_made_it() -> None:
@@ -675,6 +759,13 @@ def distrusted(made: Given[Any], agency: str, since: datetime, until: datetime |
     return Distrust("d", agency, since, until, 2)
 
 
+def as_known(made: Given[Any]) -> Employee:
+    """The one person, by the register of now."""
+    register = made.stored[REGISTERS, REGISTER]
+    assert isinstance(register, Register)
+    return Person(made.one(EMPLOYEES), trust=trust_of(register)).whole
+
+
 def test_a_day_of_a_compromised_agency_counts_for_nothing_and_again_when_it_is_restored() -> None:
     made = city((registered(NIP, name="True", email="true@example.org"), HOME), DISKOMINFO=HOME)
     made.when(completed(NIP, organizer="DISKOMINFO", title="True"), sender=HOME)
@@ -692,6 +783,36 @@ def test_a_day_of_a_compromised_agency_counts_for_nothing_and_again_when_it_is_r
     by_title = {facts_standing(one).title: one for one in made.all(COMPLETIONS)}
     assert by_title["False"].learning_year
     assert by_title["Made up"].jp > 0
+
+
+def test_what_an_agency_said_before_a_leak_on_the_same_day_stands_again() -> None:
+    made = city((registered(NIP, name="True", email="true@example.org"), HOME), DISKOMINFO=HOME)
+    leaked = made.now + MS
+    made.when(registered(NIP, name="False", email="false@example.org"), sender=HOME)
+    assert made.one(EMPLOYEES).profile.name == "False"
+    register_with(made, distrusts=[distrusted(made, HOME, leaked)])
+    made.when(registered(NIP, name="Still false"), sender=HOME)
+    assert made.one(EMPLOYEES).profile.name == "True"
+    assert not is_held(as_known(made))
+
+
+def test_no_mail_goes_where_nobody_who_is_trusted_has_said_it_goes() -> None:
+    made = city((registered(NIP, name="Old"), HOME))
+    leaked = made.now + MS
+    for day in range(MOST_DAYS + 1):
+        made.when(registered(NIP, name=f"False {day}"), sender=HOME, after_s=86_400)
+    register_with(made, distrusts=[distrusted(made, HOME, leaked)])
+    assert (homes(as_known(made)).home, is_held(as_known(made))) == (HOME, True)
+
+
+def test_the_old_system_of_an_agency_that_is_no_more_changes_nothing_once_its_successor_has_spoken() -> None:
+    made = city((registered(NIP, name="Old", email="old@example.org"), OTHER))
+    register_with(made, successions=[Succession("s", OTHER, HOME, 2)])
+    made.when(registered(NIP, name="By the successor", email="new@example.org"), sender=HOME)
+    for n in range(3):
+        made.when(registered(NIP, name=f"Old {n}", email="old@example.org"), sender=OTHER)
+        assert made.one(EMPLOYEES).profile.name == "By the successor"
+        assert not any(isinstance(one, EmployeeRecorded) for one in made.facts)
 
 
 def test_what_was_sent_while_nobody_trusted_its_agency_says_so_and_counts_once_it_is_sent_again() -> None:
@@ -926,7 +1047,19 @@ def test_who_claims_more_people_than_it_has_waits_for_the_operator() -> None:
     assert waits.value.lacks == "headcount/dinas-x"
     made.when(registered(numbers[0], name="Changed"), sender=OTHER)
     made.when(EmployeeReleased(employee_number=numbers[0], reason="retired"), sender=OTHER)
+    with pytest.raises(Waiting, match="claims more than a tenth beyond"):
+        made.when(registered(numbers[11]), sender=OTHER)
+    day = 86_400
+    made.when(EmployeeReleased(employee_number=numbers[1], reason="retired"), sender=OTHER, after_s=day)
     made.when(registered(numbers[11]), sender=OTHER)
+
+
+def test_whom_somebody_decided_against_no_longer_counts_as_the_agency_s() -> None:
+    made = city((registered(NIP), OTHER), (registered(NIP), HOME))
+    counts = {one.id: one.people for one in made.all(HEADCOUNTS)}
+    confirmed(made, HOME)
+    after = {one.id: one.people for one in made.all(HEADCOUNTS)}
+    assert (after[OTHER], after[HOME]) == (counts[OTHER] - 1, counts[HOME])
 
 
 def test_claiming_others_people_counts_too() -> None:
@@ -1147,3 +1280,42 @@ def test_order_never_decides_what_a_master_source_says() -> None:
     every = list(permutations(range(len(said))))
     for order in Random(0).sample(every, 300):
         assert decided(order) == in_order, order
+
+
+def test_what_one_agency_alone_merged_parts_once_another_one_registers_the_number() -> None:
+    made = city((registered(EARLIER, name="Own"), OTHER), (registered(LATER, name="Squatted"), OTHER))
+    assert merged(made, EARLIER, LATER, opd=OTHER).verdict is Verdict.ACCEPTED
+    made.when(registered(LATER, name="Of the night"), sender=OTHER)
+    assert made.kinds() == ["EmployeeRecorded"]
+    made.when(registered(LATER, name="Victim"), sender=HOME)
+    (order,) = [one for one in made.facts if isinstance(one, SeparateEmployees)]
+    made.when(order, sender="enrollment", id="parted")
+    people = {one.numbers[0]: one for one in made.all(EMPLOYEES)}
+    assert {number: one.merged_into for number, one in people.items()} == {EARLIER: "", LATER: ""}
+    assert homes(people[LATER]).disputed
+
+
+def test_what_two_agencies_say_is_one_person_stays_so_whoever_registers_it() -> None:
+    made = renewed_elsewhere()
+    merged(made, EARLIER, LATER, home=HOME, opd=OTHER)
+    made.when(registered(LATER, name="By a typing error"), sender=BODY)
+    assert not any(isinstance(one, SeparateEmployees) for one in made.facts)
+
+
+def test_officers_of_agencies_use_up_no_word_of_who_acts_for_all() -> None:
+    made = city((registered(NIP), OTHER))
+    for n in range(2 * MOST_CONFIRMATIONS + 2):
+        agency, opd = (HOME, OTHER) if n % 2 == 0 else (OTHER, HOME)
+        last = confirmed(made, agency, opd=opd)
+    assert last.verdict is Verdict.REFUSED
+    assert confirmed(made, BODY).verdict is Verdict.ACCEPTED
+    assert homes(made.one(EMPLOYEES)).home == BODY
+
+
+def test_a_key_that_was_used_for_another_order_is_refused() -> None:
+    made = city((registered(NIP), HOME), BKPSDM=BODY)
+    made.when(completed(NIP, organizer="BKPSDM"), sender=BODY)
+    contested(made, HOME)
+    decides(made, "contest", True, "same-key")
+    assert decides(made, "contest", True, "same-key").verdict is Verdict.DUPLICATE
+    assert decides(made, "contest", False, "same-key").answer == {"problem": "idempotency-key-reused"}

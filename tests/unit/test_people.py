@@ -7,7 +7,7 @@ import pytest
 from services.enrollment.agencies.timeline import ACTIVE, Standing
 from services.enrollment.documents import EMPLOYEES, Employee
 from services.enrollment.people.queries import people_in
-from services.enrollment.people.rights import check_active, check_merge, check_transfer, may_see, opd_of
+from services.enrollment.people.rights import check_active, check_transfer, checked_merge, may_see, opd_of
 from services.enrollment.people.views import link_views, open_person_view, person_view
 from services.enrollment.persons import Person
 from shared.contracts.agency import EmployeeReleased
@@ -196,11 +196,9 @@ def test_who_decided_is_told_to_the_own_agency_and_to_who_acts_for_all() -> None
     made = city((registered(NIP), OTHER))
     confirmed(made, HOME, opd=OTHER)
     person = people(made)[NIP]
-    told = {
-        who: person_view(person, {}, who).decisions[0].by
-        for who in (OPERATOR, AUDITOR, ALL, ELSEWHERE, AT_HOME)
-    }
-    assert told == {OPERATOR: "o", AUDITOR: "o", ALL: "o", ELSEWHERE: "o", AT_HOME: None}
+    told = {who: person_view(person, {}, who).decisions[0].by for who in (OPERATOR, AUDITOR, ALL, AT_HOME)}
+    assert told == {OPERATOR: "o", AUDITOR: "o", ALL: "o", AT_HOME: None}
+    assert person_view(person, {}, ELSEWHERE).decisions == [], "the person is no more its own"
 
 
 def test_a_merged_person_shows_its_records_and_who_joined_them() -> None:
@@ -241,7 +239,7 @@ def asks(made: Given[Any], opd: str | None, home: str | None = None) -> None:
     command = MergeEmployees(
         employee_id=joining.main.id, into=into.main.id, home=home, officer="o", opd=opd, reason="x"
     )
-    check_merge(command, joining, into)
+    checked_merge(command, joining, into)
 
 
 def test_an_officer_merges_what_the_other_agency_says_or_what_is_all_its_own() -> None:

@@ -89,11 +89,18 @@ def check_transfer(opd: str | None, agency: str) -> None:
         )
 
 
-def check_merge(command: MergeEmployees, joining: Person, into: Person) -> None:
+def knows(caller: Principal, whole: Employee) -> bool:
+    """Whether all that is known of the person is shown: to its home and who sees all. Who merely claims it, as all do who
+    dispute it, is told what it said itself: numbers can be guessed, and whoever registers one would learn whose it is."""
+    whose = homes(whole)
+    return sees_all(caller) or (whose.home is not None and not whose.disputed and caller.acts_for(whose.home))
+
+
+def checked_merge(command: MergeEmployees, joining: Person, into: Person) -> MergeEmployees:
     """An officer of one agency joins two records of its own people, or lets one of them go on where its number is said
-    to be renewed by who has that number now."""
+    to be renewed by who has that number now, whose the person is from then on. Raises Problem."""
     if command.opd is None:
-        return
+        return command
     if command.home is not None:
         check_transfer(command.opd, command.home)
     whose = homes(joining.whole)
@@ -110,6 +117,14 @@ def check_merge(command: MergeEmployees, joining: Person, into: Person) -> None:
             "The record that would join is not your agency's, and its agency does not say that it is this person's: "
             "ask an officer who acts for all.",
         )
+    if own:
+        return command
+    if command.home not in (None, whose.home):
+        raise Problem(
+            "not-your-agency",
+            f"The person would be {whose.home}'s, which has the number of now: leave the agency out, or name that one.",
+        )
+    return command.model_copy(update={"home": whose.home})
 
 
 def links_between(joining: Person, into: Person) -> list[PendingLink]:
