@@ -14,7 +14,7 @@ import msgspec
 from services.enrollment.agencies.documents import REGISTER, REGISTERS, Arrival
 from services.enrollment.agencies.trust import TRUSTING, Trust, trust_of
 from services.enrollment.bodies.documents import BODIES, Body, body_id
-from services.enrollment.bodies.timeline import issuing_since, unconfirmed_at
+from services.enrollment.bodies.timeline import called_now, issuing_since, unconfirmed_at
 from services.enrollment.completions import ContestState, contest_state, standing_before
 from services.enrollment.documents import Completion, Content, Contest
 from services.enrollment.homes import Homes, homes
@@ -74,7 +74,8 @@ def register_for(code: str, state: State) -> Register:
     body = state.get(BODIES, body_id(code)) if code else None
     if known is None:
         return Register(body, None)
-    return Register(body, known.judges_from, known.generation, trust_of(known))
+    trust = trust_of(known)
+    return Register(called_now(body, trust.heir), known.judges_from, known.generation, trust)
 
 
 def organizer_of(completion: Completion) -> str:

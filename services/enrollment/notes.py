@@ -9,6 +9,7 @@ from services.enrollment.agencies.documents import Register as RegisterDocument
 from services.enrollment.agencies.trust import trust_of
 from services.enrollment.authority import Grounds, Register, organizer_of, standing
 from services.enrollment.bodies.documents import BODIES, Body, body_id
+from services.enrollment.bodies.timeline import called_now
 from services.enrollment.documents import Completion
 from services.enrollment.people.queries import people_of
 from services.enrollment.persons import Person
@@ -48,7 +49,7 @@ def note_of(completion: Completion, looked: Looked) -> Bilingual | None:
     """None: it counts and has its certificate, or something else keeps it from counting, which is told with its JP."""
     if not completion.contents:
         return None
-    body = looked.bodies.get(body_id(organizer_of(completion)))
+    body = called_now(looked.bodies.get(body_id(organizer_of(completion))), trust_of(looked.register).heir)
     if completion.learning_year:
         if completion.certified:
             return None

@@ -28,6 +28,7 @@ from services.enrollment.headcount import (
 )
 from services.enrollment.homes import MISTAKE, homes, with_claim, with_placement
 from services.enrollment.persons import Person, person_keys, person_of
+from services.enrollment.reasons import NOT_KNOWN_YET
 from services.enrollment.settling import Sequences
 from services.enrollment.settling_keys import refolding_keys
 from services.enrollment.terms import Terms
@@ -74,7 +75,7 @@ def take_leave(event: Received[EmployeeReleased], state: State, terms: Terms) ->
     if alias is None or person is None:
         raise Waiting(
             terms.ids.lacks_employee(data.employee_number),
-            "the employee is not known yet: have the agency's system publish the employee's registration",
+            NOT_KNOWN_YET,
         )
     known = person.file(alias.file_at(arrival_of(event)))
     subject = person.main.id

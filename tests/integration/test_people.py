@@ -6,23 +6,30 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Final
 
+import httpx
 import pytest
 
 from services.enrollment import app
+from services.enrollment.agencies.timeline import ACTIVE, Standing
 from services.enrollment.documents import DISPUTED, EMPLOYEES, LINKS
+from services.enrollment.people.contests import contests_router
 from services.enrollment.people.previews import preview
 from services.enrollment.people.queries import linked_people, people_by_number, people_of, worklist
+from services.enrollment.people.routes import people_router
 from services.enrollment.settings import EnrollmentSettings
 from services.enrollment.terms import Terms
 from shared.contracts.bodies import BeginBodies, BodySeed
 from shared.contracts.payload import EmployeeId
 from shared.contracts.people import ConfirmHome, MergeEmployees, SeparateEmployees
 from shared.contracts.register import BeginRegister
+from shared.http.access import Principal, Role
+from shared.http.app import create_app
 from shared.pipeline.books import DECISIONS
 from shared.service import ON_PAPER, Parts
 from shared.stack import Stack
 from tests.factories import completed, registered
 from tests.property.harness import AGENCIES, ENROLLMENT, OFFICER, SECRET, City, Sending
+from tests.unit.registers import Connected
 
 A, B = AGENCIES
 NOW: Final = datetime(2026, 6, 2, tzinfo=UTC)
@@ -107,6 +114,49 @@ async def test_people_are_read_with_all_their_files(parts: Parts[Terms], story: 
         assert (found.main.id, [one.id for one in found.merged]) == (story.id(EARLIER), [story.id(LATER)])
     assert set(await people_by_number(parts.store, [LATER, EARLIER, number(7)])) == {EARLIER, LATER}
     assert await people_of(parts.store, ["emp_" + "0" * 32]) == {}
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/people/disputed"),
+        ("GET", "/people/links"),
+        ("POST", "/people/search"),
+        ("POST", "/people/separations"),
+        ("GET", "/completions/contested"),
+        ("POST", "/completions/contests"),
+    ],
+)
+async def test_an_officer_of_a_suspended_agency_is_refused_over_http(
+    parts: Parts[Terms], method: str, path: str
+) -> None:
+    async def ready() -> list[Any]:
+        return []
+
+    async def answered(*agencies: Standing) -> httpx.Response:
+        register = Connected(*agencies)
+        routes = [people_router(parts, register), contests_router(parts, register)]
+        app = create_app("enrollment", routers=routes, readiness=ready, access=IsAnOfficer())
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as client:
+            return await client.request(method, path, headers={"Authorization": "Bearer x"}, json=BODY)
+
+    shut = await answered(Standing(A, "suspended", name=A))
+    assert (shut.status_code, shut.json()["type"]) == (403, "/problems/agency-suspended")
+    told = await answered(Standing(A, ACTIVE, name=A))
+    assert told.json().get("type") != "/problems/agency-suspended"
+
+
+BODY: Final = {"employee_id": "emp_" + "0" * 32, "completion_id": "cmp_" + "0" * 32, "reason": "x"}
+
+
+class IsAnOfficer:
+    """Of A, whatever token."""
+
+    async def principal(self, token: str) -> Principal:
+        return Principal("u", frozenset({Role.officer}), None, A, "https://sso.example")
+
+    async def aclose(self) -> None:
+        pass
 
 
 def merge(story: Story, home: str | None = None, opd: str | None = None) -> MergeEmployees:

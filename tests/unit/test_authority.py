@@ -54,7 +54,7 @@ from shared.contracts.people import (
     RefoldPeople,
     SeparateEmployees,
 )
-from shared.contracts.register import AddAgency, ChangeAgency
+from shared.contracts.register import AddAgency, ChangeAgency, DistrustAgency, TrustAgency
 from shared.pipeline.errors import Rejected, Waiting
 from shared.pipeline.outcome import Verdict
 from tests.factories import NIP, OTHER_NIP, completed, registered, revoke
@@ -683,6 +683,12 @@ def test_what_nobody_may_say_is_noted_for_officers_and_operators() -> None:
     assert said.en.startswith("kept, does not stand: dinas-x is not this person's agency")
 
 
+def test_a_completion_of_nobody_known_says_that_the_registration_itself_may_wait() -> None:
+    made = city(DISKOMINFO=HOME)
+    with pytest.raises(Waiting, match="claims more people than its headcount allows"):
+        made.when(completed(NIP, organizer="DISKOMINFO"), sender=HOME)
+
+
 def test_who_has_no_certificate_of_ours_is_told_why_and_what_is_known() -> None:
     made = city((registered(NIP), HOME), LAN=None)
     abroad = completed(NIP, organizer="LAN").model_copy(
@@ -733,6 +739,20 @@ def register_with(made: Given[Any], **changes: Any) -> None:
     made.stored[REGISTERS, REGISTER] = replace(known, generation=known.generation + 1, **changes)
     people = RefoldPeople(generation=known.generation + 1, found=tuple(one.id for one in made.all(EMPLOYEES)))
     made.when(people, sender="enrollment")
+
+
+def test_a_reason_names_the_agency_that_issues_for_a_body_by_now() -> None:
+    made = city((registered(NIP), HOME), LAN=BODY)
+    made.when(completed(NIP, organizer="LAN"), sender=HOME)
+    register_with(made, successions=[Succession("s", BODY, "bkpsdm-2", 2)])
+    said = note_of(the(made), looked(made))
+    assert said is not None
+    assert said.id.endswith("hanya bkpsdm-2 yang menerbitkan untuk LAN.")
+    made.when(completed(NIP, organizer="LAN", code="NEW"), sender=HOME)
+    (told,) = [one for one in made.facts if isinstance(one, CompletionUncertified)]
+    assert told.issuing == "bkpsdm-2"
+    made.when(completed(NIP, organizer="LAN", code="NEW"), sender=BODY)
+    assert "CertificateIssued" in made.kinds(), "what the old one still sends is the heir's"
 
 
 def distrusted(made: Given[Any], agency: str, since: datetime, until: datetime | None = None) -> Distrust:
@@ -1154,6 +1174,69 @@ def test_a_master_source_that_moves_many_waits_for_the_operator() -> None:
         ChangeAgency(code=MASTER, moves_per_hour=100, operator="op", reason="checked"), sender="operator"
     )
     made.when(registered(numbers[10], home=OTHER), sender=MASTER)
+
+
+def moving_too_many(made: Given[Any]) -> str:
+    """Number of a person whose move waits, as ten people moved within the hour."""
+    *moved, held = [f"19850101201001{1000 + n}" for n in range(11)]
+    for number in (*moved, held):
+        made.when(registered(number, home=HOME), sender=MASTER)
+    for number in moved:
+        made.when(registered(number, home=OTHER), sender=MASTER)
+    with pytest.raises(Waiting):
+        made.when(registered(held, home=OTHER), sender=MASTER)
+    return held
+
+
+def decided_again(made: Given[Any], payload: Any, arrived: datetime) -> Any:
+    """What waited since then, looked at now."""
+    now, made.now = made.now, arrived - timedelta(seconds=1)
+    try:
+        return made.when(payload, sender=MASTER)
+    finally:
+        made.now = now
+
+
+def home_of(made: Given[Any], number: str) -> str | None:
+    return next(homes(one).home for one in made.all(EMPLOYEES) if number in one.numbers)
+
+
+def test_a_move_that_waits_is_not_let_through_by_a_distrust_that_is_taken_back() -> None:
+    made = with_master()
+    held = moving_too_many(made)
+    arrived = made.now
+    order = DistrustAgency(
+        code=MASTER, since=arrived - timedelta(seconds=1), until=None, operator="op", reason="?"
+    )
+    said = str(made.when(order, sender="operator", id="d-1").answer["decision"])
+    with pytest.raises(Waiting, match="no more is done unseen"):
+        decided_again(made, registered(held, home=OTHER), arrived)
+    made.when(TrustAgency(code=MASTER, distrust=said, operator="op", reason="fine"), sender="operator")
+    with pytest.raises(Waiting, match="no more is done unseen"):
+        decided_again(made, registered(held, home=OTHER), arrived)
+    assert home_of(made, held) == HOME
+    raised = ChangeAgency(code=MASTER, moves_per_hour=11, operator="op", reason="checked")
+    made.when(raised, sender="operator")
+    decided_again(made, registered(held, home=OTHER), arrived)
+    assert home_of(made, held) == OTHER
+
+
+def test_a_move_that_waits_takes_no_later_hour_s_place() -> None:
+    made = with_master()
+    held = moving_too_many(made)
+    arrived = made.now
+    other = "198501012010012000"
+    made.when(registered(other, home=HOME), sender=MASTER, after_s=3600)
+    made.when(registered(other, home=OTHER), sender=MASTER)
+    assert home_of(made, other) == OTHER
+    with pytest.raises(Waiting, match="no more is done unseen"):
+        decided_again(made, registered(held, home=OTHER), arrived)
+    made.when(
+        ChangeAgency(code=MASTER, moves_per_hour=11, operator="op", reason="checked"), sender="operator"
+    )
+    decided_again(made, registered(held, home=OTHER), arrived)
+    assert home_of(made, held) == OTHER
+    assert (made.all(HEADCOUNTS)[-1].moves, made.all(HEADCOUNTS)[-1].full[0].moves) == (1, 11)
 
 
 def test_a_person_ends_a_dispute_about_itself_and_does_nothing_else() -> None:

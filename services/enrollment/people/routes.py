@@ -22,6 +22,7 @@ from services.enrollment.people.rights import (
     links_between,
     may_see,
     not_found,
+    officers_of_active,
     opd_of,
 )
 from services.enrollment.people.views import (
@@ -54,7 +55,7 @@ Limit = Annotated[int, Query(ge=1, le=200, description="Of people that are looke
 
 
 def people_router(parts: Parts[Terms], register: CurrentAgencies) -> APIRouter:
-    router = APIRouter(prefix="/people", tags=["people"])
+    router = APIRouter(prefix="/people", tags=["people"], dependencies=officers_of_active(register))
     store, orders = parts.store, Orders(parts, register)
 
     @router.post("/search", summary="A person by number: whose it is, by whose word, what waits", **READERS)
