@@ -33,6 +33,7 @@ from tests.unit.registers import Connected
 
 A, B = AGENCIES
 NOW: Final = datetime(2026, 6, 2, tzinfo=UTC)
+FOR_ALL: Final = Principal("u", frozenset({Role.officer}), None, "*", "https://sso.example")
 EARLIER, LATER = "198501012010011001", "198501012023211001"
 
 
@@ -173,7 +174,7 @@ async def test_a_transfer_is_shown_with_the_profile_that_would_stand_and_mails_t
     await story.tell(A, completed(EARLIER, organizer="BKPSDM"))
     before = await parts.store.size(DECISIONS)
     order = ConfirmHome(employee_id=story.id(EARLIER), agency=B, officer="o", opd=None, reason="SK")
-    told = await preview(parts, order, NOW)
+    told = await preview(parts, order, FOR_ALL, NOW)
     assert told.verdict == "accepted"
     (change,) = told.people
     was, will = change.before, change.after
@@ -191,9 +192,27 @@ async def test_a_transfer_is_shown_with_the_profile_that_would_stand_and_mails_t
 async def test_what_would_be_refused_says_why(parts: Parts[Terms], story: Story) -> None:
     await story.tell(A, registered(EARLIER))
     order = ConfirmHome(employee_id=story.id(EARLIER), agency=A, officer="o", opd=B, reason="SK")
-    told = await preview(parts, order, NOW)
+    told = await preview(parts, order, FOR_ALL, NOW)
     assert (told.verdict, told.people) == ("refused", [])
     assert "its officer lets the person go" in (told.reason or "")
+
+
+async def test_of_another_agency_s_person_a_preview_says_how_much_and_not_who(
+    parts: Parts[Terms], story: Story
+) -> None:
+    await story.tell(A, registered(EARLIER, name="Old"))
+    await story.tell(B, registered(LATER, name="New", previous_employee_number=EARLIER))
+    await story.tell(B, *(completed(LATER, code=code, organizer="BKPSDM") for code in "BC"))
+    of_a = Principal("u", frozenset({Role.officer}), None, A, "https://sso.example")
+    told = await preview(parts, merge(story, home=B, opd=A), of_a, NOW)
+    stands = {one.employee_id: (one.before, one.after) for one in told.people}
+    known, unknown = stands[story.id(EARLIER)], stands[story.id(LATER)]
+    assert known[0] is not None
+    assert unknown[0] is not None
+    assert known[1] is not None
+    assert (known[0].name, unknown[0].name, known[1].name) == ("Old", "", "")
+    assert (unknown[0].employee_numbers, unknown[0].jp, unknown[0].email) == ([], {}, None)
+    assert (told.moved.count, told.moved.first) == (2, [])
 
 
 async def test_a_merge_is_shown_with_what_moves_and_counts_once_and_its_separation_the_reverse(
@@ -203,7 +222,7 @@ async def test_a_merge_is_shown_with_what_moves_and_counts_once_and_its_separati
     await story.tell(B, registered(LATER, name="New", previous_employee_number=EARLIER))
     for employee, codes in ((EARLIER, "AB"), (LATER, "BC")):
         await story.tell(A, *(completed(employee, code=code, organizer="BKPSDM") for code in codes))
-    told = await preview(parts, merge(story, home=B), NOW)
+    told = await preview(parts, merge(story, home=B), FOR_ALL, NOW)
     changes = {one.employee_id: (one.before, one.after) for one in told.people}
     main, joining = changes[story.id(EARLIER)], changes[story.id(LATER)]
     assert joining[1] is None
@@ -219,7 +238,7 @@ async def test_a_merge_is_shown_with_what_moves_and_counts_once_and_its_separati
 
     await story.tell(OFFICER, merge(story, home=B))
     part = SeparateEmployees(employee_id=story.id(LATER), officer="o", opd=None, reason="x")
-    back = await preview(parts, part, NOW)
+    back = await preview(parts, part, FOR_ALL, NOW)
     changes = {one.employee_id: (one.before, one.after) for one in back.people}
     assert changes[story.id(LATER)][0] is None
     assert [one.jp[2026] for _, one in changes.values() if one is not None] == [2 * each, 2 * each]
@@ -230,7 +249,7 @@ async def test_keeping_two_apart_is_shown_as_a_link_less(parts: Parts[Terms], st
     await story.tell(A, registered(EARLIER))
     await story.tell(B, registered(LATER, previous_employee_number=EARLIER))
     part = SeparateEmployees(employee_id=story.id(LATER), officer="o", opd=B, reason="x")
-    (change,) = (await preview(parts, part, NOW)).people
+    (change,) = (await preview(parts, part, FOR_ALL, NOW)).people
     assert [one and one.links for one in (change.before, change.after)] == [1, 0]
     assert change.before is not None
     assert change.before.jp == dict[int, Decimal]()
