@@ -95,6 +95,14 @@ def with_content(completion: Completion, content: Content) -> Completion:
     return msgspec.structs.replace(completion, contents=contents)
 
 
+def is_mere_copy(before: Completion, after: Completion, content: Content) -> bool:
+    """Whether nothing is new but when it was said again, which matters where somebody is distrusted alone."""
+    known, kept = kept_as(before, content), kept_as(after, content)
+    if known is None or kept is None or len(before.contents) != len(after.contents):
+        return False
+    return msgspec.structs.replace(kept, again=known.again) == known
+
+
 def _joined(one: Content, copy: Content) -> Content:
     """What was kept before arrivals were has none: it came before all that have."""
     first = min(one, copy, key=_arrived)

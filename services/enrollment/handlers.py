@@ -7,6 +7,7 @@ from zlib import crc32
 
 import msgspec
 
+from services.enrollment.agencies.documents import REGISTER, REGISTERS
 from services.enrollment.agencies.statements import arrival_of
 from services.enrollment.authority import Grounds, register_for, register_keys, standing, why_not
 from services.enrollment.bodies.documents import BODIES, body_id, lacks_body
@@ -16,6 +17,7 @@ from services.enrollment.completions import (
     begun,
     content_of,
     facts_of,
+    is_mere_copy,
     is_reported_under,
     kept_as,
     with_content,
@@ -25,6 +27,7 @@ from services.enrollment.documents import (
     COMPLETIONS,
     EMPLOYEE_NUMBERS,
     Completion,
+    EmployeeNumberAlias,
     Facts,
     Reinstatement,
     Revocation,
@@ -109,50 +112,36 @@ def completion_keys(event: Received[TrainingCompleted], state: State, terms: Ter
     if body is not None and body.alias_of:
         yield LOAD
     facts = facts_of(data, organizer_code(code, state))
-    names = _names(event, facts, state, terms)
-    if len(names) > 1:  # few numbers have left a file
-        for id in names:
-            yield Doc(COMPLETIONS, id)
-        yield LOAD
-    completion_id = _named(event, facts, state, terms)
     # An unknown employee will have this id; whoever changes an alias locks its employee too.
-    file = _file(event, state, terms)
+    file = _file(event, alias, terms)
+    completion_id = completion_id_of(file, facts, terms)
+    if alias is not None and alias.left:  # few numbers have left a file
+        yield Doc(COMPLETIONS, completion_id)
+        yield Doc(COMPLETIONS, completion_id_of(alias.left, facts, terms))
+        yield LOAD
+        completion_id = _named(completion_id, alias, facts, state, terms)
     yield from settling_keys(completion_id, file, state, terms, facts)
-    person, whose = person_of(file, state), _whose(completion_id, event, state, terms)
-    if person is not None and whose != person.main.id:
-        yield from settling_keys(completion_id, whose, state, terms, facts)
+    known = state.get(COMPLETIONS, completion_id)
+    if known is not None and known.employee_id != file:
+        yield from settling_keys(completion_id, known.employee_id, state, terms, facts)
 
 
-def _file(event: Received[TrainingCompleted], state: State, terms: Terms) -> EmployeeId:
-    number = event.data.employee_number
-    alias = state.get(EMPLOYEE_NUMBERS, number)
-    return terms.ids.employee(number) if alias is None else alias.file_at(arrival_of(event))
+def _file(event: Received[TrainingCompleted], alias: EmployeeNumberAlias | None, terms: Terms) -> EmployeeId:
+    if alias is None:
+        return terms.ids.employee(event.data.employee_number)
+    return alias.file_at(arrival_of(event)) if alias.left else alias.employee_id
 
 
-def _names(
-    event: Received[TrainingCompleted], facts: Facts, state: State, terms: Terms
-) -> list[CompletionId]:
-    """Ids that the completion may have: of the number's file, and of the one that it left."""
-    alias = state.get(EMPLOYEE_NUMBERS, event.data.employee_number)
-    files = [_file(event, state, terms), *([alias.left] if alias is not None and alias.left else [])]
-    return list(dict.fromkeys(completion_id_of(file, facts, terms) for file in files))
-
-
-def _named(event: Received[TrainingCompleted], facts: Facts, state: State, terms: Terms) -> CompletionId:
-    """The one that it has. Reported under its number before that left a file, it went along under its name."""
-    own, *earlier = _names(event, facts, state, terms)
-    if earlier and state.get(COMPLETIONS, own) is None:
-        for id in earlier:
-            known = state.get(COMPLETIONS, id)
-            if known is not None and is_reported_under(event.data.employee_number, known):
-                return id
+def _named(
+    own: CompletionId, alias: EmployeeNumberAlias, facts: Facts, state: State, terms: Terms
+) -> CompletionId:
+    """The id that the completion has. Reported under its number before that left a file, it went along under its name."""
+    if alias.left and state.get(COMPLETIONS, own) is None:
+        earlier = completion_id_of(alias.left, facts, terms)
+        known = state.get(COMPLETIONS, earlier)
+        if known is not None and is_reported_under(alias.id, known):
+            return earlier
     return own
-
-
-def _whose(id: CompletionId, event: Received[TrainingCompleted], state: State, terms: Terms) -> EmployeeId:
-    """The person's, which a completion may have come to since."""
-    known = state.get(COMPLETIONS, id)
-    return _file(event, state, terms) if known is None else known.employee_id
 
 
 def organizer_code(code: str, state: State) -> str:
@@ -165,7 +154,10 @@ def organizer_code(code: str, state: State) -> str:
 
 
 def _judged(event: Received[TrainingCompleted], state: State) -> bool:
-    return register_for("", state).judges(arrival_of(event))
+    register = state.get(REGISTERS, REGISTER)
+    return (
+        register is not None and register.judges_from is not None and arrival_of(event) > register.judges_from
+    )
 
 
 def completion_id_of(file: EmployeeId, facts: Facts, terms: Terms) -> CompletionId:
@@ -180,9 +172,13 @@ def record_completion(event: Received[TrainingCompleted], state: State, terms: T
     organizer = organizer_code(code, state)
     facts = facts_of(data, organizer)
     alias = state.get(EMPLOYEE_NUMBERS, data.employee_number)
-    file = _file(event, state, terms)
-    completion_id = _named(event, facts, state, terms)
-    person = None if alias is None else person_of(_whose(completion_id, event, state, terms), state)
+    file = _file(event, alias, terms)
+    completion_id = completion_id_of(file, facts, terms)
+    if alias is not None:
+        completion_id = _named(completion_id, alias, facts, state, terms)
+    known = state.get(COMPLETIONS, completion_id)
+    # The person's by now, which the completion may have come to since.
+    person = None if alias is None else person_of(file if known is None else known.employee_id, state)
     if data.completed_on > (event.now + FARTHEST_EAST).date():
         raise Rejected(
             "completed_on lies ahead of the day on which the event arrived: correct it, "
@@ -200,7 +196,6 @@ def record_completion(event: Received[TrainingCompleted], state: State, terms: T
             lacks_body(code),
             f"the register has no body {code}: correct organizer.code, or ask the operator to add the body",
         )
-    known = state.get(COMPLETIONS, completion_id)
     content = content_of(facts, event, terms.ids)
     before = known or begun(completion_id, file, person.main.id)
     seen = any(content.digest == one.digest and content.revision <= one.revision for one in before.contents)
@@ -209,11 +204,12 @@ def record_completion(event: Received[TrainingCompleted], state: State, terms: T
         return Outcome(Verdict.SUPERSEDED, TOO_MANY_CONTENTS, completion_id, content.digest)
     register = register_for(organizer, state)
     stood = standing(before, person, register)
-    if after is before:
+    if after is before or (is_mere_copy(before, after, content) and not register.trust.distrusts):
         reason = REPORTED_BEFORE
         if stood is None or stood.content.digest != content.digest:
             reason += "; " + why_not(kept_as(before, content) or content, stood, person, register)
-        return Outcome(Verdict.DUPLICATE, reason, completion_id, content.digest)
+        changes = [] if after is before else [Put(COMPLETIONS, after)]
+        return Outcome(Verdict.DUPLICATE, reason, completion_id, content.digest, changes)
     stands = standing(after, person, register)
     now = standing_now(after, stands, person, register)
     if now.content is not None:

@@ -12,7 +12,7 @@ from services.enrollment.agencies.documents import AGENCIES, Arrival, lacks_pace
 from services.enrollment.agencies.timeline import standing
 from services.enrollment.documents import HEADCOUNTS, FullHour, Headcount
 from services.enrollment.homes import homes
-from services.enrollment.persons import Person
+from services.enrollment.persons import Person, employee_sources
 from shared.pipeline.documents import Doc, Keys, Lock, State
 from shared.pipeline.errors import Waiting
 from shared.pipeline.outcome import Put
@@ -42,9 +42,11 @@ def counted(agency: str, more: int, state: State) -> Put:
 
 
 def recounting_keys(person: Person | None, *agencies: str) -> Keys:
-    """`agencies`: that may come to claim the person."""
-    claimants = [] if person is None else homes(person.whole).claimants
-    for agency in sorted({*claimants, *agencies}):
+    """`agencies`: that may come to claim the person. So may all that ever did, by a word that is decided late."""
+    if person is None:
+        return
+    heir = person.trust.heir
+    for agency in sorted({heir(one) for one in (*employee_sources(person.whole), *agencies) if one}):
         yield from headcount_keys(agency)
 
 
