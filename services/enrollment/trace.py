@@ -122,7 +122,7 @@ def _recorded(completion: Completion, looked: Looked) -> Sequence[Step]:
     certificate, note = completion.certificate, note_of(completion, looked)
     steps: list[Step] = []
     if note is not None:
-        what, _, why = note.en.partition(": ")
+        what, _, why = note.operators.partition(": ")
         steps.append(
             Step(
                 at=completion.stated_at,

@@ -56,6 +56,8 @@ class SettledPoints(msgspec.Struct, frozen=True):
     reason: str | None
     balance: int
     level: str
+    level_en: str | None = None
+    reason_en: str | None = None
 
 
 class Letter(msgspec.Struct, frozen=True):
@@ -109,6 +111,20 @@ class Letter(msgspec.Struct, frozen=True):
     external_certificate: str | None = None
     series: str | None = None
     """Of the certificate's number: its body and year."""
+    jp_reason_en: str | None = None
+    """Here and below: in English; None: nobody said."""
+    points_reason_en: str | None = None
+    level_en: str | None = None
+    revocation_reason_en: str | None = None
+    hours: str | None = None
+    """Of a revoked certificate: as CertificateRevoked says it."""
+    reinstated: bool | None = None
+    """Here and below: as CertificateIssued says it."""
+    reinstated_reason: str | None = None
+    issuing_name: str | None = None
+    """Here and below: as CompletionUncertified says it."""
+    reporter: str | None = None
+    reporter_name: str | None = None
 
 
 class Mail(msgspec.Struct, frozen=True):

@@ -169,7 +169,7 @@ def _shown(completion: Completion, looked: Looked, caller: Principal) -> dict[st
         "jp": completion.jp,
         "counts": bool(completion.learning_year),
         "why": _why(completion),
-        "note": None if note is None else note.id,
+        "note": None if note is None else note.people,
         "contestable": not completion.backed,
         "contests": [_contest(one, completion, caller) for one in _by_time(completion)],
     }
