@@ -150,7 +150,7 @@ class Mail(msgspec.Struct, frozen=True):
     lease: str = ""
     lease_until: datetime | None = None
     slot: str = ""
-    """Keyed digest of the address of which it has a slot (allowance.py)."""
+    """Allowance of which it has a slot (allowance.py)."""
     slot_at: datetime | None = None
     """Not before this moment, as the server's clock has it. While it waits, others may take it for theirs (turns.py)."""
 
@@ -168,7 +168,7 @@ class Allowance(msgspec.Struct, frozen=True):
     """How far the slots of an address are taken; written by the mailers alone."""
 
     id: str = msgspec.field(name="_id")
-    """Keyed digest of the address."""
+    """Keyed digest of the address; and the template, and the person, where those have an allowance of their own."""
     used_until: datetime
     takes: list[Take]
     """Of the last minute."""

@@ -198,7 +198,8 @@ async def test_nothing_else_of_a_person_is_told(
     for headers in (BROWSER, DATA):
         body = (await client.get(f"/v/{code}", headers=headers)).text
         for secret in (
-            NIP, NIP[:8], "emp_", "cmp_", "crt_", "87,5", "87.5", "Sangat Baik", "batch-17", "Balai Kota", MAIL, "salah orang", "officer-9", "rev-1", CODE, EARLIER,
+            NIP, NIP[:8], "emp_", "cmp_", "crt_", "87,5", "87.5", "Sangat Baik", "batch-17", "Balai Kota", MAIL,
+            "salah orang", "officer-9", "rev-1", CODE, EARLIER,
         ):  # fmt: skip
             assert secret not in body
 
