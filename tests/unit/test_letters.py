@@ -606,3 +606,12 @@ def test_no_line_of_text_runs_into_another() -> None:
         for line in read(letter(template)).text.split("\n"):
             assert len(re.findall(r"^\s*[A-Z][\w ]+: ", line)) <= 1
         assert "\n\n\n" not in read(letter(template)).text
+
+
+@pytest.mark.parametrize(("template", "language"), EVERY_KIND)
+def test_on_a_phone_a_number_has_the_whole_width(template: str, language: str) -> None:
+    """Beside its label it broke inside the number."""
+    html = read(letter(template), contact(language=language)).html
+    phone = html.partition("@media (max-width: 480px)")[2].partition("@media")[0]
+    assert ".label, .value { display: block !important;" in phone
+    assert html.count("line label") == html.count("line value") > 0

@@ -175,11 +175,19 @@ def _shown(completion: Completion, looked: Looked, caller: Principal) -> dict[st
     }
 
 
+_DOUBTED: Final = (
+    "instansi pegawai menyatakan ini bukan pembelajaran pegawainya; belum dihitung sampai diputuskan"
+)
+_DECIDED_AGAINST: Final = "diputuskan: ini bukan pembelajaran pegawainya, dan tidak dihitung"
+
+
 def _why(completion: Completion) -> str | None:
     if completion.learning_year:
         return completion.jp_reason
     if revocations := revocations_standing(completion):
         return revocations[0].reason
+    if completion.contested:  # its reason speaks to the person
+        return _DECIDED_AGAINST if completion.contest_upheld else _DOUBTED
     return completion.jp_reason
 
 
