@@ -731,6 +731,7 @@ def _uncertified(
         organizer_code=withheld.code,
         issuing=withheld.issuing or None,
         issuing_name=names.get(withheld.issuing),
+        issuing_unused=withheld.lost is not None,
         reporter=stands.sender,
         reporter_name=names.get(stands.sender),
         external_issuer=None if external is None else external.issuer,

@@ -123,6 +123,7 @@ class Letter(msgspec.Struct, frozen=True):
     reinstated_reason: str | None = None
     issuing_name: str | None = None
     """Here and below: as CompletionUncertified says it."""
+    issuing_unused: bool | None = None
     reporter: str | None = None
     reporter_name: str | None = None
 

@@ -75,6 +75,7 @@ def completion_recorded(letter: Letter) -> Values:
         "why": letter.why,
         "code": letter.organizer_code,
         "issuing": letter.issuing_name or letter.issuing,
+        "issuing_unused": bool(letter.issuing_unused),
         "reporter": letter.reporter_name or letter.reporter,
         "external_issuer": letter.external_issuer,
         "external_certificate": letter.external_certificate,

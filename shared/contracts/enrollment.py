@@ -197,6 +197,8 @@ class CompletionUncertified(Payload):
     """`jp_reason` in English; none: there is none, or it was not said yet."""
     issuing_name: Label | None = None
     """What the agency that issues for it is called in the register."""
+    issuing_unused: bool | None = None
+    """That agency reported it, and what it reported is not used, as it is distrusted; none: it was not said yet."""
     reporter: Label | None = None
     """Code of the agency that reported it; none: it was not said yet."""
     reporter_name: Label | None = None

@@ -1146,6 +1146,17 @@ def test_who_keeps_the_hours_is_told_so_and_why_the_certificate_is_gone() -> Non
     assert (again.revision, again.reinstated, again.reinstated_reason) == (2, True, None)
 
 
+def test_what_its_agency_reported_and_nobody_uses_is_not_said_to_be_missing() -> None:
+    made = city((registered(NIP), HOME), BKPSDM=BODY)
+    register_with(made, distrusts=[distrusted(made, BODY, made.now)])
+    made.when(completed(NIP, organizer="BKPSDM"), sender=BODY)
+    made.when(completed(NIP, organizer="BKPSDM"), sender=HOME)
+    assert said_of(made, CompletionUncertified).issuing_unused is True
+    other = city((registered(NIP), HOME), BKPSDM=BODY)
+    other.when(completed(NIP, organizer="BKPSDM"), sender=HOME)
+    assert said_of(other, CompletionUncertified).issuing_unused is False
+
+
 def test_who_loses_the_hours_is_told_so_and_what_brings_them_back() -> None:
     made = city((registered(NIP), HOME), DISKOMINFO=HOME)
     since = made.now + MS

@@ -306,12 +306,20 @@ def test_a_name_and_a_title_are_verbatim_in_subject_and_both_parts(template: str
                 "ask the training officer of BKPSDM Kota Bandung",
             ),
         ),
+        (
+            "another_issues",
+            {"issuing": "bkpsdm", "issuing_unused": True},
+            (
+                "begitu ada laporan bkpsdm tentangnya yang dipakai",
+                "once there is a report of bkpsdm about it",
+            ),
+        ),
         ("claimed", {}, ("beri tahu bagian kepegawaian", "tell your agency's personnel office")),
         ("unconfirmed", {}, ("Anda tidak perlu berbuat apa-apa", "You need not do anything")),
     ],
 )
 def test_what_is_recorded_without_a_certificate_says_why_and_what_to_do(
-    why: str, more: dict[str, str], says: tuple[str, str], language: str
+    why: str, more: dict[str, Any], says: tuple[str, str], language: str
 ) -> None:
     mail = read(letter(RECORDED, why=why, **more), contact(language=language))
     said = says[LANGUAGES.index(language)]
