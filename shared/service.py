@@ -37,7 +37,7 @@ from shared.pipeline.publisher import Publisher
 from shared.pipeline.reactions import Service
 from shared.pipeline.restoring import Restoration
 from shared.pipeline.sources import Sources
-from shared.pipeline.work import Counts
+from shared.pipeline.work import Counting, Counts
 from shared.reconciliation import Reconciliation
 from shared.settings import EXIT_STATUS, Settings
 from shared.telemetry import configure_logging, configure_tracing, shutdown_tracing
@@ -83,6 +83,8 @@ class Parts(Generic[T]):
     workers: list[Worker] = field(default_factory=list)
     work: Mapping[Collection[Any], Counts] = field(default_factory=dict)
     """Collections of work outside the pipeline, and what is counted of each that is not done."""
+    counted: dict[str, Counting] = field(default_factory=dict)
+    """By kind: work that no such collection tells of."""
     readiness: Callable[[], Awaitable[list[Check]]] = _not_running
     log_ends: Callable[[Sequence[tuple[str, int]]], Awaitable[dict[tuple[str, int], int]]] = _no_ends
     evidence: Evidence = no_evidence
@@ -125,7 +127,7 @@ def make_parts(
     parts.remarks["sources"] = sources.remarks
     budgets = Budgets.of_hours(settings.waiting_budget_h, settings.waiting_budgets_h, waits)
     parts.workers += [
-        Backlog(service.name, store, parts.work),
+        Backlog(service.name, store, parts.work, parts.counted),
         Waits(service, store, commands, budgets, lambda: parts.caught_up()),
         Bugs(service, store, commands, lambda: parts.caught_up()),
         Reconciliation(service, store, commands),

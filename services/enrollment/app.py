@@ -85,6 +85,7 @@ def build(settings: EnrollmentSettings) -> Runner[Terms]:
     sweeper = Sweeper(parts.store, parts.commands)
     parts.workers.append(sweeper)
     parts.remarks["register"] = sweeper.remarks
+    parts.counted["judged_anew"] = sweeper.left
     parts.remarks["agencies"] = beginning.remarks
     watch = WaitingWatch(parts.store)
     parts.workers.append(watch)

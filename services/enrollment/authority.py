@@ -14,7 +14,7 @@ import msgspec
 from services.enrollment.agencies.documents import REGISTER, REGISTERS, Arrival
 from services.enrollment.agencies.trust import TRUSTING, Trust, trust_of
 from services.enrollment.bodies.documents import BODIES, Body, body_id
-from services.enrollment.bodies.timeline import issuing_since, unconfirmed_at
+from services.enrollment.bodies.timeline import called_now, issuing_since, unconfirmed_at
 from services.enrollment.completions import ContestState, contest_state, standing_before
 from services.enrollment.documents import Completion, Content, Contest
 from services.enrollment.homes import Homes, homes
@@ -74,7 +74,8 @@ def register_for(code: str, state: State) -> Register:
     body = state.get(BODIES, body_id(code)) if code else None
     if known is None:
         return Register(body, None)
-    return Register(body, known.judges_from, known.generation, trust_of(known))
+    trust = trust_of(known)
+    return Register(called_now(body, trust.heir), known.judges_from, known.generation, trust)
 
 
 def organizer_of(completion: Completion) -> str:
@@ -202,7 +203,7 @@ def why_not(content: Content, stands: Standing | None, person: Person, register:
     sender = content.sender
     if not trusted([content], register.trust):
         return f"{GROUNDLESS}: {without_ground(content, register.trust).operators}"
-    if stands is not None and stands.content.sender == sender:
+    if stands is not None and stands.content.sender == sender and _has_ground(content, person, register):
         return (
             "another content stands: a higher revision goes before, then the later time, and of the same time neither; "
             "to have this one stand, send it with a higher revision"
@@ -213,6 +214,15 @@ def why_not(content: Content, stands: Standing | None, person: Person, register:
         first = stands.content.sender
         return f"{first} reported this completion first, so only {first} corrects it"
     return f"{GROUNDLESS}: {without_ground(content, register.trust).operators}"
+
+
+def _has_ground(content: Content, person: Person, register: Register) -> bool:
+    """Whether a higher revision of it, sent in its place, would stand."""
+    if not register.judges(content.arrival):
+        return True
+    alone, whose = [content], [homes(person.whole)]
+    grounds = (_issued(alone, register), _home(alone, whose, register), _claimed(alone, whose, register))
+    return any(one is not None for one in grounds)
 
 
 _WORDS = {

@@ -50,8 +50,10 @@ def contest_completion(event: Received[ContestCompletion], state: State, terms: 
     known = _known(event, state)
     if known is None:
         return _refused("not-found", NO_SUCH, event, terms)
-    if any(one.id == event.id for one in known.contests):
-        return _answered(Verdict.DUPLICATE, "done before", known, event, terms)
+    for one in known.contests:
+        if one.id == event.id:
+            same = (one.reason, one.officer, one.opd) == (data.reason, data.officer, data.opd)
+            return _repeated(same, known, event, terms)
     arrival = arrival_of(event)
     contest = Contest(event.id, data.reason, data.officer, data.opd, event.now, arrival)
     contests = _kept(known.contests, contest)
@@ -73,8 +75,10 @@ def decide_contest(event: Received[DecideContest], state: State, terms: Terms) -
     known = _known(event, state)
     if known is None:
         return _refused("not-found", NO_SUCH, event, terms)
-    if any(one.id == event.id for one in known.contest_decisions):
-        return _answered(Verdict.DUPLICATE, "done before", known, event, terms)
+    for one in known.contest_decisions:
+        if one.id == event.id:
+            same = (one.upheld, one.reason, one.officer) == (data.upheld, data.reason, data.officer)
+            return _repeated(same, known, event, terms)
     if data.opd is not None:
         return _refused(
             "not-your-agency", "only an officer who acts for all agencies decides this", event, terms
@@ -153,8 +157,11 @@ def _accepted(
     )
 
 
-def _answered(verdict: Verdict, reason: str, known: Completion, event: Command, terms: Terms) -> Outcome:
-    return Outcome(verdict, reason, known.id, _content(event, terms), answer=_answer(known))
+def _repeated(same: bool, known: Completion, event: Command, terms: Terms) -> Outcome:
+    if not same:
+        reason = "this Idempotency-Key was used for another request: take a new key"
+        return _refused("idempotency-key-reused", reason, event, terms)
+    return Outcome(Verdict.DUPLICATE, "done before", known.id, _content(event, terms), answer=_answer(known))
 
 
 def _refused(

@@ -379,7 +379,14 @@ class Given(msgspec.Struct, frozen=True):
     issues: list[GivenIssue] = []
 
 
-class Headcount(msgspec.Struct, frozen=True):
+class FullHour(msgspec.Struct, frozen=True):
+    """In which an HR master source moved as many people as it may: what was held then waits for an operator."""
+
+    hour: datetime
+    moves: int
+
+
+class Headcount(msgspec.Struct, frozen=True, omit_defaults=True):
     """So many people an agency claims, by those of its own events that are judged."""
 
     id: str = msgspec.field(name="_id")
@@ -389,6 +396,8 @@ class Headcount(msgspec.Struct, frozen=True):
     """Of a master source: in which it moved somebody last."""
     moves: int = 0
     """How many people it gave another home in that hour."""
+    full: list[FullHour] = []
+    """Hours before that one, earliest first."""
 
 
 class Sweep(msgspec.Struct, frozen=True):

@@ -34,7 +34,7 @@ from services.enrollment.employees import employee_keys, record_employee
 from services.enrollment.jp import check
 from services.enrollment.merging import REACTIONS as MERGING
 from services.enrollment.persons import person_of
-from services.enrollment.reasons import uncertified
+from services.enrollment.reasons import NOT_KNOWN_YET, uncertified
 from services.enrollment.reconciling import (
     BOOKS,
     list_completions,
@@ -195,7 +195,7 @@ def record_completion(event: Received[TrainingCompleted], state: State, terms: T
     if person is None:
         raise Waiting(
             terms.ids.lacks_employee(data.employee_number),
-            "the employee is not known yet: have the agency's system publish the employee's registration",
+            NOT_KNOWN_YET,
         )
     if state.get(BODIES, body_id(code)) is None and _judged(event, state):
         raise Waiting(

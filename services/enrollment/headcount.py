@@ -6,9 +6,11 @@ second holds up everybody's mail. An HR master source, whose word gives homes, m
 
 from typing import Final
 
+import msgspec
+
 from services.enrollment.agencies.documents import AGENCIES, Arrival, lacks_pace, lacks_room
 from services.enrollment.agencies.timeline import standing
-from services.enrollment.documents import HEADCOUNTS, Headcount
+from services.enrollment.documents import HEADCOUNTS, FullHour, Headcount
 from services.enrollment.homes import homes
 from services.enrollment.persons import Person
 from shared.pipeline.documents import Doc, Keys, Lock, State
@@ -39,35 +41,98 @@ def counted(agency: str, more: int, state: State) -> Put:
     return Put(HEADCOUNTS, after)
 
 
+def recounting_keys(person: Person | None, *agencies: str) -> Keys:
+    """`agencies`: that may come to claim the person."""
+    claimants = [] if person is None else homes(person.whole).claimants
+    for agency in sorted({*claimants, *agencies}):
+        yield from headcount_keys(agency)
+
+
+def recounted(before: Person, after: Person, state: State) -> list[Put]:
+    """For what is decided about a person: whom it gives the person to is not asked whether there is room."""
+    was, now = set(homes(before.whole).claimants), set(homes(after.whole).claimants)
+    puts = [Put(HEADCOUNTS, more_people(agency, -1, state)) for agency in sorted(was - now)]
+    return [*puts, *(Put(HEADCOUNTS, more_people(agency, 1, state)) for agency in sorted(now - was))]
+
+
+def is_of_the_day(agency: str, person: Person, arrival: Arrival) -> bool:
+    """Whether the agency claims the person since the day of the arrival: it goes on counting when it is let go the same
+    day, else as many people as there are numbers could be registered and released."""
+    spans = homes(person.whole).claims
+    return any(
+        one.agency == agency and one.end is None and one.begin.at.date() == arrival.at.date() for one in spans
+    )
+
+
 LEAST_MOVES: Final = 10
 """In an hour, where one in a hundred would be fewer."""
+MOST_FULL_HOURS: Final = 31 * 24
+"""A record waits no longer."""
 
 
 def moves_counted(
     source: str, known: Person | None, after: Person, arrival: Arrival, state: State
 ) -> Put | None:
     """Of a master source's word; None where it changes nothing that is counted. Raises Waiting where it is more than one
-    in a hundred of its people in an hour: a fault of that system, or somebody else in it, would move the whole city."""
-    home = None if known is None else homes(known.whole).home
-    moves = home is not None and homes(after.whole).home != home
-    placed_first = (known is None or not known.whole.placements) and bool(after.whole.placements)
+    in a hundred of its people in an hour: a fault of that system, or somebody else in it, would move the whole city.
+
+    What it sends while nobody trusts it is counted, and waits, as if it were trusted: a distrust that is taken back later
+    would else let through what was held.
+    """
+    moves = _moves(source, known, after, arrival)
+    placed_first = not _placed(known) and _placed(after)
     if not moves and not placed_first:
         return None
     count = state.get(HEADCOUNTS, source) or Headcount(source, 0)
-    hour = arrival.at.replace(minute=0, second=0, microsecond=0)
-    hour = hour if count.hour is None else max(hour, count.hour)
-    so_far = (count.moves if count.hour == hour else 0) + moves
     stands = standing(state.get(AGENCIES, source))
-    most = None if stands is None else stands.moves_per_hour
-    if most is None:
-        most = max(LEAST_MOVES, count.people // 100)
-    if moves and so_far > most:
+    said = None if stands is None else stands.moves_per_hour
+    after_it = _in_its_hour(count, arrival, moves, said)
+    if after_it is None:
+        most = _most(count, said)
         raise Waiting(
             lacks_pace(source),
             f"{source} gave {most} people another home within an hour, and no more is done unseen: the operator looks, "
             "and lets it move more or suspends it",
         )
-    return Put(HEADCOUNTS, Headcount(source, count.people + placed_first, hour, so_far))
+    return Put(HEADCOUNTS, msgspec.structs.replace(after_it, people=count.people + placed_first))
+
+
+def _moves(source: str, known: Person | None, after: Person, arrival: Arrival) -> bool:
+    """Whether the source's word of then, if it counts, gives the person another home."""
+    if known is None:
+        return False
+    trust = after.trust.with_word(source, arrival)
+    home = homes(known._replace(trust=trust).whole).home
+    return home is not None and homes(after._replace(trust=trust).whole).home != home
+
+
+def _placed(person: Person | None) -> bool:
+    return person is not None and any(one.placements for one in person.files)
+
+
+def _in_its_hour(count: Headcount, arrival: Arrival, moves: bool, said: int | None) -> Headcount | None:
+    """With one more in the hour in which it arrived; None: that hour is full. What was held in an hour that was full
+    takes no later hour's place, since all of it would go through by and by, unseen; only more `said` by an operator does
+    it."""
+    hour = arrival.at.replace(minute=0, second=0, microsecond=0)
+    for n, one in enumerate(count.full):
+        if moves and one.hour == hour:
+            if said is None or one.moves >= said:
+                return None
+            full = [*count.full[:n], FullHour(hour, one.moves + 1), *count.full[n + 1 :]]
+            return msgspec.structs.replace(count, full=full)
+    most = _most(count, said)
+    if count.hour is not None and hour > count.hour:
+        full = [*count.full, FullHour(count.hour, count.moves)] if count.moves >= most else count.full
+        count = msgspec.structs.replace(count, moves=0, full=full[-MOST_FULL_HOURS:])
+    if moves and count.moves >= most:
+        return None
+    hour = hour if count.hour is None else max(hour, count.hour)
+    return msgspec.structs.replace(count, hour=hour, moves=count.moves + moves)
+
+
+def _most(count: Headcount, said: int | None) -> int:
+    return max(LEAST_MOVES, count.people // 100) if said is None else said
 
 
 def more_people(agency: str, more: int, state: State) -> Headcount:

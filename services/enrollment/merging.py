@@ -29,7 +29,9 @@ from shared.pipeline.records import Received
 _JSON = msgspec.json.Encoder(order="deterministic")
 NOBODY: Final = EmployeeId("")
 MOST_MERGES: Final = 20
-"""And separations, of one record. A separation is always taken: it ends what a merge began."""
+"""And separations, of one record, by officers of agencies; as many again, and more, by those who act for all, who end
+what others began. A separation of what is merged is always taken."""
+MOST_BY_ALL: Final = 100
 
 # Two become one.
 
@@ -58,9 +60,8 @@ def merge_employees(event: Received[MergeEmployees], state: State, terms: Terms)
     if joining.merged and joining.main.id == file.id:
         reason = "the one that joins has records merged into it: merge the other way round, or separate those first"
         return _refused("refused", reason, into.main.id, content)
-    if len(file.merges) >= MOST_MERGES:
-        reason = f"{MOST_MERGES} merges and separations of this record are kept: no more"
-        return _refused("refused", reason, into.main.id, content)
+    if (refused := _too_many(file, data.opd, content)) is not None:
+        return refused
     if (refused := _not_by(data.opd, into, content)) is not None:
         return refused
     file, holds = _with_word(file, _merge(event, into.main.id, data.home or ""))
@@ -85,6 +86,15 @@ def merge_employees(event: Received[MergeEmployees], state: State, terms: Terms)
     changes = [*(Put(EMPLOYEES, one) for one in after.files), *settled.changes]
     facts = [*facts, _told(after.merged[-1], after), *(fact for fact, _ in settled.facts)]
     return _answered(Verdict.ACCEPTED, "", after, content, changes, facts)
+
+
+def _too_many(file: Employee, opd: str | None, content: bytes) -> Outcome | None:
+    most = MOST_BY_ALL if opd is None else MOST_MERGES
+    if sum((one.opd is None) is (opd is None) for one in file.merges) < most:
+        return None
+    whose = "officers who act for all" if opd is None else "officers of agencies"
+    reason = f"{most} merges and separations of this record by {whose} are kept: no more"
+    return _refused("refused", reason, file.id, content)
 
 
 def _told(file: Employee, person: Person) -> Fact:
@@ -135,6 +145,8 @@ def separate_employees(event: Received[SeparateEmployees], state: State, terms: 
         return done
     if (refused := _not_by(data.opd, person, content)) is not None:
         return refused
+    if not file.merged_into and (refused := _too_many(file, data.opd, content)) is not None:
+        return refused
     known, (file, holds) = file, _with_word(file, _merge(event, NOBODY, ""))
     if not holds or not known.merged_into:
         return _noted(person.with_file(file), person, event, content, state, terms)
@@ -173,7 +185,10 @@ def _said_before(
     if earlier is None:
         return None
     data = event.data
-    if (earlier.by, earlier.opd, earlier.reason) != (data.officer, data.opd, data.reason):
+    # The door adds whose the person is, where an officer of one agency names nobody.
+    home = None if isinstance(data, SeparateEmployees) else data.home
+    same_home = home is None or home == earlier.home
+    if not same_home or (earlier.by, earlier.opd, earlier.reason) != (data.officer, data.opd, data.reason):
         reason = "this Idempotency-Key was used for another request: take a new key"
         return _refused("idempotency-key-reused", reason, person.main.id, content)
     return _answered(Verdict.DUPLICATE, "done before", person, content)

@@ -12,6 +12,7 @@ from services.enrollment.agencies.trust import trust_of
 from services.enrollment.agency_names import concerned
 from services.enrollment.authority import Grounds, Register, organizer_of, standing
 from services.enrollment.bodies.documents import BODIES, Body, body_id
+from services.enrollment.bodies.timeline import called_now
 from services.enrollment.documents import Completion
 from services.enrollment.people.queries import people_of
 from services.enrollment.persons import Person
@@ -52,17 +53,19 @@ async def looked_up(store: MongoStore, completions: Iterable[Completion]) -> Loo
     )
     people = await people_of(store, sorted({one.employee_id for one in noted if not one.learning_year}))
     by_id = {one.id: one for one in bodies}
-    codes = {code for one in noted for code in concerned(one, by_id.get(body_id(organizer_of(one))))}
+    register = await store.read(REGISTERS, REGISTER)
+    trust = trust_of(register)
+    codes = {code for one in noted for code in concerned(one, by_id.get(body_id(organizer_of(one))), trust)}
     agencies = await store.select(AGENCIES, {"_id": {"$in": sorted(codes)}})
     names = {one.id: stands.name for one in agencies if (stands := agency_standing(one)) is not None}
-    return Looked(by_id, people, await store.read(REGISTERS, REGISTER), names)
+    return Looked(by_id, people, register, names)
 
 
 def note_of(completion: Completion, looked: Looked) -> Note | None:
     """None: it counts and has its certificate, or something else keeps it from counting, which is told with its JP."""
     if not completion.contents:
         return None
-    body = looked.bodies.get(body_id(organizer_of(completion)))
+    body = called_now(looked.bodies.get(body_id(organizer_of(completion))), trust_of(looked.register).heir)
     if completion.learning_year:
         if completion.certified:
             return None

@@ -4,8 +4,8 @@ Each file keeps what was said under its numbers, so that a merge can be undone a
 completion; the main one shows the person as it stands. Completions belong to the person and are named by their file.
 """
 
-from collections.abc import Iterable
-from typing import NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -110,7 +110,8 @@ def _as_trusted(employee: Employee, trust: Trust) -> Employee:
     if trust is TRUSTING or not trust.concerns(employee_sources(employee)):
         return employee
     snapshots = snapshots_of(employee)
-    return msgspec.structs.replace(
+    trusted = _told_last([one for one in snapshots if trust.holds(one.source, one.arrival)], trust)
+    found = msgspec.structs.replace(
         employee,
         claims=[
             Claim(trust.heir(one.agency), one.arrival)
@@ -130,12 +131,28 @@ def _as_trusted(employee: Employee, trust: Trust) -> Employee:
             for one in employee.placements
             if trust.holds(one.source, one.arrival)
         ],
-        # Where nothing else is known of a person, it is shown as it was, and has no home.
         snapshots=[
-            msgspec.structs.replace(one, source=trust.heir(one.source))
-            for one in [one for one in snapshots if trust.holds(one.source, one.arrival)] or snapshots
+            msgspec.structs.replace(one, source=trust.heir(one.source)) for one in trusted or snapshots
         ],
     )
+    if not trusted:
+        found.__dict__[UNFOUNDED] = True
+    return found
+
+
+UNFOUNDED: Final = "unfounded"
+
+
+def is_unfounded(whole: Employee) -> bool:
+    """Nothing is known of the person but what nobody trusts: it is shown, and no mail goes to it."""
+    return UNFOUNDED in whole.__dict__
+
+
+def _told_last(snapshots: Sequence[Snapshot], trust: Trust) -> list[Snapshot]:
+    """Without those of an agency whose successor has said something itself: the old system may go on for a while, and who
+    is right is not decided by which of the two writes last."""
+    own = {one.source for one in snapshots if one.source not in trust.heirs}
+    return [one for one in snapshots if trust.heirs.get(one.source) not in own]
 
 
 def employee_sources(employee: Employee) -> Iterable[str]:

@@ -17,6 +17,10 @@ from shared.contracts.enrollment import Withheld
 from shared.contracts.lists import UNCERTIFIED
 from shared.contracts.vocabulary import Bilingual
 
+NOT_KNOWN_YET: Final = (
+    "the employee is not known yet: have the agency's system publish the employee's registration; where it has, that "
+    "waits itself while the agency claims more people than its headcount allows, until the operator raises it"
+)
 _TERCATAT: Final = "Tercatat, tanpa sertifikat dari kami"
 Names = Mapping[str, str]
 """Of agencies, by code."""

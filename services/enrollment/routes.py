@@ -27,7 +27,10 @@ from services.enrollment.lookups import completion_meant, person_of_number
 from services.enrollment.notes import looked_up
 from services.enrollment.people.contests import contests_router
 from services.enrollment.people.own import own_home_router
+from services.enrollment.people.queries import people_claimed
+from services.enrollment.people.rights import officers_of_active
 from services.enrollment.people.routes import people_router
+from services.enrollment.reach.outcomes import effects_on_body
 from services.enrollment.reach.routes import reach_router
 from services.enrollment.records import CompletionView, RecordView, completion_view, record_view
 from services.enrollment.settling import facts_standing
@@ -90,14 +93,14 @@ def routers(parts: Parts[Terms], register: CurrentAgencies, events_per_second: i
     rate = EventRate(events_per_second, saved=MOST_EVENTS)
     return [
         intake_router(parts.publisher, door, prefix, rate),
-        agencies_router(parts),
+        agencies_router(parts, lambda: people_claimed(parts.store)),
         reach_router(parts),
-        bodies_router(parts),
+        bodies_router(parts, lambda rehearsal, body: effects_on_body(parts.store, rehearsal, body)),
         own_home_router(parts, register),
         people_router(parts, register),
-        contests_router(parts),
+        contests_router(parts, register),
         _own_record(reads),
-        _officer(parts, reads),
+        _officer(parts, reads, register),
         decisions_router(parts.store, prefix, parts.askers, door.named),
         admin_router(parts),
         trace_router(parts),
@@ -201,8 +204,8 @@ def _may_act_on(completion: Completion, officer: Principal) -> bool:
     return officer.acts_for(facts_standing(completion).organizer_code)
 
 
-def _officer(parts: Parts[Terms], reads: Reads) -> APIRouter:
-    router = APIRouter(tags=["officer"])
+def _officer(parts: Parts[Terms], reads: Reads, register: CurrentAgencies) -> APIRouter:
+    router = APIRouter(tags=["officer"], dependencies=officers_of_active(register))
 
     @router.post("/certificates/search", summary="Find a certificate by its number", **allow(Role.officer))
     async def search(body: NumberBody, caller: Caller) -> list[CompletionView]:

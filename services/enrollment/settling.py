@@ -24,6 +24,7 @@ from services.enrollment.authority import (
     standing,
     trusted,
 )
+from services.enrollment.bodies.timeline import called_now
 from services.enrollment.certificate_face import WIB, CertificateFace, decimal_comma
 from services.enrollment.completions import ContestState, asked_since, effective_revocations
 from services.enrollment.documents import (
@@ -155,7 +156,8 @@ def standing_now(known: Completion, stands: Standing | None, person: Person, reg
     withheld = None
     if not stands.certified:
         claimed = stands.grounds is Grounds.CLAIM
-        withheld = uncertified(organizer_of(known), register.body, claimed=claimed)
+        body = called_now(register.body, register.trust.heir)
+        withheld = uncertified(organizer_of(known), body, claimed=claimed)
         withheld = withheld._replace(lost=_lost(known, withheld.issuing, register))
     return _Now(
         stands.content,
@@ -261,7 +263,7 @@ def _all_stated(changed: Sequence[Changed], person: Person, state: State, terms:
         found[after.id] = (one, after, now)
     counts = _counted_once({id: (after, now) for id, (_, after, now) in found.items()}, person, terms)
     return {
-        id: _stated(one, msgspec.structs.replace(after, twin_of=counts.get(id, "")), now, terms)
+        id: _stated(one, msgspec.structs.replace(after, twin_of=counts.get(id, "")), now, person.main, terms)
         for id, (one, after, now) in found.items()
     }
 
@@ -287,7 +289,7 @@ def _counted_once(
     return twins
 
 
-def _stated(one: Changed, after: Completion, now: "_Now", terms: Terms) -> _Stated:
+def _stated(one: Changed, after: Completion, now: "_Now", employee: Employee, terms: Terms) -> _Stated:
     """In a version of its own where the content that stands, whether it counts, whose it is, whether it is certified, or
     its place among others is another than before."""
     before = one.before
@@ -309,19 +311,35 @@ def _stated(one: Changed, after: Completion, now: "_Now", terms: Terms) -> _Stat
     withdrawn = bool(now.withdrawn)
     # Also of one that counts for nothing either way: contested, or of a training that counts elsewhere.
     turned = before.certificate is not None and before.certificate.revoked != withdrawn
-    if turned or said != (
-        before.standing,
-        bool(before.learning_year),
-        before.certified,
-        before.employee_id,
-        _place_before(before),
-        before.contest_upheld,
+    if (
+        turned
+        or _is_reprinted(before, now.content, employee)
+        or said
+        != (
+            before.standing,
+            bool(before.learning_year),
+            before.certified,
+            before.employee_id,
+            _place_before(before),
+            before.contest_upheld,
+        )
     ):
         version = next_version(before.version, terms.epoch)
         after = msgspec.structs.replace(
             after, version=version, standing=now.content.digest, stated=version, stated_at=one.now
         )
     return _Stated(after, now)
+
+
+def _is_reprinted(before: Completion, content: Content, employee: Employee) -> bool:
+    """A higher revision of what stands, whose holder is called otherwise by now: so its body mends a name that was wrong
+    when it was printed. A later change of name changes nothing by itself."""
+    certificate, profile = before.certificate, employee.profile
+    if certificate is None or certificate.revoked or before.standing != content.digest:
+        return False
+    if (certificate.holder_name, certificate.holder_number) == (profile.name, profile.employee_number):
+        return False
+    return all(one.revision < content.revision for one in before.contents if one.digest == content.digest)
 
 
 def _place_before(before: Completion) -> tuple[bool, Arrival | None] | None:
@@ -360,7 +378,9 @@ def _settle(
         facts.append(_recorded(after, stands.facts, now))
         if after.learning_year and now.withheld is not None and after.certificate is None:
             facts.append(_uncertified(after, stands, now.withheld, year, state, terms))
-    if after.version != before.version and _is_certified_anew(before, after, bool(now.withdrawn)):
+    if after.version != before.version and (
+        _is_certified_anew(before, after, bool(now.withdrawn)) or _is_reprinted(before, stands, employee)
+    ):
         asked = year.credit(after, stands.facts, terms).asked
         after, puts, more = _certified(
             Changed(before, after, one.now, one.traceparent),

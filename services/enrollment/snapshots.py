@@ -9,8 +9,8 @@ from services.enrollment.agencies.documents import Arrival
 from services.enrollment.documents import Snapshot
 
 MOST_DAYS: Final = 4
-"""Latest ones, by arrival, of each of which the newest is kept: whoever writes in an agency's name on fewer of them
-drives nothing out that came before, however much he sends."""
+"""Latest ones, by arrival, of each of which the first and the newest are kept: whoever writes in an agency's name on
+fewer of them drives nothing out that came before, on the same day either, however much he sends."""
 
 
 def newest_of(snapshots: Iterable[Snapshot]) -> dict[str, Snapshot]:
@@ -19,8 +19,8 @@ def newest_of(snapshots: Iterable[Snapshot]) -> dict[str, Snapshot]:
 
 
 def with_snapshot(snapshots: Sequence[Snapshot], snapshot: Snapshot) -> list[Snapshot]:
-    """In order of source, then of age. The same ones in any order: each is the greatest of all that came, or of those
-    that came on a day."""
+    """In order of source, then of age. The same ones in any order: each is the greatest of all that came, or the greatest
+    or first of those that came on a day."""
     own = [one for one in snapshots if one.source == snapshot.source]
     others = [one for one in snapshots if one.source != snapshot.source]
     return sorted([*others, *_kept([*own, snapshot])], key=_by_age)
@@ -28,15 +28,24 @@ def with_snapshot(snapshots: Sequence[Snapshot], snapshot: Snapshot) -> list[Sna
 
 def _kept(own: Iterable[Snapshot]) -> list[Snapshot]:
     by_age = sorted(own, key=_by_age)
-    by_day = {_day(one): one for one in by_age}
-    kept = [by_day[day] for day in sorted(by_day)[-MOST_DAYS:]]
-    return kept if by_age[-1] in kept else [*kept, by_age[-1]]
+    newest = {_day(one): one for one in by_age}
+    first = {_day(one): one for one in sorted(by_age, key=_by_arrival, reverse=True)}
+    days = sorted(newest)[-MOST_DAYS:]
+    kept: list[Snapshot] = []
+    for one in (by_age[-1], *(newest[day] for day in days), *(first[day] for day in days)):
+        if one not in kept:
+            kept.append(one)
+    return kept
 
 
 def _by_age(snapshot: Snapshot) -> tuple[str, datetime, bytes, bool, Arrival | None]:
     """What was kept before arrivals were came first."""
     arrival = snapshot.arrival
     return (snapshot.source, snapshot.as_of, snapshot.digest, arrival is not None, arrival)
+
+
+def _by_arrival(snapshot: Snapshot) -> tuple[bool, Arrival | None]:
+    return (snapshot.arrival is not None, snapshot.arrival)
 
 
 def _day(snapshot: Snapshot) -> date:

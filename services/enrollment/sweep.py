@@ -9,6 +9,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -40,6 +41,9 @@ LONGEST_TRANSACTION_S: Final = 65.0
 """MongoDB ends one after 60 s."""
 DECIDED_WITHIN_S: Final = 30.0
 LONG_MIN: Final = 30.0
+COUNT_EVERY_S: Final = 10.0
+MOST_COUNTED: Final = 100_000
+NOTHING_LEFT: Final = MappingProxyType({"people": 0, "completions": 0, "going": 0})
 _SAID_BY: Final = (
     "claims.agency",
     "snapshots.source",
@@ -70,6 +74,31 @@ class Sweeper(Periodic):
         self._seen_at = 0.0
         self._next_at = 0.0
         self._left = False
+        self._counted: Mapping[str, int] = NOTHING_LEFT
+        self._counted_at = float("-inf")
+
+    async def left(self) -> Mapping[str, int]:
+        """How many people, with all their completions, and how many other completions are still judged by an older
+        register, at most so many as are counted; and whether it goes on: it looks once more when there are none."""
+        register = await self._store.read(REGISTERS, REGISTER)
+        swept = await self._store.read(SWEEPS, SWEEP)
+        done = 0 if swept is None else swept.generation
+        if register is None or register.judges_from is None or register.generation <= done:
+            return NOTHING_LEFT
+        if time.monotonic() - self._counted_at >= COUNT_EVERY_S:  # it reads all documents
+            changed = await self._changed(register, done)
+            people = await self._count(EMPLOYEES, _people_of(changed))
+            completions = await self._count(COMPLETIONS, _completions_of(changed))
+            self._counted = {"people": people, "completions": completions, "going": 1}
+            self._counted_at = time.monotonic()
+        return self._counted
+
+    async def _count(self, collection: Collection[Any], match: list[dict[str, Any]]) -> int:
+        if not match:
+            return 0
+        stages: list[dict[str, Any]] = [{"$match": {"$or": match}}, {"$limit": MOST_COUNTED}, {"$count": "n"}]
+        found = await self._store.aggregate(collection, stages)
+        return found[0]["n"] if found else 0
 
     def remarks(self) -> list[str]:
         """It is nothing odd that completions are judged anew, unless it takes long."""
@@ -122,12 +151,7 @@ class Sweeper(Periodic):
 
     async def _people(self, generation: int, changed: _Changed) -> None:
         """With all their completions."""
-        match = [
-            {"judged": {"$not": {"$gte": since}}, field: {"$in": codes}}
-            for since, codes in changed.agencies.items()
-            for field in _SAID_BY
-        ]
-        after = ""
+        match, after = _people_of(changed), ""
         while match and (page := await self._page(EMPLOYEES, {"$or": match}, after)):
             after = page[-1]["_id"]
             found = tuple(EmployeeId(one["_id"]) for one in page)
@@ -136,12 +160,7 @@ class Sweeper(Periodic):
                 return
 
     async def _completions(self, generation: int, changed: _Changed) -> None:
-        match = [
-            {"judged": {"$lt": since}, field: {"$in": those}}
-            for field, by_generation in (("body", changed.bodies), ("contents.sender", changed.agencies))
-            for since, those in by_generation.items()
-        ]
-        after = ""
+        match, after = _completions_of(changed), ""
         while match and (page := await self._page(COMPLETIONS, {"$or": match}, after)):
             after = page[-1]["_id"]
             found = tuple(
@@ -173,6 +192,22 @@ class Sweeper(Periodic):
             {"$limit": PAGE},
             {"$project": {"employee_id": 1}},
         ])  # fmt: skip
+
+
+def _people_of(changed: _Changed) -> list[dict[str, Any]]:
+    return [
+        {"judged": {"$not": {"$gte": since}}, field: {"$in": codes}}
+        for since, codes in changed.agencies.items()
+        for field in _SAID_BY
+    ]
+
+
+def _completions_of(changed: _Changed) -> list[dict[str, Any]]:
+    return [
+        {"judged": {"$lt": since}, field: {"$in": those}}
+        for field, by_generation in (("body", changed.bodies), ("contents.sender", changed.agencies))
+        for since, those in by_generation.items()
+    ]
 
 
 # Decisions.

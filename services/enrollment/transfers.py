@@ -18,9 +18,17 @@ from services.enrollment.documents import (
     Withdrawal,
 )
 from services.enrollment.employees import moved
-from services.enrollment.headcount import counted, headcount_keys, more_people, moves_counted
-from services.enrollment.homes import homes, with_claim, with_placement
+from services.enrollment.headcount import (
+    headcount_keys,
+    is_of_the_day,
+    more_people,
+    moves_counted,
+    recounted,
+    recounting_keys,
+)
+from services.enrollment.homes import MISTAKE, homes, with_claim, with_placement
 from services.enrollment.persons import Person, person_keys, person_of
+from services.enrollment.reasons import NOT_KNOWN_YET
 from services.enrollment.settling import Sequences
 from services.enrollment.settling_keys import refolding_keys
 from services.enrollment.terms import Terms
@@ -39,7 +47,8 @@ _JSON = msgspec.json.Encoder(order="deterministic")
 MOST_WITHDRAWALS: Final = 6
 """Of one person by one agency."""
 MOST_CONFIRMATIONS: Final = 20
-"""Of one person."""
+"""Of one person, by officers of agencies, and as many by the person: none of them shuts out who acts for all."""
+MOST_BY_ALL: Final = 100
 
 
 # An agency takes a person back, or says that it is no more its own.
@@ -53,8 +62,9 @@ def leaving_keys(event: Received[EmployeeReleased], state: State, terms: Terms) 
     if alias is None:
         yield waits_for(terms.ids.lacks_employee(number))
         return
-    yield from headcount_keys(event.sender)
-    yield from refolding_keys(alias.file_at(arrival_of(event)), state, terms)
+    file = alias.file_at(arrival_of(event))
+    yield from refolding_keys(file, state, terms)
+    yield from recounting_keys(person_of(file, state), event.sender)
 
 
 def take_leave(event: Received[EmployeeReleased], state: State, terms: Terms) -> Outcome:
@@ -65,7 +75,7 @@ def take_leave(event: Received[EmployeeReleased], state: State, terms: Terms) ->
     if alias is None or person is None:
         raise Waiting(
             terms.ids.lacks_employee(data.employee_number),
-            "the employee is not known yet: have the agency's system publish the employee's registration",
+            NOT_KNOWN_YET,
         )
     known = person.file(alias.file_at(arrival_of(event)))
     subject = person.main.id
@@ -81,12 +91,13 @@ def take_leave(event: Received[EmployeeReleased], state: State, terms: Terms) ->
             f"{event.sender} has withdrawn this person {MOST_WITHDRAWALS} times, no more are taken: "
             "ask the operator to look at it"
         )
-    claimed = event.sender in homes(person.whole).claimants
+    sender = person.trust.heir(event.sender)
+    claimed = sender in homes(person.whole).claimants
     withdrawals = sorted([*known.withdrawals, withdrawal], key=lambda one: one.arrival)
     after = person.with_file(msgspec.structs.replace(known, withdrawals=withdrawals))
     _, changes, facts = moved(person, after, event, state, terms)
-    if claimed:
-        changes.append(counted(event.sender, -1, state))
+    if data.reason == MISTAKE or not is_of_the_day(sender, person, withdrawal.arrival):
+        changes += recounted(person, after, state)
     whose = homes(after.whole)
     if not claimed:
         reason = f"noted; the person was not {event.sender}'s"
@@ -118,6 +129,7 @@ def _placed_nowhere(
 
 def confirming_keys(event: Received[ConfirmHome], state: State, terms: Terms) -> Keys:
     yield from refolding_keys(event.data.employee_id, state, terms)
+    yield from recounting_keys(person_of(event.data.employee_id, state), event.data.agency)
 
 
 def confirm_home(event: Received[ConfirmHome], state: State, terms: Terms) -> Outcome:
@@ -152,12 +164,11 @@ def confirm_home(event: Received[ConfirmHome], state: State, terms: Terms) -> Ou
             known.id,
             content,
         )
-    if len(known.confirmations) >= MOST_CONFIRMATIONS:
+    like = [one for one in known.confirmations if (one.own, one.opd is None) == (data.own, data.opd is None)]
+    most = MOST_BY_ALL if data.opd is None and not data.own else MOST_CONFIRMATIONS
+    if len(like) >= most:
         return _refused(
-            "refused",
-            f"{MOST_CONFIRMATIONS} decisions about this person are kept: no more",
-            known.id,
-            content,
+            "refused", f"{most} such decisions about this person are kept: no more", known.id, content
         )
     confirmation = Confirmation(
         data.agency, arrival_of(event), event.id, data.officer, data.opd, data.reason, data.own
@@ -177,7 +188,9 @@ def confirm_home(event: Received[ConfirmHome], state: State, terms: Terms) -> Ou
             "the person is another agency's: its officer lets the person go, or one who acts for all decides"
         )
         return _refused("not-your-agency", reason, known.id, content)
+    before = person
     after, changes, facts = moved(person, after, event, state, terms)
+    changes += recounted(before, after, state)
     return Outcome(Verdict.ACCEPTED, "", known.id, content, changes, facts, answer=_answer(after))
 
 

@@ -67,9 +67,16 @@ def _row(agency: Agency, found: AgencyState | None) -> tuple[object, ...]:
         _users(agency, found),
         local(agency.last_event_at),
         agency.undecided,
-        agency.headcount,
+        _people(agency),
         agency.name,
     )
+
+
+def _people(agency: Agency) -> object:
+    """Those that it claims, of those that it has by the register: beyond a tenth more wait."""
+    if agency.claimed is None or agency.headcount is None:
+        return agency.headcount if agency.claimed is None else agency.claimed
+    return f"{agency.claimed} of {agency.headcount}"
 
 
 def _users(agency: Agency, found: AgencyState | None) -> str:

@@ -234,6 +234,8 @@ class Agency(Said):
     kafka_users: list[str] = []
     quota: Quota | None = None
     headcount: int | None = None
+    claimed: int | None = None
+    """How many people it claims; None: the service is older than this."""
     master: bool = False
     moves_per_hour: int | None = None
     topic: str = ""
@@ -268,13 +270,22 @@ class Reach(Said):
 
     verdict: str
     reason: str | None = None
+    since: AwareDatetime | None = None
+    until: AwareDatetime | None = None
     completions: int = 0
     completions_alone: int = 0
     """That nobody else reported."""
+    certificates_lost: int = 0
+    hours_kept: int = 0
+    """Of those that lose their certificate."""
+    certificates_issued: int = 0
     people: int = 0
+    people_moved: int = 0
+    """Who get another home, or none."""
     more: bool = False
     """There are more than were looked at."""
     bodies: list[str] = []
+    warnings: list[str] = []
     follows: str | None = None
 
 
@@ -314,6 +325,14 @@ class BodyPreview(Said):
     waiting: int = 0
     decided: dict[str, int] = {}
     """Verdict -> of how many that wait."""
+    recorded: int | None = None
+    """Of those; None: the service is older than this."""
+    certified: int = 0
+    uncertified: dict[str, int] = {}
+    """By agency that reported them."""
+    certificates_issued: int = 0
+    """Of those recorded before."""
+    certificates_revoked: int = 0
 
 
 class Claimant(Said):

@@ -44,7 +44,7 @@ def add(
         "aliases": sorted(set(alias or ())),
     }
     service = desk.enrollment()
-    _agreed(desk, service.preview_body({"add": entry}), f"Enter {code}?", yes)
+    _agreed(desk, service.preview_body({"add": entry}), _for_good(f"Enter {code}?", alias), yes)
     return _told(desk, service.add_body(entry, key=key_of("body/add", code, name, entry)))
 
 
@@ -73,7 +73,7 @@ def change(
         raise CannotAsk("nothing is to be changed: name what is to be different, see --help")
     order = {"code": code, **wanted, "reason": reason}
     service = desk.enrollment()
-    _agreed(desk, service.preview_body({"change": order}), f"Change {code}?", yes)
+    _agreed(desk, service.preview_body({"change": order}), _for_good(f"Change {code}?", alias), yes)
     return _told(desk, service.change_body(order, key=new_key("body/change", code, reason, wanted)))
 
 
@@ -144,7 +144,8 @@ def _agreed(desk: Desk, preview: BodyPreview, question: str, yes: bool) -> None:
         raise Refused(preview.reason or "it would be refused, without a reason: see the service's log")
     if preview.verdict == "duplicate":
         return
-    desk.err.line(what_follows(preview))
+    for line in (what_follows(preview), *what_becomes(preview)):
+        desk.err.line(line)
     desk.confirm(question, yes=yes)
 
 
@@ -157,6 +158,31 @@ def what_follows(preview: BodyPreview) -> str:
     looked_at = sum(preview.decided.values())
     beyond = "" if looked_at >= preview.waiting or not became else f" of the first {looked_at}"
     return f"{wait} for it; decided at once{beyond}: {told}"
+
+
+def what_becomes(preview: BodyPreview) -> list[str]:
+    """Of completions, in certificates: that they are accepted says nothing of those."""
+    found = []
+    if preview.waiting and preview.recorded is not None:
+        none = preview.recorded - preview.certified
+        said = f"{preview.recorded} recorded; {preview.certified} get a certificate"
+        if none:
+            by = ", ".join(f"{code} ({n})" for code, n in sorted(preview.uncertified.items()))
+            said += f"; {none} get none, as who reported them does not issue for it: {by}"
+        found.append(said)
+    if preview.certificates_issued or preview.certificates_revoked:
+        found.append(
+            f"of those recorded already: {preview.certificates_issued} get a certificate, "
+            f"{preview.certificates_revoked} lose theirs"
+        )
+    return found
+
+
+def _for_good(question: str, aliases: list[str] | None) -> str:
+    if not aliases:
+        return question
+    names = ", ".join(sorted(set(aliases)))
+    return f"{question} It is spelled {names} too from then on, for good: that can't be taken back."
 
 
 def _told(desk: Desk, ordered: Ordered) -> int:

@@ -41,7 +41,7 @@ from shared.cli.answers import (
     WaitingLink,
     WholeLetter,
 )
-from shared.cli.errors import CannotAsk, Missing, NotYours, Refused
+from shared.cli.errors import CannotAsk, Missing, NoSuchAgency, NotYours, Refused
 
 T = TypeVar("T")
 TIMEOUT: Final = httpx.Timeout(30, connect=5)
@@ -55,6 +55,7 @@ TRIES: Final = 3
 LONGEST_PAUSE_S: Final = 10.0
 BUSY: Final = (429, 503)
 NOT_YOURS: Final = "/problems/not-your-agency"
+UNKNOWN_AGENCY: Final = "/problems/unknown-agency"
 BATCH: Final = "application/cloudevents-batch+json"
 
 Token = Callable[[], str]
@@ -366,6 +367,8 @@ class Service:
         detail = _detail(response)
         if _problem(response).get("type") == NOT_YOURS:
             raise NotYours(detail)
+        if _problem(response).get("type") == UNKNOWN_AGENCY:
+            raise NoSuchAgency(detail)
         if status == 401:
             raise CannotAsk(
                 f"{self.name} does not accept the token ({detail}):"

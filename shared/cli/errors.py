@@ -4,6 +4,7 @@ Trouble
   Refused        the answer is no                        -> exit status 1
     Missing      there is no such thing
     NotYours     who acts for another agency has a say
+    NoSuchAgency the order names an agency that the register does not have
   CannotAsk      nobody could be asked, or not like this -> exit status 2
 """
 
@@ -35,6 +36,10 @@ class Missing(Refused):
 
 
 class NotYours(Refused):
+    pass
+
+
+class NoSuchAgency(Refused):
     pass
 
 

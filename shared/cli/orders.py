@@ -103,13 +103,13 @@ def choose(
 
 def moment(text: str, now: datetime, option: str = "--since") -> datetime:
     """`2026-03-05T02:00:00+07:00`, or how long ago: 90m, 2h, 1d."""
-    if ago := _AGO.fullmatch(text):
-        return now - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
     try:
+        if ago := _AGO.fullmatch(text):
+            return now - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
         found = datetime.fromisoformat(text)
         if found.tzinfo is not None:
             return found
-    except ValueError:
+    except (ValueError, OverflowError):  # also before there were dates
         pass
     raise CannotAsk(f"{option} takes a moment with its offset, 2026-03-05T02:00:00+07:00, or 90m, 2h, 1d")
 

@@ -5,24 +5,26 @@ goes on, and nobody is decided about twice.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Final, NamedTuple, TypeVar
 
 import typer
 
-from shared.cli.answers import Ordered, PeoplePreview, PersonStand, WaitingLink
+from shared.cli.answers import Ordered, PeoplePreview, Person, PersonDecision, PersonStand, WaitingLink
 from shared.cli.client import Service
 from shared.cli.command import Desk, Why, Yes, checked_reason
-from shared.cli.errors import CannotAsk, Missing, Refused
+from shared.cli.errors import CannotAsk, Missing, NoSuchAgency, Refused
 from shared.cli.orders import Chosen, Outcome, Rate, carry_out, key_of, summary
 from shared.cli.people import Home, To, stands_so
-from shared.cli.people_file import people_in
+from shared.cli.people_file import Named, people_in
 from shared.cli.people_view import STATES
 
 T = TypeVar("T")
 MOST_SHOWN: Final = 10
 MOST_LINES: Final = 100
+MERGED, SEPARATED = "merged", "separated"
+"""Kinds of decisions."""
 SO_ALREADY, NOT_FOUND, REFUSED = "so already", "not found", "refused"
 PEOPLE: Final = "people"
 """What --json calls those of whom it tells."""
@@ -38,7 +40,8 @@ PeopleFile = Annotated[
     typer.Option(
         "--file",
         metavar="FILE",
-        help="A CSV or a list with ids of records or employee numbers; - is standard input. Numbers are no arguments: "
+        help="A CSV or a list with ids of records or employee numbers, of a link or merge the later ones; - is "
+        "standard input. Numbers are no arguments: "
         "others on the machine could read them in the list of processes",
     ),
 ]
@@ -54,6 +57,19 @@ class Wanted(NamedTuple):
     """Of the record."""
     path: str
     order: Mapping[str, Any]
+    said: str = ""
+    """What was said of the record last: said again after something else, it is another order."""
+
+
+class _Named(NamedTuple):
+    """A record that a file names."""
+
+    id: str
+    line: int
+    merged: bool
+    """It is part of another person."""
+    last: PersonDecision
+    """What was decided about its being one, or part of another; empty: nothing."""
 
 
 class _Seen(NamedTuple):
@@ -77,7 +93,8 @@ def transfer_all(
     ids: Iterable[str] = ()
     unknown: list[Outcome] = []
     if file is not None:
-        ids, unknown = _ids_in(desk, service, file)
+        people, unknown = _people_in(desk, service, file)
+        ids = dict.fromkeys(one.employee_id for _, one in people)
     else:
         ids = _claimed(service, claimed_by or ())
     order = {"agency": to, "reason": reason}
@@ -96,12 +113,21 @@ def merge_all(
 ) -> int:
     """Say of many links that wait that they are right: the records become one person's each."""
     service, reason = desk.enrollment(), checked_reason(reason)
-    links, unknown = _links(desk, service, said_by, file)
+    links, named, unknown = _links(desk, service, said_by, file)
+    said = {one.id: one.last.command_id for one in named}
     wanted = [
-        Wanted(id, "merges", {"employee_id": id, "into": one.into, "home": home, "reason": reason})
+        Wanted(
+            id,
+            "merges",
+            {"employee_id": id, "into": one.into, "home": home, "reason": reason},
+            said.get(id, ""),
+        )
         for id, one in links.items()
         if one.into is not None
     ]
+    unknown += _unlinked(
+        service, named, links, said_by, lambda one: "it is one person's already" if one.merged else ""
+    )
     nobodys = "nobody has the earlier number: its agency registers it first"
     unknown += [Outcome(service.name, id, REFUSED, nobodys) for id, one in links.items() if one.into is None]
     return _carry_out(desk, service, "merged", wanted, unknown, "Are {} one person each?", rate, yes)
@@ -115,10 +141,18 @@ def separate_all(
     rate: Rate = None,
     yes: Yes = False,
 ) -> int:
-    """Say of many links that wait that they are wrong: each record is a person of its own."""
+    """Say of many links that wait that they are wrong, or take merges back: each record is a person of its own."""
     service, reason = desk.enrollment(), checked_reason(reason)
-    links, unknown = _links(desk, service, said_by, file)
-    wanted = [Wanted(id, "separations", {"employee_id": id, "reason": reason}) for id in links]
+    links, named, unknown = _links(desk, service, said_by, file)
+    said = {one.id: one.last.command_id for one in named}
+    ids = dict.fromkeys([*links, *(one.id for one in named if one.merged)])
+    wanted = [
+        Wanted(id, "separations", {"employee_id": id, "reason": reason}, said.get(id, "")) for id in ids
+    ]
+    apart = "it is a person of its own already"
+    unknown += _unlinked(
+        service, named, ids, said_by, lambda one: apart if one.last.kind == "separated" else ""
+    )
     return _carry_out(desk, service, "separated", wanted, unknown, "Are {} people of their own?", rate, yes)
 
 
@@ -133,8 +167,9 @@ def _claimed(service: Service, agencies: Sequence[str]) -> list[str]:
 
 def _links(
     desk: Desk, service: Service, said_by: str | None, file: Path | None
-) -> tuple[dict[str, WaitingLink], list[Outcome]]:
-    """By the record that would join; of one that waits to join several the first."""
+) -> tuple[dict[str, WaitingLink], list[_Named], list[Outcome]]:
+    """By the record that would join; of one that waits to join several the first. What a file names, and which of its
+    lines name nobody."""
     if said_by is None and file is None:
         raise CannotAsk(
             "say which links: --said-by AGENCY, --file FILE with the records that would join, or both"
@@ -144,29 +179,53 @@ def _links(
         if said_by is None or one.said_by == said_by:
             found.setdefault(one.employee_id, one)
     if file is None:
-        return found, []
-    ids, unknown = _ids_in(desk, service, file)
+        return found, [], []
+    people, unknown = _people_in(desk, service, file)
+    named: dict[str, _Named] = {}
+    for asked, person in people:
+        record = _record_named(asked, person)
+        named.setdefault(record.id, record)
+    return {id: found[id] for id in named if id in found}, list(named.values()), unknown
+
+
+def _record_named(asked: Named, person: Person) -> _Named:
+    """A person may have several records: that which is named by its id, or has the number."""
+    number, id = asked.asked.get("employee_number"), asked.asked.get("employee_id")
+    joined = [one for one in person.merged if one.employee_id == id or number in one.employee_numbers]
+    record = joined[0].employee_id if joined else person.employee_id
+    own = [one for one in person.decisions if one.employee_id == record and one.kind in (MERGED, SEPARATED)]
+    return _Named(record, asked.line, bool(joined), own[-1] if own else PersonDecision())
+
+
+def _unlinked(
+    service: Service,
+    named: Iterable[_Named],
+    meant: Container[str],
+    said_by: str | None,
+    done: Callable[[_Named], str],
+) -> list[Outcome]:
+    """Of those that a file names, whom nothing is to be ordered about. `done`: why it is so already; empty: it is not."""
     none = "no link of it waits" + ("" if said_by is None else f" that {said_by} said")
-    unknown += [
-        Outcome(service.name, id, NOT_FOUND, f"{none}, line {line}", line=line)
-        for id, line in ids.items()
-        if id not in found
+    return [
+        Outcome(service.name, one.id, SO_ALREADY, why)
+        if (why := done(one))
+        else Outcome(service.name, one.id, NOT_FOUND, f"{none}, line {one.line}", line=one.line)
+        for one in named
+        if one.id not in meant
     ]
-    return {id: found[id] for id in ids if id in found}, unknown
 
 
-def _ids_in(desk: Desk, service: Service, file: Path) -> tuple[dict[str, int], list[Outcome]]:
-    """Ids of people's records and the first line of each; and of whom nothing is known: by the line, never by the
-    number."""
-    ids: dict[str, int] = {}
+def _people_in(desk: Desk, service: Service, file: Path) -> tuple[list[tuple[Named, Person]], list[Outcome]]:
+    """Each with the line that names it first; and of whom nothing is known: by the line, never by the number."""
+    people: list[tuple[Named, Person]] = []
     unknown: list[Outcome] = []
     for named in _watched(desk, "looked up", people_in(file)):
         try:
-            ids.setdefault(service.person(named.asked).employee_id, named.line)
+            people.append((named, service.person(named.asked)))
         except Missing as error:
             about = f"line {named.line}"
             unknown.append(Outcome(service.name, about, NOT_FOUND, str(error), line=named.line))
-    return ids, unknown
+    return people, unknown
 
 
 def _carry_out(
@@ -199,13 +258,14 @@ def _giving(service: Service, what: str, seen: Iterable[_Seen]) -> Callable[[Cho
     by_id = {one.wanted.id: one for one in seen}
 
     def give(one: Chosen) -> Ordered:
-        (id, path, order), preview = by_id[one.id]
+        (id, path, order, said), preview = by_id[one.id]
         stood = [
             [each.employee_id, each.before.home, each.before.state]
             for each in preview.people
             if each.before is not None
         ]
-        key = key_of(f"people/{what}", id, str(order["reason"]), {**order, "path": path, "stood": stood})
+        told = {**order, "path": path, "stood": stood} | ({"said": said} if said else {})
+        key = key_of(f"people/{what}", id, str(order["reason"]), told)
         return service.order_about_people(path, order, key=key)
 
     return give
@@ -218,6 +278,8 @@ def _previewed(desk: Desk, service: Service, wanted: Sequence[Wanted]) -> tuple[
     for one in _watched(desk, "looked at", wanted):
         try:
             preview = service.preview_people(one.path, one.order)
+        except NoSuchAgency:  # of the order, not of this person: it would be said of each
+            raise
         except Refused as error:
             done.append(Outcome(service.name, one.id, REFUSED, str(error)))
             continue

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from itertools import groupby
 from typing import NamedTuple
 
-from shared.cli.answers import Agency, Group, Status, Wait
+from shared.cli.agency_view import span_of
+from shared.cli.answers import Agency, Group, Statement, Status, Wait
 from shared.cli.client import Service
 from shared.cli.command import Desk, OneService, each, unanswered
 from shared.cli.errors import DONE, NO, NOT_ASKED, CannotAsk, Missing
@@ -17,6 +18,8 @@ FOR_OFFICERS = {
     "contested": "{n} contested completions: `kompeten contests`",
 }
 """Kinds of work that officers do: a dispute is nothing that is wrong with the system, and waits for their word."""
+JUDGED_ANEW = "judged_anew"
+"""Kind of work: after the register changed, what is still judged by the one before."""
 BUG = "bug"
 
 
@@ -26,8 +29,18 @@ class Stand(NamedTuple):
     status: Status
     groups: list[Group]
     waiting: list[Wait]
-    suspended: list[Agency]
-    """Whose topics are not read by an operator's word; of enrollment alone."""
+    agencies: list[Agency]
+    """Of enrollment alone."""
+
+    @property
+    def suspended(self) -> list[Agency]:
+        """Whose topics are not read by an operator's word."""
+        return [one for one in self.agencies if not one.active]
+
+    @property
+    def distrusted(self) -> list[tuple[Agency, Statement]]:
+        """Whose word counts for nothing for some time, once for each distrust that holds."""
+        return [(one, said) for one in self.agencies for said in one.distrusts]
 
     def wrong(self) -> list[str]:
         """What somebody must look after; a rejected event is its sender's business, a bug is ours."""
@@ -46,8 +59,8 @@ class Stand(NamedTuple):
 
 
 def status(desk: Desk, service: OneService = None) -> int:
-    """Services with readiness and faults, lag, stopped partitions, suspended agencies, what waits, dead letters,
-    mails, people of whom officers are to decide something."""
+    """Services with readiness and faults, lag, stopped partitions, suspended and distrusted agencies, what is judged
+    anew, what waits, dead letters, mails, people of whom officers are to decide something."""
     stands, silent = each(desk.services(service), _stand)
     wrong = [(name, fault) for name, stand in stands.items() for fault in stand.wrong()]
     if not desk.answer(_document(stands, silent)):
@@ -59,14 +72,14 @@ def status(desk: Desk, service: OneService = None) -> int:
 
 
 def _stand(service: Service) -> Stand:
-    return Stand(service.status(), service.groups(), service.waiting(), _suspended(service))
+    return Stand(service.status(), service.groups(), service.waiting(), _agencies(service))
 
 
-def _suspended(service: Service) -> list[Agency]:
+def _agencies(service: Service) -> list[Agency]:
     if service.name != "enrollment":
         return []
     try:
-        return [one for one in service.agencies() if not one.active]
+        return service.agencies()
     except Missing:  # it is older than the register
         return []
 
@@ -79,6 +92,9 @@ def _document(stands: dict[str, Stand], silent: dict[str, CannotAsk]) -> dict[st
                 "wrong": stand.wrong(),
                 "dead_letter_groups": [group.model_dump(mode="json") for group in stand.groups],
                 "suspended": [one.model_dump(mode="json") for one in stand.suspended],
+                "distrusted": [
+                    {"code": agency.code, **said.model_dump(mode="json")} for agency, said in stand.distrusted
+                ],
                 "waiting_for": [wait.model_dump(mode="json") for wait in stand.waiting],
             }
             for name, stand in stands.items()
@@ -104,6 +120,18 @@ def _show(
         for agency in suspended[:MOST_ROWS]:
             out.line(_suspension(agency), "yellow")
         _more(out, len(suspended))
+    if distrusted := [one for stand in stands.values() for one in stand.distrusted]:
+        out.heading("Distrusted: kompeten agency")
+        for agency, said in distrusted[:MOST_ROWS]:
+            out.line(
+                f"{agency.code}: what it sent {span_of(said)} counts for nothing: decision {said.decision}",
+                "yellow",
+            )
+        _more(out, len(distrusted))
+    for stand in stands.values():
+        if going := _judged_anew(stand):
+            out.heading("Judged anew")
+            out.line(going, "yellow")
     if behind := list(_behind(stands)):
         out.heading("Behind")
         out.table(("service", "topic", "lag", "partitions"), behind[:MOST_ROWS])
@@ -125,7 +153,7 @@ def _show(
         (name, kind, states)
         for name, stand in stands.items()
         for kind, states in stand.status.work.items()
-        if kind not in FOR_OFFICERS
+        if kind not in FOR_OFFICERS and kind != JUDGED_ANEW
     ]
     if open := list(_for_officers(stands)):
         out.heading("To be decided by officers")
@@ -155,6 +183,17 @@ def _for_officers(stands: dict[str, Stand]) -> Iterator[str]:
         for kind, line in FOR_OFFICERS.items():
             states = stand.status.work.get(kind, {})
             yield from (line.format(n=n, state=state) for state, n in states.items() if n)
+
+
+def _judged_anew(stand: Stand) -> str:
+    """How far it is with what follows from a change of the register; empty: it is done."""
+    left = stand.status.work.get(JUDGED_ANEW, {})
+    people, completions = left.get("people", 0), left.get("completions", 0)
+    if people or completions:
+        return f"after a change of the register, still left: {people} people, {completions} completions"
+    if left.get("going", 0):
+        return "after a change of the register all is judged; it looks once more, for about a minute"
+    return ""
 
 
 def _suspension(agency: Agency) -> str:

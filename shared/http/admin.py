@@ -110,7 +110,8 @@ def admin_router(parts: Parts[Any]) -> APIRouter:
                     name: await store.count(collection, filter) for name, filter in counts.items()
                 }
                 for collection, counts in parts.work.items()
-            },
+            }
+            | {kind: dict(await counting()) for kind, counting in parts.counted.items()},
         )
 
     @router.get("/dead-letters", summary="Open dead letters by what failed alike, latest first", **READERS)

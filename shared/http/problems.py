@@ -64,6 +64,11 @@ PROBLEMS: Final[Mapping[str, ProblemType]] = {
     "refused": ProblemType(
         409, "This can't be done as things stand", "Look at the record's current state, then decide again."
     ),
+    "unknown-agency": ProblemType(
+        409,
+        "The register has no agency of this code",
+        "Name one that is connected; the operator's list of agencies shows them.",
+    ),
     "link-expired": ProblemType(
         410, "This link has expired", "Sign in to download the certificate, or ask the training officer."
     ),

@@ -11,7 +11,7 @@ with majority. All times are the server's, so that workers with wrong clocks agr
 """
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final, Generic, NamedTuple, Protocol, TypeVar
 
 from shared.pipeline.documents import Collection, Document
@@ -23,6 +23,10 @@ LEASED: Final = "leased"
 
 Counts = Mapping[str, Mapping[str, object]]
 """Name -> filter of a collection: how much of the work that is not done is in which state."""
+
+
+Counting = Callable[[], Awaitable[Mapping[str, int]]]
+"""The same, of work that is in no collection of its own."""
 
 
 def by_state(*states: str) -> dict[str, Mapping[str, object]]:

@@ -10,8 +10,10 @@ import pytest
 from services.enrollment import app
 from services.enrollment.bodies.beginning import BodiesBeginning
 from services.enrollment.bodies.documents import BODIES, LACKED, lacks_body
-from services.enrollment.bodies.queries import MOST_UNKNOWN, preview, unknown_bodies
+from services.enrollment.bodies.queries import MOST_UNKNOWN, Effects, all_bodies, preview, unknown_bodies
 from services.enrollment.bodies.timeline import standing_body
+from services.enrollment.bodies.views import body_view
+from services.enrollment.reach.outcomes import effects_on_body
 from services.enrollment.reported_bodies import Reported, reported_bodies
 from services.enrollment.settings import EnrollmentSettings
 from services.enrollment.sweep import Sweeper
@@ -21,9 +23,10 @@ from shared.contracts.agency import TrainingCompleted
 from shared.contracts.bodies import AddBody, BeginBodies, BodySeed, ChangeBody
 from shared.contracts.payload import Payload, milliseconds
 from shared.contracts.people import RefoldCompletions
-from shared.contracts.register import BeginRegister
+from shared.contracts.register import BeginRegister, ReplaceAgency
 from shared.contracts.topics import agency_topic
 from shared.pipeline.books import DECISIONS, WAITING, WaitingRecord
+from shared.pipeline.rehearsal import Rehearsal
 from shared.service import ON_PAPER, Parts
 from shared.stack import Stack
 from tests.factories import as_record, completed, registered
@@ -134,6 +137,32 @@ async def test_a_preview_tells_what_would_be_decided_and_writes_nothing(
     assert await parts.store.select(BODIES, {}) == []
     assert await parts.store.size(DECISIONS) == before
     assert await parts.store.count(WAITING, {}) == 3
+
+
+async def test_a_preview_tells_who_gets_a_certificate_and_who_gets_none_by_whom(
+    parts: Parts[Terms], city: City
+) -> None:
+    async def judge(rehearsal: Rehearsal, body: str) -> Effects:
+        return await effects_on_body(parts.store, rehearsal, body)
+
+    await city.deliver([Sending(BeginBodies(bodies=()), "begin-bodies", sender=OFFICER)])
+    for n, sender in enumerate((AGENCIES[0], AGENCIES[0], AGENCIES[1])):
+        event = completed(NIP, code=f"K-{n}", organizer="PUSDIK")
+        await city.deliver([Sending(event, f"k-{n}", sender=sender)])
+    other = AddBody(**{**dict(PUSDIK), "issuing": AGENCIES[1]})
+    told = await preview(parts, other, LATER, judge)
+    assert (told.recorded, told.certified, told.uncertified) == (3, 1, {AGENCIES[0]: 2})
+    await city.deliver([Sending(other, "add", sender=OFFICER)])
+    change = ChangeBody(code="PUSDIK", issuing=AGENCIES[0], operator="op", reason="it was wrong")
+    told = await preview(parts, change, LATER, judge)
+    assert (told.recorded, told.certificates_issued, told.certificates_revoked) == (0, 2, 0)
+    assert (await preview(parts, other, LATER, judge)).verdict == "duplicate"
+
+
+async def test_a_body_is_its_agency_s_heir_s_after_a_succession(parts: Parts[Terms], city: City) -> None:
+    heir = ReplaceAgency(code=AGENCIES[0], heir=AGENCIES[1], operator="op", reason="Perwal")
+    await city.deliver([Sending(PUSDIK, "add", sender=OFFICER), Sending(heir, "heir", sender=OFFICER)])
+    assert [body_view(one).issuing for one in await all_bodies(parts)] == [AGENCIES[1]]
 
 
 async def test_what_waited_is_decided_with_the_body(parts: Parts[Terms], city: City) -> None:

@@ -6,26 +6,34 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Final
 
+import httpx
 import pytest
 
 from services.enrollment import app
+from services.enrollment.agencies.timeline import ACTIVE, Standing
 from services.enrollment.documents import DISPUTED, EMPLOYEES, LINKS
+from services.enrollment.people.contests import contests_router
 from services.enrollment.people.previews import preview
 from services.enrollment.people.queries import linked_people, people_by_number, people_of, worklist
+from services.enrollment.people.routes import people_router
 from services.enrollment.settings import EnrollmentSettings
 from services.enrollment.terms import Terms
 from shared.contracts.bodies import BeginBodies, BodySeed
 from shared.contracts.payload import EmployeeId
 from shared.contracts.people import ConfirmHome, MergeEmployees, SeparateEmployees
 from shared.contracts.register import BeginRegister
+from shared.http.access import Principal, Role
+from shared.http.app import create_app
 from shared.pipeline.books import DECISIONS
 from shared.service import ON_PAPER, Parts
 from shared.stack import Stack
 from tests.factories import completed, registered
 from tests.property.harness import AGENCIES, ENROLLMENT, OFFICER, SECRET, City, Sending
+from tests.unit.registers import Connected
 
 A, B = AGENCIES
 NOW: Final = datetime(2026, 6, 2, tzinfo=UTC)
+FOR_ALL: Final = Principal("u", frozenset({Role.officer}), None, "*", "https://sso.example")
 EARLIER, LATER = "198501012010011001", "198501012023211001"
 
 
@@ -109,6 +117,49 @@ async def test_people_are_read_with_all_their_files(parts: Parts[Terms], story: 
     assert await people_of(parts.store, ["emp_" + "0" * 32]) == {}
 
 
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/people/disputed"),
+        ("GET", "/people/links"),
+        ("POST", "/people/search"),
+        ("POST", "/people/separations"),
+        ("GET", "/completions/contested"),
+        ("POST", "/completions/contests"),
+    ],
+)
+async def test_an_officer_of_a_suspended_agency_is_refused_over_http(
+    parts: Parts[Terms], method: str, path: str
+) -> None:
+    async def ready() -> list[Any]:
+        return []
+
+    async def answered(*agencies: Standing) -> httpx.Response:
+        register = Connected(*agencies)
+        routes = [people_router(parts, register), contests_router(parts, register)]
+        app = create_app("enrollment", routers=routes, readiness=ready, access=IsAnOfficer())
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as client:
+            return await client.request(method, path, headers={"Authorization": "Bearer x"}, json=BODY)
+
+    shut = await answered(Standing(A, "suspended", name=A))
+    assert (shut.status_code, shut.json()["type"]) == (403, "/problems/agency-suspended")
+    told = await answered(Standing(A, ACTIVE, name=A))
+    assert told.json().get("type") != "/problems/agency-suspended"
+
+
+BODY: Final = {"employee_id": "emp_" + "0" * 32, "completion_id": "cmp_" + "0" * 32, "reason": "x"}
+
+
+class IsAnOfficer:
+    """Of A, whatever token."""
+
+    async def principal(self, token: str) -> Principal:
+        return Principal("u", frozenset({Role.officer}), None, A, "https://sso.example")
+
+    async def aclose(self) -> None:
+        pass
+
+
 def merge(story: Story, home: str | None = None, opd: str | None = None) -> MergeEmployees:
     return MergeEmployees(
         employee_id=story.id(LATER), into=story.id(EARLIER), home=home, officer="o", opd=opd, reason="SK"
@@ -123,7 +174,7 @@ async def test_a_transfer_is_shown_with_the_profile_that_would_stand_and_mails_t
     await story.tell(A, completed(EARLIER, organizer="BKPSDM"))
     before = await parts.store.size(DECISIONS)
     order = ConfirmHome(employee_id=story.id(EARLIER), agency=B, officer="o", opd=None, reason="SK")
-    told = await preview(parts, order, NOW)
+    told = await preview(parts, order, FOR_ALL, NOW)
     assert told.verdict == "accepted"
     (change,) = told.people
     was, will = change.before, change.after
@@ -141,9 +192,27 @@ async def test_a_transfer_is_shown_with_the_profile_that_would_stand_and_mails_t
 async def test_what_would_be_refused_says_why(parts: Parts[Terms], story: Story) -> None:
     await story.tell(A, registered(EARLIER))
     order = ConfirmHome(employee_id=story.id(EARLIER), agency=A, officer="o", opd=B, reason="SK")
-    told = await preview(parts, order, NOW)
+    told = await preview(parts, order, FOR_ALL, NOW)
     assert (told.verdict, told.people) == ("refused", [])
     assert "its officer lets the person go" in (told.reason or "")
+
+
+async def test_of_another_agency_s_person_a_preview_says_how_much_and_not_who(
+    parts: Parts[Terms], story: Story
+) -> None:
+    await story.tell(A, registered(EARLIER, name="Old"))
+    await story.tell(B, registered(LATER, name="New", previous_employee_number=EARLIER))
+    await story.tell(B, *(completed(LATER, code=code, organizer="BKPSDM") for code in "BC"))
+    of_a = Principal("u", frozenset({Role.officer}), None, A, "https://sso.example")
+    told = await preview(parts, merge(story, home=B, opd=A), of_a, NOW)
+    stands = {one.employee_id: (one.before, one.after) for one in told.people}
+    known, unknown = stands[story.id(EARLIER)], stands[story.id(LATER)]
+    assert known[0] is not None
+    assert unknown[0] is not None
+    assert known[1] is not None
+    assert (known[0].name, unknown[0].name, known[1].name) == ("Old", "", "")
+    assert (unknown[0].employee_numbers, unknown[0].jp, unknown[0].email) == ([], {}, None)
+    assert (told.moved.count, told.moved.first) == (2, [])
 
 
 async def test_a_merge_is_shown_with_what_moves_and_counts_once_and_its_separation_the_reverse(
@@ -153,7 +222,7 @@ async def test_a_merge_is_shown_with_what_moves_and_counts_once_and_its_separati
     await story.tell(B, registered(LATER, name="New", previous_employee_number=EARLIER))
     for employee, codes in ((EARLIER, "AB"), (LATER, "BC")):
         await story.tell(A, *(completed(employee, code=code, organizer="BKPSDM") for code in codes))
-    told = await preview(parts, merge(story, home=B), NOW)
+    told = await preview(parts, merge(story, home=B), FOR_ALL, NOW)
     changes = {one.employee_id: (one.before, one.after) for one in told.people}
     main, joining = changes[story.id(EARLIER)], changes[story.id(LATER)]
     assert joining[1] is None
@@ -169,7 +238,7 @@ async def test_a_merge_is_shown_with_what_moves_and_counts_once_and_its_separati
 
     await story.tell(OFFICER, merge(story, home=B))
     part = SeparateEmployees(employee_id=story.id(LATER), officer="o", opd=None, reason="x")
-    back = await preview(parts, part, NOW)
+    back = await preview(parts, part, FOR_ALL, NOW)
     changes = {one.employee_id: (one.before, one.after) for one in back.people}
     assert changes[story.id(LATER)][0] is None
     assert [one.jp[2026] for _, one in changes.values() if one is not None] == [2 * each, 2 * each]
@@ -180,7 +249,7 @@ async def test_keeping_two_apart_is_shown_as_a_link_less(parts: Parts[Terms], st
     await story.tell(A, registered(EARLIER))
     await story.tell(B, registered(LATER, previous_employee_number=EARLIER))
     part = SeparateEmployees(employee_id=story.id(LATER), officer="o", opd=B, reason="x")
-    (change,) = (await preview(parts, part, NOW)).people
+    (change,) = (await preview(parts, part, FOR_ALL, NOW)).people
     assert [one and one.links for one in (change.before, change.after)] == [1, 0]
     assert change.before is not None
     assert change.before.jp == dict[int, Decimal]()

@@ -77,6 +77,8 @@ class World:
     bodies: list[dict[str, Any]] = field(default_factory=list)
     unknown_bodies: dict[str, Any] = field(default_factory=dict)
     preview: dict[str, Any] = field(default_factory=lambda: {"verdict": "accepted"})
+    refusal: Response | None = None
+    """Of a preview about people, instead of it."""
     """Of what is said of agencies, bodies or people."""
     people: dict[str, list[list[dict[str, Any]]]] = field(default_factory=dict)
     """By worklist, its pages."""
@@ -199,7 +201,7 @@ def _answer(world: World, asked: Asked) -> Response:
         case ["people", "search"]:
             return world.person(asked)
         case ["people", *_, "preview"]:
-            return JSONResponse(world.preview)
+            return world.refusal or JSONResponse(world.preview)
         case ["people", kind] if asked.method == "GET":
             return JSONResponse(_numbered_page(world.people.get(kind, [[]]), kind, asked.params))
         case ["people", *_]:

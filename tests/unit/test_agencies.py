@@ -138,6 +138,56 @@ def test_a_suspended_agency_is_resumed_and_nothing_of_it_is_forgotten() -> None:
     assert [one.reason for one in city.one(AGENCIES).statements][1] == "a password leaked"
 
 
+def distrust_of(code: str = "diskominfo", hours: int = 0) -> DistrustAgency:
+    since = NINE - timedelta(days=2) + timedelta(hours=hours)
+    return DistrustAgency(code=code, since=since, until=None, operator="op", reason="leaked")
+
+
+def test_the_same_distrust_again_is_so_already_and_names_the_decision_that_holds() -> None:
+    city = Given(ENROLLMENT, DINAS, added(code="diskominfo-2"))
+    city.when(distrust_of(), id="d-1")
+    again = city.when(distrust_of(), id="d-2")
+    assert (again.verdict, again.answer["decision"]) == (Verdict.DUPLICATE, "d-1")
+    assert again.reason == "so already: decision d-1 says it, and holds"
+    assert len(city.one(REGISTERS).distrusts) == 1
+    for id, other in (("d-3", distrust_of(hours=1)), ("d-4", distrust_of("diskominfo-2"))):
+        assert city.when(other, id=id).verdict is Verdict.ACCEPTED
+    city.when(TrustAgency(code="diskominfo", distrust="d-1", operator="op", reason="no"))
+    assert city.when(distrust_of(), id="d-5").verdict is Verdict.ACCEPTED, "the first was taken back"
+
+
+def test_a_repeated_distrust_that_is_read_again_after_it_was_taken_back_is_none() -> None:
+    city = Given(ENROLLMENT, DINAS)
+    city.when(distrust_of(), id="d-1")
+    city.when(distrust_of(), id="d-2")
+    now, arrived = city.now, city.arrived
+    city.when(TrustAgency(code="diskominfo", distrust="d-1", operator="op", reason="no"))
+    city.now, city.arrived = now - timedelta(seconds=1), arrived - 1
+    assert city.when(distrust_of(), id="d-2").verdict is Verdict.DUPLICATE
+
+
+def test_taking_a_distrust_back_names_what_holds_still_over_that_time() -> None:
+    city = Given(ENROLLMENT, DINAS)
+    for n in range(2):
+        city.when(distrust_of(hours=n), id=f"d-{n}")
+    trust = TrustAgency(code="diskominfo", distrust="d-0", operator="op", reason="no")
+    taken = city.when(trust, id="t-1")
+    assert taken.verdict is Verdict.ACCEPTED
+    assert taken.reason == "still distrusted over some of that time, or all of it, by decision d-1"
+    assert "d-1" in city.when(trust, id="t-2").reason
+    assert city.when(trust.model_copy(update={"distrust": "d-1"}), id="t-3").reason == ""
+
+
+def test_an_hr_master_source_is_no_agency_s_heir_nor_an_agency_a_source_s() -> None:
+    city = Given(ENROLLMENT, DINAS, added(code="bkd", master=True), added(code="bkd-2", master=True))
+    for code, heir in (("diskominfo", "bkd"), ("bkd", "diskominfo")):
+        order = ReplaceAgency(code=code, heir=heir, operator="op", reason="renamed")
+        refused = city.when(order)
+        assert (problem(refused), "bkd is an HR master source" in refused.reason) == ("refused", True)
+    again = ReplaceAgency(code="bkd", heir="bkd-2", operator="op", reason="a new system")
+    assert city.when(again).verdict is Verdict.ACCEPTED
+
+
 def test_what_was_said_of_an_agency_s_word_is_shown_with_the_decision_that_takes_it_back() -> None:
     since = NINE - timedelta(days=2)
     distrust = DistrustAgency(code="diskominfo", since=since, until=NINE, operator="op", reason="leaked")

@@ -30,16 +30,20 @@ from services.enrollment.documents import (
     COMPLETIONS,
     CONTESTED,
     EMPLOYEES,
+    HEADCOUNTS,
     SEQUENCES,
     Completion,
     Confirmation,
+    Employee,
 )
-from services.enrollment.employees import has_left, is_held, waiting_links
+from services.enrollment.employees import MOST_PENDING_LINKS, has_left, is_held, waiting_links
 from services.enrollment.homes import homes
 from services.enrollment.notes import Looked, note_of
 from services.enrollment.persons import Person
 from services.enrollment.records import completion_view
 from services.enrollment.settling import DECIDED_AGAINST, DOUBTED, NO_MORE, facts_standing
+from services.enrollment.snapshots import MOST_DAYS
+from services.enrollment.transfers import MOST_CONFIRMATIONS
 from shared.contracts.agency import EmployeeReleased, ExternalCertificate
 from shared.contracts.enrollment import (
     CertificateIssued,
@@ -60,7 +64,7 @@ from shared.contracts.people import (
     RefoldPeople,
     SeparateEmployees,
 )
-from shared.contracts.register import AddAgency, ChangeAgency
+from shared.contracts.register import AddAgency, ChangeAgency, DistrustAgency, TrustAgency
 from shared.contracts.vocabulary import Form
 from shared.pipeline.errors import Rejected, Waiting
 from shared.pipeline.outcome import Verdict
@@ -397,6 +401,56 @@ def test_what_the_new_home_reported_before_the_transfer_stands_after_it() -> Non
     assert the(made).jp > 0
 
 
+def test_each_of_those_who_dispute_a_person_is_told_so_each_time() -> None:
+    made = city((registered(NIP, name="First"), OTHER))
+    said = [made.when(registered(NIP, name="True"), sender=HOME) for _ in range(2)]
+    said += [made.when(registered(NIP, name="First"), sender=OTHER)]
+    assert [one.verdict for one in said] == [Verdict.SUPERSEDED, Verdict.DUPLICATE, Verdict.DUPLICATE]
+    assert all("registered this person too" in one.reason for one in said)
+
+
+def test_who_let_a_person_go_is_told_that_no_revision_helps() -> None:
+    made = city((registered(NIP), OTHER), **{"LAN RI": None})
+    confirmed(made, OTHER)
+    made.when(completed(NIP, organizer="LAN RI", title="Before", revision=2), sender=OTHER)
+    confirmed(made, HOME, opd=OTHER)
+    late = made.when(completed(NIP, organizer="LAN RI", title="After", revision=3), sender=OTHER)
+    assert late.verdict is Verdict.SUPERSEDED
+    assert "higher revision" not in late.reason
+
+
+def test_no_agency_s_links_shut_out_another_s() -> None:
+    made = city((registered(NIP, name="True"), HOME))
+    for n in range(MOST_PENDING_LINKS + 2):
+        made.when(registered(NIP, previous_employee_number=f"1985010120100110{n + 30}"), sender=OTHER)
+    made.when(registered(EARLIER), sender=HOME)
+    made.when(registered(NIP, previous_employee_number="198501012010012077"), sender=HOME)
+    links = [one for person in made.all(EMPLOYEES) for one in person.pending_links]
+    assert sum(one.agency == OTHER for one in links) <= MOST_PENDING_LINKS
+
+
+def test_a_link_that_an_officer_decided_about_is_not_said_to_wait() -> None:
+    made = renewed_elsewhere()
+    merged(made, EARLIER, LATER, home=HOME)
+    again = made.when(registered(LATER, name="New", previous_employee_number=EARLIER), sender=HOME)
+    assert "waits" not in again.reason
+
+
+def test_a_body_prints_a_name_that_was_wrong_anew_by_a_higher_revision() -> None:
+    made = city((registered(NIP, name="Squatted"), OTHER), BKPSDM=BODY)
+    made.when(completed(NIP, organizer="BKPSDM"), sender=BODY)
+    made.when(registered(NIP, name="True"), sender=HOME)
+    confirmed(made, HOME)
+    made.when(completed(NIP, organizer="BKPSDM"), sender=BODY)
+    assert the(made).certificate.holder_name == "Squatted"  # type: ignore[union-attr]
+    made.when(completed(NIP, organizer="BKPSDM", revision=1), sender=BODY)
+    certificate = the(made).certificate
+    assert certificate is not None
+    assert (certificate.holder_name, certificate.revision) == ("True", 2)
+    made.when(completed(NIP, organizer="BKPSDM", revision=2), sender=BODY)
+    assert the(made).certificate == certificate, "it is right by now"
+
+
 def test_a_typing_error_is_taken_back_by_who_made_it() -> None:
     made = city((registered(NIP, name="Stranger"), OTHER))
     made.when(EmployeeReleased(employee_number=NIP, reason="mistake"), sender=OTHER)
@@ -641,6 +695,12 @@ def test_what_nobody_may_say_is_noted_for_officers_and_operators() -> None:
     assert said.operators.startswith("kept, does not stand: dinas-x is not this person's agency")
 
 
+def test_a_completion_of_nobody_known_says_that_the_registration_itself_may_wait() -> None:
+    made = city(DISKOMINFO=HOME)
+    with pytest.raises(Waiting, match="claims more people than its headcount allows"):
+        made.when(completed(NIP, organizer="DISKOMINFO"), sender=HOME)
+
+
 def test_who_has_no_certificate_of_ours_is_told_why_and_what_is_known() -> None:
     made = city((registered(NIP), HOME), LAN=None)
     abroad = completed(NIP, organizer="LAN").model_copy(
@@ -693,8 +753,29 @@ def register_with(made: Given[Any], **changes: Any) -> None:
     made.when(people, sender="enrollment")
 
 
+def test_a_reason_names_the_agency_that_issues_for_a_body_by_now() -> None:
+    made = city((registered(NIP), HOME), LAN=BODY)
+    made.when(completed(NIP, organizer="LAN"), sender=HOME)
+    register_with(made, successions=[Succession("s", BODY, "bkpsdm-2", 2)])
+    said = note_of(the(made), looked(made))
+    assert said is not None
+    assert said.people.endswith("hanya bkpsdm-2 yang menerbitkan untuk LAN.")
+    made.when(completed(NIP, organizer="LAN", code="NEW"), sender=HOME)
+    (told,) = [one for one in made.facts if isinstance(one, CompletionUncertified)]
+    assert told.issuing == "bkpsdm-2"
+    made.when(completed(NIP, organizer="LAN", code="NEW"), sender=BODY)
+    assert "CertificateIssued" in made.kinds(), "what the old one still sends is the heir's"
+
+
 def distrusted(made: Given[Any], agency: str, since: datetime, until: datetime | None = None) -> Distrust:
     return Distrust("d", agency, since, until, 2)
+
+
+def as_known(made: Given[Any]) -> Employee:
+    """The one person, by the register of now."""
+    register = made.stored[REGISTERS, REGISTER]
+    assert isinstance(register, Register)
+    return Person(made.one(EMPLOYEES), trust=trust_of(register)).whole
 
 
 def test_a_day_of_a_compromised_agency_counts_for_nothing_and_again_when_it_is_restored() -> None:
@@ -714,6 +795,36 @@ def test_a_day_of_a_compromised_agency_counts_for_nothing_and_again_when_it_is_r
     by_title = {facts_standing(one).title: one for one in made.all(COMPLETIONS)}
     assert by_title["False"].learning_year
     assert by_title["Made up"].jp > 0
+
+
+def test_what_an_agency_said_before_a_leak_on_the_same_day_stands_again() -> None:
+    made = city((registered(NIP, name="True", email="true@example.org"), HOME), DISKOMINFO=HOME)
+    leaked = made.now + MS
+    made.when(registered(NIP, name="False", email="false@example.org"), sender=HOME)
+    assert made.one(EMPLOYEES).profile.name == "False"
+    register_with(made, distrusts=[distrusted(made, HOME, leaked)])
+    made.when(registered(NIP, name="Still false"), sender=HOME)
+    assert made.one(EMPLOYEES).profile.name == "True"
+    assert not is_held(as_known(made))
+
+
+def test_no_mail_goes_where_nobody_who_is_trusted_has_said_it_goes() -> None:
+    made = city((registered(NIP, name="Old"), HOME))
+    leaked = made.now + MS
+    for day in range(MOST_DAYS + 1):
+        made.when(registered(NIP, name=f"False {day}"), sender=HOME, after_s=86_400)
+    register_with(made, distrusts=[distrusted(made, HOME, leaked)])
+    assert (homes(as_known(made)).home, is_held(as_known(made))) == (HOME, True)
+
+
+def test_the_old_system_of_an_agency_that_is_no_more_changes_nothing_once_its_successor_has_spoken() -> None:
+    made = city((registered(NIP, name="Old", email="old@example.org"), OTHER))
+    register_with(made, successions=[Succession("s", OTHER, HOME, 2)])
+    made.when(registered(NIP, name="By the successor", email="new@example.org"), sender=HOME)
+    for n in range(3):
+        made.when(registered(NIP, name=f"Old {n}", email="old@example.org"), sender=OTHER)
+        assert made.one(EMPLOYEES).profile.name == "By the successor"
+        assert not any(isinstance(one, EmployeeRecorded) for one in made.facts)
 
 
 def test_what_was_sent_while_nobody_trusted_its_agency_says_so_and_counts_once_it_is_sent_again() -> None:
@@ -952,7 +1063,19 @@ def test_who_claims_more_people_than_it_has_waits_for_the_operator() -> None:
     assert waits.value.lacks == "headcount/dinas-x"
     made.when(registered(numbers[0], name="Changed"), sender=OTHER)
     made.when(EmployeeReleased(employee_number=numbers[0], reason="retired"), sender=OTHER)
+    with pytest.raises(Waiting, match="claims more than a tenth beyond"):
+        made.when(registered(numbers[11]), sender=OTHER)
+    day = 86_400
+    made.when(EmployeeReleased(employee_number=numbers[1], reason="retired"), sender=OTHER, after_s=day)
     made.when(registered(numbers[11]), sender=OTHER)
+
+
+def test_whom_somebody_decided_against_no_longer_counts_as_the_agency_s() -> None:
+    made = city((registered(NIP), OTHER), (registered(NIP), HOME))
+    counts = {one.id: one.people for one in made.all(HEADCOUNTS)}
+    confirmed(made, HOME)
+    after = {one.id: one.people for one in made.all(HEADCOUNTS)}
+    assert (after[OTHER], after[HOME]) == (counts[OTHER] - 1, counts[HOME])
 
 
 def test_claiming_others_people_counts_too() -> None:
@@ -1069,6 +1192,69 @@ def test_a_master_source_that_moves_many_waits_for_the_operator() -> None:
     made.when(registered(numbers[10], home=OTHER), sender=MASTER)
 
 
+def moving_too_many(made: Given[Any]) -> str:
+    """Number of a person whose move waits, as ten people moved within the hour."""
+    *moved, held = [f"19850101201001{1000 + n}" for n in range(11)]
+    for number in (*moved, held):
+        made.when(registered(number, home=HOME), sender=MASTER)
+    for number in moved:
+        made.when(registered(number, home=OTHER), sender=MASTER)
+    with pytest.raises(Waiting):
+        made.when(registered(held, home=OTHER), sender=MASTER)
+    return held
+
+
+def decided_again(made: Given[Any], payload: Any, arrived: datetime) -> Any:
+    """What waited since then, looked at now."""
+    now, made.now = made.now, arrived - timedelta(seconds=1)
+    try:
+        return made.when(payload, sender=MASTER)
+    finally:
+        made.now = now
+
+
+def home_of(made: Given[Any], number: str) -> str | None:
+    return next(homes(one).home for one in made.all(EMPLOYEES) if number in one.numbers)
+
+
+def test_a_move_that_waits_is_not_let_through_by_a_distrust_that_is_taken_back() -> None:
+    made = with_master()
+    held = moving_too_many(made)
+    arrived = made.now
+    order = DistrustAgency(
+        code=MASTER, since=arrived - timedelta(seconds=1), until=None, operator="op", reason="?"
+    )
+    said = str(made.when(order, sender="operator", id="d-1").answer["decision"])
+    with pytest.raises(Waiting, match="no more is done unseen"):
+        decided_again(made, registered(held, home=OTHER), arrived)
+    made.when(TrustAgency(code=MASTER, distrust=said, operator="op", reason="fine"), sender="operator")
+    with pytest.raises(Waiting, match="no more is done unseen"):
+        decided_again(made, registered(held, home=OTHER), arrived)
+    assert home_of(made, held) == HOME
+    raised = ChangeAgency(code=MASTER, moves_per_hour=11, operator="op", reason="checked")
+    made.when(raised, sender="operator")
+    decided_again(made, registered(held, home=OTHER), arrived)
+    assert home_of(made, held) == OTHER
+
+
+def test_a_move_that_waits_takes_no_later_hour_s_place() -> None:
+    made = with_master()
+    held = moving_too_many(made)
+    arrived = made.now
+    other = "198501012010012000"
+    made.when(registered(other, home=HOME), sender=MASTER, after_s=3600)
+    made.when(registered(other, home=OTHER), sender=MASTER)
+    assert home_of(made, other) == OTHER
+    with pytest.raises(Waiting, match="no more is done unseen"):
+        decided_again(made, registered(held, home=OTHER), arrived)
+    made.when(
+        ChangeAgency(code=MASTER, moves_per_hour=11, operator="op", reason="checked"), sender="operator"
+    )
+    decided_again(made, registered(held, home=OTHER), arrived)
+    assert home_of(made, held) == OTHER
+    assert (made.all(HEADCOUNTS)[-1].moves, made.all(HEADCOUNTS)[-1].full[0].moves) == (1, 11)
+
+
 def test_a_person_ends_a_dispute_about_itself_and_does_nothing_else() -> None:
     made = city((registered(NIP), HOME))
     id = made.one(EMPLOYEES).id
@@ -1110,6 +1296,45 @@ def test_order_never_decides_what_a_master_source_says() -> None:
     every = list(permutations(range(len(said))))
     for order in Random(0).sample(every, 300):
         assert decided(order) == in_order, order
+
+
+def test_what_one_agency_alone_merged_parts_once_another_one_registers_the_number() -> None:
+    made = city((registered(EARLIER, name="Own"), OTHER), (registered(LATER, name="Squatted"), OTHER))
+    assert merged(made, EARLIER, LATER, opd=OTHER).verdict is Verdict.ACCEPTED
+    made.when(registered(LATER, name="Of the night"), sender=OTHER)
+    assert made.kinds() == ["EmployeeRecorded"]
+    made.when(registered(LATER, name="Victim"), sender=HOME)
+    (order,) = [one for one in made.facts if isinstance(one, SeparateEmployees)]
+    made.when(order, sender="enrollment", id="parted")
+    people = {one.numbers[0]: one for one in made.all(EMPLOYEES)}
+    assert {number: one.merged_into for number, one in people.items()} == {EARLIER: "", LATER: ""}
+    assert homes(people[LATER]).disputed
+
+
+def test_what_two_agencies_say_is_one_person_stays_so_whoever_registers_it() -> None:
+    made = renewed_elsewhere()
+    merged(made, EARLIER, LATER, home=HOME, opd=OTHER)
+    made.when(registered(LATER, name="By a typing error"), sender=BODY)
+    assert not any(isinstance(one, SeparateEmployees) for one in made.facts)
+
+
+def test_officers_of_agencies_use_up_no_word_of_who_acts_for_all() -> None:
+    made = city((registered(NIP), OTHER))
+    for n in range(2 * MOST_CONFIRMATIONS + 2):
+        agency, opd = (HOME, OTHER) if n % 2 == 0 else (OTHER, HOME)
+        last = confirmed(made, agency, opd=opd)
+    assert last.verdict is Verdict.REFUSED
+    assert confirmed(made, BODY).verdict is Verdict.ACCEPTED
+    assert homes(made.one(EMPLOYEES)).home == BODY
+
+
+def test_a_key_that_was_used_for_another_order_is_refused() -> None:
+    made = city((registered(NIP), HOME), BKPSDM=BODY)
+    made.when(completed(NIP, organizer="BKPSDM"), sender=BODY)
+    contested(made, HOME)
+    decides(made, "contest", True, "same-key")
+    assert decides(made, "contest", True, "same-key").verdict is Verdict.DUPLICATE
+    assert decides(made, "contest", False, "same-key").answer == {"problem": "idempotency-key-reused"}
 
 
 # What people are told of it.
@@ -1155,6 +1380,15 @@ def test_what_its_agency_reported_and_nobody_uses_is_not_said_to_be_missing() ->
     other = city((registered(NIP), HOME), BKPSDM=BODY)
     other.when(completed(NIP, organizer="BKPSDM"), sender=HOME)
     assert said_of(other, CompletionUncertified).issuing_unused is False
+
+
+def test_an_heir_is_named_in_the_place_of_the_agency_that_is_no_more() -> None:
+    made = city((registered(NIP), HOME), BKPSDM=BODY)
+    named(made, "bkpsdm-baru", "BKPSDM yang Baru")
+    register_with(made, successions=[Succession("s", BODY, "bkpsdm-baru", 2)])
+    made.when(completed(NIP, organizer="BKPSDM"), sender=HOME)
+    told = said_of(made, CompletionUncertified)
+    assert (told.issuing, told.issuing_name) == ("bkpsdm-baru", "BKPSDM yang Baru")
 
 
 def test_who_loses_the_hours_is_told_so_and_what_brings_them_back() -> None:

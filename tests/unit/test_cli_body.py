@@ -121,6 +121,32 @@ def test_what_would_follow_is_told_in_numbers(cli: Cli, preview: dict[str, Any],
     assert says in cli(*ADD, "--yes").err
 
 
+def test_what_becomes_of_completions_is_told_in_certificates(cli: Cli) -> None:
+    cli.world.preview = {
+        "verdict": "accepted", "waiting": 300, "decided": {"accepted": 300}, "recorded": 300, "certified": 20,
+        "uncertified": {"dinas-b": 30, "dinas-a": 250},
+    }  # fmt: skip
+    err = cli(*ADD, "--yes").err
+    assert "300 recorded; 20 get a certificate; 280 get none" in err
+    assert "dinas-a (250), dinas-b (30)" in err
+    assert "recorded already" not in err
+    cli.world.preview = {
+        "verdict": "accepted",
+        "recorded": 0,
+        "certificates_issued": 3,
+        "certificates_revoked": 1,
+    }
+    err = cli("body", "change", "X", "--issued-by", "dinas-a", *WHY, "--yes").err
+    assert "of those recorded already: 3 get a certificate, 1 lose theirs" in err
+
+
+def test_a_spelling_is_asked_about_as_one_that_stays_for_good(cli: Cli) -> None:
+    cli.world.preview = {"verdict": "accepted"}
+    for argv in ((*ADD, "--alias", "Kominfo"), ("body", "change", "X", "--alias", "Kominfo", *WHY)):
+        assert "Kominfo too from then on, for good: that can't be taken back." in cli(*argv, typed="n\n").err
+    assert "for good" not in cli(*ADD, typed="n\n").err
+
+
 def test_an_order_that_is_not_decided_in_time_is_1(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("shared.cli.client.DECIDED_WITHIN_S", 0.0)
     cli.world.order = lambda asked: decided(status="pending", verdict=None)

@@ -251,6 +251,58 @@ def test_links_that_an_agency_said_are_decided_either_way(cli: Cli) -> None:
     assert [one.body["employee_id"] for one in orders(cli)] == [OTHER, IDS[2]]
 
 
+def joined_person(asked: Asked) -> Response:
+    """Record IDS[1], with OTHER_NIP, was merged into IDS[0]; IDS[2] is a person of its own by a word."""
+    merged = [{"employee_id": IDS[1], "employee_numbers": [OTHER_NIP], "since": AT}]
+    said = {"employee_id": IDS[1], "kind": "merged", "command_id": "m-1", "at": AT}
+    if asked.body in ({"employee_id": IDS[1]}, {"employee_number": OTHER_NIP}):
+        return JSONResponse(person(employee_id=IDS[0], merged=merged, decisions=[said]))
+    id = asked.body["employee_id"]
+    apart = {"employee_id": id, "kind": "separated", "command_id": "s-1", "at": AT}
+    return JSONResponse(person(employee_id=id, decisions=[apart] if id == IDS[2] else []))
+
+
+@pytest.mark.parametrize("name", [IDS[1], OTHER_NIP], ids=["by record", "by number"])
+def test_a_finished_merge_all_is_so_already_and_separate_all_takes_it_back(cli: Cli, name: str) -> None:
+    cli.world.people["links"] = [[]]
+    cli.world.person = joined_person
+    cli.world.preview = preview(change(stand(), stand()), change(None, stand(), OTHER))
+    file = cli.file(f"{name}\n")
+    again = cli("people", "merge-all", "--file", file, *WHY, "--yes", "--json")
+    assert (again.code, again.json["outcomes"], orders(cli)) == (0, {"so already": 1}, [])
+    back = cli("people", "separate-all", "--file", file, *WHY, "--yes", "--json")
+    assert (back.code, back.json["outcomes"]) == (0, {"accepted": 1})
+    assert [one.body["employee_id"] for one in orders(cli)] == [IDS[1]]
+
+
+def test_who_is_a_person_of_its_own_by_a_word_is_so_already_and_others_have_no_link(cli: Cli) -> None:
+    cli.world.people["links"] = [[]]
+    cli.world.person = joined_person
+    done = cli("people", "separate-all", "--file", cli.file(f"{IDS[2]}\n{IDS[3]}\n"), *WHY, "--yes", "--json")
+    assert (done.code, done.json["outcomes"]) == (1, {"so already": 1, "not found": 1})
+
+
+def test_a_merge_that_is_taken_back_once_more_is_another_order(cli: Cli) -> None:
+    cli.world.people["links"] = [[]]
+    cli.world.preview = preview(change(stand(), stand()), change(None, stand(), OTHER))
+    for command in ("m-1", "m-1", "m-2"):
+        said = {"employee_id": IDS[1], "kind": "merged", "command_id": command, "at": AT}
+        merged = [{"employee_id": IDS[1], "employee_numbers": [OTHER_NIP], "since": AT}]
+        whole = person(employee_id=IDS[0], merged=merged, decisions=[said])
+        cli.world.person = lambda asked, whole=whole: JSONResponse(whole)
+        cli("people", "separate-all", "--file", cli.file(f"{IDS[1]}\n"), *WHY, "--yes")
+    first, again, other = (one.headers["idempotency-key"] for one in orders(cli))
+    assert (first == again, first == other) == (True, False)
+
+
+def test_an_agency_that_the_register_does_not_have_is_refused_once(cli: Cli) -> None:
+    document = {"type": "/problems/unknown-agency", "detail": "The register has no agency dinas-b."}
+    cli.world.refusal = JSONResponse(document, 409, media_type="application/problem+json")
+    done = cli(*TO_B, *BOTH, "--yes")
+    assert (done.code, done.err.count("The register has no agency dinas-b")) == (1, 1)
+    assert len([one for one in cli.world.asked if one.path.endswith("/preview")]) == 1
+
+
 def test_a_file_names_the_links_of_records(cli: Cli) -> None:
     cli.world.people["links"] = [[LINK, LINK | {"employee_id": IDS[1]}]]
     cli.world.person = by_number

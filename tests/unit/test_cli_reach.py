@@ -1,5 +1,6 @@
 """`kompeten agency distrust`, `trust`, `replace` and `kompeten contests`: what is shown, asked and ordered."""
 
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -21,6 +22,7 @@ REPLACE = ("agency", "replace", "dinkes", "--heir", "dinkes-2", *WHY)
 DECIDE = ("contests", "decide", COMPLETION, "--contest", "c-7", *WHY)
 REACHED: dict[str, Any] = {
     "verdict": "accepted", "reason": None, "completions": 12, "completions_alone": 9, "people": 3, "more": False,
+    "since": None, "until": None, "certificates_lost": 11, "hours_kept": 2, "people_moved": 1, "warnings": [],
     "bodies": ["DINKES"], "follows": "Within minutes it counts for nothing.",
 }  # fmt: skip
 
@@ -71,7 +73,7 @@ def test_an_order_is_shown_in_numbers_asked_about_and_given(
     cli: Cli, argv: tuple[str, ...], path: str, ordered: dict[str, Any], question: str
 ) -> None:
     done = cli(*argv, typed="y\n")
-    for text in ("12 completions that it reported, 9 of them by nobody else; 3 people", "DINKES", question):
+    for text in ("12 completions that it reported, 9 of them by nobody else", "3 people", "DINKES", question):
         assert text in done.err
     assert "Within minutes it counts for nothing." in done.err
     assert (done.code, "the register has it: decision c-1" in done.out) == (0, True)
@@ -119,6 +121,67 @@ def test_what_would_be_refused_is_not_asked_about(cli: Cli) -> None:
     assert not orders(cli)
 
 
+def test_what_the_register_says_already_is_not_ordered_again(cli: Cli) -> None:
+    cli.world.preview = {"verdict": "duplicate", "reason": "so already: decision d-1 says it, and holds"}
+    done = cli(*DISTRUST)
+    assert (done.code, done.out) == (0, "so already: decision d-1 says it, and holds\n")
+    assert not orders(cli)
+
+
+def test_what_was_said_meanwhile_names_the_decision_that_holds(cli: Cli) -> None:
+    said = {
+        "verdict": "duplicate",
+        "decision": "d-1",
+        "reason": "so already: decision d-1 says it, and holds",
+    }
+    cli.world.order = lambda asked: decided(**said)
+    out = cli(*DISTRUST, "--yes").out
+    assert "so already: decision d-1" in out
+    assert "agency trust dinkes --decision d-1" in out
+
+
+def test_what_still_holds_is_said_before_and_after_a_distrust_is_taken_back(cli: Cli) -> None:
+    still = "still distrusted over some of that time, or all of it, by decision d-2"
+    cli.world.preview = {**REACHED, "reason": still}
+    cli.world.order = lambda asked: decided(decision="c-1", reason=still)
+    done = cli(*TRUST, "--decision", "d-1", typed="y\n")
+    assert (still in done.err, still in done.out) == (True, True)
+
+
+def test_a_preview_says_who_keeps_hours_and_who_gets_another_agency(cli: Cli) -> None:
+    err = cli(*DISTRUST, typed="n\n").err
+    assert "11 lose their certificate; 2 of them keep their hours" in err
+    assert "3 people of whom it said whose they are; 1 of them get another agency, or none" in err
+    assert "3 people whose agency it is" in cli(*REPLACE, typed="n\n").err
+
+
+def test_the_time_is_repeated_as_it_was_understood_in_bandung(cli: Cli) -> None:
+    cli.world.preview = {**REACHED, "since": "2026-03-05T02:00:00Z", "until": None}
+    err = cli(*DISTRUST, typed="n\n").err
+    assert "the time: from 2026-03-05 09:00:00 WIB on; without --until, what is still to come" in err
+    assert re.search(r"careful: it begins \d+ days ago", err)
+    since = datetime.now(UTC) - timedelta(days=29)
+    closed = {"since": since.isoformat(), "until": "2026-03-05T03:00:00Z", "completions": 0, "people": 0}
+    cli.world.preview = {**REACHED, **closed}
+    err = cli(*DISTRUST, typed="n\n").err
+    assert "to 2026-03-05 10:00:00 WIB\n" in err
+    assert "days ago" not in err
+    assert "nothing of the agency arrived in that time so far" in err
+
+
+@pytest.mark.parametrize("since", ["0d", "2999-01-01T00:00:00+07:00", "999999d"])
+def test_a_time_that_has_not_begun_or_never_was_is_not_asked_for(cli: Cli, since: str) -> None:
+    done = cli("agency", "distrust", "dinkes", "--since", since, *WHY, "--yes")
+    assert (done.code, "--since" in done.err, orders(cli)) == (2, True, [])
+
+
+def test_what_is_hardly_meant_is_asked_about_once_more(cli: Cli) -> None:
+    cli.world.preview = {**REACHED, "warnings": ["dinkes-2 is suspended"]}
+    err = cli(*REPLACE, typed="n\n").err
+    assert "careful: dinkes-2 is suspended" in err
+    assert "for good? All the same?" in err
+
+
 def test_the_list_says_what_counts_for_nothing_who_took_a_place_and_how_many_people(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -131,6 +194,13 @@ def test_the_list_says_what_counts_for_nothing_who_took_a_place_and_how_many_peo
     assert "counts for nothing: decision c-1" in out
     assert "dinkes: dinkes-2 took its place" in out
     assert "420" in out
+    show_agencies(
+        screens()[0],
+        [Agency.model_validate(agency(headcount=20, claimed=22)), Agency.model_validate(agency(claimed=7))],
+        {},
+        {},
+    )
+    assert re.findall("22 of 20|  7  ", capsys.readouterr().out) == ["22 of 20", "  7  "]
 
 
 def test_the_list_marks_the_hr_master_source(capsys: pytest.CaptureFixture[str]) -> None:
@@ -260,3 +330,22 @@ def test_status_counts_contested_completions_and_finds_nothing_wrong(cli: Cli) -
     assert (done.code, "2 contested completions: `kompeten contests`" in done.out) == (0, True)
     cli.world.status["enrollment"]["work"] = {"contested": {"undecided": 0}}
     assert "contested" not in cli("status").out
+
+
+def test_status_says_what_counts_for_nothing_and_how_far_the_judging_anew_is(cli: Cli) -> None:
+    cli.world.agencies = [
+        agency(statement("distrusted", "c-1", since=AT, until=AT), statement("changed", "c-2"))
+    ]
+    cli.world.status["enrollment"]["work"] = {"judged_anew": {"people": 120, "completions": 30, "going": 1}}
+    done = cli("status")
+    assert (done.code, "dinkes: what it sent since" in done.out) == (0, True)
+    assert "counts for nothing: decision c-1" in done.out
+    assert "still left: 120 people, 30 completions" in done.out
+    told = cli("status", "--json").json["services"]["enrollment"]
+    assert [(one["code"], one["decision"]) for one in told["distrusted"]] == [("dinkes", "c-1")]
+    assert told["work"]["judged_anew"]["people"] == 120
+    cli.world.status["enrollment"]["work"] = {"judged_anew": {"people": 0, "completions": 0, "going": 1}}
+    assert "all is judged; it looks once more" in cli("status").out
+    cli.world.agencies = [agency(statement("distrusted", "c-1"), statement("trusted", "c-2", distrust="c-1"))]
+    cli.world.status["enrollment"]["work"] = {"judged_anew": {"people": 0, "completions": 0, "going": 0}}
+    assert not re.search("Distrusted|[Jj]udged", cli("status").out)

@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 
+from services.enrollment.agencies.timeline import ACTIVE, Standing
 from services.enrollment.documents import EMPLOYEES, Employee
 from services.enrollment.people.queries import people_in
-from services.enrollment.people.rights import check_merge, check_transfer, may_see, opd_of
+from services.enrollment.people.rights import check_active, check_transfer, checked_merge, may_see, opd_of
 from services.enrollment.people.views import link_views, open_person_view, person_view
 from services.enrollment.persons import Person
 from shared.contracts.agency import EmployeeReleased
@@ -45,6 +46,30 @@ def people(made: Given[Any]) -> dict[str, Person]:
 
 def open_of(made: Given[Any]) -> dict[str, list[str]]:
     return {number: one.main.open for number, one in people(made).items()}
+
+
+# Who may ask at all.
+
+
+@pytest.mark.parametrize(
+    ("who", "shut"),
+    [
+        (AT_HOME, True),
+        (ELSEWHERE, False),
+        (caller(opd="PUSDIK"), False),
+        (ALL, False),
+        (OPERATOR, False),
+        (Principal("u", frozenset({Role.operator, Role.officer}), None, HOME, "https://sso.example"), False),
+    ],
+    ids=["its officer", "another's", "of a body that is no agency", "for all", "operator", "both"],
+)
+def test_officers_of_a_suspended_agency_are_shut_out_and_nobody_else(who: Principal, shut: bool) -> None:
+    agencies = {HOME: Standing(HOME, "suspended", name="PU"), OTHER: Standing(OTHER, ACTIVE, name="X")}
+    if not shut:
+        check_active(who, agencies)
+        return
+    with pytest.raises(Problem, match="that you act for is suspended"):
+        check_active(who, agencies)
 
 
 # Worklists.
@@ -171,11 +196,9 @@ def test_who_decided_is_told_to_the_own_agency_and_to_who_acts_for_all() -> None
     made = city((registered(NIP), OTHER))
     confirmed(made, HOME, opd=OTHER)
     person = people(made)[NIP]
-    told = {
-        who: person_view(person, {}, who).decisions[0].by
-        for who in (OPERATOR, AUDITOR, ALL, ELSEWHERE, AT_HOME)
-    }
-    assert told == {OPERATOR: "o", AUDITOR: "o", ALL: "o", ELSEWHERE: "o", AT_HOME: None}
+    told = {who: person_view(person, {}, who).decisions[0].by for who in (OPERATOR, AUDITOR, ALL, AT_HOME)}
+    assert told == {OPERATOR: "o", AUDITOR: "o", ALL: "o", AT_HOME: None}
+    assert person_view(person, {}, ELSEWHERE).decisions == [], "the person is no more its own"
 
 
 def test_a_merged_person_shows_its_records_and_who_joined_them() -> None:
@@ -216,7 +239,7 @@ def asks(made: Given[Any], opd: str | None, home: str | None = None) -> None:
     command = MergeEmployees(
         employee_id=joining.main.id, into=into.main.id, home=home, officer="o", opd=opd, reason="x"
     )
-    check_merge(command, joining, into)
+    checked_merge(command, joining, into)
 
 
 def test_an_officer_merges_what_the_other_agency_says_or_what_is_all_its_own() -> None:

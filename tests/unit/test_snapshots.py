@@ -36,6 +36,7 @@ def names(those: list[Snapshot]) -> list[str]:
 
 
 def test_the_same_are_kept_in_any_order_of_decision() -> None:
+    """Of the third day both."""
     those = [
         sent("X", 0 * DAY),
         sent("Y", DAY),
@@ -45,7 +46,7 @@ def test_the_same_are_kept_in_any_order_of_decision() -> None:
     ]
     ends = [kept(*order, *order[:2]) for order in permutations(those)]
     assert all(end == ends[0] for end in ends)
-    assert names(ends[0]) == ["B", "X", "Y", "Z"]
+    assert names(ends[0]) == ["B", "X", "Y", "X", "Z"]
 
 
 @given(
@@ -62,6 +63,11 @@ def test_more_than_are_kept_end_alike_too(said: list[tuple[int, int, str]], rand
 
 def test_a_flood_on_one_day_drives_nothing_older_out() -> None:
     flood = [sent(f"F{n}", DAY + n * MINUTE) for n in range(300)]
+    assert names(kept(sent("True", 0 * DAY), *flood)) == ["True", "F0", "F299"]
+
+
+def test_what_came_first_on_a_day_stays_whatever_comes_after_it() -> None:
+    flood = [sent(f"F{n}", n * MINUTE) for n in range(1, 300)]
     assert names(kept(sent("True", 0 * DAY), *flood)) == ["True", "F299"]
 
 

@@ -25,7 +25,7 @@ from services.enrollment.agencies.documents import (
     Succession,
 )
 from services.enrollment.agencies.statements import REUSED, arrival_of, next_register, said_before
-from services.enrollment.agencies.timeline import with_statement
+from services.enrollment.agencies.timeline import standing, with_statement
 from services.enrollment.terms import Terms
 from shared.contracts.payload import Payload
 from shared.contracts.register import DistrustAgency, ReplaceAgency, TrustAgency
@@ -53,6 +53,10 @@ def distrust_agency(event: Received[DistrustAgency], state: State, terms: Terms)
     register = next_register(state, terms)
     if data.since > event.now or (data.until is not None and data.until <= data.since):
         return _refused("refused", "the time must begin before now, and end after it began", event, terms)
+    agency = state.get(AGENCIES, data.code)
+    if agency is not None and (holds := _says_so_already(agency, event)) is not None:
+        reason = f"so already: decision {holds} says it, and holds"
+        return _outcome(Verdict.DUPLICATE, reason, agency, event, terms, decision=holds)
     if len(register.distrusts) >= MOST:
         return _refused("refused", f"{MOST} distrusts are kept: no more", event, terms)
     said = Distrust(event.id, data.code, data.since, data.until, register.generation)
@@ -60,8 +64,29 @@ def distrust_agency(event: Received[DistrustAgency], state: State, terms: Terms)
     return _decide(event, DISTRUSTED, Said(since=data.since, until=data.until), register, state, terms)
 
 
+def _says_so_already(agency: Agency, event: Received[DistrustAgency]) -> str | None:
+    """The decision that distrusts it over just this time already: two of them would have to be taken back both. As of
+    the order's arrival, so that one which is read again after the other was taken back still is no distrust of its
+    own."""
+    if said_before(agency.statements, _statement(event, DISTRUSTED, Said())) is not None:
+        return None
+    time = (event.data.since, event.data.until)
+    earlier = [one for one in agency.statements if one.arrival < arrival_of(event)]
+    lifted = {one.said.distrust for one in earlier if one.kind == TRUSTED}
+    return next(
+        (
+            one.command
+            for one in earlier
+            if one.kind == DISTRUSTED
+            and (one.said.since, one.said.until) == time
+            and one.command not in lifted
+        ),
+        None,
+    )
+
+
 def trust_agency(event: Received[TrustAgency], state: State, terms: Terms) -> Outcome:
-    """Takes a distrust back: all counts again as if it had never been said."""
+    """Takes a distrust back: all counts as if it had never been said, but for what others hold over its time."""
     data = event.data
     register = next_register(state, terms)
     known = next(
@@ -75,20 +100,47 @@ def trust_agency(event: Received[TrustAgency], state: State, terms: Terms) -> Ou
     if known is None or not before:
         return _refused("not-found", "the agency was not distrusted by that decision", event, terms)
     if known.lifted and agency is not None:
-        return _outcome(Verdict.DUPLICATE, "all of that counts again already", agency, event, terms)
+        others = _others(known, register)
+        reason = "taken back already" + others if others else "all of that counts again already"
+        return _outcome(Verdict.DUPLICATE, reason, agency, event, terms)
     lifted = msgspec.structs.replace(known, lifted=True, generation=register.generation)
     register = msgspec.structs.replace(
         register, distrusts=[lifted if one is known else one for one in register.distrusts]
     )
-    return _decide(event, TRUSTED, Said(distrust=data.distrust), register, state, terms)
+    return _decide(
+        event, TRUSTED, Said(distrust=data.distrust), register, state, terms, _others(lifted, register)
+    )
+
+
+def _others(distrust: Distrust, register: Register) -> str:
+    """What still holds over some of its time, in words; empty: nothing."""
+    held = [
+        one.command
+        for one in register.distrusts
+        if one.agency == distrust.agency
+        and one.command != distrust.command
+        and not one.lifted
+        and (one.until is None or distrust.since < one.until)
+        and (distrust.until is None or one.since < distrust.until)
+    ]
+    if not held:
+        return ""
+    return f"; still distrusted over some of that time, or all of it, by decision {', '.join(held)}"
 
 
 def replace_agency(event: Received[ReplaceAgency], state: State, terms: Terms) -> Outcome:
     """People, bodies, numbers and completions of the one are the other's, without being touched."""
     data = event.data
     register = next_register(state, terms)
-    if data.code == data.heir or state.get(AGENCIES, data.heir) is None:
+    heir = standing(state.get(AGENCIES, data.heir), before=arrival_of(event))
+    if data.code == data.heir or heir is None:
         return _refused("refused", "the heir must be another agency that the register has", event, terms)
+    met = standing(state.get(AGENCIES, data.code), before=arrival_of(event))
+    if met is not None and met.master is not heir.master:
+        # What it says would come to be an agency's word, or an agency's the word about everybody.
+        source = data.heir if heir.master else data.code
+        reason = f"{source} is an HR master source and no agency: an agency's heir is an agency, a source's a source"
+        return _refused("refused", reason, event, terms)
     if any(one.agency == data.code for one in register.successions):
         # Said again by the same command it is a duplicate, below.
         if not any(one.command == event.id for one in register.successions):
@@ -110,7 +162,13 @@ def _heir_of(code: str, register: Register) -> str:
 
 
 def _decide(
-    event: Received[About], kind: str, said: Said, register: Register, state: State, terms: Terms
+    event: Received[About],
+    kind: str,
+    said: Said,
+    register: Register,
+    state: State,
+    terms: Terms,
+    others: str = "",
 ) -> Outcome:
     data = event.data
     known = state.get(AGENCIES, data.code)
@@ -121,16 +179,19 @@ def _decide(
             event,
             terms,
         )
-    statement = Statement(event.id, arrival_of(event), kind, said, data.operator, data.reason)
+    statement = _statement(event, kind, said)
     same = said_before(known.statements, statement)
     if same is False:
         return _refused(*REUSED, event, terms)
     if same:
         return _outcome(Verdict.DUPLICATE, "done before", known, event, terms)
     agency = with_statement(known, data.code, statement)
-    return _outcome(
-        Verdict.ACCEPTED, "", agency, event, terms, [Put(AGENCIES, agency), Put(REGISTERS, register)]
-    )
+    changes: list[Put | Remove] = [Put(AGENCIES, agency), Put(REGISTERS, register)]
+    return _outcome(Verdict.ACCEPTED, others.removeprefix("; "), agency, event, terms, changes)
+
+
+def _statement(event: Received[About], kind: str, said: Said) -> Statement:
+    return Statement(event.id, arrival_of(event), kind, said, event.data.operator, event.data.reason)
 
 
 def _outcome(
@@ -140,8 +201,10 @@ def _outcome(
     event: Received[About],
     terms: Terms,
     changes: Sequence[Put | Remove] = (),
+    decision: str = "",
 ) -> Outcome:
-    answer: dict[str, str | int | bool | None] = {"code": agency.id, "decision": event.id}
+    """`decision`: the one that says it, where that is another."""
+    answer: dict[str, str | int | bool | None] = {"code": agency.id, "decision": decision or event.id}
     return Outcome(verdict, reason, SUBJECT + agency.id, _content(event, terms), changes, answer=answer)
 
 

@@ -4,6 +4,7 @@ What an agency has in Kafka (topic, users, rights) is made by whoever has an adm
 command line above all (shared/cli/agency.py): no service has that right.
 """
 
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Annotated
 
 from fastapi import APIRouter, Path
@@ -30,21 +31,31 @@ READERS = allow(Role.operator, Role.auditor)
 OPERATOR = commanding(allow(Role.operator))
 
 
-def agencies_router(parts: Parts[Terms]) -> APIRouter:
+Claimed = Callable[[], Awaitable[Mapping[str, int]]]
+"""By code, how many people each agency claims: whoever knows people says it."""
+
+
+async def _nobody() -> Mapping[str, int]:
+    return {}
+
+
+def agencies_router(parts: Parts[Terms], claimed: Claimed = _nobody) -> APIRouter:
     router = APIRouter(prefix="/agencies", tags=["agencies"])
 
     @router.get("", summary="All agencies: who is connected, how, and what waits", **READERS)
     async def agencies() -> list[AgencyView]:
         found = await all_agencies(parts)
         traffic = await traffic_of(parts, [one.id for one in found])
-        return [agency_view(one, traffic[one.id]) for one in found]
+        people = await claimed()
+        return [agency_view(one, traffic[one.id], people.get(one.id, 0)) for one in found]
 
     @router.get("/{code}", summary="One agency, with all that was said about it", **READERS)
     async def agency(code: Code) -> AgencyView:
         found = await parts.store.read(AGENCIES, code)
         if found is None:
             raise Problem("not-found", "The register has no agency of this code: list them first.")
-        return agency_view(found, (await traffic_of(parts, [code]))[code])
+        people = await claimed()
+        return agency_view(found, (await traffic_of(parts, [code]))[code], people.get(code, 0))
 
     @router.post("", summary="Connect an agency", **OPERATOR)
     async def add(body: AgencyBody, asked: Asking) -> Response:

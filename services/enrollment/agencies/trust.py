@@ -32,20 +32,21 @@ class Trust(NamedTuple):
         """By which it does not count."""
         if arrival is None:
             return None
-        return next(
-            (
-                one
-                for one in self.distrusts
-                if one.agency == agency
-                and one.since <= arrival.at
-                and (one.until is None or arrival.at < one.until)
-            ),
-            None,
-        )
+        return next((one for one in self.distrusts if _covers(one, agency, arrival)), None)
+
+    def with_word(self, agency: str, arrival: Arrival) -> "Trust":
+        """As if what the agency sent then counted."""
+        return self._replace(distrusts=[one for one in self.distrusts if not _covers(one, agency, arrival)])
 
     def heir(self, code: str) -> str:
         """The agency that speaks for it now."""
         return self.heirs.get(code, code)
+
+
+def _covers(distrust: Distrust, agency: str, arrival: Arrival) -> bool:
+    if distrust.agency != agency or arrival.at < distrust.since:
+        return False
+    return distrust.until is None or arrival.at < distrust.until
 
 
 TRUSTING: Final = Trust()

@@ -52,6 +52,8 @@ class AgencyView(BaseModel):
     quota: AgencyQuota | None
     headcount: int | None
     """How many people it has by the register; more than a tenth beyond wait."""
+    claimed: int
+    """How many people it claims, by its own registrations; of an HR master source, how many it placed."""
     master: bool
     """Not an agency but the HR system of the city: it says whose person everybody is."""
     moves_per_hour: int | None
@@ -115,11 +117,12 @@ class StateBody(BaseModel):
     reason: Reason
 
 
-def agency_view(agency: Agency, traffic: Traffic) -> AgencyView:
+def agency_view(agency: Agency, traffic: Traffic, claimed: int = 0) -> AgencyView:
     stands = standing(agency)
     assert stands is not None, "an agency is made by its first statement"
     return AgencyView(
         **_particulars(stands),
+        claimed=claimed,
         topic=traffic.topic,
         fault=traffic.fault or None,
         last_event_at=traffic.last_event_at,

@@ -1,27 +1,52 @@
 """What the register of bodies has, what waits for bodies that it lacks, and what an order would do."""
 
 from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
-from services.enrollment.agencies.documents import REGISTER
-from services.enrollment.bodies.documents import BODIES, LACKED, Body, lacks_body
+from services.enrollment.agencies.documents import REGISTER, REGISTERS
+from services.enrollment.agencies.trust import trust_of
+from services.enrollment.bodies.documents import BODIES, LACKED, Body, body_id, lacks_body
 from services.enrollment.bodies.handlers import spellings
+from services.enrollment.bodies.timeline import called_now
 from services.enrollment.bodies.views import PreviewView, UnknownBodiesView, UnknownBodyView
 from shared.contracts.agency import TrainingCompleted
 from shared.contracts.bodies import AddBody, ChangeBody
 from shared.pipeline.books import WAITING, WaitingRecord
 from shared.pipeline.items import Reader, sender_of
 from shared.pipeline.outcome import Verdict
-from shared.pipeline.rehearsal import rehearse_command
+from shared.pipeline.rehearsal import Rehearsal, rehearse_command
 from shared.service import Parts
 
 MOST_UNKNOWN: Final = 200
 
 
+class Effects(NamedTuple):
+    """What becomes of completions by an order about their body."""
+
+    recorded: int = 0
+    """Of those that wait, how many come to stand."""
+    certified: int = 0
+    """Of those, how many get a certificate."""
+    uncertified: Mapping[str, int] = {}
+    """By code of the agency that reported them, how many of those get none."""
+    issued: int = 0
+    """Of those recorded before, how many get a certificate."""
+    revoked: int = 0
+    """And how many lose theirs."""
+
+
+Judge = Callable[[Rehearsal, str], Awaitable[Effects]]
+"""Of what was rehearsed about a body, by its id: whoever knows completions says it."""
+
+
 async def all_bodies(parts: Parts[Any]) -> list[Body]:
-    """Without aliases, by code."""
-    return [one for one in await parts.store.select(BODIES, {}, sort=[("_id", 1)]) if not one.alias_of]
+    """Without aliases, by code; their agencies as they are called now."""
+    trust = trust_of(await parts.store.read(REGISTERS, REGISTER))
+    found = await parts.store.select(BODIES, {}, sort=[("_id", 1)])
+    called = [called_now(one, trust.heir) for one in found if not one.alias_of]
+    return [one for one in called if one is not None]
 
 
 async def unknown_bodies(parts: Parts[Any]) -> UnknownBodiesView:
@@ -60,12 +85,16 @@ def _code(waiting: WaitingRecord, reader: Reader[Any]) -> str:
     return event.data.training.organizer.code if event and isinstance(event.data, TrainingCompleted) else ""
 
 
-async def preview(parts: Parts[Any], command: AddBody | ChangeBody, now: datetime) -> PreviewView:
+async def preview(
+    parts: Parts[Any], command: AddBody | ChangeBody, now: datetime, judge: Judge | None = None
+) -> PreviewView:
     """Decides the order, and what waits for it, on what stands now; writes nothing."""
     rehearsal = await rehearse_command(parts.service, parts.store, command, REGISTER, now)
     (_, own), *others = rehearsal.outcomes
     lacked = [lacks_body(one) for one in spellings(command.code, command.aliases)]
     verdicts = Counter(outcome.verdict for _, outcome in others)
+    told = judge is not None and own.verdict is Verdict.ACCEPTED
+    effects = await judge(rehearsal, body_id(command.code)) if judge is not None and told else Effects()
     return PreviewView(
         verdict=own.verdict.value,
         reason=own.reason or None,
@@ -73,4 +102,9 @@ async def preview(parts: Parts[Any], command: AddBody | ChangeBody, now: datetim
         decided={
             verdict.value: count for verdict, count in verdicts.items() if verdict is not Verdict.WAITING
         },
+        recorded=effects.recorded,
+        certified=effects.certified,
+        uncertified=dict(effects.uncertified),
+        certificates_issued=effects.issued,
+        certificates_revoked=effects.revoked,
     )

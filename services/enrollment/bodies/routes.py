@@ -8,7 +8,7 @@ from fastapi.responses import Response
 
 from services.enrollment.agencies.documents import REGISTER
 from services.enrollment.bodies.documents import body_id
-from services.enrollment.bodies.queries import all_bodies, preview, unknown_bodies
+from services.enrollment.bodies.queries import Judge, all_bodies, preview, unknown_bodies
 from services.enrollment.bodies.views import (
     BodyChange,
     BodyEntry,
@@ -25,7 +25,8 @@ from shared.service import Parts
 OPERATOR = allow(Role.operator)
 
 
-def bodies_router(parts: Parts[Any]) -> APIRouter:
+def bodies_router(parts: Parts[Any], judge: Judge | None = None) -> APIRouter:
+    """`judge`: says what becomes of completions, for a preview."""
     router = APIRouter(prefix="/bodies", tags=["bodies"])
 
     @router.get(
@@ -48,7 +49,7 @@ def bodies_router(parts: Parts[Any]) -> APIRouter:
         "/preview", summary="What adding or changing a body would do; nothing is written", **OPERATOR
     )
     async def look(body: PreviewBody, caller: Caller) -> PreviewView:
-        return await preview(parts, body.command(caller.subject), datetime.now(UTC))
+        return await preview(parts, body.command(caller.subject), datetime.now(UTC), judge)
 
     @router.post(
         "", summary="Say who issues for a body; what waits for it is decided", **commanding(OPERATOR)

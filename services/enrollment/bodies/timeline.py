@@ -7,7 +7,7 @@ import msgspec
 
 from services.enrollment.agencies.documents import Arrival
 from services.enrollment.agencies.statements import placed
-from services.enrollment.bodies.documents import Body, BodyStatement, body_id
+from services.enrollment.bodies.documents import Body, BodySaid, BodyStatement, body_id
 
 
 class BodyStanding(msgspec.Struct, frozen=True):
@@ -79,6 +79,31 @@ def with_statement(body: Body | None, id: str, statement: BodyStatement, generat
     it."""
     statements = placed(() if body is None else body.statements, statement)
     return Body(id=id, statements=statements, generation=generation)
+
+
+def called_now(body: Body | None, heir: Callable[[str], str]) -> Body | None:
+    """With the agencies that issue for it as they are called now: what was an agency's is its heir's, and people are told
+    of an agency that they find. The same object where none of them has an heir."""
+    if body is None or not any(heir(one) != one for said in body.statements for one in _issuers(said.said)):
+        return body
+    statements = [
+        msgspec.structs.replace(
+            one,
+            said=msgspec.structs.replace(
+                one.said,
+                issuing=heir(one.said.issuing) if one.said.issuing else one.said.issuing,
+                used_by=None
+                if one.said.used_by is None
+                else sorted({heir(code) for code in one.said.used_by}),
+            ),
+        )
+        for one in body.statements
+    ]
+    return msgspec.structs.replace(body, statements=statements)
+
+
+def _issuers(said: BodySaid) -> list[str]:
+    return [*(said.used_by or ()), *([said.issuing] if said.issuing else ())]
 
 
 def issuing_since(

@@ -33,7 +33,7 @@ class BodyView(BaseModel):
     code: str
     name: str
     issuing: str | None
-    """Code of the agency that issues for it."""
+    """Code of the agency that issues for it, or of its heir."""
     outside: bool
     """It is outside the city: its certificates are its own."""
     confirmed: bool
@@ -130,6 +130,16 @@ class PreviewView(BaseModel):
     decided: dict[str, int]
     """By verdict, how many of them would be decided at once: of each spelling the first 500 are looked at, the others
     follow in the same way."""
+    recorded: int = 0
+    """Of those looked at, how many come to stand."""
+    certified: int = 0
+    """Of those, how many get a certificate."""
+    uncertified: dict[str, int] = {}
+    """By code of the agency that reported them, how many of those get none, since it does not issue for the body."""
+    certificates_issued: int = 0
+    """How many that were recorded before get a certificate; of the first 10,000."""
+    certificates_revoked: int = 0
+    """And how many lose theirs."""
 
 
 def body_view(body: Body) -> BodyView:

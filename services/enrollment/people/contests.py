@@ -6,6 +6,7 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Query
 from fastapi.responses import Response
 
+from services.enrollment.agencies.register import CurrentAgencies
 from services.enrollment.documents import COMPLETIONS, Completion
 from services.enrollment.people.doubts import (
     COMPLETION_ID,
@@ -18,7 +19,7 @@ from services.enrollment.people.doubts import (
     preview,
 )
 from services.enrollment.people.queries import people_of
-from services.enrollment.people.rights import found, not_found, sees_all
+from services.enrollment.people.rights import found, not_found, officers_of_active, sees_all
 from services.enrollment.terms import Terms
 from shared.contracts.enrollment import ContestCompletion, DecideContest
 from shared.http.access import ALL_AGENCIES, Caller, Principal, Role, allow
@@ -32,8 +33,8 @@ After = Annotated[str, Query(pattern=f"^$|{COMPLETION_ID}", description="`next` 
 Limit = Annotated[int, Query(ge=1, le=200, description="Of completions.")]
 
 
-def contests_router(parts: Parts[Terms]) -> APIRouter:
-    router = APIRouter(prefix="/completions", tags=["officer"])
+def contests_router(parts: Parts[Terms], register: CurrentAgencies) -> APIRouter:
+    router = APIRouter(prefix="/completions", tags=["officer"], dependencies=officers_of_active(register))
     store = parts.store
 
     @router.get(

@@ -11,7 +11,7 @@ from services.enrollment.documents import COMPLETIONS, CONTESTED, Completion, Co
 from services.enrollment.homes import homes
 from services.enrollment.notes import Looked, looked_up, note_of
 from services.enrollment.people.queries import people_of
-from services.enrollment.people.rights import sees_all
+from services.enrollment.people.rights import knows, sees_all
 from services.enrollment.persons import Person
 from services.enrollment.settling import content_standing, revocations_standing
 from services.enrollment.terms import Terms
@@ -101,8 +101,7 @@ class ContestPreviewView(BaseModel):
 async def completions_of(store: MongoStore, person: Person, caller: Principal) -> Sequence[DoubtfulView]:
     """The latest 400, those that stand for nothing among them, for the person's own agency and those who see all; an
     agency that merely claims the person is told none."""
-    home = homes(person.whole).home
-    if not sees_all(caller) and (home is None or not caller.acts_for(home)):
+    if not knows(caller, person.whole):
         return []
     found = await store.select(
         COMPLETIONS,
@@ -122,7 +121,7 @@ async def contested_page(store: MongoStore, caller: Principal, after: str, limit
     people = await people_of(store, sorted({one.employee_id for one in found}))
     looked = await looked_up(store, found)
     return ContestedPageView(
-        completions=[_contested(one, people, looked, caller) for one in found if one.contested],
+        completions=[_contested(one, people, looked, caller) for one in found],
         next=listed[-1].id if len(listed) == limit else None,
     )
 

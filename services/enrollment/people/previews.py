@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from typing import Final
 
@@ -10,6 +10,7 @@ from services.enrollment.documents import COMPLETIONS, Completion, Employee
 from services.enrollment.employees import is_held, waiting_links
 from services.enrollment.homes import homes
 from services.enrollment.people.queries import people_in, people_of
+from services.enrollment.people.rights import knows
 from services.enrollment.people.views import (
     PeoplePreviewView,
     PersonChangeView,
@@ -24,6 +25,7 @@ from services.enrollment.settling import facts_standing
 from services.enrollment.terms import Terms
 from shared.contracts.enrollment import CertificateIssued, CertificateRevoked
 from shared.contracts.people import ConfirmHome, MergeEmployees, SeparateEmployees
+from shared.http.access import Principal
 from shared.pipeline.documents import Document
 from shared.pipeline.outcome import Verdict
 from shared.pipeline.rehearsal import Rehearsal, rehearse_command
@@ -37,7 +39,8 @@ People = Mapping[str, Person]
 Completions = Mapping[str, Completion]
 
 
-async def preview(parts: Parts[Terms], order: Order, now: datetime) -> PeoplePreviewView:
+async def preview(parts: Parts[Terms], order: Order, caller: Principal, now: datetime) -> PeoplePreviewView:
+    """Of people of whom the caller does not know all, how many completions it concerns, and nothing else."""
     ids = [order.employee_id, *([order.into] if isinstance(order, MergeEmployees) else [])]
     rehearsal = await rehearse_command(parts.service, parts.store, order, order.employee_id, now)
     ((_, outcome),) = rehearsal.outcomes
@@ -45,7 +48,9 @@ async def preview(parts: Parts[Terms], order: Order, now: datetime) -> PeoplePre
         return PeoplePreviewView(verdict=outcome.verdict.value, reason=outcome.reason or None)
     before: People = {one.main.id: one for one in (await people_of(parts.store, ids)).values()}
     found = await parts.store.select(COMPLETIONS, {"employee_id": {"$in": sorted(before)}})
-    return compared(before, {one.id: one for one in found}, rehearsal)
+    shown = compared(before, {one.id: one for one in found}, rehearsal)
+    unknown = {id for id, one in before.items() if not knows(caller, one.whole)}
+    return _hidden(shown, unknown) if unknown else shown
 
 
 def compared(before: People, completions: Completions, rehearsal: Rehearsal) -> PeoplePreviewView:
@@ -72,6 +77,29 @@ def compared(before: People, completions: Completions, rehearsal: Rehearsal) -> 
         certificates_issued=kinds[CertificateIssued.TYPE],
         certificates_revoked=kinds[CertificateRevoked.TYPE],
     )
+
+
+def _hidden(shown: PeoplePreviewView, unknown: Collection[str]) -> PeoplePreviewView:
+    """What would become of the person tells of them too."""
+    people = [
+        PersonChangeView(
+            employee_id=one.employee_id,
+            before=_nameless(one.before) if one.employee_id in unknown else one.before,
+            after=_nameless(one.after),
+        )
+        for one in shown.people
+    ]
+    counts = {
+        field: PreviewedCompletions(count=getattr(shown, field).count)
+        for field in ("moved", "counted_once", "counted_again")
+    }
+    return shown.model_copy(update={"people": people, **counts})
+
+
+def _nameless(stand: StandView | None) -> StandView | None:
+    if stand is None:
+        return None
+    return stand.model_copy(update={"name": "", "email": None, "employee_numbers": [], "jp": {}})
 
 
 def _after(before: People, rehearsal: Rehearsal) -> People:

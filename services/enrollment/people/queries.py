@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from services.enrollment.agencies.documents import REGISTER, REGISTERS, Register
-from services.enrollment.documents import EMPLOYEE_NUMBERS, EMPLOYEES, Employee
+from services.enrollment.documents import EMPLOYEE_NUMBERS, EMPLOYEES, HEADCOUNTS, Employee
 from services.enrollment.employees import waiting_links
 from services.enrollment.persons import Person, person_of
 from shared.contracts.payload import EmployeeId
@@ -53,6 +53,11 @@ async def linked_people(store: MongoStore, people: Iterable[Person]) -> dict[str
     return await people_by_number(
         store, [link.previous for one in people for link in waiting_links(one, one.whole)]
     )
+
+
+async def people_claimed(store: MongoStore) -> dict[str, int]:
+    """By code of an agency: how many people it claims, as its headcount counts them."""
+    return {one.id: one.people for one in await store.select(HEADCOUNTS, {})}
 
 
 def people_in(

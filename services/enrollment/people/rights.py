@@ -5,19 +5,44 @@ What is asked for is decided by transfers.py and merging.py. Beyond what they lo
 nothing in its own favour: who registers a number first is its provisional home, and could confirm itself.
 """
 
+from collections.abc import Sequence
 from typing import Final
 
-from services.enrollment.agencies.register import Agencies
+from fastapi import Depends
+from fastapi.params import Depends as DependsParam
+
+from services.enrollment.agencies.register import Agencies, CurrentAgencies
 from services.enrollment.documents import Employee, PendingLink
 from services.enrollment.employees import waiting_links
 from services.enrollment.homes import homes
 from services.enrollment.persons import Person
 from shared.contracts.people import MergeEmployees
-from shared.http.access import ALL_AGENCIES, Principal, Role
+from shared.http.access import ALL_AGENCIES, Caller, Principal, Role
 from shared.http.problems import Problem
 from shared.identifiers import key
 
 _OF_ALL: Final = frozenset({Role.operator, Role.auditor})
+
+
+def officers_of_active(register: CurrentAgencies) -> Sequence[DependsParam]:
+    """`APIRouter(dependencies=...)`: officers of a suspended agency decide and read nothing there. Who took its password
+    may have its officers' tokens too. Bodies that are no agencies are not in the register, and go on."""
+
+    async def check(caller: Caller) -> None:
+        check_active(caller, await register.agencies())
+
+    return [Depends(check)]
+
+
+def check_active(caller: Principal, agencies: Agencies) -> None:
+    if caller.opd is None or sees_all(caller) or Role.officer not in caller.roles:
+        return
+    if any(not one.active and caller.acts_for(one.code) for one in agencies.values()):
+        raise Problem(
+            "agency-suspended",
+            "The agency that you act for is suspended: until it is resumed its officers decide nothing here, and see "
+            "nothing. Ask the operator why.",
+        )
 
 
 def sees_all(caller: Principal) -> bool:
@@ -51,7 +76,7 @@ def not_found() -> Problem:
 
 def check_agency(code: str, connected: Agencies) -> None:
     if code not in connected or connected[code].master:
-        raise Problem("refused", f"The register has no agency {code}: name one that is connected.")
+        raise Problem("unknown-agency", f"The register has no agency {code}: name one that is connected.")
 
 
 def check_transfer(opd: str | None, agency: str) -> None:
@@ -64,11 +89,18 @@ def check_transfer(opd: str | None, agency: str) -> None:
         )
 
 
-def check_merge(command: MergeEmployees, joining: Person, into: Person) -> None:
+def knows(caller: Principal, whole: Employee) -> bool:
+    """Whether all that is known of the person is shown: to its home and who sees all. Who merely claims it, as all do who
+    dispute it, is told what it said itself: numbers can be guessed, and whoever registers one would learn whose it is."""
+    whose = homes(whole)
+    return sees_all(caller) or (whose.home is not None and not whose.disputed and caller.acts_for(whose.home))
+
+
+def checked_merge(command: MergeEmployees, joining: Person, into: Person) -> MergeEmployees:
     """An officer of one agency joins two records of its own people, or lets one of them go on where its number is said
-    to be renewed by who has that number now."""
+    to be renewed by who has that number now, whose the person is from then on. Raises Problem."""
     if command.opd is None:
-        return
+        return command
     if command.home is not None:
         check_transfer(command.opd, command.home)
     whose = homes(joining.whole)
@@ -85,6 +117,14 @@ def check_merge(command: MergeEmployees, joining: Person, into: Person) -> None:
             "The record that would join is not your agency's, and its agency does not say that it is this person's: "
             "ask an officer who acts for all.",
         )
+    if own:
+        return command
+    if command.home not in (None, whose.home):
+        raise Problem(
+            "not-your-agency",
+            f"The person would be {whose.home}'s, which has the number of now: leave the agency out, or name that one.",
+        )
+    return command.model_copy(update={"home": whose.home})
 
 
 def links_between(joining: Person, into: Person) -> list[PendingLink]:

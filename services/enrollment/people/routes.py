@@ -16,12 +16,13 @@ from services.enrollment.people.previews import Order, preview
 from services.enrollment.people.queries import linked_people, people_by_number, people_of, worklist
 from services.enrollment.people.rights import (
     check_agency,
-    check_merge,
     check_transfer,
+    checked_merge,
     found,
     links_between,
     may_see,
     not_found,
+    officers_of_active,
     opd_of,
 )
 from services.enrollment.people.views import (
@@ -54,7 +55,7 @@ Limit = Annotated[int, Query(ge=1, le=200, description="Of people that are looke
 
 
 def people_router(parts: Parts[Terms], register: CurrentAgencies) -> APIRouter:
-    router = APIRouter(prefix="/people", tags=["people"])
+    router = APIRouter(prefix="/people", tags=["people"], dependencies=officers_of_active(register))
     store, orders = parts.store, Orders(parts, register)
 
     @router.post("/search", summary="A person by number: whose it is, by whose word, what waits", **READERS)
@@ -96,7 +97,7 @@ def people_router(parts: Parts[Terms], register: CurrentAgencies) -> APIRouter:
         "/{employee_id}/homes/preview", summary="What that would change; nothing is written", **DECIDERS
     )
     async def preview_home(employee_id: EmployeeIdPath, body: HomeBody, caller: Caller) -> PeoplePreviewView:
-        return await preview(parts, await orders.home(employee_id, body, caller), datetime.now(UTC))
+        return await preview(parts, await orders.home(employee_id, body, caller), caller, datetime.now(UTC))
 
     @router.post("/merges", summary="Say that two records are one person's", **commanding(DECIDERS))
     async def merge(body: MergeBody, asked: Asking) -> Response:
@@ -104,7 +105,7 @@ def people_router(parts: Parts[Terms], register: CurrentAgencies) -> APIRouter:
 
     @router.post("/merges/preview", summary="What that would change; nothing is written", **DECIDERS)
     async def preview_merge(body: MergeBody, caller: Caller) -> PeoplePreviewView:
-        return await preview(parts, await orders.merge(body, caller), datetime.now(UTC))
+        return await preview(parts, await orders.merge(body, caller), caller, datetime.now(UTC))
 
     @router.post("/separations", summary="Say that a record is a person of its own", **commanding(DECIDERS))
     async def separate(body: SeparationBody, asked: Asking) -> Response:
@@ -112,7 +113,7 @@ def people_router(parts: Parts[Terms], register: CurrentAgencies) -> APIRouter:
 
     @router.post("/separations/preview", summary="What that would change; nothing is written", **DECIDERS)
     async def preview_separation(body: SeparationBody, caller: Caller) -> PeoplePreviewView:
-        return await preview(parts, await orders.separation(body, caller), datetime.now(UTC))
+        return await preview(parts, await orders.separation(body, caller), caller, datetime.now(UTC))
 
     return router
 
@@ -154,7 +155,7 @@ class Orders:
                 raise not_found()
             if body.home is not None:
                 check_agency(body.home, await self._register.agencies())
-            check_merge(order, joining, into)
+            order = checked_merge(order, joining, into)
         return order
 
     async def separation(self, body: SeparationBody, caller: Principal) -> SeparateEmployees:

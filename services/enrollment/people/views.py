@@ -11,7 +11,7 @@ from services.enrollment.documents import Confirmation, Employee, Merge, Pending
 from services.enrollment.employees import is_held, waiting_links
 from services.enrollment.homes import Homes, homes
 from services.enrollment.people.doubts import DoubtfulView
-from services.enrollment.people.rights import may_see, sees_all
+from services.enrollment.people.rights import knows, sees_all
 from services.enrollment.persons import Person, own_numbers
 from services.enrollment.snapshots import newest_of
 from shared.contracts.payload import EmployeeNumber, JpTotal, Reason
@@ -123,9 +123,9 @@ class PersonView(OpenPersonView):
     links: list[LinkView]
     """That wait."""
     decisions: list[PersonDecisionView]
-    """Oldest first."""
+    """Oldest first; none for an agency that merely claims the person."""
     merged: list[MergedRecordView]
-    """Other records that are this person's."""
+    """Other records that are this person's; the same."""
     completions: list[DoubtfulView]
     """The latest 400 that stand, latest first; none for an agency that merely claims the person."""
 
@@ -218,12 +218,12 @@ def person_view(
         **dict(open_person_view(person, caller)),
         held=is_held(whole),
         links=link_views(person, linked, caller),
-        decisions=_decisions(person, caller),
+        decisions=_decisions(person, caller) if knows(caller, whole) else [],
         merged=[
             MergedRecordView(
                 employee_id=one.id, employee_numbers=own_numbers(one), since=one.merges[-1].arrival.at
             )
-            for one in person.merged
+            for one in (person.merged if knows(caller, whole) else ())
         ],
         completions=list(completions),
     )
@@ -246,10 +246,8 @@ def open_person_view(person: Person, caller: Principal) -> OpenPersonView:
 
 
 def known_to(whole: Employee, caller: Principal) -> tuple[str, list[str]]:
-    """Name and numbers. An agency that merely claims the person is told what it said itself: numbers can be guessed, and
-    whoever registers one would learn whose it is."""
-    home = homes(whole).home
-    if sees_all(caller) or (home is not None and caller.acts_for(home)):
+    """Name and numbers: of who merely claims the person, those that it said itself."""
+    if knows(caller, whole):
         return whole.profile.name, whole.numbers
     newest = newest_of(whole.snapshots)
     own = [one.profile for source, one in newest.items() if source and caller.acts_for(source)]
@@ -257,15 +255,15 @@ def known_to(whole: Employee, caller: Principal) -> tuple[str, list[str]]:
 
 
 def link_views(person: Person, linked: Mapping[str, Person], caller: Principal) -> list[LinkView]:
-    """Those in which the caller may look up one of both people."""
+    """Those of which the caller said one itself, or whose people it knows one of."""
     whole = person.whole
-    own = may_see(caller, whole)
+    own = knows(caller, whole)
     views = []
     for link in waiting_links(person, whole):
         other = linked.get(link.previous)
-        if other is not None and not may_see(caller, other.whole):
+        if other is not None and not knows(caller, other.whole):
             other = None
-        if own or other is not None:
+        if own or other is not None or caller.acts_for(link.agency):
             views.append(_link_view(link, whole, other, caller))
     return views
 

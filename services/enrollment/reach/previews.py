@@ -1,18 +1,20 @@
-"""What an order that reaches back would reach. It counts what stands; what becomes of it, the sweep decides."""
+"""What an order that reaches back would reach, and what would become of it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 
-from services.enrollment.agencies.documents import REGISTER, REGISTERS
+from services.enrollment.agencies.documents import AGENCIES, REGISTER, REGISTERS
+from services.enrollment.agencies.timeline import standing
 from services.enrollment.bodies.queries import all_bodies
 from services.enrollment.bodies.timeline import standing_body
-from services.enrollment.documents import COMPLETIONS, EMPLOYEES
+from services.enrollment.documents import COMPLETIONS, HEADCOUNTS
+from services.enrollment.headcount import BEYOND
+from services.enrollment.reach.outcomes import Certificates, certificates_after, people_after, said_after
 from services.enrollment.reach.views import ReachView
 from services.enrollment.terms import Terms
 from shared.contracts.register import DistrustAgency, ReplaceAgency, TrustAgency
 from shared.mongo import MongoStore
-from shared.pipeline.documents import Collection
 from shared.pipeline.outcome import Verdict
 from shared.pipeline.rehearsal import rehearse_command
 from shared.service import Parts
@@ -24,7 +26,7 @@ Order = DistrustAgency | TrustAgency | ReplaceAgency
 _FOLLOWS: Final[Mapping[type[Order], str]] = {
     DistrustAgency: (
         "Within minutes what it sent in that time counts for nothing: completions that nobody else reported give no "
-        "hours, their certificates are revoked, and their holders are told by mail."
+        "hours, certificates that rest on its word are revoked, and their holders are told by mail."
     ),
     TrustAgency: (
         "Within minutes what it sent in that time counts as if it had never been distrusted: completions give hours "
@@ -41,13 +43,15 @@ class _Time(NamedTuple):
     since: datetime
     until: datetime | None
 
-    def said_by(self, code: str, field: str) -> Raw:
-        """The filter of one statement. `field`: names its sender."""
+    def said_by(self, code: str, field: str, sender: str) -> Raw:
+        """The filter of documents with such a statement. `field`: their list; `sender`: names who said it."""
         arrived: Raw = {"$gte": self.since} | ({} if self.until is None else {"$lt": self.until})
-        return {field: code, "arrival.at": arrived}
+        return {field: {"$elemMatch": {sender: code, "arrival.at": arrived}}}
 
 
 _EVER: Final = _Time(datetime.min.replace(tzinfo=UTC), None)
+_NAMED_BY: Final = (("claims", "agency"), ("withdrawals", "agency"), ("placements", "source"))
+"""What an agency says of a person: a list of its file, and the field that names the sender."""
 
 
 async def preview(parts: Parts[Terms], order: Order, now: datetime) -> ReachView:
@@ -55,20 +59,59 @@ async def preview(parts: Parts[Terms], order: Order, now: datetime) -> ReachView
     ((_, outcome),) = rehearsal.outcomes
     if outcome.verdict is not Verdict.ACCEPTED:
         return ReachView(verdict=outcome.verdict.value, reason=outcome.reason or None)
-    time = await _time_of(parts.store, order)
+    time, said = await _time_of(parts.store, order), said_after(rehearsal)
     reported = await _completions(parts.store, order.code, time)
-    people = await _people(parts.store, order.code, time)
+    people = await people_after(parts.store, _people(order, time), order.code, said)
+    certificates = Certificates()
+    if not isinstance(order, ReplaceAgency):  # nothing is judged otherwise by a succession
+        reached = [{"$match": time.said_by(order.code, "contents", "sender")}]
+        certificates = await certificates_after(parts.store, [*_latest(time), *reached], said)
     issued = [standing_body(one) for one in await all_bodies(parts)]
     return ReachView(
         verdict=Verdict.ACCEPTED.value,
-        reason=None,
+        reason=outcome.reason or None,
+        since=None if time is _EVER else time.since,
+        until=time.until,
         completions=reported.get("own", 0),
         completions_alone=reported.get("alone", 0),
-        people=people.get("own", 0),
-        more=MOST_LOOKED_AT in (reported.get("all"), people.get("all")),
+        certificates_lost=certificates.lost,
+        hours_kept=certificates.hours_kept,
+        certificates_issued=certificates.issued,
+        people=people.at_home if isinstance(order, ReplaceAgency) else people.named,
+        people_moved=people.moved,
+        more=reported.get("all") == MOST_LOOKED_AT or people.more or certificates.more,
         bodies=[one.code for one in issued if one is not None and one.issuing == order.code],
+        warnings=await _warnings(parts.store, order, people.at_home),
         follows=_FOLLOWS[type(order)],
     )
+
+
+def _people(order: Order, time: _Time) -> Raw:
+    """Of whom the agency said something in the time; of a succession, who may be its people."""
+    if isinstance(order, ReplaceAgency):
+        lists = ("claims", "confirmations", "placements")
+        return {"$or": [{f"{field}.agency": order.code} for field in lists]}
+    return {"$or": [time.said_by(order.code, field, sender) for field, sender in _NAMED_BY]}
+
+
+async def _warnings(store: MongoStore, order: Order, people: int) -> list[str]:
+    """What is not refused, and hardly meant. `people`: whose home the agency is."""
+    if not isinstance(order, ReplaceAgency):
+        return []
+    heir = standing(await store.read(AGENCIES, order.heir))
+    counted = await store.read(HEADCOUNTS, order.heir)
+    together = people + (0 if counted is None else counted.people)
+    found = []
+    if heir is not None and not heir.active:
+        found.append(
+            f"{order.heir} is suspended: nothing of it is taken or read until `kompeten agency resume {order.heir}`"
+        )
+    if heir is not None and heir.headcount is not None and together > heir.headcount * BEYOND:
+        found.append(
+            f"{order.heir} has {heir.headcount} people by the register, and both together have {together}: further "
+            f"registrations wait until `kompeten agency change {order.heir} --headcount {together}`"
+        )
+    return found
 
 
 async def _time_of(store: MongoStore, order: Order) -> _Time:
@@ -83,25 +126,12 @@ async def _time_of(store: MongoStore, order: Order) -> _Time:
 
 
 async def _completions(store: MongoStore, code: str, time: _Time) -> Mapping[str, int]:
-    """Latest first, by an index: what stands was stated when it arrived, or later."""
-    latest: list[Raw] = [{"$match": {"stated_at": {"$gte": time.since}}}, {"$sort": {"stated_at": -1}}]
-    return await _counted(store, COMPLETIONS, latest, "contents", time.said_by(code, "sender"))
-
-
-async def _people(store: MongoStore, code: str, time: _Time) -> Mapping[str, int]:
-    return await _counted(store, EMPLOYEES, [], "claims", time.said_by(code, "agency"))
-
-
-async def _counted(
-    store: MongoStore, collection: Collection[Any], first: Sequence[Raw], field: str, said: Raw
-) -> Mapping[str, int]:
-    """How many documents were looked at, have such a statement, have no other one; those that are 0 are left out."""
-    own = {field: {"$elemMatch": said}}
-    other = {field: {"$elemMatch": {"$nor": [said]}}}
-    (found,) = await store.aggregate(collection, [
-        *first,
-        {"$limit": MOST_LOOKED_AT},
-        {"$project": {field: 1}},
+    """How many were looked at, the agency reported, nobody else did; those that are 0 are left out."""
+    own = time.said_by(code, "contents", "sender")
+    other = {"contents": {"$elemMatch": {"$nor": [own["contents"]["$elemMatch"]]}}}
+    (found,) = await store.aggregate(COMPLETIONS, [
+        *_latest(time),
+        {"$project": {"contents": 1}},
         {"$facet": {
             "all": [{"$count": "n"}],
             "own": [{"$match": own}, {"$count": "n"}],
@@ -109,3 +139,12 @@ async def _counted(
         }},
     ])  # fmt: skip
     return {name: counts[0]["n"] for name, counts in found.items() if counts}
+
+
+def _latest(time: _Time) -> list[Raw]:
+    """By an index: what stands was stated when it arrived, or later; what never stood was not stated."""
+    return [
+        {"$match": {"$or": [{"stated_at": {"$gte": time.since}}, {"stated_at": None}]}},
+        {"$sort": {"stated_at": -1}},
+        {"$limit": MOST_LOOKED_AT},
+    ]

@@ -1,0 +1,149 @@
+"""What becomes of people and completions once the register says something else: judged as the sweep will, not written.
+
+So that a preview tells what is told afterwards: who reported a completion besides, and whose person somebody was before,
+decide more than how much the order names.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+from services.enrollment.agencies.documents import REGISTER, REGISTERS, Register
+from services.enrollment.agencies.trust import trust_of
+from services.enrollment.authority import organizer_of, register_for, standing
+from services.enrollment.bodies.documents import BODIES, Body, body_id
+from services.enrollment.bodies.queries import Effects
+from services.enrollment.documents import COMPLETIONS, EMPLOYEES, Completion
+from services.enrollment.homes import homes
+from services.enrollment.people.queries import people_of
+from services.enrollment.persons import Person
+from services.enrollment.settling import content_standing, standing_now
+from shared.mongo import MongoStore
+from shared.pipeline.documents import Collection, Doc, State
+from shared.pipeline.rehearsal import Rehearsal
+
+MOST_JUDGED: Final = 10_000
+"""Of a kind: a few seconds."""
+PAGE: Final = 200
+Raw = dict[str, Any]
+
+
+class Said(NamedTuple):
+    """What the register would say."""
+
+    register: Register | None
+    bodies: Mapping[str, Body]
+    """By id, those of which it would say something else."""
+
+
+class Certificates(NamedTuple):
+    lost: int = 0
+    hours_kept: int = 0
+    """Of those that lose it, how many go on giving hours."""
+    issued: int = 0
+    """How many get one, or theirs again."""
+    more: bool = False
+    """There are more completions than were judged."""
+
+
+class People(NamedTuple):
+    named: int = 0
+    at_home: int = 0
+    """Of those named, whose home the agency is."""
+    moved: int = 0
+    """Of those named, who get another home, or none."""
+    more: bool = False
+
+
+def said_after(rehearsal: Rehearsal) -> Said:
+    changed = [(collection, document) for collection, _, document, _ in rehearsal.changes]
+    return Said(
+        next((one for where, one in changed if where is REGISTERS and isinstance(one, Register)), None),
+        {one.id: one for where, one in changed if where is BODIES and isinstance(one, Body)},
+    )
+
+
+async def people_after(store: MongoStore, match: Raw, agency: str, said: Said) -> People:
+    """Of those whose files match, each person once, however many files it has."""
+    ids = await _ids(store, EMPLOYEES, [{"$match": match}])
+    trust, seen = trust_of(said.register), set[str]()
+    at_home = moved = 0
+    for page in _pages(ids):
+        for person in (await people_of(store, page)).values():
+            if person.main.id in seen:
+                continue
+            seen.add(person.main.id)
+            home = homes(person.whole).home
+            at_home += home == person.trust.heir(agency)
+            moved += home != homes(person._replace(trust=trust).whole).home
+    return People(len(seen), at_home, moved, more=len(ids) == MOST_JUDGED)
+
+
+async def certificates_after(store: MongoStore, stages: Sequence[Raw], said: Said) -> Certificates:
+    """Of the completions that an aggregation begins with."""
+    ids = await _ids(store, COMPLETIONS, stages)
+    found = Certificates(more=len(ids) == MOST_JUDGED)
+    bodies: dict[str, Body | None] = dict(said.bodies)
+    for page in _pages(ids):
+        completions = await store.select(COMPLETIONS, {"_id": {"$in": list(page)}})
+        people = await people_of(store, [one.employee_id for one in completions])
+        lacking = sorted({body_id(organizer_of(one)) for one in completions if one.contents} - bodies.keys())
+        bodies |= dict.fromkeys(lacking)
+        bodies |= {one.id: one for one in await store.select(BODIES, {"_id": {"$in": lacking}})}
+        for one in completions:
+            if (person := people.get(one.employee_id)) is not None:
+                found = _with(found, one, person, said.register, bodies)
+    return found
+
+
+async def effects_on_body(store: MongoStore, rehearsal: Rehearsal, body: str) -> Effects:
+    """`body`: its id. Of those that wait by what was rehearsed, of those recorded before as the sweep judges them."""
+    made = [
+        document
+        for collection, _, document, stored in rehearsal.changes
+        if collection is COMPLETIONS and isinstance(document, Completion) and document.standing and not stored
+    ]
+    reporters = Counter(
+        content_standing(one).sender for one in made if one.certificate is None or one.certificate.revoked
+    )
+    known = await certificates_after(store, [{"$match": {"body": body}}], said_after(rehearsal))
+    certified = len(made) - sum(reporters.values())
+    return Effects(len(made), certified, reporters, known.issued, known.lost)
+
+
+def _with(
+    found: Certificates,
+    completion: Completion,
+    person: Person,
+    register: Register | None,
+    bodies: Mapping[str, Body | None],
+) -> Certificates:
+    code = organizer_of(completion)
+    state = State()
+    known = [(REGISTERS, register)] if register is not None else []
+    body = bodies.get(body_id(code)) if code else None
+    named = [(BODIES, body)] if body is not None else []
+    state.loaded([Doc(REGISTERS, REGISTER), Doc(BODIES, body_id(code))], [*known, *named])
+    judge, person = register_for(code, state), person._replace(trust=trust_of(register))
+    now = standing_now(completion, standing(completion, person, judge), person, judge)
+    had = completion.certificate is not None and not completion.certificate.revoked
+    has = (
+        now.content is not None
+        and not now.withdrawn
+        and (completion.certificate is not None or now.certified)
+    )
+    if had is has:
+        return found
+    if has:
+        return found._replace(issued=found.issued + 1)
+    kept = bool(completion.learning_year and now.year)
+    return found._replace(lost=found.lost + 1, hours_kept=found.hours_kept + kept)
+
+
+async def _ids(store: MongoStore, collection: Collection[Any], stages: Sequence[Raw]) -> list[str]:
+    found = await store.aggregate(collection, [*stages, {"$limit": MOST_JUDGED}, {"$project": {"_id": 1}}])
+    return [one["_id"] for one in found]
+
+
+def _pages(ids: Sequence[str]) -> Iterator[Sequence[str]]:
+    return (ids[place : place + PAGE] for place in range(0, len(ids), PAGE))
