@@ -202,7 +202,7 @@ def why_not(content: Content, stands: Standing | None, person: Person, register:
     """Why a content does not stand, and what would have it stand."""
     sender = content.sender
     if not trusted([content], register.trust):
-        return f"{GROUNDLESS}: {without_ground(content, register.trust).en}"
+        return f"{GROUNDLESS}: {without_ground(content, register.trust).operators}"
     if stands is not None and stands.content.sender == sender and _has_ground(content, person, register):
         return (
             "another content stands: a higher revision goes before, then the later time, and of the same time neither; "
@@ -213,7 +213,7 @@ def why_not(content: Content, stands: Standing | None, person: Person, register:
     if stands is not None and register.judges_from is None:
         first = stands.content.sender
         return f"{first} reported this completion first, so only {first} corrects it"
-    return f"{GROUNDLESS}: {without_ground(content, register.trust).en}"
+    return f"{GROUNDLESS}: {without_ground(content, register.trust).operators}"
 
 
 def _has_ground(content: Content, person: Person, register: Register) -> bool:

@@ -10,6 +10,7 @@ MONTHS = (
     "Januari", "Februari", "Maret", "April", "Mei", "Juni",
     "Juli", "Agustus", "September", "Oktober", "November", "Desember",
 )  # fmt: skip
+_COMMAS = str.maketrans(",.", ".,")
 WIB = timezone(timedelta(hours=7), "WIB")
 # Text between the parts of a line, as in "Penata, III/c  ·  Dinas Kesehatan".
 DOT = "  ·  "
@@ -112,9 +113,9 @@ def period(start: date, end: date) -> str:
 
 
 def decimal_comma(amount: Decimal) -> str:
-    """4.50 is written 4,5 and 40.0 is written 40."""
-    digits = f"{amount:f}"
-    return (digits.rstrip("0").rstrip(".") if "." in digits else digits).replace(".", ",")
+    """4.50 is written 4,5, 40.0 is written 40, and 1234.5 is written 1.234,5, as in letters."""
+    digits = f"{amount:,f}"
+    return (digits.rstrip("0").rstrip(".") if "." in digits else digits).translate(_COMMAS)
 
 
 def _parts(moment: datetime) -> dict[str, int]:

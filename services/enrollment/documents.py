@@ -312,6 +312,8 @@ class Completion(msgspec.Struct, frozen=True):
     """Whose content stands; empty: nobody's does, or it was settled before that was kept."""
     contested: bool = False
     """It counts for nothing, as the person's agency contests it."""
+    contest_upheld: bool = False
+    """And that was decided."""
     certified: bool = True
     """False: recorded without a certificate of ours, as none but the body's own agency issues for it."""
     file: str = ""

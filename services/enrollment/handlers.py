@@ -9,6 +9,7 @@ import msgspec
 
 from services.enrollment.agencies.documents import REGISTER, REGISTERS
 from services.enrollment.agencies.statements import arrival_of
+from services.enrollment.agency_names import issuing_of, names_keys
 from services.enrollment.authority import Grounds, register_for, register_keys, standing, why_not
 from services.enrollment.bodies.documents import BODIES, body_id, lacks_body
 from services.enrollment.bodies.timeline import standing_body
@@ -112,6 +113,7 @@ def completion_keys(event: Received[TrainingCompleted], state: State, terms: Ter
     if body is not None and body.alias_of:
         yield LOAD
     facts = facts_of(data, organizer_code(code, state))
+    yield from names_keys((event.sender, issuing_of(facts.organizer_code, state)))
     # An unknown employee will have this id; whoever changes an alias locks its employee too.
     file = _file(event, alias, terms)
     completion_id = completion_id_of(file, facts, terms)
@@ -226,7 +228,7 @@ def record_completion(event: Received[TrainingCompleted], state: State, terms: T
         verdict, reason = Verdict.SUPERSEDED, why
     elif stood is None:
         claimed = stands.grounds is Grounds.CLAIM
-        withheld = uncertified(organizer, register.body, claimed=claimed).note.en
+        withheld = uncertified(organizer, register.body, claimed=claimed).operators
         verdict, reason = Verdict.ACCEPTED, "" if stands.certified else withheld
     else:
         verdict, reason = Verdict.CORRECTION, "replaces the content that stood"

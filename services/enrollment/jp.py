@@ -64,6 +64,8 @@ class Credit:
     capped: Capped | None = None
     reason: str | None = None
     """Why there are no JP at all, where no rate gives any."""
+    reason_en: str | None = None
+    """The same in English; None: it is a rule file's."""
 
 
 def credit_year(learnings: Sequence[Learning], rates: Rates) -> dict[str, Credit]:

@@ -2,20 +2,22 @@
 it stands for nothing, and why."""
 
 from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Final, NamedTuple
 
-from services.enrollment.agencies.documents import REGISTER, REGISTERS
+from services.enrollment.agencies.documents import AGENCIES, REGISTER, REGISTERS
 from services.enrollment.agencies.documents import Register as RegisterDocument
+from services.enrollment.agencies.timeline import standing as agency_standing
 from services.enrollment.agencies.trust import trust_of
+from services.enrollment.agency_names import concerned
 from services.enrollment.authority import Grounds, Register, organizer_of, standing
 from services.enrollment.bodies.documents import BODIES, Body, body_id
 from services.enrollment.bodies.timeline import called_now
 from services.enrollment.documents import Completion
 from services.enrollment.people.queries import people_of
 from services.enrollment.persons import Person
-from services.enrollment.reasons import uncertified, without_ground
+from services.enrollment.reasons import Names, uncertified, without_ground
 from shared.contracts.lists import GROUNDLESS
-from shared.contracts.vocabulary import Bilingual
 from shared.mongo import MongoStore
 
 _TIDAK_BERLAKU: Final = "Tidak berlaku"
@@ -31,6 +33,14 @@ class Looked(NamedTuple):
     people: Mapping[str, Person]
     """By id of a record of theirs."""
     register: RegisterDocument | None
+    names: Names = MappingProxyType({})
+    """Of agencies, by code."""
+
+
+class Note(NamedTuple):
+    people: str
+    """In Indonesian."""
+    operators: str
 
 
 async def looked_up(store: MongoStore, completions: Iterable[Completion]) -> Looked:
@@ -42,10 +52,16 @@ async def looked_up(store: MongoStore, completions: Iterable[Completion]) -> Loo
         BODIES, {"_id": {"$in": sorted({body_id(organizer_of(one)) for one in noted})}}
     )
     people = await people_of(store, sorted({one.employee_id for one in noted if not one.learning_year}))
-    return Looked({one.id: one for one in bodies}, people, await store.read(REGISTERS, REGISTER))
+    by_id = {one.id: one for one in bodies}
+    register = await store.read(REGISTERS, REGISTER)
+    trust = trust_of(register)
+    codes = {code for one in noted for code in concerned(one, by_id.get(body_id(organizer_of(one))), trust)}
+    agencies = await store.select(AGENCIES, {"_id": {"$in": sorted(codes)}})
+    names = {one.id: stands.name for one in agencies if (stands := agency_standing(one)) is not None}
+    return Looked(by_id, people, register, names)
 
 
-def note_of(completion: Completion, looked: Looked) -> Bilingual | None:
+def note_of(completion: Completion, looked: Looked) -> Note | None:
     """None: it counts and has its certificate, or something else keeps it from counting, which is told with its JP."""
     if not completion.contents:
         return None
@@ -54,7 +70,8 @@ def note_of(completion: Completion, looked: Looked) -> Bilingual | None:
         if completion.certified:
             return None
         claimed = completion.grounds == Grounds.CLAIM
-        return uncertified(organizer_of(completion), body, claimed=claimed).note
+        why = uncertified(organizer_of(completion), body, claimed=claimed)
+        return Note(why.note(looked.names), why.operators)
     person, known = looked.people.get(completion.employee_id), looked.register
     if person is None or known is None:
         return None
@@ -62,8 +79,8 @@ def note_of(completion: Completion, looked: Looked) -> Bilingual | None:
     if standing(completion, person, register) is not None:
         return None
     by_sender = {one.sender: one for one in completion.contents}
-    why = [without_ground(one, register.trust) for one in list(by_sender.values())[:MOST_SENDERS]]
-    return Bilingual(
-        f"{_TIDAK_BERLAKU}: {'; '.join(one.id for one in why)}.",
-        f"{GROUNDLESS}: {'; '.join(one.en for one in why)}",
+    those = [without_ground(one, register.trust) for one in list(by_sender.values())[:MOST_SENDERS]]
+    return Note(
+        f"{_TIDAK_BERLAKU}: {'; '.join(one.note(looked.names) for one in those)}.",
+        f"{GROUNDLESS}: {'; '.join(one.operators for one in those)}",
     )

@@ -55,10 +55,12 @@ class Verification(BaseModel):
     """As printed; null when it is withheld, as after an erasure."""
     title: str
     """The training."""
+    organizer: str
+    """The body that held it and issued the certificate: who asks about it asks there."""
     jp: Jp
     """Learning hours as printed; 1 JP = 45 min."""
     status: Status
-    """`replaced`: the code is of an earlier issue; number, name, training, JP and sha256 are the current one's."""
+    """`replaced`: the code is of an earlier revision; number, name, training, JP and sha256 are the current one's."""
     sha256: str | None
     """Of the PDF, in hexadecimal; null until it is made."""
 
@@ -68,12 +70,14 @@ def verification_of(completion: Completion, code: str) -> Verification | None:
     certificate = completion.certificate
     if certificate is None or code not in (certificate.code, *certificate.earlier_codes):
         return None
+    facts = facts_standing(completion)
     status = Status.VALID if code == certificate.code else Status.REPLACED
     return Verification(
         number=certificate.number,
         holder_number=mask(certificate.holder_number),
         holder_name=certificate.holder_name.strip() or None,
-        title=facts_standing(completion).title,
+        title=facts.title,
+        organizer=facts.organizer_name,
         jp=certificate.jp,
         status=Status.REVOKED if certificate.revoked else status,
         sha256=certificate.sha256,
@@ -170,10 +174,10 @@ BANNERS: Final[Mapping[Status, Banner]] = {
             "This certificate is genuine, but it has been replaced",
         ),
         Bilingual(
-            "Kode ini milik terbitan lama. Yang berlaku adalah terbitan baru setelah perbaikan data; datanya "
-            "ada di bawah ini. Mintalah terbitan baru dari pemegangnya.",
-            "This code is of an earlier issue. The data were corrected and the certificate was issued anew; "
-            "the data below are the new ones. Ask the holder for the new issue.",
+            "Kode ini milik revisi lama. Sertifikat ini kemudian diterbitkan ulang, dan yang berlaku adalah revisi "
+            "terbaru; datanya ada di bawah ini. Mintalah revisi terbaru dari pemegangnya.",
+            "This code is of an earlier revision. The certificate was issued anew since, and the latest revision is "
+            "the valid one; its data are below. Ask the holder for it.",
         ),
     ),
     Status.REVOKED: Banner(
@@ -181,9 +185,9 @@ BANNERS: Final[Mapping[Status, Banner]] = {
         Bilingual("Sertifikat ini telah dicabut", "This certificate has been revoked"),
         Bilingual(
             "Sertifikat ini pernah terbit, tetapi tidak berlaku lagi. Jangan menerimanya sebagai bukti; "
-            "keterangan dapat diminta kepada lembaga penerbitnya.",
-            "It was issued, but it is no longer valid. Do not accept it as proof; the body that issued it can "
-            "tell more.",
+            "keterangan dapat diminta kepada lembaga penerbitnya, yang tertera di bawah ini.",
+            "It was issued, but it is no longer valid. Do not accept it as proof; the body that issued it, named "
+            "below, can tell more.",
         ),
     ),
 }
@@ -234,8 +238,8 @@ NOTICES: Final[Mapping[Subject, Notice]] = {
         ),
         (
             Bilingual(
-                "Masuklah dengan akun Anda dan unduh sertifikat dari catatan pelatihan Anda.",
-                "Sign in with your account and download the certificate from your training record.",
+                "Unduhlah sertifikat dari catatan pelatihan Anda, di portal instansi Anda.",
+                "Download the certificate from your training record, in your agency's portal.",
             ),
             Bilingual(
                 "Atau mintalah berkasnya kepada pengelola pelatihan di instansi Anda.",
@@ -258,9 +262,10 @@ NOTICES: Final[Mapping[Subject, Notice]] = {
                 "Open the link from the mail itself, or copy all of it, to the last character.",
             ),
             Bilingual(
-                "Jika tetap tidak terbuka, masuklah dengan akun Anda, atau hubungi pengelola pelatihan di "
-                "instansi Anda.",
-                "If it still does not open, sign in with your account, or ask your agency's training officer.",
+                "Jika tetap tidak terbuka, lihat catatan pelatihan Anda di portal instansi Anda, atau hubungi "
+                "pengelola pelatihan di instansi Anda.",
+                "If it still does not open, look into your training record in your agency's portal, or ask your "
+                "agency's training officer.",
             ),
         ),
     ),
@@ -297,10 +302,10 @@ NOTICES: Final[Mapping[Subject, Notice]] = {
                 "The reason is in the mail about the revocation.",
             ),
             Bilingual(
-                "Jika menurut Anda ini keliru, hubungi pengelola pelatihan di lembaga penerbitnya: "
-                "pencabutan dapat dibatalkan.",
-                "If you think that this is a mistake, ask the training officer of the body that issued it: a "
-                "revocation can be lifted.",
+                "Jika menurut Anda ini keliru, hubungi pengelola pelatihan di lembaga penerbitnya: pencabutan "
+                "hanya dapat dibatalkan oleh lembaga itu.",
+                "If you think that this is a mistake, ask the training officer of the body that issued it: only "
+                "that body can lift the revocation.",
             ),
         ),
     ),

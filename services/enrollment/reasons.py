@@ -1,12 +1,17 @@
-"""Why a completion has no certificate of ours, or stands for nothing: each reason for people and for operators. Pure."""
+"""Why a completion has no certificate of ours, or stands for nothing: each reason for people and for operators. Pure.
 
+People are told names and dates as in a letter, operators codes and moments as in their commands.
+"""
+
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Final, NamedTuple
 
+from services.enrollment.agencies.documents import Distrust
 from services.enrollment.agencies.trust import Trust
 from services.enrollment.bodies.documents import Body
 from services.enrollment.bodies.timeline import standing_body
-from services.enrollment.certificate_face import WIB
+from services.enrollment.certificate_face import WIB, long_date
 from services.enrollment.documents import Content
 from shared.contracts.enrollment import Withheld
 from shared.contracts.lists import UNCERTIFIED
@@ -17,6 +22,77 @@ NOT_KNOWN_YET: Final = (
     "waits itself while the agency claims more people than its headcount allows, until the operator raises it"
 )
 _TERCATAT: Final = "Tercatat, tanpa sertifikat dari kami"
+Names = Mapping[str, str]
+"""Of agencies, by code."""
+
+
+class Groundless(NamedTuple):
+    """Why a content counts for nothing."""
+
+    sender: str
+    code: str
+    """Of the body."""
+    distrust: Distrust | None
+    """By which what its sender says does not count; None: it had no say in the first place."""
+
+    @property
+    def operators(self) -> str:
+        """And what would give it a ground."""
+        sender, distrust = self.sender, self.distrust
+        if distrust is None:
+            return (
+                f"{sender} is not this person's agency and does not issue for {self.code}; it stands once the person "
+                "is transferred to it, or the register has it as the issuing agency"
+            )
+        since, until = distrust.since, distrust.until
+        if until is None:
+            return (
+                f"{sender} is distrusted from {_moment(since)} on, and what arrives from then on counts for nothing "
+                "until that is taken back"
+            )
+        return (
+            f"{sender} is distrusted from {_moment(since)} to {_moment(until)}, and what arrived then counts for "
+            "nothing; it stands once it is sent again after that, or that is taken back"
+        )
+
+    def note(self, names: Names) -> str:
+        """In Indonesian, for the record: whoever may read that, whosever it is."""
+        name = names.get(self.sender, self.sender)
+        if self.distrust is None:
+            return (
+                f"{name} bukan instansi pegawai ini dan tidak menerbitkan untuk {self.code}; berlaku setelah "
+                f"pegawainya dipindahkan ke {name}, atau {name} tercatat sebagai penerbit untuk {self.code}"
+            )
+        arrived = _span(self.distrust).id
+        if self.distrust.until is None:
+            return (
+                f"laporan {name} yang diterima {arrived} tidak dipakai sampai keputusan tentang itu dicabut"
+            )
+        return (
+            f"laporan {name} yang diterima {arrived} tidak dipakai; berlaku bila dikirim lagi sesudahnya, atau "
+            "keputusan tentang itu dicabut"
+        )
+
+    def told(self, names: Names) -> Bilingual:
+        """To the person, of a certificate that it took the ground from, and what brings that back."""
+        name = names.get(self.sender, self.sender)
+        if self.distrust is None:
+            return Bilingual(
+                f"{name} tidak tercatat sebagai instansi Anda, dan tidak menerbitkan sertifikat untuk {self.code}. "
+                f"Sertifikat ini berlaku lagi bila penerbit untuk {self.code} melaporkan pelatihan ini.",
+                f"{name} is not on record as your agency, and does not issue certificates for {self.code}. This "
+                f"certificate is valid again once the agency that issues for {self.code} reports this training.",
+            )
+        arrived, until = _span(self.distrust), self.distrust.until
+        again = Bilingual("", "") if until is None else Bilingual(
+            f"bila {name} mengirim laporannya lagi, atau ", f"once {name} sends its report again, or "
+        )  # fmt: skip
+        return Bilingual(
+            f"Pengelola Kompeten memutuskan bahwa laporan {name} yang diterima {arrived.id} tidak dipakai. Keputusan itu "
+            f"bukan tentang Anda. Sertifikat ini berlaku lagi {again.id}bila keputusan itu dicabut.",
+            f"The operator of Kompeten decided that reports of {name} that were received {arrived.en} are not used. That "
+            f"decision is not about you. This certificate is valid again {again.en}once that decision is taken back.",
+        )
 
 
 class Uncertified(NamedTuple):
@@ -27,12 +103,29 @@ class Uncertified(NamedTuple):
     """Of the body."""
     issuing: str
     """Code of the agency that issues for it; empty: none, or nobody has said which."""
+    lost: Groundless | None = None
+    """Why what that agency reported does not count, where it did."""
 
     @property
-    def note(self) -> Bilingual:
-        id, en = _UNCERTIFIED[self.why]
-        said = {"code": self.code, "issuing": self.issuing}
-        return Bilingual(f"{_TERCATAT}: {id.format(**said)}.", f"{UNCERTIFIED}: {en.format(**said)}")
+    def operators(self) -> str:
+        said = _UNCERTIFIED[self.why].en.format(code=self.code, issuing=self.issuing)
+        return f"{UNCERTIFIED}: {said}"
+
+    def note(self, names: Names) -> str:
+        """In Indonesian, for the record."""
+        issuing = names.get(self.issuing, self.issuing)
+        said = _UNCERTIFIED[self.why].id.format(code=self.code, issuing=issuing)
+        return f"{_TERCATAT}: {said}."
+
+    def told(self, names: Names) -> Bilingual:
+        """To the person, of a certificate that there was."""
+        if self.lost is not None:
+            return self.lost.told(names)
+        issuing = names.get(self.issuing, self.issuing)
+        id, en = _WITHDRAWN[self.why]
+        return Bilingual(
+            id.format(code=self.code, issuing=issuing), en.format(code=self.code, issuing=issuing)
+        )
 
 
 _UNCERTIFIED: Final[dict[Withheld, Bilingual]] = {
@@ -46,6 +139,26 @@ _UNCERTIFIED: Final[dict[Withheld, Bilingual]] = {
     ),
     "unconfirmed": Bilingual(
         "belum dipastikan siapa yang menerbitkan untuk {code}", "nobody has confirmed who issues for {code}"
+    ),
+}
+_WITHDRAWN: Final[dict[Withheld, Bilingual]] = {
+    "claimed": Bilingual(
+        "Belum dipastikan bahwa yang melaporkan pelatihan ini instansi Anda.",
+        "Nobody has confirmed that who reported this training is your agency.",
+    ),
+    "outside": Bilingual(
+        "Kami tidak menerbitkan sertifikat untuk {code}, karena bukan lembaga kota.",
+        "We issue no certificate for {code}, which is no body of the city.",
+    ),
+    "another_issues": Bilingual(
+        "Yang menerbitkan sertifikat untuk {code} hanya {issuing}, dan tidak ada laporan {issuing} tentang pelatihan "
+        "ini yang berlaku.",
+        "Only {issuing} issues certificates for {code}, and there is no report of {issuing} about this training that "
+        "counts.",
+    ),
+    "unconfirmed": Bilingual(
+        "Belum dipastikan siapa yang menerbitkan sertifikat untuk {code}.",
+        "Nobody has confirmed who issues certificates for {code}.",
     ),
 }
 
@@ -62,31 +175,29 @@ def uncertified(organizer: str, body: Body | None, *, claimed: bool) -> Uncertif
     return Uncertified("unconfirmed", organizer, "")
 
 
-def without_ground(content: Content, trust: Trust) -> Bilingual:
-    """Why a content has no ground at all, and what would give it one."""
-    sender, code = content.sender, content.facts.organizer_code
-    distrust = trust.distrust_of(sender, content.arrival)
-    if distrust is None:
-        return Bilingual(
-            f"{sender} bukan instansi pegawai ini dan tidak menerbitkan untuk {code}; berlaku setelah pegawainya "
-            f"dipindahkan ke {sender}, atau {sender} tercatat sebagai penerbit untuk {code}",
-            f"{sender} is not this person's agency and does not issue for {code}; it stands once the person is "
-            "transferred to it, or the register has it as the issuing agency",
-        )
-    since, until = _moment(distrust.since), None if distrust.until is None else _moment(distrust.until)
-    if until is None:
-        return Bilingual(
-            f"{sender} tidak dipercaya sejak {since}, dan kiriman sejak itu tidak dihitung sampai keputusan itu dicabut",
-            f"{sender} is distrusted from {since} on, and what arrives from then on counts for nothing until that is "
-            "taken back",
-        )
-    return Bilingual(
-        f"{sender} tidak dipercaya dari {since} sampai {until}, dan kiriman pada waktu itu tidak dihitung; berlaku bila "
-        "dikirim lagi sesudahnya, atau keputusan itu dicabut",
-        f"{sender} is distrusted from {since} to {until}, and what arrived then counts for nothing; it stands once it "
-        "is sent again after that, or that is taken back",
+def without_ground(content: Content, trust: Trust) -> Groundless:
+    """Why a content has no ground at all."""
+    return Groundless(
+        content.sender, content.facts.organizer_code, trust.distrust_of(content.sender, content.arrival)
     )
 
 
 def _moment(at: datetime) -> str:
     return f"{at.astimezone(WIB):%Y-%m-%d %H:%M} WIB"
+
+
+def _span(distrust: Distrust) -> Bilingual:
+    since = _written(distrust.since)
+    if distrust.until is None:
+        return Bilingual(f"sejak {since.id}", f"since {since.en}")
+    until = _written(distrust.until)
+    return Bilingual(f"dari {since.id} sampai {until.id}", f"from {since.en} to {until.en}")
+
+
+def _written(at: datetime) -> Bilingual:
+    """As the letters write it."""
+    moment = at.astimezone(WIB)
+    return Bilingual(
+        f"{long_date(moment.date())} pukul {moment:%H.%M} WIB",
+        f"{moment.day} {moment:%B} {moment.year} at {moment:%H:%M} WIB",
+    )

@@ -110,7 +110,7 @@ def completion_view(completion: Completion, looked: Looked, terms: Terms) -> Com
         jp_rule=completion.jp_rule,
         jp_reason=completion.jp_reason,
         certified=completion.certified,
-        note=None if note is None else note.id,
+        note=None if note is None else note.people,
         certificate=certificate_view(completion, terms),
         external_certificate=None
         if (external := facts.external_certificate) is None

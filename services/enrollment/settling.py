@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from services.enrollment.agencies.documents import Arrival
+from services.enrollment.agency_names import names_of
 from services.enrollment.authority import (
     Grounds,
     Register,
@@ -21,7 +22,9 @@ from services.enrollment.authority import (
     organizer_of,
     register_of,
     standing,
+    trusted,
 )
+from services.enrollment.bodies.timeline import called_now
 from services.enrollment.certificate_face import WIB, CertificateFace, decimal_comma
 from services.enrollment.completions import ContestState, asked_since, effective_revocations
 from services.enrollment.documents import (
@@ -46,7 +49,7 @@ from services.enrollment.documents import Sequence as NumberSequence
 from services.enrollment.jp import Credit, Learning, credit_year
 from services.enrollment.numbering import codes_before, content_digest, issue, numbered
 from services.enrollment.persons import Person, file_of
-from services.enrollment.reasons import Uncertified, uncertified, without_ground
+from services.enrollment.reasons import Groundless, Uncertified, uncertified, without_ground
 from services.enrollment.settling_keys import same_training, sequence_of, year_of
 from services.enrollment.terms import Terms
 from shared.contracts.enrollment import (
@@ -56,10 +59,11 @@ from shared.contracts.enrollment import (
     CompletionRecorded,
     CompletionRestated,
     CompletionUncertified,
+    HoursAfter,
     JpCredited,
 )
 from shared.contracts.payload import CompletionId, EmployeeId
-from shared.contracts.vocabulary import Form, Level
+from shared.contracts.vocabulary import Bilingual, Form, Level
 from shared.links import download_until
 from shared.pipeline.documents import State
 from shared.pipeline.epochs import next_version
@@ -68,12 +72,25 @@ from shared.pipeline.outcome import Fact, Put, Remove
 REVOKED = "revoked"
 DONE = "done"
 TWIN, DOUBTED_RULE = "twin", "contested"
-DOUBTED: Final = (
-    "instansi pegawai menyatakan ini bukan pembelajaran pegawainya; belum dihitung sampai diputuskan"
+DOUBTED: Final = Bilingual(
+    "instansi Anda menyatakan bahwa ini bukan pembelajaran Anda; belum dihitung sampai petugas kota yang berwenang "
+    "untuk semua instansi memutuskannya",
+    "your agency says that this is not your learning; it does not count until the city's officer for all agencies "
+    "decides",
 )
-SAME_TRAINING: Final = "pelatihan yang sama sudah diakui dari laporan dengan nomor pegawai lain"
+DECIDED_AGAINST: Final = Bilingual(
+    "tidak dihitung: petugas kota yang berwenang untuk semua instansi memutuskan bahwa ini bukan pembelajaran Anda, "
+    "seperti yang dinyatakan instansi Anda",
+    "it does not count: the city's officer for all agencies decided that this is not your learning, as your agency said",
+)
+SAME_TRAINING: Final = Bilingual(
+    "pelatihan yang sama sudah diakui dari laporan dengan nomor pegawai lain",
+    "the same training counts already, by a report under another employee number of yours",
+)
 UNGROUNDED: Final = "without-ground"
-NO_MORE: Final = "laporannya tidak berlaku"
+NO_MORE: Final = Bilingual("laporannya tidak berlaku", "its report does not count")
+NOT_VALID: Final = Bilingual("sertifikat dicabut", "the certificate was revoked")
+NO_RATE: Final = "there is no rate for this form"
 
 
 class Changed(NamedTuple):
@@ -109,17 +126,19 @@ class _Now(NamedTuple):
     """That it counts in, if any."""
     contests: Sequence[tuple[Contest, ContestState]] = ()
     """By which it counts for nothing."""
-    groundless: str = ""
-    """In Indonesian: why what stood does not any more, as nobody had the right to report it."""
+    groundless: Groundless | None = None
+    """Why what stood does not any more, as nobody had the right to report it."""
     withheld: Uncertified | None = None
     """Why what stands has no certificate of ours."""
 
     @property
-    def withdrawn(self) -> str:
-        """Why a certificate that it may have does not stand; empty: it does."""
-        if self.revocations:
-            return self.revocations[0].reason
-        return self.groundless or ("" if self.withheld is None else self.withheld.note.id)
+    def withdrawn(self) -> bool:
+        """Whether a certificate that it may have does not stand."""
+        return bool(self.revocations) or self.groundless is not None or self.withheld is not None
+
+    @property
+    def upheld(self) -> bool:
+        return any(one is ContestState.UPHELD for _, one in self.contests)
 
 
 def standing_now(known: Completion, stands: Standing | None, person: Person, register: Register) -> _Now:
@@ -128,7 +147,7 @@ def standing_now(known: Completion, stands: Standing | None, person: Person, reg
     if stands is None:
         # What stood has lost its ground: it stays what it was, and counts for nothing.
         stood = next((one for one in known.contents if one.digest == known.standing), known.contents[0])
-        why = f"Laporannya tidak berlaku: {without_ground(stood, register.trust).id}."
+        why = without_ground(stood, register.trust)
         return _Now(stood, "", known.certified, known.backed, [], "", groundless=why)
     revocations = effective_revocations(known, stands.content)
     contests = effective_contests(known, person, backed=stands.backed)
@@ -137,7 +156,9 @@ def standing_now(known: Completion, stands: Standing | None, person: Person, reg
     withheld = None
     if not stands.certified:
         claimed = stands.grounds is Grounds.CLAIM
-        withheld = uncertified(organizer_of(known), register.body, claimed=claimed)
+        body = called_now(register.body, register.trust.heir)
+        withheld = uncertified(organizer_of(known), body, claimed=claimed)
+        withheld = withheld._replace(lost=_lost(known, withheld.issuing, register))
     return _Now(
         stands.content,
         stands.grounds.value,
@@ -148,6 +169,15 @@ def standing_now(known: Completion, stands: Standing | None, person: Person, reg
         contests,
         withheld=withheld,
     )
+
+
+def _lost(known: Completion, issuing: str, register: Register) -> Groundless | None:
+    """What the agency that issues reported, and does not count."""
+    trust = register.trust
+    for one in known.contents if issuing else ():
+        if trust.heir(one.sender) == issuing and not trusted([one], trust):
+            return without_ground(one, trust)
+    return None
 
 
 Sequences = dict[str, NumberSequence]
@@ -274,9 +304,10 @@ def _stated(one: Changed, after: Completion, now: "_Now", employee: Employee, te
         backed=now.backed,
         reporter=now.content.sender,
         contested=bool(now.contests),
+        contest_upheld=now.upheld,
     )
     place = (now.backed, _arrived(after, now.content.facts))
-    said = (now.content.digest, bool(year), now.certified, after.employee_id, place)
+    said = (now.content.digest, bool(year), now.certified, after.employee_id, place, now.upheld)
     withdrawn = bool(now.withdrawn)
     # Also of one that counts for nothing either way: contested, or of a training that counts elsewhere.
     turned = before.certificate is not None and before.certificate.revoked != withdrawn
@@ -290,6 +321,7 @@ def _stated(one: Changed, after: Completion, now: "_Now", employee: Employee, te
             before.certified,
             before.employee_id,
             _place_before(before),
+            before.contest_upheld,
         )
     ):
         version = next_version(before.version, terms.epoch)
@@ -345,7 +377,7 @@ def _settle(
     if after.version != before.version:
         facts.append(_recorded(after, stands.facts, now))
         if after.learning_year and now.withheld is not None and after.certificate is None:
-            facts.append(_uncertified(after, stands.facts, now.withheld, year, terms))
+            facts.append(_uncertified(after, stands, now.withheld, year, state, terms))
     if after.version != before.version and (
         _is_certified_anew(before, after, bool(now.withdrawn)) or _is_reprinted(before, stands, employee)
     ):
@@ -363,7 +395,8 @@ def _settle(
         )
         facts += more
         if now.withdrawn and not (before.certificate is not None and before.certificate.revoked):
-            facts.append(_revoked(after, stands.facts, now.withdrawn, terms))
+            counted = bool(before.learning_year)
+            facts.append(_revoked(after, stands.facts, now, state, terms, counted=counted))
     after, fact = _credited(before, after, year, now, terms)
     return after, puts, facts if fact is None else [*facts, fact]
 
@@ -399,20 +432,29 @@ def restate(
     said = [recorded._replace(payload=CompletionRestated(**dict(recorded.payload)))]
     changes: list[Put | Remove] = [Put(COMPLETIONS, one) for one in (after, *(other for other, _ in others))]
     if certificate is not None and judged.withdrawn:
-        said.append(_revoked(after, facts, judged.withdrawn, terms))
+        said.append(_revoked(after, facts, judged, state, terms, counted=None))
     elif certificate is not None:
         id = rendering_id(certificate.id, certificate.revision)
         item, pdf = state.get(RENDERINGS, id), state.get(STORED_PDFS, id)
         face = _printed(certificate, facts, person.main, terms) if item is None else item.face
         digest = content_digest(face, terms)
         said.append(
-            _issued(after, certificate, facts, year.credit(after, facts, terms), digest, terms, told_at=now)
+            _issued(
+                after,
+                certificate,
+                facts,
+                year.credit(after, facts, terms),
+                digest,
+                terms,
+                now,
+                reinstated=None,
+            )
         )
         # One that is done is nobody's any more: no worker writes it.
         if (pdf is None or certificate.sha256 is None) and (item is None or item.state == DONE):
             changes.append(Put(RENDERINGS, _rendering(after, certificate, face, terms, now, traceparent)))
     if certificate is None and after.learning_year and judged.withheld is not None:
-        said.append(_uncertified(after, facts, judged.withheld, year, terms))
+        said.append(_uncertified(after, content_standing(known), judged.withheld, year, state, terms))
     said.append(own or _jp_fact(after, facts, year.totals))
     return Restated(after, changes, [*said, *(fact for _, fact in others)])
 
@@ -486,7 +528,8 @@ class _Year(NamedTuple):
         if known is not None:
             return known
         rule, reason = _why_nothing(completion)
-        return Credit(_by_rate(facts, completion.id, terms), Decimal(0), rule, reason=reason)
+        asked = _by_rate(facts, completion.id, terms)
+        return Credit(asked, Decimal(0), rule, reason=_id(reason), reason_en=_en(reason))
 
     @classmethod
     def of(cls, stated: Mapping[str, _Stated], years: Iterable[str], state: State, terms: Terms) -> "_Year":
@@ -513,7 +556,8 @@ def _credited(
     """The completion with its JP, and what is said when they are others than before."""
     credit = year.credits.get(after.id)
     if credit is None:
-        jp, (rule, reason) = Decimal(0), _taken_back(now) or _why_nothing(after)
+        jp, (rule, why) = Decimal(0), _taken_back(now) or _why_nothing(after)
+        reason = _id(why)
     else:
         jp, rule, reason = credit.jp, credit.rule, reason_of(credit)
     said = (jp, rule, reason, after.employee_id)
@@ -526,17 +570,17 @@ def _credited(
     return after, _jp_fact(after, facts_standing(after), year.totals)
 
 
-def _taken_back(now: _Now) -> tuple[str, str] | None:
+def _taken_back(now: _Now) -> tuple[str, Bilingual] | None:
     """Rule and reason of 0 JP of what was revoked, or stood without a right."""
     if now.revocations:
-        return REVOKED, "sertifikat dicabut"
+        return REVOKED, NOT_VALID
     return (UNGROUNDED, NO_MORE) if now.groundless else None
 
 
-def _why_nothing(completion: Completion) -> tuple[str, str | None]:
+def _why_nothing(completion: Completion) -> tuple[str, Bilingual | None]:
     """Rule and reason of 0 JP."""
     if completion.contested:
-        return DOUBTED_RULE, DOUBTED
+        return DOUBTED_RULE, DECIDED_AGAINST if completion.contest_upheld else DOUBTED
     return (TWIN, SAME_TRAINING) if completion.twin_of else ("", None)
 
 
@@ -557,13 +601,32 @@ def _others(stated: Mapping[str, _Stated], year: _Year, terms: Terms) -> Iterabl
 
 def reason_of(credit: Credit) -> str | None:
     """In Indonesian, as it stands in mails and records."""
+    return _id(_reason_of(credit))
+
+
+def _reason_of(credit: Credit) -> Bilingual | None:
     if credit.reason is not None:
-        return credit.reason
-    if credit.capped is not None:
-        span = "sehari" if credit.capped.rule.endswith("_day") else "sebulan"
-        asked, given = (decimal_comma(jp) for jp in (credit.capped.asked, credit.capped.given))
-        return f"{asked} JP menurut tarif, {given} JP diakui: batas {span} untuk bentuk ini tercapai"
-    return None
+        # What can't be credited has an English sentence; a rule file's row has an Indonesian one.
+        unrated = credit.reason if credit.rule == "none" else NO_RATE
+        return Bilingual(credit.reason, credit.reason_en or unrated)
+    if credit.capped is None:
+        return None
+    a_day = credit.capped.rule.endswith("_day")
+    asked, given = credit.capped.asked.normalize(), credit.capped.given.normalize()
+    return Bilingual(
+        f"{decimal_comma(asked)} JP menurut tarif, {decimal_comma(given)} JP diakui: batas "
+        f"{'sehari' if a_day else 'sebulan'} untuk bentuk ini tercapai",
+        f"{asked:f} JP by rate, {given:f} JP count: the limit {'a day' if a_day else 'a month'} for this form was "
+        "reached",
+    )
+
+
+def _id(reason: Bilingual | None) -> str | None:
+    return None if reason is None else reason.id
+
+
+def _en(reason: Bilingual | None) -> str | None:
+    return None if reason is None else reason.en
 
 
 def _differs(completion: Completion, credit: Credit) -> bool:
@@ -624,8 +687,17 @@ def _certified(
     if revoked:
         return after, changes, []
     changes.append(Put(RENDERINGS, _rendering(after, issued, face, terms, now, one.traceparent)))
-    fact = _issued(after, issued, facts, year.credit(after, facts, terms), digest, terms, told_at=issued_at)
+    credit, again = year.credit(after, facts, terms), certificate is not None and certificate.revoked
+    lifted = _lifted(one.before, after) if again else None
+    fact = _issued(after, issued, facts, credit, digest, terms, issued_at, reinstated=again, lifted=lifted)
     return after, changes, [fact]
+
+
+def _lifted(before: Completion, after: Completion) -> str | None:
+    """In the words of the officer who did it last; None: no officer did."""
+    known = {one.id for one in before.reinstatements}
+    new = [one for one in after.reinstatements if one.id not in known]
+    return max(new, key=lambda one: (one.at, one.id)).reason if new else None
 
 
 def _recorded(completion: Completion, facts: Facts, now: _Now) -> Fact:
@@ -644,7 +716,8 @@ def _recorded(completion: Completion, facts: Facts, now: _Now) -> Fact:
         predicate=facts.predicate,
         completed_on=facts.completed_on,
         twin_of=CompletionId(completion.twin_of) if completion.twin_of else None,
-        why_not=None if standing else why_not,
+        why_not=None if standing else _id(why_not),
+        why_not_en=None if standing else _en(why_not),
         backed=completion.backed,
         arrived=None if arrived is None else arrived.at,
     )
@@ -652,9 +725,16 @@ def _recorded(completion: Completion, facts: Facts, now: _Now) -> Fact:
 
 
 def _uncertified(
-    completion: Completion, facts: Facts, withheld: Uncertified, year: _Year, terms: Terms
+    completion: Completion,
+    stands: Content,
+    withheld: Uncertified,
+    year: _Year,
+    state: State,
+    terms: Terms,
 ) -> Fact:
+    facts, names = stands.facts, names_of(completion, state)
     credit, external = year.credit(completion, facts, terms), facts.external_certificate
+    reason = _reason_of(credit)
     payload = CompletionUncertified(
         certificate_id=terms.ids.certificate(completion.id),
         completion_id=completion.id,
@@ -665,10 +745,15 @@ def _uncertified(
         completed_on=facts.completed_on,
         jp=credit.jp,
         jp_by_rate=credit.asked,
-        jp_reason=reason_of(credit),
+        jp_reason=_id(reason),
+        jp_reason_en=_en(reason),
         why=withheld.why,
         organizer_code=withheld.code,
         issuing=withheld.issuing or None,
+        issuing_name=names.get(withheld.issuing),
+        issuing_unused=withheld.lost is not None,
+        reporter=stands.sender,
+        reporter_name=names.get(stands.sender),
         external_issuer=None if external is None else external.issuer,
         external_certificate=None if external is None else external.number,
     )
@@ -682,9 +767,13 @@ def _issued(
     credit: Credit,
     digest: str,
     terms: Terms,
-    *,
     told_at: datetime,
+    *,
+    reinstated: bool | None,
+    lifted: str | None = None,
 ) -> Fact:
+    """`reinstated` None: nobody knows any more. `lifted`: why the officer lifted its revocation."""
+    reason = _reason_of(credit)
     payload = CertificateIssued(
         certificate_id=certificate.id,
         completion_id=completion.id,
@@ -697,20 +786,27 @@ def _issued(
         completed_on=facts.completed_on,
         jp=credit.jp,
         jp_by_rate=certificate.jp,
-        jp_reason=reason_of(credit),
+        jp_reason=_id(reason),
+        jp_reason_en=_en(reason),
         verification_url=terms.links.verification(certificate.code),
         download_url=NO_LINK,
         download_until=download_until(told_at),
         series=certificate.series or None,
         place=certificate.place or None,
         content_digest=digest,
+        reinstated=reinstated,
+        reinstated_reason=lifted,
     )
     return Fact(payload, certificate.id, completion.version, completion.employee_id)
 
 
-def _revoked(completion: Completion, facts: Facts, reason: str, terms: Terms) -> Fact:
+def _revoked(
+    completion: Completion, facts: Facts, now: _Now, state: State, terms: Terms, *, counted: bool | None
+) -> Fact:
+    """`counted`: whether it did until now; None: nobody knows any more."""
     certificate = completion.certificate
     assert certificate is not None
+    reason = _why_withdrawn(now, completion, state)
     payload = CertificateRevoked(
         certificate_id=certificate.id,
         completion_id=completion.id,
@@ -719,12 +815,32 @@ def _revoked(completion: Completion, facts: Facts, reason: str, terms: Terms) ->
         revision=certificate.revision,
         certificate_number=certificate.number,
         title=facts.title,
-        reason=reason,
+        reason=reason if isinstance(reason, str) else reason.id,
+        reason_en=None if isinstance(reason, str) else reason.en,
+        organizer_name=facts.organizer_name,
+        hours=_hours_after(completion, counted),
         verification_url=terms.links.verification(certificate.code),
         series=certificate.series or None,
         place=certificate.place or None,
     )
     return Fact(payload, certificate.id, completion.version, completion.employee_id)
+
+
+def _why_withdrawn(now: _Now, completion: Completion, state: State) -> str | Bilingual:
+    """An officer's own words, or ours."""
+    if now.revocations:
+        return now.revocations[0].reason
+    ground = now.groundless or now.withheld
+    assert ground is not None
+    return ground.told(names_of(completion, state))
+
+
+def _hours_after(completion: Completion, counted: bool | None) -> HoursAfter | None:
+    if completion.learning_year:
+        return "kept"
+    if counted is None:
+        return None
+    return "taken_back" if counted else "none"
 
 
 def _jp_fact(completion: Completion, facts: Facts, totals: dict[str, Decimal]) -> Fact:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from datetime import date
 
+from services.enrollment.agency_names import issuing_of, names_keys
 from services.enrollment.authority import organizer_of, register_keys
 from services.enrollment.documents import COMPLETIONS, CONTESTED, EMPLOYEES, GIVEN, SEQUENCES, Facts
 from services.enrollment.issuing_bodies import sequence_id
@@ -47,6 +48,7 @@ def settling_keys(
             yield Doc(COMPLETIONS, id)
         yield LOAD
     yield from _refolded(sorted(ids), owner, state, terms)
+    yield from _issuing_names(sorted(ids), state)
 
 
 def refolding_keys(file: str, state: State, terms: Terms) -> Keys:
@@ -63,6 +65,7 @@ def refolding_keys(file: str, state: State, terms: Terms) -> Keys:
                 yield Doc(COMPLETIONS, id)
         yield LOAD
     yield from _refolded([one.id for one in own], owner, state, terms)
+    yield from _issuing_names([one.id for one in own], state)
 
 
 def refolding_all_keys(files: Sequence[str], state: State, terms: Terms) -> Keys:
@@ -73,14 +76,16 @@ def refolding_all_keys(files: Sequence[str], state: State, terms: Terms) -> Keys
         yield Docs(COMPLETIONS, "employee_id", file)
     yield from register_keys("")
     yield LOAD
-    merged: list[str] = []
+    merged, others = list[str](), list[str]()
     for file in files:
         employee = state.get(EMPLOYEES, file)
         if employee is not None and (employee.files or employee.merged_into):
             merged.append(file)
         else:
             ids = [one.id for one in state.all(COMPLETIONS, "employee_id", file)]
+            others += ids
             yield from _refolded(ids, file, state, terms)
+    yield from _issuing_names(others, state)
     for file in merged:  # few
         yield from refolding_keys(file, state, terms)
 
@@ -115,13 +120,15 @@ def refold_keys(completions: Sequence[tuple[str, str]], state: State, terms: Ter
         yield Doc(COMPLETIONS, id)
     yield from register_keys("")
     yield LOAD
-    merged: list[tuple[str, str]] = []
+    merged, others = list[tuple[str, str]](), list[str]()
     for id, employee_id in completions:
         employee = state.get(EMPLOYEES, employee_id)
         if employee is not None and (employee.files or employee.merged_into):
             merged.append((id, employee_id))
         else:
+            others.append(id)
             yield from _refolded([id], employee_id, state, terms)
+    yield from _issuing_names(others, state)
     for id, employee_id in merged:  # few
         yield from settling_keys(id, employee_id, state, terms)
 
@@ -138,11 +145,20 @@ def _refolded(ids: Iterable[str], owner: str, state: State, terms: Terms) -> Key
         if one.contests:
             yield Doc(CONTESTED, id)
         years |= {year_of(owner, content.facts.completed_on) for content in one.contents}
+        yield from names_keys(content.sender for content in one.contents)
         if one.certificate is None:
             for facts in {sequence_of(content.facts): content.facts for content in one.contents}.values():
                 yield from _sequence_keys(facts)
     for year in sorted(years):
         yield Docs(COMPLETIONS, "learning_year", year)
+
+
+def _issuing_names(ids: Sequence[str], state: State) -> Keys:
+    """Of the agencies that issue for their bodies, once those are loaded."""
+    known = [one for one in (state.get(COMPLETIONS, id) for id in ids) if one is not None and one.contents]
+    if known:
+        yield LOAD
+        yield from names_keys(issuing_of(organizer_of(one), state) for one in known)
 
 
 def _sequence_keys(facts: Facts) -> Keys:

@@ -1,7 +1,7 @@
 """Where is this learner's certificate? What enrollment knows of it."""
 
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Container, Sequence
+from typing import NamedTuple
 
 from fastapi import APIRouter
 
@@ -21,7 +21,7 @@ from shared.mongo import MongoStore
 from shared.pipeline.books import DEAD_LETTERS, DECISIONS, OPEN, WAITING, Decision
 from shared.pipeline.outcome import Verdict
 from shared.pipeline.records import Coordinates
-from shared.pipeline.waiting import waiting_id
+from shared.pipeline.waiting import kind_of, waiting_id
 from shared.service import Parts
 
 MOST_COMPLETIONS, MOST_DECISIONS = 200, 500
@@ -72,11 +72,10 @@ async def trace(store: MongoStore, terms: Terms, wanted: Wanted) -> Trace:
         else []
     )
     every = {one.id: one for one in (*decisions, *about)}
-    steps = [_decided(one) for one in every.values()]
-    missing = [await _undone(store, one) for one in every.values() if one.verdict in _STATES]
     looked = await looked_up(store, completions)
+    steps = steps_of(list(every.values()), completions, looked)
+    missing = [await _undone(store, one) for one in every.values() if one.verdict in _STATES]
     for completion in completions:
-        steps += _recorded(completion, looked)
         missing += await _missing(store, completion)
     return Trace(
         steps=sorted(steps, key=lambda step: (step.at is None, step.at)),
@@ -91,13 +90,42 @@ async def trace(store: MongoStore, terms: Terms, wanted: Wanted) -> Trace:
 _STATES = {Verdict.WAITING: "waiting", Verdict.REFUSED: "problem", Verdict.BUG: "problem"}
 
 
-def _decided(one: Decision) -> Step:
+def steps_of(decisions: Sequence[Decision], completions: Sequence[Completion], looked: Looked) -> list[Step]:
+    """What was decided, and what the completions are by now."""
+    orders = {id: order for completion in completions for id, order in _orders(completion).items()}
+    told = {one.event_id for one in decisions}
+    steps = [_decided(one, orders.get(one.event_id)) for one in decisions]
+    return steps + [step for one in completions for step in _recorded(one, looked, told)]
+
+
+class _Order(NamedTuple):
+    """What an officer said of a completion."""
+
+    what: str
+    reason: str
+
+
+def _orders(completion: Completion) -> dict[str, _Order]:
+    """By the id of its event."""
+    return {
+        **{one.id: _Order("revocation", one.reason) for one in completion.revocations},
+        **{one.id: _Order("reinstatement", one.reason) for one in completion.reinstatements},
+        **{one.id: _Order("contest", one.reason) for one in completion.contests},
+        **{
+            one.id: _Order(f"contest {'upheld' if one.upheld else 'dismissed'}", one.reason)
+            for one in completion.contest_decisions
+        },
+    }
+
+
+def _decided(one: Decision, order: _Order | None) -> Step:
+    reasons = [one.reason] if order is None else [order.reason, one.reason]
     return Step(
         at=one.decided_at,
         service=SERVICE,
-        what=f"record {one.id} decided: {one.verdict}",
+        what=f"{'' if order is None else order.what + ', '}record {one.id} decided: {one.verdict}",
         state=_STATES.get(Verdict(one.verdict), "ok"),
-        detail=one.reason or None,
+        detail="; ".join(filter(None, reasons)) or None,
         completion_id=one.subject if one.subject.startswith("cmp_") else None,
     )
 
@@ -107,7 +135,9 @@ async def _undone(store: MongoStore, one: Decision) -> Missing | None:
     if one.verdict == Verdict.WAITING:
         topic, partition, offset, _ = one.id.rsplit("/", 3)
         waiting = await store.read(WAITING, waiting_id(Coordinates(topic, int(partition), int(offset))))
-        return None if waiting is None else Missing(service=SERVICE, what="employee", do=waiting.reason)
+        if waiting is None:
+            return None
+        return Missing(service=SERVICE, what=kind_of(waiting.lacks), do=waiting.reason)
     letter = await store.read(DEAD_LETTERS, one.id)
     if letter is None or letter.state != OPEN:
         return None
@@ -118,11 +148,12 @@ async def _undone(store: MongoStore, one: Decision) -> Missing | None:
     )
 
 
-def _recorded(completion: Completion, looked: Looked) -> Sequence[Step]:
+def _recorded(completion: Completion, looked: Looked, told: Container[str]) -> Sequence[Step]:
+    """`told`: ids of events of which the decision is a step."""
     certificate, note = completion.certificate, note_of(completion, looked)
     steps: list[Step] = []
     if note is not None:
-        what, _, why = note.en.partition(": ")
+        what, _, why = note.operators.partition(": ")
         steps.append(
             Step(
                 at=completion.stated_at,
@@ -134,7 +165,7 @@ def _recorded(completion: Completion, looked: Looked) -> Sequence[Step]:
             )
         )
     if certificate is None:
-        return [*steps, _credited(completion, completion.stated_at)] if completion.standing else steps
+        return [*steps, _credited(completion)] if completion.standing else steps
     steps += [
         Step(
             at=certificate.issued_at,
@@ -142,7 +173,7 @@ def _recorded(completion: Completion, looked: Looked) -> Sequence[Step]:
             what=f"certificate {certificate.number}, revision {certificate.revision}",
             completion_id=completion.id,
         ),
-        _credited(completion, certificate.issued_at),
+        _credited(completion),
     ]
     if certificate.revoked:
         steps += [
@@ -155,6 +186,7 @@ def _recorded(completion: Completion, looked: Looked) -> Sequence[Step]:
                 completion_id=completion.id,
             )
             for one in completion.revocations
+            if one.id not in told
         ]
     elif certificate.sha256 is not None:
         steps.append(
@@ -169,9 +201,10 @@ def _recorded(completion: Completion, looked: Looked) -> Sequence[Step]:
     return steps
 
 
-def _credited(completion: Completion, at: datetime | None) -> Step:
+def _credited(completion: Completion) -> Step:
+    """Since it was stated last; when another completion changed them after that, nobody noted."""
     return Step(
-        at=at,
+        at=completion.stated_at if completion.stated == completion.version else None,
         service=SERVICE,
         what=f"{completion.jp} JP by {completion.jp_rule or 'no rule'}",
         detail=completion.jp_reason,

@@ -34,12 +34,15 @@ class EarnedCompletion(msgspec.Struct, frozen=True):
     points_by_rule: int = 0
     """Before the month's cap."""
     reason: str | None = None
+    reason_en: str | None = None
     settled: int = 0
     """Version of the last PointsSettled."""
     is_twin: bool = False
     """It does not stand since the same training counts, as it was reported under another number."""
     why_not: str = ""
     """Why it does not stand, where that is neither a twin nor, most likely, a revocation."""
+    why_not_en: str = ""
+    """The same in English; empty: nobody said."""
     account: EmployeeId = EmployeeId("")
     """Whose account has the points, where it came to be another person's and that is not settled yet: within one batch.
     Empty: its employee's."""

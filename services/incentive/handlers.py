@@ -134,6 +134,7 @@ def _as_said(event: Said, known: EarnedCompletion | None, first_settlement: int)
         settled=first_settlement if known is None else known.settled,
         is_twin=data.twin_of is not None,
         why_not=data.why_not or "",
+        why_not_en=data.why_not_en or "",
         backed=data.backed is not False,
         arrived=data.arrived,
         account=EmployeeId("") if holder == data.employee_id else holder,

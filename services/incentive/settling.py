@@ -24,13 +24,19 @@ from services.incentive.points import Award, award_month, level_of
 from services.incentive.terms import Terms
 from shared.contracts.incentive import PointsSettled
 from shared.contracts.payload import EmployeeId
+from shared.contracts.vocabulary import Bilingual
 from shared.pipeline.documents import State
 from shared.pipeline.epochs import VERSIONS, next_version
 from shared.pipeline.outcome import Due, Fact, Put, Settlement
 
 NOTHING: Final = Award(0, ())
-REVOKED: Final = "sertifikat dicabut"
-SAME_TRAINING: Final = "pelatihan yang sama sudah dihitung dari laporan dengan nomor pegawai lain"
+REVOKED: Final = Bilingual("sertifikat dicabut", "the certificate was revoked")
+SAME_TRAINING: Final = Bilingual(
+    "pelatihan yang sama sudah dihitung dari laporan dengan nomor pegawai lain",
+    "the same training counts already, by a report under another employee number of yours",
+)
+NOT_COUNTED: Final = "this training does not count at present"
+"""Where enrollment said why in Indonesian alone."""
 RECOUNTED: Final = "perubahan hitungan bulan ini"
 MOVED_AWAY: Final = "pindah ke data pegawai lain: data pegawai digabung atau dipisah"
 MOVED_HERE: Final = "pindah dari data pegawai lain: data pegawai digabung atau dipisah"
@@ -143,12 +149,23 @@ class _Worth(NamedTuple):
     award: Award
 
     @property
-    def reason(self) -> str | None:
-        if not self.completion.month:
-            return SAME_TRAINING if self.completion.is_twin else self.completion.why_not or REVOKED
+    def said(self) -> Bilingual | None:
+        """Why it has fewer points than the rules give, or none."""
+        known = self.completion
+        if not known.month:
+            if known.is_twin:
+                return SAME_TRAINING
+            return Bilingual(known.why_not, known.why_not_en or NOT_COUNTED) if known.why_not else REVOKED
         if (capped := self.award.capped) is None:
             return None
-        return f"{capped.asked} poin menurut aturan, {self.award.points} diberikan: batas sebulan tercapai"
+        return Bilingual(
+            f"{capped.asked} poin menurut aturan, {self.award.points} diberikan: batas sebulan tercapai",
+            f"{capped.asked} points by the rules, {self.award.points} given: the limit of the month was reached",
+        )
+
+    @property
+    def reason(self) -> str | None:
+        return None if self.said is None else self.said.id
 
 
 def _worth(
@@ -197,6 +214,7 @@ def settle(
             points=one.award.points,
             points_by_rule=sum(line.points for line in one.award.lines),
             reason=one.reason,
+            reason_en=None if one.said is None else one.said.en,
             account=EmployeeId(""),
         )
         if difference or elsewhere or own is not None:
@@ -210,6 +228,7 @@ def settle(
 
 def _fact(completion: EarnedCompletion, ledgers: _Ledgers, terms: Terms) -> Fact:
     balance = ledgers.account(completion.employee_id).balance
+    level = level_of(balance, terms.rules)
     payload = PointsSettled(
         completion_id=completion.id,
         employee_id=completion.employee_id,
@@ -219,6 +238,8 @@ def _fact(completion: EarnedCompletion, ledgers: _Ledgers, terms: Terms) -> Fact
         points_by_rule=completion.points_by_rule,
         reason=completion.reason,
         balance=balance,
-        level=level_of(balance, terms.rules).id,
+        level=level.id,
+        level_en=level.name.en,
+        reason_en=completion.reason_en,
     )
     return Fact(payload, completion.id, completion.settled, completion.employee_id)

@@ -56,6 +56,8 @@ class SettledPoints(msgspec.Struct, frozen=True):
     reason: str | None
     balance: int
     level: str
+    level_en: str | None = None
+    reason_en: str | None = None
 
 
 class Letter(msgspec.Struct, frozen=True):
@@ -109,6 +111,21 @@ class Letter(msgspec.Struct, frozen=True):
     external_certificate: str | None = None
     series: str | None = None
     """Of the certificate's number: its body and year."""
+    jp_reason_en: str | None = None
+    """Here and below: in English; None: nobody said."""
+    points_reason_en: str | None = None
+    level_en: str | None = None
+    revocation_reason_en: str | None = None
+    hours: str | None = None
+    """Of a revoked certificate: as CertificateRevoked says it."""
+    reinstated: bool | None = None
+    """Here and below: as CertificateIssued says it."""
+    reinstated_reason: str | None = None
+    issuing_name: str | None = None
+    """Here and below: as CompletionUncertified says it."""
+    issuing_unused: bool | None = None
+    reporter: str | None = None
+    reporter_name: str | None = None
 
 
 class Mail(msgspec.Struct, frozen=True):
@@ -134,7 +151,7 @@ class Mail(msgspec.Struct, frozen=True):
     lease: str = ""
     lease_until: datetime | None = None
     slot: str = ""
-    """Keyed digest of the address of which it has a slot (allowance.py)."""
+    """Allowance of which it has a slot (allowance.py)."""
     slot_at: datetime | None = None
     """Not before this moment, as the server's clock has it. While it waits, others may take it for theirs (turns.py)."""
 
@@ -152,7 +169,7 @@ class Allowance(msgspec.Struct, frozen=True):
     """How far the slots of an address are taken; written by the mailers alone."""
 
     id: str = msgspec.field(name="_id")
-    """Keyed digest of the address."""
+    """Keyed digest of the address; and the template, and the person, where those have an allowance of their own."""
     used_until: datetime
     takes: list[Take]
     """Of the last minute."""

@@ -112,9 +112,12 @@ def write_issued_letter(event: Received[CertificateIssued], state: State, terms:
         jp=data.jp,
         jp_by_rate=data.jp_by_rate,
         jp_reason=data.jp_reason,
+        jp_reason_en=data.jp_reason_en,
         traceparent=event.traceparent,
         not_before=not_before,
         series=data.series,
+        reinstated=data.reinstated,
+        reinstated_reason=data.reinstated_reason,
     )
     return _begin(letter, event, state)
 
@@ -142,10 +145,15 @@ def write_recorded_letter(event: Received[CompletionUncertified], state: State, 
         jp=data.jp,
         jp_by_rate=data.jp_by_rate,
         jp_reason=data.jp_reason,
+        jp_reason_en=data.jp_reason_en,
         traceparent=event.traceparent,
         why=data.why,
         organizer_code=data.organizer_code,
         issuing=data.issuing,
+        issuing_name=data.issuing_name,
+        issuing_unused=data.issuing_unused,
+        reporter=data.reporter,
+        reporter_name=data.reporter_name,
         external_issuer=data.external_issuer,
         external_certificate=data.external_certificate,
     )
@@ -171,6 +179,9 @@ def write_revoked_letter(event: Received[CertificateRevoked], state: State, term
         title=data.title,
         verification_url=data.verification_url,
         revocation_reason=data.reason,
+        revocation_reason_en=data.reason_en,
+        hours=data.hours,
+        organizer_name=data.organizer_name,
         traceparent=event.traceparent,
         series=data.series,
     )
@@ -245,8 +256,10 @@ def _released(letter: Letter, points: SettledPoints | None, now: datetime) -> li
             points=points.points,
             points_by_rule=points.points_by_rule,
             points_reason=points.reason,
+            points_reason_en=points.reason_en,
             balance=points.balance,
             level=points.level,
+            level_en=points.level_en,
         )
     letter = msgspec.structs.replace(letter, state=RELEASED)
     return [Put(LETTERS, letter), Put(MAILS, queued(letter, now))]
@@ -275,6 +288,8 @@ def note_points(event: Received[PointsSettled], state: State, terms: Terms) -> O
         reason=data.reason,
         balance=data.balance,
         level=data.level,
+        level_en=data.level_en,
+        reason_en=data.reason_en,
     )
     changes: list[Put] = [Put(SETTLED_POINTS, points)]
     collecting = {

@@ -41,8 +41,12 @@ Values = Mapping[str, object]
 
 
 def certificate_issued(letter: Letter) -> Values:
-    """Issued for the first time, or (revision above 1) issued anew after a correction."""
-    return _earned(letter)
+    """Issued for the first time, or (revision above 1) issued anew after a correction, or valid again."""
+    return {
+        **_earned(letter),
+        "reinstated": bool(letter.reinstated),
+        "reinstated_reason": letter.reinstated_reason,
+    }
 
 
 def _earned(letter: Letter) -> Values:
@@ -52,11 +56,14 @@ def _earned(letter: Letter) -> Values:
         "jp": letter.jp,
         "jp_by_rate": letter.jp_by_rate,
         "jp_reason": letter.jp_reason,
+        "jp_reason_en": letter.jp_reason_en,
         "points": letter.points,
         "points_by_rule": letter.points_by_rule,
         "points_reason": letter.points_reason,
+        "points_reason_en": letter.points_reason_en,
         "balance": letter.balance,
         "level": letter.level,
+        "level_en": letter.level_en,
     }
 
 
@@ -67,14 +74,21 @@ def completion_recorded(letter: Letter) -> Values:
         **_earned(letter),
         "why": letter.why,
         "code": letter.organizer_code,
-        "issuing": letter.issuing,
+        "issuing": letter.issuing_name or letter.issuing,
+        "issuing_unused": bool(letter.issuing_unused),
+        "reporter": letter.reporter_name or letter.reporter,
         "external_issuer": letter.external_issuer,
         "external_certificate": letter.external_certificate,
     }
 
 
 def certificate_revoked(letter: Letter) -> Values:
-    return {"reason": letter.revocation_reason}
+    return {
+        "reason": letter.revocation_reason,
+        "reason_en": letter.revocation_reason_en,
+        "hours": letter.hours,
+        "organizer": letter.organizer_name,
+    }
 
 
 def address_changed(letter: Letter) -> Values:

@@ -66,6 +66,8 @@ class CompletionRecorded(Payload):
     stand either, and its certificate is valid all the same."""
     why_not: Label | None = None
     """In Indonesian: why it does not stand, where it does not. Records of before have none: it was revoked then."""
+    why_not_en: Label | None = None
+    """The same in English; none: before that was said."""
     backed: bool | None = None
     """The person's own agency stands behind it: then it comes before others where they share a cap, and by its day. None,
     in records of before: the same."""
@@ -150,6 +152,12 @@ class CertificateIssued(Payload):
     """Of the number in its series, from 1."""
     content_digest: str | None = None
     """Keyed digest of what is printed, but for number, revision, code and day of issue."""
+    jp_reason_en: Label | None = None
+    """`jp_reason` in English; none: there is none, or it was not said yet."""
+    reinstated: bool | None = None
+    """Issued anew as it was withdrawn and is valid again. False: first issued, or corrected. None: it is not known."""
+    reinstated_reason: Reason | None = None
+    """Of the officer who lifted the revocation, if one did."""
 
 
 Withheld = Literal["outside", "another_issues", "unconfirmed", "claimed"]
@@ -185,10 +193,24 @@ class CompletionUncertified(Payload):
     """Of a certificate of that body, if its agency reported one."""
     external_certificate: Label | None
     """The same."""
+    jp_reason_en: Label | None = None
+    """`jp_reason` in English; none: there is none, or it was not said yet."""
+    issuing_name: Label | None = None
+    """What the agency that issues for it is called in the register."""
+    issuing_unused: bool | None = None
+    """That agency reported it, and what it reported is not used, as it is distrusted; none: it was not said yet."""
+    reporter: Label | None = None
+    """Code of the agency that reported it; none: it was not said yet."""
+    reporter_name: Label | None = None
+    """What that is called in the register."""
+
+
+HoursAfter = Literal["kept", "taken_back", "none"]
+"""What becomes of the hours and points of a revoked certificate: see CertificateRevoked."""
 
 
 class CertificateRevoked(Payload):
-    """A certificate no longer stands; its page says so, and its points and hours are taken back."""
+    """A certificate no longer stands, and its page says so; what becomes of its hours and points, `hours` tells."""
 
     TYPE: ClassVar[str] = "id.go.bandung.certificate.revoked.v1"
     certificate_id: CertificateId
@@ -205,6 +227,13 @@ class CertificateRevoked(Payload):
     """Within which numbers count without gaps: issuing body and year."""
     place: Count | None = None
     """Of the number in its series, from 1."""
+    hours: HoursAfter | None = None
+    """Hours and points: kept, as the training goes on counting without the certificate; taken back; or there were none,
+    as it did not count. None: taken back, by records of before."""
+    reason_en: Reason | None = None
+    """`reason` in English, where no officer wrote it."""
+    organizer_name: Label | None = None
+    """Of the body that issued it, which alone lifts a revocation; none: it was not said yet."""
 
 
 class CertificateRendered(Payload):

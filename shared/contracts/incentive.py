@@ -22,3 +22,7 @@ class PointsSettled(Payload):
     balance: Points
     level: str
     """Level that the balance reaches."""
+    level_en: Label | None = None
+    """What it is called in English; none: it was not said yet."""
+    reason_en: Label | None = None
+    """`reason` in English; none: there is none, or it was not said yet."""

@@ -29,7 +29,7 @@ class Step(BaseModel):
 class Missing(BaseModel):
     service: str
     what: str
-    """certificate, pdf, points, mail, employee"""
+    """certificate, completion, decision, pdf, points, mail; or what its record waits for: employee, body, headcount"""
     do: str
     completion_id: str | None = None
 

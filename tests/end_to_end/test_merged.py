@@ -114,7 +114,7 @@ def test_a_merged_person_sees_all_of_it_by_any_number(product: Product, two: Two
     after = two.completions(two.earlier)
     assert after.keys() == before.keys()
     assert [one["certificate"] for one in after.values()] == [before[id]["certificate"] for id in after]
-    (twin,) = [one for one in after.values() if one["jp_reason"] == SAME_TRAINING]
+    (twin,) = [one for one in after.values() if one["jp_reason"] == SAME_TRAINING.id]
     assert (twin["jp"], twin["certificate"]["status"]) == (0, "valid")
     assert [year["jp"] for year in record["years"]] == [3 * 8.0]
     for person in (two.earlier, two.later):

@@ -5,7 +5,9 @@ from datetime import UTC, datetime, timedelta
 
 from msgspec.structs import replace
 
+from services.notification.allowance import WARNINGS_A_DAY
 from services.notification.documents import (
+    ADDRESS_CHANGED,
     ALLOWANCES,
     CONTACTS,
     MAIL_CANCELLATIONS,
@@ -15,7 +17,7 @@ from services.notification.documents import (
     MailCancellation,
 )
 from services.notification.mailer import HANDING_OVER, Mailer
-from shared.contracts.payload import EmployeeId
+from shared.contracts.payload import CertificateId, CompletionId, EmployeeId
 from shared.mongo import MongoStore
 from shared.pipeline.work import WorkQueue
 from tests.integration.mailing import TERMS, Catcher, insert, mail, mailer_for, running, true, until
@@ -192,3 +194,44 @@ async def test_mails_about_one_body_s_trainings_keep_those_of_another_back_for_h
         await later(mail_store, EVERY * 5)
         mails = await until(mail_store, sent=A_DAY + 5, deferred=197 - A_DAY)
     assert {one.id: one.state for one in mails}["let_0900"] == "sent"
+
+
+def warning(number: int, employee: str) -> Mail:
+    one = mail(number, employee)
+    about_none = {"certificate_id": CertificateId(""), "completion_id": CompletionId("")}
+    letter = replace(
+        one.letter, template=ADDRESS_CHANGED, recipient=VICTIM, new_address="b***@x", **about_none
+    )
+    return replace(one, letter=letter)
+
+
+async def test_who_is_flooded_hears_at_once_that_the_address_was_changed(
+    mail_store: MongoStore, catcher: Catcher
+) -> None:
+    """It waited behind 200 mails that whoever changed it had sent there before."""
+    await registered(mail_store, [person(n) for n in range(200)])
+    async with running(limited(mail_store, catcher)):
+        await until(mail_store, sent=A_DAY, deferred=200 - A_DAY)
+        await insert(mail_store, MAILS, warning(900, "emp_150"))
+        mails = await until(mail_store, sent=A_DAY + 1, deferred=200 - A_DAY)
+    assert {one.id: one.state for one in mails}["let_0900"] == "sent"
+
+
+async def test_a_flood_of_made_up_changes_is_held_and_keeps_back_none_of_whom_it_is_known_to(
+    mail_store: MongoStore, catcher: Catcher
+) -> None:
+    await insert(mail_store, CONTACTS, *(person(n) for n in range(101)))
+    await insert(mail_store, MAILS, mail(0, "emp_0"))
+    async with running(limited(mail_store, catcher)):
+        (sent,) = await until(mail_store, sent=1)
+        assert sent.sent_at is not None
+        earlier = sent.sent_at - timedelta(days=2)
+        await mail_store.database[MAILS.name].update_one({"_id": sent.id}, {"$set": {"sent_at": earlier}})
+        await insert(mail_store, MAILS, *(warning(n, f"emp_{n}") for n in range(1, 101)))
+        await until(mail_store, sent=1 + WARNINGS_A_DAY, deferred=100 - WARNINGS_A_DAY)
+        await insert(mail_store, MAILS, *(warning(900 + n, "emp_0") for n in range(2 * WARNINGS_A_DAY)))
+        mails = await until(mail_store, sent=1 + 2 * WARNINGS_A_DAY, deferred=100)
+    states = {one.id: one.state for one in mails}
+    own = [states[f"let_{900 + n:04}"] for n in range(2 * WARNINGS_A_DAY)]
+    assert own.count("sent") == WARNINGS_A_DAY
+    assert "more than 5 letters about a change a day" in {one.reason[:40] for one in mails if one.reason}

@@ -246,6 +246,20 @@ async def test_what_nobody_may_say_is_traced_with_the_reason_and_missed_nowhere(
     assert one.id not in {claim.completion_id for claim, _ in await lists(city)}
 
 
+async def test_what_waits_for_its_body_is_said_to_lack_that(city: City) -> None:
+    """It was said to lack its employee."""
+    store: Any = city.members["enrollment"].store
+    judging = Register(REGISTER, 1, begun=True, judges_from=Arrival(city.now, "~", 0, 0))
+    await store.keep([judging], REGISTERS)
+    city.send(Sending(registered(PEOPLE[0], name="Rina"), "again", sender=AGENCIES[0]))
+    city.send(Sending(completed(PEOPLE[0], code="NEW", organizer="PUSDIK"), "lacks-body", sender=AGENCIES[0]))
+    await city.settle()
+    found = await enrollment_trace(store, TERMS, Wanted(event_id="lacks-body"))
+    ((what, do),) = [(one.what, one.do) for one in found.missing]
+    assert what == "body"
+    assert "the register has no body PUSDIK" in do
+
+
 LEDGERS: dict[str, Read] = {
     "enrollment": enrollment_ledger,
     "incentive": incentive_ledger,

@@ -2,19 +2,24 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from decimal import Decimal
 from itertools import permutations
 from random import Random
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 from msgspec.structs import replace
 
 from services.enrollment.agencies.documents import (
+    AGENCIES,
     REGISTER,
     REGISTERS,
+    Agency,
     Arrival,
     Distrust,
     Register,
+    Said,
+    Statement,
     Succession,
 )
 from services.enrollment.agencies.trust import trust_of
@@ -36,16 +41,21 @@ from services.enrollment.homes import homes
 from services.enrollment.notes import Looked, note_of
 from services.enrollment.persons import Person
 from services.enrollment.records import completion_view
-from services.enrollment.settling import facts_standing
+from services.enrollment.settling import DECIDED_AGAINST, DOUBTED, NO_MORE, facts_standing
 from services.enrollment.snapshots import MOST_DAYS
 from services.enrollment.transfers import MOST_CONFIRMATIONS
 from shared.contracts.agency import EmployeeReleased, ExternalCertificate
 from shared.contracts.enrollment import (
+    CertificateIssued,
+    CertificateRevoked,
+    CompletionRecorded,
     CompletionUncertified,
     ContestCompletion,
     DecideContest,
     EmployeeRecorded,
+    JpCredited,
 )
+from shared.contracts.payload import Payload
 from shared.contracts.people import (
     AdoptHomes,
     ConfirmHome,
@@ -55,12 +65,14 @@ from shared.contracts.people import (
     SeparateEmployees,
 )
 from shared.contracts.register import AddAgency, ChangeAgency, DistrustAgency, TrustAgency
+from shared.contracts.vocabulary import Form
 from shared.pipeline.errors import Rejected, Waiting
 from shared.pipeline.outcome import Verdict
-from tests.factories import NIP, OTHER_NIP, completed, registered, revoke
+from tests.factories import NIP, OTHER_NIP, completed, registered, reinstate, revoke
 from tests.property.harness import ENROLLMENT
 from tests.unit.given import NINE, Given
 
+P = TypeVar("P", bound=Payload)
 HOME, OTHER, BODY = "dinas-pu", "dinas-x", "bkpsdm"
 MS, HOUR = timedelta(milliseconds=1), timedelta(hours=1)
 LONG_AGO = Arrival(NINE - timedelta(days=1), "enrollment.commands.v1", 0, 0)
@@ -677,10 +689,10 @@ def test_what_nobody_may_say_is_noted_for_officers_and_operators() -> None:
     made.when(completed(NIP, organizer="LAN"), sender=OTHER)
     said = note_of(the(made), looked(made))
     assert said is not None
-    assert said.id.startswith(
+    assert said.people.startswith(
         "Tidak berlaku: dinas-x bukan instansi pegawai ini dan tidak menerbitkan untuk LAN"
     )
-    assert said.en.startswith("kept, does not stand: dinas-x is not this person's agency")
+    assert said.operators.startswith("kept, does not stand: dinas-x is not this person's agency")
 
 
 def test_a_completion_of_nobody_known_says_that_the_registration_itself_may_wait() -> None:
@@ -717,8 +729,8 @@ def test_what_its_reporter_only_claims_says_so() -> None:
     made.when(completed(NIP, organizer="LAN"), sender=OTHER)
     said = note_of(the(made), looked(made))
     assert said is not None
-    assert "belum dipastikan bahwa pelapornya instansi pegawai ini" in said.id
-    assert "nobody has confirmed" in said.en
+    assert "belum dipastikan bahwa pelapornya instansi pegawai ini" in said.people
+    assert "nobody has confirmed" in said.operators
 
 
 def test_a_body_of_which_nobody_knows_who_issues_is_named() -> None:
@@ -726,7 +738,7 @@ def test_a_body_of_which_nobody_knows_who_issues_is_named() -> None:
     made.when(completed(NIP, organizer="LAN"), sender=HOME)
     said = note_of(the(made), looked(made)._replace(bodies={}))
     assert said is not None
-    assert said.id.endswith("belum dipastikan siapa yang menerbitkan untuk LAN.")
+    assert said.people.endswith("belum dipastikan siapa yang menerbitkan untuk LAN.")
 
 
 # What reaches back: distrust and succession.
@@ -747,7 +759,7 @@ def test_a_reason_names_the_agency_that_issues_for_a_body_by_now() -> None:
     register_with(made, successions=[Succession("s", BODY, "bkpsdm-2", 2)])
     said = note_of(the(made), looked(made))
     assert said is not None
-    assert said.id.endswith("hanya bkpsdm-2 yang menerbitkan untuk LAN.")
+    assert said.people.endswith("hanya bkpsdm-2 yang menerbitkan untuk LAN.")
     made.when(completed(NIP, organizer="LAN", code="NEW"), sender=HOME)
     (told,) = [one for one in made.facts if isinstance(one, CompletionUncertified)]
     assert told.issuing == "bkpsdm-2"
@@ -825,8 +837,12 @@ def test_what_was_sent_while_nobody_trusted_its_agency_says_so_and_counts_once_i
     assert (the(made).jp, the(made).jp_rule) == (0, "without-ground")
     told = note_of(the(made), looked(made))
     assert told is not None
-    assert told.en.startswith(f"kept, does not stand: {HOME} is distrusted from 2026-03-05 09:00 WIB to ")
-    assert told.id.startswith(f"Tidak berlaku: {HOME} tidak dipercaya dari 2026-03-05 09:00 WIB sampai ")
+    assert told.operators.startswith(
+        f"kept, does not stand: {HOME} is distrusted from 2026-03-05 09:00 WIB to "
+    )
+    assert told.people.startswith(
+        f"Tidak berlaku: laporan {HOME} yang diterima dari 5 Maret 2026 pukul 09.00 WIB sampai "
+    )
 
     at_once = made.when(completed(NIP, organizer="DISKOMINFO"), sender=HOME, after_s=-1.5)
     assert at_once.verdict is Verdict.DUPLICATE
@@ -1319,3 +1335,137 @@ def test_a_key_that_was_used_for_another_order_is_refused() -> None:
     decides(made, "contest", True, "same-key")
     assert decides(made, "contest", True, "same-key").verdict is Verdict.DUPLICATE
     assert decides(made, "contest", False, "same-key").answer == {"problem": "idempotency-key-reused"}
+
+
+# What people are told of it.
+
+
+def said_of(made: Given[Any], kind: type[P]) -> P:
+    (fact,) = [one for one in made.facts if isinstance(one, kind)]
+    return fact
+
+
+def named(made: Given[Any], code: str, name: str) -> None:
+    made.stored[AGENCIES, code] = Agency(code, [Statement("1", LONG_AGO, "added", Said(name=name))])
+
+
+def test_who_keeps_the_hours_is_told_so_and_why_the_certificate_is_gone() -> None:
+    made = city((registered(NIP), HOME), BKPSDM=BODY)
+    named(made, BODY, "BKPSDM Kota Bandung")
+    since = made.now + MS
+    made.when(completed(NIP, organizer="BKPSDM"), sender=BODY)
+    made.when(completed(NIP, organizer="BKPSDM"), sender=HOME)
+    register_with(made, distrusts=[distrusted(made, BODY, since)])
+    told = said_of(made, CertificateRevoked)
+    assert the(made).jp > 0
+    assert (told.hours, told.organizer_name) == ("kept", "Lembaga BKPSDM")
+    assert told.reason == (
+        "Pengelola Kompeten memutuskan bahwa laporan BKPSDM Kota Bandung yang diterima sejak 5 Maret 2026 pukul "
+        "09.00 WIB tidak dipakai. Keputusan itu bukan tentang Anda. Sertifikat ini berlaku lagi bila "
+        "keputusan itu dicabut."
+    )
+    assert told.reason_en is not None
+    assert "BKPSDM Kota Bandung that were received since 5 March 2026 at 09:00 WIB" in told.reason_en
+    register_with(made, distrusts=[])
+    again = said_of(made, CertificateIssued)
+    assert (again.revision, again.reinstated, again.reinstated_reason) == (2, True, None)
+
+
+def test_what_its_agency_reported_and_nobody_uses_is_not_said_to_be_missing() -> None:
+    made = city((registered(NIP), HOME), BKPSDM=BODY)
+    register_with(made, distrusts=[distrusted(made, BODY, made.now)])
+    made.when(completed(NIP, organizer="BKPSDM"), sender=BODY)
+    made.when(completed(NIP, organizer="BKPSDM"), sender=HOME)
+    assert said_of(made, CompletionUncertified).issuing_unused is True
+    other = city((registered(NIP), HOME), BKPSDM=BODY)
+    other.when(completed(NIP, organizer="BKPSDM"), sender=HOME)
+    assert said_of(other, CompletionUncertified).issuing_unused is False
+
+
+def test_an_heir_is_named_in_the_place_of_the_agency_that_is_no_more() -> None:
+    made = city((registered(NIP), HOME), BKPSDM=BODY)
+    named(made, "bkpsdm-baru", "BKPSDM yang Baru")
+    register_with(made, successions=[Succession("s", BODY, "bkpsdm-baru", 2)])
+    made.when(completed(NIP, organizer="BKPSDM"), sender=HOME)
+    told = said_of(made, CompletionUncertified)
+    assert (told.issuing, told.issuing_name) == ("bkpsdm-baru", "BKPSDM yang Baru")
+
+
+def test_who_loses_the_hours_is_told_so_and_what_brings_them_back() -> None:
+    made = city((registered(NIP), HOME), DISKOMINFO=HOME)
+    since = made.now + MS
+    made.when(completed(NIP, organizer="DISKOMINFO"), sender=HOME)
+    register_with(made, distrusts=[distrusted(made, HOME, since, made.now + HOUR)])
+    told = said_of(made, CertificateRevoked)
+    assert told.hours == "taken_back"
+    assert "bila dinas-pu mengirim laporannya lagi, atau bila keputusan itu dicabut" in told.reason
+    assert "once dinas-pu sends its report again" in (told.reason_en or "")
+    recorded = said_of(made, CompletionRecorded)
+    assert (recorded.why_not, recorded.why_not_en) == NO_MORE
+
+
+def test_a_revocation_of_what_did_not_count_takes_nothing_back() -> None:
+    made = city((registered(NIP), HOME), BKPSDM=BODY)
+    made.when(completed(NIP, organizer="BKPSDM"), sender=BODY)
+    contested(made, HOME)
+    one = the(made)
+    made.when(revoke(completion_id=one.id, employee_id=one.employee_id, opd="BKPSDM"), sender="enrollment")
+    told = said_of(made, CertificateRevoked)
+    assert (told.hours, told.reason_en) == ("none", None)
+
+
+def test_what_an_officer_reinstates_says_so_with_the_reason_and_a_correction_does_not() -> None:
+    made = city((registered(NIP), HOME), BKPSDM=BODY)
+    made.when(completed(NIP, organizer="BKPSDM"), sender=BODY)
+    assert said_of(made, CertificateIssued).reinstated is False
+    one = the(made)
+    about = {"completion_id": one.id, "employee_id": one.employee_id, "opd": "BKPSDM"}
+    made.when(revoke(**about), sender="enrollment", id="r")
+    assert said_of(made, CertificateRevoked).hours == "taken_back"
+    made.when(reinstate(**about, revocation_id="r", reason="The list was right"), sender="enrollment")
+    again = said_of(made, CertificateIssued)
+    assert (again.reinstated, again.reinstated_reason) == (True, "The list was right")
+    made.when(completed(NIP, organizer="BKPSDM", title="Corrected", revision=1), sender=BODY)
+    corrected = said_of(made, CertificateIssued)
+    assert (corrected.revision, corrected.reinstated, corrected.reinstated_reason) == (3, False, None)
+
+
+def test_the_agency_that_issues_and_the_one_that_reported_are_named() -> None:
+    made = city((registered(NIP), HOME), BKPSDM=BODY)
+    named(made, BODY, "BKPSDM Kota Bandung")
+    named(made, HOME, "Dinas Pekerjaan Umum")
+    made.when(completed(NIP, organizer="BKPSDM"), sender=HOME)
+    told = said_of(made, CompletionUncertified)
+    assert (told.issuing, told.issuing_name) == (BODY, "BKPSDM Kota Bandung")
+    assert (told.reporter, told.reporter_name) == (HOME, "Dinas Pekerjaan Umum")
+    assert said_of(made, CompletionRecorded).why_not is None
+    names = {BODY: "BKPSDM Kota Bandung"}
+    said = note_of(the(made), looked(made)._replace(names=names))
+    assert said is not None
+    assert said.people.endswith("hanya BKPSDM Kota Bandung yang menerbitkan untuk BKPSDM.")
+    assert said.operators.endswith("only bkpsdm issues for BKPSDM")
+
+
+def test_a_contest_says_who_decides_and_then_what_was_decided() -> None:
+    made = city((registered(NIP), HOME), BKPSDM=BODY)
+    made.when(completed(NIP, organizer="BKPSDM"), sender=BODY)
+    contested(made, HOME)
+    recorded, jp = said_of(made, CompletionRecorded), said_of(made, JpCredited)
+    assert (recorded.why_not, recorded.why_not_en, jp.reason) == (*DOUBTED, DOUBTED.id)
+    decides(made, "contest", True, "d")
+    recorded, jp = said_of(made, CompletionRecorded), said_of(made, JpCredited)
+    assert (recorded.why_not, recorded.why_not_en, jp.reason) == (*DECIDED_AGAINST, DECIDED_AGAINST.id)
+    assert "CertificateIssued" not in made.kinds()
+    decides(made, "contest", False, "d2")
+    assert the(made).jp > 0
+    assert not the(made).contest_upheld
+
+
+def test_hours_that_a_cap_cut_have_their_reason_in_english_too() -> None:
+    made = city((registered(NIP), HOME), DISKOMINFO=HOME)
+    made.when(
+        completed(NIP, organizer="DISKOMINFO", form=Form.E_LEARNING, programme_jp=Decimal(20)), sender=HOME
+    )
+    told = said_of(made, CertificateIssued)
+    assert told.jp_reason == "20 JP menurut tarif, 6 JP diakui: batas sehari untuk bentuk ini tercapai"
+    assert told.jp_reason_en == "20 JP by rate, 6 JP count: the limit a day for this form was reached"

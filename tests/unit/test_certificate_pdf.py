@@ -24,7 +24,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from services.enrollment import certificate_pdf
-from services.enrollment.certificate_face import period
+from services.enrollment.certificate_face import decimal_comma, period
 from services.enrollment.certificate_pdf import (
     EPOCH,
     CertificateFace,
@@ -35,6 +35,7 @@ from services.enrollment.certificate_pdf import (
     render,
     render_with_notes,
 )
+from services.notification.letters import written
 
 AWKWARD_TITLE = r"C# & .NET: 5_000*$2 @OPD <b>[x] \ ~ CA•SP"
 MINIMAL: dict[str, Any] = {
@@ -393,3 +394,10 @@ def exit_by_refusal() -> None:
         render(face())
     except CertificateNotRendered:
         os._exit(REFUSED)
+
+
+@pytest.mark.parametrize(
+    ("amount", "text"), [("4.50", "4,5"), ("40.0", "40"), ("1234.5", "1.234,5"), ("1000", "1.000")]
+)
+def test_hours_are_written_as_letters_write_them(amount: str, text: str) -> None:
+    assert decimal_comma(Decimal(amount)) == written(Decimal(amount), "id") == text

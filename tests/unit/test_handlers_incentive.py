@@ -198,7 +198,7 @@ def test_a_twin_is_not_called_revoked() -> None:
     city = Given(INCENTIVE, one, twin)
     (fact,) = city.facts
     assert isinstance(fact, PointsSettled)
-    assert (fact.points, fact.reason) == (0, SAME_TRAINING)
+    assert (fact.points, fact.reason) == (0, SAME_TRAINING.id)
     city.when(moved(recorded(), BUDI, 3))
     assert balances(city) == {SRI: 0, BUDI: 5}
 

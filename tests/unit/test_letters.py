@@ -218,6 +218,24 @@ def test_no_text_of_an_event_becomes_a_link(template: str, language: str, said: 
         assert LINKED.findall(text) == []
 
 
+@pytest.mark.parametrize("said", ENTICING)
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_no_name_or_reason_of_others_becomes_a_link(language: str, said: str) -> None:
+    to = contact(language=language)
+    for one in (
+        letter(revision=2, reinstated=True, reinstated_reason=said),
+        letter("certificate_revoked", revocation_reason=said, revocation_reason_en=said),
+        letter(RECORDED, why="claimed", reporter_name=said),
+        letter(RECORDED, why="another_issues", issuing_name=said),
+    ):
+        mail = read(one, to)
+        for text in (mail.text, mail.page.text):
+            assert said in text.replace("\u200c", "")
+            for ours in {*links_of(one), "kompeten@bandung.go.id"}:
+                text = text.replace(ours, "")
+            assert LINKED.findall(text) == []
+
+
 def test_names_degrees_and_numbers_are_written_as_they_are() -> None:
     for usual in (
         "Dra. Hj. Rina, S.Sos., M.Si.",
@@ -280,12 +298,28 @@ def test_a_name_and_a_title_are_verbatim_in_subject_and_both_parts(template: str
             {"issuing": "bkpsdm"},
             ("Mintalah pengelola pelatihan di bkpsdm", "ask the training officer of bkpsdm"),
         ),
-        ("claimed", {}, ("Mintalah bagian kepegawaian", "ask your agency's personnel office")),
+        (
+            "another_issues",
+            {"issuing": "bkpsdm", "issuing_name": "BKPSDM Kota Bandung"},
+            (
+                "Mintalah pengelola pelatihan di BKPSDM Kota Bandung",
+                "ask the training officer of BKPSDM Kota Bandung",
+            ),
+        ),
+        (
+            "another_issues",
+            {"issuing": "bkpsdm", "issuing_unused": True},
+            (
+                "begitu ada laporan bkpsdm tentangnya yang dipakai",
+                "once there is a report of bkpsdm about it",
+            ),
+        ),
+        ("claimed", {}, ("beri tahu bagian kepegawaian", "tell your agency's personnel office")),
         ("unconfirmed", {}, ("Anda tidak perlu berbuat apa-apa", "You need not do anything")),
     ],
 )
 def test_what_is_recorded_without_a_certificate_says_why_and_what_to_do(
-    why: str, more: dict[str, str], says: tuple[str, str], language: str
+    why: str, more: dict[str, Any], says: tuple[str, str], language: str
 ) -> None:
     mail = read(letter(RECORDED, why=why, **more), contact(language=language))
     said = says[LANGUAGES.index(language)]
@@ -353,8 +387,102 @@ def test_a_certificate_issued_anew_says_so() -> None:
     assert "diterbitkan ulang" not in first.subject + first.text + first.html
     for words in (again.subject, again.text, again.page.text):
         assert "diterbitkan ulang" in words
-    assert "terbitan ke-2" in again.text
+    assert "revisi 2" in again.text, "as the certificate has it"
     assert "issued anew" in read(letter(revision=3), contact(language="en")).subject
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_certificate_that_is_valid_again_is_no_correction(language: str) -> None:
+    one = letter(revision=2, reinstated=True, reinstated_reason="Nilainya benar")
+    mail = read(one, contact(language=language))
+    says = ("berlaku lagi", "perbaikan") if language == "id" else ("valid again", "correction")
+    for words in (mail.subject, mail.text, mail.page.text):
+        assert says[0] in words
+        assert says[1] not in words
+    for words in (mail.text, mail.page.text):
+        assert ": Nilainya benar. " in words
+    unsaid = read(letter(revision=2, reinstated=True), contact(language=language))
+    assert "Nilainya" not in unsaid.text
+    assert ("Alasannya" if language == "id" else "reason given") not in unsaid.text
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_revocation_says_what_becomes_of_hours_and_points(language: str) -> None:
+    """All were told that they are taken back."""
+    says = {
+        "kept": ("tetap ada di catatan Anda", "stay in your record"),
+        "none": ("sebelumnya pun tidak dihitung", "did not count before either"),
+        "taken_back": ("ditarik kembali dari catatan Anda", "were taken back from your record"),
+        None: ("ditarik kembali dari catatan Anda", "were taken back from your record"),
+    }
+    for hours, words in says.items():
+        mail = read(letter("certificate_revoked", hours=hours), contact(language=language))
+        for part in (mail.text, mail.page.text):
+            told = {one[LANGUAGES.index(language)] for one in says.values()}
+            assert {one for one in told if one in part} == {words[LANGUAGES.index(language)]}
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_revocation_names_who_can_lift_it(language: str) -> None:
+    mail = read(letter("certificate_revoked", organizer_name="Dinas Contoh"), contact(language=language))
+    said = ("pengelola pelatihan di Dinas Contoh", "the training officer of Dinas Contoh")
+    alone = ("hanya dapat dibatalkan oleh lembaga", "only the body that issued a certificate can lift")
+    for part in (mail.text, mail.page.text):
+        assert said[LANGUAGES.index(language)] in part
+        assert alone[LANGUAGES.index(language)] in part
+    of_before = read(letter("certificate_revoked"), contact(language=language))
+    assert ("lembaga penerbitnya" if language == "id" else "the body that issued it") in of_before.text
+
+
+def test_what_is_lost_without_an_officer_is_told_in_the_reader_s_language() -> None:
+    one = letter("certificate_revoked", revocation_reason="Tidak dipakai.", revocation_reason_en="Not used.")
+    mails = {language: read(one, contact(language=language)).text for language in LANGUAGES}
+    assert "Alasan: Tidak dipakai.\n" in mails["id"]
+    assert "Reason: Not used.\n" in mails["en"]
+    assert "Tidak dipakai" not in mails["en"]
+
+
+def test_who_only_claims_the_person_is_named_in_words_that_stay_true() -> None:
+    one = letter(RECORDED, why="claimed", reporter="dinas-x", reporter_name="Dinas X")
+    assert "dilaporkan oleh Dinas X. Ketika pelatihan ini dicatat, belum dipastikan" in read(one).text
+    english = read(one, contact(language="en")).text
+    assert "reported by Dinas X. When it was recorded, it had not been confirmed" in english
+
+
+def test_an_english_mail_gives_the_reason_that_there_is_and_never_guesses() -> None:
+    """A contested training was told that a daily limit was reached; so was one without points."""
+    about = {"jp": Decimal(0), "jp_by_rate": Decimal(8), "points": 0, "points_by_rule": 0}
+    said = letter(jp_reason="a", jp_reason_en="your agency says so", points_reason="b", **about)
+    said = msgspec.structs.replace(said, points_reason_en="it does not count")
+    mail = read(said, contact(language="en"))
+    unsaid = read(letter(jp_reason="a", points_reason="b", **about), contact(language="en"))
+    for part in (mail.text, mail.page.text):
+        assert "your agency says so" in part
+        assert "it does not count" in part
+    for part in (unsaid.text, unsaid.page.text):
+        assert part.lower().count("your record in your agency's portal says why") == 2
+        assert "limit" not in part
+    assert "JP\n  Note: your agency says so\nPoints: 0\n  Note: it does not count\n" in mail.text
+
+
+def test_a_level_is_called_what_the_rules_call_it_in_the_reader_s_language() -> None:
+    one = letter(level_en="Advanced")
+    assert "(tingkat Mahir)" in read(one).text
+    assert "(level Advanced)" in read(one, contact(language="en")).text
+
+
+@pytest.mark.parametrize(("template", "language"), EVERY_KIND)
+def test_no_mail_sends_anybody_to_an_account_that_there_is_not(template: str, language: str) -> None:
+    for changes in ({}, {"points": None}):
+        mail = read(letter(template, **changes), contact(language=language))
+        for part in (mail.text, mail.page.text):
+            for nowhere in (
+                "akun Kompeten",
+                "masuklah ke Kompeten",
+                "Kompeten account",
+                "sign in to Kompeten",
+            ):
+                assert nowhere not in part
 
 
 def test_fewer_jp_and_points_come_with_the_reason() -> None:
@@ -486,3 +614,12 @@ def test_no_line_of_text_runs_into_another() -> None:
         for line in read(letter(template)).text.split("\n"):
             assert len(re.findall(r"^\s*[A-Z][\w ]+: ", line)) <= 1
         assert "\n\n\n" not in read(letter(template)).text
+
+
+@pytest.mark.parametrize(("template", "language"), EVERY_KIND)
+def test_on_a_phone_a_number_has_the_whole_width(template: str, language: str) -> None:
+    """Beside its label it broke inside the number."""
+    html = read(letter(template), contact(language=language)).html
+    phone = html.partition("@media (max-width: 480px)")[2].partition("@media")[0]
+    assert ".label, .value { display: block !important;" in phone
+    assert html.count("line label") == html.count("line value") > 0

@@ -141,7 +141,7 @@ async def client(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
 # --- by code: what is said ---
 
 
-async def test_a_program_gets_the_seven_fields_and_nothing_more(client: httpx.AsyncClient) -> None:
+async def test_a_program_gets_the_eight_fields_and_nothing_more(client: httpx.AsyncClient) -> None:
     answer = await client.get(f"/v/{CODE}", headers=DATA)
     assert answer.headers["content-type"] == "application/json"
     assert answer.json() == {
@@ -149,6 +149,7 @@ async def test_a_program_gets_the_seven_fields_and_nothing_more(client: httpx.As
         "holder_number": MASKED,
         "holder_name": "Siti Rahmawati, S.Kom.",
         "title": "Keamanan Siber Dasar",
+        "organizer": "BKPSDM Kota Contoh",
         "jp": 12.5,
         "status": "valid",
         "sha256": SHA,
@@ -197,10 +198,28 @@ async def test_nothing_else_of_a_person_is_told(
     for headers in (BROWSER, DATA):
         body = (await client.get(f"/v/{code}", headers=headers)).text
         for secret in (
-            NIP, NIP[:8], "emp_", "cmp_", "crt_", "87,5", "87.5", "Sangat Baik", "batch-17", "Balai Kota", "BKPSDM Kota",
-            MAIL, "salah orang", "officer-9", "rev-1", CODE, EARLIER,
+            NIP, NIP[:8], "emp_", "cmp_", "crt_", "87,5", "87.5", "Sangat Baik", "batch-17", "Balai Kota", MAIL,
+            "salah orang", "officer-9", "rev-1", CODE, EARLIER,
         ):  # fmt: skip
             assert secret not in body
+
+
+async def test_whom_to_ask_is_named(client: httpx.AsyncClient, register: Register) -> None:
+    """The page sent to "the body that issued it", and named none."""
+    register.completion = completed(revoked=True)
+    page = seen(await client.get(f"/v/{CODE}", headers=BROWSER))
+    assert "lembaga penerbitnya, yang tertera di bawah ini" in page.text
+    assert "BKPSDM Kota Contoh" in page.text
+
+
+async def test_an_earlier_code_claims_no_correction_that_nobody_knows_of(
+    client: httpx.AsyncClient, register: Register
+) -> None:
+    """What was revoked and reinstated passed for corrected."""
+    page = seen(await client.get(f"/v/{EARLIER}", headers=BROWSER))
+    assert "diterbitkan ulang" in page.text
+    assert "perbaikan" not in page.text
+    assert "correct" not in page.text
 
 
 async def test_markup_in_data_is_text(client: httpx.AsyncClient, register: Register) -> None:

@@ -168,10 +168,16 @@ def _shown(completion: Completion, looked: Looked, caller: Principal) -> dict[st
         "jp": completion.jp,
         "counts": bool(completion.learning_year),
         "why": _why(completion),
-        "note": None if note is None else note.id,
+        "note": None if note is None else note.people,
         "contestable": not completion.backed,
         "contests": [_contest(one, completion, caller) for one in _by_time(completion)],
     }
+
+
+_DOUBTED: Final = (
+    "instansi pegawai menyatakan ini bukan pembelajaran pegawainya; belum dihitung sampai diputuskan"
+)
+_DECIDED_AGAINST: Final = "diputuskan: ini bukan pembelajaran pegawainya, dan tidak dihitung"
 
 
 def _why(completion: Completion) -> str | None:
@@ -179,6 +185,8 @@ def _why(completion: Completion) -> str | None:
         return completion.jp_reason
     if revocations := revocations_standing(completion):
         return revocations[0].reason
+    if completion.contested:  # its reason speaks to the person
+        return _DECIDED_AGAINST if completion.contest_upheld else _DOUBTED
     return completion.jp_reason
 
 
