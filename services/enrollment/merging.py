@@ -31,7 +31,7 @@ NOBODY: Final = EmployeeId("")
 MOST_MERGES: Final = 20
 """And separations, of one record, by officers of agencies; as many again, and more, by those who act for all, who end
 what others began. A separation of what is merged is always taken."""
-MOST_BY_ALL: Final = 100
+MOST_BY_ALL: Final = 40
 
 # Two become one.
 

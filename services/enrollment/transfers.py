@@ -48,7 +48,7 @@ MOST_WITHDRAWALS: Final = 6
 """Of one person by one agency."""
 MOST_CONFIRMATIONS: Final = 20
 """Of one person, by officers of agencies, and as many by the person: none of them shuts out who acts for all."""
-MOST_BY_ALL: Final = 100
+MOST_BY_ALL: Final = 40
 
 
 # An agency takes a person back, or says that it is no more its own.
