@@ -9,10 +9,12 @@ from datetime import date
 from decimal import Decimal
 from functools import lru_cache
 from operator import attrgetter
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from services.enrollment.agencies.documents import Arrival
 from services.enrollment.jp_rates import Rate, Rates, load_rates, parse_rates, tenths
+
+if TYPE_CHECKING:  # terms are made of rates, and what decides about agencies of terms
+    from services.enrollment.agencies.documents import Arrival
 
 __all__ = ["Capped", "Credit", "Learning", "Rates", "check", "credit_year", "load_rates", "parse_rates"]
 
@@ -35,11 +37,11 @@ class Learning:
     """Where the form is credited by session; None counts as 1."""
     backed: bool = True
     """The employee's own agency stands behind it."""
-    arrived: Arrival | None = None
+    arrived: "Arrival | None" = None
     """Of one that it does not stand behind: when that was reported; None: before arrivals were kept."""
 
     @property
-    def order(self) -> tuple[bool, bool, Arrival | None, date, str]:
+    def order(self) -> "tuple[bool, bool, Arrival | None, date, str]":
         """In which caps are used up."""
         arrived = None if self.backed else self.arrived
         return (not self.backed, arrived is not None, arrived, self.completed_on, self.completion_id)

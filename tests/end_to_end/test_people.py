@@ -144,7 +144,7 @@ def test_the_agency_that_has_a_person_lets_it_go_and_no_other_takes_it(product: 
 
 
 @pytest.mark.parametrize(
-    ("reason", "waits"), [("mistake", True), ("moved", True), ("retired", False), ("died", False)]
+    ("reason", "waits"), [("mistake", False), ("moved", True), ("retired", False), ("died", False)]
 )
 def test_an_agency_releases_a_person_over_http(product: Product, reason: str, waits: bool) -> None:
     person = somebody()
@@ -189,6 +189,11 @@ def test_two_records_are_merged_with_a_preview_and_parted_again(product: Product
         assert client.post("/people/merges", json=order).status_code == 404
     preview = old.post("/people/merges/preview", json=order).json()
     assert [preview[one]["count"] for one in ("moved", "counted_once")] == [2, 1]
+    assert {one["employee_id"]: bool(one["before"]["jp"]) for one in preview["people"]} == {
+        link["into"]: True,
+        link["employee_id"]: False,
+    }, "what the other agency's person has learned it does not tell"
+    preview = officer(product, "*").post("/people/merges/preview", json=order).json()
     before = {one["employee_id"]: one["before"]["jp"] for one in preview["people"]}
     key = {"Idempotency-Key": secrets.token_hex(8)}
     first, again = (old.post("/people/merges", json=order, headers=key) for _ in range(2))

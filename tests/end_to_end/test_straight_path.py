@@ -163,6 +163,7 @@ def test_the_qr_code_leads_to_the_page_that_verifies_the_pdf(product: Product, s
         "holder_number": f"{story.person.number[:4]}******{story.person.number[-4:]}",
         "holder_name": story.person.name,
         "title": TITLE,
+        "organizer": "Lembaga LEMBAGA-LURUS",
         "jp": 8.0,
         "status": "valid",
         "sha256": hashlib.sha256(story.pdf).hexdigest(),
@@ -205,7 +206,7 @@ def test_an_expired_link_says_how_to_get_the_pdf(product: Product, story: Story)
     expired, _ = links.download(story.certificate["certificate_id"], 1, story.person.email, before)
     page = httpx.get(expired, headers=PAGE, timeout=60)
     assert page.status_code == 410
-    assert "Masuk" in page.text or "masuk" in page.text
+    assert "portal instansi Anda" in page.text
     problem = httpx.get(expired, headers={"accept": "application/json"}, timeout=60)
     assert (problem.status_code, problem.json()["type"]) == (410, "/problems/link-expired")
     assert "Sign in" in problem.json()["detail"]

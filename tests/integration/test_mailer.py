@@ -318,7 +318,7 @@ async def test_a_letter_to_the_address_before_goes_there_whatever_stands(
     (received,) = catcher.page.get("/api/v1/messages").json()["messages"]
     assert received["To"] == [{"Name": "Rina Ma'ruf", "Address": "old@example.org"}]
     (allowance,) = await mail_store.select(ALLOWANCES, {})
-    assert allowance.id == TERMS.ids.address("old@example.org")
+    assert allowance.id.startswith(TERMS.ids.address("old@example.org"))
 
 
 async def test_a_letter_that_cannot_be_written_waits_and_keeps_no_other(
