@@ -14,7 +14,7 @@ help: ## This list
 demo: .venv/.dev ## A realistic day of the city, on real Kafka, MongoDB and SMTP; ends with a table
 	@$(BIN)/python -m demo
 
-up: .venv/.dev ## The same stack, kept running; addresses in .run/stack.json; Ctrl-C stops all of it
+up: .venv/.dev ## The same stack, kept running, until Ctrl-C; addresses in .run/stack.json; data stay until `clean`
 	@$(BIN)/python -m demo.up
 
 test: .venv/.dev ## All tests: unit, property, contract, integration, end-to-end, attacks, faults
@@ -57,7 +57,9 @@ lock: .venv/.dev ## Pin dependencies anew, by hash (needs uv)
 	uv pip compile pyproject.toml --group dev --universal --generate-hashes --no-emit-index-url --no-header -q -c requirements/run.txt -o requirements/dev.txt
 	uv pip compile pyproject.toml --group dev --group bench --universal --generate-hashes --no-emit-index-url --no-header -q -c requirements/dev.txt -o requirements/bench.txt
 
-clean: ## Remove what the targets made
+clean: ## Remove what the targets made: packages, and the data of `up`, also those that Docker holds
+	@if [ -x $(BIN)/python ]; then $(BIN)/python -m shared.stack.forget .run; \
+	elif grep -qs docker .run/*/mode; then echo "clean: Docker holds data of 'make up': run 'make .venv/.dev' first, so that they can be removed" >&2; exit 1; fi
 	rm -rf .venv .run .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 .venv/.dev: requirements/dev.txt

@@ -41,7 +41,7 @@ def main() -> None:
     signal.signal(signal.SIGINT, _interrupt)
     with (
         alone(asked.run_dir),
-        local_stack(asked.run_dir) as stack,
+        local_stack(asked.run_dir, keep=True) as stack,
         Processes(asked.run_dir / "services") as processes,
     ):
         secret = kept_secret(asked.run_dir / "secret")
@@ -71,7 +71,7 @@ def kept_secret(path: Path) -> str:
 def instructions(kompeten: Kompeten, description: Path) -> Iterator[str]:
     stack = kompeten.stack
     yield ""
-    yield f"up, with {stack.took}; Ctrl-C stops all of it"
+    yield f"up, with {stack.took}; Ctrl-C stops all of it, the data stay for the next time, `make clean` removes them"
     for name in SERVICES:
         yield f"  {name:13} {kompeten.urls[name]}"
         yield f"  {'':13} {kompeten.internal_urls[name]}/openapi.json and /metrics"

@@ -1,4 +1,4 @@
-"""`python -m shared.stack [RUN_DIR]`: the stack, up until Ctrl-C; prints its addresses as a line of JSON."""
+"""`python -m shared.stack [RUN_DIR]`: the stack, up until Ctrl-C; prints its addresses as a line of JSON. Data stay."""
 
 import contextlib
 import dataclasses
@@ -15,7 +15,7 @@ from shared.stack.processes import ROOT
 def main() -> None:
     run_dir = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / ".run/stack"
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    with contextlib.suppress(KeyboardInterrupt), local_stack(run_dir) as stack:
+    with contextlib.suppress(KeyboardInterrupt), local_stack(run_dir, keep=True) as stack:
         print(json.dumps(dataclasses.asdict(stack)), flush=True)
         signal.pause()
 

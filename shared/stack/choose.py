@@ -3,14 +3,14 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from shared.kafka_connection import KafkaConnection
 from shared.kafka_settings import AdministratorSettings
-from shared.stack import containers, native
+from shared.stack import containers, kept, native
 from shared.stack.companions import issuer_ready, mail_ready, start_issuer, start_mail
 from shared.stack.errors import StackError, StackMissing
 from shared.stack.processes import ROOT, Processes
@@ -52,13 +52,16 @@ def local_stack(
     mail_page: str | None = None,
     mode: str | None = None,
     cache_dir: Path | None = None,
+    *,
+    keep: bool = False,
 ) -> Iterator[Stack]:
     """Everything up and ready inside the `with`, and gone after it, whatever ends it.
 
     An address left out is looked for in KOMPETEN_KAFKA (with KOMPETEN_KAFKA_USER and _PASSWORD of an administrator,
     _SECURITY, _MECHANISM and _CA), KOMPETEN_MONGO, KOMPETEN_SMTP, KOMPETEN_MAIL_PAGE;
     `mode` (docker or native) in STACK; `cache_dir` in KOMPETEN_CACHE, else `.run/cache`. Logs are in
-    `<run_dir>/logs`; native data stays in `run_dir` and is found again. StackMissing tells what to install,
+    `<run_dir>/logs`; native data stays in `run_dir` and is found again. With `keep` so does Docker's, in volumes, and
+    a later run goes on in the way of the one before unless `mode` says another. StackMissing tells what to install,
     StackError what failed; both are meant to be printed without a traceback.
     """
     kafka, mongo = kafka or _given_kafka(), mongo or os.environ.get("KOMPETEN_MONGO")
@@ -75,7 +78,13 @@ def local_stack(
     with Processes(run_dir) as processes:
         issuer = start_issuer(processes)
         mail = None if smtp and mail_page else start_mail(processes, processes.run_dir / "mail")
-        brokers = _brokers(processes, kafka, mongo, mode, cache.resolve())
+        brokers = (
+            _Brokers(kafka, mongo, "given", "KOMPETEN_KAFKA and KOMPETEN_MONGO")
+            if kafka and mongo
+            else _kept(processes, kafka, mongo, mode, cache.resolve())
+            if keep
+            else _brokers(processes, kafka, mongo, mode, cache.resolve())
+        )
         issuer_ready(*issuer)
         if mail is not None:
             child, smtp, mail_page = mail
@@ -104,16 +113,51 @@ def _given_kafka() -> KafkaConnection | None:
         raise StackError(f"KOMPETEN_KAFKA is set, but not how to administer it: {error}") from error
 
 
-def _brokers(
+def _kept(
     processes: Processes, kafka: KafkaConnection | None, mongo: str | None, mode: str | None, cache: Path
 ) -> _Brokers:
-    if kafka and mongo:
-        return _Brokers(kafka, mongo, "given", "KOMPETEN_KAFKA and KOMPETEN_MONGO")
+    """In the way of the last time: the data are there. What is wanted otherwise is said with what becomes of them."""
+    run_dir = processes.run_dir
+    before = kept.modes(run_dir)
+    last = before[0] if before else None
+    try:
+        brokers = _brokers(processes, kafka, mongo, mode or last, cache, keep=True)
+    except StackError as error:
+        if mode is not None or last is None:
+            raise
+        raise type(error)(
+            f"{error}\nThe data of the last time are kept the {last} way, so it is the one that is tried. To begin the "
+            f"other way: STACK={_other(last)} make up; what is there stays, and STACK={last} finds it again"
+        ) from error
+    kept.remember(run_dir, brokers.took)
+    if mode is None and last is not None:
+        brokers = replace(
+            brokers, why=f"as the last time, with its data; STACK={_other(last)} begins the other way"
+        )
+    if _other(brokers.took) in before:
+        other = _other(brokers.took)
+        print(f"stack: the data of the {other} way stay; STACK={other} finds them again", flush=True)
+    return brokers
+
+
+def _other(mode: str) -> str:
+    return next(one for one in MODES if one != mode)
+
+
+def _brokers(
+    processes: Processes,
+    kafka: KafkaConnection | None,
+    mongo: str | None,
+    mode: str | None,
+    cache: Path,
+    *,
+    keep: bool = False,
+) -> _Brokers:
     why = "STACK=native"
     if mode != "native":
         try:
             version = containers.engine_and_images()
-            contained = containers.start_kafka_and_mongo(processes, kafka, mongo)
+            contained = containers.start_kafka_and_mongo(processes, kafka, mongo, keep=keep)
             return _Brokers(
                 *contained, "docker", f"engine {version} answers" if mode is None else "STACK=docker"
             )

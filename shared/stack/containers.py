@@ -11,7 +11,7 @@ from docker.client import DockerClient
 from docker.errors import DockerException, ImageNotFound
 
 from shared.kafka_connection import KafkaConnection
-from shared.stack import broker, probes
+from shared.stack import broker, kept, probes
 from shared.stack.errors import StackError
 from shared.stack.ports import HOST, free_ports
 from shared.stack.processes import Processes, wait_ready
@@ -24,7 +24,10 @@ MONGO_IMAGE = "mongo:8.0"
 KAFKA_IMAGE = "apache/kafka:4.3.1"
 RYUK_IMAGE = "testcontainers/ryuk:0.8.1"
 READY_S = 90.0
+KAFKA_DATA = "/var/lib/kafka/data"
 LABEL = "kompeten.stack"
+KEEPS_DATA = "kompeten.stack.keeps_data"
+STOPS_WITHIN_S = 10
 FAILURES = (DockerException, requests.RequestException)
 
 
@@ -54,10 +57,12 @@ def _pull(image: str) -> None:
 
 
 def start_kafka_and_mongo(
-    processes: Processes, kafka: KafkaConnection | None, mongo: str | None
+    processes: Processes, kafka: KafkaConnection | None, mongo: str | None, *, keep: bool = False
 ) -> tuple[KafkaConnection, str]:
-    """Kafka's administrator and MongoDB's URL, both ready; one that is given is not started."""
+    """Kafka's administrator and MongoDB's URL, both ready; one that is given is not started. With `keep` their data
+    are in volumes of the run directory, which stay."""
     _settle_testcontainers()
+    run_dir = processes.run_dir
     label = f"{LABEL}={uuid.uuid4().hex}"
     processes.ask(do="watch containers", label=label)  # before the first is made: none can be forgotten
     kafka_port, mongo_port = free_ports(2)
@@ -65,8 +70,15 @@ def start_kafka_and_mongo(
     admin = kafka or broker.administrator(f"{HOST}:{kafka_port}", password)
     url = mongo or probes.mongo_url(f"{HOST}:{mongo_port}")
     try:
-        started_mongo = None if mongo else _start("mongod", _mongo(mongo_port), mongo_port, label)
-        started_kafka = None if kafka else _start("kafka", _kafka(kafka_port, password), kafka_port, label)
+        if keep:
+            _remove_left_over(run_dir)
+        started_mongo = started_kafka = None
+        if not mongo:
+            data = _kept_volume(run_dir, "mongo") if keep else None
+            started_mongo = _start("mongod", _mongo(mongo_port, data), mongo_port, label, run_dir)
+        if not kafka:
+            data = _kept_volume(run_dir, "kafka") if keep else None
+            started_kafka = _start("kafka", _kafka(kafka_port, password, data), kafka_port, label, run_dir)
         if started_mongo is not None:
             _wait("mongod", started_mongo, lambda: probes.is_primary(url))
         if started_kafka is not None:
@@ -87,15 +99,31 @@ def _settle_testcontainers() -> None:
         os.environ.setdefault("TESTCONTAINERS_RYUK_DISABLED", "true")
 
 
-def _mongo(port: int) -> "DockerContainer":
+def _remove_left_over(run_dir: Path) -> None:
+    """Of a run that was killed together with its guardian: two must not work on the same data."""
+    label = {"label": f"{kept.RUN_DIR}={run_dir}"}
+    for container in DockerClient.from_env().containers.list(all=True, filters=label):
+        container.remove(force=True, v=True)
+
+
+def _kept_volume(run_dir: Path, name: str) -> str:
+    """Made once, and found again by its name."""
+    made = DockerClient.from_env().volumes.create(
+        kept.volume(run_dir, name), labels={kept.RUN_DIR: str(run_dir)}
+    )
+    return str(made.name)
+
+
+def _mongo(port: int, data: str | None) -> "DockerContainer":
     """Listens inside on the port it has outside: a replica set's clients use the members' own addresses."""
     from testcontainers.core.container import DockerContainer
 
     options = ["--port", str(port), "--bind_ip_all", *probes.MONGOD_OPTIONS]
-    return DockerContainer(MONGO_IMAGE).with_command(["mongod", *options])
+    container = DockerContainer(MONGO_IMAGE).with_command(["mongod", *options])
+    return container if data is None else container.with_volume_mapping(data, "/data/db", "rw")
 
 
-def _kafka(port: int, password: str) -> "DockerContainer":
+def _kafka(port: int, password: str, data: str | None) -> "DockerContainer":
     """HOST is for this machine, BROKER for the broker and the tools in the container."""
     from testcontainers.core.container import DockerContainer
 
@@ -105,19 +133,24 @@ def _kafka(port: int, password: str) -> "DockerContainer":
         "controller.quorum.voters": "1@localhost:9093",
         "listeners": f"HOST://0.0.0.0:{port},BROKER://localhost:9092,CONTROLLER://localhost:9093",
         "advertised.listeners": f"HOST://{HOST}:{port},BROKER://localhost:9092",
+        **({} if data is None else {"log.dirs": KAFKA_DATA}),
     }
     variables = {
         **broker.as_variables(settings),
         "CLUSTER_ID": broker.CLUSTER_ID,
         "KAFKA_HEAP_OPTS": broker.HEAP,
     }
-    return DockerContainer(KAFKA_IMAGE).with_envs(**variables)
+    container = DockerContainer(KAFKA_IMAGE).with_envs(**variables)
+    return container if data is None else container.with_volume_mapping(data, KAFKA_DATA, "rw")
 
 
-def _start(name: str, container: "DockerContainer", port: int, label: str) -> "Container":
+def _start(name: str, container: "DockerContainer", port: int, label: str, run_dir: Path) -> "Container":
     container.ports[str(port)] = (HOST, port)  # type: ignore[assignment]  # Docker takes it; with_bind_ports does not
     key, _, value = label.partition("=")
-    container.with_kwargs(labels={key: value, f"{LABEL}.name": name, f"{LABEL}.starter": str(os.getpid())})
+    labels = {key: value, f"{LABEL}.name": name, f"{LABEL}.starter": str(os.getpid())}
+    if container.volumes:
+        labels[KEEPS_DATA] = "yes"
+    container.with_kwargs(labels={**labels, kept.RUN_DIR: str(run_dir)})
     container.start()
     if container.get_container_host_ip() not in ("localhost", HOST):
         raise StackError(f"the Docker engine is on another machine ({container.get_container_host_ip()})")

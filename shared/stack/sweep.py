@@ -6,7 +6,7 @@ from pathlib import Path
 
 from docker.client import DockerClient
 
-from shared.stack.containers import LABEL
+from shared.stack.containers import KEEPS_DATA, LABEL, STOPS_WITHIN_S
 
 
 def remove(label: str, logs: Path) -> None:
@@ -16,6 +16,8 @@ def remove(label: str, logs: Path) -> None:
         time.sleep(pause_s)
         for container in client.containers.list(all=True, filters={"label": label}):
             name = container.labels.get(f"{LABEL}.name", container.name)
+            if container.labels.get(KEEPS_DATA):
+                container.stop(timeout=STOPS_WITHIN_S)  # it is to leave them in order
             (logs / f"{name}.log").write_bytes(container.logs())
             container.remove(force=True, v=True)
 

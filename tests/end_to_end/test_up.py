@@ -14,6 +14,8 @@ import httpx
 import psutil
 import pytest
 
+from demo.up import example_event
+from shared.stack.forget import forget
 from shared.stack.processes import ROOT
 
 
@@ -32,12 +34,12 @@ def is_gone(process: psutil.Process) -> bool:
 
 
 class Up:
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, **env: str) -> None:
         self.path, self.log = directory / "stack.json", directory / "up.log"
         argv = [sys.executable, "-m", "demo.up", "--run-dir", str(directory / "up"),
                 "--description", str(self.path)]  # fmt: skip
         with self.log.open("wb") as log:
-            self.process = subprocess.Popen(argv, cwd=ROOT, stdout=log, stderr=log, env={**os.environ})
+            self.process = subprocess.Popen(argv, cwd=ROOT, stdout=log, stderr=log, env={**os.environ, **env})
 
     def description(self) -> dict[str, Any]:
         until(lambda: self.path.exists() or self.process.poll() is not None)
@@ -48,34 +50,57 @@ class Up:
     def started(self) -> list[psutil.Process]:
         return psutil.Process(self.process.pid).children(recursive=True)
 
+    def end(self) -> None:
+        self.process.send_signal(signal.SIGTERM)
+        self.process.wait(60)
+
 
 @pytest.fixture
 def up(tmp_path: Path) -> Iterator[Up]:
     started = Up(tmp_path)
     yield started
-    started.process.send_signal(signal.SIGTERM)
-    started.process.wait(60)
+    started.end()
+    forget(tmp_path)
 
 
-def test_services_are_ready_and_ctrl_c_ends_them_all(up: Up) -> None:
+def record_of(described: dict[str, Any], role: str = "employee") -> httpx.Response:
+    services = described["services"]
+    return httpx.get(f"{services['enrollment']}/me/record", headers=bearer(described, role), timeout=10)
+
+
+def bearer(described: dict[str, Any], role: str) -> dict[str, str]:
+    wish = described["tokens"][role]
+    token = httpx.request(wish["method"], wish["url"], json=wish["json"], timeout=10).json()["access_token"]
+    return {"authorization": f"Bearer {token}"}
+
+
+def test_services_are_ready_and_ctrl_c_ends_them_all_but_the_data(up: Up, tmp_path: Path) -> None:
     described = up.description()
     assert set(described["services"]) == {"enrollment", "incentive", "notification"}
     for url in described["services"].values():
         assert httpx.get(f"{url}/health/ready", timeout=10).status_code == 200
-    wish = described["tokens"]["employee"]
-    token = httpx.request(wish["method"], wish["url"], json=wish["json"], timeout=10).json()["access_token"]
-    record = httpx.get(
-        f"{described['services']['enrollment']}/me/record",
-        headers={"authorization": f"Bearer {token}"},
-        timeout=10,
+    assert record_of(described).status_code == 404  # nobody is registered yet; the token is good
+    registration = example_event(described["agencies"][0])
+    accepted = httpx.post(
+        f"{described['services']['enrollment']}/events",
+        headers=bearer(described, "agency"),
+        json=registration,
     )
-    assert record.status_code == 404  # nobody is registered yet; the token is good
+    assert accepted.status_code == 202
+    until(lambda: record_of(described).status_code == 200)
     started = up.started()
     assert set(described["pids"].values()) <= {process.pid for process in started}
     up.process.send_signal(signal.SIGINT)
     assert up.process.wait(60) == 0
     until(lambda: all(is_gone(process) for process in started))
     assert not up.path.exists()
+    # Not the way that is chosen by itself here: the one that has the data.
+    again = Up(tmp_path, STACK="")
+    try:
+        assert record_of(again.description()).status_code == 200
+        assert f"stack: {described['took']} (as the last time" in again.log.read_text()
+    finally:
+        again.end()
 
 
 def test_a_service_that_dies_is_named_and_ends_the_rest(up: Up) -> None:

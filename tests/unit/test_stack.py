@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from shared.stack import StackError, StackMissing, broker, fetch, local_stack
+from shared.stack import StackError, StackMissing, broker, fetch, kept, local_stack
+from shared.stack.forget import forget
 from shared.stack.issuer import Wish, claims, is_loopback
 from shared.stack.mail_smtp import Fault, Faults
 from shared.stack.ports import HIGH, LOW, free_ports
@@ -98,3 +99,37 @@ def test_a_fault_is_met_as_often_as_ordered_and_only_where_ordered() -> None:
     faults = Faults()
     faults.order(Fault(mode="tempfail", count=2))
     assert [faults.take("refuse"), *(faults.take("tempfail") for _ in range(3))] == [False, True, True, False]
+
+
+def test_the_way_of_the_last_time_is_the_first_that_is_remembered(tmp_path: Path) -> None:
+    assert kept.modes(tmp_path) == []
+    (tmp_path / "mongo").mkdir()  # of a version that remembered nothing
+    assert kept.modes(tmp_path) == ["native"]
+    kept.remember(tmp_path, "docker")
+    assert kept.modes(tmp_path) == ["docker", "native"]
+    kept.remember(tmp_path, "native")
+    assert kept.modes(tmp_path) == ["native", "docker"]
+
+
+def test_data_that_docker_holds_are_not_left_for_others_while_it_is_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", "tcp://127.0.0.1:1")
+    monkeypatch.delenv("STACK", raising=False)
+    kept.remember(tmp_path, "docker")
+    with (
+        pytest.raises(StackError, match=r"(?s)no Docker engine answers.*STACK=native make up.*STACK=docker"),
+        local_stack(tmp_path, keep=True),
+    ):
+        pass
+    with pytest.raises(StackError, match="start its engine and run it again"):
+        forget(tmp_path.parent)
+
+
+def test_where_docker_holds_nothing_it_need_not_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", "tcp://127.0.0.1:1")
+    (tmp_path / "up").mkdir()
+    kept.remember(tmp_path / "up", "native")
+    assert forget(tmp_path) == []
