@@ -49,6 +49,7 @@ NOT_PRIMARY = frozenset({89, 91, 189, 262, 9001, 10107, 11600, 11602, 13435, 134
 ENDED = frozenset({43, 237, 11601})
 LONGEST_PAUSE_S = 0.2
 NOT_THERE_YET_S = 5.0
+REFUSED = frozenset({13, 18})  # Unauthorized, AuthenticationFailed
 NOW = "$$NOW"  # the server's clock
 # `null` comes before every date, and a lease that was ended has none.
 LEASE_IS_OVER = {"$and": [{"$gt": ["$lease_until", None]}, {"$lte": ["$lease_until", NOW]}]}
@@ -133,6 +134,37 @@ class MongoStore:
                     )
             if LOCKS not in there:
                 await self._create(LOCKS)
+
+    async def unprepared(self, collections: Iterable[Collection[Document]]) -> list[str]:
+        """What `prepare` would make; nothing is made. Raises ValueError where it would be refused."""
+        async with translated():
+            try:
+                there, lacking = set(await self.database.list_collection_names()), []
+            except OperationFailure as error:
+                if error.code not in REFUSED:
+                    raise
+                raise ValueError(
+                    f"MongoDB refuses the user of KOMPETEN_MONGO in {self.database.name}: if its password was changed, "
+                    "MongoDB takes it over when it starts anew"
+                ) from error
+            for collection in (*BOOKS, *collections):
+                name = collection.name
+                indexes = await self.database[name].index_information() if name in there else {}
+                unique = {
+                    tuple(field for field, _ in one["key"]): bool(one.get("unique"))
+                    for one in indexes.values()
+                }
+                if name not in there:
+                    lacking.append(f"collection {name}")
+                for fields in (*collection.indexes, *collection.unique):
+                    if fields not in unique:
+                        lacking.append(f"index of {name} by {', '.join(fields)}")
+                    elif unique[fields] != (fields in collection.unique):
+                        raise ValueError(
+                            f"the index of {self.database.name}.{name} by {', '.join(fields)} is not as declared: "
+                            "drop it, it is made anew"
+                        )
+            return lacking
 
     async def _create(self, name: str) -> None:
         try:

@@ -28,9 +28,10 @@ class TopicSpec(NamedTuple):
 
 
 async def create_topics(
-    kafka: KafkaConnection, specs: Sequence[tuple[str, int, Mapping[str, str]]]
+    kafka: KafkaConnection, specs: Sequence[tuple[str, int, Mapping[str, str]]], *, dry_run: bool = False
 ) -> list[str]:
-    """Names of those that were missing. Returns when the broker shows all, each partition with a leader.
+    """Names of those that were missing. Returns when the broker shows all, each partition with a leader; in a dry run
+    when the broker has said that it would make them.
 
     Raises TopicsDiffer, and NoAccess when Kafka lets nobody in."""
     wanted = [TopicSpec(*spec) for spec in specs]
@@ -40,8 +41,9 @@ async def create_topics(
         known = await _partitions(admin, wanted)
         missing = [topic for topic in wanted if topic.name not in known]
         _verify(wanted, known)
-        await _create(admin, missing)
-        await _until_visible(admin, wanted)
+        await _create(admin, missing, dry_run=dry_run)
+        if not dry_run:
+            await _until_visible(admin, wanted)
     except KafkaConnectionError as error:
         raise NoAccess(await explained(kafka, error)) from error
     finally:
@@ -49,7 +51,7 @@ async def create_topics(
     return [topic.name for topic in missing]
 
 
-async def _create(admin: AIOKafkaAdminClient, missing: Sequence[TopicSpec]) -> None:
+async def _create(admin: AIOKafkaAdminClient, missing: Sequence[TopicSpec], *, dry_run: bool) -> None:
     if not missing:
         return
     brokers = len((await admin.describe_cluster())["brokers"])
@@ -59,7 +61,7 @@ async def _create(admin: AIOKafkaAdminClient, missing: Sequence[TopicSpec]) -> N
         NewTopic(topic.name, topic.partitions, copies, topic_configs={**topic.config, **durability})
         for topic in missing
     ]
-    answer: Any = await admin.create_topics(new)
+    answer: Any = await admin.create_topics(new, validate_only=dry_run)
     for name, code, *rest in answer.topic_errors:
         error = for_code(code)
         # Somebody was quicker: whether it is the same topic, the partitions tell.
