@@ -1,7 +1,8 @@
 #!/bin/sh
 # Makes a certificate for Kafka's port on this host: deploy/make-certificate.sh HOST. HOST is the name or the IPv4
 # address that agencies connect to. It is signed by an authority of this installation, made at the first run; agencies
-# get deploy/secrets/kafka_ca.pem. Run it again, and restart Kafka, before the two years are over or for another HOST.
+# get deploy/secrets/kafka_ca.pem. Run it again before the two years are over or for another HOST, then
+# deploy/make-secrets.sh and `docker compose up --wait`.
 # For a certificate of your own put its private key (PKCS#8) and chain, as PEM, into deploy/secrets/kafka_certificate.
 set -eu
 host=${1:?HOST is missing: the name or IPv4 address that agencies connect to}

@@ -9,7 +9,7 @@ security.protocol=SASL_PLAINTEXT
 sasl.mechanism=PLAIN
 sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required username="admin" password="$(cat /run/secrets/kafka_admin)";
 PROPERTIES
-  /opt/kafka/bin/kafka-broker-api-versions.sh --bootstrap-server localhost:9092 \
+  timeout 55 /opt/kafka/bin/kafka-broker-api-versions.sh --bootstrap-server localhost:9092 \
     --command-config /tmp/admin.properties >/dev/null
   touch /tmp/works
 fi

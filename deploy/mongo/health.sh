@@ -4,7 +4,7 @@
 set -eu
 export HOME=/tmp
 if [ -z "$(find /tmp/primary -newermt '-60 seconds' 2>/dev/null)" ]; then
-  timeout 20 mongosh --quiet --norc mongodb://127.0.0.1:27017/?directConnection=true /opt/kompeten/health.js
+  timeout 55 mongosh --quiet --norc mongodb://127.0.0.1:27017/?directConnection=true /opt/kompeten/health.js
   rm -rf /tmp/.mongodb
   touch /tmp/primary
 fi

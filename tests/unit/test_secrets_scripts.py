@@ -17,7 +17,7 @@ EXISTING = "kompeten_secret"
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
     (tmp_path / "deploy").mkdir()
-    for name in ("make-secrets.sh", "link-keys.sh", "demo.env"):
+    for name in ("make-secrets.sh", "link-keys.sh", "demo.env", "env.example"):
         shutil.copy2(DEPLOY / name, tmp_path / "deploy")
     return tmp_path
 
@@ -108,3 +108,50 @@ def test_a_ring_never_grows_beyond_what_the_services_take(checkout: Path) -> Non
     assert refused.returncode == 1
     assert f"withdraw {MAX_LINK_KEYS}" in refused.stderr
     assert len(ring(checkout)) == MAX_LINK_KEYS
+
+
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        ("KOMPETEN_SMTP_PROT=587", "KOMPETEN_SMTP_PROT is no setting here: did you mean KOMPETEN_SMTP_PORT?"),
+        ("export KOMPETEN_smtp_port = 587", "did you mean KOMPETEN_SMTP_PORT?"),
+        ("KOMPETN_SMTP_HOST: mail", "did you mean KOMPETEN_SMTP_HOST?"),
+        ("KOMPETEN_NOTHING_OF_THE_KIND=1", "remove it"),
+        ("KOMPETEN_TOPIC_PREFIX=x.", "KOMPETEN_TOPIC_PREFIX is no setting here"),
+    ],
+)
+def test_a_name_that_nothing_reads_is_refused_with_the_one_that_was_meant(
+    checkout: Path, line: str, sentence: str
+) -> None:
+    env = checkout / ".env"
+    env.write_text(f"# KOMPETEN_COMMENT=1\n{line}\n", encoding="utf-8")
+    refused = run(checkout, "make-secrets.sh", "--check")
+    assert refused.returncode == 1
+    assert refused.stderr.startswith(".env, line 2: ")
+    assert sentence in refused.stderr
+    assert not (checkout / "deploy/secrets").exists(), "it only looks"
+    assert run(checkout, "make-secrets.sh").returncode == 1
+
+
+@pytest.mark.parametrize("source", ["demo.env", "env.example"])
+def test_what_we_give_is_accepted_and_so_is_what_is_not_ours(checkout: Path, source: str) -> None:
+    ours = (DEPLOY / source).read_text(encoding="utf-8")
+    (checkout / ".env").write_text(f"{ours}\nTZ=Asia/Jakarta\nCOMPOSE_PROFILES=demo\n", encoding="utf-8")
+    checked = run(checkout, "make-secrets.sh", "--check")
+    assert (checked.returncode, checked.stdout, checked.stderr) == (0, "", "")
+
+
+@pytest.mark.parametrize("umask", [0o077, 0o027])
+def test_what_containers_read_is_opened_to_them_and_nothing_else(checkout: Path, umask: int) -> None:
+    for name in ("mongo", "kafka"):
+        shutil.copytree(DEPLOY / name, checkout / "deploy" / name)
+    for path in [checkout, *checkout.rglob("*")]:
+        path.chmod(stat.S_IMODE(path.stat().st_mode) & ~umask)
+    assert run(checkout, "make-secrets.sh").returncode == 0
+    for name in ("mongo", "kafka"):
+        for path in [checkout / "deploy" / name, *(checkout / "deploy" / name).iterdir()]:
+            assert stat.S_IMODE(path.stat().st_mode) & 0o005 == (
+                0o005 if path.is_dir() else path.stat().st_mode & 1 | 4
+            )
+    assert stat.S_IMODE((checkout / "deploy/secrets").stat().st_mode) == 0o700
+    assert stat.S_IMODE((checkout / "deploy/link-keys.sh").stat().st_mode) & 0o007 == 0
