@@ -76,7 +76,7 @@ async def _all() -> list[Finding]:
             valid.append(settings)
     found += [one async for one in _kafka(valid)]
     for settings in valid:
-        found += [one async for one in _database(settings)]
+        found += [one async for one in of_database(settings)]
     return found
 
 
@@ -211,7 +211,7 @@ async def _user(settings: Settings) -> Finding:
 # Databases
 
 
-async def _database(settings: Settings) -> AsyncIterator[Finding]:
+async def of_database(settings: Settings) -> AsyncIterator[Finding]:
     name = f"{settings.database_prefix}_{settings.service}"
     what = f"database {name}"
     store = MongoStore(connect(settings.mongo.get_secret_value(), "kompeten-preflight"), name)

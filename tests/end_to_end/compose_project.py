@@ -52,7 +52,7 @@ class Project:
         """`folder` is empty until something is shipped there."""
         self.folder = folder
         self.name = f"kompeten-test-{uuid.uuid4().hex[:6]}"
-        names = ("ENROLLMENT", "KAFKA", "MAIL_PAGE", "ISSUER")
+        names = ("ENROLLMENT", "INCENTIVE", "NOTIFICATION", "KAFKA", "MAIL_PAGE", "ISSUER")
         self.port = dict(zip(names, free_ports(len(names)), strict=True))
         inherited = {k: v for k, v in os.environ.items() if not k.startswith(("KOMPETEN_", "COMPOSE_"))}
         self.env = {
@@ -61,8 +61,6 @@ class Project:
             **WITH_KAFKA_PORT,
             "KOMPETEN_VERSION": self.name,
             "KOMPETEN_PUBLIC_URL": self.url("ENROLLMENT"),
-            "KOMPETEN_INCENTIVE_PORT": "28100-28199",
-            "KOMPETEN_NOTIFICATION_PORT": "28200-28299",
             **{f"KOMPETEN_{name}_PORT": str(port) for name, port in self.port.items()},
         }
 

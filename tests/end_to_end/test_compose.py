@@ -47,6 +47,7 @@ SERVICES = ("enrollment", "notification", "incentive")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     project = Project(tmp_path_factory.mktemp("compose"))
     project.ship()
+    project.run("chmod", "--recursive", "go=", ".")  # as cloned under umask 077
     try:
         yield project
     finally:
@@ -198,13 +199,23 @@ def test_events_by_http_and_kafka_arrive_everywhere(project: Project, people: li
 def test_an_agency_is_connected_and_shut_out_without_a_restart(project: Project, people: list[int]) -> None:
     before = project.containers("enrollment")
     project.env["KOMPETEN_TOKEN"] = project.token("operator")
-    agency = partial(project.compose, "run", "--rm", "--no-TTY", "cli", "agency")
+
+    def agency(*arguments: str) -> str:
+        return project.run("./kompeten", "agency", *arguments).stdout
+
     added = json.loads(agency("add", "dinas-baru", "--name", "Dinas Baru", "--json"))
     assert (added["agency"]["state"], added["user"]) == ("active", "agency.dinas-baru.1")
-    project.compose(
-        "run", "--rm", "--no-TTY", "cli", "body", "add", "DINAS-BARU", "--name", "Dinas Baru", "--issued-by",
-        "dinas-baru", "--yes",
-    )  # fmt: skip
+    project.run(
+        "./kompeten",
+        "body",
+        "add",
+        "DINAS-BARU",
+        "--name",
+        "Dinas Baru",
+        "--issued-by",
+        "dinas-baru",
+        "--yes",
+    )
     send_by_http(project, 5, "dinas-baru")
     people.append(5)
     settle(project, people)
@@ -219,8 +230,7 @@ def test_an_agency_is_connected_and_shut_out_without_a_restart(project: Project,
 
 def test_the_holder_finds_points_and_certificates(project: Project) -> None:
     token = project.token("employee", employee_number=number(1))
-    incentive = project.compose("port", "incentive", "8002").strip()
-    status, answer = project.call("GET", f"http://{incentive}/me/points", token=token)
+    status, answer = project.call("GET", f"{project.url('INCENTIVE')}/me/points", token=token)
     assert (status, json.loads(answer)["balance"]) == (200, TRAININGS * POINTS)
     status, answer = project.call("GET", f"{project.url('ENROLLMENT')}/me/record", token=token)
     assert status == 200
@@ -244,7 +254,8 @@ def test_the_links_in_a_mail_lead_to_verification_and_pdf(project: Project) -> N
 
 
 def test_three_replicas_start_beside_each_other(project: Project, people: list[int]) -> None:
-    project.up("--scale", "incentive=3")
+    project.env |= {"KOMPETEN_INCENTIVE_REPLICAS": "3", "KOMPETEN_INCENTIVE_PORT": "28100-28199"}
+    project.up()
     containers = project.containers("incentive")
     assert [project.healthy(one) for one in containers] == [True, True, True]
     send_by_kafka(project, [4])
@@ -295,6 +306,39 @@ def test_down_and_up_keeps_all_and_goes_on(project: Project, people: list[int], 
     settle(project, people)
     # The catcher starts empty: no mail of before is sent again.
     assert {mail["To"][0]["Address"] for mail in project.mails()} == {f"p{person}@bandung.example"}
+
+
+def test_what_an_upgrade_lacks_is_said_before_it_and_stops_no_service(project: Project) -> None:
+    preflight = ("docker", "compose", "--progress", "quiet", "run", "--rm", "preflight")
+    looked = project.run(*preflight).stdout
+    assert looked.endswith("ready for `up`\n")
+    assert "MEND" not in looked
+    login = project.folder / "admin.properties"
+    login.write_text(
+        "security.protocol=SASL_PLAINTEXT\nsasl.mechanism=PLAIN\n"
+        "sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required "
+        f'username="admin" password="{(project.folder / "deploy/secrets/kafka_admin").read_text().strip()}";\n'
+    )
+    topic = "--create --topic agency.rusak.v1 --partitions 2 --bootstrap-server localhost:9092"
+    tool = f"/opt/kafka/bin/kafka-topics.sh --command-config /tmp/login {topic}"
+    project.run(
+        "bash", "-c",
+        f"docker compose exec -T -e KAFKA_HEAP_OPTS=-Xmx128m kafka bash -c 'cat >/tmp/login; {tool}' <admin.properties",
+    )  # fmt: skip
+    dotenv = project.folder / ".env"
+    before = dotenv.read_text()
+    dotenv.write_text(f"{before}KOMPETEN_SMTP_PROT=25\nKOMPETEN_AGENCIES=bkpsdm,diskominfo,rusak\n")
+    refused = project.run(*preflight, check=False)
+    assert refused.returncode == 1
+    assert "MEND  .env: KOMPETEN_SMTP_PROT is no setting: did you mean KOMPETEN_SMTP_PORT?" in refused.stdout
+    assert "MEND  topics: wrong number of partitions: agency.rusak.v1 has 2, declared are 1" in refused.stdout
+    up = project.run("docker", "compose", "up", "--detach", "--wait", check=False)
+    assert up.returncode != 0
+    assert 'service "setup" didn\'t complete successfully' in up.stderr
+    for service in SERVICES:
+        for container in project.containers(service):
+            until(partial(project.healthy, container), ACCEPTED_WITHIN_S, partial(project.inspect, container))
+    dotenv.write_text(before)
 
 
 def test_by_the_how_to_the_passwords_of_mongodb_and_kafka_are_changed_and_nothing_is_lost(

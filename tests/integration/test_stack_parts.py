@@ -49,6 +49,14 @@ async def test_topics_are_created_once_with_their_settings(stack: Stack) -> None
     assert await create_topics(stack.kafka, declared) == []
 
 
+async def test_a_dry_run_makes_no_topic_and_tells_what_would_be_refused(stack: Stack) -> None:
+    topic = fresh("dry")
+    for _ in range(2):
+        assert await create_topics(stack.kafka, [(topic, 1, {})], dry_run=True) == [topic]
+    with pytest.raises(TopicsDiffer, match=f"topic {topic} could not be created: .*no.such.setting"):
+        await create_topics(stack.kafka, [(topic, 1, {"no.such.setting": "1"})], dry_run=True)
+
+
 async def test_another_number_of_partitions_is_refused(stack: Stack) -> None:
     topic = fresh("fixed")
     await create_topics(stack.kafka, [(topic, 4, {})])
