@@ -209,7 +209,7 @@ JUNK = st.sampled_from([None, True, -1, 1.5, "", "x", [], {}, {"x": 1}, "+20", "
 def test_a_damaged_rule_file_loads_or_fails_with_a_sentence_that_names_the_row(
     path: object, parse: object, data: st.DataObject
 ) -> None:
-    document = yaml.safe_load(path.read_text())
+    document = yaml.load(path.read_text(), yaml.CSafeLoader)
     table = data.draw(st.sampled_from(sorted(document)))
     number = data.draw(st.integers(0, len(document[table]) - 1))
     row = dict(document[table][number])
@@ -217,7 +217,7 @@ def test_a_damaged_rule_file_loads_or_fails_with_a_sentence_that_names_the_row(
     row[key] = data.draw(JUNK)
     document[table][number] = row
     try:
-        parse(yaml.safe_dump(document, sort_keys=False))
+        parse(yaml.dump(document, Dumper=yaml.CSafeDumper, sort_keys=False))
     except RulesInvalid as error:
         said = str(error)
         assert said.startswith(f"{path.name}, {table}")
