@@ -16,6 +16,8 @@ import pytest
 
 from shared.stack.processes import ROOT
 
+pytestmark = pytest.mark.full
+
 
 def until(happened: Callable[[], object], timeout_s: float = 120) -> None:
     deadline = time.monotonic() + timeout_s
