@@ -8,6 +8,7 @@ import logging
 import time
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterator
+from contextvars import Context
 from dataclasses import dataclass
 from typing import Final, TextIO
 
@@ -71,7 +72,7 @@ class CountingHandler(logging.StreamHandler[TextIO]):
     def emit(self, record: logging.LogRecord) -> None:
         now = self._clock()
         for told in [*self._over(now), *self._too_many(now)]:
-            super().emit(told)
+            self._tell(told)
         if self._is_new(record, now):
             super().emit(record)
 
@@ -79,9 +80,13 @@ class CountingHandler(logging.StreamHandler[TextIO]):
         now = self._clock()
         for seen in self._seen.values():
             if seen.count:
-                super().emit(seen.told(now))
+                self._tell(seen.told(now))
         self._seen.clear()
         super().close()
+
+    def _tell(self, told: logging.LogRecord) -> None:
+        """Not as a part of the trace in which somebody else writes a line just now."""
+        Context().run(super().emit, told)
 
     def _is_new(self, record: logging.LogRecord, now: float) -> bool:
         ours = record.name.partition(".")[0] in OURS

@@ -127,7 +127,7 @@ class MongoStore:
 
     def why_away(self) -> str:
         """What the driver knows of the servers by now; it looks for one longer than whoever asks may wait."""
-        return sentence_of(self.client.topology_description)
+        return sentence_of(self.client.topology_description)  # type: ignore[arg-type]  # delegated, as above
 
     async def disk_used(self) -> float:
         """How much of the disk that the database is on, 0 to 1; 0 where the server does not say."""
