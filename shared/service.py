@@ -48,6 +48,7 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 AGAIN_S = 1.0
 DATABASE_ANSWERS_WITHIN_S = 2.0
+DISK_NEARLY_FULL = 0.95
 
 
 class Worker(Protocol):
@@ -176,6 +177,9 @@ class Runner(Generic[T]):
             parts.sources,
         )
         parts.caught_up, parts.log_ends = self.consumer.caught_up, self.consumer.ends
+        self._disk_used = 0.0
+        parts.remarks["disk of MongoDB"] = self._disk
+        parts.remarks["offsets"] = self.consumer.offsets.remarks
         parts.readiness = self.readiness
         name, access = parts.service.name, access_of(settings)
         self.app: FastAPI = create_app(name, routers=routers, readiness=self.readiness, access=access)
@@ -213,10 +217,19 @@ class Runner(Generic[T]):
         try:
             # Sooner than the driver, which looks for a server as long as the checks may take altogether.
             await asyncio.wait_for(self.parts.store.ping(), DATABASE_ANSWERS_WITHIN_S)
+            self._disk_used = await asyncio.wait_for(self.parts.store.disk_used(), 1.0) or self._disk_used
         except (Unavailable, TimeoutError) as error:
-            why = str(error) or "MongoDB does not answer"
-            return Check("database", False, f"{why}: nothing is lost, work goes on when it is back.")
+            why = f"{str(error) or self.parts.store.why_away()}{''.join(f'; {one}' for one in self._disk())}"
+            return Check("database", False, f"{why}. Nothing is lost, work goes on when it is back.")
         return Check("database", self.prepared, "Answers." if self.prepared else "Is being prepared.")
+
+    def _disk(self) -> list[str]:
+        """A full disk ends MongoDB, which then says nothing any more."""
+        if self._disk_used < DISK_NEARLY_FULL:
+            return []
+        return [
+            f"its disk was {self._disk_used:.0%} full when it answered last: free some of it, or enlarge the volume"
+        ]
 
     async def run(self) -> int:
         """Exit status: 0 after a clean stop, 1 when a part ended by itself, 2 when the database is of another key."""

@@ -342,7 +342,8 @@ def _check_home(event: Received[EmployeeSnapshot], state: State) -> None:
     if stands is None or stands.master:
         raise Rejected(
             f"home names {home}, which is no agency of the register: correct it, or have the operator add the agency, "
-            "then replay this event"
+            "then replay this event",
+            alike="home names no agency of the register",
         )
 
 

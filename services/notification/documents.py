@@ -126,6 +126,14 @@ class Letter(msgspec.Struct, frozen=True):
     issuing_unused: bool | None = None
     reporter: str | None = None
     reporter_name: str | None = None
+    told_again: int = 0
+    """The highest version of the completion under which enrollment told the same once more: after a restore, or where it
+    was asked to restate."""
+
+    @property
+    def newest_version(self) -> int:
+        """Of the completion, that it tells how the certificate stands in."""
+        return max(self.completion_version, self.told_again)
 
 
 class Mail(msgspec.Struct, frozen=True):

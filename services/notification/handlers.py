@@ -208,10 +208,15 @@ def _begin(letter: Letter, event: Told, state: State) -> Outcome:
         (one.template, one.revision, one.completion_version) == said
         for one in others("completion_version", letter.completion_version)
     ):
-        return Outcome(Verdict.DUPLICATE, "this letter was begun before", letter.id)
+        return Outcome(
+            Verdict.DUPLICATE,
+            "this letter was begun before",
+            letter.id,
+            changes=[] if known is None else _told_again(known, letter.completion_version),
+        )
     # The newest is one of those: only a newer one, or one as new, ends a letter.
     live = others("state", COLLECTING, RELEASED)
-    newest = max((other.completion_version for other in live), default=0)
+    newest = max((other.newest_version for other in live), default=0)
     if newest > letter.completion_version:
         dropped = msgspec.structs.replace(
             letter, state=DROPPED, reason="a newer letter tells what stands now"
@@ -236,6 +241,14 @@ def _begin(letter: Letter, event: Told, state: State) -> Outcome:
     else:
         changes.append(Put(LETTERS, letter))
     return Outcome(Verdict.ACCEPTED, subject=letter.id, changes=changes)
+
+
+def _told_again(letter: Letter, version: int) -> list[Put]:
+    """It says what stands, under another version now. Not noted, it was called missing for good after a restore, and
+    nothing healed that. The version that its points answer stays: no others may come."""
+    if version <= letter.newest_version:
+        return []
+    return [Put(LETTERS, msgspec.structs.replace(letter, told_again=version))]
 
 
 def _answer(points: SettledPoints, letter: Letter) -> bool:

@@ -50,6 +50,7 @@ class Group(Said):
     fingerprint: str
     kind: str
     event_type: str | None = None
+    event_types: list[str] = []
     count: int
     reason: str | None = None
     sample: str

@@ -384,13 +384,22 @@ class Service:
         if status == 404:
             raise Missing(f"{self.name} has no such thing: {detail}")
         if status in BUSY:
-            raise CannotAsk(f"{self.name} is not ready ({detail}): see `kompeten status`, then ask again")
+            why = self._not_ready() or f"{detail}: see `kompeten status`, then ask again"
+            raise CannotAsk(f"{self.name} is not ready: {why}")
         if status >= 500:
             error_id = _problem(response).get("error_id")
             raise CannotAsk(f"{self.name} failed ({detail}): look for error_id {error_id} in its log")
         if status in (409, 410, 413, 422):
             raise Refused(detail)
         raise CannotAsk(f"{self.name} does not take this request ({status}: {detail})")
+
+    def _not_ready(self) -> str:
+        """What its readiness says, which needs no database; empty where it says nothing."""
+        try:
+            checks = self._http.get("/health/ready").json()
+            return "; ".join(f"{one['name']}: {one['sentence']}" for one in checks if not one["ok"])
+        except (httpx.HTTPError, ValueError, KeyError, TypeError):
+            return ""
 
     def _silent(self, error: httpx.TransportError) -> str:
         why = "in time " if isinstance(error, httpx.TimeoutException) else ""

@@ -36,6 +36,11 @@ _NAMESPACE = NAMESPACE.bytes
 class Undecodable(ValueError):
     """The record is no event that we know. The text says why and what to do, and repeats nothing of it."""
 
+    def __init__(self, why: str, alike: str = "") -> None:
+        """`alike`: what it has in common with others of its kind, without what senders choose; empty: all of it."""
+        super().__init__(why)
+        self.alike = alike or why
+
 
 class Attributes(BaseModel):
     """Context attributes of one event."""
@@ -186,7 +191,8 @@ def decode(
             )
             event = Event(attributes, payload.model_validate_json(value))
     except ValidationError as error:
-        raise Undecodable(describe(error)) from None  # the cause repeats the input
+        # Alike by its first fault: of all together a sender could make a kind for each event.
+        raise Undecodable(describe(error), describe(error, most=1)) from None  # the cause repeats the input
     if event.attributes.specversion != "1.0":
         raise Undecodable("specversion is not 1.0: send CloudEvents 1.0")
     if len(event.attributes.id) > LONGEST_ID:
@@ -231,7 +237,8 @@ def _check_unambiguous(value: bytes, document: dict[str, Any] | None) -> None:
         document = _document(value)
     if b"\\u0000" in value and _NUL.search(value) is not None:
         place = next(nul_at(document), "event")
-        raise Undecodable(f"{place}: has the character U+0000, which no database may hold: take it out")
+        fault = "has the character U+0000, which no database may hold: take it out"
+        raise Undecodable(f"{place}: {fault}", fault)
     # A quotation mark before a colon ends a name or, seldom, belongs to a text: only where there are more of
     # them than names does the slow reader look (11 us for 500 bytes; counting takes 2).
     if value.translate(None, _BLANKS).count(b'":') != _names(document):
@@ -314,12 +321,12 @@ def event_id(epoch: int, aggregate: str, version: int, type: str) -> str:
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
-def describe(error: ValidationError) -> str:
+def describe(error: ValidationError, most: int = 10) -> str:
     """One sentence per wrong field; the values stay out, since they may be personal data."""
     faults = error.errors(include_url=False)
     return "; ".join(
         f"{'.'.join(str(part) for part in fault['loc']) or 'event'}: {sentence(fault)}"
-        for fault in faults[:10]
+        for fault in faults[:most]
     )
 
 

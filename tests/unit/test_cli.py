@@ -326,6 +326,16 @@ def test_status_names_faults_stopped_partitions_bugs_lag_waiting_and_mails(cli: 
     assert wrong == ["MongoDB does not answer", "agency.x.v1/0 is stopped at 12: records are gone"]
 
 
+def test_status_says_why_a_service_is_not_ready_that_can_read_nothing(cli: Cli) -> None:
+    """It pointed to itself: "see `kompeten status`"."""
+    full = {"name": "database", "ok": False, "sentence": "MongoDB: its disk is full: free some of it"}
+    cli.world.checks["enrollment"] = [full, {"name": "topics", "ok": True, "sentence": "Are there."}]
+    done = cli("status")
+    assert done.code == 2
+    assert "enrollment is not ready: database: MongoDB: its disk is full: free some of it" in done.err
+    assert "topics" not in done.err
+
+
 def test_status_names_a_suspended_agency_since_when_by_whom_and_what_waits_for_its_resumption(
     cli: Cli,
 ) -> None:

@@ -99,6 +99,17 @@ def test_a_letter_is_begun_once_however_often_its_certificate_is_told() -> None:
     assert len(city.all(MAILS)) == 1
 
 
+def test_a_letter_that_is_told_again_after_a_restore_tells_of_the_newer_version_too() -> None:
+    """Enrollment counts its versions in an epoch of its own then; the letter was called missing for good."""
+    city = Given(NOTIFICATION, CONTACT, issued(), points())
+    again = next_version(0, 1)
+    assert city.when(issued(version=again), id="another").verdict is Verdict.DUPLICATE
+    letter = city.one(LETTERS)
+    assert (letter.completion_version, letter.newest_version) == (1, again)
+    city.when(revoked(version=again - 1))
+    assert letters(city)["revoked", 1] == "dropped", "it is older than what the letter tells"
+
+
 def test_a_letter_that_is_overtaken_before_its_points_came_is_dropped() -> None:
     city = Given(NOTIFICATION, CONTACT, issued(), issued(revision=2, version=2))
     assert letters(city) == {("issued", 1): "dropped", ("issued", 2): "collecting"}
