@@ -1048,6 +1048,50 @@ def test_publish_sends_batches_and_keeps_what_was_refused_with_the_reason(cli: C
     assert len(cli.world.ordered("/events")) == 2  # nothing a second time
 
 
+@pytest.mark.parametrize("cut", [1, 40, -2])
+def test_publish_leaves_a_line_that_somebody_is_still_writing(cli: Cli, cut: int) -> None:
+    """Both halves were refused."""
+    last = lines(1, 2)
+    path = cli.file(lines(2) + last[:cut])
+    done = cli("publish", path, "--agency", "dinkes")
+    assert (done.code, published(cli)) == (1, ["evt-0", "evt-1"])
+    assert f"the last line is not finished, {len(last[:cut])} bytes: it waits" in done.out
+    assert not path.with_name("events.jsonl.refused.jsonl").exists()
+    again = cli("publish", path, "--agency", "dinkes", "--json")
+    assert (again.code, again.json["unfinished_bytes"]) == (1, len(last[:cut]))
+    path.write_text(lines(4))
+    done = cli("publish", path, "--agency", "dinkes", "--json")
+    assert (done.code, done.json["resumed_at_line"], done.json["lines"]) == (0, 3, 4)
+    assert published(cli) == ["evt-0", "evt-1", "evt-2", "evt-3"]
+
+
+def test_publish_takes_a_last_event_that_lacks_its_end_of_line_alone_and_once(cli: Cli) -> None:
+    path = cli.file(lines(2).rstrip("\n"))
+    assert cli("publish", path, "--agency", "dinkes", "--json").json["lines"] == 2
+    path.write_text(lines(2) + "{no json\n")
+    done = cli("publish", path, "--agency", "dinkes", "--json")
+    assert (done.json["lines"], done.json["accepted"], done.json["refused"]) == (3, 2, 1)
+    assert published(cli) == ["evt-0", "evt-1"]
+    assert json.loads(path.with_name("events.jsonl.refused.jsonl").read_text())["line"] == 3
+
+
+@pytest.mark.parametrize("tail", ["1", '"evt', "[", "nul", "{}}", "x" * 1_100_000])
+def test_publish_judges_no_unfinished_line(cli: Cli, tail: str) -> None:
+    path = cli.file(lines(1) + tail)
+    told = cli("publish", path, "--agency", "dinkes", "--json")
+    assert (told.code, told.json["accepted"], told.json["refused"]) == (1, 1, 0)
+    assert told.json["unfinished_bytes"] == len(tail)
+
+
+@pytest.mark.parametrize("tail", ['"evt', "[", "{}}", "x" * 1_100_000])
+def test_publish_refuses_a_wrong_line_once_it_is_finished(cli: Cli, tail: str) -> None:
+    path = cli.file(lines(1) + tail)
+    cli("publish", path, "--agency", "dinkes")
+    path.write_text(lines(1) + tail + "\n")
+    told = cli("publish", path, "--agency", "dinkes", "--json")
+    assert (told.code, told.json["refused"], told.json["unfinished_bytes"]) == (1, 1, 0)
+
+
 def test_publish_goes_on_where_it_stopped(cli: Cli) -> None:
     path = cli.file(lines(1200))
     taken: list[Asked] = []
