@@ -64,6 +64,10 @@ class World:
             for name in SERVICES
         }
     )  # fmt: skip
+    busy: dict[str, Response] = field(default_factory=dict)
+    """What a service says instead of its status."""
+    ready: dict[str, Response] = field(default_factory=dict)
+    """What /health/ready says of a service, to anybody."""
     groups: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     letters: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     waiting: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
@@ -138,6 +142,8 @@ class Play:
             json.loads(body) if body else None,
         )  # fmt: skip
         world = self.world
+        if asked.path == "/health/ready":
+            return world.ready.get(service, JSONResponse([]))
         if asked.headers.get("authorization", "").removeprefix("Bearer ") not in world.tokens:
             return problem(401, "Get a new access token")
         world.asked.append(asked)
@@ -147,7 +153,7 @@ class Play:
 def _answer(world: World, asked: Asked) -> Response:
     match asked.path.split("/")[1:]:
         case ["admin", "status"]:
-            return JSONResponse(world.status[asked.service])
+            return world.busy.get(asked.service) or JSONResponse(world.status[asked.service])
         case ["admin", "dead-letters"]:
             return JSONResponse(world.groups.get(asked.service, []))
         case ["admin", "dead-letters", "letters"]:

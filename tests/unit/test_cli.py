@@ -326,6 +326,91 @@ def test_status_names_faults_stopped_partitions_bugs_lag_waiting_and_mails(cli: 
     assert wrong == ["MongoDB does not answer", "agency.x.v1/0 is stopped at 12: records are gone"]
 
 
+def checks(**faults: str) -> list[dict[str, Any]]:
+    sound = ["database", "topics", "consumer"]
+    return [{"name": name, "ok": name not in faults, "sentence": faults.get(name, "Answers.")}
+            for name in dict.fromkeys([*sound, *faults])]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("faults", "says"),
+    [
+        ({"database": "MongoDB does not answer: nothing is lost."}, "see whether its MongoDB runs"),
+        ({"consumer": "Kafka does not answer."}, "see whether Kafka runs"),
+        ({"topics": "Kafka does not answer."}, "what arrives waits there"),
+        ({"mailer": "the mail server does not answer."}, "mails wait and go out by themselves"),
+        ({"readiness": "The checks took longer than 5 s: see the log."}, "see its log"),
+    ],
+)
+def test_status_says_what_is_away_and_what_to_do_where_the_service_can_say_no_more(
+    cli: Cli, faults: dict[str, str], says: str
+) -> None:
+    """It said to see itself."""
+    for name in ("enrollment", "notification"):
+        cli.world.ready[name] = JSONResponse(checks(**faults), 503)
+        cli.world.busy[name] = problem(503, "the database does not answer")
+    done = cli("status")
+    assert (done.code, done.err) == (1, "")
+    (check,) = faults
+    assert f"enrollment: {check}: {faults[check].rstrip('.')}; " in done.out
+    assert says in done.out
+    assert done.out.count("NOT READY") == 2
+    assert "kompeten status" not in done.out + done.err
+    told = cli("status", "--json")
+    assert (told.code, told.json["unanswered"]) == (1, {})
+    assert told.json["services"]["incentive"]["is_whole"]
+    assert not told.json["services"]["enrollment"]["is_whole"]
+
+
+def test_status_asks_nothing_more_of_a_service_without_its_database(cli: Cli) -> None:
+    """Each further question would wait for the database as long."""
+    cli.world.ready["enrollment"] = JSONResponse(checks(database="MongoDB does not answer."), 503)
+    assert cli("status").code == 1
+    assert not [one for one in cli.world.asked if one.service == "enrollment"]
+
+
+def test_status_never_says_to_see_itself(cli: Cli) -> None:
+    cli.world.busy["enrollment"] = problem(503, "busy")
+    done = cli("status")
+    assert done.code == 2
+    assert (
+        "enrollment does not tell how it stands (busy): ask again in a minute, then see its log" in done.err
+    )
+    assert "kompeten status" not in done.out + done.err
+
+
+@pytest.mark.parametrize(
+    "ready",
+    [
+        {"checks": [], "warnings": ["the mail server refuses the password"]},
+        {"warnings": ["the mail server refuses the password"], "more": 1},
+        [
+            {
+                "name": "mailer",
+                "ok": True,
+                "sentence": "x",
+                "warnings": ["the mail server refuses the password"],
+            }
+        ],
+    ],
+)
+def test_status_shows_the_warnings_of_a_service_that_is_ready(cli: Cli, ready: Any) -> None:
+    cli.world.ready["notification"] = JSONResponse(ready)
+    done = cli("status")
+    assert done.code == 1
+    assert "notification: the mail server refuses the password" in done.out
+    told = cli("status", "--json").json["services"]["notification"]
+    assert (told["ready"], told["warnings"]) == (True, ["the mail server refuses the password"])
+
+
+@pytest.mark.parametrize(
+    "ready", [problem(404, "nothing is here"), Response("<html>", 502), JSONResponse([1])]
+)
+def test_status_does_without_a_readiness_that_it_cannot_read(cli: Cli, ready: Response) -> None:
+    cli.world.ready["incentive"] = ready
+    assert cli("status").code == 0
+
+
 def test_status_names_a_suspended_agency_since_when_by_whom_and_what_waits_for_its_resumption(
     cli: Cli,
 ) -> None:
