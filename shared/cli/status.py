@@ -22,12 +22,12 @@ JUDGED_ANEW = "judged_anew"
 """Kind of work: after the register changed, what is still judged by the one before."""
 BUG = "bug"
 TO_DO = {
-    "database": "see whether its MongoDB runs and can be reached from there; nothing is decided until then, nothing is lost",
-    "topics": "see whether Kafka runs, and the runbook (docs/how-to/runbook.md) for what it says; what arrives waits there",
+    "database": "see whether its MongoDB runs and can be reached",
+    "topics": "see whether Kafka runs, and what the runbook (docs/how-to/runbook.md) says; what arrives waits there",
     "consumer": "see whether Kafka runs, then its log; what arrives waits in Kafka until then",
     "mailer": "see whether the mail server runs and takes the password; mails wait and go out by themselves",
 }
-"""By what readiness calls it: what to do about it, where the service itself can say no more."""
+"""By what readiness calls it: what to do where something does not answer."""
 
 
 class Stand(NamedTuple):
@@ -55,7 +55,7 @@ class Stand(NamedTuple):
 
     def wrong(self) -> list[str]:
         """What somebody must look after; a rejected event is its sender's business, a bug is ours."""
-        found = list(self.status.faults)
+        found = [_with_what_to_do(fault) for fault in self.status.faults]
         if not self.status.ready and not found:
             found = ["is not ready and does not say why: see its log"]
         found += self.status.remarks
@@ -84,8 +84,8 @@ def status(desk: Desk, service: OneService = None) -> int:
 
 
 def _stand(service: Service) -> Stand:
-    """By its readiness first, which needs neither token nor database: where the database is away it is all there is, and to
-    wait for the rest would be in vain."""
+    """By its readiness first, which needs neither token nor database: where the database is away it is all there is, and
+    to wait for the rest would be in vain."""
     readiness = service.readiness()
     if readiness is not None and any(one.name == "database" for one in readiness.faults):
         return _not_ready(service, readiness)
@@ -103,20 +103,17 @@ def _stand(service: Service) -> Stand:
 
 
 def _not_ready(service: Service, readiness: Readiness) -> Stand:
-    faults = [_with_what_to_do(one.name, one.sentence) for one in readiness.faults]
+    faults = [f"{one.name}: {one.sentence}" for one in readiness.faults]
     return Stand(
-        Status(service=service.name, ready=False, faults=faults),
-        [],
-        [],
-        [],
-        readiness.told,
-        is_whole=False,
+        Status(service=service.name, ready=False, faults=faults), [], [], [], readiness.told, is_whole=False
     )
 
 
-def _with_what_to_do(check: str, sentence: str) -> str:
-    do = TO_DO.get(check, "see its log, and the runbook (docs/how-to/runbook.md)")
-    return f"{check}: {sentence.rstrip('.')}; {do}"
+def _with_what_to_do(fault: str) -> str:
+    """`fault`: what readiness calls it, a colon, its sentence; others, as of a stopped partition, say themselves what to
+    do."""
+    do = TO_DO.get(fault.partition(":")[0])
+    return f"{fault.rstrip('.')}; {do}" if do and "does not answer" in fault else fault
 
 
 def _agencies(service: Service) -> list[Agency]:
