@@ -162,6 +162,36 @@ def test_an_arabic_name_has_all_its_letters() -> None:
     assert {letter for letter in letters if "\u0600" <= letter <= "\u06ff"} == set("شريفعبدالرحمن")
 
 
+TITLES = {
+    "Sundanese": "ᮕᮨᮜᮒᮤᮠᮔ᮪ ᮘᮞ ᮞᮥᮔ᮪ᮓ ᮊᮨᮕᮙᮤᮙ᮪ᮕᮤᮔᮔ᮪ ᮕᮢᮎ ᮊᮧᮒ ᮘᮔ᮪ᮓᮥᮀ",
+    "Javanese": "ꦥꦼꦭꦠꦶꦲꦤ꧀ꦧꦱꦗꦮ ꦲꦏ꧀ꦱꦫ ꦏꦽꦠꦤꦒꦫ ꦥꦿꦗꦗꦸꦫꦶꦠ꧀ ꦔꦪꦺꦴꦒꦾꦏꦂꦠ",
+    "Balinese": "ᬧᭂᬮᬢᬶᬳᬦ᭄ᬩᬲᬩᬮᬶ ᬅᬓ᭄ᬱᬭ ᬧ᭄ᬭᬚ ᬓᬺᬢᬶ ᬓᭀᬧᬶ",
+    "Batak": "ᯇᯞᯖᯪᯂᯉ᯲ ᯅᯖᯂ᯲",
+    "Buginese": "ᨒᨚᨈᨑ ᨅᨔ ᨕᨘᨁᨗ",
+    "Rejang": "ꤷꥍꤺꥋ ꥆꤰ",
+    "Latin and Sundanese": "Pelatihan ᮘᮞ ᮞᮥᮔ᮪ᮓ (Basa Sunda)",
+    "emoji": "Pelatihan 🎉 Kader ❤️ 👍🏽 👩\u200d💻 🇮🇩",
+}
+
+
+@pytest.mark.parametrize("title", TITLES.values(), ids=TITLES)
+def test_a_title_in_a_script_of_the_region_is_printed_and_read_again_letter_for_letter(title: str) -> None:
+    pdf = render(face(training_title=title))
+    assert pages_of(pdf) == 1
+    texts = texts_of(pdf)
+    del texts["pypdf"]  # it reads glyph by glyph, and knows nothing of a syllable's text
+    for reader, text in texts.items():
+        # Readers guess blanks by distances, which they do badly beside marks.
+        assert without_blanks(title) in without_blanks(text), reader
+    reader = pypdf.PdfReader(io.BytesIO(pdf))
+    assert reader.metadata is not None
+    assert reader.metadata.subject == title
+
+
+def without_blanks(text: str) -> str:
+    return re.sub(r"[\s\u200d\ufe0f]", "", text)
+
+
 def test_everything_given_is_printed() -> None:
     text = unwrapped(render(face(**COMPLETE)))
     for value in (
