@@ -421,6 +421,16 @@ class Rendering(msgspec.Struct, frozen=True):
     state: str = "queued"
     lease: str = ""
     attempts: int = 0
+    undrawn: tuple[str, ...] = ()
+    """While it is held: characters of the face that no font has."""
+    drawing: str = ""
+    """What could not draw them (`certificate_pdf.drawing`)."""
+
+
+HELD = "held"
+"""State of a rendering that waits for a version whose fonts draw it."""
+SUPERSEDED = "superseded"
+"""State of one that was held, and whose certificate has another revision since."""
 
 
 class StoredPdf(msgspec.Struct, frozen=True):

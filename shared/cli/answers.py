@@ -44,6 +44,29 @@ class Status(Said):
     """Kind of work -> state -> how many."""
 
 
+class Check(Said):
+    """Of `GET /health/ready`."""
+
+    name: str = ""
+    ok: bool = True
+    sentence: str = ""
+    warnings: list[str] = []
+
+
+class Readiness(Said):
+    checks: list[Check] = []
+    warnings: list[str] = []
+
+    @property
+    def told(self) -> list[str]:
+        """What is wrong, though the service does its work: of all of it, or of a check."""
+        return [*self.warnings, *(sentence for one in self.checks for sentence in one.warnings)]
+
+    @property
+    def faults(self) -> list[Check]:
+        return [one for one in self.checks if not one.ok]
+
+
 class Group(Said):
     """Open dead letters that failed for the same reason."""
 

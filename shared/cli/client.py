@@ -34,6 +34,7 @@ from shared.cli.answers import (
     PeoplePreview,
     Person,
     Reach,
+    Readiness,
     Status,
     Trace,
     UnknownBodies,
@@ -41,10 +42,12 @@ from shared.cli.answers import (
     WaitingLink,
     WholeLetter,
 )
-from shared.cli.errors import CannotAsk, Missing, NoSuchAgency, NotYours, Refused
+from shared.cli.errors import CannotAsk, Missing, NoSuchAgency, NotReady, NotYours, Refused
 
 T = TypeVar("T")
 TIMEOUT: Final = httpx.Timeout(30, connect=5)
+# A service looks for 5 s at most; one that was stopped answers never.
+READY_TIMEOUT: Final = httpx.Timeout(10, connect=5)
 PAGE: Final = 100
 LEDGER_PAGE: Final = 5_000
 LOOKS: Final = 500
@@ -82,6 +85,17 @@ class Service:
         self._http = httpx.Client(
             base_url=url, timeout=TIMEOUT, headers={"accept": "application/json"}, verify=_tls()
         )
+
+    def readiness(self) -> Readiness | None:
+        """What it says to anybody, without a token or its database; None when that is no readiness."""
+        try:
+            response = self._http.get("/health/ready", timeout=READY_TIMEOUT)
+            said = response.json()
+            return Readiness.model_validate({"checks": said} if isinstance(said, list) else said)
+        except httpx.TransportError as error:
+            raise CannotAsk(self._silent(error)) from error
+        except (httpx.HTTPError, httpx.InvalidURL, ValueError):
+            return None
 
     def status(self) -> Status:
         return _read(Status, self._get("/admin/status"), self.name)
@@ -384,22 +398,13 @@ class Service:
         if status == 404:
             raise Missing(f"{self.name} has no such thing: {detail}")
         if status in BUSY:
-            why = self._not_ready() or f"{detail}: see `kompeten status`, then ask again"
-            raise CannotAsk(f"{self.name} is not ready: {why}")
+            raise NotReady(self.name, detail)
         if status >= 500:
             error_id = _problem(response).get("error_id")
             raise CannotAsk(f"{self.name} failed ({detail}): look for error_id {error_id} in its log")
         if status in (409, 410, 413, 422):
             raise Refused(detail)
         raise CannotAsk(f"{self.name} does not take this request ({status}: {detail})")
-
-    def _not_ready(self) -> str:
-        """What its readiness says, which needs no database; empty where it says nothing."""
-        try:
-            checks = self._http.get("/health/ready").json()
-            return "; ".join(f"{one['name']}: {one['sentence']}" for one in checks if not one["ok"])
-        except (httpx.HTTPError, ValueError, KeyError, TypeError):
-            return ""
 
     def _silent(self, error: httpx.TransportError) -> str:
         why = "in time " if isinstance(error, httpx.TimeoutException) else ""

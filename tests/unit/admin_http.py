@@ -64,6 +64,10 @@ class World:
             for name in SERVICES
         }
     )  # fmt: skip
+    busy: dict[str, Response] = field(default_factory=dict)
+    """What a service says instead of its status."""
+    ready: dict[str, Response] = field(default_factory=dict)
+    """What /health/ready says of a service, to anybody."""
     groups: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     letters: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     waiting: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
@@ -85,8 +89,6 @@ class World:
     person: Callable[[Asked], Response] = lambda asked: problem(404, "there is nobody like that")
     contested: Callable[[Asked], Response] | None = None
     """Answers who asks for that worklist, if it isn't what `people` says."""
-    checks: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
-    """Of services that are not ready."""
     ledgers: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     """What each service has of completions, in order of id."""
     looks: Callable[[Asked], dict[str, Any]] = lambda asked: {}
@@ -140,8 +142,8 @@ class Play:
             json.loads(body) if body else None,
         )  # fmt: skip
         world = self.world
-        if path == "health/ready":  # public
-            return _answer(world, asked)
+        if asked.path == "/health/ready":
+            return world.ready.get(service, JSONResponse([]))
         if asked.headers.get("authorization", "").removeprefix("Bearer ") not in world.tokens:
             return problem(401, "Get a new access token")
         world.asked.append(asked)
@@ -151,11 +153,7 @@ class Play:
 def _answer(world: World, asked: Asked) -> Response:
     match asked.path.split("/")[1:]:
         case ["admin", "status"]:
-            if asked.service in world.checks:  # it can't read its database
-                return problem(503, "not ready")
-            return JSONResponse(world.status[asked.service])
-        case ["health", "ready"]:
-            return JSONResponse(world.checks.get(asked.service, []), 503)
+            return world.busy.get(asked.service) or JSONResponse(world.status[asked.service])
         case ["admin", "dead-letters"]:
             return JSONResponse(world.groups.get(asked.service, []))
         case ["admin", "dead-letters", "letters"]:
