@@ -296,6 +296,9 @@ class Completion(msgspec.Struct, frozen=True):
     """Of the person."""
     learning_year: str
     """employee_id/year while it stands, else empty: the set over which JP are recomputed."""
+    reaches: str = ""
+    """employee_id where it stands and takes from a cap's days or months in another year than its own, which are then
+    recounted together; else empty. From before that was kept: empty until its year is recounted."""
     version: int = 0
     contents: list[Content] = []
     revocations: list[Revocation] = []
@@ -440,6 +443,7 @@ COMPLETIONS = Collection(
     Completion,
     indexes=(
         ("learning_year",),
+        ("reaches",),
         ("employee_id",),
         ("certificate.id",),
         ("certificate.code",),

@@ -53,7 +53,7 @@ from services.enrollment.settling import (
     settle,
     standing_now,
 )
-from services.enrollment.settling_keys import settling_keys
+from services.enrollment.settling_keys import reach_of, recounted_together, settling_keys
 from services.enrollment.sweep import REACTIONS as SWEEPING
 from services.enrollment.terms import Terms
 from services.enrollment.transfers import REACTIONS as TRANSFERS
@@ -218,7 +218,8 @@ def record_completion(event: Received[TrainingCompleted], state: State, terms: T
         after = msgspec.structs.replace(after, backed=now.backed, reporter=now.content.sender)
         if now.year not in ("", before.learning_year) and (full := _why_full(now.year, after, state)):
             raise Rejected(full)
-    after = msgspec.structs.replace(after, learning_year=now.year, body=body_id(organizer))
+    reaches = "" if now.content is None else reach_of(now.year, after.employee_id, now.content.facts, terms)
+    after = msgspec.structs.replace(after, learning_year=now.year, reaches=reaches, body=body_id(organizer))
     why = ""
     if stands is None or stands.content.digest != content.digest:
         why = why_not(kept_as(after, content) or content, stands, person, register)
@@ -232,7 +233,7 @@ def record_completion(event: Received[TrainingCompleted], state: State, terms: T
         verdict, reason = Verdict.ACCEPTED, "" if stands.certified else withheld
     else:
         verdict, reason = Verdict.CORRECTION, "replaces the content that stood"
-    unsettled = Unsettled(person.main.id, COMPLETIONS, after, weight=_weight(now.year, state))
+    unsettled = Unsettled(person.main.id, COMPLETIONS, after, weight=_weight(now.year, state, terms))
     return Outcome(verdict, reason, completion_id, content.digest, unsettled=unsettled)
 
 
@@ -264,8 +265,11 @@ _ALONE: Final = "without the employee's own agency"
 _OR_REPORT: Final = ", or have that agency report them too"
 
 
-def _weight(year: str, state: State) -> int:
-    return 1 if not year else 1 + state.count(COMPLETIONS, "learning_year", year)
+def _weight(year: str, state: State, terms: Terms) -> int:
+    if not year:
+        return 1
+    years = recounted_together({year}, state, terms)
+    return 1 + sum(state.count(COMPLETIONS, "learning_year", one) for one in years)
 
 
 def settle_completions(due: Sequence[Due[Completion]], state: State, terms: Terms) -> Settlement:

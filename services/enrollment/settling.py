@@ -46,11 +46,18 @@ from services.enrollment.documents import (
     rendering_id,
 )
 from services.enrollment.documents import Sequence as NumberSequence
-from services.enrollment.jp import Credit, Learning, credit_year
+from services.enrollment.jp import Credit, Learning, credit_learnings
 from services.enrollment.numbering import codes_before, content_digest, issue, numbered
 from services.enrollment.persons import Person, file_of
 from services.enrollment.reasons import Groundless, Uncertified, uncertified, without_ground
-from services.enrollment.settling_keys import same_training, sequence_of, year_of
+from services.enrollment.settling_keys import (
+    reach_of,
+    recounted_together,
+    same_training,
+    sequence_of,
+    year_of,
+    years_of,
+)
 from services.enrollment.terms import Terms
 from shared.contracts.enrollment import (
     NO_LINK,
@@ -195,7 +202,9 @@ def settle(
     last = len(changed) - 1
     changed = [*changed, *_twins(changed, person, state, terms)]
     stated = _all_stated(changed, person, state, terms)
-    years = {one.before.learning_year for one in changed} | {_year(one) for one in stated.values()}
+    years = set[str]()
+    years.update(*(_years_before(one.before, terms) for one in changed))
+    years.update(*(_years(one, terms) for one in stated.values()))
     year = _Year.of(stated, years, state, terms)
     settled = Settled({}, [], [])
     sequences = {} if sequences is None else sequences
@@ -211,7 +220,8 @@ def settle(
     settled.changes.extend(Put(SEQUENCES, one) for one in sequences.values())
     for other, fact in _others(stated, year, terms):
         settled.changes.append(Put(COMPLETIONS, other))
-        settled.facts.append((fact, last))
+        if fact is not None:
+            settled.facts.append((fact, last))
     return settled
 
 
@@ -294,9 +304,10 @@ def _stated(one: Changed, after: Completion, now: "_Now", employee: Employee, te
     its place among others is another than before."""
     before = one.before
     year = "" if after.twin_of else now.year
-    after = msgspec.structs.replace(after, learning_year=year)
     if now.content is None:
-        return _Stated(after, now)
+        return _Stated(msgspec.structs.replace(after, learning_year=year, reaches=""), now)
+    reaches = reach_of(year, after.employee_id, now.content.facts, terms)
+    after = msgspec.structs.replace(after, learning_year=year, reaches=reaches)
     after = msgspec.structs.replace(
         after,
         grounds=now.grounds,
@@ -352,11 +363,18 @@ def _arrived(completion: Completion, facts: Facts) -> Arrival | None:
     return None if completion.backed else asked_since(completion, facts)
 
 
-def _year(one: _Stated) -> str:
+def _years(one: _Stated, terms: Terms) -> set[str]:
     """Its year too when it comes revoked: what is published about it gives the year's total."""
     if one.content is None:
-        return ""
-    return year_of(one.completion.employee_id, one.content.facts.completed_on)
+        return set()
+    return years_of(one.completion.employee_id, one.content.facts, terms)
+
+
+def _years_before(one: Completion, terms: Terms) -> set[str]:
+    """In which it leaves room for others, should it count no more."""
+    if not one.learning_year or not one.standing:
+        return {one.learning_year} - {""}
+    return {one.learning_year, *years_of(one.employee_id, facts_standing(one), terms)}
 
 
 def _settle(
@@ -425,7 +443,8 @@ def restate(
     register = register_of(after, state)
     judged = standing_now(after, standing(after, person, register), person, register)
     stated: dict[str, _Stated] = {after.id: _Stated(after, judged._replace(content=content_standing(known)))}
-    year = _Year.of(stated, {known.learning_year, _year(stated[after.id])}, state, terms)
+    years = _years_before(known, terms) | _years(stated[after.id], terms)
+    year = _Year.of(stated, years, state, terms)
     after, own = _credited(known, after, year, judged, terms)
     others = list(_others(stated, year, terms))
     recorded = _recorded(after, facts, judged)
@@ -456,7 +475,7 @@ def restate(
     if certificate is None and after.learning_year and judged.withheld is not None:
         said.append(_uncertified(after, content_standing(known), judged.withheld, year, state, terms))
     said.append(own or _jp_fact(after, facts, year.totals))
-    return Restated(after, changes, [*said, *(fact for _, fact in others)])
+    return Restated(after, changes, [*said, *(fact for _, fact in others if fact is not None)])
 
 
 def _printed(certificate: Certificate, facts: Facts, employee: Employee, terms: Terms) -> CertificateFace:
@@ -510,11 +529,11 @@ def facts_standing(completion: Completion) -> Facts:
 
 def _by_rate(facts: Facts, completion_id: str, terms: Terms) -> Decimal:
     """JP by rate, whatever other completions leave of a cap: what the certificate states."""
-    return credit_year([learning_of(completion_id, facts)], terms.rates)[completion_id].asked
+    return credit_learnings([learning_of(completion_id, facts)], terms.rates)[completion_id].asked
 
 
 class _Year(NamedTuple):
-    """The years that changed completions leave or enter, recounted."""
+    """The years that changed completions leave or enter, recounted with those that share a cap with them."""
 
     completions: dict[str, Completion]
     credits: dict[str, Credit]
@@ -532,21 +551,24 @@ class _Year(NamedTuple):
         return Credit(asked, Decimal(0), rule, reason=_id(reason), reason_en=_en(reason))
 
     @classmethod
-    def of(cls, stated: Mapping[str, _Stated], years: Iterable[str], state: State, terms: Terms) -> "_Year":
+    def of(cls, stated: Mapping[str, _Stated], years: set[str], state: State, terms: Terms) -> "_Year":
         found = cls({}, {}, {})
-        for year in sorted({*years} - {""}):
-            those: dict[str, Completion] = {
-                one.id: one for one in state.all(COMPLETIONS, "learning_year", year) if one.id not in stated
-            }
-            learnings = [learning_in_year(one, facts_standing(one)) for one in those.values()]
-            for id, one in stated.items():
-                if one.content is not None and one.completion.learning_year == year:
-                    those[id] = one.completion
-                    learnings.append(learning_in_year(one.completion, one.content.facts))
-            credits = credit_year(learnings, terms.rates)
-            found.completions.update(those)
-            found.credits.update(credits)
-            found.totals[year] = sum((credit.jp for credit in credits.values()), Decimal(0))
+        by_owner: dict[str, list[Learning]] = {}
+        for year in sorted(recounted_together(years, state, terms)):
+            found.totals[year] = Decimal(0)
+            learnings = by_owner.setdefault(year.rpartition("/")[0], [])
+            for one in state.all(COMPLETIONS, "learning_year", year):
+                if one.id not in stated:
+                    found.completions[one.id] = one
+                    learnings.append(learning_in_year(one, facts_standing(one)))
+            for id, changed in stated.items():
+                if changed.content is not None and changed.completion.learning_year == year:
+                    found.completions[id] = changed.completion
+                    learnings.append(learning_in_year(changed.completion, changed.content.facts))
+        for learnings in by_owner.values():
+            found.credits.update(credit_learnings(learnings, terms.rates))
+        for id, credit in found.credits.items():
+            found.totals[found.completions[id].learning_year] += credit.jp
         return found
 
 
@@ -584,11 +606,20 @@ def _why_nothing(completion: Completion) -> tuple[str, Bilingual | None]:
     return (TWIN, SAME_TRAINING) if completion.twin_of else ("", None)
 
 
-def _others(stated: Mapping[str, _Stated], year: _Year, terms: Terms) -> Iterable[tuple[Completion, Fact]]:
-    """Completions whose JP the coming or going of those changed."""
+def _others(
+    stated: Mapping[str, _Stated], year: _Year, terms: Terms
+) -> Iterable[tuple[Completion, Fact | None]]:
+    """Completions whose JP the coming or going of those changed; and those of before it was kept what they reach."""
     for id, credit in year.credits.items():
-        completion = year.completions[id]
-        if id not in stated and _differs(completion, credit):
+        if id in stated:
+            continue
+        known = year.completions[id]
+        reaches = reach_of(known.learning_year, known.employee_id, facts_standing(known), terms)
+        completion = known if known.reaches == reaches else msgspec.structs.replace(known, reaches=reaches)
+        if not _differs(completion, credit):
+            if completion is not known:
+                yield completion, None
+        else:
             changed = msgspec.structs.replace(
                 completion,
                 version=next_version(completion.version, terms.epoch),

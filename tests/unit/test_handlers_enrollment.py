@@ -5,6 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from services.enrollment.documents import COMPLETIONS, EMPLOYEES, RENDERINGS, SEQUENCES, Completion
 from services.enrollment.settling import facts_standing
@@ -189,6 +190,58 @@ def test_a_correction_to_an_earlier_day_takes_the_cap_from_another_completion() 
 
 
 # Revocations.
+
+
+OLD_YEAR = completed(
+    NIP, code="LAMA", form="e_learning", start_date="2025-12-30", end_date="2025-12-31", programme_jp=6
+)
+OVER_IT = completed(
+    NIP, code="BARU", form="e_learning", start_date="2025-12-30", end_date="2026-01-01", programme_jp=9
+)
+
+
+def hours(city: Given[Any]) -> dict[str, Decimal]:
+    return {facts_standing(one).code: one.jp for one in city.all(COMPLETIONS)}
+
+
+@pytest.mark.parametrize("order", [(OLD_YEAR, OVER_IT), (OVER_IT, OLD_YEAR)])
+def test_a_day_that_two_years_completions_share_is_credited_once(
+    order: tuple[TrainingCompleted, ...],
+) -> None:
+    city = Given(ENROLLMENT, BUDI, *order)
+    assert hours(city) == {"LAMA": 6, "BARU": 3}
+    assert {fact.year: fact.year_total_jp for fact in city.facts if isinstance(fact, JpCredited)}.items() <= {
+        2025: 6,
+        2026: 3,
+    }.items()
+
+
+def test_what_last_year_gives_back_next_year_has() -> None:
+    city = Given(ENROLLMENT, BUDI, OLD_YEAR, OVER_IT)
+    city.when(revoke(**about(OLD_YEAR), opd=None))
+    assert hours(city) == {"LAMA": 0, "BARU": 9}
+    assert {(fact.year, fact.year_total_jp) for fact in city.facts if isinstance(fact, JpCredited)} == {
+        (2025, 0),
+        (2026, 9),
+    }
+
+
+def test_a_correction_that_leaves_last_year_gives_its_days_back() -> None:
+    corrected = completed(
+        NIP, code="BARU", form="e_learning", start_date="2026-01-01", programme_jp=9, revision=1
+    )
+    city = Given(ENROLLMENT, registered(NIP), OVER_IT, OLD_YEAR, corrected)
+    assert hours(city) == {"LAMA": 6, "BARU": 3}
+    assert {one.reaches for one in city.all(COMPLETIONS)} == {""}
+
+
+def test_a_completion_from_before_it_was_kept_what_it_reaches_is_found_once_its_year_is_recounted() -> None:
+    city = Given(ENROLLMENT, BUDI, OVER_IT)
+    old = city.one(COMPLETIONS)
+    city.stored[COMPLETIONS, old.id] = replace(old, reaches="")
+    city.when(completed(NIP, code="LAIN", start_date="2026-01-20"))
+    city.when(OLD_YEAR)
+    assert hours(city) == {"LAMA": 6, "BARU": 3, "LAIN": 4}
 
 
 def test_a_revocation_takes_the_hours_back_and_the_certificate_keeps_its_number() -> None:
