@@ -583,13 +583,20 @@ def _credited(
     else:
         jp, rule, reason = credit.jp, credit.rule, reason_of(credit)
     said = (jp, rule, reason, after.employee_id)
-    if said == (before.jp, before.jp_rule, before.jp_reason, before.employee_id):
+    as_before = said == (before.jp, before.jp_rule, before.jp_reason, before.employee_id)
+    if as_before and not _is_of_another_year(before, after):
         return after, None
     version = after.version
     if version == before.version:
         version = next_version(before.version, terms.epoch)
     after = msgspec.structs.replace(after, version=version, jp=jp, jp_rule=rule, jp_reason=reason)
     return after, _jp_fact(after, facts_standing(after), year.totals)
+
+
+def _is_of_another_year(before: Completion, after: Completion) -> bool:
+    if not before.standing or before.standing == after.standing:
+        return False
+    return facts_standing(before).completed_on.year != facts_standing(after).completed_on.year
 
 
 def _taken_back(now: _Now) -> tuple[str, Bilingual] | None:

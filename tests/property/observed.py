@@ -121,11 +121,13 @@ async def points_explain_themselves(city: City) -> None:
     whose it is; no gap in its lines."""
     by_account: Counter[str] = Counter()
     by_completion: Counter[tuple[str, str]] = Counter()
+    by_month: Counter[tuple[str, str]] = Counter()
     lines: dict[str, list[int]] = defaultdict(list)
     for entry in await city.documents("incentive", POINT_ENTRIES):
         assert entry.points != 0
         by_account[entry.employee_id] += entry.points
         by_completion[entry.employee_id, entry.completion_id] += entry.points
+        by_month[entry.employee_id, entry.month] += entry.points
         lines[entry.employee_id].append(entry.sequence)
     for account in await city.documents("incentive", ACCOUNTS):
         assert account.balance == by_account[account.id]
@@ -133,7 +135,9 @@ async def points_explain_themselves(city: City) -> None:
     for earned in await city.documents("incentive", EARNED_COMPLETIONS):
         assert earned.points == by_completion.pop((earned.employee_id, earned.id), 0)
         assert earned.month or earned.points == 0
+        by_month[earned.employee_id, f"{earned.completed_on:%Y-%m}"] -= earned.points
         assert earned.account == ""
+    assert not any(by_month.values()), "a month's entries sum up to what counts in it"
     assert not any(by_completion.values()), "what moved away left nothing behind"
     counting = {
         one.id: (one.employee_id, facts_standing(one).completed_on)

@@ -235,6 +235,14 @@ def test_a_correction_that_leaves_last_year_gives_its_days_back() -> None:
     assert {one.reaches for one in city.all(COMPLETIONS)} == {""}
 
 
+def test_a_correction_to_another_year_is_told_though_the_hours_are_as_many() -> None:
+    city = Given(ENROLLMENT, BUDI, completed(NIP, start_date="2025-12-30"))
+    city.when(completed(NIP, start_date="2026-01-02"))
+    assert [(fact.year, fact.year_total_jp) for fact in city.facts if isinstance(fact, JpCredited)] == [
+        (2026, 4)
+    ]
+
+
 def test_a_completion_from_before_it_was_kept_what_it_reaches_is_found_once_its_year_is_recounted() -> None:
     city = Given(ENROLLMENT, BUDI, OVER_IT)
     old = city.one(COMPLETIONS)
