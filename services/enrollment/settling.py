@@ -41,6 +41,7 @@ from services.enrollment.documents import (
     Contested,
     Employee,
     Facts,
+    Printed,
     Rendering,
     Revocation,
     rendering_id,
@@ -415,6 +416,7 @@ def _settle(
         if now.withdrawn and not (before.certificate is not None and before.certificate.revoked):
             counted = bool(before.learning_year)
             facts.append(_revoked(after, stands.facts, now, state, terms, counted=counted))
+    after = _said_again(after, stands)
     after, fact = _credited(before, after, year, now, terms)
     return after, puts, facts if fact is None else [*facts, fact]
 
@@ -455,7 +457,7 @@ def restate(
     elif certificate is not None:
         id = rendering_id(certificate.id, certificate.revision)
         item, pdf = state.get(RENDERINGS, id), state.get(STORED_PDFS, id)
-        face = _printed(certificate, facts, person.main, terms) if item is None else item.face
+        face = _as_printed(certificate, facts, person.main, None, terms) if item is None else item.face
         digest = content_digest(face, terms)
         said.append(
             _issued(
@@ -478,12 +480,56 @@ def restate(
     return Restated(after, changes, [*said, *(fact for _, fact in others if fact is not None)])
 
 
-def _printed(certificate: Certificate, facts: Facts, employee: Employee, terms: Terms) -> CertificateFace:
-    """The face of a certificate whose rendering is gone: what it keeps, and for the rest what stands now."""
-    return msgspec.structs.replace(
+def _as_printed(
+    certificate: Certificate, facts: Facts, employee: Employee, item: Rendering | None, terms: Terms
+) -> CertificateFace:
+    """The face that was issued, by what the certificate keeps; of one from before that was kept by its rendering `item`,
+    and where that is gone by what stands now."""
+    face = msgspec.structs.replace(
         _face(certificate.number, facts, employee, certificate.jp, terms),
         holder_name=certificate.holder_name,
         employee_number=certificate.holder_number,
+    )
+    if (shown := certificate.printed or (None if item is None else item.face)) is None:
+        return face
+    return msgspec.structs.replace(
+        face,
+        employment_type=shown.employment_type,  # type: ignore[arg-type]  # the contract's enum, stored as text
+        opd=shown.opd,
+        golongan=shown.golongan,
+        pangkat=shown.pangkat,
+        jabatan=shown.jabatan,
+        signatory=shown.signatory,
+    )
+
+
+def _issued_before(
+    certificate: Certificate, stands: Content, employee: Employee, state: State, terms: Terms
+) -> CertificateFace | None:
+    """The face of a revoked certificate, if it certified what stands: it comes back as it was, whatever people and bodies
+    are called by now. None: it was corrected since."""
+    printed = certificate.printed
+    if printed is not None:
+        if (printed.content, printed.revision) != (stands.digest, stands.revision):
+            return None
+        return _as_printed(certificate, stands.facts, employee, None, terms)
+    item = state.get(RENDERINGS, rendering_id(certificate.id, certificate.revision))
+    face = _as_printed(certificate, stands.facts, employee, item, terms)
+    if item is not None and content_digest(face, terms) != content_digest(item.face, terms):
+        return None
+    return face
+
+
+def _said_again(completion: Completion, stands: Content) -> Completion:
+    """What is printed was sent with a higher revision, and nothing of it is another by that."""
+    certificate = completion.certificate
+    if certificate is None or certificate.revoked or (printed := certificate.printed) is None:
+        return completion
+    if printed.content != stands.digest or printed.revision >= stands.revision:
+        return completion
+    printed = msgspec.structs.replace(printed, revision=stands.revision)
+    return msgspec.structs.replace(
+        completion, certificate=msgspec.structs.replace(certificate, printed=printed)
     )
 
 
@@ -702,7 +748,12 @@ def _certified(
     else:
         id, before_revision = certificate.id, certificate.revision
         number, series, place = certificate.number, certificate.series, certificate.place
-    face = _face(number, facts, employee, asked, terms)
+    again = certificate is not None and certificate.revoked
+    face = None
+    if certificate is not None and again:
+        face = _issued_before(certificate, stands, employee, state, terms)
+    if face is None:
+        face = _face(number, facts, employee, asked, terms)
     digest = content_digest(face, terms)
     # Revoked before it was ever issued, it has a number, and nothing of it is made.
     revision, issued_at = (1, now) if revoked else issue(given, before_revision, digest, now)
@@ -714,21 +765,35 @@ def _certified(
         earlier_codes=codes_before(id, revision, given, terms),
         issued_at=issued_at,
         completion_version=after.version,
-        holder_name=employee.profile.name,
-        holder_number=employee.profile.employee_number,
-        jp=asked,
+        holder_name=face.holder_name,
+        holder_number=face.employee_number,
+        jp=face.jp,
         revoked=revoked,
         series=series,
         place=place,
+        printed=_printed(face, b"" if revoked else stands.digest, stands.revision),
     )
     after = msgspec.structs.replace(after, certificate=issued)
     if revoked:
         return after, changes, []
     changes.append(Put(RENDERINGS, _rendering(after, issued, face, terms, now, one.traceparent)))
-    credit, again = year.credit(after, facts, terms), certificate is not None and certificate.revoked
+    credit = year.credit(after, facts, terms)
     lifted = _lifted(one.before, after) if again else None
     fact = _issued(after, issued, facts, credit, digest, terms, issued_at, reinstated=again, lifted=lifted)
     return after, changes, [fact]
+
+
+def _printed(face: CertificateFace, content: bytes, revision: int) -> Printed:
+    return Printed(
+        content=content,
+        revision=revision,
+        employment_type=face.employment_type,
+        opd=face.opd,
+        golongan=face.golongan,
+        pangkat=face.pangkat,
+        jabatan=face.jabatan,
+        signatory=face.signatory,
+    )
 
 
 def _lifted(before: Completion, after: Completion) -> str | None:

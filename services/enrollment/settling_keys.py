@@ -5,7 +5,16 @@ from datetime import date
 
 from services.enrollment.agency_names import issuing_of, names_keys
 from services.enrollment.authority import organizer_of, register_keys
-from services.enrollment.documents import COMPLETIONS, CONTESTED, EMPLOYEES, GIVEN, SEQUENCES, Facts
+from services.enrollment.documents import (
+    COMPLETIONS,
+    CONTESTED,
+    EMPLOYEES,
+    GIVEN,
+    RENDERINGS,
+    SEQUENCES,
+    Facts,
+    rendering_id,
+)
 from services.enrollment.issuing_bodies import sequence_id
 from services.enrollment.persons import Person, person_keys, person_of
 from services.enrollment.terms import Terms
@@ -175,6 +184,8 @@ def _refolded(ids: Iterable[str], owner: str, state: State, terms: Terms, facts:
             continue
         if one.contests:
             yield Doc(CONTESTED, id)
+        if (certificate := one.certificate) is not None and certificate.printed is None:
+            yield Doc(RENDERINGS, rendering_id(certificate.id, certificate.revision))
         years.update(*(years_of(owner, content.facts, terms) for content in one.contents))
         yield from names_keys(content.sender for content in one.contents)
         if one.certificate is None:

@@ -284,6 +284,63 @@ def test_a_certificate_stands_again_when_all_its_revocations_are_lifted() -> Non
     assert (certificate.number, certificate.revision) == ("00001/PUSDIK/2026", 2)
 
 
+RENAMED = changed(
+    NIP, previous_employee_number=None, name="Budi Santoso, M.T.", opd="Dinas Baru", jabatan="Kepala Bidang",
+    employment_type=EmploymentType.PNS,
+)  # fmt: skip
+
+
+def as_issued(city: Given[Any], revision: int) -> Any:
+    item = next(one for one in city.all(RENDERINGS) if one.revision == revision)
+    return replace(item.face, number="", verification_url="", revision=1, issued_on=item.face.completed_on)
+
+
+@pytest.mark.parametrize("kept", [True, False], ids=["", "issued before what is printed was kept"])
+def test_a_reinstated_certificate_comes_back_as_it_was_whatever_its_holder_is_called_by_now(
+    kept: bool,
+) -> None:
+    city = Given(ENROLLMENT, BUDI, SEMINAR)
+    if not kept:
+        known = city.one(COMPLETIONS)
+        old = replace(known, certificate=replace(known.certificate, printed=None))
+        city.stored[COMPLETIONS, known.id] = old
+    for payload in (RENAMED, revoked(), reinstated("4")):
+        city.when(payload)
+    certificate = city.one(COMPLETIONS).certificate
+    assert certificate is not None
+    assert (certificate.revision, certificate.revoked, certificate.holder_name) == (2, False, BUDI.name)
+    assert as_issued(city, 2) == as_issued(city, 1)
+
+
+@pytest.mark.parametrize("kept", [True, False], ids=["", "issued before what is printed was kept"])
+def test_corrected_while_it_was_revoked_it_is_issued_with_the_data_of_today(kept: bool) -> None:
+    city = Given(ENROLLMENT, BUDI, SEMINAR)
+    if not kept:
+        known = city.one(COMPLETIONS)
+        old = replace(known, certificate=replace(known.certificate, printed=None))
+        city.stored[COMPLETIONS, known.id] = old
+    for payload in (RENAMED, revoked(), scored(90), reinstated("4")):
+        city.when(payload)
+    assert as_issued(city, 2).holder_name == "Budi Santoso, M.T."
+
+
+def test_sent_with_a_higher_revision_while_it_was_revoked_it_has_the_name_of_today() -> None:
+    again = SEMINAR.model_copy(update={"revision": 2})
+    city = Given(ENROLLMENT, BUDI, SEMINAR, RENAMED, revoked(), again, reinstated("4"))
+    assert as_issued(city, 2).holder_name == "Budi Santoso, M.T."
+
+
+def test_a_higher_revision_from_before_the_change_of_name_is_no_reason_to_print_another_name() -> None:
+    again = SEMINAR.model_copy(update={"revision": 2})
+    city = Given(ENROLLMENT, BUDI, SEMINAR, again, RENAMED, revoked(), reinstated("5"))
+    assert as_issued(city, 2) == as_issued(city, 1)
+
+
+def test_revoked_before_it_was_ever_issued_it_is_issued_with_the_data_of_today() -> None:
+    city = Given(ENROLLMENT, BUDI, revoked(), SEMINAR, RENAMED, reinstated("2"))
+    assert city.one(RENDERINGS).face.holder_name == "Budi Santoso, M.T."
+
+
 @pytest.mark.parametrize("opd", [None, "pusdik", " PUSDIK "])
 def test_an_officer_of_the_issuing_body_or_of_any_may_revoke(opd: str | None) -> None:
     city = Given(ENROLLMENT, BUDI, SEMINAR)
