@@ -13,7 +13,7 @@ from services.enrollment.agencies.statements import arrival_of
 from services.enrollment.documents import Completion, Content, Contest, ExternalCertificate, Facts, Revocation
 from shared.contracts.agency import TrainingCompleted
 from shared.contracts.payload import CompletionId, EmployeeId
-from shared.identifiers import Ids, key
+from shared.identifiers import Ids, key, training_key
 from shared.pipeline.records import Received
 
 _JSON = msgspec.json.Encoder(order="deterministic")
@@ -60,10 +60,17 @@ def begun(id: CompletionId, file: EmployeeId, owner: EmployeeId) -> Completion:
     return Completion(id=id, employee_id=owner, learning_year="", file="" if file == owner else file)
 
 
-def content_of(facts: Facts, event: Received[TrainingCompleted], ids: Ids) -> Content:
-    """`facts` as one sender reported them; absent fields don't count, so a newer sender's null is no change."""
+def content_of(
+    facts: Facts, event: Received[TrainingCompleted], ids: Ids, known: Sequence[Content] = ()
+) -> Content:
+    """`facts` as one sender reported them; absent fields don't count, so a newer sender's null is no change, and neither
+    is another spelling of the codes. `known`: of that completion; those from before that was so keep their digests."""
+    plain = ids.content(_JSON.encode(facts))
+    if all(one.digest != plain for one in known):
+        alike = (one.digest for one in known if _is_alike(one.facts, facts))
+        plain = next(alike, None) or ids.content(_JSON.encode(_spelled_alike(facts)))
     return Content(
-        digest=ids.content(_JSON.encode(facts)),
+        digest=plain,
         sender=event.sender,
         first_time=event.said_at,
         revision=event.data.revision or 0,
@@ -71,6 +78,22 @@ def content_of(facts: Facts, event: Received[TrainingCompleted], ids: Ids) -> Co
         arrival=arrival_of(event),
         number=event.data.employee_number,
     )
+
+
+def _spelled_alike(facts: Facts) -> Facts:
+    """Upper case, as codes mostly are: then the digest is the one of the facts themselves."""
+    return msgspec.structs.replace(
+        facts,
+        code=training_key(facts.code).upper(),
+        batch=training_key(facts.batch).upper(),
+        organizer_code=training_key(facts.organizer_code).upper(),
+    )
+
+
+def _is_alike(one: Facts, other: Facts) -> bool:
+    if one.title != other.title or one.completed_on != other.completed_on:  # most that differ
+        return False
+    return _spelled_alike(one) == _spelled_alike(other)
 
 
 def with_content(completion: Completion, content: Content) -> Completion:
@@ -108,10 +131,17 @@ def _joined(one: Content, copy: Content) -> Content:
     first = min(one, copy, key=_arrived)
     return msgspec.structs.replace(
         first,
+        facts=min(one, copy, key=_spelled).facts,
         first_time=min(one.first_time, copy.first_time),
         number=first.number or one.number or copy.number,
         again=_said_again(first.arrival, (one.arrival, copy.arrival, one.again, copy.again)),
     )
+
+
+def _spelled(content: Content) -> tuple[datetime, str, str, str]:
+    """The codes of the copy that was sent first by its time stand, whichever came first."""
+    facts = content.facts
+    return (content.first_time, facts.organizer_code, facts.code, facts.batch)
 
 
 def _arrived(content: Content) -> tuple[bool, Arrival | None]:

@@ -4,12 +4,13 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
+import msgspec
 import pytest
 from msgspec.structs import replace
 
 from services.enrollment.documents import COMPLETIONS, EMPLOYEES, RENDERINGS, SEQUENCES, Completion
 from services.enrollment.settling import facts_standing
-from shared.contracts.agency import TrainingCompleted
+from shared.contracts.agency import Organizer, TrainingCompleted
 from shared.contracts.enrollment import (
     CertificateIssued,
     CertificateRevoked,
@@ -26,6 +27,9 @@ from tests.unit.given import NINE, Given
 
 BUDI = registered(NIP)
 SEMINAR = completed(NIP, organizer="PUSDIK", score=None, revision=None)
+
+
+JSON = msgspec.json.Encoder(order="deterministic")
 
 
 def about(completion: TrainingCompleted) -> dict[str, Any]:
@@ -106,6 +110,70 @@ def test_a_code_that_a_spreadsheet_wrote_otherwise_is_the_same_training(code: st
     city = Given(ENROLLMENT, BUDI, completed(NIP, code="PKP-01"))
     city.when(completed(NIP, code=code))
     assert len(city.all(COMPLETIONS)) == 1
+
+
+SPELLINGS = (
+    "QUR'AN-1",
+    "QUR\u2019AN-1",
+    "qur\u02bcan\u20111",
+    "\uff31UR`AN\u20131",
+    "QUR\u00b4AN-1 ",
+    "QUR\u200d'AN-1",
+)
+
+
+@pytest.mark.parametrize("code", SPELLINGS)
+@pytest.mark.parametrize("field", ["code", "batch", "organizer"])
+def test_a_code_that_differs_by_case_blanks_or_signs_alone_is_a_duplicate(field: str, code: str) -> None:
+    def spelled(code: str) -> TrainingCompleted:
+        of = Organizer(code=code, name="Lembaga") if field == "organizer" else code
+        return completed(NIP, **{field: of})
+
+    city = Given(ENROLLMENT, BUDI, spelled(SPELLINGS[0]))
+    outcome = city.when(spelled(code))
+    assert (outcome.verdict, city.facts, len(city.all(COMPLETIONS))) == (Verdict.DUPLICATE, [], 1)
+
+
+def test_whichever_spelling_comes_first_the_one_that_was_sent_first_stands() -> None:
+    for order in ((0, 1), (1, 0)):
+        city = Given(ENROLLMENT, BUDI)
+        for n in order:
+            city.when(completed(NIP, code=SPELLINGS[n]), time=NINE + timedelta(seconds=n))
+        assert facts_standing(city.one(COMPLETIONS)).code == SPELLINGS[0]
+
+
+def named_before(city: Given[Any]) -> Completion:
+    """As a version from before stored it: its id and digest made of the codes as they were spelled."""
+    known = city.one(COMPLETIONS)
+    (content,) = known.contents
+    facts = content.facts
+    id = TERMS.ids.completion_before(known.employee_id, facts.organizer_code, facts.code, facts.batch)
+    digest = TERMS.ids.content(JSON.encode(facts))
+    old = replace(known, id=id or known.id, standing=digest, contents=[replace(content, digest=digest)])
+    del city.stored[COMPLETIONS, known.id]
+    city.stored[COMPLETIONS, old.id] = old
+    return old
+
+
+@pytest.mark.parametrize("stored", ["QUR\u2019AN-1", "qur'an-1", "Pkp-01"])
+def test_a_completion_that_was_named_by_its_spelling_is_found_by_any(stored: str) -> None:
+    city = Given(ENROLLMENT, BUDI, completed(NIP, code=stored))
+    old = named_before(city)
+    spellings = [stored, stored.upper(), *(SPELLINGS if "AN" in stored.upper() else ())]
+    for code in spellings:
+        assert city.when(completed(NIP, code=code)).verdict is Verdict.DUPLICATE
+    assert city.one(COMPLETIONS).id == old.id
+
+
+def test_two_that_were_made_of_one_training_before_keep_what_is_sent_of_each() -> None:
+    city = Given(ENROLLMENT, BUDI, completed(NIP, code="QUR\u2019AN-1"))
+    named_before(city)
+    ascii_one = completed(NIP, code="QUR'AN-1")
+    other = Given(ENROLLMENT, BUDI, ascii_one).one(COMPLETIONS)
+    city.stored[COMPLETIONS, other.id] = other
+    for code in ("QUR\u2019AN-1", "QUR'AN-1"):
+        assert city.when(completed(NIP, code=code)).verdict is Verdict.DUPLICATE
+    assert len(city.all(COMPLETIONS)) == 2
 
 
 def test_a_resent_completion_changes_nothing_whatever_its_id() -> None:
