@@ -9,6 +9,7 @@ from shared.contracts.payload import (
     AS_NUMBER,
     PLAIN_NUMBER,
     PLAIN_WHOLE,
+    ZERO_IS_ZERO,
     Code,
     EmployeeNumber,
     IsoDate,
@@ -110,7 +111,10 @@ class Training(Payload):
 
 class Result(Payload):
     TYPE: ClassVar[str] = ""
-    score: Annotated[Decimal, Field(ge=0, le=100, decimal_places=2), PLAIN_NUMBER, AS_NUMBER] | None = None
+    score: (
+        Annotated[Decimal, Field(ge=0, le=100, decimal_places=2), ZERO_IS_ZERO, PLAIN_NUMBER, AS_NUMBER]
+        | None
+    ) = None
     predicate: Label | None = None
 
 
