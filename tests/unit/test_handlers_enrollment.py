@@ -479,6 +479,28 @@ def test_the_newest_snapshot_by_event_time_stands() -> None:
     assert (city.one(EMPLOYEES).profile.name, city.one(EMPLOYEES).version) == ("Budi Baru", 1)
 
 
+@pytest.mark.parametrize(
+    ("sent", "language", "noted"),
+    [
+        *((tag, "id", False) for tag in ("id", "in", "ID", "id-ID", "in_ID", "id_ID.UTF-8", " ind ", None)),
+        *((tag, "en", False) for tag in ("en", "EN", "en-GB", "en_US", "eng", "en-Latn-ID")),
+        *(
+            (tag, "id", True)
+            for tag in ("su", "jv", "Bahasa", "", "x" * 5000, "\0", 5, True, ["id"], {"id": 1})
+        ),
+    ],
+    ids=lambda value: str(value)[:12],
+)
+def test_a_language_is_read_by_its_first_subtag_and_no_other_refuses_the_employee(
+    sent: object, language: str, noted: bool
+) -> None:
+    city = Given(ENROLLMENT)
+    outcome = city.when(type(BUDI).model_validate(BUDI.model_dump() | {"language": sent}))
+    assert outcome.verdict is Verdict.ACCEPTED
+    assert city.one(EMPLOYEES).profile.language == language
+    assert ("letters go out in Indonesian: send id or en" in outcome.reason) is noted
+
+
 def test_when_an_address_changed_is_noted_by_the_logs_time() -> None:
     city = Given(ENROLLMENT, registered(email="a@example.org"))
     city.when(registered(email="a@example.org", golongan="IV/a"))
