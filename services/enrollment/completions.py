@@ -65,12 +65,9 @@ def content_of(
 ) -> Content:
     """`facts` as one sender reported them; absent fields don't count, so a newer sender's null is no change, and neither
     is another spelling of the codes. `known`: of that completion; those from before that was so keep their digests."""
-    plain = ids.content(_JSON.encode(facts))
-    if all(one.digest != plain for one in known):
-        alike = (one.digest for one in known if _is_alike(one.facts, facts))
-        plain = next(alike, None) or ids.content(_JSON.encode(_spelled_alike(facts)))
+    digest = _digest(facts, ids, known)
     return Content(
-        digest=plain,
+        digest=digest,
         sender=event.sender,
         first_time=event.said_at,
         revision=event.data.revision or 0,
@@ -80,20 +77,23 @@ def content_of(
     )
 
 
-def _spelled_alike(facts: Facts) -> Facts:
-    """Upper case, as codes mostly are: then the digest is the one of the facts themselves."""
-    return msgspec.structs.replace(
+def _digest(facts: Facts, ids: Ids, known: Sequence[Content]) -> bytes:
+    digests = {one.digest for one in known}
+    spellings = {(one.facts.organizer_code, one.facts.code, one.facts.batch) for one in known}
+    own = (facts.organizer_code, facts.code, facts.batch)
+    for organizer, code, batch in sorted(spellings, key=lambda one: (one != own, one)):
+        spelled = msgspec.structs.replace(facts, organizer_code=organizer, code=code, batch=batch)
+        before = ids.content(_JSON.encode(spelled))
+        if before in digests:
+            return before
+    # Upper case, as codes mostly are: then it is the digest of the facts as they are spelled.
+    alike = msgspec.structs.replace(
         facts,
+        organizer_code=training_key(facts.organizer_code).upper(),
         code=training_key(facts.code).upper(),
         batch=training_key(facts.batch).upper(),
-        organizer_code=training_key(facts.organizer_code).upper(),
     )
-
-
-def _is_alike(one: Facts, other: Facts) -> bool:
-    if one.title != other.title or one.completed_on != other.completed_on:  # most that differ
-        return False
-    return _spelled_alike(one) == _spelled_alike(other)
+    return ids.content(_JSON.encode(alike))
 
 
 def with_content(completion: Completion, content: Content) -> Completion:

@@ -494,7 +494,7 @@ def _as_printed(
         return face
     return msgspec.structs.replace(
         face,
-        employment_type=shown.employment_type,  # type: ignore[arg-type]  # the contract's enum, stored as text
+        employment_type=shown.employment_type,
         opd=shown.opd,
         golongan=shown.golongan,
         pangkat=shown.pangkat,
