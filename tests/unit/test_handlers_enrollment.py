@@ -18,6 +18,7 @@ from shared.contracts.enrollment import (
     ReinstateCertificate,
     RevokeCertificate,
 )
+from shared.contracts.people import MergeEmployees, SeparateEmployees
 from shared.contracts.vocabulary import EmploymentType
 from shared.pipeline.errors import Rejected, Waiting
 from shared.pipeline.outcome import Verdict
@@ -292,6 +293,19 @@ def test_what_last_year_gives_back_next_year_has() -> None:
         (2025, 0),
         (2026, 9),
     }
+
+
+def test_two_records_of_one_person_share_the_days_over_the_new_year_and_part_with_them() -> None:
+    other = type(OVER_IT).model_validate(OVER_IT.model_dump() | {"employee_number": OTHER_NIP})
+    city = Given(ENROLLMENT, BUDI, registered(OTHER_NIP), OLD_YEAR, other)
+    assert hours(city) == {"LAMA": 6, "BARU": 9}
+    mine, theirs = TERMS.ids.employee(NIP), TERMS.ids.employee(OTHER_NIP)
+    said: dict[str, Any] = {"employee_id": theirs, "officer": "o", "opd": None, "reason": "SK 1"}
+    city.when(MergeEmployees(into=mine, home=None, **said))
+    assert hours(city) == {"LAMA": 6, "BARU": 3}
+    assert {one.reaches for one in city.all(COMPLETIONS)} == {"", mine}
+    city.when(SeparateEmployees(**said))
+    assert hours(city) == {"LAMA": 6, "BARU": 9}
 
 
 def test_a_correction_that_leaves_last_year_gives_its_days_back() -> None:
