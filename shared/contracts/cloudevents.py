@@ -9,10 +9,12 @@ import binascii
 import codecs
 import hashlib
 import json
+import math
 import re
 import uuid
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal, InvalidOperation
 from functools import cache
 from typing import Annotated, Any, Final, Generic, NamedTuple, TypeVar
 
@@ -189,7 +191,7 @@ def decode(
             attributes = Attributes.model_validate(
                 {name: _header(named, header) for header, name in _ATTRIBUTES if header in named}
             )
-            event = Event(attributes, payload.model_validate_json(value))
+            event = Event(attributes, payload.model_validate_json(_with_exact_numbers(value)))
     except ValidationError as error:
         # Alike by its first fault: of all together a sender could make a kind for each event.
         raise Undecodable(describe(error), describe(error, most=1)) from None  # the cause repeats the input
@@ -209,9 +211,34 @@ def _decode_structured(value: bytes, document: dict[str, Any], payload: type[Pay
         if parts_of(data) > MOST_PARTS:  # the count of the whole did not see them
             raise Undecodable(TOO_MANY_PARTS)
         _check_unambiguous(data, None)
-        return Event(Attributes.model_validate(document), payload.model_validate_json(data))
-    event = _structured(payload).model_validate_json(value)
+        return Event(
+            Attributes.model_validate(document), payload.model_validate_json(_with_exact_numbers(data))
+        )
+    event = _structured(payload).model_validate_json(_with_exact_numbers(value))
     return Event(event, event.data)
+
+
+# Of a number that a float may not hold; in a text it costs a look, and changes nothing.
+_LONG_NUMBER: Final = re.compile(rb"[:\[,]\s*-?(?:[0-9.]{16}|[0-9.]+[eE])")
+
+
+def _with_exact_numbers(value: bytes) -> bytes:
+    """With numbers as texts where a float would round them: the validator reads all numbers as floats, and 1E-400, or a
+    score of 100.00000000000000001, is to be refused, not to pass as 0 or 100."""
+    if _LONG_NUMBER.search(value) is None:
+        return value
+    document = json.loads(value, parse_float=_exact)
+    return json.dumps(document, ensure_ascii=False).encode()
+
+
+def _exact(written: str) -> float | str:
+    number = float(written)
+    if not math.isfinite(number):
+        return number
+    try:
+        return number if Decimal(written) == Decimal(repr(number)) else written
+    except InvalidOperation:  # an exponent beyond any that is reckoned with
+        return written
 
 
 def without_mark(value: bytes) -> bytes:
