@@ -39,7 +39,8 @@ from shared.pipeline.restoring import Restoration
 from shared.pipeline.sources import Sources
 from shared.pipeline.work import Counting, Counts
 from shared.reconciliation import Reconciliation
-from shared.settings import EXIT_STATUS, Settings
+from shared.setting_reading import EXIT_STATUS
+from shared.settings import Settings
 from shared.telemetry import configure_logging, configure_tracing, shutdown_tracing
 from shared.version import deciding_version
 from shared.waits import Budgets, Waits
