@@ -20,6 +20,7 @@ from pymongo.errors import (
     AutoReconnect,
     BulkWriteError,
     CollectionInvalid,
+    ConfigurationError,
     ConnectionFailure,
     OperationFailure,
     PyMongoError,
@@ -47,6 +48,10 @@ NOT_PRIMARY = frozenset({89, 91, 189, 262, 9001, 10107, 11600, 11602, 13435, 134
 # CursorNotFound, CursorKilled, Interrupted: of a command in hand when its session was ended, by whoever takes over
 # (`_end`) or by an operator. Between two commands the server says NoSuchTransaction, with the label; here without.
 ENDED = frozenset({43, 237, 11601})
+# Unauthorized, AuthenticationFailed and MongoDB Atlas's word for either: no record is at fault, and after a password was
+# changed the next connection is the first to be told.
+UNAUTHORIZED = 13
+NOT_LET_IN = frozenset({UNAUTHORIZED, 18, 8000})
 LONGEST_PAUSE_S = 0.2
 NOT_THERE_YET_S = 5.0
 NOW = "$$NOW"  # the server's clock
@@ -92,18 +97,40 @@ async def translated() -> AsyncIterator[None]:
         yield
     except PyMongoError as error:
         if is_infrastructure(error):
-            raise Unavailable(f"MongoDB: {type(error).__name__}") from error
+            raise Unavailable(_why(error)) from error
         raise
 
 
+def _why(error: PyMongoError) -> str:
+    """In a sentence, without what the server says: it may name users and addresses."""
+    if isinstance(error, OperationFailure) and error.code == UNAUTHORIZED:
+        return (
+            "MongoDB does not grant the user in KOMPETEN_MONGO what this service does there: give that user readWrite on "
+            "this service's database"
+        )
+    if isinstance(error, OperationFailure) and error.code in NOT_LET_IN:
+        return (
+            "MongoDB does not let in the user in KOMPETEN_MONGO by the password there: set that password in MongoDB, or "
+            "put the right one into KOMPETEN_MONGO or its file and restart this service"
+        )
+    if isinstance(error, ConfigurationError):
+        return (
+            "MongoDB's hosts are not found in DNS: check the name after mongodb+srv:// in KOMPETEN_MONGO, if it does not "
+            "come back by itself"
+        )
+    return f"MongoDB: {type(error).__name__}"
+
+
 def is_infrastructure(error: PyMongoError) -> bool:
-    if isinstance(error, (ServerSelectionTimeoutError, AutoReconnect, ConnectionFailure)):
+    # The address was looked through at the start (shared/setting_types.py), so what is left to be wrong with the
+    # configuration is in the DNS.
+    if isinstance(error, (ServerSelectionTimeoutError, AutoReconnect, ConnectionFailure, ConfigurationError)):
         return True
     if isinstance(error, BulkWriteError):  # has a code of its own, whatever happened to its parts
         details = error.details or {}
         faults = [*details.get("writeErrors", ()), *details.get("writeConcernErrors", ())]
         return bool(faults) and all(fault.get("code") in NOT_PRIMARY | ENDED for fault in faults)
-    return isinstance(error, OperationFailure) and error.code in NOT_PRIMARY | ENDED
+    return isinstance(error, OperationFailure) and error.code in NOT_PRIMARY | ENDED | NOT_LET_IN
 
 
 class MongoStore:
@@ -209,7 +236,7 @@ class MongoStore:
         try:
             await self.client.admin.command("killSessions", [{"id": Binary(holder, UUID_SUBTYPE)}])
         except OperationFailure as error:
-            if is_infrastructure(error):
+            if is_infrastructure(error) and error.code != UNAUTHORIZED:  # that right is one it can do without
                 raise
             log.warning("what the member before left open stays until it times out: %s", error.code)
 

@@ -101,7 +101,7 @@ def _file_problems(cls: type[FromEnvironment], given: Mapping[str, Any]) -> list
     """Of those that are named, and of those that are mounted."""
     there, sentences = environment(), []
     for field_name in cls.model_fields.keys() - given.keys():
-        name, path = variable(field_name), file_of(field_name)
+        name, path = variable(field_name), file_of(field_name, there)
         named = there.get(f"{name}_FILE")
         if named and there.get(name):
             sentences.append(f"{name} and {name}_FILE are both set: keep one of them.")

@@ -24,18 +24,19 @@ class Files(PydanticBaseSettingsSource):
     """`KOMPETEN_MONGO_FILE=/path` or `/run/secrets/kompeten_mongo`, for any setting."""
 
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
-        path = file_of(field_name)
+        path = file_of(field_name, environment())
         return (None if path is None else read_exactly(path) or None), field_name, False
 
     def __call__(self) -> dict[str, Any]:
-        fields = self.settings_cls.model_fields.items()
-        # One that is given otherwise is not read: a file that cannot be is told of by `shared.settings`.
+        there = environment()
+        files = {name: file_of(name, there) for name in self.settings_cls.model_fields}
+        # One that is given otherwise is not read: whether it can be, is told by `shared.setting_reading`.
         values = {
-            name: self.get_field_value(field, name)[0]
-            for name, field in fields
-            if name not in self.current_state
+            name: read_exactly(path)
+            for name, path in files.items()
+            if path is not None and name not in self.current_state
         }
-        return {name: value for name, value in values.items() if value is not None}
+        return {name: value for name, value in values.items() if value}
 
 
 def variable(field_name: str) -> str:
@@ -46,9 +47,9 @@ def environment() -> Mapping[str, str]:
     return {name.upper(): value for name, value in os.environ.items() if name.upper().startswith(PREFIX)}
 
 
-def file_of(field_name: str) -> Path | None:
-    """The one that is named, else the one that is mounted; also where nothing can be read there."""
-    if named := environment().get(variable(field_name) + "_FILE"):
+def file_of(field_name: str, there: Mapping[str, str]) -> Path | None:
+    """The one that is named in the environment, else the one that is mounted; also where nothing can be read there."""
+    if named := there.get(variable(field_name) + "_FILE"):
         return Path(named)
     mounted = SECRETS_DIR / variable(field_name).lower()
     return mounted if os.path.lexists(mounted) else None

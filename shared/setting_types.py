@@ -18,6 +18,7 @@ from shared.hosts import leads_here, plain_host
 from shared.identifiers import key
 from shared.kafka_connection import Security
 from shared.link_keys import IDENTITY
+from shared.redaction import redact
 
 Opd = NewType("Opd", str)
 OUTSIDE: Final = "outside"
@@ -40,6 +41,11 @@ _PLACEHOLDER: Final = re.compile(
 def _problem(sentence: str) -> PydanticCustomError:
     # A type of our own: its text is shown as it stands, and never has the value of a secret.
     return PydanticCustomError("setting", sentence)
+
+
+def _shown(part: str, most_chars: int = 80) -> str:
+    """Of a list, the one that is wrong; what may be a password in it is not."""
+    return repr(redact(part)[:most_chars])
 
 
 def _real_secret(secret: SecretStr) -> SecretStr:
@@ -129,7 +135,7 @@ def _comma_list(value: object) -> object:
 def _opd_codes(codes: tuple[Opd, ...]) -> tuple[Opd, ...]:
     for code in codes:
         if not AGENCY_CODE.fullmatch(code):
-            raise _problem(f"has the agency code {code[:40]!r}: {_CODE}, and commas separate them")
+            raise _problem(f"has the agency code {_shown(code, 40)}: {_CODE}, and commas separate them")
     if len(set(codes)) < len(codes):
         raise _problem("names an agency twice: name each once")
     return codes
@@ -142,11 +148,11 @@ def _hours_by_type(value: object) -> object:
     for pair in filter(None, (part.strip() for part in value.split(","))):
         event_type, equals, text = (part.strip() for part in pair.partition("="))
         if not equals:
-            raise _problem(f"has {pair[:80]!r}: write type=hours, several separated by commas")
+            raise _problem(f"has {_shown(pair)}: write type=hours, several separated by commas")
         if event_type not in _EVENT_TYPES:
             near = difflib.get_close_matches(event_type, _EVENT_TYPES, n=1)
             advice = f"did you mean {near[0]}?" if near else "docs/reference/events.md lists those that exist"
-            raise _problem(f"names the event type {event_type[:80]!r}, which does not exist: {advice}")
+            raise _problem(f"names the event type {_shown(event_type)}, which does not exist: {advice}")
         if event_type in hours:
             raise _problem(f"names {event_type} twice: name each once")
         try:
@@ -155,7 +161,7 @@ def _hours_by_type(value: object) -> object:
             hours[event_type] = 0
         if not 0 < hours[event_type] <= LONGEST_WAIT_H:
             raise _problem(
-                f"gives {event_type} {text[:20]!r}: that has to be hours, more than 0 and at most {LONGEST_WAIT_H}"
+                f"gives {event_type} {_shown(text, 20)}: that has to be hours, more than 0 and at most {LONGEST_WAIT_H}"
             )
     return hours
 
@@ -168,11 +174,11 @@ def _issuers(value: object) -> object:
         code, equals, issuer = (part.strip() for part in pair.partition("="))
         if not code or (equals and not AGENCY_CODE.fullmatch(issuer)):
             raise _problem(
-                f"has {pair[:80]!r}: write CODE=agency, CODE={OUTSIDE}, or CODE alone where nobody has confirmed yet who "
+                f"has {_shown(pair)}: write CODE=agency, CODE={OUTSIDE}, or CODE alone where nobody has confirmed yet who "
                 "issues for it, several separated by commas"
             )
         if key(code) in {key(one) for one in issuers}:
-            raise _problem(f"names {code[:40]} twice: name each once")
+            raise _problem(f"names {_shown(code, 40)} twice: name each once")
         issuers[code] = issuer
     return issuers
 
@@ -217,7 +223,7 @@ def _kafka_addresses(text: str) -> str:
     addresses = [one.strip() for one in text.split(",")]
     for address in addresses:
         host, colon, port = address.rpartition(":")
-        shown = "one that is none" if "@" in address else repr(address[:60])
+        shown = "one that is none" if "@" in address else _shown(address, 60)
         if "://" in address or "@" in address:
             raise _problem(f"has {shown}: write host:port alone, without a scheme, a user or a password")
         if not colon or not port.isascii() or not port.isdigit() or not 1 <= int(port[:6]) <= 65535:
@@ -248,7 +254,13 @@ def _visible(text: str) -> str:
 
 def _existing_folder(path: Path) -> Path:
     # One that is not there yet is told of by who looks into it.
-    if path.exists() and not path.is_dir():
+    try:
+        file = path.exists() and not path.is_dir()
+    except OSError as error:
+        raise _problem(
+            f"is no folder that can be looked into ({type(error).__name__}): name another one"
+        ) from None
+    if file:
         raise _problem("is a file: name the folder that it is in")
     return path
 

@@ -3,7 +3,14 @@
 from typing import Any
 
 import pytest
-from pymongo.errors import AutoReconnect, BulkWriteError, OperationFailure, PyMongoError, WriteConcernError
+from pymongo.errors import (
+    AutoReconnect,
+    BulkWriteError,
+    ConfigurationError,
+    OperationFailure,
+    PyMongoError,
+    WriteConcernError,
+)
 
 from shared.mongo import is_infrastructure
 
@@ -34,6 +41,9 @@ def bulk(
         (bulk(written=(DUPLICATE,), concern=(STEPPED_DOWN,)), False),
         (bulk(), False),
         (OperationFailure("E11000 duplicate key error", 11000), False),
+        (OperationFailure("Authentication failed.", 18), True),
+        (OperationFailure("not authorized on kompeten_incentive to execute command", 13), True),
+        (ConfigurationError("The DNS query name does not exist: _mongodb._tcp.db.example."), True),
     ],
 )
 def test_only_what_goes_by_itself_is_taken_for_an_outage(error: PyMongoError, away: bool) -> None:

@@ -513,7 +513,7 @@ def test_bodies_are_read_with_who_issues_for_each(environment: pytest.MonkeyPatc
         ),
         ("BODIES", "=diskominfo", "KOMPETEN_BODIES has '=diskominfo': write CODE=agency"),
         ("BODIES", "X=Dinas Kominfo", "KOMPETEN_BODIES has 'X=Dinas Kominfo': write CODE=agency"),
-        ("BODIES", "LAN RI,lan  ri=outside", "KOMPETEN_BODIES names lan  ri twice: name each once"),
+        ("BODIES", "LAN RI,lan  ri=outside", "KOMPETEN_BODIES names 'lan  ri' twice: name each once"),
         ("UNKNOWN_BODY_DAYS", "0", "KOMPETEN_UNKNOWN_BODY_DAYS='0' is not accepted"),
         ("UNKNOWN_BODY_DAYS", "61", "KOMPETEN_UNKNOWN_BODY_DAYS='61' is not accepted"),
     ],
