@@ -6,6 +6,7 @@ status 2 when a setting or a file of a password is not as it must be. It deletes
 is told.
 """
 
+import logging
 import os
 import sys
 from collections.abc import Iterator
@@ -93,6 +94,7 @@ def _password(setting: str, file: Path) -> str:
 
 def main() -> None:
     settings = load(SetUpSettings)
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # it says in its words what is told in ours
     try:
         for line in set_up(settings):
             sys.stdout.write(f"{line}\n")

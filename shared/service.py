@@ -24,6 +24,7 @@ from shared.http.askers import Askers
 from shared.http.commands import Board, Commands
 from shared.http.connections import server_config
 from shared.http.health import Check
+from shared.http.listening import listening_faults
 from shared.http.oidc import ClaimNames, OidcAccess
 from shared.identifiers import Ids
 from shared.identity import IDENTITY, Evidence, WrongKey, hold, no_evidence
@@ -342,6 +343,15 @@ def tune_gc() -> None:
 
 def main(settings: Settings, build: Callable[[], Runner[T]]) -> None:
     """Runs until told to stop, then exits."""
+    faults = listening_faults(
+        {
+            "http": (settings.http_host, settings.http_port),
+            "internal": (settings.internal_host, settings.internal_port),
+        }
+    )
+    if faults:
+        sys.stderr.write("".join(f"{fault}\n" for fault in faults))
+        sys.exit(EXIT_STATUS)
     configure_logging(settings.service, settings.log_level)
     configure_tracing(settings.service, settings.otlp_endpoint)
 

@@ -174,8 +174,8 @@ def _issuers(value: object) -> object:
         code, equals, issuer = (part.strip() for part in pair.partition("="))
         if not code or (equals and not AGENCY_CODE.fullmatch(issuer)):
             raise _problem(
-                f"has {_shown(pair)}: write CODE=agency, CODE={OUTSIDE}, or CODE alone where nobody has confirmed yet who "
-                "issues for it, several separated by commas"
+                f"has {_shown(pair)}: write CODE=agency, CODE={OUTSIDE}, or CODE alone where nobody has confirmed yet "
+                "who issues for it, several separated by commas"
             )
         if key(code) in {key(one) for one in issuers}:
             raise _problem(f"names {_shown(code, 40)} twice: name each once")
