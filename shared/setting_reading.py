@@ -72,13 +72,14 @@ _Loaded = TypeVar("_Loaded", bound=FromEnvironment)
 def read(cls: type[_Loaded], **given: Any) -> _Loaded:
     """The settings; `given` comes before the environment. Raises WrongSettings."""
     own = map(variable, cls.model_fields)
-    problems = [*unknown(environment(), own), *_file_problems(cls, given)]
+    unread = _file_problems(cls, given)
+    problems = [*unknown(environment(), own), *sorted(unread.values())]
     try:
         settings = cls(**given)
-    except FileProblem:
-        pass  # told above
     except ValidationError as error:
-        problems += [sentence(cls, one) for one in error.errors(include_url=False)]
+        # One whose file cannot be taken is told already, and would be told as missing.
+        told = [one for one in error.errors(include_url=False) if not unread.keys() & set(one["loc"][:1])]
+        problems += [sentence(cls, one) for one in told]
     except SettingsError:
         problems.append("A KOMPETEN_ variable has a value that cannot be parsed.")
     else:
@@ -97,25 +98,25 @@ def load(cls: type[_Loaded]) -> _Loaded:
         raise SystemExit(EXIT_STATUS) from None
 
 
-def _file_problems(cls: type[FromEnvironment], given: Mapping[str, Any]) -> list[str]:
-    """Of those that are named, and of those that are mounted."""
-    there, sentences = environment(), []
+def _file_problems(cls: type[FromEnvironment], given: Mapping[str, Any]) -> dict[str, str]:
+    """By field, of those that are named and of those that are mounted."""
+    there, sentences = environment(), {}
     for field_name in cls.model_fields.keys() - given.keys():
         name, path = variable(field_name), file_of(field_name, there)
         named = there.get(f"{name}_FILE")
         if named and there.get(name):
-            sentences.append(f"{name} and {name}_FILE are both set: keep one of them.")
+            sentences[field_name] = f"{name} and {name}_FILE are both set: keep one of them."
         if path is None:
             continue
         file = f"{name}_FILE names a file that" if named else f"{name} is read from {path}, which"
         try:
             text = read_exactly(path)
         except FileProblem as problem:
-            sentences.append(f"{file} {problem}.")
+            sentences[field_name] = f"{file} {problem}."
             continue
         if field_name == IDENTITY_KEY and text != text.strip():
-            sentences.append(
+            sentences[field_name] = (
                 f"{file} begins or ends with blanks or empty lines, which earlier versions did not count: take them "
                 "out, as this key must stay what it was."
             )
-    return sorted(sentences)
+    return sentences

@@ -24,19 +24,20 @@ class Files(PydanticBaseSettingsSource):
     """`KOMPETEN_MONGO_FILE=/path` or `/run/secrets/kompeten_mongo`, for any setting."""
 
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
-        path = file_of(field_name, environment())
-        return (None if path is None else read_exactly(path) or None), field_name, False
+        return self._value(file_of(field_name, environment())), field_name, False
 
     def __call__(self) -> dict[str, Any]:
         there = environment()
         files = {name: file_of(name, there) for name in self.settings_cls.model_fields}
-        # One that is given otherwise is not read: whether it can be, is told by `shared.setting_reading`.
-        values = {
-            name: read_exactly(path)
-            for name, path in files.items()
-            if path is not None and name not in self.current_state
-        }
-        return {name: value for name, value in values.items() if value}
+        # One that is given otherwise is not read.
+        values = {name: self._value(path) for name, path in files.items() if name not in self.current_state}
+        return {name: value for name, value in values.items() if value is not None}
+
+    def _value(self, path: Path | None) -> str | None:
+        try:
+            return None if path is None else read_exactly(path) or None
+        except FileProblem:  # told by `shared.setting_reading`, with all else that is wrong
+            return None
 
 
 def variable(field_name: str) -> str:

@@ -20,7 +20,7 @@ from tools.reference import settings_classes
 
 NAME: Final = re.compile(r"KOMPETEN_[A-Z0-9]+(?:_[A-Z0-9]+)*")
 FILLED_IN: Final = re.compile(r"\$\{(KOMPETEN_\w+)")
-READ_BY_TESTS: Final = re.compile(r"environ[^\n]*?(KOMPETEN_[A-Z0-9_]+[A-Z0-9])")
+READ_BY_TESTS: Final = re.compile(r"os\.environ[^\n]*?(KOMPETEN_[A-Z0-9_]+[A-Z0-9])")
 CLASSES: Final[list[type[FromEnvironment]]] = [*settings_classes(), SetUpSettings]
 COMPOSE_NAMES: Final = {"kafka_setup": "setup"}
 
