@@ -33,10 +33,16 @@ _NOT_COPIED: Final = (
 _NO_PRIMARY: Final = (
     "its replica set has no primary: bring up a majority of its members (rs.status() names them)"
 )
+_NOT_LET_IN: Final = (
+    "it does not let in the user in KOMPETEN_MONGO by the password there: set that password in MongoDB, or put the right "
+    "one into KOMPETEN_MONGO or its file and restart this service"
+)
 # Everybody is refused alike, whatever the record.
 _REFUSALS: Final[Mapping[int, str]] = {
-    13: "its user may not do this: give it the role readWrite on the service's own database",
-    18: "it refused the user or the password: correct KOMPETEN_MONGO, or the user in MongoDB",
+    13: "it does not grant the user in KOMPETEN_MONGO what this service does there: give that user readWrite on this "
+    "service's database",
+    18: _NOT_LET_IN,
+    8000: _NOT_LET_IN,  # MongoDB Atlas's word for it
     64: _NOT_COPIED,
     79: _NOT_COPIED,
     100: _NOT_COPIED,
@@ -46,7 +52,7 @@ _NO_SPACE: Final = "No space left on device"
 # By what the driver's text of a server that was not found has. Its own says addresses, and all of the topology.
 _AWAY: Final[Mapping[str, str]] = {
     _NO_SPACE: _FULL,
-    "Authentication failed": _REFUSALS[18],
+    "Authentication failed": _NOT_LET_IN,
     "Connection refused": "no process listens at its address: start mongod; where it ended by itself, its log says "
     "why (a full disk ends it)",
     "CERTIFICATE_VERIFY_FAILED": "its certificate is not one that is trusted here: see tlsCAFile in KOMPETEN_MONGO",
@@ -63,7 +69,9 @@ _AWAY: Final[Mapping[str, str]] = {
 
 
 def is_infrastructure(error: PyMongoError) -> bool:
-    if isinstance(error, AutoReconnect | ConnectionFailure):
+    # The address was looked through at the start (shared/setting_types.py), so what is left to be wrong with the
+    # configuration is in the DNS.
+    if isinstance(error, AutoReconnect | ConnectionFailure | ConfigurationError):
         return True
     faults = list(_faults(error))
     return bool(faults) and all(_is_nobodys(fault) for fault in faults)
@@ -85,7 +93,10 @@ def sentence(error: PyMongoError) -> str:
     if isinstance(error, NetworkTimeout | ServerSelectionTimeoutError):
         return f"MongoDB: {_AWAY['timed out']}"
     if isinstance(error, ConfigurationError):
-        return "MongoDB: KOMPETEN_MONGO does not fit the server: see its options"
+        return (
+            "MongoDB: its hosts are not found in DNS: check the name after mongodb+srv:// in KOMPETEN_MONGO, if it does "
+            "not come back by itself"
+        )
     return f"MongoDB: {type(error).__name__}"
 
 

@@ -24,6 +24,7 @@ from shared.http.askers import Askers
 from shared.http.commands import Board, Commands
 from shared.http.connections import server_config
 from shared.http.health import Check
+from shared.http.listening import listening_faults
 from shared.http.oidc import ClaimNames, OidcAccess
 from shared.identifiers import Ids
 from shared.identity import IDENTITY, Evidence, WrongKey, hold, no_evidence
@@ -39,7 +40,8 @@ from shared.pipeline.restoring import Restoration
 from shared.pipeline.sources import Sources
 from shared.pipeline.work import Counting, Counts
 from shared.reconciliation import Reconciliation
-from shared.settings import EXIT_STATUS, Settings
+from shared.setting_reading import EXIT_STATUS
+from shared.settings import Settings
 from shared.telemetry import configure_logging, configure_tracing, shutdown_tracing
 from shared.version import deciding_version
 from shared.waits import Budgets, Waits
@@ -354,6 +356,15 @@ def tune_gc() -> None:
 
 def main(settings: Settings, build: Callable[[], Runner[T]]) -> None:
     """Runs until told to stop, then exits."""
+    faults = listening_faults(
+        {
+            "http": (settings.http_host, settings.http_port),
+            "internal": (settings.internal_host, settings.internal_port),
+        }
+    )
+    if faults:
+        sys.stderr.write("".join(f"{fault}\n" for fault in faults))
+        sys.exit(EXIT_STATUS)
     configure_logging(settings.service, settings.log_level)
     configure_tracing(settings.service, settings.otlp_endpoint)
 

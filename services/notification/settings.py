@@ -9,7 +9,7 @@ from pydantic_core import PydanticCustomError
 from services.notification.smtp import SmtpServer
 from services.notification.terms import REISSUE_QUIET_S
 from services.notification.wire import NoAddress, address
-from shared.setting_types import LinkRing
+from shared.setting_types import Host, LinkRing, Visible
 from shared.settings import Settings
 
 
@@ -19,7 +19,7 @@ def _mail_address(sender: str) -> str:
     except NoAddress:
         one = None
     if one is None or not one.addr_spec.isascii() or "." not in one.domain:
-        raise PydanticCustomError("setting", "is no address: write 'Kompeten <kompeten@agency.go.id>'")
+        raise PydanticCustomError("setting", "is no address that mails can come from")
     return sender
 
 
@@ -37,12 +37,14 @@ def _credentials(password: SecretStr | None, info: ValidationInfo) -> SecretStr 
 class NotificationSettings(Settings):
     service: ClassVar[str] = "notification"
 
-    smtp_host: str = Field("127.0.0.1", pattern=r"^[^\s:/]+$", description="Mail server that takes all mails")
+    smtp_host: Host = Field("127.0.0.1", description="Mail server that takes all mails")
     smtp_port: int = Field(25, ge=1, le=65535, description="Its port; usual are 587 (starttls) and 465 (tls)")
     smtp_tls: Literal["none", "starttls", "tls"] = Field(
         "none", description="How the connection to the mail server is protected; its certificate is checked"
     )
-    smtp_user: str | None = Field(None, description="Name to sign in with at the mail server")
+    smtp_user: Visible | None = Field(
+        None, description="Name to sign in with at the mail server", examples=["kompeten@agency.go.id"]
+    )
     smtp_password: Annotated[SecretStr | None, AfterValidator(_credentials)] = Field(
         None, validate_default=True, description="Password to sign in with at the mail server"
     )

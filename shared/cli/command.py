@@ -16,6 +16,8 @@ from shared.cli.errors import NOT_ASKED, CannotAsk, Missing, Refused, Trouble
 from shared.cli.screen import screens
 from shared.cli.where import SERVICES, STACK, Given
 from shared.redaction import redact
+from shared.setting_names import unknown
+from shared.setting_sources import environment
 
 T = TypeVar("T")
 LONGEST_REASON: Final = 1000
@@ -192,6 +194,8 @@ def command(group: typer.Typer, name: str, **made: Callable[..., Any]) -> Callab
 
 def _run(run: Callable[..., int], desk: Desk, given: dict[str, Any]) -> int:
     try:
+        if misspelt := unknown(environment()):
+            raise CannotAsk(" ".join(misspelt).removesuffix("."))
         return run(desk, **given)
     except Trouble as error:
         desk.fail(error)

@@ -91,6 +91,55 @@ def cli(play: Play, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Cli:
 # Where, who, exit statuses.
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        *(
+            ("ENROLLMENT_URL", url, "KOMPETEN_ENROLLMENT_URL (--enrollment-url) is not a web address")
+            for url in (
+                "x",
+                "   ",
+                "ftp://x",
+                "http://",
+                "http://x:99999999",
+                "http://x:y",
+                "'http://x'",
+                "http://a b",
+            )
+        ),
+        (
+            "ENROLLMENT_URL",
+            "http://u:hunter2@x",
+            "KOMPETEN_ENROLLMENT_URL (--enrollment-url) has a user name or",
+        ),
+        (
+            "ENROLLMENT_URL",
+            "http://\u0430.example",
+            "KOMPETEN_ENROLLMENT_URL (--enrollment-url) has letters other",
+        ),
+        ("TOKEN_FILE", "/nowhere", "(KOMPETEN_TOKEN_FILE, --token-file) cannot be read (FileNotFoundError)"),
+        ("TOKEN_FILE", "/", "(KOMPETEN_TOKEN_FILE, --token-file) is a folder"),
+        ("TOKEN", "hunter2 hunter2", "KOMPETEN_TOKEN holds no access token"),
+        ("TOKN", "hunter2", "KOMPETEN_TOKN is not known: did you mean KOMPETEN_TOKEN?"),
+    ],
+)
+def test_a_wrong_setting_is_answered_by_its_name_and_what_to_write(
+    cli: Cli, name: str, value: str, said: str
+) -> None:
+    cli.env.setenv(f"KOMPETEN_{name}", value)
+    done = cli("status", "--service", "enrollment")
+    assert (done.code, done.out) == (2, "")
+    (line,) = done.err.splitlines()
+    assert said in line
+    assert "hunter2" not in line
+
+
+def test_a_token_file_that_is_not_text_is_answered_by_what_to_do(cli: Cli) -> None:
+    file = cli.file(b"\xff\xfe\x00", "token")
+    done = cli("status", "--token-file", file)
+    assert (done.code, "begins with a byte order mark: save it as UTF-8 without one" in done.err) == (2, True)
+
+
 def every_command() -> list[list[str]]:
     return [
         ["status"],

@@ -7,6 +7,7 @@ import pytest
 from pymongo.errors import (
     AutoReconnect,
     BulkWriteError,
+    ConfigurationError,
     NetworkTimeout,
     NotPrimaryError,
     OperationFailure,
@@ -53,6 +54,7 @@ def bulk(
         (bulk(written=({"code": 8, "errmsg": "28: No space left on device"},)), True),
         (bulk(concern=({"code": 64, "errmsg": "waiting for replication timed out"},)), True),
         (bulk(written=(DUPLICATE, {"code": 13, "errmsg": "not authorized"})), False),
+        (ConfigurationError("The DNS query name does not exist: _mongodb._tcp.db.example."), True),
     ],
 )
 def test_only_what_goes_by_itself_is_taken_for_an_outage(error: PyMongoError, away: bool) -> None:
@@ -85,7 +87,7 @@ TOPOLOGY = "(configured timeouts: connectTimeoutMS: 5000.0ms), Timeout: 5.0s, To
         (bulk(concern=(STEPPED_DOWN,)), "changes its primary"),
         (WriteConcernError("waiting for replication timed out", 64), "did not reach a majority"),
         (OperationFailure("not authorized on kompeten to execute command", 13), "readWrite"),
-        (OperationFailure("Authentication failed.", 18), "correct KOMPETEN_MONGO"),
+        (OperationFailure("Authentication failed.", 18), "put the right one into KOMPETEN_MONGO"),
         (ServerSelectionTimeoutError(f"db-1:27017: timed out {TOPOLOGY}"), "did not answer in time"),
         (NetworkTimeout("db-1:27017: timed out"), "did not answer in time"),
         (

@@ -5,7 +5,7 @@ import os
 import pytest
 
 from services.notification.settings import NotificationSettings
-from shared.settings import load
+from shared.setting_reading import load
 
 USUAL = {
     "KOMPETEN_MONGO": "mongodb://db/?replicaSet=rs0",
@@ -48,8 +48,9 @@ def test_a_password_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     ({"KOMPETEN_SMTP_USER": "kompeten"}, "KOMPETEN_SMTP_PASSWORD and KOMPETEN_SMTP_USER go together"),
     ({"KOMPETEN_SMTP_PASSWORD": "s3cret"}, "KOMPETEN_SMTP_PASSWORD and KOMPETEN_SMTP_USER go together"),
     ({"KOMPETEN_SMTP_USER": "kompeten", "KOMPETEN_SMTP_PASSWORD": "s3cret"}, "would go out unprotected"),
-    ({"KOMPETEN_MAIL_UNKNOWN": "maybe"}, "KOMPETEN_MAIL_UNKNOWN is not accepted"),
-    ({"KOMPETEN_SMTP_HOST": "smtp://mail"}, "KOMPETEN_SMTP_HOST is not accepted"),
+    ({"KOMPETEN_MAIL_UNKNOWN": "maybe"}, "KOMPETEN_MAIL_UNKNOWN='maybe' is not accepted: write one of resend, hold"),
+    ({"KOMPETEN_SMTP_HOST": "smtp://mail"}, "KOMPETEN_SMTP_HOST is no host: write its name or address alone"),
+    ({"KOMPETEN_SMTP_HOST": "mail:25"}, "KOMPETEN_SMTP_HOST is no host"),
 ])  # fmt: skip
 def test_a_wrong_setting_is_refused_by_name(
     changes: dict[str, str],
@@ -64,3 +65,9 @@ def test_a_wrong_setting_is_refused_by_name(
     told = capsys.readouterr().err
     assert sentence in told
     assert "s3cret" not in told
+
+
+@pytest.mark.parametrize("written", ["[::1]", "::1"])
+def test_a_mail_server_may_be_an_ipv6_address(written: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KOMPETEN_SMTP_HOST", written)
+    assert load(NotificationSettings).smtp().host == "::1"
