@@ -22,6 +22,7 @@ from services.notification.documents import (
     MAIL_NOTES,
     MAILS,
     Contact,
+    Mail,
     MailCancellation,
     MailNote,
 )
@@ -167,14 +168,72 @@ async def test_what_a_dead_mailer_had_only_leased_is_sent_uncounted(
 async def test_a_permanent_refusal_bounces_without_naming_the_person(
     mail_store: MongoStore, catcher: Catcher, caplog: pytest.LogCaptureFixture
 ) -> None:
-    await given(mail_store, 3)
-    catcher.order("permfail", count=1)
+    await to_people(mail_store, ["rina@example.org", *(f"p{n}@example.org" for n in range(20))])
+    catcher.order("reply", text="550 5.1.1 <rina@example.org> no such mailbox", to="rina")
     async with running(mailer_for(mail_store, catcher.port)):
-        mails = await until(mail_store, sent=2, bounced=1)
+        mails = await until(mail_store, sent=20, bounced=1)
     (bounced,) = (one for one in mails if one.state == "bounced")
     assert bounced.reason.startswith("550 5.1.1")
     assert "rina" not in bounced.reason
     assert "rina" not in caplog.text
+
+
+async def to_people(store: MongoStore, emails: Sequence[str]) -> list[Mail]:
+    """One to each."""
+    contacts = [
+        Contact(EmployeeId(f"emp_{n}"), 1, [f"{n}"], "Rina", one, "id") for n, one in enumerate(emails)
+    ]
+    mails = [mail(n, f"emp_{n}") for n in range(len(emails))]
+    await insert(store, CONTACTS, *contacts)
+    await insert(store, MAILS, *mails)
+    return mails
+
+
+@pytest.mark.parametrize(
+    ("at", "text", "domains"),
+    [
+        ("rcpt", "550 5.7.1 Relaying denied", 1),
+        ("rcpt", "550-Refused.\r\n550 5.1.1 User unknown", 40),
+        ("rcpt", "454 4.7.1 Relay access denied", 40),
+        ("data", "554 5.7.1 Message refused", 40),
+        ("mail", "530 5.7.0 Authentication required", 40),
+    ],
+)
+async def test_a_server_that_refuses_everybody_makes_nobodys_mail_bounce(
+    mail_store: MongoStore, catcher: Catcher, at: str, text: str, domains: int
+) -> None:
+    """All mails pause, readiness says why, and each goes out once when that is mended."""
+    mails = await to_people(mail_store, [f"p{n}@d{n % domains}.example" for n in range(40)])
+    catcher.order("reply", at=at, text=text)
+    mailer = mailer_for(mail_store, catcher.port)
+    async with running(mailer):
+        await true(lambda: any(text[:3] in fault and "mails wait" in fault for fault in mailer.faults()))
+        given_by_then = catcher.page.get("/faults").json()["given"]
+        await true(lambda: catcher.page.get("/faults").json()["given"] > given_by_then)
+        assert (await states(mail_store)).keys() <= {"queued", "leased", "handing_over", "deferred"}
+        assert mailer.faults()
+        catcher.order("none")
+        await until(mail_store, sent=40)
+        await true(lambda: not mailer.faults())
+    assert catcher.received() == Counter(f"{one.id}@bandung.example" for one in mails)
+
+
+async def test_a_gone_domain_bounces_and_keeps_no_other_back(
+    mail_store: MongoStore, catcher: Catcher
+) -> None:
+    """However many in a row."""
+    await to_people(mail_store, [*(f"p{n}@gone.example" for n in range(80)), "rina@example.org"])
+    catcher.order("reply", text="550 5.1.2 No such domain", to="gone.example")
+    async with running(mailer_for(mail_store, catcher.port)):
+        tried = {"$or": [{"state": "sent"}, {"attempts": {"$gt": 0}}]}
+        async with asyncio.timeout(WITHIN_S):
+            while await mail_store.count(MAILS, tried) < 81:
+                await asyncio.sleep(0.02)
+        await insert(
+            mail_store, CONTACTS, Contact(EmployeeId("emp_x"), 1, ["x"], "Budi", "budi@example.org", "id")
+        )
+        await insert(mail_store, MAILS, mail(100, "emp_x"))
+        await until(mail_store, sent=2, bounced=80)
 
 
 @pytest.mark.parametrize("email", [None, "no address at all"])
