@@ -7,9 +7,10 @@ from services.notification.documents import COLLECTIONS, LETTERS, MAILS
 from services.notification.handlers import REACTIONS
 from services.notification.mailer import HANDING_OVER, Mailer
 from services.notification.outcomes import HELD, UNKNOWN
+from services.notification.resender import Resender
 from services.notification.routes import routers
 from services.notification.settings import NotificationSettings
-from services.notification.teller import Teller
+from services.notification.teller import Teller, Untold
 from services.notification.terms import Terms, load_terms
 from services.notification.ticker import Ticker
 from shared.contracts.topics import ENROLLMENT_EVENTS, INCENTIVE_EVENTS
@@ -49,6 +50,7 @@ def build(settings: NotificationSettings) -> Runner[Terms]:
     terms = load_terms(secret, settings.public_url, settings.reissue_quiet_s, ring)
     parts: Parts[Terms] = make_parts(service_of(settings, terms), settings, WORK)
     parts.evidence = knows_letters
+    teller = Teller(parts.commands, settings.epoch)
     mailer = Mailer(
         parts.store,
         settings.smtp(),
@@ -58,10 +60,15 @@ def build(settings: NotificationSettings) -> Runner[Terms]:
         connections=settings.mail_connections,
         unknown=settings.mail_unknown,
         epoch=settings.epoch,
-        teller=Teller(parts.commands, settings.epoch),
+        teller=teller,
     )
     parts.woken.append(mailer.wake)
-    parts.workers += [mailer, Ticker(parts.store, parts.commands, lambda: parts.caught_up())]
+    parts.workers += [
+        mailer,
+        Resender(parts.store, mailer.wake),
+        Untold(parts.store, teller, lambda: parts.caught_up()),
+        Ticker(parts.store, parts.commands, lambda: parts.caught_up()),
+    ]
     return Runner(settings, parts, routers(parts))
 
 

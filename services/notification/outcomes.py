@@ -51,10 +51,10 @@ def outcome(
     """`jitter`: 0 to 1, so that mails that failed together don't come back together."""
     match delivery:
         case Accepted():
-            fields = {"message_id": message_id, "reason": ""}
+            fields = {"message_id": message_id, "reason": "", "order": mail.order}
             return Note(mail.id, mail.lease, "sent", fields, stamp=("sent_at",))
         case Refused(reason) if seen.believed:
-            return Note(mail.id, mail.lease, "bounced", {"reason": reason})
+            return _bounced(mail, reason)
         case Refused(reason):
             return _put_off(mail, reason + UNBELIEVED, patience, jitter, seen)
         case TryLater(reason) | Barred(reason):
@@ -70,8 +70,13 @@ def _put_off(mail: Mail, reason: str, patience: Patience, jitter: float, seen: S
         return Note(mail.id, mail.lease, DEFERRED, {"reason": reason}, delay_s=delay_s)
     if mail.attempts + 1 >= MOST_ATTEMPTS and seen.believed:
         reason = f"given up after {mail.attempts + 1} attempts: {reason}"
-        return Note(mail.id, mail.lease, "bounced", {"reason": reason}, {"attempts": 1})
+        return _bounced(mail, reason)._replace(add={"attempts": 1})
     return deferral(mail.id, mail.lease, reason, delay_s)
+
+
+def _bounced(mail: Mail, reason: str) -> Note:
+    fields = {"reason": reason, "order": mail.order}
+    return Note(mail.id, mail.lease, "bounced", fields, stamp=("ended_at",))
 
 
 def unsure(mail: Mail, reason: str, patience: Patience, jitter: float) -> Note:
@@ -98,7 +103,8 @@ def joined(mail: Mail) -> Note:
 def told_before(mail: Mail, note: MailNote) -> Note:
     """The log says that it went out (or never will) before the database was restored from a backup."""
     reason = "done before the database was restored, as the log tells"
-    fields: dict[str, object] = {"reason": reason} | ({"sent_at": note.at} if note.state == "sent" else {})
+    fields: dict[str, object] = {"reason": reason, "order": mail.order}
+    fields |= {"sent_at" if note.state == "sent" else "ended_at": note.at}
     return Note(mail.id, mail.lease, note.state, fields)
 
 
