@@ -10,6 +10,7 @@ from services.notification.outcomes import HELD, UNKNOWN
 from services.notification.resender import Resender
 from services.notification.routes import routers
 from services.notification.settings import NotificationSettings
+from services.notification.smtp import trouble
 from services.notification.teller import Teller, Untold
 from services.notification.terms import Terms, load_terms
 from services.notification.ticker import Ticker
@@ -20,6 +21,7 @@ from shared.mongo import MongoStore
 from shared.pipeline.documents import Collection
 from shared.pipeline.reactions import Service
 from shared.pipeline.work import DEFERRED, LEASED, QUEUED, Counts, by_state
+from shared.reach import ReachCheck
 from shared.service import ON_PAPER, Parts, Runner, make_parts, openapi_of
 from shared.setting_types import ring_of
 
@@ -31,6 +33,9 @@ WORK: Final[Mapping[Collection[Any], Counts]] = {
     }
 }
 """Mails that are held wait for a decision of people, not for the mail server."""
+
+
+ASKED_WITHIN_S: Final = 10.0
 
 
 def service_of(settings: NotificationSettings, terms: Terms) -> Service[Terms]:
@@ -62,9 +67,17 @@ def build(settings: NotificationSettings) -> Runner[Terms]:
         epoch=settings.epoch,
         teller=teller,
     )
+    server = ReachCheck(
+        "mail server",
+        lambda: trouble(settings.smtp(), ASKED_WITHIN_S),
+        "mails will wait; check KOMPETEN_SMTP_HOST and the settings beside it, or mend it there",
+    )
+    # While mails wait for it, that is a fault of the mailer's.
+    parts.remarks["mail server"] = lambda: [] if mailer.circuit.open else server.remarks()
     parts.woken.append(mailer.wake)
     parts.workers += [
         mailer,
+        server,
         Resender(parts.store, mailer.wake),
         Untold(parts.store, teller, lambda: parts.caught_up()),
         Ticker(parts.store, parts.commands, lambda: parts.caught_up()),

@@ -32,11 +32,12 @@ IDLE_S: Final = 30.0
 """Servers hang up on a connection that is idle for longer, some after a minute."""
 _CLOSING: Final = 421
 _WANTS_SIGN_IN: Final = 530
+_MISSING: Final = "an extension that is asked for is missing"
 _CAUSES: Final[tuple[tuple[type[BaseException], str], ...]] = (
     (aiosmtplib.SMTPConnectTimeoutError, "no answer to the connection"),
     (SMTPAuthenticationError, "sign-in was refused"),
     (SMTPResponseException, "no service"),
-    (aiosmtplib.SMTPNotSupported, "an extension that is asked for is missing"),
+    (aiosmtplib.SMTPNotSupported, _MISSING),
     (aiosmtplib.SMTPConnectError, "no connection"),
     (aiosmtplib.SMTPServerDisconnected, "the connection broke"),
     (TimeoutError, "no answer in time"),
@@ -236,6 +237,18 @@ class Connection:
             self.close()
 
 
+async def trouble(server: SmtpServer, deadline_s: float) -> str:
+    """Signs in without a mail, over a connection of its own; what is wrong, empty: nothing."""
+    connection = Connection(server, deadline_s)
+    try:
+        await connection.probe()
+    except ServerAway as away:
+        return str(away)
+    finally:
+        await connection.quit()
+    return ""
+
+
 class Connections:
     """At most `count` at once."""
 
@@ -278,4 +291,7 @@ def _reply(error: SMTPResponseException) -> Reply:
 
 def _cause(error: BaseException) -> str:
     text = next(words for kind, words in _CAUSES if isinstance(error, kind))
+    # The library has a class of its own for some of these alone.
+    if isinstance(error, SMTPException) and "not support" in str(error.message):
+        text = _MISSING
     return f"{text} ({_reply(error).status})" if isinstance(error, SMTPResponseException) else text
