@@ -43,6 +43,7 @@ _CAUSES: Final[tuple[tuple[type[BaseException], str], ...]] = (
     (TimeoutError, "no answer in time"),
     (OSError, "no connection"),
     (SMTPException, "not understood"),
+    (ValueError, "a setting is not usable"),
 )
 
 
@@ -151,7 +152,7 @@ class Connection:
             await smtp.connect()
             if smtp.is_ehlo_or_helo_needed:
                 await smtp.ehlo()
-        except (SMTPException, OSError) as error:
+        except (SMTPException, OSError, ValueError) as error:
             self.close()
             raise ServerAway(_cause(error)) from error
         self._phase = "ready"

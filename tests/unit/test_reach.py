@@ -1,6 +1,7 @@
 """A server that a service needs is asked at the start, and a wrong setting is a warning until it is mended."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -8,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from services.notification.smtp import SmtpServer, trouble
+from services.notification.smtp import Accepted, Connection, SmtpServer, trouble
 from shared import reach
 from shared.http.app import create_app
 from shared.http.health import Check
@@ -101,6 +102,24 @@ async def test_a_wrong_port_is_no_connection() -> None:
     (closed,) = free_ports(1)
     assert await trouble(SmtpServer(HOST, closed), SOON_S) == "no connection"
     assert await trouble(SmtpServer("mail.invalid", 25), SOON_S) == "no connection"
+
+
+@pytest.mark.parametrize("host", ["::1", "127.0.0.1"])
+async def test_a_mail_goes_to_a_server_at_an_ipv6_address_too(tmp_path: Path, host: str) -> None:
+    try:
+        socket.create_server((host, 0), family=socket.AF_INET6 if ":" in host else socket.AF_INET).close()
+    except OSError:
+        pytest.skip("this machine has no IPv6")
+    async with mail_server(tmp_path, host) as (port, mails):
+        server = SmtpServer(host, port, client_name="bandung.example")
+        connection = Connection(server, SOON_S)
+        assert (
+            await connection.deliver("kompeten@bandung.example", "rina@example.org", b"To: x\r\n\r\nx\r\n")
+            == Accepted()
+        )
+        await connection.quit()
+        (mail,) = mails.newest_first(0, 9)
+    assert mail.recipients == ("rina@example.org",)
 
 
 # The issuer.
