@@ -5,12 +5,13 @@ import signal
 from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 import pytest
 from msgspec.structs import replace
 
+from services.notification import mailer as mailers
 from services.notification import outcomes
 from services.notification.app import WORK
 from services.notification.documents import (
@@ -27,11 +28,13 @@ from services.notification.documents import (
     MailNote,
 )
 from services.notification.mailer import HANDING_OVER, Mailer
+from services.notification.metrics import REPEATED
 from services.notification.outcomes import HELD, JOINED, MOST_REPEATS
 from services.notification.preparation import Preparation
 from services.notification.smtp import SmtpServer
 from shared.contracts.payload import EmployeeId
 from shared.mongo import MongoStore
+from shared.pipeline.errors import Unavailable
 from shared.pipeline.work import WorkQueue
 from shared.stack import Stack
 from shared.stack.ports import HOST, free_ports
@@ -119,6 +122,50 @@ async def test_a_connection_lost_after_data_is_sent_again_and_counted(
         one.id: one.repeated for one in sent
     }
     assert sum(one.repeated for one in sent) == 3
+
+
+def counted_again() -> float:
+    return REPEATED._value.get()
+
+
+async def test_mails_handed_over_again_are_counted_as_they_arrive_again(
+    mail_store: MongoStore, catcher: Catcher
+) -> None:
+    """Not those that are queued again and never go."""
+    before = counted_again()
+    mails = await given(mail_store, 10)
+    catcher.order("close_after_data", count=3)
+    dead = WorkQueue(mail_store, MAILS, lease_s=0.01)
+    (gone,) = await dead.hold(await dead.lease(1), HANDING_OVER)
+    await insert(mail_store, MAIL_CANCELLATIONS, MailCancellation(gone.id, "overtaken"))
+    async with running(mailer_for(mail_store, catcher.port, lease_s=4)):
+        await until(mail_store, sent=len(mails) - 1, skipped=1)
+    received = catcher.received()
+    assert counted_again() - before == received.total() - len(received) == 3
+
+
+async def test_mails_whose_outcomes_can_not_be_written_are_counted_when_another_mailer_sends_them_again(
+    mail_store: MongoStore, catcher: Catcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As while the disk is full: their leases end, and nobody else knows that they went."""
+    before, full = counted_again(), True
+    hindered = MongoStore(mail_store.client, mail_store.database.name)
+
+    async def note_items(*given: Any) -> int:
+        if full:
+            raise Unavailable("the disk is full")
+        return await mail_store.note_items(*given)
+
+    monkeypatch.setattr(hindered, "note_items", note_items)
+    monkeypatch.setattr(mailers, "DATABASE_PAUSE_S", 0.1)
+    await given(mail_store, 5)
+    async with running(mailer_for(hindered, catcher.port, lease_s=4)):
+        await true(lambda: catcher.received().total() == 5)
+        async with running(mailer_for(mail_store, catcher.port, lease_s=4)):
+            await until(mail_store, sent=5)
+        full = False
+    assert set(catcher.received().values()) == {2}
+    assert counted_again() - before == 5
 
 
 async def test_a_server_that_always_breaks_off_is_not_fed_for_ever(
