@@ -93,8 +93,11 @@ class Ids:
         return "let_" + self.digest(b"letter", about.encode(), template.encode(), occasion.encode()).hex()
 
     def address(self, email: str) -> str:
-        """Of a mail address, upper and lower case alike; base64url. What is bound to an address names it by this."""
-        return _base64url(self.digest(b"address", email.strip().casefold().encode(), size=12))
+        """Of a mail address, upper and lower case alike; base64url. What is bound to an address names it by this.
+
+        Not case-folded: that makes strasse.example of straße.example, which is another one's.
+        """
+        return _base64url(self.digest(b"address", email.strip().lower().encode(), size=12))
 
     def link_key(self) -> bytes:
         """Signs links where an installation has no ring of keys (shared/link_keys.py)."""

@@ -18,7 +18,6 @@ from shared.backlog import Backlog
 from shared.bugs import Bugs
 from shared.contracts.rights import rights_of_service
 from shared.contracts.topics import PARTITIONS, topic_specs
-from shared.http.access import Access
 from shared.http.app import create_app, create_internal_app
 from shared.http.askers import Askers
 from shared.http.commands import Board, Commands
@@ -39,6 +38,7 @@ from shared.pipeline.reactions import Service
 from shared.pipeline.restoring import Restoration
 from shared.pipeline.sources import Sources
 from shared.pipeline.work import Counting, Counts
+from shared.reach import ReachCheck
 from shared.reconciliation import Reconciliation
 from shared.setting_reading import EXIT_STATUS
 from shared.settings import Settings
@@ -147,7 +147,7 @@ def own_topics(service: str, prefix: str) -> dict[str, Wanted]:
     return {topic: Wanted(which, PARTITIONS) for topic, which in operations.items()}
 
 
-def access_of(settings: Settings) -> Access:
+def access_of(settings: Settings) -> OidcAccess:
     return OidcAccess(
         issuer=settings.oidc_issuer,
         audience=settings.oidc_audience,
@@ -186,6 +186,13 @@ class Runner(Generic[T]):
         name, access = parts.service.name, access_of(settings)
         self.app: FastAPI = create_app(name, routers=routers, readiness=self.readiness, access=access)
         self.internal_app: FastAPI = create_internal_app(name, self.app, access)
+        issuer = ReachCheck(
+            "issuer",
+            access.trouble,
+            "nobody can sign in; check KOMPETEN_OIDC_ISSUER (KOMPETEN_OIDC_JWKS_URL), or mend it there",
+        )
+        parts.workers.append(issuer)
+        parts.remarks["issuer"] = issuer.remarks
         self._stop, self._ending = asyncio.Event(), asyncio.Event()
 
     def _decided(self, decisions: Sequence[Decision]) -> None:
@@ -208,11 +215,14 @@ class Runner(Generic[T]):
             checks.append(Check("restoration", False, f"{doing}; workers wait for it."))
             return checks
         for worker in self.parts.workers:
+            if isinstance(worker, ReachCheck):  # its remarks are below
+                continue
             faults = worker.faults()
             name = type(worker).__name__.lower()
             checks.append(Check(name, not faults, "; ".join(faults) or "Works off what is due."))
         for name, remarks in self.parts.remarks.items():
-            checks.append(Check(name, True, "; ".join(remarks()) or "Nothing to mend."))
+            told = remarks()
+            checks.append(Check(name, True, "; ".join(told) or "Nothing to mend.", warning=bool(told)))
         return checks
 
     async def _database(self) -> Check:

@@ -158,6 +158,26 @@ class DryRun(Said):
     events: list[Fact] = []
 
 
+class MailGroup(Said):
+    """Mails that ended without going out, and alike."""
+
+    state: str
+    reason: str = ""
+    count: int
+    sample: str
+    latest: datetime | None = None
+
+
+class EndedMail(Said):
+    id: str
+    template: str = ""
+    state: str = ""
+    reason: str = ""
+    ended_at: datetime | None = None
+    cancelled: str | None = None
+    """Why it would not go out all the same."""
+
+
 class Ordered(Said):
     """What became of a replay, a discard, a look or a giving up."""
 

@@ -21,11 +21,13 @@ from shared.cli.answers import (
     Decided,
     Doubtful,
     DryRun,
+    EndedMail,
     EventVerdict,
     Group,
     Held,
     Letter,
     Looked,
+    MailGroup,
     Noted,
     OpenLinks,
     OpenPeople,
@@ -132,6 +134,30 @@ class Service:
 
     def discard(self, id: str, reason: str, *, key: str) -> Ordered:
         return self._order("/admin/dead-letters/discards", _about(id, reason=reason), key)
+
+    def mail_groups(self) -> list[MailGroup]:
+        return _read(list[MailGroup], self._get("/admin/mails", limit=500), self.name)
+
+    def ended_mails(
+        self, *, said: str | None, state: str | None, since: datetime | None
+    ) -> Iterator[EndedMail]:
+        after: str | None = None
+        while True:
+            asked = {
+                "said": said,
+                "state": state,
+                "since": None if since is None else since.astimezone(UTC).isoformat(),
+                "after": after,
+                "limit": PAGE,
+            }
+            page = _read(list[EndedMail], self._get("/admin/mails/ended", **asked), self.name)
+            yield from page
+            if len(page) < PAGE:
+                return
+            after = page[-1].id
+
+    def resend(self, id: str, reason: str, *, key: str) -> Ordered:
+        return self._order("/admin/mails/resends", _about(id, reason=reason), key)
 
     def waiting(self, limit: int = 50) -> list[Wait]:
         return _read(list[Wait], self._get("/admin/waiting", limit=limit), self.name)

@@ -50,6 +50,11 @@ class Desk:
         (service,) = self.services("enrollment")
         return service
 
+    def notification(self) -> Service:
+        """Which has the mails."""
+        (service,) = self.services("notification")
+        return service
+
     def answer(self, document: Any) -> bool:
         """Prints the one document of --json; False where people read, who get more than data."""
         if self.as_json:

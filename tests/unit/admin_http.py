@@ -71,6 +71,8 @@ class World:
     groups: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     letters: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     waiting: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    mail_groups: list[dict[str, Any]] = field(default_factory=list)
+    ended_mails: list[dict[str, Any]] = field(default_factory=list)
     traces: dict[str, dict[str, Any]] = field(default_factory=dict)
     order: Callable[[Asked], Response] = lambda asked: decided()
     """Answers replays, discards, looks, giving up, and what is said of agencies, bodies, people and completions."""
@@ -216,7 +218,16 @@ def _answer(world: World, asked: Asked) -> Response:
             return world.events(asked)
         case ["decisions", id] if id in world.decisions:
             return JSONResponse(world.decisions[id])
-        case ["admin", _, "replays" | "discards" | "looks" | "give-ups" | "starts" | "restatements"]:
+        case ["admin", "mails"]:
+            return JSONResponse(world.mail_groups)
+        case ["admin", "mails", "ended"]:
+            later = [one for one in world.ended_mails if one["id"] > asked.params.get("after", "")]
+            return JSONResponse(later[: int(asked.params["limit"])])
+        case [
+            "admin",
+            _,
+            "resends" | "replays" | "discards" | "looks" | "give-ups" | "starts" | "restatements",
+        ]:
             return world.order(asked)
     return problem(404, "nothing is here")
 
