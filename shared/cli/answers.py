@@ -50,17 +50,16 @@ class Check(Said):
     name: str = ""
     ok: bool = True
     sentence: str = ""
-    warnings: list[str] = []
+    warning: bool = False
+    """It is to be mended, though the service does its work."""
 
 
 class Readiness(Said):
     checks: list[Check] = []
-    warnings: list[str] = []
 
     @property
-    def told(self) -> list[str]:
-        """What is wrong, though the service does its work: of all of it, or of a check."""
-        return [*self.warnings, *(sentence for one in self.checks for sentence in one.warnings)]
+    def warnings(self) -> list[str]:
+        return [f"{one.name}: {one.sentence}" for one in self.checks if one.warning]
 
     @property
     def faults(self) -> list[Check]:

@@ -93,7 +93,7 @@ class Service:
         try:
             response = self._http.get("/health/ready", timeout=READY_TIMEOUT)
             said = response.json()
-            return Readiness.model_validate({"checks": said} if isinstance(said, list) else said)
+            return Readiness.model_validate({"checks": said})
         except httpx.TransportError as error:
             raise CannotAsk(self._silent(error)) from error
         except (httpx.HTTPError, httpx.InvalidURL, ValueError):

@@ -38,8 +38,6 @@ class Stand(NamedTuple):
     waiting: list[Wait]
     agencies: list[Agency]
     """Of enrollment alone."""
-    warnings: list[str]
-    """What is wrong, though it does its work."""
     is_whole: bool = True
     """Otherwise it answered no more than why it is not ready."""
 
@@ -59,7 +57,6 @@ class Stand(NamedTuple):
         if not self.status.ready and not found:
             found = ["is not ready and does not say why: see its log"]
         found += self.status.remarks
-        found += self.warnings
         for one in self.status.partitions:
             place = f"{one.topic}/{one.partition}"
             if one.stopped and not any(place in fault for fault in found):  # readiness names most of them
@@ -89,9 +86,8 @@ def _stand(service: Service) -> Stand:
     readiness = service.readiness()
     if readiness is not None and any(one.name == "database" for one in readiness.faults):
         return _not_ready(service, readiness)
-    warnings = [] if readiness is None else readiness.told
     try:
-        return Stand(service.status(), service.groups(), service.waiting(), _agencies(service), warnings)
+        return Stand(service.status(), service.groups(), service.waiting(), _agencies(service))
     except CannotAsk as error:
         if readiness is not None and readiness.faults:
             return _not_ready(service, readiness)
@@ -104,9 +100,8 @@ def _stand(service: Service) -> Stand:
 
 def _not_ready(service: Service, readiness: Readiness) -> Stand:
     faults = [f"{one.name}: {one.sentence}" for one in readiness.faults]
-    return Stand(
-        Status(service=service.name, ready=False, faults=faults), [], [], [], readiness.told, is_whole=False
-    )
+    known = Status(service=service.name, ready=False, faults=faults, remarks=readiness.warnings)
+    return Stand(known, [], [], [], is_whole=False)
 
 
 def _with_what_to_do(fault: str) -> str:
@@ -131,7 +126,6 @@ def _document(stands: dict[str, Stand], silent: dict[str, CannotAsk]) -> dict[st
             name: {
                 **stand.status.model_dump(mode="json"),
                 "wrong": stand.wrong(),
-                "warnings": stand.warnings,
                 "is_whole": stand.is_whole,
                 "dead_letter_groups": [group.model_dump(mode="json") for group in stand.groups],
                 "suspended": [one.model_dump(mode="json") for one in stand.suspended],

@@ -432,28 +432,17 @@ def test_status_never_says_to_see_itself(cli: Cli) -> None:
     assert "kompeten status" not in done.out + done.err
 
 
-@pytest.mark.parametrize(
-    "ready",
-    [
-        {"checks": [], "warnings": ["the mail server refuses the password"]},
-        {"warnings": ["the mail server refuses the password"], "more": 1},
-        [
-            {
-                "name": "mailer",
-                "ok": True,
-                "sentence": "x",
-                "warnings": ["the mail server refuses the password"],
-            }
-        ],
-    ],
-)
-def test_status_shows_the_warnings_of_a_service_that_is_ready(cli: Cli, ready: Any) -> None:
-    cli.world.ready["notification"] = JSONResponse(ready)
+def test_status_shows_what_is_to_be_mended_of_a_service_that_can_say_no_more(cli: Cli) -> None:
+    warning = {"name": "smtp", "ok": True, "sentence": "refuses the password", "warning": True}
+    cli.world.ready["notification"] = JSONResponse(
+        [*checks(database="MongoDB does not answer."), warning], 503
+    )
     done = cli("status")
     assert done.code == 1
-    assert "notification: the mail server refuses the password" in done.out
-    told = cli("status", "--json").json["services"]["notification"]
-    assert (told["ready"], told["warnings"]) == (True, ["the mail server refuses the password"])
+    assert "notification: smtp: refuses the password" in done.out
+    assert cli("status", "--json").json["services"]["notification"]["remarks"] == [
+        "smtp: refuses the password"
+    ]
 
 
 @pytest.mark.parametrize(
