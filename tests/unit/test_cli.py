@@ -180,6 +180,8 @@ def every_command() -> list[list[str]]:
         ["contests", "add", COMPLETION, *WHY],
         ["contests", "decide", COMPLETION, "--contest", "c-1", "--uphold", *WHY],
         ["partitions", "start", "agency.x.v1", "0", "--service", "enrollment", *WHY],
+        ["mail", "list"],
+        ["mail", "resend", "--said", "5.7.1", *WHY, "--yes"],
         ["trace", "--event", "evt-1"],
         ["reconcile"],
         ["publish", "EVENTS", "--agency", "dinkes"],
@@ -192,7 +194,8 @@ every = pytest.mark.parametrize("argv", every_command(), ids=lambda argv: " ".jo
 def test_every_command_is_tried_here() -> None:
     tried = {
         tuple(argv[:2])
-        if argv[0] in ("dead-letters", "waiting", "partitions", "agency", "body", "people", "contests")
+        if argv[0]
+        in ("dead-letters", "waiting", "partitions", "agency", "body", "people", "contests", "mail")
         else (argv[0],)
         for argv in every_command()
     }
@@ -233,10 +236,11 @@ def test_without_an_address_or_a_token_it_says_what_to_give(cli: Cli, argv: list
     assert done.code == 2
     assert "put one of role" in done.err
     assert "--token-file" in done.err
-    cli.env.delenv("KOMPETEN_ENROLLMENT_URL")
+    asked = "notification" if argv[0] == "mail" else "enrollment"
+    cli.env.delenv(f"KOMPETEN_{asked.upper()}_URL")
     done = cli(*argv, "--stack", str(cli.folder / "none.json"))
     assert done.code == 2
-    assert "nothing says where enrollment is: give --enrollment-url, set KOMPETEN_ENROLLMENT_URL" in done.err
+    assert f"nothing says where {asked} is: give --{asked}-url, set KOMPETEN_{asked.upper()}_URL" in done.err
 
 
 def test_the_local_stack_gives_addresses_and_an_operators_token(cli: Cli) -> None:
