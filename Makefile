@@ -6,7 +6,7 @@ BIN := .venv/bin
 # A worker a core, each file on one of them; the stack comes up once for all.
 WORKERS ?= $(shell nproc 2>/dev/null || echo 2)
 
-.PHONY: help demo up test attack check format chaos chaos-brief chaos-full bench bench-full reference lock clean
+.PHONY: help demo up test test-quick test-full attack check format chaos chaos-brief chaos-full bench bench-full reference lock clean
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -17,8 +17,16 @@ demo: .venv/.dev ## A realistic day of the city, on real Kafka, MongoDB and SMTP
 up: .venv/.dev ## The same stack, kept running, until Ctrl-C; addresses in .run/stack.json; data stay until `clean`
 	@$(BIN)/python -m demo.up
 
-test: .venv/.dev ## All tests: unit, property, contract, integration, end-to-end, attacks, faults
-	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --tb=native
+TESTS := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --tb=native
+
+test: .venv/.dev ## The tests: unit, property, contract, integration, end-to-end, attacks, faults (15 min on two cores)
+	@$(TESTS) -m "not full"
+
+test-quick: .venv/.dev ## Unit and property tests, without Kafka and MongoDB: for daily work (a minute)
+	@$(TESTS) tests/unit tests/property -m "not full and not stack"
+
+test-full: test ## And those that take long and seldom find more: what CI runs
+	@$(TESTS) -m full
 
 attack: .venv/.dev ## The attacks of the threat model on the running product, with ordinary credentials; part of test
 	@$(BIN)/python -m pytest tests/attack --tb=native

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from demo.city import City, Expected
-from services.enrollment.jp import Learning, credit_year, load_rates
+from services.enrollment.jp import Learning, credit_learnings, load_rates
 from services.incentive.points import Achievement, award_month, load_point_rules
 
 
@@ -40,20 +40,22 @@ def expectations(city: City) -> Expectations:
 
 
 def _jp(everything: Iterable[Expected]) -> dict[tuple[str, int], Decimal]:
-    learnings: dict[tuple[str, int], list[Learning]] = defaultdict(list)
+    learnings: dict[str, list[Learning]] = defaultdict(list)
+    totals: dict[tuple[str, int], Decimal] = {}
     for one in everything:
         training, day = one.completed.training, one.completed.completed_on
-        of_year = learnings[one.occasion.employee_number, day.year]
+        totals[one.occasion.employee_number, day.year] = Decimal(0)
         if not one.revoked:
-            of_year.append(
+            learnings[one.occasion.employee_number].append(
                 Learning(str(one.occasion), training.form, training.level, training.start_date,
                          training.end_date, day, training.programme_jp, training.sessions)
             )  # fmt: skip
     rates = load_rates()
-    return {
-        key: sum((credit.jp for credit in credit_year(those, rates).values()), Decimal(0))
-        for key, those in learnings.items()
-    }
+    for number, those in learnings.items():
+        credits = credit_learnings(those, rates)
+        for learning in those:
+            totals[number, learning.completed_on.year] += credits[learning.completion_id].jp
+    return totals
 
 
 def _points(everything: Iterable[Expected]) -> dict[tuple[str, str], int]:

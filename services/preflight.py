@@ -35,7 +35,9 @@ from shared.mongo import MongoStore, connect
 from shared.pipeline.documents import Collection
 from shared.pipeline.epochs import CURRENT, EPOCHS
 from shared.pipeline.errors import Unavailable
-from shared.settings import PREFIX, Settings, load, variable
+from shared.setting_reading import load
+from shared.setting_sources import PREFIX, variable
+from shared.settings import Settings
 from shared.topics import TopicsDiffer, create_topics
 
 SERVICES: Final[Mapping[type[Settings], Sequence[Collection[Any]]]] = {

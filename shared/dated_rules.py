@@ -199,7 +199,7 @@ def _fault(error: ErrorDetails, item: object) -> str:
     return f"{key!r}: {said}" if key else said
 
 
-class _StrictLoader(yaml.SafeLoader):
+class _StrictLoader(yaml.CSafeLoader):
     """YAML without its traps: no key twice, no octal or base-60 numbers, no floats."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[object, object]:

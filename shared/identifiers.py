@@ -23,6 +23,25 @@ def key(text: str) -> str:
     return " ".join(text.casefold().split())
 
 
+# What keyboards, word processors and transliterations write for one sign: before NFKC, which takes an acute accent apart.
+_APOSTROPHES: Final = "`\u00b4\u02b9\u02bb\u02bc\u02bd\u02be\u02bf\u2018\u2019\u201b\u2032\u2035\uff07"
+_QUOTES: Final = "\u201c\u201d\u201f\u2033\u2036\uff02"
+_MORE_DASHES: Final = "\u02d7\u2043\u2796"
+# Joiners and variation selectors, which no contract takes out, as some scripts need them.
+_JOINERS: Final = "\u200c\u200d\ufe0e\ufe0f"
+_SIGNS: Final = str.maketrans(
+    {**dict.fromkeys(_APOSTROPHES, "'"), **dict.fromkeys(_QUOTES, '"'), **dict.fromkeys(_MORE_DASHES, "-")}
+    | dict.fromkeys(_JOINERS)
+)
+
+
+@lru_cache(maxsize=4096)
+def training_key(text: str) -> str:
+    """How the codes that name a completion are compared: as `key` does, and without the kind of apostrophes and quotation
+    marks. A dot at the end is part of a code. `key` stays as it was: stored ids are made of it."""
+    return key(text.translate(_SIGNS))
+
+
 class Ids:
     """All ids and digests of an installation. Its secret is the identity key: the same one for good, since with
     another one every record sent again would be a new one (docs/adr/0021)."""
@@ -44,7 +63,16 @@ class Ids:
 
     def completion(self, employee_id: EmployeeId, organizer: str, code: str, batch: str) -> CompletionId:
         """The business key of a completion: agencies resend it under new event ids."""
-        parts = (employee_id, key(organizer), key(code), key(batch))
+        return self._completion(employee_id, *map(training_key, (organizer, code, batch)))
+
+    def completion_before(
+        self, employee_id: EmployeeId, organizer: str, code: str, batch: str
+    ) -> CompletionId | None:
+        """As it was named before `training_key`, where that makes a difference."""
+        found = self._completion(employee_id, *map(key, (organizer, code, batch)))
+        return None if found == self.completion(employee_id, organizer, code, batch) else found
+
+    def _completion(self, *parts: str) -> CompletionId:
         return CompletionId("cmp_" + self.digest(b"completion", *(part.encode() for part in parts)).hex())
 
     def certificate(self, completion_id: CompletionId) -> CertificateId:
@@ -65,8 +93,11 @@ class Ids:
         return "let_" + self.digest(b"letter", about.encode(), template.encode(), occasion.encode()).hex()
 
     def address(self, email: str) -> str:
-        """Of a mail address, upper and lower case alike; base64url. What is bound to an address names it by this."""
-        return _base64url(self.digest(b"address", email.strip().casefold().encode(), size=12))
+        """Of a mail address, upper and lower case alike; base64url. What is bound to an address names it by this.
+
+        Not case-folded: that makes strasse.example of straße.example, which is another one's.
+        """
+        return _base64url(self.digest(b"address", email.strip().lower().encode(), size=12))
 
     def link_key(self) -> bytes:
         """Signs links where an installation has no ring of keys (shared/link_keys.py)."""

@@ -59,9 +59,9 @@ async def explained(kafka: KafkaConnection, error: KafkaError | TimeoutError) ->
         try:
             async with asyncio.timeout(ANSWERED_WITHIN_S), connected(kafka, "kompeten-access"):
                 pass
-        except Refused as refused:
-            return str(refused)
-        except (NoAccess, TimeoutError):
+        except NoAccess as why:
+            return str(why)
+        except TimeoutError:
             pass
     return f"Kafka: {type(error).__name__}"
 
@@ -81,7 +81,10 @@ async def _connect(kafka: KafkaConnection, client_id: str) -> AIOKafkaConnection
             if refusal := _refusal(kafka, error):
                 raise Refused(refusal) from error
             why = type(error).__name__
-    raise NoAccess(f"Kafka does not answer at {kafka.bootstrap}, spoken to by {kafka.security} ({why})")
+    raise NoAccess(
+        f"Kafka does not answer at {kafka.bootstrap}, spoken to by {kafka.security} ({why}): see whether "
+        "it runs, and whether KOMPETEN_KAFKA and KOMPETEN_KAFKA_SECURITY are those of one of its listeners"
+    )
 
 
 def _refusal(kafka: KafkaConnection, error: BaseException) -> str:

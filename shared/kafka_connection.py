@@ -53,8 +53,9 @@ class KafkaConnection:
         return settings
 
     def addresses(self) -> list[tuple[str, int]]:
-        hosts = (address.rpartition(":") for address in self.bootstrap.split(","))
-        return [(host, int(port)) for host, _, port in hosts]
+        """Hosts as sockets take them: an IPv6 address without its brackets."""
+        hosts = (address.strip().rpartition(":") for address in self.bootstrap.split(","))
+        return [(host.strip("[]"), int(port)) for host, _, port in hosts]
 
 
 def _said_elsewhere(record: logging.LogRecord) -> bool:

@@ -1,33 +1,46 @@
 """`python -m shared.kafka_setup`: topics, users, rights and quotas, before the services start and whenever they change.
 
 What is there stays, so it may run at every start; a password is set to what its file holds, with a line for each that
-was another one. Ends with status 1 and a sentence when something could not be made, or a topic is not as declared. It
-deletes nothing: what is there and not declared is told.
+was another one. Ends with status 1 and a sentence when something could not be made, or a topic is not as declared, with
+status 2 when a setting or a file of a password is not as it must be. It deletes nothing: what is there and not declared
+is told.
 """
 
+import logging
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from shared.contracts.rights import agency_user
 from shared.contracts.services import SERVICES
 from shared.kafka_admin import AdminError, KafkaAdmin
 from shared.kafka_settings import AdministratorSettings
-from shared.setting_types import OpdCodes
+from shared.setting_reading import EXIT_STATUS, load
+from shared.setting_sources import FileProblem, read_exactly
+from shared.setting_types import Folder, OpdCodes
 from shared.topics import TopicsDiffer
+
+SERVICES_DIR: Final = "KOMPETEN_KAFKA_SERVICES_DIR"
+AGENCIES_DIR: Final = "KOMPETEN_KAFKA_AGENCIES_DIR"
 
 
 class SetUpSettings(AdministratorSettings):
     """Besides who administers: where passwords are."""
 
-    agencies: OpdCodes = Field((), description="Agencies whose topics are made: codes separated by commas")
-    kafka_services_dir: Path = Field(
+    agencies: OpdCodes = Field(
+        (),
+        description="Agencies whose topics are made: codes separated by commas",
+        examples=["diskominfo,bkpsdm"],
+    )
+    kafka_services_dir: Folder = Field(
         Path("/run/kafka/services"),
         description="Folder with a file for each service, named after it: its password",
     )
-    kafka_agencies_dir: Path = Field(
+    kafka_agencies_dir: Folder = Field(
         Path("/run/kafka/agencies"),
         description="Folder with a file for each agency that speaks Kafka, named by its code: the password of its "
         "first user. One without a file speaks over HTTP, or has a user by the command line",
@@ -38,7 +51,7 @@ def set_up(settings: SetUpSettings) -> Iterator[str]:
     """Does it, and says what it does."""
     admin = KafkaAdmin(settings.connection(), settings.topic_prefix)
     yield from admin.ensure_services(
-        {one.name: _password(settings.kafka_services_dir / one.name) for one in SERVICES}
+        {one.name: _password(SERVICES_DIR, settings.kafka_services_dir / one.name) for one in SERVICES}
     )
     for opd in settings.agencies:
         yield from _agency(admin, opd, settings.kafka_agencies_dir / opd)
@@ -50,32 +63,44 @@ def set_up(settings: SetUpSettings) -> Iterator[str]:
 
 def _agency(admin: KafkaAdmin, opd: str, file: Path) -> list[str]:
     first = agency_user(opd, prefix=admin.prefix)
-    if not file.is_file():
+    if not os.path.lexists(file):
         return admin.ensure_agency_topic(opd)
     if admin.next_agency_user(opd) not in (first, agency_user(opd, 2, admin.prefix)):
         return [
             *admin.ensure_agency_topic(opd),
             f"{file.name}: its password was rotated, so its file is left alone",
         ]
-    return admin.ensure_agency(opd, first, _password(file))
+    return admin.ensure_agency(opd, first, _password(AGENCIES_DIR, file))
 
 
-def _password(file: Path) -> str:
+class NoPassword(Exception):
+    """A file of a password is missing, or not as it must be."""
+
+
+def _password(setting: str, file: Path) -> str:
     try:
-        return file.read_text(encoding="utf-8").removesuffix("\n")
-    except OSError as error:
-        raise AdminError(
-            f"there is no password in {file} ({type(error).__name__}): write one there, "
-            "in Compose by deploy/make-secrets.sh"
-        ) from error
+        password = read_exactly(file)
+    except FileProblem as problem:
+        raise NoPassword(
+            f"{setting} names the folder of {file}, which {problem}; in Compose, deploy/make-secrets.sh makes it"
+        ) from None
+    if not password:
+        raise NoPassword(
+            f"{setting} names the folder of {file}, which is empty: write a password there, for example the one that "
+            "'openssl rand -hex 24' prints"
+        )
+    return password
 
 
 def main() -> None:
+    settings = load(SetUpSettings)
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # it says in its words what is told in ours
     try:
-        for line in set_up(SetUpSettings()):
+        for line in set_up(settings):
             sys.stdout.write(f"{line}\n")
-    except ValidationError as error:
-        sys.exit("; ".join(f"KOMPETEN_{str(one['loc'][0]).upper()}: {one['msg']}" for one in error.errors()))
+    except NoPassword as error:
+        sys.stderr.write(f"{error}.\n")
+        sys.exit(EXIT_STATUS)
     except (AdminError, TopicsDiffer, OSError) as error:
         sys.exit(f"kafka: {error}")
 

@@ -16,18 +16,11 @@ from bson.errors import BSONError
 from bson.raw_bson import RawBSONDocument
 from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorClientSession, AsyncIOMotorDatabase
 from pymongo import DeleteOne, InsertOne, ReadPreference, ReplaceOne, UpdateOne, WriteConcern
-from pymongo.errors import (
-    AutoReconnect,
-    BulkWriteError,
-    CollectionInvalid,
-    ConnectionFailure,
-    OperationFailure,
-    PyMongoError,
-    ServerSelectionTimeoutError,
-)
+from pymongo.errors import BulkWriteError, CollectionInvalid, OperationFailure, PyMongoError
 from pymongo.read_concern import ReadConcern
 from pymongo.server_api import ServerApi
 
+from shared.mongo_errors import ENDED, NOT_PRIMARY, is_infrastructure, sentence, sentence_of
 from shared.pipeline.books import BOOKS, LOCKS, POSITIONS, TURNS_A_REPLAY, Position, pack
 from shared.pipeline.documents import Collection, Document
 from shared.pipeline.errors import Moved, Unavailable
@@ -42,11 +35,6 @@ Raw = dict[str, Any]  # what MongoDB returns, before msgspec has given it a type
 AWARE: CodecOptions[Raw] = CodecOptions(tz_aware=True)
 NATIVE = (bytes, datetime)
 TRANSIENT, UNKNOWN_COMMIT = "TransientTransactionError", "UnknownTransactionCommitResult"
-# Codes of a server that is shutting down, stepping down or recovering: wait, nothing is at fault.
-NOT_PRIMARY = frozenset({89, 91, 189, 262, 9001, 10107, 11600, 11602, 13435, 13436})
-# CursorNotFound, CursorKilled, Interrupted: of a command in hand when its session was ended, by whoever takes over
-# (`_end`) or by an operator. Between two commands the server says NoSuchTransaction, with the label; here without.
-ENDED = frozenset({43, 237, 11601})
 LONGEST_PAUSE_S = 0.2
 NOT_THERE_YET_S = 5.0
 REFUSED = frozenset({13, 18})  # Unauthorized, AuthenticationFailed
@@ -93,18 +81,8 @@ async def translated() -> AsyncIterator[None]:
         yield
     except PyMongoError as error:
         if is_infrastructure(error):
-            raise Unavailable(f"MongoDB: {type(error).__name__}") from error
+            raise Unavailable(sentence(error)) from error
         raise
-
-
-def is_infrastructure(error: PyMongoError) -> bool:
-    if isinstance(error, (ServerSelectionTimeoutError, AutoReconnect, ConnectionFailure)):
-        return True
-    if isinstance(error, BulkWriteError):  # has a code of its own, whatever happened to its parts
-        details = error.details or {}
-        faults = [*details.get("writeErrors", ()), *details.get("writeConcernErrors", ())]
-        return bool(faults) and all(fault.get("code") in NOT_PRIMARY | ENDED for fault in faults)
-    return isinstance(error, OperationFailure) and error.code in NOT_PRIMARY | ENDED
 
 
 class MongoStore:
@@ -179,6 +157,18 @@ class MongoStore:
         async with translated():
             await self.database.command("ping")
 
+    def why_away(self) -> str:
+        """What the driver knows of the servers by now; it looks for one longer than whoever asks may wait."""
+        return sentence_of(self.client.topology_description)  # type: ignore[arg-type]  # delegated, as above
+
+    async def disk_used(self) -> float:
+        """How much of the disk that the database is on, 0 to 1; 0 where the server does not say."""
+        try:
+            said = await self.database.command("dbStats")
+        except PyMongoError:
+            return 0.0
+        return float(said.get("fsUsedSize", 0)) / (said.get("fsTotalSize") or 1)
+
     @asynccontextmanager
     async def _session(self, as_holder: bool) -> AsyncIterator[AsyncIOMotorClientSession]:
         if not as_holder:
@@ -241,7 +231,7 @@ class MongoStore:
         try:
             await self.client.admin.command("killSessions", [{"id": Binary(holder, UUID_SUBTYPE)}])
         except OperationFailure as error:
-            if is_infrastructure(error):
+            if error.code in NOT_PRIMARY | ENDED:
                 raise
             log.warning("what the member before left open stays until it times out: %s", error.code)
 

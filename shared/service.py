@@ -18,12 +18,12 @@ from shared.backlog import Backlog
 from shared.bugs import Bugs
 from shared.contracts.rights import rights_of_service
 from shared.contracts.topics import PARTITIONS, topic_specs
-from shared.http.access import Access
 from shared.http.app import create_app, create_internal_app
 from shared.http.askers import Askers
 from shared.http.commands import Board, Commands
 from shared.http.connections import server_config
 from shared.http.health import Check
+from shared.http.listening import listening_faults
 from shared.http.oidc import ClaimNames, OidcAccess
 from shared.identifiers import Ids
 from shared.identity import IDENTITY, Evidence, WrongKey, hold, no_evidence
@@ -38,8 +38,10 @@ from shared.pipeline.reactions import Service
 from shared.pipeline.restoring import Restoration
 from shared.pipeline.sources import Sources
 from shared.pipeline.work import Counting, Counts
+from shared.reach import ReachCheck
 from shared.reconciliation import Reconciliation
-from shared.settings import EXIT_STATUS, Settings
+from shared.setting_reading import EXIT_STATUS
+from shared.settings import Settings
 from shared.telemetry import configure_logging, configure_tracing, shutdown_tracing
 from shared.version import deciding_version
 from shared.waits import Budgets, Waits
@@ -48,6 +50,7 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 AGAIN_S = 1.0
 DATABASE_ANSWERS_WITHIN_S = 2.0
+DISK_NEARLY_FULL = 0.95
 
 
 class Worker(Protocol):
@@ -144,7 +147,7 @@ def own_topics(service: str, prefix: str) -> dict[str, Wanted]:
     return {topic: Wanted(which, PARTITIONS) for topic, which in operations.items()}
 
 
-def access_of(settings: Settings) -> Access:
+def access_of(settings: Settings) -> OidcAccess:
     return OidcAccess(
         issuer=settings.oidc_issuer,
         audience=settings.oidc_audience,
@@ -176,10 +179,20 @@ class Runner(Generic[T]):
             parts.sources,
         )
         parts.caught_up, parts.log_ends = self.consumer.caught_up, self.consumer.ends
+        self._disk_used = 0.0
+        parts.remarks["disk of MongoDB"] = self._disk
+        parts.remarks["offsets"] = self.consumer.offsets.remarks
         parts.readiness = self.readiness
         name, access = parts.service.name, access_of(settings)
         self.app: FastAPI = create_app(name, routers=routers, readiness=self.readiness, access=access)
         self.internal_app: FastAPI = create_internal_app(name, self.app, access)
+        issuer = ReachCheck(
+            "issuer",
+            access.trouble,
+            "nobody can sign in; check KOMPETEN_OIDC_ISSUER (KOMPETEN_OIDC_JWKS_URL), or mend it there",
+        )
+        parts.workers.append(issuer)
+        parts.remarks["issuer"] = issuer.remarks
         self._stop, self._ending = asyncio.Event(), asyncio.Event()
 
     def _decided(self, decisions: Sequence[Decision]) -> None:
@@ -202,21 +215,33 @@ class Runner(Generic[T]):
             checks.append(Check("restoration", False, f"{doing}; workers wait for it."))
             return checks
         for worker in self.parts.workers:
+            if isinstance(worker, ReachCheck):  # its remarks are below
+                continue
             faults = worker.faults()
             name = type(worker).__name__.lower()
             checks.append(Check(name, not faults, "; ".join(faults) or "Works off what is due."))
         for name, remarks in self.parts.remarks.items():
-            checks.append(Check(name, True, "; ".join(remarks()) or "Nothing to mend."))
+            told = remarks()
+            checks.append(Check(name, True, "; ".join(told) or "Nothing to mend.", warning=bool(told)))
         return checks
 
     async def _database(self) -> Check:
         try:
             # Sooner than the driver, which looks for a server as long as the checks may take altogether.
             await asyncio.wait_for(self.parts.store.ping(), DATABASE_ANSWERS_WITHIN_S)
+            self._disk_used = await asyncio.wait_for(self.parts.store.disk_used(), 1.0) or self._disk_used
         except (Unavailable, TimeoutError) as error:
-            why = str(error) or "MongoDB does not answer"
-            return Check("database", False, f"{why}: nothing is lost, work goes on when it is back.")
+            why = f"{str(error) or self.parts.store.why_away()}{''.join(f'; {one}' for one in self._disk())}"
+            return Check("database", False, f"{why}. Nothing is lost, work goes on when it is back.")
         return Check("database", self.prepared, "Answers." if self.prepared else "Is being prepared.")
+
+    def _disk(self) -> list[str]:
+        """A full disk ends MongoDB, which then says nothing any more."""
+        if self._disk_used < DISK_NEARLY_FULL:
+            return []
+        return [
+            f"its disk was {self._disk_used:.0%} full when it answered last: free some of it, or enlarge the volume"
+        ]
 
     async def run(self) -> int:
         """Exit status: 0 after a clean stop, 1 when a part ended by itself, 2 when the database is of another key."""
@@ -341,6 +366,15 @@ def tune_gc() -> None:
 
 def main(settings: Settings, build: Callable[[], Runner[T]]) -> None:
     """Runs until told to stop, then exits."""
+    faults = listening_faults(
+        {
+            "http": (settings.http_host, settings.http_port),
+            "internal": (settings.internal_host, settings.internal_port),
+        }
+    )
+    if faults:
+        sys.stderr.write("".join(f"{fault}\n" for fault in faults))
+        sys.exit(EXIT_STATUS)
     configure_logging(settings.service, settings.log_level)
     configure_tracing(settings.service, settings.otlp_endpoint)
 

@@ -1,26 +1,31 @@
-"""Settings from `KOMPETEN_*` variables and files: read once at start, refused with one sentence a problem."""
+"""What all services are told by `KOMPETEN_*` variables and files, and the reference of it."""
 
-import codecs
-import difflib
-import os
+import argparse
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Final, Literal, TypeVar
+from typing import Annotated, Final, Literal
+from urllib.parse import urlsplit
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 from pydantic.fields import FieldInfo
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
 from shared.contracts.rights import service_user
+from shared.hosts import resolves_here
 from shared.kafka_connection import KafkaConnection
 from shared.pipeline.epochs import MOST_EPOCH
-from shared.redaction import redact
+from shared.setting_names import known, unknown
+from shared.setting_reading import EXIT_STATUS, FromEnvironment
+from shared.setting_sentences import ANY_TEXT, example, form, is_secret
+from shared.setting_sources import PREFIX, FileProblem, read_exactly, variable
 from shared.setting_types import (
+    LEADS_HERE,
     LONGEST_WAIT_H,
     CertificateFile,
+    Host,
     HttpUrl,
+    KafkaAddresses,
     KafkaPassword,
     KafkaSecurity,
     MongoUrl,
@@ -28,39 +33,40 @@ from shared.setting_types import (
     ProtectedUrl,
     PublicUrl,
     Secret,
+    TopicPrefix,
+    Visible,
     WaitingBudgets,
+    text_of,
 )
 
-PREFIX: Final = "KOMPETEN_"
-SECRETS_DIR: Final = Path("/run/secrets")
-EXIT_STATUS: Final = 2
-IDENTITY_KEY: Final = "secret"
-_BYTE_ORDER_MARKS: Final = (codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+_UNITS: Final = {
+    "_s": "seconds",
+    "_h": "hours",
+    "_days": "days",
+    "_per_second": "events a second",
+    "_a_day": "mails",
+}
 
 
-class Settings(BaseSettings):
+class Settings(FromEnvironment):
     """What all services share; a service subclasses it, sets `service` and adds its own fields."""
-
-    model_config = SettingsConfigDict(
-        env_prefix=PREFIX, env_ignore_empty=True, extra="forbid", frozen=True, hide_input_in_errors=True
-    )
-    service: ClassVar[str] = "all"
 
     # First, as checks of later fields depend on it.
     development: bool = Field(False, description="Allows localhost and plain http; never in production")
-    kafka: str = Field(
+    kafka: KafkaAddresses = Field(
         "127.0.0.1:9092",
-        pattern=r"^[^\s,:]+:\d+(,[^\s,:]+:\d+)*$",
         description="Kafka bootstrap servers, host:port separated by commas",
+        examples=["kafka-1:9092,kafka-2:9092"],
     )
     kafka_security: KafkaSecurity = Field(
         "sasl_ssl",
         description="How Kafka is spoken to: with credentials and TLS (sasl_ssl), with credentials on a network that "
         "nobody else reaches (sasl_plaintext), or, in development only, without any (plaintext)",
     )
-    kafka_user: str = Field(
+    kafka_user: Visible = Field(
         "",
         description="User in Kafka (SCRAM-SHA-512); without it KOMPETEN_TOPIC_PREFIX and the service's name",
+        examples=["enrollment"],
     )
     kafka_password: KafkaPassword = Field(
         None, validate_default=True, description="Password of the user in Kafka; needed unless plaintext"
@@ -68,50 +74,61 @@ class Settings(BaseSettings):
     kafka_ca: CertificateFile = Field(
         None,
         description="File of the authority that signed Kafka's certificate (PEM); without it the system's own",
+        examples=["/run/secrets/kafka_ca.pem"],
     )
     mongo: MongoUrl = Field(
         description="MongoDB address, with its password; needs a replica set",
-        examples=["mongodb://db/?replicaSet=rs0"],
+        examples=["mongodb://enrollment:PASSWORD@mongo:27017/?replicaSet=rs0"],
     )
-    database_prefix: str = Field(
-        "kompeten", pattern=r"^[a-z][a-z0-9_]{0,30}$", description="Start of each service's database name"
-    )
-    topic_prefix: str = Field(
-        "", pattern=r"^[a-zA-Z0-9._-]{0,60}$", description="Start of every topic name, for a shared cluster"
+    database_prefix: Annotated[
+        str,
+        text_of(r"[a-z][a-z0-9_]{0,30}", "at most 31 of a-z, 0-9 and '_', with a letter first"),
+    ] = Field("kompeten", description="Start of each service's database name")
+    topic_prefix: TopicPrefix = Field(
+        "", description="Start of every topic name, for a shared cluster", examples=["kota."]
     )
     agencies: OpdCodes = Field(
         (),
         description="Agencies that the register begins with, at the very first start: codes separated by commas",
+        examples=["diskominfo,bkpsdm"],
     )
-    http_host: str = Field("127.0.0.1", description="Address to listen on")
+    http_host: Host = Field("127.0.0.1", description="Address to listen on")
     http_port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 takes any free one")
-    internal_host: str = Field(
+    internal_host: Host = Field(
         "127.0.0.1",
         description="Address to listen on for metrics and the API's description; never the public's",
     )
     internal_port: int = Field(9000, ge=0, le=65535, description="Port for them; 0 takes any free one")
     public_url: PublicUrl = Field(
-        description="Address under which the public reaches Kompeten, with path; in certificates and mails"
+        description="Address under which the public reaches Kompeten, with path; in certificates and mails",
+        examples=["https://kompeten.bandung.go.id"],
     )
     secret: Secret = Field(
         description="Identity key, 32 characters or more: ids, codes and digests come from it, so it stays for good"
     )
-    oidc_issuer: ProtectedUrl = Field(description="Issuer of access tokens, exactly as in the token's 'iss'")
-    oidc_audience: str = Field("kompeten", min_length=1, description="Audience that access tokens must name")
+    oidc_issuer: ProtectedUrl = Field(
+        description="Issuer of access tokens, exactly as in the token's 'iss'",
+        examples=["https://sso.bandung.go.id/realms/asn"],
+    )
+    oidc_audience: Visible = Field("kompeten", description="Audience that access tokens must name")
     oidc_jwks_url: ProtectedUrl | None = Field(
-        None, description="Address of the issuer's keys; without it, found by the issuer's discovery document"
+        None,
+        description="Address of the issuer's keys; without it, found by the issuer's discovery document",
+        examples=["https://sso.bandung.go.id/realms/asn/protocol/openid-connect/certs"],
     )
-    oidc_roles_claim: str = Field(
-        "roles", min_length=1, description="Claim with the roles, or a path such as realm_access.roles"
+    oidc_roles_claim: Visible = Field(
+        "roles", description="Claim with the roles, or a path such as realm_access.roles"
     )
-    oidc_employee_number_claim: str = Field(
-        "employee_number", min_length=1, description="Claim with the NIP or NI PPPK, as text"
+    oidc_employee_number_claim: Visible = Field(
+        "employee_number", description="Claim with the NIP or NI PPPK, as text"
     )
-    oidc_opd_claim: str = Field(
-        "opd", min_length=1, description="Claim with the agency code; in officers' tokens * is all of them"
+    oidc_opd_claim: Visible = Field(
+        "opd", description="Claim with the agency code; in officers' tokens * is all of them"
     )
     otlp_endpoint: HttpUrl | None = Field(
-        None, description="OpenTelemetry collector for traces (OTLP over HTTP); without it, no traces"
+        None,
+        description="OpenTelemetry collector for traces (OTLP over HTTP); without it, no traces",
+        examples=["http://collector:4318"],
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "INFO", description="Least level that is logged"
@@ -125,6 +142,7 @@ class Settings(BaseSettings):
     waiting_budgets_h: WaitingBudgets = Field(
         {},
         description="Other hours for single event types: type=hours, separated by commas",
+        examples=["id.go.bandung.training.completed.v1=72"],
     )
     epoch: int = Field(
         0,
@@ -140,187 +158,93 @@ class Settings(BaseSettings):
         user = self.kafka_user or service_user(self.service, self.topic_prefix)
         return KafkaConnection(self.kafka, user, password, self.kafka_security, ca=self.kafka_ca or "")
 
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        return init_settings, env_settings, _Files(settings_cls)
+    def faults(self) -> list[str]:
+        host = urlsplit(self.public_url).hostname or ""
+        if self.development or not resolves_here(host):
+            return []
+        found = "by what this machine finds its name to be"
+        return [f"{variable('public_url')} {LEADS_HERE} ({found}: see /etc/hosts and DNS)."]
 
 
-class _Files(PydanticBaseSettingsSource):
-    """`KOMPETEN_MONGO_FILE=/path` or `/run/secrets/kompeten_mongo`, for any setting."""
-
-    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
-        path = _file_of(field_name)
-        return (None if path is None else read_exactly(path) or None), field_name, False
-
-    def __call__(self) -> dict[str, Any]:
-        fields = self.settings_cls.model_fields.items()
-        values = {name: self.get_field_value(field, name)[0] for name, field in fields}
-        return {name: value for name, value in values.items() if value is not None}
-
-
-class FileProblem(ValueError):
-    """What is wrong with a setting's file, as the end of a sentence that begins with the file."""
-
-
-def read_exactly(path: Path) -> str:
-    """What the file holds, but for one line end at its end, which every editor writes. Raises FileProblem."""
-    try:
-        raw = path.read_bytes()
-    except OSError as error:
-        raise FileProblem(f"cannot be read ({type(error).__name__})") from error
-    if raw.startswith(_BYTE_ORDER_MARKS):
-        raise FileProblem(
-            "begins with a byte order mark: save it as UTF-8 without one, or write it with printf"
-        )
-    try:
-        text = raw.decode()
-    except UnicodeDecodeError:  # has the file's bytes in it: not kept as the cause
-        raise FileProblem("is not UTF-8: save it as that, or write it with printf") from None
-    return re.sub(r"\r?\n\Z", "", text)
-
-
-_Loaded = TypeVar("_Loaded", bound=Settings)
-
-
-def load(cls: type[_Loaded]) -> _Loaded:
-    """The settings; or exit status 2 and one sentence per problem on stderr, without secrets."""
-    problems = [*_unknown_variables(cls), *_file_problems(cls)]
-    try:
-        settings = cls()
-    except FileProblem:
-        pass  # told above
-    except ValidationError as error:
-        problems += [_sentence(cls, one) for one in error.errors(include_url=False)]
-    except SettingsError:
-        problems.append("A KOMPETEN_ variable has a value that cannot be parsed.")
-    else:
-        if not problems:
-            return settings
-    sys.stderr.write("".join(f"{problem}\n" for problem in problems))
-    raise SystemExit(EXIT_STATUS)
-
-
-def variable(field_name: str) -> str:
-    return PREFIX + field_name.upper()
-
-
-def reference_table(classes: Sequence[type[Settings]]) -> str:
-    """Markdown: a row per variable with the services that read it; refuses a field without description."""
-    rows: dict[tuple[str, str, str, str], list[str]] = {}
+def reference_table(classes: Sequence[type[FromEnvironment]]) -> str:
+    """Markdown: a row per variable with the services that read it; refuses a field that nobody could set by its row."""
+    rows: dict[tuple[str, ...], list[str]] = {}
     for cls in classes:
         for name, field in cls.model_fields.items():
             if not field.description:
                 raise ValueError(f"{cls.__name__}.{name} has no description: add one for the reference")
-            row = (variable(name), _type_name(field), _default(field), field.description)
+            if not example(name, field):
+                raise ValueError(
+                    f"{cls.__name__}.{name} has no example: add one, which sentences name as well"
+                )
+            row = (
+                variable(name),
+                _written(field),
+                _unit(name),
+                _default(field),
+                _shown(field),
+                field.description,
+            )
             rows.setdefault(row, []).append(cls.service)
-    lines = ["| variable | type | default | services | description |", "|---|---|---|---|---|"]
-    for (name, kind, default, description), services in sorted(rows.items()):
-        readers = "all" if len(services) == len(classes) else ", ".join(sorted(services))
-        cells = (f"`{name}`", kind, default, readers, description)
-        lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+    lines = ["| variable | written as | unit | default | example | read by | description |", "|---" * 7 + "|"]
+    for (name, *cells, description), services in sorted(rows.items()):
+        readers = "all" if len(services) == len(classes) > 1 else ", ".join(sorted(services))
+        shown = (f"`{name}`", *cells, readers, description)
+        lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in shown) + " |")
     return "\n".join([*lines, ""])
 
 
-def _file_of(field_name: str) -> Path | None:
-    named = _environment().get(variable(field_name) + "_FILE")
-    if named:
-        return Path(named)
-    mounted = SECRETS_DIR / variable(field_name).lower()
-    return mounted if mounted.is_file() else None
-
-
-def _environment() -> Mapping[str, str]:
-    return {name.upper(): value for name, value in os.environ.items() if name.upper().startswith(PREFIX)}
-
-
-def _unknown_variables(cls: type[Settings]) -> list[str]:
-    environment = _environment()
-    names = {name.upper() for name in cls.model_fields}
-    files = {f"{name}_FILE" for name in names}
-    known = names | files
-    if environment.get(f"{PREFIX}DEVELOPMENT") == "true":
-        known |= {"FAILPOINT"}  # tests kill a service with it (shared/failpoints.py); never in production
-    sentences = []
-    for given in sorted(name.removeprefix(PREFIX) for name in environment):
-        if given in known:
-            continue
-        # Compared without the prefix, which would make everything look alike.
-        near = difflib.get_close_matches(given, files if given.endswith("_FILE") else names, n=2, cutoff=0.8)
-        advice = f"did you mean {' or '.join(PREFIX + name for name in near)}?" if near else "remove it."
-        sentences.append(f"{PREFIX}{given} is no setting of {cls.service}: {advice}")
-    return sentences
-
-
-def _file_problems(cls: type[Settings]) -> list[str]:
-    """Of those that are named, and of those that are mounted."""
-    environment, sentences = _environment(), []
-    for field_name in cls.model_fields:
-        name, path = variable(field_name), _file_of(field_name)
-        named = environment.get(f"{name}_FILE")
-        if named and environment.get(name):
-            sentences.append(f"{name} and {name}_FILE are both set: keep one of them.")
-        if path is None:
-            continue
-        file = f"{name}_FILE names a file that" if named else str(path)
-        try:
-            text = read_exactly(path)
-        except FileProblem as problem:
-            sentences.append(f"{file} {problem}.")
-            continue
-        if field_name == IDENTITY_KEY and text != text.strip():
-            sentences.append(
-                f"{file} begins or ends with blanks or empty lines, which earlier versions did not count: take them "
-                "out, as this key must stay what it was."
-            )
-    return sentences
-
-
-def _sentence(cls: type[Settings], error: Any) -> str:
-    location = [str(part) for part in error["loc"]]
-    field = cls.model_fields.get(location[0]) if location else None
-    if field is None:
-        return f"The settings of {cls.service} are not valid: {error['type']}."
-    name, description = variable(location[0]), (field.description or "").split(";")[0]
-    if error["type"] == "missing":
-        return f"{name} is missing: set it ({description})."
-    if error["type"] == "setting":
-        return f"{name} {error['msg']}."
-    # Pydantic's texts for the types used here are made from the schema; what could quote goes to the value.
-    return f"{name}{_given(field, error['input'])} is not accepted: {error['msg'].lower()} ({description})."
-
-
-def _given(field: FieldInfo, value: object) -> str:
-    # Only plain values, as an address may have a password in it and a secret is one.
-    shown = isinstance(value, str) and field.annotation in (int, float, bool) and len(value) <= 20
-    return f"={redact(str(value))!r}" if shown else ""
-
-
-def _type_name(field: FieldInfo) -> str:
-    annotation = str(field.annotation)
-    if "SecretStr" in annotation:
+def _written(field: FieldInfo) -> str:
+    if is_secret(field):
         return "secret"
-    if "Opd" in annotation or "tuple" in annotation or "dict" in annotation:
-        return "list"
-    if "Literal" in annotation:
-        return " or ".join(re.findall(r"'(\w+)'", annotation))
-    for kind, name in (("bool", "true or false"), ("int", "whole number"), ("float", "number")):
-        if kind in annotation:
-            return name
-    return "text"
+    if form(field) != ANY_TEXT:
+        return form(field)
+    return "list" if re.search("Opd|tuple|dict", str(field.annotation)) else "text"
+
+
+def _unit(name: str) -> str:
+    return next((unit for suffix, unit in _UNITS.items() if name.endswith(suffix)), "")
 
 
 def _default(field: FieldInfo) -> str:
     if field.is_required():
         return "required"
-    if field.default is None:
+    if field.default is None or field.default in ("", (), {}):
         return "none"
-    if isinstance(field.default, bool):
-        return f"`{str(field.default).lower()}`"
-    return f"`{field.default}`" if field.default not in ("", {}) else "empty"
+    return f"`{str(field.default).lower() if isinstance(field.default, bool) else field.default}`"
+
+
+def _shown(field: FieldInfo) -> str:
+    return f"`{field.examples[0]}`" if field.examples else ""
+
+
+def check(file: Path) -> list[str]:
+    """What is wrong with the names in an env file, a sentence each; values are looked at by who reads them."""
+    try:
+        lines = read_exactly(file).splitlines()
+    except FileProblem as problem:
+        return [f"{file} {problem}."]
+    given = re.compile(rf"\s*(?:export\s+)?({PREFIX}\w*)\s*=\s*(.*)", re.IGNORECASE)
+    names = {found[1].upper(): found[2] for line in lines if (found := given.match(line))}
+    return unknown(names)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m shared.settings",
+        description="The names of settings: lists them, or looks for misspelt ones.",
+    )
+    parser.add_argument(
+        "--check", type=Path, metavar="FILE", help="an env file, such as .env, to look through"
+    )
+    chosen = parser.parse_args(arguments)
+    if chosen.check is None:
+        sys.stdout.write("".join(f"{name} {' '.join(readers)}\n" for name, readers in known().items()))
+        return 0
+    problems = check(chosen.check)
+    sys.stderr.write("".join(f"{problem}\n" for problem in problems))
+    return EXIT_STATUS if problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from pythonjsonlogger.json import JsonFormatter
 
+from shared.log_repetitions import CountingHandler
 from shared.redaction import redact, redact_value
 from shared.tracing import (
     child_traceparent,
@@ -59,7 +60,7 @@ def configure_logging(service: str, level: str) -> None:
 
     Start uvicorn with `log_config=None`, or it puts its own handlers back.
     """
-    handler = logging.StreamHandler(sys.stdout)
+    handler = CountingHandler(sys.stdout, lambda: (_trace_id.get(), _event_id.get()))
     handler.setFormatter(RedactingFormatter(service))
     root = logging.getLogger()
     root.handlers[:] = [handler]

@@ -36,6 +36,13 @@ def pytest_configure_node(node: Any) -> None:
     node.workerinput["stack"] = node.config.stash[WORKERS_WAY]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """`-m "not stack"`: what runs without Kafka and MongoDB."""
+    for item in items:
+        if "stack" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.stack)
+
+
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     session.config.stash[FAILED] = exitstatus != pytest.ExitCode.OK
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
 
+from shared import setting_names as names
 from shared.contracts.catalogue import EVENT_TYPES
 from shared.contracts.pages import GENERATED
 from shared.contracts.participants import Readers
@@ -27,7 +28,9 @@ from shared.contracts.reference import (
 )
 from shared.http import problems
 from shared.kafka_setup import SetUpSettings
-from shared.settings import Settings, reference_table, variable
+from shared.setting_reading import FromEnvironment
+from shared.setting_sources import variable
+from shared.settings import Settings, reference_table
 
 SERVICES: Final = ("enrollment", "incentive", "notification")
 REFERENCE: Final = Path(__file__).parents[1] / "docs" / "reference"
@@ -56,7 +59,7 @@ def reference_files(find: Find = _module) -> dict[str, str]:
         **contract_files(reactions(find)),
         "problems.md": f"{GENERATED}# Problems\n\n{_PROBLEMS}\n\n{problems.reference_table()}",
         "settings.md": f"{GENERATED}# Settings\n\n{_SETTINGS}\n\n{reference_table(settings_classes(find))}"
-        f"\n{_SET_UP}\n\n{set_up_table()}",
+        f"\n{_SET_UP}\n\n{reference_table([SetUpSettings])}\n{_OTHERS}\n\n{other_names_table()}",
         **{f"openapi-{service}.json": json_text(api) for service, api in api_documents(find).items()},
     }
 
@@ -87,15 +90,20 @@ def settings_classes(find: Find = _module) -> list[type[Settings]]:
     return found or [Settings]
 
 
-def set_up_table() -> str:
-    """Markdown: a row per variable of the set-up of Kafka."""
-    lines = ["| variable | default | description |", "|---|---|---|"]
-    for name, field in sorted(SetUpSettings.model_fields.items()):
-        default = "required" if field.is_required() else "none" if not field.default else f"`{field.default}`"
-        if field.default_factory is not None:
-            default = "required"
-        lines.append(f"| `{variable(name)}` | {default} | {field.description} |")
-    return "\n".join([*lines, ""])
+def setting_names(find: Find = _module) -> str:
+    """Text of `shared/setting_names.txt`."""
+    readers: dict[str, list[str]] = {}
+    classes: list[type[FromEnvironment]] = [*settings_classes(find), SetUpSettings]
+    for cls in classes:
+        for name in cls.model_fields:
+            readers.setdefault(variable(name), []).append(cls.service)
+    return names.text(readers)
+
+
+def other_names_table() -> str:
+    """Markdown: what is no setting of a service, and is known all the same."""
+    rows = [f"| `{name}` | {by} | {what} |" for name, (by, what) in sorted(names.OTHERS.items())]
+    return "\n".join(["| variable | read by | what it is |", "|---|---|---|", *rows, ""])
 
 
 def api_documents(find: Find = _module) -> dict[str, dict[str, Any]]:
@@ -166,11 +174,15 @@ def main(arguments: list[str] | None = None, root: Path = REFERENCE) -> int:
     try:
         files = reference_files()
         if chosen.check:
-            if names := stale(files, root):
-                sys.stderr.write("".join(f"stale: docs/reference/{name}\n" for name in names))
+            outdated = [f"docs/reference/{name}" for name in stale(files, root)]
+            if not _is(names.FILE, setting_names()):
+                outdated.append("shared/setting_names.txt")
+            if outdated:
+                sys.stderr.write("".join(f"stale: {name}\n" for name in outdated))
                 sys.stderr.write(f"Write them anew: {COMMAND}\n")
                 return 1
             return 0
+        names.FILE.write_bytes(setting_names().encode())
         changed = write(files, root)
         if chosen.release:
             changed += release(root)
@@ -188,14 +200,36 @@ these types. `detail` says what to do; `errors` lists fields that are not valid,
 
 _SETTINGS: Final = """\
 Read once at start from variables of the environment. Each can be given by a file instead:
-`<variable>_FILE` names it, or it is mounted as `/run/secrets/<variable in lower case>`. A variable that
-begins with `KOMPETEN_` and is none of these stops the service: it is most likely misspelt."""
+`<variable>_FILE` names it, or it is mounted as `/run/secrets/<variable in lower case>`. One line end at the end of a
+file is none of the value; an empty variable or file is none at all. Blanks around a value do not count, but in secrets,
+which are what their file holds.
+
+What is not accepted is told on standard error, a line for each setting: its name, what is wrong, what to write instead.
+The process ends with status 2 before it has connected to anything, and no line has a secret in it. A variable that
+begins with `KOMPETEN_` and that nothing on this page reads stops it too: it is most likely misspelt. One that another
+service reads does not, so one `.env` does for all; `python -m shared.settings --check .env` looks for misspelt ones
+beforehand.
+
+What is found out only by connecting stops no process. A wrong password of MongoDB or Kafka, an address where nobody
+answers, a name that DNS does not know now: the service lives, is not ready, says in one sentence which setting it is
+about (`/health/ready` and the log), and goes on by itself when the other side takes what it has. So a password may be
+changed on either side first; a service reads its file again when it is restarted. The set-up of Kafka ends with status 1
+instead, since somebody waits for it.
+
+`KOMPETEN_PUBLIC_URL` must not lead to the machine itself, however that is written (`127.1`, `[::ffff:127.0.0.1]`,
+`localhost.`) and whatever this machine takes its name for; a name that cannot be looked up at the start stops nobody.
+Addresses of private networks are taken. `KOMPETEN_DEVELOPMENT=true` allows all."""
 
 _SET_UP: Final = """\
 ## Setting up Kafka
 
 What `python -m shared.kafka_setup` reads, as an administrator of Kafka. It makes topics, users, rights and quotas before
 the services start, and whenever they change."""
+
+_OTHERS: Final = """\
+## Beside these
+
+Names that Compose, the command line, the local stack and the tests read. They are known to all, and settings of none."""
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -3,7 +3,7 @@
 from services.enrollment.app import build
 from services.enrollment.settings import EnrollmentSettings
 from shared.service import main
-from shared.settings import load
+from shared.setting_reading import load
 
 if __name__ == "__main__":  # a spawned rendering process imports this module again
     settings = load(EnrollmentSettings)

@@ -12,8 +12,17 @@ from services.enrollment.agencies.documents import NO_ROOM, TOO_FAST
 from services.enrollment.agencies.register import RegisterCopy
 from services.enrollment.bodies.beginning import BodiesBeginning
 from services.enrollment.bodies.documents import LACKED
-from services.enrollment.documents import CONTESTED, DISPUTED, EMPLOYEES, LINKS, RENDERINGS, UNCLAIMED
+from services.enrollment.documents import (
+    CONTESTED,
+    DISPUTED,
+    EMPLOYEES,
+    HELD,
+    LINKS,
+    RENDERINGS,
+    UNCLAIMED,
+)
 from services.enrollment.handlers import settle_completions
+from services.enrollment.held_renderings import HeldRenderings
 from services.enrollment.lister import Lister
 from services.enrollment.persons import own_numbers
 from services.enrollment.renderer import Renderer
@@ -62,7 +71,7 @@ def build(settings: EnrollmentSettings) -> Runner[Terms]:
     secret, ring = settings.secret.get_secret_value(), ring_of(settings.link_keys)
     terms = load_terms(secret, settings.public_url, settings.epoch, ring)
     work: Mapping[Collection[Any], Counts] = {
-        RENDERINGS: by_state(QUEUED, DEFERRED, LEASED),
+        RENDERINGS: by_state(QUEUED, DEFERRED, LEASED, HELD),
         EMPLOYEES: {
             kind: {"open": kind} for kind in (DISPUTED, UNCLAIMED, LINKS)
         },  # of people, not of workers
@@ -90,6 +99,9 @@ def build(settings: EnrollmentSettings) -> Runner[Terms]:
     watch = WaitingWatch(parts.store)
     parts.workers.append(watch)
     parts.remarks["waiting"] = watch.remarks
+    held = HeldRenderings(parts.store)
+    parts.workers.append(held)
+    parts.remarks["fonts"] = held.remarks
     store = parts.store
     bodies_beginning = BodiesBeginning(
         store,

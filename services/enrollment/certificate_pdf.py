@@ -4,14 +4,16 @@ Rendering is CPU work: call `render` in a process pool that spawns. Each thread 
 process keeps one compiler, because Typst refuses one that is in use.
 """
 
+import hashlib
 import json
 import os
 import re
 import threading
 import unicodedata
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from functools import cache, partial
+from functools import cache
+from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -25,22 +27,26 @@ from services.enrollment.certificate_face import CertificateFace, Signatory, pri
 __all__ = [
     "CertificateFace",
     "CertificateNotRendered",
-    "Rendered",
+    "NotDrawable",
     "Signatory",
+    "drawing",
+    "not_drawn",
     "render",
-    "render_with_notes",
 ]
 
 TEMPLATES = Path(__file__).with_name("templates")
 # Beside what Typst carries itself (Latin, Greek, Cyrillic, Vietnamese): display capitals,
 # Arabic, and Chinese, Japanese, Korean. All under the SIL Open Font License.
 FONT_PACKAGES = ("fontpkg_marcellus", "fontpkg_amiri", "noto_cjk_sans_jp_regular")
-UNPRINTABLE = "�"
+# Scripts of Indonesia and emoji, which are in no package: templates/fonts/README.md tells whence.
+OWN_FONTS = TEMPLATES / "fonts"
 UNFIT = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\u2028\\u2029\\ud800-\\udfff]+")
+BYTE_ORDER_MARK = "\ufeff"
 # What is not Latin-1 nor among the signs that the template and titles use.
 FANCY = re.compile("[^\\x20-\\x7e\\xa0-\\xff‘’“”–—•]")
 # 10,000: all the letters of all names a process has been asked for, and no attack on its memory.
 REMEMBERED = 10_000
+MOST_NAMED = 8
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -48,20 +54,30 @@ class CertificateNotRendered(RuntimeError):
     """The template, its fonts or its layout are at fault, never one face: retrying does not help."""
 
 
-class Rendered(msgspec.Struct, frozen=True):
-    """`replaced` lists the characters no font has: each is printed as another, or as �."""
+class NotDrawable(RuntimeError):
+    """No font has some characters of this face. Another in their place would make it another certificate, so it waits
+    for a version that draws them."""
 
-    pdf: bytes
-    replaced: tuple[str, ...] = ()
+    def __init__(self, characters: tuple[str, ...]) -> None:
+        super().__init__(characters)  # what pickle makes it of again
+        self.characters = characters
+
+    def __str__(self) -> str:
+        return not_drawn(self.characters)
+
+
+def not_drawn(characters: Sequence[str]) -> str:
+    """Each by its number and its name, which begins with its script; a screen may have no font either."""
+    named = [f"U+{ord(char):04X} ({unicodedata.name(char, 'no name')})" for char in characters[:MOST_NAMED]]
+    more = len(characters) - len(named)
+    return f"no font draws {', '.join(named)}" + (f" and {more} more" if more else "")
 
 
 def render(face: CertificateFace | Mapping[str, Any]) -> bytes:
-    """The PDF of a face, or of its plain form (`msgspec.to_builtins`), for process pools."""
-    return render_with_notes(face).pdf
+    """The PDF of a face, or of its plain form (`msgspec.to_builtins`), for process pools.
 
-
-def render_with_notes(face: CertificateFace | Mapping[str, Any]) -> Rendered:
-    """As `render`, and which characters had to be replaced. Raises CertificateNotRendered."""
+    Raises NotDrawable or CertificateNotRendered.
+    """
     if not isinstance(face, CertificateFace):
         face = msgspec.convert(face, CertificateFace)
     values = _tidy(printed(face))
@@ -84,40 +100,37 @@ class Engine:
         self.missing: set[str] = set()
         self.present: set[str] = set()
 
-    def render(self, values: dict[str, Any], qr: str, issued: datetime) -> Rendered:
+    def render(self, values: dict[str, Any], qr: str, issued: datetime) -> bytes:
         """PDF/A and PDF/UA refuse a character that no font has. That is seldom, so only
         after a refusal is each one asked for, and the usual certificate pays nothing.
         """
         try:
-            return Rendered(self.compile(source({**values, "qr": qr}), issued))
+            return self.compile(source({**values, "qr": qr}), issued)
         except typst.TypstError as error:
             refusal = error
-        # Last, should what stands side by side be refused where each part is not: Latin-1 alone.
-        for replace in (self.printable, plain_only):
-            replaced: set[str] = set()
-            printable = _each_text(values, partial(replace, replaced=replaced))
-            try:
-                return Rendered(
-                    self.compile(source({**printable, "qr": qr}), issued), tuple(sorted(replaced))
-                )
-            except typst.TypstError as error:
-                refusal = error
+        if characters := self.not_drawable(values) or self.not_drawable_together(values, qr, issued):
+            raise NotDrawable(tuple(sorted(characters))) from refusal
         raise CertificateNotRendered(f"{refusal.message}: correct the template") from refusal
 
-    def printable(self, text: str, replaced: set[str]) -> str:
-        parts = []
-        for letter in letters(text):
-            part = letter
+    def not_drawable(self, values: Mapping[str, Any]) -> set[str]:
+        # The template prints the organizer in capitals.
+        texts = [*_texts(values), str(values.get("organizer", "")).upper()]
+        found: set[str] = set()
+        for letter in {letter for text in texts for letter in letters(text)}:
             if self.is_missing(letter):
-                missing = set(filter(self.is_missing, letter))
-                part = "".join(self.substitute(char) if char in missing else char for char in letter)
-                if self.is_missing(part):
-                    # A font has the letter and one has its marks, but none has them together.
-                    missing.update(letter[1:])
-                    part = part[0]
-                replaced |= missing
-            parts.append(part)
-        return "".join(parts)
+                # A font may have the letter and one its marks, but none has them together.
+                found.update(set(filter(self.is_missing, letter)) or letter[1:])
+        return found
+
+    def not_drawable_together(self, values: dict[str, Any], qr: str, issued: datetime) -> set[str]:
+        """What stands side by side may be refused where each part is not; if without all of it the face can be drawn, the
+        template is not at fault."""
+        plain = _each_text(values, lambda text: FANCY.sub("?", text))
+        try:
+            self.compile(source({**plain, "qr": qr}), issued)
+        except typst.TypstError:
+            return set()
+        return {char for text in _texts(values) for char in FANCY.findall(text)}
 
     def compile(self, main: bytes, issued: datetime) -> bytes:
         pdf, warnings = self.compiler.compile_with_warnings(
@@ -146,11 +159,6 @@ class Engine:
                 self.present.add(char)
         return char in self.missing
 
-    def substitute(self, char: str) -> str:
-        """Its plain form when it has one, as B for a mathematical B."""
-        plain = "".join(c for c in unicodedata.normalize("NFKD", char) if not self.is_missing(c))
-        return plain or UNPRINTABLE
-
 
 def letters(text: str) -> list[str]:
     """Each character with the marks and joiners after it."""
@@ -163,21 +171,28 @@ def letters(text: str) -> list[str]:
     return found
 
 
-def plain_only(text: str, replaced: set[str]) -> str:
-    replaced.update(FANCY.findall(text))
-    return FANCY.sub(UNPRINTABLE, text)
+@cache
+def fonts() -> typst.Fonts:
+    """Typst's own fonts and those of `folders`; never what the machine happens to have."""
+    return typst.Fonts(include_system_fonts=False, font_paths=folders())
 
 
 @cache
-def fonts() -> typst.Fonts:
-    """Typst's own fonts and those of FONT_PACKAGES; never what the machine happens to have."""
-    folders: list[Path] = []
+def drawing() -> str:
+    """Another one when a version draws otherwise: by its Typst, its fonts or its template."""
+    files = {path for folder in (TEMPLATES, *folders()) for path in folder.rglob("*") if path.is_file()}
+    sizes = sorted(f"{path.name} {path.stat().st_size}" for path in files if path.suffix != ".pyc")
+    return hashlib.sha256("\n".join([version("typst"), *sizes]).encode()).hexdigest()[:16]
+
+
+def folders() -> list[Path]:
+    found = [OWN_FONTS]
     for package in FONT_PACKAGES:
         spec = find_spec(package)
         if spec is None or not spec.submodule_search_locations:
             raise CertificateNotRendered(f"font package {package!r} is missing: install requirements/run.txt")
-        folders.extend(Path(location) for location in spec.submodule_search_locations)
-    return typst.Fonts(include_system_fonts=False, font_paths=folders)
+        found.extend(Path(location) for location in spec.submodule_search_locations)
+    return found
 
 
 _here = threading.local()
@@ -214,8 +229,8 @@ def literal(text: str) -> bytes:
 
 
 def _tidy(values: dict[str, Any]) -> Any:
-    # A line separator or half a surrogate pair has no place on one line of text.
-    return _each_text(values, lambda text: UNFIT.sub(" ", text))
+    # A line separator or half a surrogate pair has no place on one line of text; a byte order mark has no shape.
+    return _each_text(values, lambda text: UNFIT.sub(" ", text.replace(BYTE_ORDER_MARK, "")))
 
 
 def _each_text(value: Any, change: Callable[[str], str]) -> Any:

@@ -13,7 +13,7 @@ from services.enrollment.agencies.statements import arrival_of
 from services.enrollment.documents import Completion, Content, Contest, ExternalCertificate, Facts, Revocation
 from shared.contracts.agency import TrainingCompleted
 from shared.contracts.payload import CompletionId, EmployeeId
-from shared.identifiers import Ids, key
+from shared.identifiers import Ids, key, training_key
 from shared.pipeline.records import Received
 
 _JSON = msgspec.json.Encoder(order="deterministic")
@@ -60,10 +60,14 @@ def begun(id: CompletionId, file: EmployeeId, owner: EmployeeId) -> Completion:
     return Completion(id=id, employee_id=owner, learning_year="", file="" if file == owner else file)
 
 
-def content_of(facts: Facts, event: Received[TrainingCompleted], ids: Ids) -> Content:
-    """`facts` as one sender reported them; absent fields don't count, so a newer sender's null is no change."""
+def content_of(
+    facts: Facts, event: Received[TrainingCompleted], ids: Ids, known: Sequence[Content] = ()
+) -> Content:
+    """`facts` as one sender reported them; absent fields don't count, so a newer sender's null is no change, and neither
+    is another spelling of the codes. `known`: of that completion; those from before that was so keep their digests."""
+    digest = _digest(facts, ids, known)
     return Content(
-        digest=ids.content(_JSON.encode(facts)),
+        digest=digest,
         sender=event.sender,
         first_time=event.said_at,
         revision=event.data.revision or 0,
@@ -71,6 +75,25 @@ def content_of(facts: Facts, event: Received[TrainingCompleted], ids: Ids) -> Co
         arrival=arrival_of(event),
         number=event.data.employee_number,
     )
+
+
+def _digest(facts: Facts, ids: Ids, known: Sequence[Content]) -> bytes:
+    digests = {one.digest for one in known}
+    spellings = {(one.facts.organizer_code, one.facts.code, one.facts.batch) for one in known}
+    own = (facts.organizer_code, facts.code, facts.batch)
+    for organizer, code, batch in sorted(spellings, key=lambda one: (one != own, one)):
+        spelled = msgspec.structs.replace(facts, organizer_code=organizer, code=code, batch=batch)
+        before = ids.content(_JSON.encode(spelled))
+        if before in digests:
+            return before
+    # Upper case, as codes mostly are: then it is the digest of the facts as they are spelled.
+    alike = msgspec.structs.replace(
+        facts,
+        organizer_code=training_key(facts.organizer_code).upper(),
+        code=training_key(facts.code).upper(),
+        batch=training_key(facts.batch).upper(),
+    )
+    return ids.content(_JSON.encode(alike))
 
 
 def with_content(completion: Completion, content: Content) -> Completion:
@@ -108,10 +131,17 @@ def _joined(one: Content, copy: Content) -> Content:
     first = min(one, copy, key=_arrived)
     return msgspec.structs.replace(
         first,
+        facts=min(one, copy, key=_spelled).facts,
         first_time=min(one.first_time, copy.first_time),
         number=first.number or one.number or copy.number,
         again=_said_again(first.arrival, (one.arrival, copy.arrival, one.again, copy.again)),
     )
+
+
+def _spelled(content: Content) -> tuple[datetime, str, str, str]:
+    """The codes of the copy that was sent first by its time stand, whichever came first."""
+    facts = content.facts
+    return (content.first_time, facts.organizer_code, facts.code, facts.batch)
 
 
 def _arrived(content: Content) -> tuple[bool, Arrival | None]:

@@ -7,7 +7,7 @@ from typing import Final
 import msgspec
 
 from services.enrollment.agencies.documents import Arrival
-from services.enrollment.certificate_face import CertificateFace
+from services.enrollment.certificate_face import CertificateFace, Signatory
 from shared.contracts.payload import CertificateId, CompletionId, EmployeeId
 from shared.pipeline.documents import Collection
 
@@ -269,6 +269,21 @@ class ContestDecision(msgspec.Struct, frozen=True):
     at: datetime
 
 
+class Printed(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a certificate shows beside its content, and which one that is: reinstated, it comes back as it was."""
+
+    content: bytes
+    """Digest; empty: nothing was printed, as it was revoked before it was issued."""
+    revision: int
+    """Of that content: the highest that changed nothing of what is printed."""
+    employment_type: str
+    opd: str
+    golongan: str | None = None
+    pangkat: str | None = None
+    jabatan: str | None = None
+    signatory: Signatory | None = None
+
+
 class Certificate(msgspec.Struct, frozen=True):
     id: CertificateId
     number: str
@@ -288,6 +303,8 @@ class Certificate(msgspec.Struct, frozen=True):
     series: str = ""
     place: int = 0
     """The number is the `place`-th of its series: see Sequence."""
+    printed: Printed | None = None
+    """None: from before that was kept; its rendering has it."""
 
 
 class Completion(msgspec.Struct, frozen=True):
@@ -296,6 +313,9 @@ class Completion(msgspec.Struct, frozen=True):
     """Of the person."""
     learning_year: str
     """employee_id/year while it stands, else empty: the set over which JP are recomputed."""
+    reaches: str = ""
+    """employee_id where it stands and takes from a cap's days or months in another year than its own, which are then
+    recounted together; else empty. From before that was kept: empty until its year is recounted."""
     version: int = 0
     contents: list[Content] = []
     revocations: list[Revocation] = []
@@ -421,6 +441,16 @@ class Rendering(msgspec.Struct, frozen=True):
     state: str = "queued"
     lease: str = ""
     attempts: int = 0
+    undrawn: tuple[str, ...] = ()
+    """While it is held: characters of the face that no font has."""
+    drawing: str = ""
+    """What could not draw them (`certificate_pdf.drawing`)."""
+
+
+HELD = "held"
+"""State of a rendering that waits for a version whose fonts draw it."""
+SUPERSEDED = "superseded"
+"""State of one that was held, and whose certificate has another revision since."""
 
 
 class StoredPdf(msgspec.Struct, frozen=True):
@@ -440,6 +470,7 @@ COMPLETIONS = Collection(
     Completion,
     indexes=(
         ("learning_year",),
+        ("reaches",),
         ("employee_id",),
         ("certificate.id",),
         ("certificate.code",),

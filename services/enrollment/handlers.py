@@ -53,7 +53,7 @@ from services.enrollment.settling import (
     settle,
     standing_now,
 )
-from services.enrollment.settling_keys import settling_keys
+from services.enrollment.settling_keys import reach_of, recounted_together, settling_keys
 from services.enrollment.sweep import REACTIONS as SWEEPING
 from services.enrollment.terms import Terms
 from services.enrollment.transfers import REACTIONS as TRANSFERS
@@ -67,9 +67,9 @@ from shared.contracts.enrollment import (
     StoreRendering,
 )
 from shared.contracts.payload import CompletionId, EmployeeId, Payload
-from shared.identifiers import key
+from shared.identifiers import key, training_key
 from shared.pipeline.discrepancies import reviewing
-from shared.pipeline.documents import LOAD, Doc, Keys, Lock, State
+from shared.pipeline.documents import LOAD, Doc, Docs, Keys, Lock, State
 from shared.pipeline.epochs import VERSIONS
 from shared.pipeline.errors import Rejected, Waiting
 from shared.pipeline.outcome import Due, Fact, Outcome, Put, Settlement, Unsettled, Verdict
@@ -116,12 +116,13 @@ def completion_keys(event: Received[TrainingCompleted], state: State, terms: Ter
     yield from names_keys((event.sender, issuing_of(facts.organizer_code, state)))
     # An unknown employee will have this id; whoever changes an alias locks its employee too.
     file = _file(event, alias, terms)
-    completion_id = completion_id_of(file, facts, terms)
+    yield from _naming_keys(file, facts, terms)
     if alias is not None and alias.left:  # few numbers have left a file
-        yield Doc(COMPLETIONS, completion_id)
+        yield Doc(COMPLETIONS, completion_id_of(file, facts, terms))
         yield Doc(COMPLETIONS, completion_id_of(alias.left, facts, terms))
+        yield from _naming_keys(alias.left, facts, terms)
         yield LOAD
-        completion_id = _named(completion_id, alias, facts, state, terms)
+    completion_id = _named(file, alias, facts, state, terms)
     yield from settling_keys(completion_id, file, state, terms, facts)
     known = state.get(COMPLETIONS, completion_id)
     if known is not None and known.employee_id != file:
@@ -135,15 +136,57 @@ def _file(event: Received[TrainingCompleted], alias: EmployeeNumberAlias | None,
 
 
 def _named(
-    own: CompletionId, alias: EmployeeNumberAlias, facts: Facts, state: State, terms: Terms
+    file: EmployeeId, alias: EmployeeNumberAlias | None, facts: Facts, state: State, terms: Terms
 ) -> CompletionId:
     """The id that the completion has. Reported under its number before that left a file, it went along under its name."""
-    if alias.left and state.get(COMPLETIONS, own) is None:
-        earlier = completion_id_of(alias.left, facts, terms)
+    own = _named_in(file, facts, state, terms)
+    if alias is not None and alias.left and state.get(COMPLETIONS, own) is None:
+        earlier = _named_in(alias.left, facts, state, terms)
         known = state.get(COMPLETIONS, earlier)
         if known is not None and is_reported_under(alias.id, known):
             return earlier
     return own
+
+
+# Before `training_key` another apostrophe made another completion. Those keep their ids, and what is sent of them finds
+# them: by the id of its own spelling, else among the person's completions.
+
+
+def _naming_keys(file: EmployeeId, facts: Facts, terms: Terms) -> Keys:
+    before = _id_before(file, facts, terms)
+    if before is not None:
+        yield Doc(COMPLETIONS, before)
+    if _has_quotes(facts):  # few codes have one
+        yield Docs(COMPLETIONS, "employee_id", file)
+    if before is not None or _has_quotes(facts):
+        yield LOAD
+
+
+def _named_in(file: EmployeeId, facts: Facts, state: State, terms: Terms) -> CompletionId:
+    own, before = completion_id_of(file, facts, terms), _id_before(file, facts, terms)
+    if before is not None and state.get(COMPLETIONS, before) is not None:
+        return before
+    if not _has_quotes(facts):
+        return own
+    all_own = state.all(COMPLETIONS, "employee_id", file)
+    same = {
+        one.id
+        for one in all_own
+        if one.contents and own == completion_id_of(file, one.contents[0].facts, terms)
+    }
+    return own if own in same or not same else min(same)
+
+
+def _id_before(file: EmployeeId, facts: Facts, terms: Terms) -> CompletionId | None:
+    return terms.ids.completion_before(file, facts.organizer_code, facts.code, facts.batch)
+
+
+def _has_quotes(facts: Facts) -> bool:
+    return any(
+        sign in training_key(code)
+        for code in (facts.organizer_code, facts.code, facts.batch)
+        for sign in ("'", '"')
+    )
 
 
 def organizer_code(code: str, state: State) -> str:
@@ -175,9 +218,7 @@ def record_completion(event: Received[TrainingCompleted], state: State, terms: T
     facts = facts_of(data, organizer)
     alias = state.get(EMPLOYEE_NUMBERS, data.employee_number)
     file = _file(event, alias, terms)
-    completion_id = completion_id_of(file, facts, terms)
-    if alias is not None:
-        completion_id = _named(completion_id, alias, facts, state, terms)
+    completion_id = _named(file, alias, facts, state, terms)
     known = state.get(COMPLETIONS, completion_id)
     # The person's by now, which the completion may have come to since.
     person = None if alias is None else person_of(file if known is None else known.employee_id, state)
@@ -198,7 +239,7 @@ def record_completion(event: Received[TrainingCompleted], state: State, terms: T
             lacks_body(code),
             f"the register has no body {code}: correct organizer.code, or ask the operator to add the body",
         )
-    content = content_of(facts, event, terms.ids)
+    content = content_of(facts, event, terms.ids, () if known is None else known.contents)
     before = known or begun(completion_id, file, person.main.id)
     seen = any(content.digest == one.digest and content.revision <= one.revision for one in before.contents)
     after = with_content(before, content)
@@ -218,7 +259,8 @@ def record_completion(event: Received[TrainingCompleted], state: State, terms: T
         after = msgspec.structs.replace(after, backed=now.backed, reporter=now.content.sender)
         if now.year not in ("", before.learning_year) and (full := _why_full(now.year, after, state)):
             raise Rejected(full)
-    after = msgspec.structs.replace(after, learning_year=now.year, body=body_id(organizer))
+    reaches = "" if now.content is None else reach_of(now.year, after.employee_id, now.content.facts, terms)
+    after = msgspec.structs.replace(after, learning_year=now.year, reaches=reaches, body=body_id(organizer))
     why = ""
     if stands is None or stands.content.digest != content.digest:
         why = why_not(kept_as(after, content) or content, stands, person, register)
@@ -232,7 +274,7 @@ def record_completion(event: Received[TrainingCompleted], state: State, terms: T
         verdict, reason = Verdict.ACCEPTED, "" if stands.certified else withheld
     else:
         verdict, reason = Verdict.CORRECTION, "replaces the content that stood"
-    unsettled = Unsettled(person.main.id, COMPLETIONS, after, weight=_weight(now.year, state))
+    unsettled = Unsettled(person.main.id, COMPLETIONS, after, weight=_weight(now.year, state, terms))
     return Outcome(verdict, reason, completion_id, content.digest, unsettled=unsettled)
 
 
@@ -264,8 +306,11 @@ _ALONE: Final = "without the employee's own agency"
 _OR_REPORT: Final = ", or have that agency report them too"
 
 
-def _weight(year: str, state: State) -> int:
-    return 1 if not year else 1 + state.count(COMPLETIONS, "learning_year", year)
+def _weight(year: str, state: State, terms: Terms) -> int:
+    if not year:
+        return 1
+    years = recounted_together({year}, state, terms)
+    return 1 + sum(state.count(COMPLETIONS, "learning_year", one) for one in years)
 
 
 def settle_completions(due: Sequence[Due[Completion]], state: State, terms: Terms) -> Settlement:

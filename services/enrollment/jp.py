@@ -16,7 +16,7 @@ from services.enrollment.jp_rates import Rate, Rates, load_rates, parse_rates, t
 if TYPE_CHECKING:  # terms are made of rates, and what decides about agencies of terms
     from services.enrollment.agencies.documents import Arrival
 
-__all__ = ["Capped", "Credit", "Learning", "Rates", "check", "credit_year", "load_rates", "parse_rates"]
+__all__ = ["Capped", "Credit", "Learning", "Rates", "check", "credit_learnings", "load_rates", "parse_rates"]
 
 MOST_TENTHS: Final = 100_000
 """10,000 JP, what the contracts' `Jp` can carry: above that a date or the programme's JP is mistyped."""
@@ -70,21 +70,18 @@ class Credit:
     """The same in English; None: it is a rule file's."""
 
 
-def credit_year(learnings: Sequence[Learning], rates: Rates) -> dict[str, Credit]:
-    """Credits by completion id, for all learnings of one employee completed in one calendar year.
+def credit_learnings(learnings: Sequence[Learning], rates: Rates) -> dict[str, Credit]:
+    """Credits by completion id, for learnings of one employee: all of a year, and of the years that share a cap with it,
+    since the days and months of caps know no new year.
 
     Those that the employee's own agency stands behind use up caps first, of them earlier completions, then lower ids:
     what another body reports takes nothing from them. Of the others those that arrived first do, whatever their dates:
     what a body reports later takes nothing from what another one reported. A learning takes its days, or its months of
     sessions, from the earliest on and never past its completion; what other learnings of the form took there
     is gone. A learning that `check` refuses is credited 0 with that sentence, so that a narrowed rule never
-    stops a recount. Raises ValueError if the caller mixed years or passed a completion twice.
+    stops a recount. Raises ValueError if the caller passed a completion twice.
     """
     ordered = sorted(learnings, key=_ORDER)
-    years = {one.completed_on.year for one in ordered}
-    if len(years) > 1:
-        first, last = min(years), max(years)
-        raise ValueError(f"learnings completed in {first} to {last}: credit each year by itself")
     credits: dict[str, Credit] = {}
     pools: dict[str, _Pool] = {}
     for learning in ordered:

@@ -147,6 +147,13 @@ class Rates:
         # A row that counts as another is refused at load if that one does too.
         return None if isinstance(rate, CountsAsRow) else rate
 
+    def years_shared(self, form: str, start: date, end: date, completed_on: date) -> range:
+        """Calendar years of whose days or months a learning takes under a cap; none where it has no cap."""
+        rate = self.in_force(form, completed_on)
+        if rate is None or rate.cap is None:
+            return range(0)
+        return range(start.year, min(end, completed_on).year + 1)
+
     def first_day(self, form: str) -> date | None:
         timeline = self._rates.get(form)
         return None if timeline is None else timeline.first

@@ -56,10 +56,11 @@ async def ledger(store: MongoStore, some: Some) -> list[Entry]:
         one["_id"]: one["state"]
         for one in await store.aggregate(RENDERINGS, [missing, {"$project": {"state": 1}}])
     }
-    return [_entry(one, items.get(one.id, ""), stored, states) for one in found]
+    return [entry_of(one, items.get(one.id, ""), stored, states) for one in found]
 
 
-def _entry(one: Completion, item: str, stored: set[str], states: dict[str, str]) -> Entry:
+def entry_of(one: Completion, item: str, stored: set[str], states: dict[str, str]) -> Entry:
+    """`item`: id of the PDF that it has; `states`: of renderings, where no PDF is stored."""
     being_rendered = states.get(item, DONE) != DONE
     missing = lacks(one, being_rendered)
     if item and item not in stored and not being_rendered and PDF not in missing:

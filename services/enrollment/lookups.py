@@ -30,8 +30,13 @@ async def completion_meant(
     file = terms.ids.employee(number) if alias is None else alias.employee_id
     person = await person_of_number(store, number)
     files = [file] if person is None else [file, person.id, *person.files]
-    ids = {terms.ids.completion(one, organizer, training, batch): one for one in files}
-    found = await store.select(COMPLETIONS, {"_id": {"$in": list(ids)}})
+    named = (organizer, training, batch)
+    ids = {
+        id
+        for one in files
+        for id in (terms.ids.completion(one, *named), terms.ids.completion_before(one, *named))
+    }
+    found = await store.select(COMPLETIONS, {"_id": {"$in": sorted(filter(None, ids))}})
     reported = [one for one in found if one.standing]
     if not reported:
         return terms.ids.completion(file, organizer, training, batch), file

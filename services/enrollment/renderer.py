@@ -20,8 +20,8 @@ from typing import Any
 import msgspec
 from prometheus_client import Counter
 
-from services.enrollment.certificate_pdf import CertificateNotRendered, render
-from services.enrollment.documents import RENDERINGS, STORED_PDFS, Rendering, StoredPdf
+from services.enrollment.certificate_pdf import CertificateNotRendered, NotDrawable, drawing, render
+from services.enrollment.documents import HELD, RENDERINGS, STORED_PDFS, Rendering, StoredPdf
 from shared.contracts.cloudevents import event_id
 from shared.contracts.enrollment import StoreRendering
 from shared.failpoints import failpoint
@@ -106,16 +106,23 @@ class Renderer:
         self._batch_size = min(self._batch_size * 2, PER_WORKER * self._workers)
         notes: list[Note] = []
         stored: list[tuple[Rendering, StoredPdf]] = []
+        failed = 0
         for item, pdf in zip(items, made, strict=True):
             if isinstance(pdf, bytes):
                 stored.append((item, _stored(item, pdf)))
+            elif isinstance(pdf, NotDrawable):  # HeldRenderings says so, and gives it back to a later version
+                RENDERED.labels("held").inc()
+                log.warning("rendering %s is held: %s", item.id, pdf)
+                held = {"undrawn": list(pdf.characters), "drawing": drawing()}
+                notes.append(Note(item.id, item.lease, HELD, held, {"attempts": 1}))
             else:  # one item's fault must not keep the others from being made
                 why = str(pdf) if isinstance(pdf, CertificateNotRendered) else type(pdf).__name__
+                failed += 1
                 RENDERED.labels("failed").inc()
                 log.error("rendering %s failed: %s", item.id, why)
                 notes.append(deferral(item.id, item.lease, why, AGAIN_S))
         self._trouble = (
-            f"{len(notes)} certificates of the last batch can't be made: see the log" if notes else ""
+            f"{failed} certificates of the last batch can't be made: see the log" if failed else ""
         )
         failpoint("rendered-not-stored")
         standing = await self._store.keep([pdf for _, pdf in stored], STORED_PDFS)

@@ -21,6 +21,7 @@ class EnrollmentSettings(Settings):
         {},
         description="Bodies that the register begins with, and who issues for each: CODE=agency, CODE=outside (of the "
         "city), or CODE alone, to be confirmed; separated by commas",
+        examples=["DISKOMINFO=diskominfo,LAN RI=outside"],
     )
     unknown_body_days: int = Field(
         30, ge=1, le=60, description="Days that a completion waits for its body to be entered in the register"

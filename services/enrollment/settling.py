@@ -41,16 +41,24 @@ from services.enrollment.documents import (
     Contested,
     Employee,
     Facts,
+    Printed,
     Rendering,
     Revocation,
     rendering_id,
 )
 from services.enrollment.documents import Sequence as NumberSequence
-from services.enrollment.jp import Credit, Learning, credit_year
+from services.enrollment.jp import Credit, Learning, credit_learnings
 from services.enrollment.numbering import codes_before, content_digest, issue, numbered
 from services.enrollment.persons import Person, file_of
 from services.enrollment.reasons import Groundless, Uncertified, uncertified, without_ground
-from services.enrollment.settling_keys import same_training, sequence_of, year_of
+from services.enrollment.settling_keys import (
+    reach_of,
+    recounted_together,
+    same_training,
+    sequence_of,
+    year_of,
+    years_of,
+)
 from services.enrollment.terms import Terms
 from shared.contracts.enrollment import (
     NO_LINK,
@@ -195,7 +203,9 @@ def settle(
     last = len(changed) - 1
     changed = [*changed, *_twins(changed, person, state, terms)]
     stated = _all_stated(changed, person, state, terms)
-    years = {one.before.learning_year for one in changed} | {_year(one) for one in stated.values()}
+    years = set[str]()
+    years.update(*(_years_before(one.before, terms) for one in changed))
+    years.update(*(_years(one, terms) for one in stated.values()))
     year = _Year.of(stated, years, state, terms)
     settled = Settled({}, [], [])
     sequences = {} if sequences is None else sequences
@@ -211,7 +221,8 @@ def settle(
     settled.changes.extend(Put(SEQUENCES, one) for one in sequences.values())
     for other, fact in _others(stated, year, terms):
         settled.changes.append(Put(COMPLETIONS, other))
-        settled.facts.append((fact, last))
+        if fact is not None:
+            settled.facts.append((fact, last))
     return settled
 
 
@@ -294,9 +305,10 @@ def _stated(one: Changed, after: Completion, now: "_Now", employee: Employee, te
     its place among others is another than before."""
     before = one.before
     year = "" if after.twin_of else now.year
-    after = msgspec.structs.replace(after, learning_year=year)
     if now.content is None:
-        return _Stated(after, now)
+        return _Stated(msgspec.structs.replace(after, learning_year=year, reaches=""), now)
+    reaches = reach_of(year, after.employee_id, now.content.facts, terms)
+    after = msgspec.structs.replace(after, learning_year=year, reaches=reaches)
     after = msgspec.structs.replace(
         after,
         grounds=now.grounds,
@@ -352,11 +364,18 @@ def _arrived(completion: Completion, facts: Facts) -> Arrival | None:
     return None if completion.backed else asked_since(completion, facts)
 
 
-def _year(one: _Stated) -> str:
+def _years(one: _Stated, terms: Terms) -> set[str]:
     """Its year too when it comes revoked: what is published about it gives the year's total."""
     if one.content is None:
-        return ""
-    return year_of(one.completion.employee_id, one.content.facts.completed_on)
+        return set()
+    return years_of(one.completion.employee_id, one.content.facts, terms)
+
+
+def _years_before(one: Completion, terms: Terms) -> set[str]:
+    """In which it leaves room for others, should it count no more."""
+    if not one.learning_year or not one.standing:
+        return {one.learning_year} - {""}
+    return {one.learning_year, *years_of(one.employee_id, facts_standing(one), terms)}
 
 
 def _settle(
@@ -397,6 +416,7 @@ def _settle(
         if now.withdrawn and not (before.certificate is not None and before.certificate.revoked):
             counted = bool(before.learning_year)
             facts.append(_revoked(after, stands.facts, now, state, terms, counted=counted))
+    after = _said_again(after, stands)
     after, fact = _credited(before, after, year, now, terms)
     return after, puts, facts if fact is None else [*facts, fact]
 
@@ -425,7 +445,8 @@ def restate(
     register = register_of(after, state)
     judged = standing_now(after, standing(after, person, register), person, register)
     stated: dict[str, _Stated] = {after.id: _Stated(after, judged._replace(content=content_standing(known)))}
-    year = _Year.of(stated, {known.learning_year, _year(stated[after.id])}, state, terms)
+    years = _years_before(known, terms) | _years(stated[after.id], terms)
+    year = _Year.of(stated, years, state, terms)
     after, own = _credited(known, after, year, judged, terms)
     others = list(_others(stated, year, terms))
     recorded = _recorded(after, facts, judged)
@@ -436,7 +457,7 @@ def restate(
     elif certificate is not None:
         id = rendering_id(certificate.id, certificate.revision)
         item, pdf = state.get(RENDERINGS, id), state.get(STORED_PDFS, id)
-        face = _printed(certificate, facts, person.main, terms) if item is None else item.face
+        face = _as_printed(certificate, facts, person.main, None, terms) if item is None else item.face
         digest = content_digest(face, terms)
         said.append(
             _issued(
@@ -456,15 +477,59 @@ def restate(
     if certificate is None and after.learning_year and judged.withheld is not None:
         said.append(_uncertified(after, content_standing(known), judged.withheld, year, state, terms))
     said.append(own or _jp_fact(after, facts, year.totals))
-    return Restated(after, changes, [*said, *(fact for _, fact in others)])
+    return Restated(after, changes, [*said, *(fact for _, fact in others if fact is not None)])
 
 
-def _printed(certificate: Certificate, facts: Facts, employee: Employee, terms: Terms) -> CertificateFace:
-    """The face of a certificate whose rendering is gone: what it keeps, and for the rest what stands now."""
-    return msgspec.structs.replace(
+def _as_printed(
+    certificate: Certificate, facts: Facts, employee: Employee, item: Rendering | None, terms: Terms
+) -> CertificateFace:
+    """The face that was issued, by what the certificate keeps; of one from before that was kept by its rendering `item`,
+    and where that is gone by what stands now."""
+    face = msgspec.structs.replace(
         _face(certificate.number, facts, employee, certificate.jp, terms),
         holder_name=certificate.holder_name,
         employee_number=certificate.holder_number,
+    )
+    if (shown := certificate.printed or (None if item is None else item.face)) is None:
+        return face
+    return msgspec.structs.replace(
+        face,
+        employment_type=shown.employment_type,
+        opd=shown.opd,
+        golongan=shown.golongan,
+        pangkat=shown.pangkat,
+        jabatan=shown.jabatan,
+        signatory=shown.signatory,
+    )
+
+
+def _issued_before(
+    certificate: Certificate, stands: Content, employee: Employee, state: State, terms: Terms
+) -> CertificateFace | None:
+    """The face of a revoked certificate, if it certified what stands: it comes back as it was, whatever people and bodies
+    are called by now. None: it was corrected since."""
+    printed = certificate.printed
+    if printed is not None:
+        if (printed.content, printed.revision) != (stands.digest, stands.revision):
+            return None
+        return _as_printed(certificate, stands.facts, employee, None, terms)
+    item = state.get(RENDERINGS, rendering_id(certificate.id, certificate.revision))
+    face = _as_printed(certificate, stands.facts, employee, item, terms)
+    if item is not None and content_digest(face, terms) != content_digest(item.face, terms):
+        return None
+    return face
+
+
+def _said_again(completion: Completion, stands: Content) -> Completion:
+    """What is printed was sent with a higher revision, and nothing of it is another by that."""
+    certificate = completion.certificate
+    if certificate is None or certificate.revoked or (printed := certificate.printed) is None:
+        return completion
+    if printed.content != stands.digest or printed.revision >= stands.revision:
+        return completion
+    printed = msgspec.structs.replace(printed, revision=stands.revision)
+    return msgspec.structs.replace(
+        completion, certificate=msgspec.structs.replace(certificate, printed=printed)
     )
 
 
@@ -510,11 +575,11 @@ def facts_standing(completion: Completion) -> Facts:
 
 def _by_rate(facts: Facts, completion_id: str, terms: Terms) -> Decimal:
     """JP by rate, whatever other completions leave of a cap: what the certificate states."""
-    return credit_year([learning_of(completion_id, facts)], terms.rates)[completion_id].asked
+    return credit_learnings([learning_of(completion_id, facts)], terms.rates)[completion_id].asked
 
 
 class _Year(NamedTuple):
-    """The years that changed completions leave or enter, recounted."""
+    """The years that changed completions leave or enter, recounted with those that share a cap with them."""
 
     completions: dict[str, Completion]
     credits: dict[str, Credit]
@@ -532,21 +597,24 @@ class _Year(NamedTuple):
         return Credit(asked, Decimal(0), rule, reason=_id(reason), reason_en=_en(reason))
 
     @classmethod
-    def of(cls, stated: Mapping[str, _Stated], years: Iterable[str], state: State, terms: Terms) -> "_Year":
+    def of(cls, stated: Mapping[str, _Stated], years: set[str], state: State, terms: Terms) -> "_Year":
         found = cls({}, {}, {})
-        for year in sorted({*years} - {""}):
-            those: dict[str, Completion] = {
-                one.id: one for one in state.all(COMPLETIONS, "learning_year", year) if one.id not in stated
-            }
-            learnings = [learning_in_year(one, facts_standing(one)) for one in those.values()]
-            for id, one in stated.items():
-                if one.content is not None and one.completion.learning_year == year:
-                    those[id] = one.completion
-                    learnings.append(learning_in_year(one.completion, one.content.facts))
-            credits = credit_year(learnings, terms.rates)
-            found.completions.update(those)
-            found.credits.update(credits)
-            found.totals[year] = sum((credit.jp for credit in credits.values()), Decimal(0))
+        by_owner: dict[str, list[Learning]] = {}
+        for year in sorted(recounted_together(years, state, terms)):
+            found.totals[year] = Decimal(0)
+            learnings = by_owner.setdefault(year.rpartition("/")[0], [])
+            for one in state.all(COMPLETIONS, "learning_year", year):
+                if one.id not in stated:
+                    found.completions[one.id] = one
+                    learnings.append(learning_in_year(one, facts_standing(one)))
+            for id, changed in stated.items():
+                if changed.content is not None and changed.completion.learning_year == year:
+                    found.completions[id] = changed.completion
+                    learnings.append(learning_in_year(changed.completion, changed.content.facts))
+        for learnings in by_owner.values():
+            found.credits.update(credit_learnings(learnings, terms.rates))
+        for id, credit in found.credits.items():
+            found.totals[found.completions[id].learning_year] += credit.jp
         return found
 
 
@@ -561,13 +629,20 @@ def _credited(
     else:
         jp, rule, reason = credit.jp, credit.rule, reason_of(credit)
     said = (jp, rule, reason, after.employee_id)
-    if said == (before.jp, before.jp_rule, before.jp_reason, before.employee_id):
+    as_before = said == (before.jp, before.jp_rule, before.jp_reason, before.employee_id)
+    if as_before and not _is_of_another_year(before, after):
         return after, None
     version = after.version
     if version == before.version:
         version = next_version(before.version, terms.epoch)
     after = msgspec.structs.replace(after, version=version, jp=jp, jp_rule=rule, jp_reason=reason)
     return after, _jp_fact(after, facts_standing(after), year.totals)
+
+
+def _is_of_another_year(before: Completion, after: Completion) -> bool:
+    if not before.standing or before.standing == after.standing:
+        return False
+    return facts_standing(before).completed_on.year != facts_standing(after).completed_on.year
 
 
 def _taken_back(now: _Now) -> tuple[str, Bilingual] | None:
@@ -584,11 +659,20 @@ def _why_nothing(completion: Completion) -> tuple[str, Bilingual | None]:
     return (TWIN, SAME_TRAINING) if completion.twin_of else ("", None)
 
 
-def _others(stated: Mapping[str, _Stated], year: _Year, terms: Terms) -> Iterable[tuple[Completion, Fact]]:
-    """Completions whose JP the coming or going of those changed."""
+def _others(
+    stated: Mapping[str, _Stated], year: _Year, terms: Terms
+) -> Iterable[tuple[Completion, Fact | None]]:
+    """Completions whose JP the coming or going of those changed; and those of before it was kept what they reach."""
     for id, credit in year.credits.items():
-        completion = year.completions[id]
-        if id not in stated and _differs(completion, credit):
+        if id in stated:
+            continue
+        known = year.completions[id]
+        reaches = reach_of(known.learning_year, known.employee_id, facts_standing(known), terms)
+        completion = known if known.reaches == reaches else msgspec.structs.replace(known, reaches=reaches)
+        if not _differs(completion, credit):
+            if completion is not known:
+                yield completion, None
+        else:
             changed = msgspec.structs.replace(
                 completion,
                 version=next_version(completion.version, terms.epoch),
@@ -664,7 +748,12 @@ def _certified(
     else:
         id, before_revision = certificate.id, certificate.revision
         number, series, place = certificate.number, certificate.series, certificate.place
-    face = _face(number, facts, employee, asked, terms)
+    again = certificate is not None and certificate.revoked
+    face = None
+    if certificate is not None and again:
+        face = _issued_before(certificate, stands, employee, state, terms)
+    if face is None:
+        face = _face(number, facts, employee, asked, terms)
     digest = content_digest(face, terms)
     # Revoked before it was ever issued, it has a number, and nothing of it is made.
     revision, issued_at = (1, now) if revoked else issue(given, before_revision, digest, now)
@@ -676,21 +765,35 @@ def _certified(
         earlier_codes=codes_before(id, revision, given, terms),
         issued_at=issued_at,
         completion_version=after.version,
-        holder_name=employee.profile.name,
-        holder_number=employee.profile.employee_number,
-        jp=asked,
+        holder_name=face.holder_name,
+        holder_number=face.employee_number,
+        jp=face.jp,
         revoked=revoked,
         series=series,
         place=place,
+        printed=_printed(face, b"" if revoked else stands.digest, stands.revision),
     )
     after = msgspec.structs.replace(after, certificate=issued)
     if revoked:
         return after, changes, []
     changes.append(Put(RENDERINGS, _rendering(after, issued, face, terms, now, one.traceparent)))
-    credit, again = year.credit(after, facts, terms), certificate is not None and certificate.revoked
+    credit = year.credit(after, facts, terms)
     lifted = _lifted(one.before, after) if again else None
     fact = _issued(after, issued, facts, credit, digest, terms, issued_at, reinstated=again, lifted=lifted)
     return after, changes, [fact]
+
+
+def _printed(face: CertificateFace, content: bytes, revision: int) -> Printed:
+    return Printed(
+        content=content,
+        revision=revision,
+        employment_type=face.employment_type,
+        opd=face.opd,
+        golongan=face.golongan,
+        pangkat=face.pangkat,
+        jabatan=face.jabatan,
+        signatory=face.signatory,
+    )
 
 
 def _lifted(before: Completion, after: Completion) -> str | None:

@@ -5,7 +5,16 @@ from datetime import date
 
 from services.enrollment.agency_names import issuing_of, names_keys
 from services.enrollment.authority import organizer_of, register_keys
-from services.enrollment.documents import COMPLETIONS, CONTESTED, EMPLOYEES, GIVEN, SEQUENCES, Facts
+from services.enrollment.documents import (
+    COMPLETIONS,
+    CONTESTED,
+    EMPLOYEES,
+    GIVEN,
+    RENDERINGS,
+    SEQUENCES,
+    Facts,
+    rendering_id,
+)
 from services.enrollment.issuing_bodies import sequence_id
 from services.enrollment.persons import Person, person_keys, person_of
 from services.enrollment.terms import Terms
@@ -15,6 +24,30 @@ from shared.pipeline.documents import LOAD, Doc, Docs, Keys, Lock, State
 
 def year_of(employee_id: str, completed_on: date) -> str:
     return f"{employee_id}/{completed_on.year}"
+
+
+def years_of(employee_id: str, facts: Facts, terms: Terms) -> set[str]:
+    """Its year, and those in which it takes from a cap."""
+    shared = terms.rates.years_shared(facts.form, facts.start_date, facts.end_date, facts.completed_on)
+    return {f"{employee_id}/{year}" for year in (*shared, facts.completed_on.year)}
+
+
+def reach_of(year: str, employee_id: str, facts: Facts, terms: Terms) -> str:
+    """`year`: in which it counts, if any. See Completion.reaches."""
+    return employee_id if year and len(years_of(employee_id, facts, terms)) > 1 else ""
+
+
+def recounted_together(years: set[str], state: State, terms: Terms) -> set[str]:
+    """With all years that completions tie to these: what one of them takes in a year is gone for the others there, and
+    what those leave it decides what it takes in its own."""
+    tied: list[set[str]] = []
+    for owner in {year.rpartition("/")[0] for year in years}:
+        for one in state.all(COMPLETIONS, "reaches", owner):
+            tied.append(set().union(*(years_of(owner, content.facts, terms) for content in one.contents)))
+    found = set(years)
+    while joined := [those for those in tied if not found.isdisjoint(those) and not found.issuperset(those)]:
+        found.update(*joined)
+    return found
 
 
 def sequence_of(facts: Facts) -> str:
@@ -30,14 +63,16 @@ def settling_keys(
     `file`: of the person, or of one that was merged into it. `facts`: those of a content that comes in.
     """
     yield Doc(COMPLETIONS, completion_id)
+    yield Docs(COMPLETIONS, "reaches", file)
     if facts is not None:
         yield Docs(COMPLETIONS, "learning_year", year_of(file, facts.completed_on))
     yield from person_keys(file, state)
     person = person_of(file, state)
     owner = file if person is None else person.main.id
+    if owner != file:
+        yield Docs(COMPLETIONS, "reaches", owner)
+        yield LOAD
     if facts is not None:
-        if owner != file:
-            yield Docs(COMPLETIONS, "learning_year", year_of(owner, facts.completed_on))
         yield from _sequence_keys(facts)
     ids = {completion_id}
     if person is not None and person.merged:
@@ -47,7 +82,7 @@ def settling_keys(
         for id in sorted(ids):
             yield Doc(COMPLETIONS, id)
         yield LOAD
-    yield from _refolded(sorted(ids), owner, state, terms)
+    yield from _refolded(sorted(ids), owner, state, terms, facts)
     yield from _issuing_names(sorted(ids), state)
 
 
@@ -57,6 +92,7 @@ def refolding_keys(file: str, state: State, terms: Terms) -> Keys:
     person = person_of(file, state)
     owner = file if person is None else person.main.id
     yield Docs(COMPLETIONS, "employee_id", owner)
+    yield Docs(COMPLETIONS, "reaches", owner)
     yield LOAD
     own = state.all(COMPLETIONS, "employee_id", owner)
     if person is not None and person.merged:
@@ -74,6 +110,7 @@ def refolding_all_keys(files: Sequence[str], state: State, terms: Terms) -> Keys
         yield Lock("employee/" + file)
         yield Doc(EMPLOYEES, file)
         yield Docs(COMPLETIONS, "employee_id", file)
+        yield Docs(COMPLETIONS, "reaches", file)
     yield from register_keys("")
     yield LOAD
     merged, others = list[str](), list[str]()
@@ -99,10 +136,12 @@ def merging_keys(files: Sequence[str], state: State, terms: Terms) -> Keys:
     owners = {person.main.id: person for person in people}
     every = [one for owner in owners for one in state.all(COMPLETIONS, "employee_id", owner)]
     together = sorted({file.id for person in people for file in person.files} | set(files))
+    for owner in sorted({*owners, *files}):
+        yield Docs(COMPLETIONS, "reaches", owner)
+        contents = [content for one in every for content in one.contents]
+        for year in sorted(set().union(*(years_of(owner, one.facts, terms) for one in contents))):
+            yield Docs(COMPLETIONS, "learning_year", year)
     for one in every:
-        for owner in [*owners, *files]:
-            for content in one.contents:
-                yield Docs(COMPLETIONS, "learning_year", year_of(owner, content.facts.completed_on))
         if one.contents:
             facts = one.contents[0].facts
             for file in together:
@@ -118,6 +157,7 @@ def refold_keys(completions: Sequence[tuple[str, str]], state: State, terms: Ter
         yield Lock("employee/" + employee_id)
         yield Doc(EMPLOYEES, employee_id)
         yield Doc(COMPLETIONS, id)
+        yield Docs(COMPLETIONS, "reaches", employee_id)
     yield from register_keys("")
     yield LOAD
     merged, others = list[tuple[str, str]](), list[str]()
@@ -133,8 +173,8 @@ def refold_keys(completions: Sequence[tuple[str, str]], state: State, terms: Ter
         yield from settling_keys(id, employee_id, state, terms)
 
 
-def _refolded(ids: Iterable[str], owner: str, state: State, terms: Terms) -> Keys:
-    years: set[str] = set()
+def _refolded(ids: Iterable[str], owner: str, state: State, terms: Terms, facts: Facts | None = None) -> Keys:
+    years = set[str]() if facts is None else years_of(owner, facts, terms)
     for id in ids:
         one = state.get(COMPLETIONS, id)  # looked at: what the batch left unsettled of it is settled first
         if terms.epoch:
@@ -144,12 +184,14 @@ def _refolded(ids: Iterable[str], owner: str, state: State, terms: Terms) -> Key
             continue
         if one.contests:
             yield Doc(CONTESTED, id)
-        years |= {year_of(owner, content.facts.completed_on) for content in one.contents}
+        if (certificate := one.certificate) is not None and certificate.printed is None:
+            yield Doc(RENDERINGS, rendering_id(certificate.id, certificate.revision))
+        years.update(*(years_of(owner, content.facts, terms) for content in one.contents))
         yield from names_keys(content.sender for content in one.contents)
         if one.certificate is None:
-            for facts in {sequence_of(content.facts): content.facts for content in one.contents}.values():
-                yield from _sequence_keys(facts)
-    for year in sorted(years):
+            for said in {sequence_of(content.facts): content.facts for content in one.contents}.values():
+                yield from _sequence_keys(said)
+    for year in sorted(recounted_together(years, state, terms)):
         yield Docs(COMPLETIONS, "learning_year", year)
 
 

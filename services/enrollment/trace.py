@@ -7,10 +7,12 @@ from fastapi import APIRouter
 
 from services.enrollment.documents import (
     COMPLETIONS,
+    HELD,
     RENDERINGS,
     Completion,
     rendering_id,
 )
+from services.enrollment.held_renderings import why_held
 from services.enrollment.lookups import person_of_number
 from services.enrollment.notes import Looked, looked_up, note_of
 from services.enrollment.terms import Terms
@@ -223,12 +225,19 @@ async def _missing(store: MongoStore, completion: Completion) -> list[Missing]:
     if certificate.revoked or certificate.sha256 is not None:
         return []
     item = await store.read(RENDERINGS, rendering_id(certificate.id, certificate.revision))
-    state = "was never queued" if item is None else f"is {item.state} after {item.attempts} attempts"
+    if item is not None and item.state == HELD:
+        do = (
+            f"{why_held(item)}: it is valid, and its PDF is made by a version that has the font; or have the agency "
+            "correct the text"
+        )
+    else:
+        state = "was never queued" if item is None else f"is {item.state} after {item.attempts} attempts"
+        do = f"its rendering {state}: look at enrollment's log and at kompeten status"
     return [
         Missing(
             service=SERVICE,
             what="pdf",
-            do=f"its rendering {state}: look at enrollment's log and at kompeten status",
+            do=do,
             completion_id=completion.id,
         )
     ]

@@ -8,7 +8,7 @@ import re
 import unicodedata
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Any, Final, NamedTuple
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
@@ -42,9 +42,16 @@ __all__ = [
     "verification_router",
 ]
 
+NO_SUCH_CODE: Final = (
+    "No certificate has this code: compare all its 26 characters (a-z, 2-7) with the certificate."
+)
 _CODE: Final = re.compile(r"[a-z2-7]{26}")
-# More than any address that ends in a code.
-_MAX_TYPED_CHARS: Final = 500
+# More than any address with a code in it, whatever those who pass it on append.
+_MAX_TYPED_CHARS: Final = 2_000
+# What stands behind the path of an address.
+_BEHIND_PATH: Final = re.compile(r"[?#&;]")
+_LINK_ENDS: Final = re.compile(r"^[^A-Za-z0-9]+|[^A-Za-z0-9_-]+$")
+_FULL_WIDTH: Final = {0xFF01 + n: 0x21 + n for n in range(94)}
 _PRIVATE: Final = {
     "Cache-Control": "no-store, private",
     "X-Robots-Tag": "noindex, nofollow, noarchive",
@@ -145,6 +152,16 @@ def verification_router(find: Callable[[str], Awaitable[Completion | None]]) -> 
             return JSONResponse(shown.model_dump(mode="json"), headers=_PRIVATE)
         return HTMLResponse(verification_page(shown), headers=_PAGE)
 
+    # Such an address is what somebody made of the code's own, which holds for the page's links. All else that was added
+    # to a code is answered where it stands: nothing is stored, and a system that asks need not follow.
+    @router.get("/v/{code}/{rest:path}", include_in_schema=False, **_public({}))
+    async def lead(request: Request, code: str, rest: str) -> Response:
+        asked = code_in(code)
+        if asked is None or code_in(f"{code}/{rest}") != asked:
+            raise Problem("not-found", NO_SUCH_CODE, headers=_PRIVATE)
+        levels = request.scope["raw_path"].partition(b"/v/")[2].count(b"/")
+        return RedirectResponse("../" * levels + asked, 303, headers=_PRIVATE)
+
     return router
 
 
@@ -167,7 +184,7 @@ def download_router(open_link: Callable[[str], Awaitable[OpenedPdf]]) -> APIRout
     )
     async def download(request: Request, token: str) -> Response:
         try:
-            return pdf_response(await open_link(token))
+            return pdf_response(await open_link(token_in(token)))
         except NotDownloadable as refusal:
             if _wants_data(request):
                 response, headers = problem_response(refusal), _PRIVATE
@@ -191,20 +208,41 @@ def pdf_response(pdf: OpenedPdf) -> Response:
 
 
 def code_in(typed: str) -> str | None:
-    """The code in what a person typed or pasted: capitals, blanks, hyphens, the whole address; else None."""
+    """The code in what a person typed or pasted: with capitals, blanks, dashes, what cannot be seen, the whole address,
+    what was appended to it, the signs around it. None where that is no code; no letter is guessed."""
     if len(typed) > _MAX_TYPED_CHARS:
         return None
-    last = typed.strip().rstrip("/").rpartition("/")[2]
-    code = re.sub(r"[\s\-]+", "", last).lower()
-    return code if _CODE.fullmatch(code) else None
+    seen = "".join(_as_ascii(char) for char in unquote(typed))
+    address = _without_signs(_BEHIND_PATH.split(_without_signs(seen), maxsplit=1)[0])
+    code = address.rpartition("/")[2].replace("-", "")
+    return code.lower() if code.isascii() and _CODE.fullmatch(code.lower()) else None
+
+
+def token_in(given: str) -> str:
+    """A link's token without what a mail program or a person put around it."""
+    return _LINK_ENDS.sub("", "".join(_as_ascii(char) for char in given))
+
+
+def _as_ascii(char: str) -> str:
+    """Nothing for what cannot be seen (blanks, soft hyphens, direction marks), a hyphen for each dash, full-width letters
+    as usual ones; all else as it is."""
+    kind = unicodedata.category(char)
+    if char.isspace() or kind == "Cf" or "\ufe00" <= char <= "\ufe0f":
+        return ""
+    if kind == "Pd" or char == "\N{MINUS SIGN}":
+        return "-"
+    return char.translate(_FULL_WIDTH)
+
+
+def _without_signs(text: str) -> str:
+    """Without quotes, brackets, full stops, slashes at either end."""
+    signs = {char for char in text if unicodedata.category(char)[0] in "PS"}
+    return text.strip("".join(signs))
 
 
 def _unknown(request: Request, form_action: str) -> Response:
     if _wants_data(request):
-        detail = (
-            "No certificate has this code: compare all its 26 characters (a-z, 2-7) with the certificate."
-        )
-        return problem_response(Problem("not-found", detail, headers=_PRIVATE))
+        return problem_response(Problem("not-found", NO_SUCH_CODE, headers=_PRIVATE))
     return HTMLResponse(notice_page(Subject.UNKNOWN_CODE, form_action), 404, _PAGE)
 
 

@@ -20,12 +20,14 @@ async def ledger(store: MongoStore, some: Some) -> list[Entry]:
         {"$group": {"_id": "$completion_id", "points": {"$sum": "$points"}}},
     ])  # fmt: skip
     given = {one["_id"]: one["points"] for one in sums}
-    return [
-        Entry(
-            completion_id=one["_id"],
-            version=one["version"],
-            standing=bool(one["month"]),
-            lacks=amiss(one.get("settled", 0), one.get("points", 0), given.get(one["_id"], 0)),
-        )
-        for one in found
-    ]
+    return [entry_of(one, given.get(one["_id"], 0)) for one in found]
+
+
+def entry_of(one: dict[str, Any], given: int) -> Entry:
+    """Of a completion as it is stored, and the sum of its entries."""
+    return Entry(
+        completion_id=one["_id"],
+        version=one["version"],
+        standing=bool(one["month"]),
+        lacks=amiss(one.get("settled", 0), one.get("points", 0), given),
+    )

@@ -24,6 +24,7 @@ __all__ = [
     "PointRules",
     "award_month",
     "level_of",
+    "lines_of",
     "load_point_rules",
     "parse_point_rules",
 ]
@@ -87,7 +88,7 @@ def award_month(achievements: Sequence[Achievement], rules: PointRules) -> dict[
     left = None if cap is None else cap.points
     awards: dict[str, Award] = {}
     for achievement in ordered:
-        lines = _lines(achievement, rules)
+        lines = lines_of(achievement, rules)
         asked = sum([line.points for line in lines])
         if cap is None or left is None:
             awards[achievement.completion_id] = Award(asked, lines)
@@ -118,7 +119,8 @@ _ORDER = attrgetter("order")
 _THRESHOLD = attrgetter("threshold")
 
 
-def _lines(achievement: Achievement, rules: PointRules) -> tuple[Line, ...]:
+def lines_of(achievement: Achievement, rules: PointRules) -> tuple[Line, ...]:
+    """What each rule gives, whatever a cap leaves of it."""
     day = achievement.completed_on
     timeline = rules.base.get(achievement.form)
     base = None if timeline is None else timeline.at(day)

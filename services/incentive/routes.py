@@ -6,7 +6,7 @@ from functools import partial
 from fastapi import APIRouter
 from pydantic import BaseModel
 
-from services.incentive.documents import PEOPLE, POINT_ENTRIES, PointEntry
+from services.incentive.documents import EARNED_COMPLETIONS, PEOPLE, POINT_ENTRIES, PointEntry
 from services.incentive.ledger import ledger
 from services.incentive.points import level_of
 from services.incentive.terms import Terms
@@ -65,6 +65,9 @@ def _own_points(parts: Parts[Terms]) -> APIRouter:
         if person is None:
             raise Problem("not-found", "You are not registered yet: ask your agency's personnel office.")
         entries = await parts.store.select(POINT_ENTRIES, {"employee_id": person.id}, sort=[("sequence", -1)])
+        ids = sorted({entry.completion_id for entry in entries})
+        earned = await parts.store.select(EARNED_COMPLETIONS, {"_id": {"$in": ids}})
+        titles = {one.id: one.title for one in earned}
         # From the ledger itself: what is shown always adds up.
         balance = sum(entry.points for entry in entries)
         level = level_of(balance, parts.service.terms.rules)
@@ -72,16 +75,17 @@ def _own_points(parts: Parts[Terms]) -> APIRouter:
             balance=balance,
             level=level.id,
             level_name=level.name.id,
-            entries=[_view(entry) for entry in entries],
+            entries=[_view(entry, titles.get(entry.completion_id, entry.title)) for entry in entries],
         )
 
     return router
 
 
-def _view(entry: PointEntry) -> EntryView:
+def _view(entry: PointEntry, title: str) -> EntryView:
+    """`title`: as it was corrected since; an entry keeps what was sent then."""
     return EntryView(
         sequence=entry.sequence,
-        title=entry.title,
+        title=title,
         month=entry.month,
         points=entry.points,
         lines=[LineView(rule=line.rule, points=line.points) for line in entry.lines],

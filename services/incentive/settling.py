@@ -1,7 +1,8 @@
 """What changed completions are worth: entries in the ledgers for what differs, and settlements that tell of it.
 
-The months that they leave and enter are recounted whole. Where a completion has come to be another person's, its points
-are taken from the account that has them and given to the other one, each by an entry that says so.
+The months that they leave and enter are recounted whole. Where a completion has come to be another person's, or to be of
+another month, its points are taken from where they are entered and given there, each by an entry that says so: a month's
+entries sum up to what counts in it.
 """
 
 from collections import Counter
@@ -20,7 +21,7 @@ from services.incentive.documents import (
     EntryLine,
     PointEntry,
 )
-from services.incentive.points import Award, award_month, level_of
+from services.incentive.points import Award, award_month, level_of, lines_of
 from services.incentive.terms import Terms
 from shared.contracts.incentive import PointsSettled
 from shared.contracts.payload import EmployeeId
@@ -37,6 +38,7 @@ SAME_TRAINING: Final = Bilingual(
 )
 NOT_COUNTED: Final = "this training does not count at present"
 """Where enrollment said why in Indonesian alone."""
+CORRECTED: Final = "koreksi data pelatihan"
 RECOUNTED: Final = "perubahan hitungan bulan ini"
 MOVED_AWAY: Final = "pindah ke data pegawai lain: data pegawai digabung atau dipisah"
 MOVED_HERE: Final = "pindah dari data pegawai lain: data pegawai digabung atau dipisah"
@@ -49,8 +51,8 @@ def month_of(employee_id: EmployeeId, completed_on: date) -> str:
 class Entered(NamedTuple):
     """What was given to some people by what their ledgers say, not by what their completions note."""
 
-    points: Counter[tuple[EmployeeId, str]]
-    """By person and completion."""
+    points: Counter[tuple[EmployeeId, str, str]]
+    """By person, completion and month."""
     sequences: Mapping[EmployeeId, int]
     """Of each the last."""
     months: frozenset[str]
@@ -58,7 +60,7 @@ class Entered(NamedTuple):
 
     @classmethod
     def of(cls, completion_id: str, people: Iterable[EmployeeId], state: State) -> "Entered":
-        points, months = Counter[tuple[EmployeeId, str]](), set[str]()
+        points, months = Counter[tuple[EmployeeId, str, str]](), set[str]()
         sequences: dict[EmployeeId, int] = {}
         for person in people:
             known = state.get(ACCOUNTS, person)
@@ -66,13 +68,13 @@ class Entered(NamedTuple):
             noted = 0 if known is None else known.last_sequence
             sequences[person] = max([noted, *(entry.sequence for entry in entries)])
             for entry in entries:
-                points[person, entry.completion_id] += entry.points
+                points[person, entry.completion_id, entry.month] += entry.points
                 if entry.completion_id == completion_id:
                     months.add(f"{person}/{entry.month}")
         return cls(points, sequences, frozenset(months))
 
     def account(self, id: EmployeeId) -> Account:
-        balance = sum(points for (person, _), points in self.points.items() if person == id)
+        balance = sum(points for (person, *_), points in self.points.items() if person == id)
         return Account(id=id, balance=balance, last_sequence=self.sequences[id])
 
 
@@ -80,6 +82,10 @@ def first_settlement(now: datetime, terms: Terms) -> int:
     """Of a completion whose note is lost. Above all of this epoch that went out before, which went with it; a second has
     fewer than one."""
     return terms.epoch * VERSIONS + int(now.timestamp())
+
+
+def _month(completion: EarnedCompletion) -> str:
+    return f"{completion.completed_on:%Y-%m}"
 
 
 class _Ledgers:
@@ -100,23 +106,25 @@ class _Ledgers:
     def _known(self, id: EmployeeId) -> Account:
         return self._state.get(ACCOUNTS, id) or Account(id=id, balance=0, last_sequence=0)
 
-    def has(self, completion: EarnedCompletion) -> int:
-        """Points of a completion in its employee's account."""
+    def has(
+        self, completion: EarnedCompletion, before: EarnedCompletion | None
+    ) -> dict[tuple[EmployeeId, str], int]:
+        """Points of a completion by account and month. `before`: as it was when they were entered."""
+        place = (completion.account or completion.employee_id, _month(before or completion))
+        found = {place: completion.points}
         if self._entered is not None:
-            return self._entered.points[completion.employee_id, completion.id]
-        return 0 if completion.account else completion.points
-
-    def elsewhere(self, completion: EarnedCompletion) -> dict[EmployeeId, int]:
-        """Points of it in other accounts."""
-        found = {completion.account: completion.points} if completion.account else {}
-        if self._entered is not None:
-            found = {id: points for (id, of), points in self._entered.points.items() if of == completion.id}
-        return {id: points for id, points in found.items() if points and id != completion.employee_id}
+            found = {
+                (id, month): points
+                for (id, of, month), points in self._entered.points.items()
+                if of == completion.id
+            }
+        return {place: points for place, points in found.items() if points}
 
     def enter(
         self,
         id: EmployeeId,
         completion: EarnedCompletion,
+        month: str,
         points: int,
         award: Award,
         reason: str | None,
@@ -131,7 +139,7 @@ class _Ledgers:
             sequence=account.last_sequence,
             completion_id=completion.id,
             title=completion.title,
-            month=f"{completion.completed_on:%Y-%m}",
+            month=month,
             points=points,
             lines=[EntryLine(line.rule, line.points) for line in award.lines],
             reason=reason,
@@ -199,16 +207,24 @@ def settle(
     for one in _worth(due, entered, state, terms):
         known, own = one.completion, causes.get(one.completion.id)
         now = (own or due[-1]).event.now
-        elsewhere = ledgers.elsewhere(known)
-        for id, points in elsewhere.items():
-            ledgers.enter(id, known, -points, NOTHING, MOVED_AWAY, now)
-        difference = one.award.points - ledgers.has(known)
+        before = None if own is None else own.before
+        place = (known.employee_id, _month(known))
+        elsewhere = ledgers.has(known, before)
+        there = elsewhere.pop(place, 0)
+        if there == one.award.points and _is_by_other_rules(before, one.award, terms):
+            elsewhere[place], there = there, 0  # the history says by which rules it has them
+        left_account = any(id != known.employee_id for id, _ in elsewhere)
+        left_entry = any(id == known.employee_id for id, _ in elsewhere)
+        for (id, month), points in elsewhere.items():
+            why = MOVED_AWAY if id != known.employee_id else CORRECTED if known.month else one.reason
+            ledgers.enter(id, known, month, -points, NOTHING, why, now)
+        difference = one.award.points - there
         if difference:
             # A first one needs no other reason, whatever had it counted.
             recounted = RECOUNTED if own is None and known.settled else None
-            said = [MOVED_HERE] * bool(elsewhere) + [one.reason] * bool(one.reason)
+            said = [MOVED_HERE] * left_account + [CORRECTED] * left_entry + [one.reason] * bool(one.reason)
             reason = "; ".join(filter(None, said)) or recounted
-            ledgers.enter(known.employee_id, known, difference, one.award, reason, now)
+            ledgers.enter(known.employee_id, known, _month(known), difference, one.award, reason, now)
         changed = msgspec.structs.replace(
             known,
             points=one.award.points,
@@ -224,6 +240,13 @@ def settle(
             completions.append(Put(EARNED_COMPLETIONS, changed))
     facts = [(_fact(one, ledgers, terms), causes.get(one.id, due[-1])) for one in settled]
     return Settlement([*completions, *ledgers.changes()], facts)
+
+
+def _is_by_other_rules(before: EarnedCompletion | None, award: Award, terms: Terms) -> bool:
+    """Whether it was corrected so that other rules give its points, be they as many."""
+    if before is None or not before.month or not award.points:
+        return False
+    return lines_of(before.achievement(), terms.rules) != award.lines
 
 
 def _fact(completion: EarnedCompletion, ledgers: _Ledgers, terms: Terms) -> Fact:

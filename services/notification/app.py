@@ -7,9 +7,11 @@ from services.notification.documents import COLLECTIONS, LETTERS, MAILS
 from services.notification.handlers import REACTIONS
 from services.notification.mailer import HANDING_OVER, Mailer
 from services.notification.outcomes import HELD, UNKNOWN
+from services.notification.resender import Resender
 from services.notification.routes import routers
 from services.notification.settings import NotificationSettings
-from services.notification.teller import Teller
+from services.notification.smtp import trouble
+from services.notification.teller import Teller, Untold
 from services.notification.terms import Terms, load_terms
 from services.notification.ticker import Ticker
 from shared.contracts.topics import ENROLLMENT_EVENTS, INCENTIVE_EVENTS
@@ -19,6 +21,7 @@ from shared.mongo import MongoStore
 from shared.pipeline.documents import Collection
 from shared.pipeline.reactions import Service
 from shared.pipeline.work import DEFERRED, LEASED, QUEUED, Counts, by_state
+from shared.reach import ReachCheck
 from shared.service import ON_PAPER, Parts, Runner, make_parts, openapi_of
 from shared.setting_types import ring_of
 
@@ -30,6 +33,9 @@ WORK: Final[Mapping[Collection[Any], Counts]] = {
     }
 }
 """Mails that are held wait for a decision of people, not for the mail server."""
+
+
+ASKED_WITHIN_S: Final = 10.0
 
 
 def service_of(settings: NotificationSettings, terms: Terms) -> Service[Terms]:
@@ -49,6 +55,7 @@ def build(settings: NotificationSettings) -> Runner[Terms]:
     terms = load_terms(secret, settings.public_url, settings.reissue_quiet_s, ring)
     parts: Parts[Terms] = make_parts(service_of(settings, terms), settings, WORK)
     parts.evidence = knows_letters
+    teller = Teller(parts.commands, settings.epoch)
     mailer = Mailer(
         parts.store,
         settings.smtp(),
@@ -58,10 +65,23 @@ def build(settings: NotificationSettings) -> Runner[Terms]:
         connections=settings.mail_connections,
         unknown=settings.mail_unknown,
         epoch=settings.epoch,
-        teller=Teller(parts.commands, settings.epoch),
+        teller=teller,
     )
+    server = ReachCheck(
+        "mail server",
+        lambda: trouble(settings.smtp(), ASKED_WITHIN_S),
+        "mails will wait; check KOMPETEN_SMTP_HOST and the settings beside it, or mend it there",
+    )
+    # While mails wait for it, that is a fault of the mailer's.
+    parts.remarks["mail server"] = lambda: [] if mailer.circuit.open else server.remarks()
     parts.woken.append(mailer.wake)
-    parts.workers += [mailer, Ticker(parts.store, parts.commands, lambda: parts.caught_up())]
+    parts.workers += [
+        mailer,
+        server,
+        Resender(parts.store, mailer.wake),
+        Untold(parts.store, teller, lambda: parts.caught_up()),
+        Ticker(parts.store, parts.commands, lambda: parts.caught_up()),
+    ]
     return Runner(settings, parts, routers(parts))
 
 

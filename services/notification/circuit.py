@@ -1,4 +1,4 @@
-"""Stops all sending while the mail server is away: a queue must not run into an outage mail by mail."""
+"""Stops all sending while the mail server is away or refuses us: a queue must not run into that mail by mail."""
 
 import random
 from time import monotonic
@@ -8,36 +8,50 @@ LONGEST_PAUSE_S: Final = 60.0
 
 
 class Circuit:
-    """Open from a failure on until the server answers; pauses double, with jitter."""
+    """Open from a failure on until the server works; pauses double, with jitter. One that answered again after it had
+    refused us takes a few mails on trial, and is open until it took one."""
 
     def __init__(self, first_pause_s: float) -> None:
         self.reason = ""
         self._first_pause_s = first_pause_s
         self._failures, self._until = 0, 0.0
+        self._refuses = self._trying = False
 
     @property
     def open(self) -> bool:
         return bool(self.reason)
 
     @property
+    def trying(self) -> bool:
+        """A few mails may be tried."""
+        return self.open and self._trying
+
+    @property
+    def stopped(self) -> bool:
+        return self.open and not self._trying
+
+    @property
     def pause_s(self) -> float:
         """What is left before the server may be tried again; 0 if it may."""
         return max(0.0, self._until - monotonic()) if self.open else 0.0
 
-    def failed(self, reason: str) -> bool:
-        """Whether this opened it."""
+    def failed(self, reason: str, *, refuses: bool = False) -> bool:
+        """Whether this opened it. `refuses`: the server answers, and takes no mail."""
         opened = not self.open
-        self.reason = reason
+        self.reason, self._refuses, self._trying = reason, refuses, False
         if not self.pause_s:  # connections that fail together fail once
             pause_s = min(self._first_pause_s * 2**self._failures, LONGEST_PAUSE_S)
             self._failures = min(self._failures + 1, 20)
             self._until = monotonic() + pause_s * random.uniform(0.5, 1)  # noqa: S311
         return opened
 
-    def close(self) -> None:
-        """The server answers. Whether it takes mail will be seen: until then pauses go on growing."""
-        self.reason = ""
+    def answered(self) -> None:
+        """Whether it takes mail will be seen: until then pauses go on growing."""
+        if self._refuses:
+            self._trying = True
+        else:
+            self.reason = ""
 
     def worked(self) -> None:
-        """It took a mail."""
-        self.reason, self._failures = "", 0
+        """It took a mail, or none is left that it refused."""
+        self.reason, self._failures, self._trying = "", 0, False

@@ -29,8 +29,8 @@ def _lacks(claim: Claim, state: State) -> list[str]:
     letters = state.all(LETTERS, "completion_id", claim.completion_id)
     if not letters:
         return [LETTER] if claim.certified else []
-    newest = max(letters, key=lambda letter: letter.completion_version)
-    missed = claim.told.is_missed_at(newest.completion_version, newest.template == ISSUED)
+    newest = max(letters, key=lambda letter: letter.newest_version)
+    missed = claim.told.is_missed_at(newest.newest_version, newest.template == ISSUED)
     lacks = [LETTER] if missed else []
     gone = [
         one

@@ -126,6 +126,14 @@ class Letter(msgspec.Struct, frozen=True):
     issuing_unused: bool | None = None
     reporter: str | None = None
     reporter_name: str | None = None
+    told_again: int = 0
+    """The highest version of the completion under which enrollment told the same once more: after a restore, or where it
+    was asked to restate."""
+
+    @property
+    def newest_version(self) -> int:
+        """Of the completion, that it tells how the certificate stands in."""
+        return max(self.completion_version, self.told_again)
 
 
 class Mail(msgspec.Struct, frozen=True):
@@ -154,6 +162,10 @@ class Mail(msgspec.Struct, frozen=True):
     """Allowance of which it has a slot (allowance.py)."""
     slot_at: datetime | None = None
     """Not before this moment, as the server's clock has it. While it waits, others may take it for theirs (turns.py)."""
+    order: int = 0
+    """The last operator's order that had it sent again (MailOrder)."""
+    ended_at: datetime | None = None
+    """When it bounced; None: it did not, or before that was kept."""
 
 
 class Take(msgspec.Struct, frozen=True):
@@ -183,6 +195,35 @@ class MailCancellation(msgspec.Struct, frozen=True):
     reason: str
 
 
+class MailOrders(msgspec.Struct, frozen=True):
+    """How many orders were given to send a mail again; written by the consumer."""
+
+    id: str = msgspec.field(name="_id")
+    """The letter's id."""
+    given: int
+
+
+class MailOrder(msgspec.Struct, frozen=True):
+    """Work: an operator's order to send a mail again. Inserted by the consumer, carried out by resender.py.
+
+    queued -> leased -> done | void (the mail was on its way, or had gone)
+    """
+
+    id: str = msgspec.field(name="_id")
+    """The command's id."""
+    letter_id: str
+    number: int
+    """Among the orders about this letter."""
+    operator: str
+    why: str
+    due: datetime
+    state: str = "queued"
+    reason: str = ""
+    attempts: int = 0
+    lease: str = ""
+    lease_until: datetime | None = None
+
+
 class MailNote(msgspec.Struct, frozen=True):
     """What became of a mail, as the log tells it: a mailer of a later epoch believes it (docs/adr/0013)."""
 
@@ -191,6 +232,8 @@ class MailNote(msgspec.Struct, frozen=True):
     state: str
     epoch: int
     at: datetime
+    order: int = 0
+    """See Mail."""
 
 
 def recipient_of(letter: Letter, contact: Contact) -> str:
@@ -208,5 +251,19 @@ ALLOWANCES = Collection("allowances", Allowance)
 MAIL_CANCELLATIONS = Collection("mail_cancellations", MailCancellation)
 
 MAIL_NOTES = Collection("mail_notes", MailNote)
+ORDERS_GIVEN = Collection("mail_orders_given", MailOrders)
+MAIL_ORDERS = Collection("mail_orders", MailOrder, indexes=(("state", "due"), ("lease",)))
 
-COLLECTIONS = (CONTACTS, SETTLED_POINTS, LETTERS, MAILS, ALLOWANCES, MAIL_CANCELLATIONS, MAIL_NOTES)
+COLLECTIONS = (
+    CONTACTS,
+    SETTLED_POINTS,
+    LETTERS,
+    MAILS,
+    ALLOWANCES,
+    MAIL_CANCELLATIONS,
+    MAIL_NOTES,
+    ORDERS_GIVEN,
+    MAIL_ORDERS,
+)
+RESENDABLE = ("bounced", "skipped", "unknown")
+"""States of mails that ended without going out, as far as anybody knows."""

@@ -18,7 +18,9 @@ from services.notification.documents import (
     LETTERS,
     MAIL_CANCELLATIONS,
     MAIL_NOTES,
+    MAIL_ORDERS,
     MAILS,
+    ORDERS_GIVEN,
     OVERTAKEN,
     RECORDED,
     RELEASED,
@@ -27,6 +29,8 @@ from services.notification.documents import (
     Letter,
     MailCancellation,
     MailNote,
+    MailOrder,
+    MailOrders,
     SettledPoints,
 )
 from services.notification.genuine import check_certificate_id, check_genuine
@@ -39,7 +43,7 @@ from shared.contracts.enrollment import (
     EmployeeRecorded,
 )
 from shared.contracts.incentive import PointsSettled
-from shared.contracts.notification import NoteMail, ReleaseLetter
+from shared.contracts.notification import NoteMail, ReleaseLetter, ResendMail
 from shared.contracts.payload import CertificateId, CompletionId, EmployeeId, Payload
 from shared.pipeline.discrepancies import reconciling
 from shared.pipeline.documents import LOAD, Doc, Docs, Keys, Lock, State
@@ -208,10 +212,15 @@ def _begin(letter: Letter, event: Told, state: State) -> Outcome:
         (one.template, one.revision, one.completion_version) == said
         for one in others("completion_version", letter.completion_version)
     ):
-        return Outcome(Verdict.DUPLICATE, "this letter was begun before", letter.id)
+        return Outcome(
+            Verdict.DUPLICATE,
+            "this letter was begun before",
+            letter.id,
+            changes=[] if known is None else _told_again(known, letter.completion_version),
+        )
     # The newest is one of those: only a newer one, or one as new, ends a letter.
     live = others("state", COLLECTING, RELEASED)
-    newest = max((other.completion_version for other in live), default=0)
+    newest = max((other.newest_version for other in live), default=0)
     if newest > letter.completion_version:
         dropped = msgspec.structs.replace(
             letter, state=DROPPED, reason="a newer letter tells what stands now"
@@ -236,6 +245,14 @@ def _begin(letter: Letter, event: Told, state: State) -> Outcome:
     else:
         changes.append(Put(LETTERS, letter))
     return Outcome(Verdict.ACCEPTED, subject=letter.id, changes=changes)
+
+
+def _told_again(letter: Letter, version: int) -> list[Put]:
+    """It says what stands, under another version now. Not noted, it was called missing for good after a restore, and
+    nothing healed that. The version that its points answer stays: no others may come."""
+    if version <= letter.newest_version:
+        return []
+    return [Put(LETTERS, msgspec.structs.replace(letter, told_again=version))]
 
 
 def _answer(points: SettledPoints, letter: Letter) -> bool:
@@ -340,10 +357,49 @@ def note_mail(event: Received[NoteMail], state: State, terms: Terms) -> Outcome:
     """Beside the mail, whose state is the mailers' alone."""
     data = event.data
     known = state.get(MAIL_NOTES, data.letter_id)
-    if known is not None and known.epoch >= data.epoch:
+    if known is not None and (known.order, known.epoch) >= (data.order, data.epoch):
         return Outcome(Verdict.DUPLICATE, "noted before", data.letter_id)
-    note = MailNote(id=data.letter_id, state=data.state, epoch=data.epoch, at=event.now)
+    note = MailNote(id=data.letter_id, state=data.state, epoch=data.epoch, at=event.now, order=data.order)
     return Outcome(Verdict.ACCEPTED, subject=data.letter_id, changes=[Put(MAIL_NOTES, note)])
+
+
+def resend_keys(event: Received[ResendMail], state: State, terms: Terms) -> Keys:
+    yield Lock("mail/" + event.data.letter_id)
+    yield Doc(MAILS, event.data.letter_id)
+    yield Doc(ORDERS_GIVEN, event.data.letter_id)
+    yield Doc(MAIL_ORDERS, event.id)
+
+
+def order_resend(event: Received[ResendMail], state: State, terms: Terms) -> Outcome:
+    """Whether the mail's state still allows it, the worker sees: that is the mailers' alone, and none of the log's."""
+    data = event.data
+    known = state.get(MAIL_ORDERS, event.id)
+    if known is not None:
+        if (known.letter_id, known.operator, known.why) != (data.letter_id, data.operator, data.reason):
+            reused = "this command was given before with another content"
+            return Outcome(
+                Verdict.REFUSED, reused, data.letter_id, answer={"problem": "idempotency-key-reused"}
+            )
+        return Outcome(Verdict.DUPLICATE, "this order was given before", data.letter_id)
+    if state.get(MAILS, data.letter_id) is None:
+        reason = "There is no mail of this id: list them first."
+        return Outcome(Verdict.REFUSED, reason, data.letter_id, answer={"problem": "not-found"})
+    before = state.get(ORDERS_GIVEN, data.letter_id)
+    number = 1 if before is None else before.given + 1
+    order = MailOrder(
+        id=event.id,
+        letter_id=data.letter_id,
+        number=number,
+        operator=data.operator,
+        why=data.reason,
+        due=event.now,
+    )
+    return Outcome(
+        Verdict.ACCEPTED,
+        subject=data.letter_id,
+        changes=[Put(ORDERS_GIVEN, MailOrders(id=data.letter_id, given=number)), Put(MAIL_ORDERS, order)],
+        answer={"letter": data.letter_id, "operator": data.operator, "why": data.reason},
+    )
 
 
 REACTIONS: dict[type[Payload], Reaction[Terms]] = {
@@ -355,5 +411,6 @@ REACTIONS: dict[type[Payload], Reaction[Terms]] = {
     ReleaseLetter: react(release_keys, release_letter),
     **reconciling(BOOKS),
     NoteMail: react(note_keys, note_mail),
+    ResendMail: react(resend_keys, order_resend),
     **TRIAGE,
 }

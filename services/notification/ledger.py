@@ -1,5 +1,6 @@
 """What notification has of each completion, in order of id: for `kompeten reconcile`."""
 
+from collections.abc import Sequence, Set
 from itertools import groupby
 from typing import Any, Final
 
@@ -32,7 +33,7 @@ async def ledger(store: MongoStore, some: Some) -> list[Entry]:
             one["_id"]
             for one in await store.aggregate(collection, [{"$match": missing}, {"$project": {"_id": 1}}])
         }
-    return [_entry(id, those, there) for id, those in by_completion]
+    return [entry_of(id, those, there) for id, those in by_completion]
 
 
 async def _letters(store: MongoStore, some: Some, limit: int) -> list[dict[str, Any]]:
@@ -40,17 +41,31 @@ async def _letters(store: MongoStore, some: Some, limit: int) -> list[dict[str, 
         {"$match": some.of("completion_id")},
         {"$sort": {"completion_id": 1}},
         *([{"$limit": limit}] if limit else []),
-        {"$project": {"completion_id": 1, "completion_version": 1, "template": 1, "state": 1}},
+        {
+            "$project": {
+                "completion_id": 1,
+                "completion_version": 1,
+                "told_again": 1,
+                "template": 1,
+                "state": 1,
+            }
+        },
     ]
     return await store.aggregate(LETTERS, stages)
 
 
-def _entry(id: str, letters: list[dict[str, Any]], mails: set[str]) -> Entry:
-    newest = max(letters, key=lambda letter: int(letter["completion_version"]))
+def entry_of(id: str, letters: Sequence[dict[str, Any]], mails: Set[str]) -> Entry:
+    """`letters`: of one completion, as they are stored; `mails`: ids of those whose mail is there or noted."""
+    newest = max(letters, key=_version)
     gone = [one for one in letters if one["state"] == RELEASED and one["_id"] not in mails]
     return Entry(
         completion_id=id,
-        version=newest["completion_version"],
+        version=_version(newest),
         standing=newest["template"] == ISSUED,
         lacks=[MAIL] * bool(gone),
     )
+
+
+def _version(letter: dict[str, Any]) -> int:
+    """As `Letter.newest_version`."""
+    return max(int(letter["completion_version"]), int(letter.get("told_again", 0)))

@@ -4,7 +4,7 @@
                      -> handing_over  written before DATA; left behind, nobody knows: `unknown`, by policy
                      -> sent | deferred | bounced | skipped | unknown (held)
 
-What is not the mail's fault (the server is away) charges it nothing and pauses all of them.
+What is not the mail's fault (the server is away, or refuses everybody) charges it nothing and pauses all of them.
 """
 
 import asyncio
@@ -13,6 +13,7 @@ import random
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass, field
 from email.utils import parseaddr
 from time import monotonic, time_ns
 from typing import TYPE_CHECKING, Final, Literal
@@ -22,22 +23,27 @@ from services.notification.documents import MAILS, Mail
 from services.notification.letters import message_id
 from services.notification.metrics import LEASES_LOST, REPEATED
 from services.notification.metrics import MAILS as COUNTED
-from services.notification.outcomes import UNKNOWN, Patience, outcome, unsure
+from services.notification.outcomes import UNKNOWN, Patience, Seen, outcome, unsure
 from services.notification.preparation import Preparation, Ready
+from services.notification.refusals import Refusals, domain_of
 from services.notification.smtp import (
     IDLE_S,
     Accepted,
+    Barred,
     Connections,
     Delivery,
+    Refused,
     ServerAway,
     SmtpServer,
+    TryLater,
+    Unsure,
 )
 from services.notification.teller import Teller
 from services.notification.terms import Terms
 from services.notification.wire import address
 from shared.failpoints import failpoint
 from shared.pipeline.errors import Unavailable
-from shared.pipeline.work import Note, WorkQueue
+from shared.pipeline.work import DEFERRED, LEASED, QUEUED, Note, WorkQueue
 from shared.telemetry import child_traceparent, record_span
 
 if TYPE_CHECKING:
@@ -45,6 +51,8 @@ if TYPE_CHECKING:
 
 HANDING_OVER: Final = "handing_over"
 BATCH: Final = 64
+ON_TRIAL: Final = 3
+"""Mails that are tried at a time while the server refuses them: to different domains, where there are."""
 POLL_S: Final = 0.5
 """How long a mail waits at most before a mailer finds it that nobody woke."""
 BUG_RETRY_S: Final = 3600.0
@@ -88,6 +96,7 @@ class Mailer:
         self._stopping, self._woken, self._to_note = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self._leasing, self._sending, self._noting = asyncio.Lock(), asyncio.Lock(), asyncio.Lock()
         self._notes: list[Note] = []
+        self._refusals = Refusals()
         self._running = self._database_away = False
 
     async def run(self) -> None:
@@ -142,11 +151,13 @@ class Mailer:
                 await self._pause(DATABASE_PAUSE_S)
 
     async def _lane(self) -> None:
-        if self.circuit.open and not await self._server_works():
+        if self.circuit.stopped and not await self._server_works():
             return
         async with self._leasing:
             mails = await self._queue.lease(BATCH)
             if not mails:
+                if self.circuit.trying:
+                    await self._nothing_left()
                 await self._connections.close(IDLE_S)
                 await self._pause(POLL_S, self._woken)
                 self._woken.clear()
@@ -163,11 +174,20 @@ class Mailer:
             try:
                 await connection.probe()
             except ServerAway as away:
-                self._failed(away)
+                self._failed(str(away), refuses=away.answers)
                 return False
-        self.circuit.close()
-        log.info("the mail server answers again")
+        if self.circuit.pause_s:  # the other lane found it away, or was refused, meanwhile
+            return False
+        self.circuit.answered()
+        log.info("the mail server answers")
         return True
+
+    async def _nothing_left(self) -> None:
+        """A circuit that is open for mails which are gone, or went out by another replica, would stay so for days."""
+        on_their_way = {"state": {"$in": [QUEUED, LEASED, HANDING_OVER]}}
+        refused = {"state": DEFERRED, "_id": {"$in": self._refusals.mails}}
+        if not await self._store.count(MAILS, {"$or": [on_their_way, refused]}):
+            self.circuit.worked()
 
     async def _send(self, mails: Sequence[Mail]) -> None:
         ready, notes = await self._preparation.prepare(mails)
@@ -175,23 +195,55 @@ class Mailer:
         async with self._sending:
             ready, notes = await self._preparation.not_cancelled(ready)
             await self._noted(notes)
-            began = monotonic()
+            on_trial = self.circuit.trying
+            if on_trial:
+                ready = await self._chosen(ready)
+            batch = _Batch(monotonic(), on_trial)
             held = {mail.id for mail in await self._queue.hold([one.mail for one in ready], HANDING_OVER)}
             LEASES_LOST.inc(len(ready) - len(held))
             failpoint("mail-handing-over")
             waiting = deque(one for one in ready if one.mail.id in held)
             async with asyncio.TaskGroup() as workers:
-                for _ in range(self._connections.count):
-                    workers.create_task(self._work(waiting, began))
+                for _ in range(1 if on_trial else self._connections.count):
+                    workers.create_task(self._work(waiting, batch))
+            if batch.refused and not batch.taken:
+                self._failed(batch.refused[-1], refuses=True)
+            # Only now: what was taken after them says whether they are to be believed.
+            await self._noted([self._outcome(one, delivery, on_trial) for one, delivery in batch.doubtful])
             # Not begun: the server is away, it was too slow, or we stop.
             unbegun = [Note(one.mail.id, one.mail.lease, "queued", one.slot) for one in waiting]
             await self._noted(unbegun)
 
-    async def _work(self, waiting: deque[Ready], began: float) -> None:
+    async def _chosen(self, ready: Sequence[Ready]) -> list[Ready]:
+        """A few, to different domains. The others are given back; those to domains that were refused just now go behind,
+        for they tell little, and would keep the others from being tried."""
+        by_domain: dict[str, Ready] = {}
+        for one in ready:
+            by_domain.setdefault(domain_of(one.recipient), one)
+        chosen = sorted(by_domain.values(), key=lambda one: self._refusals.is_suspect(one.recipient))[
+            :ON_TRIAL
+        ]
+        ids = {one.mail.id for one in chosen}
+        back = list[Note]()
+        for one in ready:
+            if one.mail.id in ids:
+                continue
+            if self._refusals.is_suspect(one.recipient):
+                fields = {**one.slot, "reason": self.circuit.reason}
+                back.append(
+                    Note(one.mail.id, one.mail.lease, DEFERRED, fields, delay_s=self._patience.retry_s)
+                )
+            else:
+                back.append(Note(one.mail.id, one.mail.lease, QUEUED, one.slot))
+        await self._noted(back)
+        return chosen
+
+    async def _work(self, waiting: deque[Ready], batch: "_Batch") -> None:
         """One connection's share of a batch."""
         async with self._connections.one() as connection:
-            while waiting and not self.circuit.open and not self._stopping.is_set():
-                if monotonic() - began > self._begin_within_s:
+            while waiting and (batch.on_trial or not self.circuit.open) and not self._stopping.is_set():
+                began = monotonic()
+                if began - batch.began > self._begin_within_s:
                     return
                 one = waiting.popleft()
                 start_ns = time_ns()
@@ -199,18 +251,48 @@ class Mailer:
                     delivery = await connection.deliver(self._envelope_from, one.recipient, one.message)
                 except ServerAway as away:
                     waiting.appendleft(one)
-                    self._failed(away)
+                    self._failed(str(away), refuses=away.answers)
                     return
+                if one.mail.repeated and isinstance(delivery, Accepted | Unsure):
+                    REPEATED.inc()
                 if isinstance(delivery, Accepted):
                     failpoint("mail-accepted")
-                    self.circuit.worked()
-                self._notes.append(self._outcome(one, delivery))
-                self._to_note.set()
+                    self._taken(one, batch, began)
+                elif isinstance(delivery, Refused | Barred | TryLater):
+                    self._refused(one, delivery, batch)
+                if isinstance(delivery, Refused) and not self._is_believed(one, delivery, batch.on_trial):
+                    batch.doubtful.append((one, delivery))
+                else:
+                    self._notes.append(self._outcome(one, delivery, batch.on_trial))
+                    self._to_note.set()
                 _trace(one.mail, delivery, start_ns)
 
-    def _outcome(self, ready: Ready, delivery: Delivery) -> Note:
+    def _taken(self, one: Ready, batch: "_Batch", began: float) -> None:
+        self._refusals.taken(one.mail.id, one.recipient, began)
+        batch.taken = True
+        if batch.on_trial or not self.circuit.open:  # else it was on its way when the server began to refuse
+            self.circuit.worked()
+
+    def _refused(self, one: Ready, delivery: Refused | Barred | TryLater, batch: "_Batch") -> None:
+        if isinstance(delivery, Refused) and delivery.certain:
+            return
+        why = self._refusals.refused(one.mail.id, one.recipient, delivery, monotonic())
+        if batch.on_trial:
+            batch.refused.append(why or f"it still takes no mail ({delivery.reason})")
+        elif why is not None:
+            self._failed(why, refuses=True)
+
+    def _is_believed(self, one: Ready, delivery: Delivery, on_trial: bool) -> bool:
+        """Not on trial: the server that refused it just now may be mended for the next one."""
+        certain = isinstance(delivery, Refused) and delivery.certain
+        return certain or (not on_trial and self._refusals.is_believed(one.mail.id))
+
+    def _outcome(self, ready: Ready, delivery: Delivery, on_trial: bool) -> Note:
+        seen = Seen(self._is_believed(ready, delivery, on_trial), on_trial)
         id = message_id(ready.mail.letter, self._sender)
-        note = outcome(ready.mail, delivery, id, self._patience, random.random())  # noqa: S311
+        note = outcome(ready.mail, delivery, id, self._patience, random.random(), seen)  # noqa: S311
+        if note.state != DEFERRED:
+            self._refusals.settled(ready.mail.id)
         return note._replace(set={**note.set, **ready.slot})
 
     async def _resolve_abandoned(self) -> None:
@@ -255,7 +337,6 @@ class Mailer:
             self._teller.add(notes)
         for note in notes:
             COUNTED.labels(note.state).inc()
-            REPEATED.inc(note.add.get("repeated", 0))
         if lost:
             LEASES_LOST.inc(lost)
             log.warning("%d outcomes of mails were refused: their leases were over", lost)
@@ -266,9 +347,21 @@ class Mailer:
             async with asyncio.timeout(seconds):
                 await (until or self._stopping).wait()
 
-    def _failed(self, away: ServerAway) -> None:
-        if self.circuit.failed(str(away)):
-            log.warning("mail server: %s; all mails wait", away)
+    def _failed(self, why: str, *, refuses: bool) -> None:
+        if self.circuit.failed(why, refuses=refuses):
+            log.warning("mail server: %s; all mails wait", why)
+
+
+@dataclass
+class _Batch:
+    began: float
+    on_trial: bool
+    """To see whether the server takes any mail."""
+    taken: bool = False
+    refused: list[str] = field(default_factory=list)
+    """On trial: why."""
+    doubtful: list[tuple[Ready, Delivery]] = field(default_factory=list)
+    """Refused, and it is to be seen whether the server takes others."""
 
 
 def _trace(mail: Mail, delivery: Delivery, start_ns: int) -> None:

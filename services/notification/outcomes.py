@@ -3,7 +3,7 @@
 from typing import Final, Literal, NamedTuple, assert_never
 
 from services.notification.documents import Mail, MailNote
-from services.notification.smtp import Accepted, Delivery, Refused, TryLater, Unsure
+from services.notification.smtp import Accepted, Barred, Delivery, Refused, TryLater, Unsure
 from shared.pipeline.work import DEFERRED, Note, deferral
 
 UNKNOWN: Final = "unknown"
@@ -19,6 +19,7 @@ JOINED: Final = (
     "two records were merged or separated, and only one of them has been heard of: it goes out after that"
 )
 JOINED_S: Final = 2.0
+UNBELIEVED: Final = "; believed once the server has taken another mail"
 MOST_REPEATS: Final = 3
 """A server that breaks off after DATA each time may deliver each time."""
 
@@ -30,22 +31,52 @@ class Patience(NamedTuple):
     """The first delay; each further one is twice as long."""
 
 
-def outcome(mail: Mail, delivery: Delivery, message_id: str, patience: Patience, jitter: float) -> Note:
+class Seen(NamedTuple):
+    """What else is known when a mail was refused (refusals.py)."""
+
+    believed: bool = True
+    """The server took another mail since: it is not everybody that it refuses."""
+    on_trial: bool = False
+    """It was tried to see whether the server takes any mail: not charged."""
+
+
+def outcome(
+    mail: Mail,
+    delivery: Delivery,
+    message_id: str,
+    patience: Patience,
+    jitter: float,
+    seen: Seen = Seen(),  # noqa: B008  immutable
+) -> Note:
     """`jitter`: 0 to 1, so that mails that failed together don't come back together."""
     match delivery:
         case Accepted():
-            fields = {"message_id": message_id, "reason": ""}
+            fields = {"message_id": message_id, "reason": "", "order": mail.order}
             return Note(mail.id, mail.lease, "sent", fields, stamp=("sent_at",))
+        case Refused(reason) if seen.believed:
+            return _bounced(mail, reason)
         case Refused(reason):
-            return Note(mail.id, mail.lease, "bounced", {"reason": reason})
-        case TryLater(reason) if mail.attempts + 1 >= MOST_ATTEMPTS:
-            reason = f"given up after {mail.attempts + 1} attempts: {reason}"
-            return Note(mail.id, mail.lease, "bounced", {"reason": reason}, {"attempts": 1})
-        case TryLater(reason):
-            return deferral(mail.id, mail.lease, reason, _delay_s(mail, patience, jitter))
+            return _put_off(mail, reason + UNBELIEVED, patience, jitter, seen)
+        case TryLater(reason) | Barred(reason):
+            return _put_off(mail, reason, patience, jitter, seen)
         case Unsure(reason):
             return unsure(mail, reason, patience, jitter)
     assert_never(delivery)
+
+
+def _put_off(mail: Mail, reason: str, patience: Patience, jitter: float, seen: Seen) -> Note:
+    delay_s = _delay_s(mail, patience, jitter)
+    if seen.on_trial:
+        return Note(mail.id, mail.lease, DEFERRED, {"reason": reason}, delay_s=delay_s)
+    if mail.attempts + 1 >= MOST_ATTEMPTS and seen.believed:
+        reason = f"given up after {mail.attempts + 1} attempts: {reason}"
+        return _bounced(mail, reason)._replace(add={"attempts": 1})
+    return deferral(mail.id, mail.lease, reason, delay_s)
+
+
+def _bounced(mail: Mail, reason: str) -> Note:
+    fields = {"reason": reason, "order": mail.order}
+    return Note(mail.id, mail.lease, "bounced", fields, stamp=("ended_at",))
 
 
 def unsure(mail: Mail, reason: str, patience: Patience, jitter: float) -> Note:
@@ -72,7 +103,8 @@ def joined(mail: Mail) -> Note:
 def told_before(mail: Mail, note: MailNote) -> Note:
     """The log says that it went out (or never will) before the database was restored from a backup."""
     reason = "done before the database was restored, as the log tells"
-    fields: dict[str, object] = {"reason": reason} | ({"sent_at": note.at} if note.state == "sent" else {})
+    fields: dict[str, object] = {"reason": reason, "order": mail.order}
+    fields |= {"sent_at" if note.state == "sent" else "ended_at": note.at}
     return Note(mail.id, mail.lease, note.state, fields)
 
 

@@ -96,6 +96,10 @@ class Preparation:
             return mails, []
         of_before = {"_id": {"$in": [mail.id for mail in mails]}, "epoch": {"$lt": self._epoch}}
         told = {one.id: one for one in await self._store.select(MAIL_NOTES, of_before)}
+        # What an operator ordered later than it was told goes out all the same.
+        told = {
+            mail.id: told[mail.id] for mail in mails if mail.id in told and told[mail.id].order >= mail.order
+        }
         notes = [told_before(mail, told[mail.id]) for mail in mails if mail.id in told]
         return [mail for mail in mails if mail.id not in told], notes
 

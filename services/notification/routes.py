@@ -9,6 +9,7 @@ from pydantic import BaseModel
 
 from services.notification.documents import CONTACTS, LETTERS, MAILS, Contact, Mail
 from services.notification.ledger import ledger
+from services.notification.mails_admin import mails_router
 from services.notification.terms import Terms
 from services.notification.trace import trace
 from shared.http.access import Caller, Role, allow
@@ -41,6 +42,7 @@ def routers(parts: Parts[Terms]) -> list[APIRouter]:
         _own_mails(parts),
         decisions_router(parts.store, parts.service.topic_prefix, parts.askers),
         admin_router(parts),
+        mails_router(parts),
         traces_router(partial(trace, parts.store)),
         reconciliation_router(parts.store, ledger),
     ]

@@ -1,16 +1,20 @@
 """What notification reads beyond the settings that all services share: its mail server."""
 
+import re
 from email.utils import parseaddr
-from typing import Annotated, ClassVar, Literal
+from ipaddress import IPv6Address, ip_address
+from typing import Annotated, ClassVar, Final, Literal
 
 from pydantic import AfterValidator, Field, SecretStr, ValidationInfo
 from pydantic_core import PydanticCustomError
 
 from services.notification.smtp import SmtpServer
 from services.notification.terms import REISSUE_QUIET_S
-from services.notification.wire import NoAddress, address
-from shared.setting_types import LinkRing
+from services.notification.wire import NoAddress, address, ascii_domain
+from shared.setting_types import LinkRing, Visible
 from shared.settings import Settings
+
+_NOT_IN_HOST: Final = re.compile(r"[\s:/@\[\]]")
 
 
 def _mail_address(sender: str) -> str:
@@ -19,8 +23,29 @@ def _mail_address(sender: str) -> str:
     except NoAddress:
         one = None
     if one is None or not one.addr_spec.isascii() or "." not in one.domain:
-        raise PydanticCustomError("setting", "is no address: write 'Kompeten <kompeten@agency.go.id>'")
+        raise PydanticCustomError("setting", "is no address that mails can come from")
     return sender
+
+
+def _host(host: str) -> str:
+    """As a connection takes it: an IPv6 address without brackets, a name in ASCII."""
+    inner = host[1:-1] if host.startswith("[") and host.endswith("]") else host
+    try:
+        if isinstance(ip_address(inner), IPv6Address):
+            return inner
+    except ValueError:  # a name, or an IPv4 address in brackets
+        pass
+    try:
+        name = ascii_domain(host)
+        name.encode("idna")  # as it is looked up: no empty or too long parts
+    except UnicodeError:
+        name = ""
+    if not name or _NOT_IN_HOST.search(name):
+        raise PydanticCustomError(
+            "setting",
+            "is no host: write its name or address alone, without port, as mail.agency.go.id or ::1",
+        )
+    return name
 
 
 def _credentials(password: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
@@ -37,12 +62,16 @@ def _credentials(password: SecretStr | None, info: ValidationInfo) -> SecretStr 
 class NotificationSettings(Settings):
     service: ClassVar[str] = "notification"
 
-    smtp_host: str = Field("127.0.0.1", pattern=r"^[^\s:/]+$", description="Mail server that takes all mails")
+    smtp_host: Annotated[str, AfterValidator(_host)] = Field(
+        "127.0.0.1", description="Mail server that takes all mails: name, IPv4 or IPv6 address"
+    )
     smtp_port: int = Field(25, ge=1, le=65535, description="Its port; usual are 587 (starttls) and 465 (tls)")
     smtp_tls: Literal["none", "starttls", "tls"] = Field(
         "none", description="How the connection to the mail server is protected; its certificate is checked"
     )
-    smtp_user: str | None = Field(None, description="Name to sign in with at the mail server")
+    smtp_user: Visible | None = Field(
+        None, description="Name to sign in with at the mail server", examples=["kompeten@agency.go.id"]
+    )
     smtp_password: Annotated[SecretStr | None, AfterValidator(_credentials)] = Field(
         None, validate_default=True, description="Password to sign in with at the mail server"
     )

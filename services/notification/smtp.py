@@ -2,13 +2,13 @@
 
 Accepted      the server has it
 TryLater      this mail was put off (4xx, the connection broke before DATA)
-Refused       this mail will never be taken (5xx)
+Refused       the server does not take it for this person (5.1.x, 5.2.x; see replies.py)
+Barred        it does not take it for any other reason (all other 5xx): ours or the server's to mend
 Unsure        the connection broke between DATA and its answer: it may have arrived
 ServerAway    raised: no mail can be sent, and none is at fault
 """
 
 import asyncio
-import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -26,22 +26,24 @@ from aiosmtplib.errors import (
     SMTPSenderRefused,
 )
 
-from shared.redaction import redact
+from services.notification.replies import Reply
 
 IDLE_S: Final = 30.0
 """Servers hang up on a connection that is idle for longer, some after a minute."""
-_REASON_CHARS: Final = 200
 _CLOSING: Final = 421
+_WANTS_SIGN_IN: Final = 530
+_MISSING: Final = "an extension that is asked for is missing"
 _CAUSES: Final[tuple[tuple[type[BaseException], str], ...]] = (
     (aiosmtplib.SMTPConnectTimeoutError, "no answer to the connection"),
     (SMTPAuthenticationError, "sign-in was refused"),
     (SMTPResponseException, "no service"),
-    (aiosmtplib.SMTPNotSupported, "an extension that is asked for is missing"),
+    (aiosmtplib.SMTPNotSupported, _MISSING),
     (aiosmtplib.SMTPConnectError, "no connection"),
     (aiosmtplib.SMTPServerDisconnected, "the connection broke"),
     (TimeoutError, "no answer in time"),
     (OSError, "no connection"),
     (SMTPException, "not understood"),
+    (ValueError, "a setting is not usable"),
 )
 
 
@@ -69,6 +71,13 @@ class TryLater:
 @dataclass(frozen=True)
 class Refused:
     reason: str
+    certain: bool = False
+    """Nobody had to ask the server."""
+
+
+@dataclass(frozen=True)
+class Barred:
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -76,11 +85,16 @@ class Unsure:
     reason: str
 
 
-Delivery = Accepted | TryLater | Refused | Unsure
+Delivery = Accepted | TryLater | Refused | Barred | Unsure
 
 
 class ServerAway(Exception):
     """Says in a few words why; has no address of anybody in it."""
+
+    def __init__(self, why: str, *, answers: bool = False) -> None:
+        """`answers`: it is there, and takes no mail."""
+        super().__init__(why)
+        self.answers = answers
 
 
 class Connection:
@@ -138,7 +152,7 @@ class Connection:
             await smtp.connect()
             if smtp.is_ehlo_or_helo_needed:
                 await smtp.ehlo()
-        except (SMTPException, OSError) as error:
+        except (SMTPException, OSError, ValueError) as error:
             self.close()
             raise ServerAway(_cause(error)) from error
         self._phase = "ready"
@@ -159,7 +173,7 @@ class Connection:
     def _is_open(self) -> bool:
         return self._smtp is not None and self._smtp.is_connected
 
-    async def _envelope(self, sender: str, recipient: str) -> TryLater | Refused | None:
+    async def _envelope(self, sender: str, recipient: str) -> TryLater | Refused | Barred | None:
         """None: the server waits for DATA."""
         reused = self._is_open
         while True:
@@ -171,13 +185,14 @@ class Connection:
                     return TryLater(f"before DATA: {_cause(error)}")
                 reused = False  # it may have been dead for long: once more, over a fresh one
 
-    async def _try_envelope(self, sender: str, recipient: str) -> TryLater | Refused | None:
+    async def _try_envelope(self, sender: str, recipient: str) -> TryLater | Refused | Barred | None:
         await self.open()
         smtp = self._smtp
         assert smtp is not None
         utf8 = not (sender + recipient).isascii()
         if utf8 and not smtp.supports_extension("smtputf8"):
-            return Refused("the mail server takes no addresses with letters beyond ASCII (SMTPUTF8)")
+            words = "the mail server takes no addresses with letters beyond ASCII (SMTPUTF8)"
+            return Refused(words, certain=True)
         encoding, options = ("utf-8", ["SMTPUTF8"]) if utf8 else ("ascii", [])
         self._phase = "before"
         try:
@@ -188,12 +203,15 @@ class Connection:
                 raise
             self.close()
             # It would refuse all mails: a fault of the configuration or of the server.
-            raise ServerAway(f"our sender address is refused ({_status(error)})") from error
+            what = (
+                "it asks for a sign-in" if error.code == _WANTS_SIGN_IN else "our sender address is refused"
+            )
+            raise ServerAway(f"{what} ({_reply(error).status})", answers=True) from error
         except SMTPRecipientRefused as error:
             if error.code == _CLOSING:
                 raise
             await self._reset()
-            return _refusal(error, recipient)
+            return _refusal(error, recipient, at_rcpt=True)
         return None
 
     async def _data(self, recipient: str, message: bytes) -> Delivery:
@@ -204,7 +222,7 @@ class Connection:
             await self._smtp.data(message)
         except SMTPDataError as error:
             await self._reset()
-            return _refusal(error, recipient)
+            return _refusal(error, recipient, at_rcpt=False)
         except (SMTPException, OSError) as error:
             return Unsure(f"after DATA: {_cause(error)}")
         self._phase = "ready"
@@ -218,6 +236,18 @@ class Connection:
                 await self._smtp.rset()
         except (SMTPException, OSError):
             self.close()
+
+
+async def trouble(server: SmtpServer, deadline_s: float) -> str:
+    """Signs in without a mail, over a connection of its own; what is wrong, empty: nothing."""
+    connection = Connection(server, deadline_s)
+    try:
+        await connection.probe()
+    except ServerAway as away:
+        return str(away)
+    finally:
+        await connection.quit()
+    return ""
 
 
 class Connections:
@@ -248,25 +278,21 @@ class Connections:
             self._free.put_nowait(connection)
 
 
-def _refusal(error: SMTPResponseException, recipient: str) -> TryLater | Refused:
-    reason = f"{_status(error)} {_without_person(error.message, recipient)}".strip()[:_REASON_CHARS]
-    return Refused(reason) if error.code >= 500 else TryLater(reason)
+def _refusal(error: SMTPResponseException, recipient: str, *, at_rcpt: bool) -> TryLater | Refused | Barred:
+    reply = _reply(error)
+    reason = reply.reason(recipient)
+    if not reply.refuses:
+        return TryLater(reason)
+    return Refused(reason) if reply.about_recipient(at_rcpt=at_rcpt) else Barred(reason)
 
 
-def _status(error: SMTPResponseException) -> str:
-    enhanced = re.match(r"[245]\.\d{1,3}\.\d{1,3}\b", error.message)
-    return f"{error.code} {enhanced[0]}" if enhanced else str(error.code)
-
-
-def _without_person(message: str, recipient: str) -> str:
-    """Servers like to repeat whom they refuse."""
-    text = re.sub(r"^[245]\.\d{1,3}\.\d{1,3}\b", "", " ".join(message.split()))
-    for part in (recipient, recipient.rpartition("@")[0]):
-        if part:
-            text = re.sub(re.escape(part), "[address]", text, flags=re.IGNORECASE)
-    return redact(text.encode("utf-8", "replace").decode())
+def _reply(error: SMTPResponseException) -> Reply:
+    return Reply(error.code, error.message)
 
 
 def _cause(error: BaseException) -> str:
     text = next(words for kind, words in _CAUSES if isinstance(error, kind))
-    return f"{text} ({_status(error)})" if isinstance(error, SMTPResponseException) else text
+    # The library has a class of its own for some of these alone.
+    if isinstance(error, SMTPException) and "not support" in str(error.message):
+        text = _MISSING
+    return f"{text} ({_reply(error).status})" if isinstance(error, SMTPResponseException) else text

@@ -14,6 +14,8 @@ from email.policy import EmailPolicy
 from hashlib import blake2b
 from typing import Any, Final
 
+import idna
+
 # C0 and C1 controls, line and paragraph separators; what no UTF-8 can carry.
 _BREAKS: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 _UNENCODABLE: Final = re.compile(r"[\ud800-\udfff]")
@@ -33,13 +35,21 @@ def one_line(text: str) -> str:
     return _UNENCODABLE.sub("\N{REPLACEMENT CHARACTER}", _BREAKS.sub(" ", text)).strip()
 
 
+def ascii_domain(domain: str) -> str:
+    """As it is looked up (IDNA 2008, as registries and browsers have it); ASCII as it is given. Raises UnicodeError.
+
+    By the library's own IDNA 2003 mails to straße.example went to strasse.example, which is another one's.
+    """
+    return domain if domain.isascii() else idna.encode(domain, uts46=True, transitional=False).decode()
+
+
 def address(name: str, addr_spec: str) -> Address:
     """With the domain in ASCII. Raises NoAddress."""
     local, at, domain = one_line(addr_spec).rpartition("@")
     if not (at and local and domain) or _NOT_IN_ADDRESS.search(local + domain):
         raise NoAddress("not an address that mail can be sent to")
     try:
-        domain = domain if domain.isascii() else domain.encode("idna").decode()
+        domain = ascii_domain(domain)
     except UnicodeError:
         raise NoAddress("the domain of the address can't be written in ASCII") from None
     return Address(one_line(name), local, domain)

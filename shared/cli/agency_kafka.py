@@ -4,20 +4,24 @@ The command line alone makes topics, users and rights, with an administrator's o
 """
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
-from pydantic import SecretStr, ValidationError
+from pydantic import SecretStr
 
 from shared.cli.errors import CannotAsk
 from shared.kafka_admin import KafkaAdmin
 from shared.kafka_connection import KafkaConnection
 from shared.kafka_settings import AdministratorSettings
+from shared.setting_reading import WrongSettings, read
+from shared.setting_sources import PREFIX, FileProblem, read_exactly
 
 PANEL: Final = "Kafka, as its administrator"
+OPTIONS: Final = ("kafka", "kafka_user", "kafka_security", "kafka_mechanism", "kafka_ca")
 
 
 @dataclass(frozen=True)
@@ -33,18 +37,13 @@ class KafkaAccess:
         local = {} if self._names_a_broker else _described(stack)
         if (known := local.get("kafka_admin")) is not None:
             return KafkaAdmin(KafkaConnection(**known), str(local.get("topic_prefix", "")))
+        said: dict[str, Any] = dict(self.given)
+        if self.password_file is not None:
+            said["kafka_password"] = _secret(self.password_file)
         try:
-            said: dict[str, Any] = dict(self.given)
-            if self.password_file is not None:
-                said["kafka_password"] = _secret(self.password_file)
-            settings = AdministratorSettings(**said)
-        except ValidationError as error:
-            raise CannotAsk("; ".join(_sentence(one) for one in error.errors(include_url=False))) from None
-        except OSError as error:
-            raise CannotAsk(
-                f"the password file of Kafka's administrator cannot be read ({type(error).__name__}): name another"
-                " one with --kafka-password-file"
-            ) from None
+            settings = read(AdministratorSettings, **said)
+        except WrongSettings as wrong:
+            raise CannotAsk(" ".join(map(_with_option, wrong.sentences)).removesuffix(".")) from None
         return KafkaAdmin(settings.connection(), settings.topic_prefix)
 
     @property
@@ -110,9 +109,16 @@ def _described(stack: Path) -> dict[str, Any]:
 
 
 def _secret(file: Path) -> SecretStr:
-    return SecretStr(file.read_text(encoding="utf-8").removesuffix("\n"))
+    try:
+        return SecretStr(read_exactly(file))
+    except FileProblem as problem:
+        raise CannotAsk(
+            f"KOMPETEN_KAFKA_PASSWORD_FILE (--kafka-password-file) names a file that {problem}"
+        ) from None
 
 
-def _sentence(error: Any) -> str:
-    option = str(error["loc"][0]) if error["loc"] else "kafka"
-    return f"KOMPETEN_{option.upper()} (--{option.replace('_', '-')}) {error['msg']}"
+def _with_option(sentence: str) -> str:
+    """Beside the variable, as whoever typed the option knows it by that."""
+    name, rest = re.fullmatch(r"(\w+)(.*)", sentence, re.DOTALL).groups()  # type: ignore[union-attr]
+    option = name.removeprefix(PREFIX).lower()
+    return f"{name} (--{option.replace('_', '-')}){rest}" if option in OPTIONS else sentence

@@ -44,12 +44,35 @@ class Status(Said):
     """Kind of work -> state -> how many."""
 
 
+class Check(Said):
+    """Of `GET /health/ready`."""
+
+    name: str = ""
+    ok: bool = True
+    sentence: str = ""
+    warning: bool = False
+    """It is to be mended, though the service does its work."""
+
+
+class Readiness(Said):
+    checks: list[Check] = []
+
+    @property
+    def warnings(self) -> list[str]:
+        return [f"{one.name}: {one.sentence}" for one in self.checks if one.warning]
+
+    @property
+    def faults(self) -> list[Check]:
+        return [one for one in self.checks if not one.ok]
+
+
 class Group(Said):
     """Open dead letters that failed for the same reason."""
 
     fingerprint: str
     kind: str
     event_type: str | None = None
+    event_types: list[str] = []
     count: int
     reason: str | None = None
     sample: str
@@ -132,6 +155,26 @@ class DryRun(Said):
     subject: str | None = None
     documents: list[Change] = []
     events: list[Fact] = []
+
+
+class MailGroup(Said):
+    """Mails that ended without going out, and alike."""
+
+    state: str
+    reason: str = ""
+    count: int
+    sample: str
+    latest: datetime | None = None
+
+
+class EndedMail(Said):
+    id: str
+    template: str = ""
+    state: str = ""
+    reason: str = ""
+    ended_at: datetime | None = None
+    cancelled: str | None = None
+    """Why it would not go out all the same."""
 
 
 class Ordered(Said):

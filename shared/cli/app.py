@@ -11,6 +11,7 @@ from shared.cli import (
     contests,
     dead_letters,
     editing,
+    mail,
     partitions,
     people,
     people_many,
@@ -32,6 +33,7 @@ app: Final = typer.Typer(
 command(app, "status")(status.status)
 app.add_typer(dead_letters.app, name="dead-letters")
 command(dead_letters.app, "edit")(editing.edit)
+app.add_typer(mail.app, name="mail")
 app.add_typer(waiting.app, name="waiting")
 app.add_typer(partitions.app, name="partitions")
 app.add_typer(agency.app, name="agency")

@@ -21,11 +21,13 @@ from shared.cli.answers import (
     Decided,
     Doubtful,
     DryRun,
+    EndedMail,
     EventVerdict,
     Group,
     Held,
     Letter,
     Looked,
+    MailGroup,
     Noted,
     OpenLinks,
     OpenPeople,
@@ -34,6 +36,7 @@ from shared.cli.answers import (
     PeoplePreview,
     Person,
     Reach,
+    Readiness,
     Status,
     Trace,
     UnknownBodies,
@@ -41,10 +44,12 @@ from shared.cli.answers import (
     WaitingLink,
     WholeLetter,
 )
-from shared.cli.errors import CannotAsk, Missing, NoSuchAgency, NotYours, Refused
+from shared.cli.errors import CannotAsk, Missing, NoSuchAgency, NotReady, NotYours, Refused
 
 T = TypeVar("T")
 TIMEOUT: Final = httpx.Timeout(30, connect=5)
+# A service looks for 5 s at most; one that was stopped answers never.
+READY_TIMEOUT: Final = httpx.Timeout(10, connect=5)
 PAGE: Final = 100
 LEDGER_PAGE: Final = 5_000
 LOOKS: Final = 500
@@ -83,6 +88,17 @@ class Service:
             base_url=url, timeout=TIMEOUT, headers={"accept": "application/json"}, verify=_tls()
         )
 
+    def readiness(self) -> Readiness | None:
+        """What it says to anybody, without a token or its database; None when that is no readiness."""
+        try:
+            response = self._http.get("/health/ready", timeout=READY_TIMEOUT)
+            said = response.json()
+            return Readiness.model_validate({"checks": said})
+        except httpx.TransportError as error:
+            raise CannotAsk(self._silent(error)) from error
+        except (httpx.HTTPError, httpx.InvalidURL, ValueError):
+            return None
+
     def status(self) -> Status:
         return _read(Status, self._get("/admin/status"), self.name)
 
@@ -118,6 +134,30 @@ class Service:
 
     def discard(self, id: str, reason: str, *, key: str) -> Ordered:
         return self._order("/admin/dead-letters/discards", _about(id, reason=reason), key)
+
+    def mail_groups(self) -> list[MailGroup]:
+        return _read(list[MailGroup], self._get("/admin/mails", limit=500), self.name)
+
+    def ended_mails(
+        self, *, said: str | None, state: str | None, since: datetime | None
+    ) -> Iterator[EndedMail]:
+        after: str | None = None
+        while True:
+            asked = {
+                "said": said,
+                "state": state,
+                "since": None if since is None else since.astimezone(UTC).isoformat(),
+                "after": after,
+                "limit": PAGE,
+            }
+            page = _read(list[EndedMail], self._get("/admin/mails/ended", **asked), self.name)
+            yield from page
+            if len(page) < PAGE:
+                return
+            after = page[-1].id
+
+    def resend(self, id: str, reason: str, *, key: str) -> Ordered:
+        return self._order("/admin/mails/resends", _about(id, reason=reason), key)
 
     def waiting(self, limit: int = 50) -> list[Wait]:
         return _read(list[Wait], self._get("/admin/waiting", limit=limit), self.name)
@@ -384,7 +424,7 @@ class Service:
         if status == 404:
             raise Missing(f"{self.name} has no such thing: {detail}")
         if status in BUSY:
-            raise CannotAsk(f"{self.name} is not ready ({detail}): see `kompeten status`, then ask again")
+            raise NotReady(self.name, detail)
         if status >= 500:
             error_id = _problem(response).get("error_id")
             raise CannotAsk(f"{self.name} failed ({detail}): look for error_id {error_id} in its log")

@@ -16,6 +16,8 @@ from shared.cli.errors import NOT_ASKED, CannotAsk, Missing, Refused, Trouble
 from shared.cli.screen import screens
 from shared.cli.where import SERVICES, STACK, Given
 from shared.redaction import redact
+from shared.setting_names import unknown
+from shared.setting_sources import environment
 
 T = TypeVar("T")
 LONGEST_REASON: Final = 1000
@@ -46,6 +48,11 @@ class Desk:
     def enrollment(self) -> Service:
         """Which has the register."""
         (service,) = self.services("enrollment")
+        return service
+
+    def notification(self) -> Service:
+        """Which has the mails."""
+        (service,) = self.services("notification")
         return service
 
     def answer(self, document: Any) -> bool:
@@ -192,6 +199,8 @@ def command(group: typer.Typer, name: str, **made: Callable[..., Any]) -> Callab
 
 def _run(run: Callable[..., int], desk: Desk, given: dict[str, Any]) -> int:
     try:
+        if misspelt := unknown(environment()):
+            raise CannotAsk(" ".join(misspelt).removesuffix("."))
         return run(desk, **given)
     except Trouble as error:
         desk.fail(error)

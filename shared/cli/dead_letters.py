@@ -138,7 +138,7 @@ def _agree(desk: Desk, verb: str, chosen: list[Chosen], yes: bool) -> None:
 def _show_group(out: Screen, name: str, group: Group) -> None:
     out.line(f"{name}: {group.count} {group.kind}: {group.reason}", "bold")
     about = {
-        "event type": group.event_type,
+        "event type": ", ".join(group.event_types) or group.event_type,
         "failed": f"{local(group.first_failed_at)} to {local(group.last_failed_at)}",
         "sample": group.sample,
         "group": group.fingerprint,

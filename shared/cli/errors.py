@@ -6,6 +6,7 @@ Trouble
     NotYours     who acts for another agency has a say
     NoSuchAgency the order names an agency that the register does not have
   CannotAsk      nobody could be asked, or not like this -> exit status 2
+    NotReady     the service answers, but cannot do this now
 """
 
 from collections.abc import Sequence
@@ -45,3 +46,9 @@ class NoSuchAgency(Refused):
 
 class CannotAsk(Trouble):
     exit_status = NOT_ASKED
+
+
+class NotReady(CannotAsk):
+    def __init__(self, service: str, detail: str) -> None:
+        super().__init__(f"{service} is not ready ({detail}): see `kompeten status`, then ask again")
+        self.detail = detail

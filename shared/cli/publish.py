@@ -1,10 +1,12 @@
 """`kompeten publish`: a file of events through `POST /events`, in batches; the same command goes on after a stop."""
 
+import hashlib
 import json
 import time
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import replace
+from os import SEEK_END
 from pathlib import Path
 from typing import Annotated, BinaryIO, Final, NamedTuple, NoReturn
 
@@ -40,6 +42,9 @@ class Batch(NamedTuple):
     events: list[Line]
     refused: list[Refusal]
     """Those that cannot even be sent."""
+    digest: "hashlib._Hash"
+    """Of the file up to here."""
+    ends_line: bool
 
 
 def publish(
@@ -66,12 +71,13 @@ def publish(
             with desk.err.progress("lines", shown=not desk.as_json) as bar:
                 task = bar.add_task("lines", total=total, completed=resumed_at)
                 _publish(desk, service, opened, done, bar, task)
+            unfinished_bytes = opened.seek(0, SEEK_END) - done.mark.offset
     except OSError as error:
         why = error.strerror or "is no file on a disk"
         raise CannotAsk(
             f"{error.filename or file}: {why}: name a file that can be read, in a folder that can be written"
         ) from None
-    return _tell(desk, file, done, resumed_at)
+    return _tell(desk, file, done, resumed_at, unfinished_bytes)
 
 
 def _publish(
@@ -85,6 +91,8 @@ def _publish(
                 lines=batch.lines,
                 accepted=accepted,
                 refused=sorted([*batch.refused, *refused]),
+                digest=batch.digest,
+                ends_line=batch.ends_line,
             )
             bar.advance(task, batch.lines)
     except KeyboardInterrupt:
@@ -98,7 +106,8 @@ def _stopped(why: str, done: Published) -> NoReturn:
     raise CannotAsk(f"{why}; the same command goes on at line {at}") from None
 
 
-def _tell(desk: Desk, file: Path, done: Published, resumed_at: int) -> int:
+def _tell(desk: Desk, file: Path, done: Published, resumed_at: int, unfinished_bytes: int) -> int:
+    """`unfinished_bytes`: behind the last line that was read, where somebody still writes or what was written was cut."""
     mark = done.mark
     told = {
         "file": str(file),
@@ -108,6 +117,7 @@ def _tell(desk: Desk, file: Path, done: Published, resumed_at: int) -> int:
         "refused": mark.refused,
         "refused_file": str(done.refused_path) if mark.refused else None,
         "resumed_at_line": resumed_at + 1,
+        "unfinished_bytes": unfinished_bytes,
     }
     if not desk.answer(told):
         if resumed_at:
@@ -120,7 +130,13 @@ def _tell(desk: Desk, file: Path, done: Published, resumed_at: int) -> int:
                 " and publish them from a file of their own",
                 "red",
             )
-    return NO if mark.refused else DONE
+        if unfinished_bytes:
+            desk.out.line(
+                f"the last line is not finished, {unfinished_bytes} bytes: it waits; the same command goes on there once"
+                " it is whole (or has an end of line, to be refused with its reason)",
+                "yellow",
+            )
+    return NO if mark.refused or unfinished_bytes else DONE
 
 
 def _count_lines(file: BinaryIO) -> int:
@@ -140,27 +156,38 @@ def _next_batch(file: BinaryIO, done: Published) -> Batch | None:
     events: list[Line] = []
     refused: list[Refusal] = []
     lines = size = to_send = 0
+    digest, ends_line = done.digest.copy(), done.ends_line
     while len(events) < MOST_EVENTS and lines < 10 * MOST_EVENTS:
-        start = file.tell()
+        start, whole = file.tell(), digest.copy()
         text = file.readline(MOST_BYTES + 1)
         if not text:
             break
         if events and to_send + len(text) > MOST_BYTES:
             file.seek(start)
             break
-        done.digest.update(text)
-        size += len(text)
-        lines += 1
-        line = _line(done.mark.lines + lines, text)
-        while not text.endswith(b"\n") and (text := file.readline(BLOCK_BYTES)):  # the rest of one too long
-            done.digest.update(text)
-            size += len(text)
+        # What follows a last line that was whole without its end is still of that line.
+        number = done.mark.lines + lines + (1 if ends_line else 0)
+        line = _line(number, text)
+        end, more = text, len(text)
+        whole.update(text)
+        while not end.endswith(b"\n") and (end := file.readline(BLOCK_BYTES)):  # the rest of one too long
+            whole.update(end)
+            more += len(end)
+        if not end and not _is_whole(line):  # somebody is writing it: both halves would be refused
+            file.seek(start)
+            break
+        digest, size, lines, ends_line = whole, size + more, number - done.mark.lines, bool(end)
         if line.fault is not None:
             refused.append(Refusal(line.number, line.fault, line.text, is_json=False))
         elif line.text:
             events.append(line)
             to_send += len(line.text) + 1
-    return Batch(lines, size, events, refused) if lines else None
+    return Batch(lines, size, events, refused, digest, ends_line) if size else None
+
+
+def _is_whole(line: Line) -> bool:
+    """Without an end of line: no part of a JSON object is one itself, but a part of 12 is 1."""
+    return line.fault is None and (not line.text or line.text.startswith(b"{"))
 
 
 def _line(number: int, text: bytes) -> Line:

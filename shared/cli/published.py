@@ -47,6 +47,8 @@ class Published:
         self.refused_path = file.with_name(file.name + ".refused.jsonl")
         self.mark, self._known = Mark(agency=agency), set[int]()
         self.digest = hashlib.sha256()
+        self.ends_line = True
+        """Whether what is done ends with an end of line."""
         if self.mark_path.exists():
             self.mark = self._read(agency)
             self._known = self._lines_refused()
@@ -58,6 +60,7 @@ class Published:
         left = self.mark.offset
         while left and (block := file.read(min(left, BLOCK_BYTES))):
             self.digest.update(block)
+            self.ends_line = block.endswith(b"\n")
             left -= len(block)
         if self.mark.offset and (left or self.digest.hexdigest() != self.mark.sha256):
             raise CannotAsk(
@@ -65,9 +68,19 @@ class Published:
                 " (copies do no harm), or publish the rest from a file of another name"
             )
 
-    def add(self, *, size_bytes: int, lines: int, accepted: int, refused: Iterable[Refusal]) -> None:
+    def add(
+        self,
+        *,
+        size_bytes: int,
+        lines: int,
+        accepted: int,
+        refused: Iterable[Refusal],
+        digest: "hashlib._Hash",
+        ends_line: bool,
+    ) -> None:
         """One batch is done. The refused ones are written first: a mark without them would lose them."""
         refused = list(refused)
+        self.digest, self.ends_line = digest, ends_line
         self._write_refused(one for one in refused if one.line not in self._known)
         self.mark = Mark(
             agency=self.mark.agency,

@@ -5,10 +5,10 @@ from itertools import groupby
 from typing import NamedTuple
 
 from shared.cli.agency_view import span_of
-from shared.cli.answers import Agency, Group, Statement, Status, Wait
+from shared.cli.answers import Agency, Group, Readiness, Statement, Status, Wait
 from shared.cli.client import Service
 from shared.cli.command import Desk, OneService, each, unanswered
-from shared.cli.errors import DONE, NO, NOT_ASKED, CannotAsk, Missing
+from shared.cli.errors import DONE, NO, NOT_ASKED, CannotAsk, Missing, NotReady
 from shared.cli.screen import Screen, local, short
 
 MOST_ROWS = 8
@@ -21,6 +21,13 @@ FOR_OFFICERS = {
 JUDGED_ANEW = "judged_anew"
 """Kind of work: after the register changed, what is still judged by the one before."""
 BUG = "bug"
+TO_DO = {
+    "database": "see whether its MongoDB runs and can be reached",
+    "topics": "see whether Kafka runs, and what the runbook (docs/how-to/runbook.md) says; what arrives waits there",
+    "consumer": "see whether Kafka runs, then its log; what arrives waits in Kafka until then",
+    "mailer": "see whether the mail server runs and takes the password; mails wait and go out by themselves",
+}
+"""By what readiness calls it: what to do where something does not answer."""
 
 
 class Stand(NamedTuple):
@@ -31,6 +38,8 @@ class Stand(NamedTuple):
     waiting: list[Wait]
     agencies: list[Agency]
     """Of enrollment alone."""
+    is_whole: bool = True
+    """Otherwise it answered no more than why it is not ready."""
 
     @property
     def suspended(self) -> list[Agency]:
@@ -44,7 +53,7 @@ class Stand(NamedTuple):
 
     def wrong(self) -> list[str]:
         """What somebody must look after; a rejected event is its sender's business, a bug is ours."""
-        found = list(self.status.faults)
+        found = [_with_what_to_do(fault) for fault in self.status.faults]
         if not self.status.ready and not found:
             found = ["is not ready and does not say why: see its log"]
         found += self.status.remarks
@@ -72,7 +81,34 @@ def status(desk: Desk, service: OneService = None) -> int:
 
 
 def _stand(service: Service) -> Stand:
-    return Stand(service.status(), service.groups(), service.waiting(), _agencies(service))
+    """By its readiness first, which needs neither token nor database: where the database is away it is all there is, and
+    to wait for the rest would be in vain."""
+    readiness = service.readiness()
+    if readiness is not None and any(one.name == "database" for one in readiness.faults):
+        return _not_ready(service, readiness)
+    try:
+        return Stand(service.status(), service.groups(), service.waiting(), _agencies(service))
+    except CannotAsk as error:
+        if readiness is not None and readiness.faults:
+            return _not_ready(service, readiness)
+        if isinstance(error, NotReady):
+            raise CannotAsk(
+                f"{service.name} does not tell how it stands ({error.detail}): ask again in a minute, then see its log"
+            ) from error
+        raise
+
+
+def _not_ready(service: Service, readiness: Readiness) -> Stand:
+    faults = [f"{one.name}: {one.sentence}" for one in readiness.faults]
+    known = Status(service=service.name, ready=False, faults=faults, remarks=readiness.warnings)
+    return Stand(known, [], [], [], is_whole=False)
+
+
+def _with_what_to_do(fault: str) -> str:
+    """`fault`: what readiness calls it, a colon, its sentence; others, as of a stopped partition, say themselves what to
+    do."""
+    do = TO_DO.get(fault.partition(":")[0])
+    return f"{fault.rstrip('.')}; {do}" if do and "does not answer" in fault else fault
 
 
 def _agencies(service: Service) -> list[Agency]:
@@ -90,6 +126,7 @@ def _document(stands: dict[str, Stand], silent: dict[str, CannotAsk]) -> dict[st
             name: {
                 **stand.status.model_dump(mode="json"),
                 "wrong": stand.wrong(),
+                "is_whole": stand.is_whole,
                 "dead_letter_groups": [group.model_dump(mode="json") for group in stand.groups],
                 "suspended": [one.model_dump(mode="json") for one in stand.suspended],
                 "distrusted": [
@@ -172,6 +209,8 @@ def _show(
 
 def _service_row(name: str, stand: Stand) -> tuple[object, ...]:
     told = stand.status
+    if not stand.is_whole:
+        return (name, "NOT READY", *["-"] * 6)
     lag = sum(one.lag or 0 for one in told.partitions)
     letters = told.dead_letters
     state = "ready" if told.ready else "NOT READY"

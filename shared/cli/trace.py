@@ -1,10 +1,11 @@
 """`kompeten trace`: what became of one event, certificate, completion or employee, across all services."""
 
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
-from shared.cli.answers import Step, Trace
+from shared.cli.answers import Held, Lack, Step, Trace
+from shared.cli.books import ENROLLMENT, Finding, findings
 from shared.cli.client import Service
 from shared.cli.command import Desk, each, unanswered
 from shared.cli.errors import DONE, NO, NOT_ASKED, CannotAsk, Missing
@@ -13,6 +14,7 @@ from shared.cli.screen import Screen, plain
 
 _DETAIL = 31
 """Columns before what is said about a step: below its service."""
+BY_HAND_HOW: Final = "docs/how-to/reconcile.md"
 _STYLES = {"problem": "red", "waiting": "yellow"}
 
 
@@ -63,6 +65,10 @@ def trace(
         except CannotAsk as error:
             silent = {"incentive and notification": error}
     whole = _joined(traces)
+    if told:
+        differing, unlooked = _differing([enrollment, *others], told, whole.missing)
+        whole = whole.model_copy(update={"missing": [*whole.missing, *differing]})
+        silent = {**unlooked, **silent}
     if not desk.answer(
         {**whole.model_dump(mode="json"), "unanswered": {name: str(why) for name, why in silent.items()}}
     ):
@@ -73,6 +79,38 @@ def trace(
     if not whole.steps and not whole.missing:
         raise Missing("nothing is known of it: see whether it was published, and under which id")
     return NO if whole.missing or any(step.state == "problem" for step in whole.steps) else DONE
+
+
+def _differing(
+    services: list[Service], ids: list[str], known: list[Lack]
+) -> tuple[list[Lack], dict[str, CannotAsk]]:
+    """What `kompeten reconcile` misses of these completions, by the same comparison, so that the two never disagree;
+    and who could not be asked. `known`: what the services miss themselves, and say more of."""
+    try:
+        looked, silent = each(services, lambda one: one.look_at(ids))
+    except CannotAsk as error:
+        return [], {"the services' books": error}
+    if ENROLLMENT not in looked:
+        return [], silent
+    reasons = {name: one.reasons for name, one in looked.items()}
+    books: dict[str, dict[str, Held]] = {id: {} for id in ids}
+    for name, one in looked.items():
+        for held in one.entries:
+            books[held.completion_id][name] = held
+    said = {(one.service, one.completion_id) for one in known}
+    return [
+        Lack(service=one.service, what=", ".join(one.lacks), do=_what_to_do(one), completion_id=id)
+        for id, those in books.items()
+        for one in findings(id, those, reasons)
+        if one.service not in silent and (one.service, id) not in said
+    ], silent
+
+
+def _what_to_do(one: Finding) -> str:
+    if one.reason is not None:
+        return one.reason
+    heal = "kompeten reconcile --heal mends it" if one.heals else f"it is mended by hand: {BY_HAND_HOW}"
+    return f"its books do not agree with enrollment's: if it changed just now, ask again; else {heal}"
 
 
 def _joined(traces: list[Trace]) -> Trace:

@@ -11,9 +11,12 @@ from typing import Any, Final
 
 import httpx
 import jwt
+from pydantic_core import PydanticCustomError
 
 from shared.cli.client import Service, Token
 from shared.cli.errors import CannotAsk
+from shared.setting_sources import FileProblem, read_exactly
+from shared.setting_types import web_address
 
 SERVICES: Final = ("enrollment", "incentive", "notification")
 STACK: Final = Path(__file__).resolve().parents[2] / ".run/stack.json"
@@ -37,8 +40,13 @@ class Given:
                 f"nothing says where {name} is: give --{name}-url, set KOMPETEN_{name.upper()}_URL,"
                 " or start the local stack with `make up`"
             )
-        if not re.match(r"https?://[^/]", url):
-            raise CannotAsk(f"the address of {name} must begin with http:// or https://, with a host")
+        try:
+            web_address(url)
+        except PydanticCustomError as wrong:
+            raise CannotAsk(
+                f"KOMPETEN_{name.upper()}_URL (--{name}-url) {wrong.message()}, for example "
+                f"KOMPETEN_{name.upper()}_URL=http://127.0.0.1:8001"
+            ) from None
         token = self._given_token(opd)
         if token is None and not named:
             token = self._local_token(role, opd)
@@ -84,10 +92,11 @@ class Given:
 
 def _from_file(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError):
+        return read_exactly(path).strip()
+    except FileProblem as problem:
         raise CannotAsk(
-            f"the token file {path} cannot be read: name one that holds an access token and nothing else"
+            f"the token file {path} (KOMPETEN_TOKEN_FILE, --token-file) {problem}; it holds an access token and nothing "
+            "else"
         ) from None
 
 

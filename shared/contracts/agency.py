@@ -1,14 +1,17 @@
 """What agency systems publish to `agency.<opd>.v1`."""
 
+import re
+from collections.abc import Mapping
 from decimal import Decimal
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Final, Literal
 
-from pydantic import BeforeValidator, EmailStr, Field, StringConstraints, model_validator
+from pydantic import BeforeValidator, EmailStr, Field, StringConstraints, WithJsonSchema, model_validator
 
 from shared.contracts.payload import (
     AS_NUMBER,
     PLAIN_NUMBER,
     PLAIN_WHOLE,
+    ZERO_IS_ZERO,
     Code,
     EmployeeNumber,
     IsoDate,
@@ -26,6 +29,30 @@ TRIMMED = BeforeValidator(trimmed)
 EmailAddress = Annotated[EmailStr, StringConstraints(max_length=254), TRIMMED]
 
 
+# Primary subtags (BCP 47); `in` is what `id` was called until 1989, and Java's locales still write it.
+_LANGUAGES: Final[Mapping[str, str]] = {"id": "id", "in": "id", "ind": "id", "en": "en", "eng": "en"}
+OTHER_LANGUAGE: Final = ""
+
+
+def _language(value: object) -> str:
+    """By the first subtag: `en-GB`, `en_US` and `EN` are English, `id-ID` and `in` Indonesian. Whatever else it
+    says, it is no reason to refuse an employee."""
+    if value is None:
+        return "id"
+    if not isinstance(value, str):
+        return OTHER_LANGUAGE
+    primary = re.split(r"[-_.@]", str(trimmed(value)), maxsplit=1)[0]
+    return _LANGUAGES.get(primary.casefold(), OTHER_LANGUAGE)
+
+
+Language = Annotated[
+    Literal["id", "en", ""],
+    BeforeValidator(_language),
+    WithJsonSchema({"type": "string", "enum": ["id", "en"]}),
+]
+"""Of letters: Indonesian or English. OTHER_LANGUAGE where another one was sent: letters are Indonesian then."""
+
+
 class EmployeeSnapshot(Payload):
     """All that the agency's system knows of an employee; the newest by event time stands."""
 
@@ -35,7 +62,9 @@ class EmployeeSnapshot(Payload):
     name: Name
     """With titles before and after, as printed on certificates."""
     email: EmailAddress | None = None
-    language: Annotated[Literal["id", "en"], TRIMMED, or_default("id")] = "id"
+    language: Language = "id"
+    """Language of letters: Indonesian or English, also as a tag such as `en-GB`. With any other they are Indonesian, and
+    the decision says so."""
     employment_type: Annotated[EmploymentType, TRIMMED]
     golongan: Code | None = None
     pangkat: Label | None = None
@@ -110,7 +139,10 @@ class Training(Payload):
 
 class Result(Payload):
     TYPE: ClassVar[str] = ""
-    score: Annotated[Decimal, Field(ge=0, le=100, decimal_places=2), PLAIN_NUMBER, AS_NUMBER] | None = None
+    score: (
+        Annotated[Decimal, Field(ge=0, le=100, decimal_places=2), ZERO_IS_ZERO, PLAIN_NUMBER, AS_NUMBER]
+        | None
+    ) = None
     predicate: Label | None = None
 
 

@@ -21,7 +21,7 @@ from shared.contracts.enrollment import (
     StoreRendering,
 )
 from shared.contracts.incentive import PointsSettled
-from shared.contracts.notification import NoteMail, ReleaseLetter
+from shared.contracts.notification import NoteMail, ReleaseLetter, ResendMail
 from shared.contracts.payload import Payload
 from shared.contracts.people import (
     AdoptHomes,
@@ -100,6 +100,7 @@ EVENT_TYPES: dict[type[Payload], str] = {
     BeginBodies: ENROLLMENT_COMMANDS,
     ReleaseLetter: NOTIFICATION_COMMANDS,
     NoteMail: NOTIFICATION_COMMANDS,
+    ResendMail: NOTIFICATION_COMMANDS,
     ReleaseWaiting: COMMANDS,
     GiveUpWaiting: COMMANDS,
     ReplayDeadLetter: COMMANDS,

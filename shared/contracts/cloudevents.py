@@ -9,10 +9,12 @@ import binascii
 import codecs
 import hashlib
 import json
+import math
 import re
 import uuid
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal, InvalidOperation
 from functools import cache
 from typing import Annotated, Any, Final, Generic, NamedTuple, TypeVar
 
@@ -35,6 +37,11 @@ _NAMESPACE = NAMESPACE.bytes
 
 class Undecodable(ValueError):
     """The record is no event that we know. The text says why and what to do, and repeats nothing of it."""
+
+    def __init__(self, why: str, alike: str = "") -> None:
+        """`alike`: what it has in common with others of its kind, without what senders choose; empty: all of it."""
+        super().__init__(why)
+        self.alike = alike or why
 
 
 class Attributes(BaseModel):
@@ -184,9 +191,10 @@ def decode(
             attributes = Attributes.model_validate(
                 {name: _header(named, header) for header, name in _ATTRIBUTES if header in named}
             )
-            event = Event(attributes, payload.model_validate_json(value))
+            event = Event(attributes, payload.model_validate_json(_with_exact_numbers(value)))
     except ValidationError as error:
-        raise Undecodable(describe(error)) from None  # the cause repeats the input
+        # Alike by its first fault: of all together a sender could make a kind for each event.
+        raise Undecodable(describe(error), describe(error, most=1)) from None  # the cause repeats the input
     if event.attributes.specversion != "1.0":
         raise Undecodable("specversion is not 1.0: send CloudEvents 1.0")
     if len(event.attributes.id) > LONGEST_ID:
@@ -203,9 +211,34 @@ def _decode_structured(value: bytes, document: dict[str, Any], payload: type[Pay
         if parts_of(data) > MOST_PARTS:  # the count of the whole did not see them
             raise Undecodable(TOO_MANY_PARTS)
         _check_unambiguous(data, None)
-        return Event(Attributes.model_validate(document), payload.model_validate_json(data))
-    event = _structured(payload).model_validate_json(value)
+        return Event(
+            Attributes.model_validate(document), payload.model_validate_json(_with_exact_numbers(data))
+        )
+    event = _structured(payload).model_validate_json(_with_exact_numbers(value))
     return Event(event, event.data)
+
+
+# Of a number that a float may not hold; in a text it costs a look, and changes nothing.
+_LONG_NUMBER: Final = re.compile(rb"[:\[,]\s*-?(?:[0-9.]{16}|[0-9.]+[eE])")
+
+
+def _with_exact_numbers(value: bytes) -> bytes:
+    """With numbers as texts where a float would round them: the validator reads all numbers as floats, and 1E-400, or a
+    score of 100.00000000000000001, is to be refused, not to pass as 0 or 100."""
+    if _LONG_NUMBER.search(value) is None:
+        return value
+    document = json.loads(value, parse_float=_exact)
+    return json.dumps(document, ensure_ascii=False).encode()
+
+
+def _exact(written: str) -> float | str:
+    number = float(written)
+    if not math.isfinite(number):
+        return number
+    try:
+        return number if Decimal(written) == Decimal(repr(number)) else written
+    except InvalidOperation:  # an exponent beyond any that is reckoned with
+        return written
 
 
 def without_mark(value: bytes) -> bytes:
@@ -231,7 +264,8 @@ def _check_unambiguous(value: bytes, document: dict[str, Any] | None) -> None:
         document = _document(value)
     if b"\\u0000" in value and _NUL.search(value) is not None:
         place = next(nul_at(document), "event")
-        raise Undecodable(f"{place}: has the character U+0000, which no database may hold: take it out")
+        fault = "has the character U+0000, which no database may hold: take it out"
+        raise Undecodable(f"{place}: {fault}", fault)
     # A quotation mark before a colon ends a name or, seldom, belongs to a text: only where there are more of
     # them than names does the slow reader look (11 us for 500 bytes; counting takes 2).
     if value.translate(None, _BLANKS).count(b'":') != _names(document):
@@ -314,12 +348,12 @@ def event_id(epoch: int, aggregate: str, version: int, type: str) -> str:
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
-def describe(error: ValidationError) -> str:
+def describe(error: ValidationError, most: int = 10) -> str:
     """One sentence per wrong field; the values stay out, since they may be personal data."""
     faults = error.errors(include_url=False)
     return "; ".join(
         f"{'.'.join(str(part) for part in fault['loc']) or 'event'}: {sentence(fault)}"
-        for fault in faults[:10]
+        for fault in faults[:most]
     )
 
 

@@ -37,7 +37,7 @@ from shared.contracts.enrollment import (
     StoreRendering,
 )
 from shared.contracts.incentive import PointsSettled
-from shared.contracts.notification import NoteMail, ReleaseLetter
+from shared.contracts.notification import NoteMail, ReleaseLetter, ResendMail
 from shared.contracts.payload import CertificateId, CompletionId, EmployeeId, Payload
 from shared.contracts.people import (
     AdoptHomes,
@@ -382,6 +382,11 @@ _EXAMPLES: Final[tuple[Payload, ...]] = (
     ),
     ReleaseLetter(letter_id="let_3d4e5f60718293a4b5c6d7e8f90a1b2c"),
     NoteMail(letter_id="let_3d4e5f60718293a4b5c6d7e8f90a1b2c", state="sent", epoch=0),
+    ResendMail(
+        letter_id="let_3d4e5f60718293a4b5c6d7e8f90a1b2c",
+        operator="operator-jaga",
+        reason="The mail server refused all mails until 10:00",
+    ),
     ReleaseWaiting(lacks="employee/4e5f60718293a4b5c6d7e8f90a1b2c3d", page=1),
     GiveUpWaiting(
         lacks="employee/4e5f60718293a4b5c6d7e8f90a1b2c3d",

@@ -2,7 +2,7 @@
 
 from typing import ClassVar, Literal
 
-from shared.contracts.payload import Count, Payload
+from shared.contracts.payload import Count, Payload, Reason
 
 
 class ReleaseLetter(Payload):
@@ -21,3 +21,14 @@ class NoteMail(Payload):
     """bounced: refused, so that it is never tried again."""
     epoch: Count
     """The one in which it was handed over."""
+    order: Count = 0
+    """The operator's order by which it was (ResendMail); 0: none."""
+
+
+class ResendMail(Payload):
+    """Send a mail that ended without going out: bounced, skipped, or nobody knows. One that went out stays as it is."""
+
+    TYPE: ClassVar[str] = "id.go.bandung.mail.resend.v1"
+    letter_id: str
+    operator: str
+    reason: Reason

@@ -77,6 +77,7 @@ def _shows(text: str) -> str:
 
 
 _NUMBER: Final = re.compile(r"[+-]?[0-9]+(\.[0-9]{1,2})?")
+_MANY_DECIMALS: Final = re.compile(r"[+-]?[0-9]+(\.[0-9]{4,}([eE][+-]?[0-9]+)?|(\.[0-9]+)?[eE]-[0-9]+)")
 _WHOLE: Final = re.compile(r"[+-]?[0-9]+")
 
 
@@ -85,6 +86,8 @@ def _as_written(form: re.Pattern[str], advice: str) -> BeforeValidator:
     and `true` is no 1."""
 
     def check(value: object) -> object:
+        if isinstance(value, str) and _MANY_DECIMALS.fullmatch(value) is not None:
+            raise ValueError("has more digits behind the point than are kept: round it")
         if isinstance(value, bool) or (isinstance(value, str) and form.fullmatch(value) is None):
             raise ValueError(advice)
         return value
@@ -94,6 +97,14 @@ def _as_written(form: re.Pattern[str], advice: str) -> BeforeValidator:
 
 PLAIN_NUMBER: Final = _as_written(_NUMBER, "must be a number, with a point and without blanks: 88.5")
 PLAIN_WHOLE: Final = _as_written(_WHOLE, "must be a whole number, such as 3")
+
+
+def _without_sign_of_zero(number: Decimal) -> Decimal:
+    """-0 is 0, also where digests are made of what is written."""
+    return number if number else number.copy_abs()
+
+
+ZERO_IS_ZERO: Final = AfterValidator(_without_sign_of_zero)
 
 
 def or_default(default: object) -> BeforeValidator:
@@ -165,7 +176,7 @@ Points = Annotated[int, Field(ge=-MOST, le=MOST)]
 
 AS_NUMBER = PlainSerializer(float, return_type=float, when_used="json")
 
-Jp = Annotated[Decimal, Field(ge=0, le=10_000, decimal_places=1), PLAIN_NUMBER, AS_NUMBER]
+Jp = Annotated[Decimal, Field(ge=0, le=10_000, decimal_places=1), ZERO_IS_ZERO, PLAIN_NUMBER, AS_NUMBER]
 """Learning hours (jam pelajaran); 1 JP = 45 minutes; one decimal."""
 
 JpTotal = Annotated[Decimal, Field(ge=0, le=1_000_000, decimal_places=1), AS_NUMBER]

@@ -8,7 +8,7 @@ import json
 import logging
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import msgspec
 from fastapi import APIRouter, Query
@@ -62,6 +62,10 @@ log = logging.getLogger(__name__)
 READERS = allow(Role.operator, Role.auditor)
 OPERATOR = allow(Role.operator)
 Limit = Annotated[int, Query(ge=1, le=500)]
+MOST_TYPES: Final = 5
+"""Of a group's event types that are named."""
+MOST_LOOKED_AT: Final = 100
+"""The latest of a group, in which they are looked for: one type may be most of it."""
 
 
 def admin_router(parts: Parts[Any]) -> APIRouter:
@@ -122,11 +126,14 @@ def admin_router(parts: Parts[Any]) -> APIRouter:
             {"$group": {
                 "_id": "$fingerprint", "count": {"$sum": 1}, "sample": {"$first": "$_id"}, "kind": {"$first": "$kind"},
                 "event_type": {"$first": "$event_type"}, "reason": {"$first": "$reason"}, "rules": {"$first": "$rules"},
+                "event_types": {"$firstN": {"n": MOST_LOOKED_AT, "input": "$event_type"}},
                 "first_failed_at": {"$min": "$first_failed_at"}, "last_failed_at": {"$max": "$last_failed_at"},
             }},
             {"$sort": {"last_failed_at": -1}},
             {"$limit": limit},
         ])  # fmt: skip
+        for one in found:
+            one["event_types"] = list(dict.fromkeys(one["event_types"]))[:MOST_TYPES]
         return [GroupView(fingerprint=one.pop("_id"), **one) for one in found]
 
     @router.get("/dead-letters/letters", summary="Dead letters, one by one", **READERS)

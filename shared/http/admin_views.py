@@ -40,6 +40,9 @@ class GroupView(BaseModel):
     fingerprint: str
     kind: str
     event_type: str
+    """Of the sample."""
+    event_types: list[str]
+    """Some of those that are in it, the latest first: unknown types of one topic are one group."""
     count: int
     reason: str
     """Of the sample."""

@@ -28,13 +28,16 @@ class Check:
     name: str
     ok: bool
     sentence: str
+    warning: bool = False
+    """Somebody must mend it, though the service does its work."""
 
     def document(self) -> dict[str, Any]:
-        return {
+        document = {
             "name": self.name,
             "ok": self.ok,
             "sentence": redact(_ADDRESS.sub("[address]", self.sentence)),
         }
+        return document | {"warning": True} if self.warning else document
 
 
 Readiness = Callable[[], Awaitable[Sequence[Check]]]
@@ -65,7 +68,12 @@ _CHECKS: Final[dict[str, Any]] = {
     "items": {
         "type": "object",
         "required": ["name", "ok", "sentence"],
-        "properties": {"name": {"type": "string"}, "ok": {"type": "boolean"}, "sentence": {"type": "string"}},
+        "properties": {
+            "name": {"type": "string"},
+            "ok": {"type": "boolean"},
+            "sentence": {"type": "string"},
+            "warning": {"type": "boolean", "description": "Mend it, though the service does its work"},
+        },
     },
 }
 

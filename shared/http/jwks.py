@@ -1,6 +1,7 @@
 """The issuer's public keys: fetched without blocking, kept, and fetched again only as often as is polite."""
 
 import asyncio
+import json
 import logging
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -55,6 +56,7 @@ class KeySet:
         self._fetched_at: float | None = None
         self._asked_at: float | None = None
         self._failed = False
+        self._trouble = ""
         self._lock = asyncio.Lock()
         self._client: httpx.AsyncClient | None = None
 
@@ -79,6 +81,13 @@ class KeySet:
         if self._failed:
             raise KeysUnavailable
         return [key for key in found if key not in tried]
+
+    async def trouble(self) -> str:
+        """Asks the issuer; a few words about what is wrong with its answer, without addresses. Empty: nothing."""
+        await self._refresh(lambda: True, missing=True)
+        if self._trouble:
+            return self._trouble
+        return "" if self._keys else "it has no key that is usable here"
 
     async def aclose(self) -> None:
         if self._client is not None:
@@ -110,11 +119,11 @@ class KeySet:
                 async with asyncio.timeout(2 * self._timeout_s):
                     documents = await self._fetch()
             except (httpx.HTTPError, httpx.InvalidURL, TimeoutError, ValueError) as error:
-                self._failed = True
-                _logger.warning("keys of the issuer not fetched: %s", type(error).__name__)
+                self._failed, self._trouble = True, _words(error)
+                _logger.warning("keys of the issuer not fetched: %s: %s", type(error).__name__, self._trouble)
                 return
             self._keys = _by_id(documents)
-            self._fetched_at, self._failed = self._clock(), False
+            self._fetched_at, self._failed, self._trouble = self._clock(), False, ""
 
     async def _fetch(self) -> list[dict[str, Any]]:
         url = self._jwks_url or await self._discover()
@@ -152,6 +161,21 @@ class KeySet:
         if not isinstance(document, dict):
             raise ValueError("not a JSON object")
         return document
+
+
+def _words(error: Exception) -> str:
+    match error:
+        case httpx.HTTPStatusError():
+            return f"it answers {error.response.status_code}"
+        case TimeoutError() | httpx.TimeoutException():
+            return "no answer in time"
+        case httpx.InvalidURL() | httpx.UnsupportedProtocol():
+            return "what is set is no address"
+        case httpx.HTTPError():
+            return "no connection"
+        case json.JSONDecodeError() | UnicodeDecodeError():
+            return "it answers no JSON"
+    return str(error)
 
 
 def _by_id(documents: Iterable[dict[str, Any]]) -> dict[tuple[str | None, str], list[jwt.PyJWK]]:

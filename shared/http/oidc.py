@@ -55,6 +55,10 @@ class OidcAccess:
         except KeysUnavailable:
             raise Problem("issuer-unreachable", headers={"Retry-After": "10"}) from None
 
+    async def trouble(self) -> str:
+        """See KeySet."""
+        return await self._keys.trouble()
+
     async def aclose(self) -> None:
         await self._keys.aclose()
 

@@ -7,6 +7,7 @@ reading.py        batches as we read them, in place of aiokafka's way
 unpacking.py      ... no further than we want to hold them
 sources.py        which topics of others are read now, and why one is not
 consumer.py       takes batches, has them decided, knows where each partition stands
+offsets.py        ... and whether Kafka still has its copy of that
 channels.py       whether a type may come by this topic
 fairness.py       ... and of each topic no more than its share
 items.py          from a record to an event and the reaction to it

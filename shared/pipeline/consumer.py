@@ -34,6 +34,7 @@ from shared.pipeline.errors import MassFailure, Moved, Unavailable
 from shared.pipeline.fairness import shares
 from shared.pipeline.items import Item, Reader
 from shared.pipeline.mass_failure import Failures, FailureWatch
+from shared.pipeline.offsets import CommittedOffsets
 from shared.pipeline.pace import Pace
 from shared.pipeline.places import digest, position_id
 from shared.pipeline.publisher import Publisher, close
@@ -93,6 +94,7 @@ class Consumer(Generic[T]):
         """Where the client stands once it had nothing more for us: from `next` on there are only the markers of a
         sender's transactions, which nobody is given."""
         self._asked_ends: dict[TopicPartition, int] = {}
+        self.offsets = CommittedOffsets(service.name, service.group)
         self.turn: dict[TopicPartition, int] = {}
         self.stopped: dict[TopicPartition, str] = {}
         self.trouble = "has not started yet"
@@ -424,6 +426,7 @@ class Consumer(Generic[T]):
             position_id(self.service.name, (tp.topic, tp.partition)), beginning
         )
         self._unverified.pop(tp, None)
+        await self.offsets.look(self._consumer, tp, position)
         if position.failing_rules not in ("", self.service.rules):
             # Where these fail too, the attempt is thrown away, and the partition stops again where it stands.
             log.warning("partition %s/%s goes on: other handlers and rules than those that failed", *tp)

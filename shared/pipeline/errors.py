@@ -13,6 +13,12 @@ Unavailable   database or broker away                    -> pause, back off, cha
 class Rejected(Exception):
     """Says what was given, what is allowed and what to do; never repeats personal data."""
 
+    def __init__(self, why: str, alike: str = "") -> None:
+        """`alike`: what it has in common with others of its kind, without what senders choose, such as codes; empty: all
+        of it but the figures."""
+        super().__init__(why)
+        self.alike = alike or why
+
 
 class Waiting(Exception):
     """`lacks` names what must appear (an opaque key, no personal data); `reason` says it to a person."""

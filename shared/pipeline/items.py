@@ -129,7 +129,7 @@ class Reader(Generic[T]):
             )
             item.reaction = self.service.reactions[payload]
         except Undecodable as error:
-            item.fault = Rejected(str(error))
+            item.fault = Rejected(str(error), error.alike)
         except Exception as error:  # noqa: BLE001 - a fault of this record; nothing around could bisect to it
             item.fault = error
         return item

@@ -22,6 +22,9 @@ BATCH_SECONDS = Histogram(
 
 LAG = Gauge("kompeten_lag_records", "Records not decided yet", ["service", "topic", "partition"])
 UNREAD = Gauge("kompeten_source_unread", "1: a topic that should be read and can't be", ["service", "topic"])
+OFFSETS_LOST = Counter(
+    "kompeten_offsets_lost_total", "Partitions of which Kafka had lost the group's offset", ["service"]
+)
 _unread: dict[str, set[str]] = {}
 _lagging: dict[str, set[tuple[str, int]]] = {}
 

@@ -6,10 +6,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from shared.kafka_connection import KafkaConnection
 from shared.kafka_settings import AdministratorSettings
+from shared.setting_reading import WrongSettings, read
 from shared.stack import containers, kept, native
 from shared.stack.companions import issuer_ready, mail_ready, start_issuer, start_mail
 from shared.stack.errors import StackError, StackMissing
@@ -108,8 +107,8 @@ def _given_kafka() -> KafkaConnection | None:
     if not os.environ.get("KOMPETEN_KAFKA"):
         return None
     try:
-        return AdministratorSettings(development=True).connection()
-    except (ValidationError, OSError) as error:
+        return read(AdministratorSettings, development=True).connection()
+    except WrongSettings as error:
         raise StackError(f"KOMPETEN_KAFKA is set, but not how to administer it: {error}") from error
 
 

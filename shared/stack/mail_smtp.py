@@ -6,11 +6,13 @@ refuse            421 instead of a greeting                         no
 tempfail          451 at RCPT                                       no
 permfail          550 at RCPT, with the address, as servers do      no
 quota             452 at MAIL: sent too many today                  no
+reply             `text` at `at`, for recipients with `to` in them  no
 slow              every DATA is answered `delay_s` later            yes, unless the client left before
 close_after_data  a dropped connection for an answer to DATA        yes, and the client cannot know
 """
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any, Literal
 
 from aiosmtpd.smtp import SMTP, Envelope, Session, syntax
@@ -18,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, PositiveFloat, PositiveInt
 
 from shared.stack.mail_store import MailStore
 
-Mode = Literal["none", "refuse", "tempfail", "permfail", "quota", "slow", "close_after_data"]
+Mode = Literal["none", "refuse", "tempfail", "permfail", "quota", "reply", "slow", "close_after_data"]
 SIZE_LIMIT_BYTES = 50_000_000
 END = b"\r\n.\r\n"
 LINE_LIMIT_BYTES = 998  # RFC 5321 4.5.3.1.6, without its end
@@ -32,6 +34,10 @@ class Fault(BaseModel):
     mode: Mode
     count: PositiveInt | None = None
     delay_s: PositiveFloat = 5.0
+    at: Literal["mail", "rcpt", "data"] = "rcpt"
+    text: str = "550 5.7.1 Ordered by a test: relaying denied"
+    """Of several lines, if wanted, each with its code."""
+    to: str = ""
 
 
 class Faults:
@@ -41,6 +47,12 @@ class Faults:
 
     def order(self, fault: Fault) -> None:
         self.ordered, self.given = fault, 0
+
+    def reply(self, at: str, recipients: Sequence[str] = ("",)) -> str | None:
+        fault = self.ordered
+        if fault.mode == "reply" and fault.at == at and any(fault.to in one for one in recipients):
+            return fault.text if self.take("reply") else None
+        return None
 
     def take(self, mode: Mode) -> bool:
         """Whether to fail now, in this way; counts it."""
@@ -62,6 +74,8 @@ class Receiver:
     ) -> str:
         if self.faults.take("quota"):
             return "452 4.7.1 Ordered by a test: the sending limit of today is reached"
+        if (reply := self.faults.reply("mail")) is not None:
+            return reply
         envelope.mail_from = address
         envelope.mail_options.extend(options)
         return "250 2.1.0 OK"
@@ -73,12 +87,16 @@ class Receiver:
             return "451 4.3.0 Ordered by a test: try again later"
         if self.faults.take("permfail"):
             return f"550 5.1.1 <{address}> Ordered by a test: no such mailbox"
+        if (reply := self.faults.reply("rcpt", [address])) is not None:
+            return reply
         envelope.rcpt_tos.append(address)
         return "250 2.1.5 OK"
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
         if self.faults.take("slow"):
             await asyncio.sleep(self.faults.ordered.delay_s)  # ended by aiosmtpd when the client leaves
+        if (reply := self.faults.reply("data", envelope.rcpt_tos)) is not None:
+            return reply
         raw = envelope.original_content or b""
         mail = self.store.add(raw, envelope.mail_from or "", envelope.rcpt_tos)
         if self.faults.take("close_after_data"):

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import date, timedelta
 from decimal import Decimal
 
-from services.enrollment.jp import Learning, credit_year, load_rates
+from services.enrollment.jp import Learning, credit_learnings, load_rates
 from services.incentive.points import Achievement, award_month, load_point_rules
 from shared.contracts.vocabulary import Form
 
@@ -47,7 +47,7 @@ def main() -> None:
             ("coaching over 1-4 months", ["coaching"], (1, 120), 0),
         ):
             year = learnings(count, forms, days, jp)
-            measure(f"JP of {count}: {name}", lambda year=year: credit_year(year, rates))
+            measure(f"JP of {count}: {name}", lambda year=year: credit_learnings(year, rates))
         month = achievements(count)
         measure(f"points of {count}", lambda month=month: award_month(month, rules))
 

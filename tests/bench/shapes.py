@@ -23,7 +23,7 @@ from shared.contracts.enrollment import (
     RestateCompletion,
 )
 from shared.contracts.lists import Claim, grouped
-from shared.contracts.notification import NoteMail, ReleaseLetter
+from shared.contracts.notification import NoteMail, ReleaseLetter, ResendMail
 from shared.contracts.payload import CertificateId, CompletionId, Payload
 from shared.contracts.people import (
     AdoptHomes,
@@ -535,6 +535,8 @@ def notification_shapes() -> list[Shape]:
               lambda n: told(*[ReleaseLetter(letter_id=letter)] * n)),
         shape("notes of one mail", NoteMail, with_letter,
               lambda n: told(*(NoteMail(letter_id=letter, state="sent", epoch=at) for at in range(n)))),
+        shape("orders to send one mail again", ResendMail, with_letter,
+              lambda n: told(*[ResendMail(letter_id=letter, operator="o", reason="r")] * n)),
         shape("lists of one completion", CompletionsListed, with_letter,
               lambda n: from_enrollment(*(claims(at) for at in range(n)))),
         shape("reviews of one completion", ReviewDiscrepancies, with_letter,

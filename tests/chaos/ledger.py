@@ -10,7 +10,7 @@ from typing import Any, Final, Literal, NamedTuple
 
 from services.enrollment.documents import Completion, Employee
 from services.enrollment.documents import Sequence as Numbers
-from services.enrollment.jp import credit_year
+from services.enrollment.jp import credit_learnings
 from services.enrollment.jp_rates import load_rates
 from services.enrollment.settling import facts_standing, learning_in_year
 from services.enrollment.settling_keys import sequence_of
@@ -246,16 +246,16 @@ def _odd(numbers: Sequence[int]) -> str:
 
 
 def _hours(found: Found) -> Iterator[Finding]:
-    """JP of each year, worked out anew from what stands."""
+    """JP of each person, worked out anew from what stands."""
     rates = load_rates()
-    years: dict[str, list[Completion]] = defaultdict(list)
+    people: dict[str, list[Completion]] = defaultdict(list)
     for one in found.completions:
         if one.learning_year:
-            years[one.learning_year].append(one)
+            people[one.employee_id].append(one)
         elif one.jp:
             yield Finding("different", f"{one.id} doesn't stand and has {one.jp} JP")
-    for those in years.values():
-        credits = credit_year([learning_in_year(one, facts_standing(one)) for one in those], rates)
+    for those in people.values():
+        credits = credit_learnings([learning_in_year(one, facts_standing(one)) for one in those], rates)
         for one in those:
             if credits[one.id].jp != one.jp:
                 yield Finding("different", f"{one.id} has {one.jp} JP, {credits[one.id].jp} are due")

@@ -2,6 +2,7 @@
 
 import asyncio
 import secrets
+import time
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
@@ -9,6 +10,8 @@ from typing import Any
 
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic, RecordsToDelete
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
 
 from services.enrollment.app import COLLECTIONS, REACTIONS
 from services.enrollment.handlers import settle_completions
@@ -88,6 +91,21 @@ class Place:
 
     async def delete_before(self, topic: str, offset: int) -> None:
         await self.admin.delete_records({TopicPartition(topic, 0): RecordsToDelete(offset)})
+
+    async def forget_group(self) -> None:
+        """While no member is there; the broker takes a moment to see that the last one has left."""
+        client = AdminClient(self.stack.kafka.librdkafka())
+        deadline = time.monotonic() + WITHIN_S
+        while True:
+            (deleted,) = client.delete_consumer_groups([self.service.group]).values()
+            try:
+                await asyncio.to_thread(deleted.result, WITHIN_S)
+            except KafkaException as error:
+                if time.monotonic() > deadline:
+                    raise AssertionError("the group is not empty") from error
+                await asyncio.sleep(0.1)
+            else:
+                return
 
     async def send(self, messages: Iterable[Message], **options: Any) -> None:
         async with producer(self.stack.kafka, **options) as sender:

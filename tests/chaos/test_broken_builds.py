@@ -14,6 +14,8 @@ from tests.chaos import ledger
 from tests.chaos.system import System, foreign
 from tests.faults.broken import WAYS
 
+pytestmark = pytest.mark.full
+
 KILLED_AT: Final = {
     "positions outside the transaction": "before-commit:6",
     "published only when newly written": "after-commit:6",

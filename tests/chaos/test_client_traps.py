@@ -29,6 +29,8 @@ from tests.chaos.system import until
 from tests.chaos.test_positions import Held, events
 from tests.chaos.traffic import AGENCIES
 
+pytestmark = pytest.mark.full
+
 R = TypeVar("R")
 SOON_S = 5.0
 LONGEST_MS = 2**31 - 1

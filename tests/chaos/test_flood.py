@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from statistics import mean
 
+import pytest
 from aiokafka import TopicPartition
 
 from shared.contracts.cloudevents import STRUCTURED
@@ -17,6 +18,8 @@ from tests.chaos.members import WITHIN_S, Place, place_of
 from tests.chaos.system import until
 from tests.chaos.traffic import Message
 from tests.factories import as_record, completed, registered
+
+pytestmark = pytest.mark.full
 
 FLOODS = ("agency-a", "agency-b", "agency-c")
 OTHER = "agency-d"

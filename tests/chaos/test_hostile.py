@@ -43,7 +43,7 @@ from tests.chaos.hostile import MB, Hostile, hostile_records
 from tests.chaos.system import System, producer, until
 from tests.chaos.traffic import AGENCIES, Message
 
-pytestmark = pytest.mark.xdist_group("hostile")
+pytestmark = [pytest.mark.xdist_group("hostile"), pytest.mark.full]
 
 SEED: Final = int(os.environ.get("HOSTILE_SEED", "20260305"))
 RECORDS: Final = 10_000

@@ -12,6 +12,8 @@ from shared.stack import Stack
 from tests.chaos.members import Place, failing_on, place_of, stopped
 from tests.chaos.test_positions import events, others_go_on
 
+pytestmark = pytest.mark.full
+
 COUNT = 60
 
 

@@ -18,6 +18,8 @@ from shared.stack.ports import HOST, free_ports
 from shared.stack.processes import ROOT, Processes
 from tests.chaos.system import System, until
 
+pytestmark = pytest.mark.full
+
 CACHE = Path(os.environ.get("KOMPETEN_CACHE") or ROOT / ".run/cache").resolve()
 
 

@@ -143,6 +143,30 @@ async def test_records_that_were_decided_may_be_deleted(place: Place) -> None:
         assert not member.faults()
 
 
+async def test_a_group_that_lost_its_offsets_goes_on_where_it_stood_and_says_so(
+    place: Place, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Deleted by a tool, or forgotten by Kafka: nothing was said."""
+    topic = place.agency()
+    await place.send(events(place, 5))
+    async with place.member() as member:
+        await place.decided(topic, 5)
+        await until(member.caught_up, lambda: f"it lags behind: {member.lag()}", WITHIN_S)
+        assert member.offsets.remarks() == []
+    await place.forget_group()
+    await place.send(events(place, 2, start=5))
+    async with place.member() as member:
+        assert sorted(await place.decided(topic, 7)) == [*range(7)], "each once"
+        (said,) = member.offsets.remarks()
+        assert "Kafka had no offsets of group" in said
+        assert "nothing is lost or read twice" in said
+        await until(member.caught_up, lambda: f"it lags behind: {member.lag()}", WITHIN_S)
+    assert [one for one in caplog.messages if f"for {topic}/0 any more" in one]
+    async with place.member() as member:  # noted anew
+        await until(member.caught_up, lambda: f"it lags behind: {member.lag()}", WITHIN_S)
+        assert member.offsets.remarks() == []
+
+
 class Held(MongoStore):
     """Holds its first attempt until `go`; then what became of it."""
 

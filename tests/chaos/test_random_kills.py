@@ -4,8 +4,12 @@ import asyncio
 import random
 from typing import Final
 
+import pytest
+
 from shared.stack.kompeten import SERVICES
 from tests.chaos.system import System
+
+pytestmark = pytest.mark.full
 
 COMPLETIONS: Final = 1500
 KILLS: Final = 10

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import signal
+import time
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -10,8 +11,14 @@ from typing import Final
 
 import pytest
 
+from services.enrollment.ledger import ledger as enrollment_ledger
+from services.incentive.ledger import ledger as incentive_ledger
+from services.notification.ledger import ledger as notification_ledger
+from shared.cli.answers import Held
+from shared.cli.books import Finding, findings, merged
 from shared.contracts.enrollment import CertificateIssued, CertificateRevoked
 from shared.contracts.topics import ENROLLMENT_EVENTS
+from shared.http.reconciliation import Ledger, Some
 from shared.mongo import MongoStore, connect
 from shared.pipeline.books import DECISIONS
 from shared.pipeline.places import position_id
@@ -20,8 +27,16 @@ from tests.chaos.ledger import Found
 from tests.chaos.stories import KINDS, Stories
 from tests.chaos.system import System, until
 
+pytestmark = pytest.mark.full
+
 EACH: Final = 40
 """Completions before the backup, after it, while the service is away, and after it is back."""
+
+LEDGERS: Final[dict[str, Ledger]] = {
+    "enrollment": enrollment_ledger,
+    "incentive": incentive_ledger,
+    "notification": notification_ledger,
+}
 
 KEPT: Final[dict[str, Backup]] = {}
 """By service; of epoch 0."""
@@ -66,6 +81,23 @@ def traces(system: System, service: str) -> dict[str, int]:
     """How much the service has decided, and how many mails went out."""
     decided = system.database(service)[DECISIONS.name].count_documents({})
     return {"decided": decided, "mails": sum(system.caught().values())}
+
+
+async def missed(system: System) -> list[Finding]:
+    """What `kompeten reconcile` would say, once all is read: the services' ledgers, compared as it does."""
+    looked: dict[str, list[Held]] = {}
+    for service, ledger in LEDGERS.items():
+        async with store_of(system, service) as store:
+            entries = await ledger(store, Some(limit=1_000_000))
+            looked[service] = [Held.model_validate(one.model_dump()) for one in entries]
+    return [found for id, books in merged(looked) for found in findings(id, books)]
+
+
+async def nothing_is_missed(system: System) -> None:
+    deadline = time.monotonic() + 60
+    while found := await missed(system):
+        assert time.monotonic() < deadline, found[:10]
+        await asyncio.sleep(0.5)
 
 
 async def refused(system: System, service: str) -> None:
@@ -114,6 +146,7 @@ async def test_a_restored_service_ends_where_it_would_have_been(system: System, 
     assert numbers == {}, "certificates that were told two numbers"
     assert {id: times for id, times in found.caught.items() if times > 1} == {}, "mails that came twice"
     assert told_twice(found) == {}
+    await nothing_is_missed(system)
 
 
 async def test_an_epoch_that_is_over_is_refused(system: System) -> None:
@@ -181,6 +214,24 @@ async def test_a_replay_is_no_restore(system: System) -> None:
         60,
     )
     await system.settled()
+
+
+async def test_where_all_three_are_restored_at_once_nothing_is_missing(system: System) -> None:
+    """Each from a moment of its own; pairs, and any moments, are drawn in tests/property/test_reconciliation.py."""
+    kept: dict[str, Backup] = {}
+    for service in LEDGERS:
+        kept[service] = backup(system, service)
+        await system.flow(EACH)
+    await system.settled()
+    for service in LEDGERS:
+        assert await system.stopped(service) == 0
+        put_back(system, service, kept[service])
+        system.expire_leases(service)
+        env = system.kompeten.env[service]
+        env["KOMPETEN_EPOCH"] = str(int(env["KOMPETEN_EPOCH"]) + 1)
+    await system.started()
+    await system.settled()
+    await nothing_is_missed(system)
 
 
 @asynccontextmanager

@@ -10,6 +10,8 @@ from shared.stack import Stack
 from shared.stack.processes import Processes
 from tests.chaos.system import System, until
 
+pytestmark = pytest.mark.full
+
 SESSION_S = 10
 
 

@@ -22,6 +22,8 @@ from tests.chaos.system import producer
 from tests.chaos.test_poison import CONTENT_TYPE, good, raw
 from tests.chaos.traffic import AGENCIES
 
+pytestmark = pytest.mark.full
+
 MB = 1024 * 1024
 BOMB_BYTES = 300 * MB
 CODECS = ("gzip", "snappy", "lz4", "zstd")

@@ -294,6 +294,80 @@ FIELDS: list[tuple[str, object, str]] = [
 ]
 
 
+def with_number(field: str, written: str) -> bytes:
+    """An event in which this JSON stands where a number is to be."""
+    whole = document()
+    _set(whole, field, "HERE")
+    return json.dumps(whole).replace('"HERE"', written).encode()
+
+
+NUMBERS = ("data.result.score", "data.training.programme_jp")
+TOO_FINE = "has more digits behind the point than are kept: round it"
+READ_AS = [
+    ("88.5", "88.5"), ("8.85e1", "88.5"), ("1e2", "100.0"), ("1E+2", "100.0"), ("88.500000000000000000", "88.5"),
+    ('"88.5"', "88.5"), ("0", "0"), ("-0", "0"), ("-0.0", "0.0"), ('"-0"', "0"), ("0e999999999", "0.0"),
+]  # fmt: skip
+REFUSED = [
+    ("100.00000000000000001", TOO_FINE), ("88.099999999999994", TOO_FINE), ("1E-400", TOO_FINE),
+    ("1e-999999999999999999999", TOO_FINE), ("0." + "9" * 200_000, TOO_FINE), ('"1E-400"', TOO_FINE),
+    ('"100.00000000000000001"', TOO_FINE), ("88.12345", "behind the point"), ("1e-3", "behind the point"),
+    ("1e400", "not NaN or infinity"), ("-1e400", "not NaN or infinity"), ("1e999999999", "not NaN or infinity"),
+    ("99999999999999999999", "or less: correct it"), ("-1", "must be 0 or more"), ('"1e2"', "must be a number"),
+    ('"NaN"', "must be a number"), ('"Infinity"', "must be a number"), ('"88.500"', "must be a number"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("field", NUMBERS)
+@pytest.mark.parametrize(("written", "number"), READ_AS, ids=[written for written, _ in READ_AS])
+def test_a_decimal_is_read_as_it_is_written(field: str, written: str, number: str) -> None:
+    data = read(with_number(field, written)).data
+    assert isinstance(data, TrainingCompleted)
+    found = data.result.score if field == NUMBERS[0] else data.training.programme_jp
+    assert str(found) == number
+
+
+@pytest.mark.parametrize("field", NUMBERS)
+@pytest.mark.parametrize(("written", "said"), REFUSED, ids=[written[:24] for written, _ in REFUSED])
+def test_a_decimal_that_would_be_rounded_is_refused(field: str, written: str, said: str) -> None:
+    told = refusal(with_number(field, written))
+    assert f"{field}: " in told
+    assert said in told
+
+
+@pytest.mark.parametrize(
+    ("written", "number"),
+    [("3", 3), ("3.0", 3), ("3e0", 3), ("1e2", 100), ('"3"', 3), ("3.0000000000000000001", None), ("1E-400", None),
+     ("9007199254740993.0", None), ('"3.0"', None), ("3.5", None), ("true", None)],
+)  # fmt: skip
+@pytest.mark.parametrize("field", ["data.revision", "data.training.sessions"])
+def test_a_whole_number_is_read_as_it_is_written_or_refused(
+    field: str, written: str, number: int | None
+) -> None:
+    if number is None:
+        assert f"{field}: " in refusal(with_number(field, written))
+        return
+    data = read(with_number(field, written)).data
+    assert isinstance(data, TrainingCompleted)
+    assert number == (data.revision if field == "data.revision" else data.training.sessions)
+
+
+def test_a_number_of_a_field_that_nobody_knows_is_ignored_however_fine_it_is() -> None:
+    assert (
+        read(with_number("data.newer", "0.12345678901234567890")).data
+        == read_as(TrainingCompleted, with_number("data.newer", "1")).data
+    )
+
+
+def test_a_fine_number_is_refused_in_the_binary_mode_and_in_base64_too() -> None:
+    value, headers = binary()
+    value = value.replace(b"88.5", b"1E-400")
+    assert TOO_FINE in refusal(value, list(headers.items()))
+    whole = document()
+    del whole["data"]
+    whole["data_base64"] = base64.b64encode(value).decode()
+    assert TOO_FINE in refusal(json.dumps(whole).encode())
+
+
 @pytest.mark.parametrize(("path", "value", "said"), FIELDS)
 def test_a_wrong_field_is_named_and_not_repeated(path: str, value: object, said: str) -> None:
     whole = document()

@@ -87,11 +87,12 @@ def test_each_correction_is_told_and_one_certificate_stands(product: Product) ->
     person = somebody()
     product.publish(person.registration())
     for place in ("Bandung", "Cimahi", "Lembang", "Bandung"):  # the last one was said before
-        product.publish(completed(person.number, place=place))
+        product.publish(completed(person.number, place=place, title=f"Pelatihan di {place}"))
         product.settled()
     whole = whole_of(product, person)
     assert (whole["completions"], whole["numbers"], whole["revisions"]) == (1, 1, [3])
     assert (whole["jp"], whole["entries"]) == ([8.0], [15])
+    assert [one["title"] for one in product.points(person)["entries"]] == ["Pelatihan di Lembang"]
     subjects = [mail["Subject"].split(":")[0] for mail in product.mails_for(person.email)]
     assert subjects == ["Sertifikat Anda telah terbit", *["Sertifikat Anda diterbitkan ulang"] * 2]
 

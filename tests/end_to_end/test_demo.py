@@ -5,7 +5,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from shared.stack.processes import ROOT
+
+pytestmark = pytest.mark.full
 
 
 def demo(*arguments: str) -> subprocess.CompletedProcess[str]:

@@ -23,7 +23,7 @@ from tests.end_to_end.product import Person, Product, somebody, until
 from tests.end_to_end.test_every_route_declares import OPENAPI
 from tests.factories import OPD, completed
 
-pytestmark = pytest.mark.xdist_group("end_to_end")
+pytestmark = [pytest.mark.xdist_group("end_to_end"), pytest.mark.full]
 
 CHECKS: Final = [
     not_a_server_error,

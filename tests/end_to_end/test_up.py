@@ -18,6 +18,8 @@ from demo.up import example_event
 from shared.stack.forget import forget
 from shared.stack.processes import ROOT
 
+pytestmark = pytest.mark.full
+
 
 def until(happened: Callable[[], object], timeout_s: float = 120) -> None:
     deadline = time.monotonic() + timeout_s

@@ -1,6 +1,7 @@
-"""What readiness says when Kafka does not let a service in, or what it needs is not there."""
+"""What readiness says when Kafka or MongoDB does not let a service in, or what it needs is not there."""
 
 import asyncio
+import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -86,6 +87,29 @@ async def test_a_password_that_was_changed_is_told_before_anybody_restarts(syste
     assert kafka.password not in system.child("notification").log.read_text()
     await asyncio.to_thread(users.set_password, kafka.user, kafka.password)
     await system.ready("notification", within_s=WITHIN_S)
+
+
+async def test_a_password_that_mongodb_does_not_take_is_told_and_taken_once_it_is_set(system: System) -> None:
+    user, password = f"late-{secrets.token_hex(4)}", secrets.token_hex(16)
+    address = system.stack.mongo.replace("://", f"://{user}:{password}@", 1)
+    separator = "&" if "?" in address else "?"
+    await system.stopped("incentive")
+    system.launch("incentive", KOMPETEN_MONGO=f"{address}{separator}authSource=admin")
+    await says(
+        system, "incentive", "MongoDB: it does not let in the user in KOMPETEN_MONGO", "restart this service"
+    )
+    child = system.child("incentive")
+    assert password not in child.log.read_text()
+    assert "Traceback" not in child.log.read_text()
+    admin = system.client.get_database("admin")
+    await asyncio.to_thread(admin.command, "createUser", user, pwd=password, roles=["root"])
+    try:
+        await system.ready("incentive", within_s=WITHIN_S)
+    finally:
+        await system.stopped("incentive")
+        await asyncio.to_thread(admin.command, "dropUser", user)
+    system.launch("incentive")
+    await system.ready("incentive", within_s=WITHIN_S)
 
 
 @pytest.mark.parametrize(

@@ -10,9 +10,9 @@ import pytest
 
 from shared.contracts.rights import agency_user, service_user
 from shared.kafka_access import connected
-from shared.kafka_admin import AdminError, AgencyQuota, KafkaAdmin
+from shared.kafka_admin import AgencyQuota, KafkaAdmin
 from shared.kafka_connection import SCRAM, KafkaConnection
-from shared.kafka_setup import SetUpSettings, set_up
+from shared.kafka_setup import NoPassword, SetUpSettings, set_up
 from shared.stack import Stack
 from shared.stack.kompeten import SERVICES
 
@@ -104,5 +104,7 @@ def test_a_rotated_password_is_not_brought_back(run: SetUp, stack: Stack, prefix
 
 def test_a_missing_password_is_told_with_its_file(run: SetUp, tmp_path: Path) -> None:
     (tmp_path / "services/incentive").unlink()
-    with pytest.raises(AdminError, match=r"no password in .*/services/incentive .* deploy/make-secrets.sh"):
+    with pytest.raises(
+        NoPassword, match=r"KAFKA_SERVICES_DIR .*/services/incentive, .* deploy/make-secrets.sh"
+    ):
         run()

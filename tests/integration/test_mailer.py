@@ -5,12 +5,13 @@ import signal
 from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 import pytest
 from msgspec.structs import replace
 
+from services.notification import mailer as mailers
 from services.notification import outcomes
 from services.notification.app import WORK
 from services.notification.documents import (
@@ -22,15 +23,18 @@ from services.notification.documents import (
     MAIL_NOTES,
     MAILS,
     Contact,
+    Mail,
     MailCancellation,
     MailNote,
 )
 from services.notification.mailer import HANDING_OVER, Mailer
+from services.notification.metrics import REPEATED
 from services.notification.outcomes import HELD, JOINED, MOST_REPEATS
 from services.notification.preparation import Preparation
 from services.notification.smtp import SmtpServer
 from shared.contracts.payload import EmployeeId
 from shared.mongo import MongoStore
+from shared.pipeline.errors import Unavailable
 from shared.pipeline.work import WorkQueue
 from shared.stack import Stack
 from shared.stack.ports import HOST, free_ports
@@ -120,6 +124,50 @@ async def test_a_connection_lost_after_data_is_sent_again_and_counted(
     assert sum(one.repeated for one in sent) == 3
 
 
+def counted_again() -> float:
+    return REPEATED._value.get()
+
+
+async def test_mails_handed_over_again_are_counted_as_they_arrive_again(
+    mail_store: MongoStore, catcher: Catcher
+) -> None:
+    """Not those that are queued again and never go."""
+    before = counted_again()
+    mails = await given(mail_store, 10)
+    catcher.order("close_after_data", count=3)
+    dead = WorkQueue(mail_store, MAILS, lease_s=0.01)
+    (gone,) = await dead.hold(await dead.lease(1), HANDING_OVER)
+    await insert(mail_store, MAIL_CANCELLATIONS, MailCancellation(gone.id, "overtaken"))
+    async with running(mailer_for(mail_store, catcher.port, lease_s=4)):
+        await until(mail_store, sent=len(mails) - 1, skipped=1)
+    received = catcher.received()
+    assert counted_again() - before == received.total() - len(received) == 3
+
+
+async def test_mails_whose_outcomes_can_not_be_written_are_counted_when_another_mailer_sends_them_again(
+    mail_store: MongoStore, catcher: Catcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As while the disk is full: their leases end, and nobody else knows that they went."""
+    before, full = counted_again(), True
+    hindered = MongoStore(mail_store.client, mail_store.database.name)
+
+    async def note_items(*given: Any) -> int:
+        if full:
+            raise Unavailable("the disk is full")
+        return await mail_store.note_items(*given)
+
+    monkeypatch.setattr(hindered, "note_items", note_items)
+    monkeypatch.setattr(mailers, "DATABASE_PAUSE_S", 0.1)
+    await given(mail_store, 5)
+    async with running(mailer_for(hindered, catcher.port, lease_s=4)):
+        await true(lambda: catcher.received().total() == 5)
+        async with running(mailer_for(mail_store, catcher.port, lease_s=4)):
+            await until(mail_store, sent=5)
+        full = False
+    assert set(catcher.received().values()) == {2}
+    assert counted_again() - before == 5
+
+
 async def test_a_server_that_always_breaks_off_is_not_fed_for_ever(
     mail_store: MongoStore, catcher: Catcher
 ) -> None:
@@ -167,14 +215,72 @@ async def test_what_a_dead_mailer_had_only_leased_is_sent_uncounted(
 async def test_a_permanent_refusal_bounces_without_naming_the_person(
     mail_store: MongoStore, catcher: Catcher, caplog: pytest.LogCaptureFixture
 ) -> None:
-    await given(mail_store, 3)
-    catcher.order("permfail", count=1)
+    await to_people(mail_store, ["rina@example.org", *(f"p{n}@example.org" for n in range(20))])
+    catcher.order("reply", text="550 5.1.1 <rina@example.org> no such mailbox", to="rina")
     async with running(mailer_for(mail_store, catcher.port)):
-        mails = await until(mail_store, sent=2, bounced=1)
+        mails = await until(mail_store, sent=20, bounced=1)
     (bounced,) = (one for one in mails if one.state == "bounced")
     assert bounced.reason.startswith("550 5.1.1")
     assert "rina" not in bounced.reason
     assert "rina" not in caplog.text
+
+
+async def to_people(store: MongoStore, emails: Sequence[str]) -> list[Mail]:
+    """One to each."""
+    contacts = [
+        Contact(EmployeeId(f"emp_{n}"), 1, [f"{n}"], "Rina", one, "id") for n, one in enumerate(emails)
+    ]
+    mails = [mail(n, f"emp_{n}") for n in range(len(emails))]
+    await insert(store, CONTACTS, *contacts)
+    await insert(store, MAILS, *mails)
+    return mails
+
+
+@pytest.mark.parametrize(
+    ("at", "text", "domains"),
+    [
+        ("rcpt", "550 5.7.1 Relaying denied", 1),
+        ("rcpt", "550-Refused.\r\n550 5.1.1 User unknown", 40),
+        ("rcpt", "454 4.7.1 Relay access denied", 40),
+        ("data", "554 5.7.1 Message refused", 40),
+        ("mail", "530 5.7.0 Authentication required", 40),
+    ],
+)
+async def test_a_server_that_refuses_everybody_makes_nobodys_mail_bounce(
+    mail_store: MongoStore, catcher: Catcher, at: str, text: str, domains: int
+) -> None:
+    """All mails pause, readiness says why, and each goes out once when that is mended."""
+    mails = await to_people(mail_store, [f"p{n}@d{n % domains}.example" for n in range(40)])
+    catcher.order("reply", at=at, text=text)
+    mailer = mailer_for(mail_store, catcher.port)
+    async with running(mailer):
+        await true(lambda: any(text[:3] in fault and "mails wait" in fault for fault in mailer.faults()))
+        given_by_then = catcher.page.get("/faults").json()["given"]
+        await true(lambda: catcher.page.get("/faults").json()["given"] > given_by_then)
+        assert (await states(mail_store)).keys() <= {"queued", "leased", "handing_over", "deferred"}
+        assert mailer.faults()
+        catcher.order("none")
+        await until(mail_store, sent=40)
+        await true(lambda: not mailer.faults())
+    assert catcher.received() == Counter(f"{one.id}@bandung.example" for one in mails)
+
+
+async def test_a_gone_domain_bounces_and_keeps_no_other_back(
+    mail_store: MongoStore, catcher: Catcher
+) -> None:
+    """However many in a row."""
+    await to_people(mail_store, [*(f"p{n}@gone.example" for n in range(80)), "rina@example.org"])
+    catcher.order("reply", text="550 5.1.2 No such domain", to="gone.example")
+    async with running(mailer_for(mail_store, catcher.port)):
+        tried = {"$or": [{"state": "sent"}, {"attempts": {"$gt": 0}}]}
+        async with asyncio.timeout(WITHIN_S):
+            while await mail_store.count(MAILS, tried) < 81:
+                await asyncio.sleep(0.02)
+        await insert(
+            mail_store, CONTACTS, Contact(EmployeeId("emp_x"), 1, ["x"], "Budi", "budi@example.org", "id")
+        )
+        await insert(mail_store, MAILS, mail(100, "emp_x"))
+        await until(mail_store, sent=2, bounced=80)
 
 
 @pytest.mark.parametrize("email", [None, "no address at all"])

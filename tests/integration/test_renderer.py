@@ -1,17 +1,30 @@
 """Rendering processes that die, on a real MongoDB and Kafka: what they had in hand is made all the same."""
 
 import asyncio
+import contextlib
 import os
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterable
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from services.enrollment.certificate_face import CertificateFace
-from services.enrollment.documents import RENDERINGS, STORED_PDFS, Rendering
+from services.enrollment.certificate_pdf import render
+from services.enrollment.documents import (
+    COMPLETIONS,
+    HELD,
+    RENDERINGS,
+    STORED_PDFS,
+    SUPERSEDED,
+    Certificate,
+    Completion,
+    Rendering,
+)
+from services.enrollment.held_renderings import HeldRenderings
 from services.enrollment.renderer import Renderer
 from shared.contracts.payload import CertificateId, CompletionId, EmployeeId
 from shared.contracts.topics import PARTITIONS
@@ -53,36 +66,91 @@ async def store(stack: Stack) -> AsyncIterator[MongoStore]:
     client = connect(stack.mongo)
     name = f"render_{secrets.token_hex(6)}"
     store = MongoStore(client, name)
-    await store.prepare([RENDERINGS, STORED_PDFS])
+    await store.prepare([COMPLETIONS, RENDERINGS, STORED_PDFS])
     yield store
     await client.drop_database(name)
     client.close()
 
 
-async def test_a_certificate_that_ends_its_process_keeps_no_other_from_being_made(
-    stack: Stack, store: MongoStore
-) -> None:
+@contextlib.asynccontextmanager
+async def rendering_by(
+    stack: Stack, store: MongoStore, make: Callable[[dict[str, Any]], bytes]
+) -> AsyncIterator[Renderer]:
     topic = f"{store.database.name}.commands"
     await create_topics(stack.kafka, [(topic, PARTITIONS, {})])
     publisher = Publisher(stack.kafka, "render-test")
-    renderer = Renderer(
-        store,
-        Commands("enrollment", topic, publisher, Board(store, topic), Askers("enrollment", "s" * 32)),
-        workers=1,
-        make=make,
-    )
-    await store.database[RENDERINGS.name].insert_many(
-        [dict(store.encode(rendering(n))) for n in range(COUNT)]
-    )
+    commands = Commands("enrollment", topic, publisher, Board(store, topic), Askers("enrollment", "s" * 32))
+    renderer = Renderer(store, commands, workers=1, make=make)
     running = asyncio.create_task(renderer.run())
+    try:
+        yield renderer
+    finally:
+        renderer.stop()
+        await running
+        await publisher.stop()
+
+
+async def insert(store: MongoStore, items: Iterable[Rendering]) -> None:
+    await store.database[RENDERINGS.name].insert_many([dict(store.encode(one)) for one in items])
+
+
+async def test_a_certificate_that_ends_its_process_keeps_no_other_from_being_made(
+    stack: Stack, store: MongoStore
+) -> None:
+    await insert(store, (rendering(n) for n in range(COUNT)))
 
     async def all_but_one_made() -> bool:
         return await store.count(STORED_PDFS, {}) == COUNT - 1
 
-    await until(all_but_one_made, within_s=60)
-    fatal = await until(lambda: store.select(RENDERINGS, {"state": "deferred"}), within_s=60)
-    renderer.stop()
-    await running
-    await publisher.stop()
+    async with rendering_by(stack, store, make):
+        await until(all_but_one_made, within_s=60)
+        fatal = await until(lambda: store.select(RENDERINGS, {"state": "deferred"}), within_s=60)
     assert [(one.id, one.attempts) for one in fatal] == [(f"crt_{FATAL_AT:05d}/1", 1)]
     assert await store.count(RENDERINGS, {"state": "done"}) == COUNT - 1
+
+
+async def test_a_title_no_font_draws_is_held_and_told_and_tried_again_by_a_version_that_draws_otherwise(
+    stack: Stack, store: MongoStore
+) -> None:
+    titles = ["Pelatihan ᜊᜌ᜔", "Pelatihan ᜊᜌ᜔", "Pelatihan ᜀ", "Pelatihan biasa"]
+    items = [titled(n, title) for n, title in enumerate(titles)]
+    await insert(store, items)
+    await store.database[COMPLETIONS.name].insert_many(
+        # The third was issued anew since: nobody waits for its first revision.
+        [dict(store.encode(certified(one, revision=2 if n == 2 else 1))) for n, one in enumerate(items)]
+    )
+    watch = HeldRenderings(store)
+
+    async def all_seen() -> bool:
+        return await store.count(RENDERINGS, {"state": {"$in": [HELD, "done"]}}) == len(items)
+
+    async with rendering_by(stack, store, render) as renderer:
+        await until(all_seen, within_s=60)
+        assert renderer.faults() == []  # it is ready: trying again mends nothing
+    await watch.step()
+    (remark,) = watch.remarks()
+    assert remark.startswith("2 certificates without PDF: no font draws U+170A (TAGALOG LETTER BA), U+170C (")
+    assert 'in the title "Pelatihan ᜊᜌ᜔"' in remark
+    assert "Budi" not in remark
+    assert [one.state for one in await store.select(RENDERINGS, {}, sort=[("_id", 1)])] == [
+        HELD, HELD, SUPERSEDED, "done",
+    ]  # fmt: skip
+    await store.database[RENDERINGS.name].update_one({"_id": items[0].id}, {"$set": {"drawing": "earlier"}})
+    await watch.step()
+    assert [one.id for one in await store.select(RENDERINGS, {"state": "queued"})] == [items[0].id]
+
+
+def titled(n: int, title: str) -> Rendering:
+    one = rendering(n)
+    return structs.replace(one, face=structs.replace(one.face, training_title=title))
+
+
+def certified(one: Rendering, revision: int) -> Completion:
+    certificate = Certificate(
+        id=one.certificate_id, number=one.face.number, revision=revision, code="a" * 26, earlier_codes=[],
+        issued_at=one.due, completion_version=1, holder_name=one.face.holder_name,
+        holder_number=one.face.employee_number, jp=one.face.jp,
+    )  # fmt: skip
+    return Completion(
+        id=one.completion_id, employee_id=one.employee_id, learning_year="", certificate=certificate
+    )

@@ -63,7 +63,14 @@ def with_descendants(starter: subprocess.Popen[bytes]) -> list[psutil.Process]:
     return psutil.Process(starter.pid).children(recursive=True)
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize(
+    "number",
+    [
+        signal.SIGKILL,
+        pytest.param(signal.SIGTERM, marks=pytest.mark.full),
+        pytest.param(signal.SIGINT, marks=pytest.mark.full),
+    ],
+)
 def test_nothing_outlives_a_starter_that_is_killed(
     start_stack: Starts, tmp_path: Path, number: signal.Signals
 ) -> None:
@@ -77,6 +84,7 @@ def test_nothing_outlives_a_starter_that_is_killed(
     until(lambda: all(is_gone(process) for process in started))
 
 
+@pytest.mark.full
 def test_nothing_outlives_a_starter_that_is_killed_while_starting(
     start_stack: Starts, tmp_path: Path
 ) -> None:
@@ -121,6 +129,7 @@ def test_a_program_that_is_not_there_is_named(processes: Processes) -> None:
         processes.start("nothing", ["/no/such/program"])
 
 
+@pytest.mark.full
 async def test_a_killed_broker_comes_back_with_its_topics(processes: Processes, tmp_path: Path) -> None:
     kafka, admin = native.start_kafka(processes, tmp_path / "kafka", CACHE)
     native.kafka_ready(kafka, admin)
@@ -133,6 +142,7 @@ async def test_a_killed_broker_comes_back_with_its_topics(processes: Processes, 
     assert await create_topics(admin, [("stays", 3, {})]) == []
 
 
+@pytest.mark.full
 def test_mongodb_comes_back_on_another_port_with_its_data(processes: Processes, tmp_path: Path) -> None:
     import pymongo
 
@@ -145,6 +155,7 @@ def test_mongodb_comes_back_on_another_port_with_its_data(processes: Processes, 
         mongo.stop()
 
 
+@pytest.mark.full
 def test_no_container_outlives_a_starter_that_is_killed(start_stack: Starts, tmp_path: Path) -> None:
     try:
         containers.engine_and_images()

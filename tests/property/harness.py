@@ -319,7 +319,9 @@ class City:
         member.store.collections = dict(at.collections)
         member.next = dict(at.next)
         epoch = member.service.epoch + 1
-        terms = replaced(member.service.terms, epoch=epoch)
+        terms = member.service.terms
+        if hasattr(terms, "epoch"):  # of a service that gives out versions
+            terms = replaced(terms, epoch=epoch)
         member.service = replaced(member.service, terms=terms, epoch=epoch)
         member.reader = Reader(member.service)
         if adoption is not None:

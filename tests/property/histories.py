@@ -30,6 +30,8 @@ TRAININGS: tuple[dict[str, object], ...] = (
     {"code": "A", "form": "seminar", "start_date": "2025-12-19", "organizer": "PUSDIK"},
     {"code": "B", "form": "e_learning", "start_date": "2025-12-20", "programme_jp": 5, "organizer": "PUSDIK"},
     {"code": "C", "form": "e_learning", "start_date": "2025-12-20", "programme_jp": 4, "organizer": "LAN"},
+    {"code": "L", "form": "e_learning", "start_date": "2025-12-30", "programme_jp": 9, "organizer": "PUSDIK"},
+    {"code": "M", "form": "coaching", "start_date": "2025-12-05", "sessions": 3, "organizer": "LAN"},
     {"code": "D", "form": "coaching", "start_date": "2026-01-05", "sessions": 2, "organizer": "LAN"},
     {"code": "E", "form": "coaching", "start_date": "2026-01-06", "sessions": 2, "organizer": "PUSDIK"},
     {"code": "F", "form": "course", "start_date": "2026-01-05", "programme_jp": 20, "level": "international",
@@ -59,7 +61,7 @@ def completion_id(data: TrainingCompleted) -> str:
 
 @st.composite
 def completions(draw: st.DrawFn) -> TrainingCompleted:
-    training = dict(draw(st.sampled_from([*TRAININGS[1:5] * 4, *TRAININGS])))  # those under a cap more often
+    training = dict(draw(st.sampled_from([*TRAININGS[1:7] * 4, *TRAININGS])))  # those under a cap more often
     days = [day for day in COMPLETED_ON if day.isoformat() >= str(training["start_date"])]
     day = draw(st.sampled_from(days))
     if training["code"] == "I":

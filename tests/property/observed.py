@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from services.enrollment.documents import COMPLETIONS, EMPLOYEES, SEQUENCES, Completion
 from services.enrollment.issuing_bodies import sequence_id
-from services.enrollment.jp import credit_year
+from services.enrollment.jp import credit_learnings
 from services.enrollment.settling import facts_standing, learning_in_year
 from services.incentive.documents import ACCOUNTS, EARNED_COMPLETIONS, POINT_ENTRIES, EarnedCompletion
 from services.incentive.points import award_month
@@ -98,14 +98,14 @@ async def numbers_have_no_gap(city: City) -> None:
 
 async def hours_and_points_follow_from_what_stands(city: City) -> None:
     """As the rules give them for all that stands, at once: no history of arrivals is left in them."""
-    years: dict[str, list[Completion]] = defaultdict(list)
+    people: dict[str, list[Completion]] = defaultdict(list)
     for one in await city.documents("enrollment", COMPLETIONS):
         if one.learning_year:
-            years[one.learning_year].append(one)
+            people[one.employee_id].append(one)
         else:
             assert one.jp == 0
-    for those in years.values():
-        credits = credit_year([learning_in_year(one, facts_standing(one)) for one in those], TERMS.rates)
+    for those in people.values():
+        credits = credit_learnings([learning_in_year(one, facts_standing(one)) for one in those], TERMS.rates)
         assert {one.id: one.jp for one in those} == {id: credit.jp for id, credit in credits.items()}
     months: dict[str, list[EarnedCompletion]] = defaultdict(list)
     for earned in await city.documents("incentive", EARNED_COMPLETIONS):
@@ -121,11 +121,13 @@ async def points_explain_themselves(city: City) -> None:
     whose it is; no gap in its lines."""
     by_account: Counter[str] = Counter()
     by_completion: Counter[tuple[str, str]] = Counter()
+    by_month: Counter[tuple[str, str]] = Counter()
     lines: dict[str, list[int]] = defaultdict(list)
     for entry in await city.documents("incentive", POINT_ENTRIES):
         assert entry.points != 0
         by_account[entry.employee_id] += entry.points
         by_completion[entry.employee_id, entry.completion_id] += entry.points
+        by_month[entry.employee_id, entry.month] += entry.points
         lines[entry.employee_id].append(entry.sequence)
     for account in await city.documents("incentive", ACCOUNTS):
         assert account.balance == by_account[account.id]
@@ -133,7 +135,9 @@ async def points_explain_themselves(city: City) -> None:
     for earned in await city.documents("incentive", EARNED_COMPLETIONS):
         assert earned.points == by_completion.pop((earned.employee_id, earned.id), 0)
         assert earned.month or earned.points == 0
+        by_month[earned.employee_id, f"{earned.completed_on:%Y-%m}"] -= earned.points
         assert earned.account == ""
+    assert not any(by_month.values()), "a month's entries sum up to what counts in it"
     assert not any(by_completion.values()), "what moved away left nothing behind"
     counting = {
         one.id: (one.employee_id, facts_standing(one).completed_on)

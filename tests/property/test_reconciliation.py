@@ -1,15 +1,19 @@
 """What one service lost of what another said is seen by a list, healed by a restatement, and never there twice."""
 
 import json
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from datetime import timedelta
+from operator import attrgetter
 from random import Random
+from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from services.enrollment.adoption import GivenNumbers
 from services.enrollment.documents import (
     COMPLETIONS,
     LISTINGS,
@@ -18,8 +22,15 @@ from services.enrollment.documents import (
     issued_version,
     stated_version,
 )
+from services.enrollment.ledger import entry_of as enrollment_entry
+from services.enrollment.reconciling import PDF
 from services.incentive.documents import ACCOUNTS, EARNED_COMPLETIONS, POINT_ENTRIES
+from services.incentive.ledger import entry_of as incentive_entry
 from services.notification.documents import ISSUED, LETTERS, MAILS, REVOKED, SETTLED_POINTS
+from services.notification.ledger import MAILS_OR_NOTES
+from services.notification.ledger import entry_of as notification_entry
+from shared.cli.answers import Held
+from shared.cli.books import Finding, findings, merged
 from shared.contracts.cloudevents import peek
 from shared.contracts.enrollment import (
     CompletionsListed,
@@ -42,7 +53,7 @@ from shared.pipeline.documents import Collection, Document
 from shared.pipeline.places import partition_of
 from tests.factories import as_record, completed, registered, revoke
 from tests.memory_store import MemoryStore
-from tests.property.harness import MORNING, OFFICER, ROUGH, City, Sending
+from tests.property.harness import MORNING, OFFICER, ROUGH, TERMS, City, Sending
 from tests.property.histories import BUDI, EMPLOYEE, completion_id, histories
 from tests.property.observed import observe, promises
 
@@ -137,6 +148,42 @@ async def entries_of(city: City, ids: Iterable[str]) -> list[str]:
     return [one.id for one in await city.documents("incentive", POINT_ENTRIES) if one.completion_id in ids]
 
 
+async def found_by_reconcile(city: City) -> list[Finding]:
+    """As `kompeten reconcile` compares the ledgers, but for PDFs, which no worker makes here."""
+    completions = await city.documents("enrollment", COMPLETIONS)
+    points = Counter[str]()
+    for entry in await city.documents("incentive", POINT_ENTRIES):
+        points[entry.completion_id] += entry.points
+    gone = {
+        one.id for collection in MAILS_OR_NOTES for one in await city.documents("notification", collection)
+    }
+    letters: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for letter in await city.documents("notification", LETTERS):
+        if letter.completion_id:
+            letters[letter.completion_id].append(msgspec.to_builtins(letter))
+    earned = await city.documents("incentive", EARNED_COMPLETIONS)
+    ledgers = {
+        "enrollment": [enrollment_entry(one, "", set(), {}) for one in completions],
+        "incentive": [incentive_entry(msgspec.to_builtins(one), points[one.id]) for one in earned],
+        "notification": [notification_entry(id, those, gone) for id, those in letters.items()],
+    }
+    held = {
+        name: sorted(
+            (Held.model_validate(one.model_dump()) for one in those), key=attrgetter("completion_id")
+        )
+        for name, those in ledgers.items()
+    }
+    return [one for id, books in merged(held) for one in findings(id, books) if one.lacks != (PDF,)]
+
+
+async def by_service(city: City) -> dict[str, set[str]]:
+    found = await found_by_reconcile(city)
+    return {
+        service: {one.completion_id for one in found if one.service == service}
+        for service in ("incentive", "notification")
+    }
+
+
 async def no_event_id_says_two_things(city: City) -> None:
     said: dict[str, bytes | None] = {}
     for (topic, _), records in city.log.items():
@@ -207,6 +254,9 @@ async def test_whatever_is_lost_is_seen_and_healed_once(
     await listed(city)
     assert (await lacking(city, "incentive")).keys() == without_completion | (without_entries - in_vain)
     assert (await lacking(city, "notification")).keys() == without_letter
+    assert await by_service(city) == {
+        service: set(await lacking(city, service)) for service in ("incentive", "notification")
+    }
 
     seen = (await lacking(city, "incentive")).keys() | (await lacking(city, "notification")).keys()
     assert set(await restated(city, seen)) <= {"accepted"}
@@ -214,6 +264,7 @@ async def test_whatever_is_lost_is_seen_and_healed_once(
     assert [await lacking(city, service) for service in city.members] == [{}, {}, {}]
     await listed(city)
     assert [await lacking(city, service) for service in city.members] == [{}, {}, {}]
+    assert await found_by_reconcile(city) == []
     assert await observe(city) == before
     await books_add_up(city)
     await no_event_id_says_two_things(city)
@@ -228,6 +279,35 @@ async def _sum(city: City, id: str) -> int:
     return sum(
         one.points for one in await city.documents("incentive", POINT_ENTRIES) if one.completion_id == id
     )
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=QUIET)
+@given(
+    histories(),
+    st.sets(st.sampled_from(["enrollment", "incentive", "notification"]), min_size=1),
+    st.integers(0, 2**16),
+    st.data(),
+)
+async def test_after_a_restore_nothing_is_missing(
+    history: list[Sending], services: set[str], seed: int, data: st.DataObject
+) -> None:
+    """Enrollment tells again what it had told, under versions of its new epoch: letters that were there were called
+    missing for good."""
+    city = City(random=Random(seed))
+    before = data.draw(st.integers(0, len(history)))
+    await city.deliver(history[:before])
+    kept = {service: city.backup(service) for service in sorted(services)}
+    await city.deliver(history[before:])
+    for service, backup in kept.items():
+        adoption = GivenNumbers(TERMS) if service == "enrollment" else None
+        await city.restored(service, backup, adoption)
+        if data.draw(st.booleans()):
+            await city.settle()
+    await city.settle()
+    assert await found_by_reconcile(city) == []
+    await listed(city)
+    await reviewed(city)
+    assert [await lacking(city, service) for service in city.members] == [{}, {}, {}]
 
 
 async def test_two_operators_restate_once() -> None:

@@ -277,4 +277,4 @@ async def test_a_correction_to_another_year_leaves_the_one_and_enters_the_other(
     assert facts_standing(completion).completed_on == date(2026, 1, 2)
     assert (await observe(city)).year_totals == {f"{EMPLOYEE[BUDI]}/2026": 4}
     history = [(one.month, one.points) for one in await city.documents("incentive", POINT_ENTRIES)]
-    assert history == [("2025-12", 15)]
+    assert history == [("2025-12", 15), ("2025-12", -15), ("2026-01", 15)]

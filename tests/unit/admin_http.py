@@ -64,9 +64,15 @@ class World:
             for name in SERVICES
         }
     )  # fmt: skip
+    busy: dict[str, Response] = field(default_factory=dict)
+    """What a service says instead of its status."""
+    ready: dict[str, Response] = field(default_factory=dict)
+    """What /health/ready says of a service, to anybody."""
     groups: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     letters: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     waiting: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    mail_groups: list[dict[str, Any]] = field(default_factory=list)
+    ended_mails: list[dict[str, Any]] = field(default_factory=list)
     traces: dict[str, dict[str, Any]] = field(default_factory=dict)
     order: Callable[[Asked], Response] = lambda asked: decided()
     """Answers replays, discards, looks, giving up, and what is said of agencies, bodies, people and completions."""
@@ -138,6 +144,8 @@ class Play:
             json.loads(body) if body else None,
         )  # fmt: skip
         world = self.world
+        if asked.path == "/health/ready":
+            return world.ready.get(service, JSONResponse([]))
         if asked.headers.get("authorization", "").removeprefix("Bearer ") not in world.tokens:
             return problem(401, "Get a new access token")
         world.asked.append(asked)
@@ -147,7 +155,7 @@ class Play:
 def _answer(world: World, asked: Asked) -> Response:
     match asked.path.split("/")[1:]:
         case ["admin", "status"]:
-            return JSONResponse(world.status[asked.service])
+            return world.busy.get(asked.service) or JSONResponse(world.status[asked.service])
         case ["admin", "dead-letters"]:
             return JSONResponse(world.groups.get(asked.service, []))
         case ["admin", "dead-letters", "letters"]:
@@ -210,7 +218,16 @@ def _answer(world: World, asked: Asked) -> Response:
             return world.events(asked)
         case ["decisions", id] if id in world.decisions:
             return JSONResponse(world.decisions[id])
-        case ["admin", _, "replays" | "discards" | "looks" | "give-ups" | "starts" | "restatements"]:
+        case ["admin", "mails"]:
+            return JSONResponse(world.mail_groups)
+        case ["admin", "mails", "ended"]:
+            later = [one for one in world.ended_mails if one["id"] > asked.params.get("after", "")]
+            return JSONResponse(later[: int(asked.params["limit"])])
+        case [
+            "admin",
+            _,
+            "resends" | "replays" | "discards" | "looks" | "give-ups" | "starts" | "restatements",
+        ]:
             return world.order(asked)
     return problem(404, "nothing is here")
 

@@ -91,6 +91,55 @@ def cli(play: Play, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Cli:
 # Where, who, exit statuses.
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        *(
+            ("ENROLLMENT_URL", url, "KOMPETEN_ENROLLMENT_URL (--enrollment-url) is not a web address")
+            for url in (
+                "x",
+                "   ",
+                "ftp://x",
+                "http://",
+                "http://x:99999999",
+                "http://x:y",
+                "'http://x'",
+                "http://a b",
+            )
+        ),
+        (
+            "ENROLLMENT_URL",
+            "http://u:hunter2@x",
+            "KOMPETEN_ENROLLMENT_URL (--enrollment-url) has a user name or",
+        ),
+        (
+            "ENROLLMENT_URL",
+            "http://\u0430.example",
+            "KOMPETEN_ENROLLMENT_URL (--enrollment-url) has letters other",
+        ),
+        ("TOKEN_FILE", "/nowhere", "(KOMPETEN_TOKEN_FILE, --token-file) cannot be read (FileNotFoundError)"),
+        ("TOKEN_FILE", "/", "(KOMPETEN_TOKEN_FILE, --token-file) is a folder"),
+        ("TOKEN", "hunter2 hunter2", "KOMPETEN_TOKEN holds no access token"),
+        ("TOKN", "hunter2", "KOMPETEN_TOKN is not known: did you mean KOMPETEN_TOKEN?"),
+    ],
+)
+def test_a_wrong_setting_is_answered_by_its_name_and_what_to_write(
+    cli: Cli, name: str, value: str, said: str
+) -> None:
+    cli.env.setenv(f"KOMPETEN_{name}", value)
+    done = cli("status", "--service", "enrollment")
+    assert (done.code, done.out) == (2, "")
+    (line,) = done.err.splitlines()
+    assert said in line
+    assert "hunter2" not in line
+
+
+def test_a_token_file_that_is_not_text_is_answered_by_what_to_do(cli: Cli) -> None:
+    file = cli.file(b"\xff\xfe\x00", "token")
+    done = cli("status", "--token-file", file)
+    assert (done.code, "begins with a byte order mark: save it as UTF-8 without one" in done.err) == (2, True)
+
+
 def every_command() -> list[list[str]]:
     return [
         ["status"],
@@ -131,6 +180,8 @@ def every_command() -> list[list[str]]:
         ["contests", "add", COMPLETION, *WHY],
         ["contests", "decide", COMPLETION, "--contest", "c-1", "--uphold", *WHY],
         ["partitions", "start", "agency.x.v1", "0", "--service", "enrollment", *WHY],
+        ["mail", "list"],
+        ["mail", "resend", "--said", "5.7.1", *WHY, "--yes"],
         ["trace", "--event", "evt-1"],
         ["reconcile"],
         ["publish", "EVENTS", "--agency", "dinkes"],
@@ -143,7 +194,8 @@ every = pytest.mark.parametrize("argv", every_command(), ids=lambda argv: " ".jo
 def test_every_command_is_tried_here() -> None:
     tried = {
         tuple(argv[:2])
-        if argv[0] in ("dead-letters", "waiting", "partitions", "agency", "body", "people", "contests")
+        if argv[0]
+        in ("dead-letters", "waiting", "partitions", "agency", "body", "people", "contests", "mail")
         else (argv[0],)
         for argv in every_command()
     }
@@ -184,10 +236,11 @@ def test_without_an_address_or_a_token_it_says_what_to_give(cli: Cli, argv: list
     assert done.code == 2
     assert "put one of role" in done.err
     assert "--token-file" in done.err
-    cli.env.delenv("KOMPETEN_ENROLLMENT_URL")
+    asked = "notification" if argv[0] == "mail" else "enrollment"
+    cli.env.delenv(f"KOMPETEN_{asked.upper()}_URL")
     done = cli(*argv, "--stack", str(cli.folder / "none.json"))
     assert done.code == 2
-    assert "nothing says where enrollment is: give --enrollment-url, set KOMPETEN_ENROLLMENT_URL" in done.err
+    assert f"nothing says where {asked} is: give --{asked}-url, set KOMPETEN_{asked.upper()}_URL" in done.err
 
 
 def test_the_local_stack_gives_addresses_and_an_operators_token(cli: Cli) -> None:
@@ -324,6 +377,84 @@ def test_status_names_faults_stopped_partitions_bugs_lag_waiting_and_mails(cli: 
     assert len(done.out.splitlines()) < 40
     wrong = cli("status", "--json").json["services"]["enrollment"]["wrong"]
     assert wrong == ["MongoDB does not answer", "agency.x.v1/0 is stopped at 12: records are gone"]
+
+
+def checks(**faults: str) -> list[dict[str, Any]]:
+    sound = ["database", "topics", "consumer"]
+    return [{"name": name, "ok": name not in faults, "sentence": faults.get(name, "Answers.")}
+            for name in dict.fromkeys([*sound, *faults])]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("faults", "says"),
+    [
+        ({"database": "MongoDB does not answer: nothing is lost."}, "see whether its MongoDB runs"),
+        (
+            {"database": "MongoDB: its disk is full: free some of it"},
+            "database: MongoDB: its disk is full: free",
+        ),
+        ({"consumer": "Kafka does not answer."}, "see whether Kafka runs"),
+        ({"topics": "Kafka does not answer."}, "what arrives waits there"),
+        ({"mailer": "the mail server does not answer."}, "mails wait and go out by themselves"),
+        ({"readiness": "The checks took longer than 5 s: see the log."}, "5 s: see the log"),
+    ],
+)
+def test_status_says_what_is_away_and_what_to_do_where_the_service_can_say_no_more(
+    cli: Cli, faults: dict[str, str], says: str
+) -> None:
+    """It said to see itself."""
+    for name in ("enrollment", "notification"):
+        cli.world.ready[name] = JSONResponse(checks(**faults), 503)
+        cli.world.busy[name] = problem(503, "the database does not answer")
+    done = cli("status")
+    assert (done.code, done.err) == (1, "")
+    (check,) = faults
+    assert f"enrollment: {check}: {faults[check].rstrip('.')}" in done.out
+    assert says in done.out
+    assert done.out.count("NOT READY") == 2
+    assert "kompeten status" not in done.out + done.err
+    told = cli("status", "--json")
+    assert (told.code, told.json["unanswered"]) == (1, {})
+    assert told.json["services"]["incentive"]["is_whole"]
+    assert not told.json["services"]["enrollment"]["is_whole"]
+
+
+def test_status_asks_nothing_more_of_a_service_without_its_database(cli: Cli) -> None:
+    """Each further question would wait for the database as long."""
+    cli.world.ready["enrollment"] = JSONResponse(checks(database="MongoDB does not answer."), 503)
+    assert cli("status").code == 1
+    assert not [one for one in cli.world.asked if one.service == "enrollment"]
+
+
+def test_status_never_says_to_see_itself(cli: Cli) -> None:
+    cli.world.busy["enrollment"] = problem(503, "busy")
+    done = cli("status")
+    assert done.code == 2
+    assert (
+        "enrollment does not tell how it stands (busy): ask again in a minute, then see its log" in done.err
+    )
+    assert "kompeten status" not in done.out + done.err
+
+
+def test_status_shows_what_is_to_be_mended_of_a_service_that_can_say_no_more(cli: Cli) -> None:
+    warning = {"name": "smtp", "ok": True, "sentence": "refuses the password", "warning": True}
+    cli.world.ready["notification"] = JSONResponse(
+        [*checks(database="MongoDB does not answer."), warning], 503
+    )
+    done = cli("status")
+    assert done.code == 1
+    assert "notification: smtp: refuses the password" in done.out
+    assert cli("status", "--json").json["services"]["notification"]["remarks"] == [
+        "smtp: refuses the password"
+    ]
+
+
+@pytest.mark.parametrize(
+    "ready", [problem(404, "nothing is here"), Response("<html>", 502), JSONResponse([1])]
+)
+def test_status_does_without_a_readiness_that_it_cannot_read(cli: Cli, ready: Response) -> None:
+    cli.world.ready["incentive"] = ready
+    assert cli("status").code == 0
 
 
 def test_status_names_a_suspended_agency_since_when_by_whom_and_what_waits_for_its_resumption(
@@ -1046,6 +1177,50 @@ def test_publish_sends_batches_and_keeps_what_was_refused_with_the_reason(cli: C
     told = cli("publish", path, "--agency", "dinkes", "--json")
     assert (told.code, told.json["accepted"], told.json["resumed_at_line"]) == (1, 601, 605)
     assert len(cli.world.ordered("/events")) == 2  # nothing a second time
+
+
+@pytest.mark.parametrize("cut", [1, 40, -2])
+def test_publish_leaves_a_line_that_somebody_is_still_writing(cli: Cli, cut: int) -> None:
+    """Both halves were refused."""
+    last = lines(1, 2)
+    path = cli.file(lines(2) + last[:cut])
+    done = cli("publish", path, "--agency", "dinkes")
+    assert (done.code, published(cli)) == (1, ["evt-0", "evt-1"])
+    assert f"the last line is not finished, {len(last[:cut])} bytes: it waits" in done.out
+    assert not path.with_name("events.jsonl.refused.jsonl").exists()
+    again = cli("publish", path, "--agency", "dinkes", "--json")
+    assert (again.code, again.json["unfinished_bytes"]) == (1, len(last[:cut]))
+    path.write_text(lines(4))
+    done = cli("publish", path, "--agency", "dinkes", "--json")
+    assert (done.code, done.json["resumed_at_line"], done.json["lines"]) == (0, 3, 4)
+    assert published(cli) == ["evt-0", "evt-1", "evt-2", "evt-3"]
+
+
+def test_publish_takes_a_last_event_that_lacks_its_end_of_line_alone_and_once(cli: Cli) -> None:
+    path = cli.file(lines(2).rstrip("\n"))
+    assert cli("publish", path, "--agency", "dinkes", "--json").json["lines"] == 2
+    path.write_text(lines(2) + "{no json\n")
+    done = cli("publish", path, "--agency", "dinkes", "--json")
+    assert (done.json["lines"], done.json["accepted"], done.json["refused"]) == (3, 2, 1)
+    assert published(cli) == ["evt-0", "evt-1"]
+    assert json.loads(path.with_name("events.jsonl.refused.jsonl").read_text())["line"] == 3
+
+
+@pytest.mark.parametrize("tail", ["1", '"evt', "[", "nul", "{}}", "x" * 1_100_000])
+def test_publish_judges_no_unfinished_line(cli: Cli, tail: str) -> None:
+    path = cli.file(lines(1) + tail)
+    told = cli("publish", path, "--agency", "dinkes", "--json")
+    assert (told.code, told.json["accepted"], told.json["refused"]) == (1, 1, 0)
+    assert told.json["unfinished_bytes"] == len(tail)
+
+
+@pytest.mark.parametrize("tail", ['"evt', "[", "{}}", "x" * 1_100_000])
+def test_publish_refuses_a_wrong_line_once_it_is_finished(cli: Cli, tail: str) -> None:
+    path = cli.file(lines(1) + tail)
+    cli("publish", path, "--agency", "dinkes")
+    path.write_text(lines(1) + tail + "\n")
+    told = cli("publish", path, "--agency", "dinkes", "--json")
+    assert (told.code, told.json["refused"], told.json["unfinished_bytes"]) == (1, 1, 0)
 
 
 def test_publish_goes_on_where_it_stopped(cli: Cli) -> None:

@@ -182,5 +182,39 @@ def test_the_administrators_password_comes_from_a_file(stack: Path, tmp_path: Pa
     (tmp_path / "admin").write_text("far away\n")
     admin = KafkaAccess({"kafka": "broker:9093"}, tmp_path / "admin").admin(stack)
     assert (admin.kafka.bootstrap, admin.kafka.password) == ("broker:9093", "far away")
-    with pytest.raises(CannotAsk, match="cannot be read"):
+    with pytest.raises(
+        CannotAsk, match=r"KOMPETEN_KAFKA_PASSWORD_FILE \(--kafka-password-file\) .*cannot be read"
+    ):
         KafkaAccess({"kafka": "broker:9093"}, tmp_path / "none").admin(stack)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"kafka": "broker"}, "KOMPETEN_KAFKA (--kafka) has 'broker': write host:port"),
+        (
+            {"kafka": "b:1", "kafka_mechanism": "scram"},
+            "KOMPETEN_KAFKA_MECHANISM (--kafka-mechanism)='scram' is not",
+        ),
+        (
+            {"kafka": "b:1", "kafka_security": "ssl"},
+            "KOMPETEN_KAFKA_SECURITY (--kafka-security)='ssl' is not acc",
+        ),
+        (
+            {"kafka": "b:1", "kafka_ca": "/nowhere"},
+            "KOMPETEN_KAFKA_CA (--kafka-ca) names a file that has no cert",
+        ),
+        (
+            {"kafka": "b:1", "kafka_user": "\u0430dmin"},
+            "KOMPETEN_KAFKA_USER (--kafka-user) has other characters",
+        ),
+    ],
+)
+def test_a_wrong_option_is_answered_by_both_of_its_names(
+    stack: Path, tmp_path: Path, given: dict[str, str], said: str
+) -> None:
+    (tmp_path / "admin").write_text("hunter2\n")
+    with pytest.raises(CannotAsk) as refused:
+        KafkaAccess(given, tmp_path / "admin").admin(stack)
+    assert said in str(refused.value)
+    assert "hunter2" not in str(refused.value)

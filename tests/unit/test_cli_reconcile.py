@@ -246,3 +246,35 @@ def test_ledgers_are_merged_by_id_without_being_held() -> None:
         (id_of(3), ["incentive"]),
         (id_of(4), ["enrollment"]),
     ]
+
+
+def test_trace_misses_what_reconcile_misses(cli: Cli) -> None:
+    """After a restore reconcile called letters missing, and trace said that nothing was."""
+    healthy(cli.world)
+    cli.world.traces["enrollment"] = {
+        "steps": [{"at": AT, "service": "enrollment", "what": "recorded"}],
+        "missing": [],
+        "completion_ids": [id_of(1)],
+    }
+    trace = ("trace", "--completion", id_of(1), "--json")
+    assert (cli(*trace).code, cli(*trace).json["missing"]) == (0, [])
+    cli.world.ledgers["enrollment"][1] = held(1, version=2)
+    (wrong, also) = cli("reconcile", "--json").json["wrong"]
+    missing = cli(*trace).json["missing"]
+    assert [(one["service"], one["what"]) for one in missing] == [
+        (one["service"], *one["lacks"]) for one in (wrong, also)
+    ]
+    assert "--heal" in missing[0]["do"]
+    assert cli(*trace).code == 1
+
+
+def test_trace_says_a_gap_once_as_its_service_says_it(cli: Cli) -> None:
+    healthy(cli.world)
+    lose(cli.world, "notification", 1)
+    gap = {"service": "notification", "what": "mail", "do": "look there", "completion_id": id_of(1)}
+    cli.world.traces = {
+        "enrollment": {"steps": [], "missing": [], "completion_ids": [id_of(1)]},
+        "notification": {"steps": [], "missing": [gap]},
+    }
+    (said,) = cli("trace", "--completion", id_of(1), "--json").json["missing"]
+    assert said["do"] == "look there"

@@ -12,7 +12,8 @@ import yaml
 from services.preflight import SERVICES as SETTINGS
 from services.preflight import documented
 from shared.contracts.services import SERVICES
-from shared.settings import Settings, variable
+from shared.setting_sources import variable
+from shared.settings import Settings
 from shared.stack.processes import ROOT
 
 NAMES = [service.name for service in SERVICES]

@@ -10,9 +10,7 @@ from typing import Final
 import pytest
 
 from services.enrollment.intake import _check
-from shared.kafka_setup import SetUpSettings
-from shared.settings import variable
-from tools.reference import settings_classes
+from shared.setting_names import known
 
 ROOT: Final = Path(__file__).parents[2]
 DOCS: Final = ROOT / "docs"
@@ -169,22 +167,9 @@ def _code(text: str) -> Iterator[str]:
 
 @every_page
 def test_every_setting_exists(page: Path) -> None:
-    settings = {variable(name) for cls in settings_classes() for name in cls.model_fields}
-    known = settings | {f"{name}_FILE" for name in settings} | _read_elsewhere()
+    files = {f"{name}_FILE" for name in known()}
     named = set(VARIABLE.findall(page.read_text(encoding="utf-8")))
-    assert named <= known, f"{page.relative_to(ROOT)} names settings that nothing reads"
-
-
-def _read_elsewhere() -> set[str]:
-    """Variables of the local stack, of the command line, of the set-up and of the Compose files."""
-    readers = [
-        ROOT / "deploy/kafka-port.yml",
-        *(ROOT / "shared/stack").glob("*.py"),
-        *(ROOT / "shared/cli").glob("*.py"),
-        ROOT / "docker-compose.yml",
-    ]
-    set_up = {variable(name) for name in SetUpSettings.model_fields}
-    return set_up | {name for path in readers for name in VARIABLE.findall(path.read_text(encoding="utf-8"))}
+    assert named <= known().keys() | files, f"{page.relative_to(ROOT)} names settings that nothing reads"
 
 
 # Indexes.

@@ -4,11 +4,13 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
+import msgspec
 import pytest
+from msgspec.structs import replace
 
 from services.enrollment.documents import COMPLETIONS, EMPLOYEES, RENDERINGS, SEQUENCES, Completion
 from services.enrollment.settling import facts_standing
-from shared.contracts.agency import TrainingCompleted
+from shared.contracts.agency import Organizer, TrainingCompleted
 from shared.contracts.enrollment import (
     CertificateIssued,
     CertificateRevoked,
@@ -16,6 +18,7 @@ from shared.contracts.enrollment import (
     ReinstateCertificate,
     RevokeCertificate,
 )
+from shared.contracts.people import MergeEmployees, SeparateEmployees
 from shared.contracts.vocabulary import EmploymentType
 from shared.pipeline.errors import Rejected, Waiting
 from shared.pipeline.outcome import Verdict
@@ -25,6 +28,9 @@ from tests.unit.given import NINE, Given
 
 BUDI = registered(NIP)
 SEMINAR = completed(NIP, organizer="PUSDIK", score=None, revision=None)
+
+
+JSON = msgspec.json.Encoder(order="deterministic")
 
 
 def about(completion: TrainingCompleted) -> dict[str, Any]:
@@ -105,6 +111,70 @@ def test_a_code_that_a_spreadsheet_wrote_otherwise_is_the_same_training(code: st
     city = Given(ENROLLMENT, BUDI, completed(NIP, code="PKP-01"))
     city.when(completed(NIP, code=code))
     assert len(city.all(COMPLETIONS)) == 1
+
+
+SPELLINGS = (
+    "QUR'AN-1",
+    "QUR\u2019AN-1",
+    "qur\u02bcan\u20111",
+    "\uff31UR`AN\u20131",
+    "QUR\u00b4AN-1 ",
+    "QUR\u200d'AN-1",
+)
+
+
+@pytest.mark.parametrize("code", SPELLINGS)
+@pytest.mark.parametrize("field", ["code", "batch", "organizer"])
+def test_a_code_that_differs_by_case_blanks_or_signs_alone_is_a_duplicate(field: str, code: str) -> None:
+    def spelled(code: str) -> TrainingCompleted:
+        of = Organizer(code=code, name="Lembaga") if field == "organizer" else code
+        return completed(NIP, **{field: of})
+
+    city = Given(ENROLLMENT, BUDI, spelled(SPELLINGS[0]))
+    outcome = city.when(spelled(code))
+    assert (outcome.verdict, city.facts, len(city.all(COMPLETIONS))) == (Verdict.DUPLICATE, [], 1)
+
+
+def test_whichever_spelling_comes_first_the_one_that_was_sent_first_stands() -> None:
+    for order in ((0, 1), (1, 0)):
+        city = Given(ENROLLMENT, BUDI)
+        for n in order:
+            city.when(completed(NIP, code=SPELLINGS[n]), time=NINE + timedelta(seconds=n))
+        assert facts_standing(city.one(COMPLETIONS)).code == SPELLINGS[0]
+
+
+def named_before(city: Given[Any]) -> Completion:
+    """As a version from before stored it: its id and digest made of the codes as they were spelled."""
+    known = city.one(COMPLETIONS)
+    (content,) = known.contents
+    facts = content.facts
+    id = TERMS.ids.completion_before(known.employee_id, facts.organizer_code, facts.code, facts.batch)
+    digest = TERMS.ids.content(JSON.encode(facts))
+    old = replace(known, id=id or known.id, standing=digest, contents=[replace(content, digest=digest)])
+    del city.stored[COMPLETIONS, known.id]
+    city.stored[COMPLETIONS, old.id] = old
+    return old
+
+
+@pytest.mark.parametrize("stored", ["QUR\u2019AN-1", "qur'an-1", "Pkp-01"])
+def test_a_completion_that_was_named_by_its_spelling_is_found_by_any(stored: str) -> None:
+    city = Given(ENROLLMENT, BUDI, completed(NIP, code=stored))
+    old = named_before(city)
+    spellings = [stored, stored.upper(), *(SPELLINGS if "AN" in stored.upper() else ())]
+    for code in spellings:
+        assert city.when(completed(NIP, code=code)).verdict is Verdict.DUPLICATE
+    assert city.one(COMPLETIONS).id == old.id
+
+
+def test_two_that_were_made_of_one_training_before_keep_what_is_sent_of_each() -> None:
+    city = Given(ENROLLMENT, BUDI, completed(NIP, code="QUR\u2019AN-1"))
+    named_before(city)
+    ascii_one = completed(NIP, code="QUR'AN-1")
+    other = Given(ENROLLMENT, BUDI, ascii_one).one(COMPLETIONS)
+    city.stored[COMPLETIONS, other.id] = other
+    for code in ("QUR\u2019AN-1", "QUR'AN-1"):
+        assert city.when(completed(NIP, code=code)).verdict is Verdict.DUPLICATE
+    assert len(city.all(COMPLETIONS)) == 2
 
 
 def test_a_resent_completion_changes_nothing_whatever_its_id() -> None:
@@ -191,6 +261,79 @@ def test_a_correction_to_an_earlier_day_takes_the_cap_from_another_completion() 
 # Revocations.
 
 
+OLD_YEAR = completed(
+    NIP, code="LAMA", form="e_learning", start_date="2025-12-30", end_date="2025-12-31", programme_jp=6
+)
+OVER_IT = completed(
+    NIP, code="BARU", form="e_learning", start_date="2025-12-30", end_date="2026-01-01", programme_jp=9
+)
+
+
+def hours(city: Given[Any]) -> dict[str, Decimal]:
+    return {facts_standing(one).code: one.jp for one in city.all(COMPLETIONS)}
+
+
+@pytest.mark.parametrize("order", [(OLD_YEAR, OVER_IT), (OVER_IT, OLD_YEAR)])
+def test_a_day_that_two_years_completions_share_is_credited_once(
+    order: tuple[TrainingCompleted, ...],
+) -> None:
+    city = Given(ENROLLMENT, BUDI, *order)
+    assert hours(city) == {"LAMA": 6, "BARU": 3}
+    assert {fact.year: fact.year_total_jp for fact in city.facts if isinstance(fact, JpCredited)}.items() <= {
+        2025: 6,
+        2026: 3,
+    }.items()
+
+
+def test_what_last_year_gives_back_next_year_has() -> None:
+    city = Given(ENROLLMENT, BUDI, OLD_YEAR, OVER_IT)
+    city.when(revoke(**about(OLD_YEAR), opd=None))
+    assert hours(city) == {"LAMA": 0, "BARU": 9}
+    assert {(fact.year, fact.year_total_jp) for fact in city.facts if isinstance(fact, JpCredited)} == {
+        (2025, 0),
+        (2026, 9),
+    }
+
+
+def test_two_records_of_one_person_share_the_days_over_the_new_year_and_part_with_them() -> None:
+    other = type(OVER_IT).model_validate(OVER_IT.model_dump() | {"employee_number": OTHER_NIP})
+    city = Given(ENROLLMENT, BUDI, registered(OTHER_NIP), OLD_YEAR, other)
+    assert hours(city) == {"LAMA": 6, "BARU": 9}
+    mine, theirs = TERMS.ids.employee(NIP), TERMS.ids.employee(OTHER_NIP)
+    said: dict[str, Any] = {"employee_id": theirs, "officer": "o", "opd": None, "reason": "SK 1"}
+    city.when(MergeEmployees(into=mine, home=None, **said))
+    assert hours(city) == {"LAMA": 6, "BARU": 3}
+    assert {one.reaches for one in city.all(COMPLETIONS)} == {"", mine}
+    city.when(SeparateEmployees(**said))
+    assert hours(city) == {"LAMA": 6, "BARU": 9}
+
+
+def test_a_correction_that_leaves_last_year_gives_its_days_back() -> None:
+    corrected = completed(
+        NIP, code="BARU", form="e_learning", start_date="2026-01-01", programme_jp=9, revision=1
+    )
+    city = Given(ENROLLMENT, registered(NIP), OVER_IT, OLD_YEAR, corrected)
+    assert hours(city) == {"LAMA": 6, "BARU": 3}
+    assert {one.reaches for one in city.all(COMPLETIONS)} == {""}
+
+
+def test_a_correction_to_another_year_is_told_though_the_hours_are_as_many() -> None:
+    city = Given(ENROLLMENT, BUDI, completed(NIP, start_date="2025-12-30"))
+    city.when(completed(NIP, start_date="2026-01-02"))
+    assert [(fact.year, fact.year_total_jp) for fact in city.facts if isinstance(fact, JpCredited)] == [
+        (2026, 4)
+    ]
+
+
+def test_a_completion_from_before_it_was_kept_what_it_reaches_is_found_once_its_year_is_recounted() -> None:
+    city = Given(ENROLLMENT, BUDI, OVER_IT)
+    old = city.one(COMPLETIONS)
+    city.stored[COMPLETIONS, old.id] = replace(old, reaches="")
+    city.when(completed(NIP, code="LAIN", start_date="2026-01-20"))
+    city.when(OLD_YEAR)
+    assert hours(city) == {"LAMA": 6, "BARU": 3, "LAIN": 4}
+
+
 def test_a_revocation_takes_the_hours_back_and_the_certificate_keeps_its_number() -> None:
     city = Given(ENROLLMENT, BUDI, SEMINAR)
     outcome = city.when(revoked())
@@ -221,6 +364,63 @@ def test_a_certificate_stands_again_when_all_its_revocations_are_lifted() -> Non
     certificate = city.one(COMPLETIONS).certificate
     assert certificate is not None
     assert (certificate.number, certificate.revision) == ("00001/PUSDIK/2026", 2)
+
+
+RENAMED = changed(
+    NIP, previous_employee_number=None, name="Budi Santoso, M.T.", opd="Dinas Baru", jabatan="Kepala Bidang",
+    employment_type=EmploymentType.PNS,
+)  # fmt: skip
+
+
+def as_issued(city: Given[Any], revision: int) -> Any:
+    item = next(one for one in city.all(RENDERINGS) if one.revision == revision)
+    return replace(item.face, number="", verification_url="", revision=1, issued_on=item.face.completed_on)
+
+
+@pytest.mark.parametrize("kept", [True, False], ids=["", "issued before what is printed was kept"])
+def test_a_reinstated_certificate_comes_back_as_it_was_whatever_its_holder_is_called_by_now(
+    kept: bool,
+) -> None:
+    city = Given(ENROLLMENT, BUDI, SEMINAR)
+    if not kept:
+        known = city.one(COMPLETIONS)
+        old = replace(known, certificate=replace(known.certificate, printed=None))
+        city.stored[COMPLETIONS, known.id] = old
+    for payload in (RENAMED, revoked(), reinstated("4")):
+        city.when(payload)
+    certificate = city.one(COMPLETIONS).certificate
+    assert certificate is not None
+    assert (certificate.revision, certificate.revoked, certificate.holder_name) == (2, False, BUDI.name)
+    assert as_issued(city, 2) == as_issued(city, 1)
+
+
+@pytest.mark.parametrize("kept", [True, False], ids=["", "issued before what is printed was kept"])
+def test_corrected_while_it_was_revoked_it_is_issued_with_the_data_of_today(kept: bool) -> None:
+    city = Given(ENROLLMENT, BUDI, SEMINAR)
+    if not kept:
+        known = city.one(COMPLETIONS)
+        old = replace(known, certificate=replace(known.certificate, printed=None))
+        city.stored[COMPLETIONS, known.id] = old
+    for payload in (RENAMED, revoked(), scored(90), reinstated("4")):
+        city.when(payload)
+    assert as_issued(city, 2).holder_name == "Budi Santoso, M.T."
+
+
+def test_sent_with_a_higher_revision_while_it_was_revoked_it_has_the_name_of_today() -> None:
+    again = SEMINAR.model_copy(update={"revision": 2})
+    city = Given(ENROLLMENT, BUDI, SEMINAR, RENAMED, revoked(), again, reinstated("4"))
+    assert as_issued(city, 2).holder_name == "Budi Santoso, M.T."
+
+
+def test_a_higher_revision_from_before_the_change_of_name_is_no_reason_to_print_another_name() -> None:
+    again = SEMINAR.model_copy(update={"revision": 2})
+    city = Given(ENROLLMENT, BUDI, SEMINAR, again, RENAMED, revoked(), reinstated("5"))
+    assert as_issued(city, 2) == as_issued(city, 1)
+
+
+def test_revoked_before_it_was_ever_issued_it_is_issued_with_the_data_of_today() -> None:
+    city = Given(ENROLLMENT, BUDI, revoked(), SEMINAR, RENAMED, reinstated("2"))
+    assert city.one(RENDERINGS).face.holder_name == "Budi Santoso, M.T."
 
 
 @pytest.mark.parametrize("opd", [None, "pusdik", " PUSDIK "])
@@ -291,6 +491,28 @@ def test_the_newest_snapshot_by_event_time_stands() -> None:
     outcome = city.when(registered(NIP, name="Budi Lama"), time=NINE - timedelta(days=1))
     assert outcome.verdict is Verdict.SUPERSEDED
     assert (city.one(EMPLOYEES).profile.name, city.one(EMPLOYEES).version) == ("Budi Baru", 1)
+
+
+@pytest.mark.parametrize(
+    ("sent", "language", "noted"),
+    [
+        *((tag, "id", False) for tag in ("id", "in", "ID", "id-ID", "in_ID", "id_ID.UTF-8", " ind ", None)),
+        *((tag, "en", False) for tag in ("en", "EN", "en-GB", "en_US", "eng", "en-Latn-ID")),
+        *(
+            (tag, "id", True)
+            for tag in ("su", "jv", "Bahasa", "", "x" * 5000, "\0", 5, True, ["id"], {"id": 1})
+        ),
+    ],
+    ids=lambda value: str(value)[:12],
+)
+def test_a_language_is_read_by_its_first_subtag_and_no_other_refuses_the_employee(
+    sent: object, language: str, noted: bool
+) -> None:
+    city = Given(ENROLLMENT)
+    outcome = city.when(type(BUDI).model_validate(BUDI.model_dump() | {"language": sent}))
+    assert outcome.verdict is Verdict.ACCEPTED
+    assert city.one(EMPLOYEES).profile.language == language
+    assert ("letters go out in Indonesian: send id or en" in outcome.reason) is noted
 
 
 def test_when_an_address_changed_is_noted_by_the_logs_time() -> None:

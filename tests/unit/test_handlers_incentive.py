@@ -4,9 +4,10 @@ import json
 from datetime import date
 
 import pytest
+from msgspec.structs import replace
 
 from services.incentive.documents import ACCOUNTS, EARNED_COMPLETIONS, PEOPLE, POINT_ENTRIES
-from services.incentive.settling import MOVED_AWAY, MOVED_HERE, SAME_TRAINING
+from services.incentive.settling import CORRECTED, MOVED_AWAY, MOVED_HERE, SAME_TRAINING
 from shared.contracts.enrollment import CompletionRecorded, CompletionRestated
 from shared.contracts.incentive import PointsSettled
 from shared.contracts.payload import CompletionId
@@ -113,11 +114,40 @@ def test_room_that_a_revocation_leaves_goes_to_those_that_the_cap_cut() -> None:
     assert ledger(city)[2:] == [("a", -50, "sertifikat dicabut"), ("c", 50, "perubahan hitungan bulan ini")]
 
 
+def in_months(city: Given[object]) -> list[tuple[str, int, str | None]]:
+    return [
+        (one.month, one.points, one.reason) for one in city.all(POINT_ENTRIES) if one.completion_id == "a"
+    ]
+
+
 def test_a_correction_to_another_month_leaves_the_one_and_enters_the_other() -> None:
     city = Given(INCENTIVE, *(recorded(id, form=Form.FORMAL_EDUCATION) for id in "abc"))
     city.when(recorded("a", version=2, form=Form.FORMAL_EDUCATION, month=4))
     assert {one.id: one.points for one in city.all(EARNED_COMPLETIONS)} == {"a": 50, "b": 50, "c": 50}
     assert city.one(ACCOUNTS).balance == 150
+    assert in_months(city) == [("2026-03", 50, None), ("2026-03", -50, CORRECTED), ("2026-04", 50, CORRECTED)]
+
+
+def test_corrected_to_another_month_and_revoked_the_points_are_taken_from_where_they_were() -> None:
+    city = Given(INCENTIVE, recorded("a"))
+    city.when(recorded("a", version=2, month=4, standing=False))
+    assert in_months(city) == [("2026-03", 5, None), ("2026-03", -5, "sertifikat dicabut")]
+    city.when(recorded("a", version=3, month=5))
+    assert in_months(city)[2:] == [("2026-05", 5, None)]
+
+
+def test_as_many_points_by_another_rule_are_entered_anew() -> None:
+    city = Given(INCENTIVE, recorded("a", form=Form.INTERNSHIP))
+    city.when(recorded("a", version=2, form=Form.EXCHANGE))
+    assert in_months(city) == [("2026-03", 20, None), ("2026-03", -20, CORRECTED), ("2026-03", 20, CORRECTED)]
+    assert city.all(POINT_ENTRIES)[-1].lines[0].rule.startswith("base/exchange")
+
+
+def test_a_corrected_title_alone_enters_nothing() -> None:
+    city = Given(INCENTIVE, recorded("a"))
+    city.when(recorded("a", version=2).model_copy(update={"title": "Judul yang benar"}))
+    assert in_months(city) == [("2026-03", 5, None)]
+    assert city.one(EARNED_COMPLETIONS).title == "Judul yang benar"
 
 
 def test_a_completion_without_a_rule_earns_nothing_and_has_no_ledger_entry() -> None:
@@ -205,6 +235,14 @@ def test_a_twin_is_not_called_revoked() -> None:
 
 def restated(data: CompletionRecorded, to: str, version: int) -> CompletionRestated:
     return CompletionRestated(**dict(moved(data, to, version)))
+
+
+def test_a_restated_one_is_entered_in_its_month_where_the_ledger_has_another() -> None:
+    city = Given(INCENTIVE, recorded("a"))
+    entry = city.one(POINT_ENTRIES)
+    city.stored[POINT_ENTRIES, entry.id] = replace(entry, month="2026-01")  # as corrections of before left it
+    city.when(restated(recorded("a"), city.one(EARNED_COMPLETIONS).employee_id, version=2))
+    assert in_months(city) == [("2026-01", 5, None), ("2026-01", -5, CORRECTED), ("2026-03", 5, CORRECTED)]
 
 
 def test_a_restated_one_is_taken_from_whoever_s_ledger_has_it() -> None:

@@ -5,12 +5,19 @@ from collections.abc import Callable
 import msgspec
 import pytest
 
-from services.notification.documents import CONTACTS, LETTERS, MAIL_CANCELLATIONS, MAIL_NOTES, MAILS
+from services.notification.documents import (
+    CONTACTS,
+    LETTERS,
+    MAIL_CANCELLATIONS,
+    MAIL_NOTES,
+    MAIL_ORDERS,
+    MAILS,
+)
 from services.notification.handlers import LONGEST_WAIT
 from services.notification.turns import body_of
 from shared.contracts.enrollment import CertificateIssued, CertificateRevoked, CompletionUncertified
 from shared.contracts.incentive import PointsSettled
-from shared.contracts.notification import NoteMail
+from shared.contracts.notification import NoteMail, ResendMail
 from shared.pipeline.epochs import next_version
 from shared.pipeline.errors import Rejected, Waiting
 from shared.pipeline.outcome import Verdict
@@ -97,6 +104,17 @@ def test_a_letter_is_begun_once_however_often_its_certificate_is_told() -> None:
     city = Given(NOTIFICATION, CONTACT, issued(), points())
     assert city.when(issued(), id="another").verdict is Verdict.DUPLICATE
     assert len(city.all(MAILS)) == 1
+
+
+def test_a_letter_that_is_told_again_after_a_restore_tells_of_the_newer_version_too() -> None:
+    """Enrollment counts its versions in an epoch of its own then; the letter was called missing for good."""
+    city = Given(NOTIFICATION, CONTACT, issued(), points())
+    again = next_version(0, 1)
+    assert city.when(issued(version=again), id="another").verdict is Verdict.DUPLICATE
+    letter = city.one(LETTERS)
+    assert (letter.completion_version, letter.newest_version) == (1, again)
+    city.when(revoked(version=again - 1))
+    assert letters(city)["revoked", 1] == "dropped", "it is older than what the letter tells"
 
 
 def test_a_letter_that_is_overtaken_before_its_points_came_is_dropped() -> None:
@@ -262,6 +280,42 @@ def test_what_became_of_a_mail_is_noted_once_an_epoch() -> None:
     assert city.when(note).verdict is Verdict.ACCEPTED
     assert city.when(note).verdict is Verdict.DUPLICATE
     assert [(one.id, one.state, one.epoch) for one in city.all(MAIL_NOTES)] == [("let_1", "sent", 0)]
+
+
+def test_the_latest_order_by_which_a_mail_went_out_is_noted() -> None:
+    """In whatever order the notes come."""
+    notes = [
+        NoteMail(letter_id="let_1", state="bounced", epoch=0),
+        NoteMail(letter_id="let_1", state="sent", epoch=0, order=1),
+        NoteMail(letter_id="let_1", state="bounced", epoch=1),
+    ]
+    for order in (notes, notes[::-1]):
+        city = Given(NOTIFICATION)
+        for note in order:
+            city.when(note)
+        (noted,) = city.all(MAIL_NOTES)
+        assert (noted.state, noted.order) == ("sent", 1)
+
+
+def test_an_order_to_send_a_mail_again_is_kept_once_with_who_gave_it_and_why() -> None:
+    city = Given(NOTIFICATION, CONTACT, uncertified(), points())
+    mail = city.one(MAILS)
+    order = ResendMail(letter_id=mail.id, operator="jaga", reason="the relay refused all")
+    given = city.when(order, id="c-1")
+    assert (given.verdict, given.subject, given.answer["operator"]) == (Verdict.ACCEPTED, mail.id, "jaga")
+    assert city.when(order, id="c-1").verdict is Verdict.DUPLICATE
+    another = ResendMail(letter_id=mail.id, operator="jaga", reason="another")
+    reused = city.when(another, id="c-1")
+    assert (reused.verdict, reused.answer["problem"]) == (Verdict.REFUSED, "idempotency-key-reused")
+    assert city.when(order, id="c-2").verdict is Verdict.ACCEPTED
+    assert [(one.id, one.number) for one in city.all(MAIL_ORDERS)] == [("c-1", 1), ("c-2", 2)]
+    assert city.one(MAILS) == mail, "its state is the mailers' alone"
+
+
+def test_an_order_about_no_mail_is_refused() -> None:
+    city = Given(NOTIFICATION)
+    refused = city.when(ResendMail(letter_id="let_1", operator="jaga", reason="x"))
+    assert (refused.verdict, refused.answer["problem"]) == (Verdict.REFUSED, "not-found")
 
 
 def test_a_letter_that_an_earlier_version_named_otherwise_is_not_written_again() -> None:

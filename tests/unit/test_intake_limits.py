@@ -17,7 +17,7 @@ from shared.http.access import Principal, Role
 from shared.http.app import create_app
 from shared.http.problems import Problem
 from shared.pipeline.books import Outgoing
-from tests.factories import as_record, registered
+from tests.factories import as_record, completed, registered
 from tests.unit.registers import Connected
 
 BATCH = {"content-type": "application/cloudevents-batch+json"}
@@ -217,13 +217,26 @@ async def test_a_bottomless_body_is_refused_and_said_why(
     assert log.records == []
 
 
-async def test_numbers_that_grow_when_written_out_cost_one_event(agency: httpx.AsyncClient, log: Log) -> None:
-    """1E15 becomes 1000000000000000.0: no body is too large, but the record is, and Kafka would take none."""
-    events = [with_raw("a", "1"), with_raw("grows", f"[{','.join(['1E15'] * 200_000)}]"), with_raw("b", "1")]
-    answer = await post(agency, f"[{','.join(events)}]".encode())
-    assert [one["status"] for one in answer.json()] == ["accepted", "refused", "accepted"]
-    assert "when its numbers are written out" in answer.json()[1]["detail"]
-    assert max(len(one.value) for one in log.records) < 2_000
+async def test_numbers_reach_the_log_as_they_were_written(agency: httpx.AsyncClient, log: Log) -> None:
+    """Neither longer, as 1E15 is with all its zeros, nor rounded to what a float holds."""
+    numbers = "[1E15,0.12345678901234567890,-0,12345678901234567890123]"
+    answer = await post(agency, f"[{with_raw('a', numbers)}]".encode())
+    assert [one["status"] for one in answer.json()] == ["accepted"]
+    assert numbers.encode() in log.records[0].value
+
+
+async def test_a_number_that_a_float_would_round_is_refused_over_http_too(
+    agency: httpx.AsyncClient, log: Log
+) -> None:
+    value = as_record(completed()).value
+    assert value is not None
+    body = value.decode().replace("88.5", "100.00000000000000001")
+    answer = await post(agency, f"[{body}]".encode())
+    assert (
+        answer.json()[0]["detail"]
+        == "data.result.score: has more digits behind the point than are kept: round it"
+    )
+    assert log.records == []
 
 
 async def test_a_batch_at_once_then_so_many_a_second(

@@ -4,7 +4,7 @@ from decimal import Decimal
 import pytest
 
 from services.enrollment.duty import Duty, duty, load_duties, parse_duties
-from services.enrollment.jp import Capped, Learning, check, credit_year, load_rates, parse_rates
+from services.enrollment.jp import Capped, Learning, check, credit_learnings, load_rates, parse_rates
 from shared.contracts.vocabulary import EmploymentType, Form, Level
 from shared.dated_rules import RulesInvalid
 
@@ -39,7 +39,7 @@ def learning(
 
 
 def credited(*learnings: Learning) -> list[str]:
-    credits = credit_year(learnings, RATES)
+    credits = credit_learnings(learnings, RATES)
     return [str(credits[one.completion_id].jp) for one in learnings]
 
 
@@ -85,22 +85,22 @@ def test_every_form_has_a_rate_or_a_row_that_says_why_not() -> None:
 def test_words_of_the_vocabulary_and_plain_text_are_credited_alike() -> None:
     plain = learning(form="seminar", level="international")
     word = learning(form=Form.SEMINAR, level=Level.INTERNATIONAL)
-    assert credit_year([plain], RATES) == credit_year([word], RATES)
+    assert credit_learnings([plain], RATES) == credit_learnings([word], RATES)
 
 
 def test_a_credit_names_its_row_and_its_cap() -> None:
-    credit = credit_year([learning(form="e_learning", programme_jp="5")], RATES)["c1"]
+    credit = credit_learnings([learning(form="e_learning", programme_jp="5")], RATES)["c1"]
     assert credit.rule == "e_learning/2020-01-01"
     assert credit.asked == jp("5.0")
     assert credit.capped == Capped(jp("5.0"), jp("3.0"), "e_learning/2020-01-01/jp_per_day")
 
 
 def test_a_webinar_names_the_seminars_row() -> None:
-    assert credit_year([learning(form="webinar")], RATES)["c1"].rule == "seminar/2020-01-01"
+    assert credit_learnings([learning(form="webinar")], RATES)["c1"].rule == "seminar/2020-01-01"
 
 
 def test_formal_education_is_accepted_and_says_why_it_has_no_jp() -> None:
-    credit = credit_year([learning(form="formal_education", end="2027-03-02")], RATES)["c1"]
+    credit = credit_learnings([learning(form="formal_education", end="2027-03-02")], RATES)["c1"]
     assert (credit.jp, credit.reason) == (jp("0.0"), "belum ada tarif JP untuk pendidikan formal")
 
 
@@ -153,7 +153,7 @@ def test_no_day_after_the_completion_counts_under_a_cap() -> None:
 def test_days_after_the_completion_give_nothing_without_a_cap_either(last: date, expected: int) -> None:
     """With a mistyped year of its end, a seminar of two days gave 1,220 JP."""
     seminar = Learning("c1", "seminar", "national", date(2026, 3, 3), last, date(2026, 3, 4))
-    assert credit_year([seminar], RATES)["c1"].jp == expected
+    assert credit_learnings([seminar], RATES)["c1"].jp == expected
 
 
 def test_missing_sessions_count_as_one() -> None:
@@ -225,7 +225,7 @@ def test_what_can_never_be_credited_is_refused_with_a_sentence_and_counts_0_in_a
     reason = check(done, RATES)
     assert reason is not None
     assert said in reason
-    credit = credit_year([done], RATES)["c1"]
+    credit = credit_learnings([done], RATES)["c1"]
     assert (credit.asked, credit.jp, credit.rule, credit.reason) == (jp("0.0"), jp("0.0"), "none", reason)
 
 
@@ -235,17 +235,30 @@ def test_a_refused_learning_takes_nothing_from_a_cap() -> None:
 
 
 def test_an_empty_year_has_no_credits() -> None:
-    assert credit_year([], RATES) == {}
+    assert credit_learnings([], RATES) == {}
 
 
-def test_years_are_not_mixed() -> None:
-    with pytest.raises(ValueError, match="completed in 2025 to 2026"):
-        credit_year([learning("a", start="2025-12-31"), learning("b", start="2026-01-01")], RATES)
+@pytest.mark.parametrize(
+    ("form", "first", "second", "given"),
+    [
+        ("e_learning", ("2025-12-30", "2025-12-31", "6"), ("2025-12-30", "2026-01-01", "9"), ["6.0", "3.0"]),
+        ("mentoring", ("2025-12-05", "2025-12-20", None), ("2025-12-10", "2026-01-05", None), ["4.0", "4.0"]),
+    ],
+    ids=["days", "months"],
+)
+def test_what_a_cap_leaves_of_days_and_months_knows_no_new_year(
+    form: str, first: tuple[str, str, str | None], second: tuple[str, str, str | None], given: list[str]
+) -> None:
+    two = [
+        learning(id, form, start, end, programme_jp=jp, sessions=4)
+        for id, (start, end, jp) in (("a", first), ("b", second))
+    ]
+    assert credited(*two) == given
 
 
 def test_a_completion_passed_twice_is_not_counted_once_in_silence() -> None:
     with pytest.raises(ValueError, match="2 learnings have 1 completion ids"):
-        credit_year([learning("a"), learning("a")], RATES)
+        credit_learnings([learning("a"), learning("a")], RATES)
 
 
 SEMINAR = """
@@ -289,7 +302,7 @@ def test_the_rate_in_force_is_that_on_the_day_of_completion() -> None:
         learning("b", start="2026-06-30", completed="2026-07-01"),
         learning("c", "webinar", start="2026-07-02"),
     ]
-    credits = credit_year(done, rates)
+    credits = credit_learnings(done, rates)
     assert [(credits[one].rule, str(credits[one].jp)) for one in "abc"] == [
         ("seminar/2020-01-01", "4.0"),
         ("seminar/2026-07-01", "5.0"),
@@ -314,19 +327,19 @@ def test_a_cap_raised_within_the_year_leaves_days_what_the_old_one_gave() -> Non
         learning("a", "e_learning", "2026-06-30", programme_jp="5"),
         learning("b", "e_learning", "2026-06-30", completed="2026-07-01", programme_jp="5"),
     ]
-    credits = credit_year(done, rates)
+    credits = credit_learnings(done, rates)
     assert [str(credits[one].jp) for one in "ab"] == ["3.0", "1.0"]
 
 
 def test_a_form_without_a_cap_gives_all_it_asks() -> None:
     rates = parse_rates(f"rates:{COACHING}")
-    credit = credit_year([learning(form="coaching", sessions=9)], rates)["c1"]
+    credit = credit_learnings([learning(form="coaching", sessions=9)], rates)["c1"]
     assert (str(credit.jp), credit.capped) == ("22.5", None)
 
 
 def test_an_uplift_on_a_rate_is_rounded_per_session() -> None:
     rates = parse_rates(f"rates:{COACHING}")
-    credit = credit_year([learning(form="coaching", level="international", sessions=2)], rates)["c1"]
+    credit = credit_learnings([learning(form="coaching", level="international", sessions=2)], rates)["c1"]
     assert str(credit.jp) == "5.8"  # 2.875 -> 2.9 each
 
 

@@ -14,8 +14,9 @@ import msgspec
 import pytest
 
 from services.notification.documents import ADDRESS_CHANGED, RECORDED, Contact, Letter
-from services.notification.letters import LANGUAGES, LETTERS, TEMPLATES, compose, written
+from services.notification.letters import LANGUAGES, LETTERS, TEMPLATES, compose, message_id, written
 from services.notification.terms import load_terms
+from services.notification.wire import address
 from shared.contracts.payload import CertificateId, CompletionId, EmployeeId
 
 NOW = datetime(2026, 4, 12, 2, 30, tzinfo=UTC)
@@ -163,8 +164,8 @@ def links_of(of: Letter, email: str = "rina@example.org") -> tuple[str, str]:
 @pytest.mark.parametrize("template", ABOUT_CERTIFICATES)
 def test_no_address_of_a_letter_gets_into_its_mail(template: str) -> None:
     """One out of a forged event was mailed: a stranger's, and a script."""
-    for address in ("https://stranger.example/v/" + "a" * 26, "javascript:alert(1)"):
-        mail = read(letter(template, verification_url=address))
+    for url in ("https://stranger.example/v/" + "a" * 26, "javascript:alert(1)"):
+        mail = read(letter(template, verification_url=url))
         assert "stranger" not in mail.text + mail.html
         assert "javascript" not in mail.text + mail.html
         assert {links_of(letter(template))[0]} <= set(mail.page.links) <= set(links_of(letter(template)))
@@ -577,6 +578,25 @@ def test_what_is_no_address_is_refused(email: str | None) -> None:
 
 def test_a_domain_with_letters_beyond_ascii_goes_out_in_ascii() -> None:
     assert read(to=contact(email="rina@bücher.example")).to[0].addr_spec == "rina@xn--bcher-kva.example"
+
+
+@pytest.mark.parametrize(("domain", "goes_to"), [
+    ("straße.example", "xn--strae-oqa.example"),  # strasse.example is another one's
+    ("faß.bücher.example", "xn--fa-hia.xn--bcher-kva.example"),
+    ("βόλος.example", "xn--nxasmm1c.example"),
+    ("例え.テスト", "xn--r8jz45g.xn--zckzah"),
+    ("xn--strae-oqa.example", "xn--strae-oqa.example"),
+    ("STRASSE.example", "STRASSE.example"),
+    ("a_b.example", "a_b.example"),
+])  # fmt: skip
+def test_a_domain_goes_out_as_it_is_registered_and_ascii_as_it_came(domain: str, goes_to: str) -> None:
+    assert address("Rina", f"rina@{domain}").domain == goes_to
+    assert message_id(letter(), f"Kompeten <kompeten@{domain}>").endswith(f"@{goes_to}>")
+
+
+def test_no_link_or_allowance_of_one_domain_is_anothers() -> None:
+    assert TERMS.ids.address("rina@straße.example") != TERMS.ids.address("rina@strasse.example")
+    assert TERMS.ids.address("Rina@Straße.example") == TERMS.ids.address("rina@straße.example")
 
 
 def test_the_headers_tell_programs_what_they_must_know() -> None:

@@ -12,24 +12,28 @@ from services.notification.outcomes import (
     MOST_ATTEMPTS,
     MOST_REPEATS,
     Patience,
+    Seen,
     outcome,
 )
-from services.notification.smtp import Accepted, Delivery, Refused, TryLater, Unsure
+from services.notification.smtp import Accepted, Barred, Delivery, Refused, TryLater, Unsure
 from shared.contracts.payload import EmployeeId
 from shared.pipeline.work import Note
 from tests.unit.test_letters import letter
 
 RESEND, HOLD = Patience("resend", retry_s=30), Patience("hold", retry_s=30)
+CALM = Seen()
 
 
-def noted(delivery: Delivery, patience: Patience = RESEND, jitter: float = 1, **changes: int) -> Note:
+def noted(
+    delivery: Delivery, patience: Patience = RESEND, jitter: float = 1, seen: Seen = CALM, **changes: int
+) -> Note:
     mail = Mail("let_1", EmployeeId("emp_1"), letter(), due=datetime(2026, 4, 11, tzinfo=UTC), lease="token")
-    return outcome(msgspec.structs.replace(mail, **changes), delivery, "<let_1@x>", patience, jitter)
+    return outcome(msgspec.structs.replace(mail, **changes), delivery, "<let_1@x>", patience, jitter, seen)
 
 
 @pytest.mark.parametrize(("delivery", "state"), [
     (Accepted(), "sent"), (Refused("550"), "bounced"),
-    (TryLater("451"), "deferred"), (Unsure("lost"), "deferred"),
+    (TryLater("451"), "deferred"), (Barred("550 5.7.1"), "deferred"), (Unsure("lost"), "deferred"),
 ])  # fmt: skip
 def test_each_outcome_has_its_state(delivery: Delivery, state: str) -> None:
     note = noted(delivery)
@@ -52,6 +56,21 @@ def test_a_mail_put_off_for_days_has_bounced_and_says_why() -> None:
     assert note.set["reason"] == f"given up after {MOST_ATTEMPTS} attempts: 452 mailbox full"
 
 
+@pytest.mark.parametrize(
+    "delivery",
+    [TryLater("451"), Barred("550 5.7.1"), Refused("550 5.1.1")],
+    ids=["later", "barred", "refused"],
+)
+def test_no_mail_bounces_of_a_server_that_took_no_other_one(delivery: Delivery) -> None:
+    note = noted(delivery, seen=Seen(believed=False), attempts=MOST_ATTEMPTS)
+    assert note.state == "deferred"
+
+
+def test_a_mail_that_was_tried_on_trial_is_charged_nothing() -> None:
+    note = noted(Barred("550 5.7.1"), seen=Seen(on_trial=True), attempts=MOST_ATTEMPTS)
+    assert (note.state, note.add) == ("deferred", {})
+
+
 def test_only_a_mail_that_may_have_arrived_counts_as_repeated() -> None:
     assert noted(Unsure("lost")).add == {"attempts": 1, "repeated": 1}
     assert noted(TryLater("451")).add == {"attempts": 1}
@@ -66,9 +85,11 @@ def test_a_server_that_answers_but_takes_no_mail_is_tried_less_and_less() -> Non
     circuit = Circuit(first_pause_s=1)
     pauses = []
     for _ in range(4):
-        circuit.failed("our sender address is refused")
+        circuit.failed("our sender address is refused", refuses=True)
         pauses.append(circuit.pause_s)
-        circuit.close()
+        circuit.answered()
+        assert circuit.open, "until it took a mail"
+        assert circuit.trying
         circuit._until = 0
     assert all(2**n / 2 * 0.99 <= pause <= 2**n for n, pause in enumerate(pauses))
 

@@ -5,7 +5,7 @@ import os
 import pytest
 
 from services.notification.settings import NotificationSettings
-from shared.settings import load
+from shared.setting_reading import load
 
 USUAL = {
     "KOMPETEN_MONGO": "mongodb://db/?replicaSet=rs0",
@@ -48,8 +48,9 @@ def test_a_password_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     ({"KOMPETEN_SMTP_USER": "kompeten"}, "KOMPETEN_SMTP_PASSWORD and KOMPETEN_SMTP_USER go together"),
     ({"KOMPETEN_SMTP_PASSWORD": "s3cret"}, "KOMPETEN_SMTP_PASSWORD and KOMPETEN_SMTP_USER go together"),
     ({"KOMPETEN_SMTP_USER": "kompeten", "KOMPETEN_SMTP_PASSWORD": "s3cret"}, "would go out unprotected"),
-    ({"KOMPETEN_MAIL_UNKNOWN": "maybe"}, "KOMPETEN_MAIL_UNKNOWN is not accepted"),
-    ({"KOMPETEN_SMTP_HOST": "smtp://mail"}, "KOMPETEN_SMTP_HOST is not accepted"),
+    ({"KOMPETEN_MAIL_UNKNOWN": "maybe"}, "KOMPETEN_MAIL_UNKNOWN='maybe' is not accepted: write one of resend, hold"),
+    *(({"KOMPETEN_SMTP_HOST": host}, "KOMPETEN_SMTP_HOST is no host: write its name")
+      for host in ("smtp://mail", "mail:25", "[::1]:25", "[mail]", "::g", "mail..example", "a b", "ü" * 70)),
 ])  # fmt: skip
 def test_a_wrong_setting_is_refused_by_name(
     changes: dict[str, str],
@@ -64,3 +65,20 @@ def test_a_wrong_setting_is_refused_by_name(
     told = capsys.readouterr().err
     assert sentence in told
     assert "s3cret" not in told
+
+
+@pytest.mark.parametrize(("host", "connects_to"), [
+    ("::1", "::1"), ("[::1]", "::1"), ("2001:db8::25", "2001:db8::25"), ("10.0.0.7", "10.0.0.7"),
+    ("mail.bandung.example", "mail.bandung.example"), ("mail_1", "mail_1"),
+    ("mail.straße.example", "mail.xn--strae-oqa.example"),
+])  # fmt: skip
+def test_the_mail_server_may_be_a_name_or_an_address(
+    host: str, connects_to: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KOMPETEN_SMTP_HOST", host)
+    assert load(NotificationSettings).smtp().host == connects_to
+
+
+def test_a_sender_in_a_domain_beyond_ascii_has_that_very_domain(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KOMPETEN_MAIL_FROM", "Kompeten <kompeten@straße.example>")
+    assert load(NotificationSettings).smtp().client_name == "xn--strae-oqa.example"

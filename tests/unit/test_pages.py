@@ -9,6 +9,7 @@ from decimal import Decimal
 from email.message import Message
 from html.parser import HTMLParser
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import msgspec
@@ -267,8 +268,30 @@ TYPED = [
     (CODE[:-1] + "é", None),
     (CODE[:-1] + "\x00", None),
     ("{'$ne': ''}", None),
-    (CODE + " " * 1000, None),
+    (CODE[:-1] + "\u0301" + CODE[-1], None),  # an accent is seen
+    ("\N{KELVIN SIGN}" + CODE[1:], None),  # a letter of another alphabet is another letter
+    ("\N{CYRILLIC SMALL LETTER A}" + CODE[1:], None),
+    (CODE + "²", None),
+    (f"{CODE}.{CODE}", None),
+    (f"{CODE[:13]}/{CODE[13:]}", None),
+    (f"https://kompeten.example/v/?code={CODE}", None),
+    (CODE + " " * 2000, None),
 ]
+ZERO_WIDTH = "\u200b\u200c\u200d\u2060\ufeff\u00ad\u200e\u202a\ufe0f"
+# Whatever is put around or into a code on its way through mails, chats and documents.
+TYPED += [(typed, CODE) for typed in (
+    *(CODE[:7] + char + CODE[7:] + char for char in ZERO_WIDTH + "\u00a0\u3000\u2009\t"),
+    *(CODE[:13] + dash + CODE[13:] for dash in "\u2010\u2011\u2013\u2014\u2212\uff0d\ufe63"),
+    *(CODE + sign for sign in "./),;:!?>\"'”’»]}…。*_|"),
+    *(f"{left}{CODE}{right}" for left, right in ("()", "<>", "[]", "“”", "‘’", "«»", "''", "„“", "``")),
+    *(f"https://kompeten.example/v/{CODE}{more}" for more in (
+        "?utm_source=mail&utm_medium=x/y", "?fbclid=IwAR0-" + "x" * 200, "#atas", "/?gclid=1", "&fbclid=1", ").", "/).",
+        ";jsessionid=1", ",", "%3Futm_source%3Dmail", "%20", "%0A",
+    )),
+    f"<https://kompeten.example/v/{CODE}>", f"({CODE[:13]} {CODE[13:]}).",
+    f"[sertifikat](https://kompeten.example/v/{CODE})", f"%E2%80%8B{CODE}%C2%AD",
+    "".join(chr(ord(char) + 0xFEE0) for char in CODE), "".join(chr(ord(char) + 0xFEE0) for char in CODE.upper()),
+)]  # fmt: skip
 
 
 @pytest.mark.parametrize(("typed", "code"), TYPED)
@@ -283,6 +306,36 @@ async def test_a_typed_code_is_read_with_forbearance(
     else:
         assert answer.status_code == 303
         assert str(answer.url.join(answer.headers["location"])) == f"http://kompeten.example/v/{code}"
+
+
+@pytest.mark.parametrize(("typed", "code"), [row for row in TYPED if "/" not in row[0].rstrip("./")])
+@pytest.mark.parametrize("headers", [BROWSER, DATA], ids=["page", "data"])
+async def test_an_address_with_something_put_around_its_code_shows_the_certificate(
+    client: httpx.AsyncClient, typed: str, code: str | None, headers: dict[str, str]
+) -> None:
+    answer = await client.get(f"/v/{quote(typed, safe='/')}", headers=headers, follow_redirects=True)
+    assert answer.status_code == (404 if code is None else 200)
+    assert (SHA in answer.text) == (code is not None)
+
+
+@pytest.mark.parametrize("more", [".", ")", ",", "%20", "%E2%80%8B", "%C2%AD"])
+async def test_a_link_of_a_mail_with_something_put_around_it_opens(
+    client: httpx.AsyncClient, more: str
+) -> None:
+    assert (await client.get(f"/d/token{more}")).content == (await client.get("/d/token")).content
+
+
+@pytest.mark.parametrize(
+    "more", ["?utm_source=mail", "?fbclid=IwAR0", ".", ")", "/", "/.", "%20", "%E2%80%8B", "/?x=1"]
+)
+async def test_an_address_that_was_passed_on_shows_the_certificate(
+    client: httpx.AsyncClient, more: str
+) -> None:
+    answer = await client.get(f"/v/{CODE}{more}", headers=BROWSER, follow_redirects=True)
+    assert answer.status_code == 200
+    assert str(answer.url).startswith(f"http://kompeten.example/v/{CODE}")
+    # From there the page's own links hold.
+    assert answer.url.join("../v").path == "/v"
 
 
 async def test_only_what_has_the_shape_of_a_code_is_looked_up(

@@ -11,9 +11,11 @@ import pytest
 from pydantic import Field, SecretStr, ValidationError
 
 from services.enrollment.settings import EnrollmentSettings
-from shared import settings
+from shared import setting_sources
+from shared.hosts import leads_here, plain_host
+from shared.setting_reading import load
 from shared.setting_types import LinkRing, ring_of
-from shared.settings import Settings, load, reference_table
+from shared.settings import Settings, reference_table
 
 KAFKA_PASSWORD = "kafka-hunter2"
 SECRET = "b7f0c2a94d8e13567a0b9c8d7e6f5a41"
@@ -23,13 +25,13 @@ class IncentiveSettings(Settings):
     service: ClassVar[str] = "incentive"
 
     http_port: int = Field(8002, ge=0, le=65535, description="Port to listen on")
-    caps_file: str | None = Field(None, description="File of dated caps")
+    caps_file: str | None = Field(None, description="File of dated caps", examples=["caps.yaml"])
 
 
 class MailSettings(Settings):
     service: ClassVar[str] = "notification"
 
-    smtp_host: str = Field(description="Mail server")
+    smtp_host: str = Field(description="Mail server", examples=["mail.example"])
 
 
 class PasswordSettings(Settings):
@@ -41,7 +43,7 @@ class PasswordSettings(Settings):
 
 @pytest.fixture(autouse=True)
 def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.MonkeyPatch:
-    monkeypatch.setattr(settings, "SECRETS_DIR", tmp_path / "secrets")
+    monkeypatch.setattr(setting_sources, "SECRETS_DIR", tmp_path / "secrets")
     for name in [name for name in os.environ if name.upper().startswith("KOMPETEN_")]:
         monkeypatch.delenv(name)
     for name, value in {
@@ -113,7 +115,34 @@ def test_a_service_speaks_to_kafka_as_itself_with_credentials_and_tls(
         ("SECRET", "changeme" * 5, "KOMPETEN_SECRET is a placeholder: generate"),
         ("SECRET", "a" * 40, "KOMPETEN_SECRET is a placeholder: generate"),
         ("MONGO", "postgres://u:hunter2@db", "KOMPETEN_MONGO is not a MongoDB address"),
+        *(
+            (
+                "MONGO",
+                f"mongodb://u:{password}@db",
+                "KOMPETEN_MONGO has a character in its user name or password",
+            )
+            for password in ("hunter2@x", "hunter2%", "hunter2%zz")
+        ),
+        ("MONGO", "mongodb://u:hunter2@db:99999999", "KOMPETEN_MONGO has a port that is none"),
+        ("MONGO", "mongodb://u:hunter2@[::1", "KOMPETEN_MONGO is not a MongoDB address"),
+        (
+            "MONGO",
+            "mongodb://u:hunter2@db/?replicatSet=rs0",
+            "KOMPETEN_MONGO has an option that MongoDB's driver",
+        ),
+        ("MONGO", "mongodb://u:hunter2@db/?tls=yes", "KOMPETEN_MONGO has a value of tls"),
+        ("MONGO", "mongodb://u@db/", "KOMPETEN_MONGO has a user name without a password"),
+        ("MONGO", "mongodb://u:hunter2@/", "KOMPETEN_MONGO is not a MongoDB address"),
+        ("MONGO", "mongodb://u:hunter2@db one/", "KOMPETEN_MONGO has a blank or a line end in it"),
+        ("MONGO", "mongodb://u:hunter2@:27017/", "KOMPETEN_MONGO has a host that is neither"),
+        ("MONGO", "mongodb+srv://u:hunter2@db.example:27017/", "KOMPETEN_MONGO is not a MongoDB address"),
         ("AGENCIES", "dinkes,Dinas Kesehatan", "KOMPETEN_AGENCIES has the agency code 'Dinas Kesehatan'"),
+        (
+            "AGENCIES",
+            "-x",
+            "KOMPETEN_AGENCIES has the agency code '-x': a code has 1 to 40 of a-z, 0-9 and '-', and",
+        ),
+        ("AGENCIES", "a" * 66, "KOMPETEN_AGENCIES has the agency code 'aaaa"),
         ("AGENCIES", "dinkes,dinkes", "KOMPETEN_AGENCIES names an agency twice"),
         ("PUBLIC_URL", "", "KOMPETEN_PUBLIC_URL is missing: set it"),
         ("PUBLIC_URL", "kompeten.example.go.id", "KOMPETEN_PUBLIC_URL is not a web address"),
@@ -123,20 +152,66 @@ def test_a_service_speaks_to_kafka_as_itself_with_credentials_and_tls(
         ("PUBLIC_URL", "https://x/?a=1", "KOMPETEN_PUBLIC_URL has a '?' or '#' part"),
         ("PUBLIC_URL", "http://localhost:8000", "KOMPETEN_PUBLIC_URL leads to this machine"),
         ("PUBLIC_URL", "http://127.0.0.1/x", "KOMPETEN_PUBLIC_URL leads to this machine"),
-        ("PUBLIC_URL", "http://[::1]/", "KOMPETEN_PUBLIC_URL leads to this machine"),
+        *(
+            ("PUBLIC_URL", f"https://{host}/", "KOMPETEN_PUBLIC_URL leads to this machine")
+            for host in (
+                "[::1]",
+                "[::ffff:127.0.0.1]",
+                "0x7f.1",
+                "2130706433",
+                "localhost.localdomain",
+                "LocalHost.",
+            )
+        ),
+        (
+            "PUBLIC_URL",
+            "https://kompeten.example\u3002go.id",
+            "KOMPETEN_PUBLIC_URL has letters other than a-z",
+        ),
+        ("PUBLIC_URL", "https://127%2e0.0.1/", "KOMPETEN_PUBLIC_URL is not a web address: its host"),
         ("OIDC_ISSUER", "http://sso.example.go.id", "KOMPETEN_OIDC_ISSUER does not start with 'https://'"),
-        ("HTTP_PORT", "eight", "KOMPETEN_HTTP_PORT='eight' is not accepted: input should be"),
+        (
+            "HTTP_PORT",
+            "eight",
+            "KOMPETEN_HTTP_PORT='eight' is not accepted: write a whole number from 0 to 65535, for example ",
+        ),
         ("HTTP_PORT", "70000", "KOMPETEN_HTTP_PORT='70000' is not accepted"),
-        ("KAFKA", "kafka", "KOMPETEN_KAFKA is not accepted"),
+        (
+            "KAFKA",
+            "kafka",
+            "KOMPETEN_KAFKA has 'kafka': write host:port with a port from 1 to 65535, several",
+        ),
+        ("KAFKA", "kafka:99999999", "KOMPETEN_KAFKA has 'kafka:99999999': write host:port with a port"),
+        ("KAFKA", "kafka:9092,", "KOMPETEN_KAFKA has ''"),
+        (
+            "KAFKA",
+            "sasl_ssl://kafka:9092",
+            "KOMPETEN_KAFKA has 'sasl_ssl://kafka:9092': write host:port alone",
+        ),
+        ("KAFKA", "u:hunter2@kafka:9092", "KOMPETEN_KAFKA has one that is none: write host:port alone"),
+        (
+            "KAFKA",
+            "::1:9092",
+            "KOMPETEN_KAFKA has '::1:9092': write a host's name or address before the port, an IPv6",
+        ),
         (
             "KAFKA_PASSWORD",
             "",
             "KOMPETEN_KAFKA_PASSWORD is missing: set the one that Kafka knows this user by",
         ),
         ("KAFKA_SECURITY", "plaintext", "KOMPETEN_KAFKA_SECURITY is 'plaintext', where Kafka asks nobody"),
-        ("KAFKA_SECURITY", "ssl", "KOMPETEN_KAFKA_SECURITY is not accepted"),
+        ("KAFKA_SECURITY", "ssl", "KOMPETEN_KAFKA_SECURITY='ssl' is not accepted: write one of sasl_ssl, "),
         ("KAFKA_CA", "/nowhere/ca.pem", "KOMPETEN_KAFKA_CA names a file that has no certificates in PEM"),
-        ("LOG_LEVEL", "LOUD", "KOMPETEN_LOG_LEVEL is not accepted"),
+        (
+            "LOG_LEVEL",
+            "LOUD",
+            "KOMPETEN_LOG_LEVEL='LOUD' is not accepted: write one of DEBUG, INFO, WARNING, ERROR",
+        ),
+        (
+            "LOG_LEVEL",
+            "debug",
+            "KOMPETEN_LOG_LEVEL='debug' is not accepted: write one of DEBUG, INFO, WARNING, ERROR",
+        ),
         ("STOP_TIMEOUT_S", "0", "KOMPETEN_STOP_TIMEOUT_S='0' is not accepted"),
         ("DEVELOPMENT", "perhaps", "KOMPETEN_DEVELOPMENT='perhaps' is not accepted"),
         ("WAITING_BUDGETS_H", "72", "KOMPETEN_WAITING_BUDGETS_H has '72': write type=hours"),
@@ -164,8 +239,15 @@ def test_a_service_speaks_to_kafka_as_itself_with_credentials_and_tls(
             "id.go.bandung.training.completed.v1=1,id.go.bandung.training.completed.v1=2",
             "KOMPETEN_WAITING_BUDGETS_H names id.go.bandung.training.completed.v1 twice",
         ),
-        ("SECRT", "x", "KOMPETEN_SECRT is no setting of incentive: did you mean KOMPETEN_SECRET?"),
-        ("SMTP_HOST", "x", "KOMPETEN_SMTP_HOST is no setting of incentive: remove it."),
+        ("SECRT", "x", "KOMPETEN_SECRT is not known: did you mean KOMPETEN_SECRET?"),
+        ("SMTP_PROT", "x", "KOMPETEN_SMTP_PROT is not known: did you mean KOMPETEN_SMTP_PORT?"),
+        (
+            "SMTP_PASSWORT_FILE",
+            "x",
+            "KOMPETEN_SMTP_PASSWORT_FILE is not known: did you mean KOMPETEN_SMTP_PASSWORD_F",
+        ),
+        ("COLOUR", "x", "KOMPETEN_COLOUR is not known: remove it, or see docs/reference/settings.md"),
+        ("FAILPOINT", "after-commit", "KOMPETEN_FAILPOINT is not known"),
         ("SECRET_FILE", "/nowhere/hunter2", "KOMPETEN_SECRET_FILE names a file that cannot be read"),
     ],
 )
@@ -173,7 +255,7 @@ def test_wrong_setting_is_one_sentence_without_its_secret(
     environment: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str, value: str, sentence: str
 ) -> None:
     if name.endswith("_FILE"):
-        environment.delenv(f"KOMPETEN_{name.removesuffix('_FILE')}")
+        environment.delenv(f"KOMPETEN_{name.removesuffix('_FILE')}", raising=False)
     environment.setenv(f"KOMPETEN_{name}", value)
     (line,) = refused(capsys)
     assert line.startswith(sentence)
@@ -276,7 +358,11 @@ def test_a_file_that_an_editor_made_something_else_of_is_refused_in_a_sentence(
     if not mounted:
         environment.setenv(f"KOMPETEN_{name}_FILE", str(file))
     (line,) = refused(capsys, PasswordSettings)
-    where = f"{file} " if mounted else f"KOMPETEN_{name}_FILE names a file that "
+    where = (
+        f"KOMPETEN_{name} is read from {file}, which "
+        if mounted
+        else f"KOMPETEN_{name}_FILE names a file that "
+    )
     assert line.startswith(where + sentence)
     assert SECRET not in line
 
@@ -341,7 +427,7 @@ def test_variable_and_file_together_are_refused(
 
 
 def test_process_with_bad_settings_ends_with_2_and_no_traceback() -> None:
-    program = "from shared.settings import Settings, load; load(Settings)"
+    program = "from shared.settings import Settings; from shared.setting_reading import load; load(Settings)"
     environment = {"PATH": "", "KOMPETEN_SECRET": "hunter2"}
     ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=environment)
     assert (ran.returncode, ran.stdout) == (2, "")
@@ -352,18 +438,62 @@ def test_process_with_bad_settings_ends_with_2_and_no_traceback() -> None:
 
 def test_reference_names_every_variable_once_with_its_readers() -> None:
     table = reference_table([IncentiveSettings, MailSettings])
-    assert "| `KOMPETEN_SMTP_HOST` | text | required | notification | Mail server |" in table
-    assert "| `KOMPETEN_SECRET` | secret | required | all |" in table
-    assert "| `KOMPETEN_HTTP_PORT` | whole number | `8002` | incentive |" in table
-    assert "| `KOMPETEN_DEVELOPMENT` | true or false | `false` | all |" in table
+    assert (
+        "| `KOMPETEN_SMTP_HOST` | text |  | required | `mail.example` | notification | Mail server |" in table
+    )
+    assert "| `KOMPETEN_SECRET` | secret |  | required |  | all |" in table
+    assert "| `KOMPETEN_HTTP_PORT` | a whole number from 0 to 65535 |  | `8002` |  | incentive |" in table
+    assert "| `KOMPETEN_DEVELOPMENT` | true or false |  | `false` |  | all |" in table
+    assert "| `KOMPETEN_STOP_TIMEOUT_S` | a number, more than 0 and at most 600 | seconds | `20` |" in table
 
 
 def test_setting_without_description_is_refused() -> None:
     class Undescribed(Settings):
         depth: int = 3
 
+    class WithoutExample(Settings):
+        colour: str | None = Field(None, description="Colour")
+
     with pytest.raises(ValueError, match=r"Undescribed.depth has no description"):
         reference_table([Undescribed])
+    with pytest.raises(ValueError, match=r"WithoutExample.colour has no example"):
+        reference_table([WithoutExample])
+
+
+@pytest.mark.parametrize(
+    "name", ["SMTP_PORT", "SMTP_PASSWORD_FILE", "BODIES", "CACHE", "TOKEN", "BIND", "KAFKA_HOST"]
+)
+def test_what_another_one_reads_may_stand_in_the_environment_of_all(
+    environment: pytest.MonkeyPatch, name: str
+) -> None:
+    environment.setenv(f"KOMPETEN_{name}", "x")
+    assert load(IncentiveSettings)
+
+
+def test_a_public_name_that_nobody_can_look_up_now_stops_no_service(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("KOMPETEN_PUBLIC_URL", "https://nobody-knows.invalid/")
+    assert load(IncentiveSettings).public_url == "https://nobody-knows.invalid"
+
+
+def test_a_public_name_that_leads_here_by_the_hosts_file_alone_is_refused(
+    environment: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    here = [name for name in hosts_of_this_machine() if not leads_here(name)]
+    if not here:
+        pytest.skip("the hosts file has only localhost")
+    environment.setenv("KOMPETEN_PUBLIC_URL", f"https://{here[0]}/")
+    (line,) = refused(capsys)
+    assert line.startswith("KOMPETEN_PUBLIC_URL leads to this machine itself")
+    environment.setenv("KOMPETEN_DEVELOPMENT", "true")
+    assert load(IncentiveSettings)
+
+
+def hosts_of_this_machine() -> list[str]:
+    lines = [
+        line.split("#")[0].split() for line in Path("/etc/hosts").read_text(encoding="utf-8").splitlines()
+    ]
+    names = [name for address, *names in filter(None, lines) if address.startswith("127.") for name in names]
+    return [name for name in names if plain_host(name)]
 
 
 def test_bodies_are_read_with_who_issues_for_each(environment: pytest.MonkeyPatch) -> None:
@@ -383,7 +513,7 @@ def test_bodies_are_read_with_who_issues_for_each(environment: pytest.MonkeyPatc
         ),
         ("BODIES", "=diskominfo", "KOMPETEN_BODIES has '=diskominfo': write CODE=agency"),
         ("BODIES", "X=Dinas Kominfo", "KOMPETEN_BODIES has 'X=Dinas Kominfo': write CODE=agency"),
-        ("BODIES", "LAN RI,lan  ri=outside", "KOMPETEN_BODIES names lan  ri twice: name each once"),
+        ("BODIES", "LAN RI,lan  ri=outside", "KOMPETEN_BODIES names 'lan  ri' twice: name each once"),
         ("UNKNOWN_BODY_DAYS", "0", "KOMPETEN_UNKNOWN_BODY_DAYS='0' is not accepted"),
         ("UNKNOWN_BODY_DAYS", "61", "KOMPETEN_UNKNOWN_BODY_DAYS='61' is not accepted"),
     ],
