@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import httpx
 import pytest
@@ -56,6 +56,8 @@ def operations() -> Iterator[Operation]:
 NONSENSE = {"POST": b'{"half'}
 READS = [one for one in operations() if one.method == "GET"]
 GUARDED = [one for one in operations() if one.roles]
+LEADING: Final = {"/v/{code}/{rest}"}
+"""Addresses that lead to another one, described with that: nobody is to write them."""
 PUBLIC = {
     "/health/live",
     "/health/ready",
@@ -70,7 +72,7 @@ def test_no_route_is_undeclared(service: str) -> None:
     runner = BUILDS[service]()
     assert undeclared_routes(runner.app) == []
     served = {address.template.replace(":path}", "}") for address in addresses(runner.app)}
-    assert served == set(OPENAPI[service]["paths"])
+    assert served - LEADING == set(OPENAPI[service]["paths"])
     assert undeclared_routes(runner.internal_app) == []
     assert {"/metrics", "/openapi.json"} == {one.template for one in addresses(runner.internal_app)}
 
