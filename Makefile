@@ -23,7 +23,7 @@ test: .venv/.dev ## The tests: unit, property, contract, integration, end-to-end
 	@$(TESTS) -m "not full"
 
 test-quick: .venv/.dev ## Unit and property tests, without Kafka and MongoDB: for daily work (a minute)
-	@KOMPETEN_EXAMPLES=$${KOMPETEN_EXAMPLES:-30} $(TESTS) tests/unit tests/property -m "not full and not stack"
+	@KOMPETEN_EXAMPLES=$${KOMPETEN_EXAMPLES:-30} $(TESTS) tests/unit tests/property -m "not full and not stack" --hypothesis-profile quick
 
 test-full: test ## And those that take long and seldom find more: what CI runs
 	@$(TESTS) -m full

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from shared.stack import Stack, StackError
 from shared.stack.processes import Processes
@@ -16,6 +17,9 @@ from tests.stack_once import RUNS, StackOnce, ask, forget_old_runs
 ONCE = pytest.StashKey[StackOnce]()
 WORKERS_WAY = pytest.StashKey[tuple[str, str]]()
 FAILED = pytest.StashKey[bool]()
+
+# `make test-quick`: for tests that say themselves how many, by KOMPETEN_EXAMPLES where they take it.
+settings.register_profile("quick", max_examples=20)
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -1,5 +1,6 @@
 """What the preflight says of settings, secrets and places, before anything is asked over the network."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -70,6 +71,8 @@ def test_a_service_is_not_to_take_longer_to_stop_than_its_container_has(
 
 
 def test_names_that_nothing_reads_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [one for one in os.environ if one.startswith("KOMPETEN_")]:
+        monkeypatch.delenv(name)
     assert wrong(list(preflight.unknown_names())) == []
     monkeypatch.setenv("KOMPETEN_SMTP_PROT", "25")
     monkeypatch.setenv("KOMPETEN_OIDC_ISSUER_FILE", "/x")
