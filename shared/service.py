@@ -100,6 +100,8 @@ class Parts(Generic[T]):
     """Called after each batch with what it decided."""
     remarks: dict[str, Callable[[], list[str]]] = field(default_factory=dict)
     """By name: what somebody must mend, though the service does its work; one sentence each."""
+    quoting: set[str] = field(default_factory=set)
+    """Names of remarks that quote what agencies wrote (titles, codes). Readiness is public, and tells how many they are."""
 
 
 def make_parts(
@@ -222,7 +224,10 @@ class Runner(Generic[T]):
             checks.append(Check(name, not faults, "; ".join(faults) or "Works off what is due."))
         for name, remarks in self.parts.remarks.items():
             told = remarks()
-            checks.append(Check(name, True, "; ".join(told) or "Nothing to mend.", warning=bool(told)))
+            said = "; ".join(told)
+            if told and name in self.parts.quoting:
+                said = f"{len(told)} to look at: `kompeten status` tells what."
+            checks.append(Check(name, True, said or "Nothing to mend.", warning=bool(told)))
         return checks
 
     async def _database(self) -> Check:

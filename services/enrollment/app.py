@@ -102,6 +102,7 @@ def build(settings: EnrollmentSettings) -> Runner[Terms]:
     held = HeldRenderings(parts.store)
     parts.workers.append(held)
     parts.remarks["fonts"] = held.remarks
+    parts.quoting |= {"waiting", "fonts", "bodies"}
     store = parts.store
     bodies_beginning = BodiesBeginning(
         store,
@@ -115,7 +116,9 @@ def build(settings: EnrollmentSettings) -> Runner[Terms]:
     parts.workers.append(bodies_beginning)
     parts.remarks["bodies"] = bodies_beginning.remarks
     if settings.pdf_workers:
-        parts.workers.append(Renderer(parts.store, parts.commands, settings.pdf_workers))
+        renderer = Renderer(parts.store, parts.commands, settings.pdf_workers)
+        parts.workers.append(renderer)
+        parts.remarks["certificates"] = renderer.remarks
     parts.workers.append(
         Lister(
             parts.store,

@@ -54,6 +54,10 @@ class CertificateNotRendered(RuntimeError):
     """The template, its fonts or its layout are at fault, never one face: retrying does not help."""
 
 
+class CannotCompile(RuntimeError):
+    """Typst refused, or panicked; in its words."""
+
+
 class NotDrawable(RuntimeError):
     """No font has some characters of this face. Another in their place would make it another certificate, so it waits
     for a version that draws them."""
@@ -96,9 +100,13 @@ class Engine:
     """One Typst compiler with its fonts; for one thread at a time."""
 
     def __init__(self, templates: Path = TEMPLATES) -> None:
-        self.compiler = typst.Compiler(root=templates, font_paths=fonts(), ignore_system_fonts=True)
+        self._templates = templates
+        self.compiler = self._compiler()
         self.missing: set[str] = set()
         self.present: set[str] = set()
+
+    def _compiler(self) -> typst.Compiler:
+        return typst.Compiler(root=self._templates, font_paths=fonts(), ignore_system_fonts=True)
 
     def render(self, values: dict[str, Any], qr: str, issued: datetime) -> bytes:
         """PDF/A and PDF/UA refuse a character that no font has. That is seldom, so only
@@ -106,11 +114,11 @@ class Engine:
         """
         try:
             return self.compile(source({**values, "qr": qr}), issued)
-        except typst.TypstError as error:
+        except CannotCompile as error:
             refusal = error
         if characters := self.not_drawable(values) or self.not_drawable_together(values, qr, issued):
             raise NotDrawable(tuple(sorted(characters))) from refusal
-        raise CertificateNotRendered(f"{refusal.message}: correct the template") from refusal
+        raise CertificateNotRendered(f"{refusal}: correct the template") from refusal
 
     def not_drawable(self, values: Mapping[str, Any]) -> set[str]:
         # The template prints the organizer in capitals.
@@ -128,14 +136,24 @@ class Engine:
         plain = _each_text(values, lambda text: FANCY.sub("?", text))
         try:
             self.compile(source({**plain, "qr": qr}), issued)
-        except typst.TypstError:
+        except CannotCompile:
             return set()
         return {char for text in _texts(values) for char in FANCY.findall(text)}
 
     def compile(self, main: bytes, issued: datetime) -> bytes:
-        pdf, warnings = self.compiler.compile_with_warnings(
-            input=main, format="pdf", pdf_standards=["a-2a", "ua-1"], timestamp=issued
-        )
+        try:
+            pdf, warnings = self.compiler.compile_with_warnings(
+                input=main, format="pdf", pdf_standards=["a-2a", "ua-1"], timestamp=issued
+            )
+        except typst.TypstError as error:
+            raise CannotCompile(error.message) from error
+        except BaseException as error:
+            # Typst's shaper panics at some sequences of letters (Bengali conjuncts without end); that is no Exception,
+            # cannot be sent from process to process, and leaves the compiler with locks that nobody opens.
+            if type(error).__name__ != "PanicException":
+                raise
+            self.compiler = self._compiler()
+            raise CannotCompile("Typst ended in a panic") from None
         if warnings:
             raise CertificateNotRendered(f"{warnings[0].message}: correct the template or its fonts")
         assert isinstance(pdf, bytes)
@@ -153,7 +171,7 @@ class Engine:
         if char not in self.missing:
             try:
                 self.compile(b'#import "certificate.typ": probe\n#probe(' + literal(char) + b")", EPOCH)
-            except typst.TypstError:
+            except CannotCompile:
                 self.missing.add(char)
             else:
                 self.present.add(char)

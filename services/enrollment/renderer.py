@@ -40,6 +40,7 @@ IDLE_S = 0.1
 LONGEST_PAUSE_S = 5.0
 # The template is at fault then, never one face: a new version mends it, so it is tried again for ever.
 AGAIN_S = 300.0
+MOST_KEPT = 1_000
 
 
 class Renderer:
@@ -58,12 +59,26 @@ class Renderer:
         self._queue = WorkQueue(store, RENDERINGS, LEASE_S)
         self._stopping = asyncio.Event()
         self._trouble = ""
+        self._failed: dict[str, tuple[str, float]] = {}
+        """Renderings that could not be made: why, and when this process tried last."""
 
     def stop(self) -> None:
         self._stopping.set()
 
     def faults(self) -> list[str]:
         return [self._trouble] if self._trouble else []
+
+    def remarks(self) -> list[str]:
+        """No fault of the service: all others are made."""
+        lately = time.monotonic() - 2 * AGAIN_S  # tried again meanwhile, here or by another process
+        failed = [(id, why) for id, (why, at) in self._failed.items() if at > lately]
+        if not failed:
+            return []
+        (id, why), count = failed[-1], len(failed)
+        return [
+            f"{count} certificate{'' if count == 1 else 's'} can't be drawn ({id}: {why}): valid all the same, and tried "
+            f"again every {AGAIN_S / 60:.0f} min. Have the agency write it otherwise, or see the log for each"
+        ]
 
     async def run(self) -> None:
         pause_s = IDLE_S
@@ -106,8 +121,8 @@ class Renderer:
         self._batch_size = min(self._batch_size * 2, PER_WORKER * self._workers)
         notes: list[Note] = []
         stored: list[tuple[Rendering, StoredPdf]] = []
-        failed = 0
         for item, pdf in zip(items, made, strict=True):
+            self._failed.pop(item.id, None)
             if isinstance(pdf, bytes):
                 stored.append((item, _stored(item, pdf)))
             elif isinstance(pdf, NotDrawable):  # HeldRenderings says so, and gives it back to a later version
@@ -117,13 +132,13 @@ class Renderer:
                 notes.append(Note(item.id, item.lease, HELD, held, {"attempts": 1}))
             else:  # one item's fault must not keep the others from being made
                 why = str(pdf) if isinstance(pdf, CertificateNotRendered) else type(pdf).__name__
-                failed += 1
+                self._failed[item.id] = why, time.monotonic()
                 RENDERED.labels("failed").inc()
                 log.error("rendering %s failed: %s", item.id, why)
                 notes.append(deferral(item.id, item.lease, why, AGAIN_S))
-        self._trouble = (
-            f"{failed} certificates of the last batch can't be made: see the log" if failed else ""
-        )
+        while len(self._failed) > MOST_KEPT:
+            del self._failed[next(iter(self._failed))]
+        self._trouble = ""
         failpoint("rendered-not-stored")
         standing = await self._store.keep([pdf for _, pdf in stored], STORED_PDFS)
         failpoint("rendering-stored")
@@ -165,6 +180,7 @@ class Renderer:
 def _end_with_service() -> None:
     """In a rendering process. With the service and only with it: told to stop as a group (Ctrl-C, systemd), the
     service still finishes its batch; killed, it would leave this process waiting for ever."""
+    os.environ["RUST_BACKTRACE"] = "0"  # a panic is one line in the log
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)
     service = multiprocessing.parent_process()

@@ -328,6 +328,14 @@ def test_a_character_in_no_font_is_named_and_nothing_is_printed_in_its_place(
     assert str(pickle.loads(pickle.dumps(refused.value))) == str(refused.value)  # from a rendering process
 
 
+def test_letters_at_which_the_shaper_panics_hold_their_certificate_alone() -> None:
+    """A panic is no Exception and ended what was in hand; the next certificate is drawn by the same process."""
+    for field in ("training_title", "holder_name"):
+        with pytest.raises(NotDrawable, match="BENGALI"):
+            render(face(**{field: ("ক্ষ্" * 75)[:300]}))
+        assert pages_of(render(face())) == 1
+
+
 def test_many_characters_are_named_in_part() -> None:
     with pytest.raises(NotDrawable, match=r"and 4 more$"):
         render(face(training_title="".join(chr(0x1700 + n) for n in range(12))))
