@@ -71,6 +71,7 @@ async def test_a_position_beyond_the_end_of_the_log_stops_its_partition(place: P
         await others_go_on(place, 200)
 
 
+@pytest.mark.full
 async def test_a_topic_made_anew_under_a_running_member_stops_its_partition(place: Place) -> None:
     topic = place.agency()
     await place.send(events(place, 5))
@@ -111,6 +112,7 @@ async def transaction(place: Place, messages: list[Message], *, kept: bool = Tru
         await (sender.commit_transaction() if kept else sender.abort_transaction())
 
 
+@pytest.mark.full
 async def test_a_senders_transactions_are_respected_and_their_markers_are_no_lag(place: Place) -> None:
     """A marker is a record that nobody is given: a service that counted it was never ready again, nor caught up."""
     topic = place.agency()
@@ -131,6 +133,7 @@ async def test_a_senders_transactions_are_respected_and_their_markers_are_no_lag
         await place.decided(topic, 6)
 
 
+@pytest.mark.full
 async def test_records_that_were_decided_may_be_deleted(place: Place) -> None:
     topic = place.agency()
     await place.send(events(place, 5))
@@ -209,6 +212,7 @@ async def test_a_member_that_lost_its_partition_writes_nothing(place: Place) -> 
     pytest.fail("it never had a batch in hand that was another's by then")
 
 
+@pytest.mark.full
 async def test_two_agencies_traffic_survives_members_that_come_and_go(place: Place) -> None:
     """Rebalances only: each record has one decision, however often its partition moved."""
     traffic = Traffic(SECRET, place.prefix, 5, revoking=False)

@@ -171,6 +171,7 @@ def test_the_master_source_says_whose_person_everybody_is(product: Product, cli:
     assert f"no agency {code}" in no_home["error"]
 
 
+@pytest.mark.full
 def test_the_same_command_again_changes_nothing_and_keeps_the_password(
     product: Product, cli: Cli, code: str, connect: Connect
 ) -> None:
@@ -272,6 +273,7 @@ def test_the_agencies_of_the_setting_are_in_the_register_and_nothing_differs(
     assert listed["drift"] == {}
 
 
+@pytest.mark.full
 def test_an_agency_without_a_topic_stops_nobody_and_is_named(product: Product, cli: Cli, code: str) -> None:
     operator = product.client("operator")
     added = operator.post("/agencies", json={"code": code, "name": "Dinas Tanpa Topik"})

@@ -72,6 +72,7 @@ def registers(product: Product, person: Person, opd: str, **changes: object) -> 
     product.verdict(id)
 
 
+@pytest.mark.full
 def test_a_dispute_is_seen_holds_mails_and_is_decided(product: Product, cli: Cli) -> None:
     person = somebody()
     registers(product, person, OPD)
@@ -228,6 +229,7 @@ def test_a_person_says_which_of_two_agencies_is_right(product: Product) -> None:
     assert stranger.get("/me/home").status_code == 404
 
 
+@pytest.mark.full
 def test_sixty_disputed_people_are_decided_by_one_command_that_may_be_stopped(
     product: Product, cli: Cli, tmp_path: Path
 ) -> None:
@@ -260,6 +262,7 @@ def test_sixty_disputed_people_are_decided_by_one_command_that_may_be_stopped(
     assert not [line for line in product.log_lines()["enrollment"] if people[0].number in line]
 
 
+@pytest.mark.full
 def test_links_of_many_are_decided_by_one_command(product: Product, cli: Cli) -> None:
     pairs = [(somebody(), somebody()) for _ in range(4)]
     for earlier, later in pairs:

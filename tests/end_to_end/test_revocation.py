@@ -310,6 +310,7 @@ def test_officers_find_their_own_commands_and_their_agencys_events_alone(
     assert "officer-own" not in str(product.decisions(command))
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("lifted", [10, 8], ids=["all lifted", "two stand"])
 def test_twenty_callers_at_once_all_get_the_decision_that_stands(
     product: Product, held: Held, lifted: int

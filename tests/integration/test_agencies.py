@@ -227,6 +227,7 @@ async def test_a_suspended_agency_is_read_no_more_and_goes_on_where_it_stood(cit
         await city.decided(OLD[0], 12)
 
 
+@pytest.mark.full
 async def test_a_member_that_starts_while_an_agency_is_suspended_leaves_it_alone(city: City) -> None:
     async with city.replica():
         await city.suspend(OLD[0])
@@ -240,6 +241,7 @@ async def test_a_member_that_starts_while_an_agency_is_suspended_leaves_it_alone
         assert not await city.place.verdicts(city.place.agency(OLD[0]))
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("partitions", [0, 3], ids=["missing", "three partitions"])
 async def test_one_bad_topic_stops_nobody_and_is_named(city: City, partitions: int) -> None:
     bad = city.place.agency("dinas-bad")
@@ -295,6 +297,7 @@ async def test_a_topic_that_this_service_may_not_read_stops_nobody_and_is_read_o
         await soon(lambda: not one.sources.remarks(), one)
 
 
+@pytest.mark.full
 async def test_a_topic_that_is_made_later_is_read_without_a_restart(city: City) -> None:
     bad = city.place.agency("dinas-late")
     async with city.replica() as one:
@@ -306,6 +309,7 @@ async def test_a_topic_that_is_made_later_is_read_without_a_restart(city: City) 
         assert one.sources.remarks() == []
 
 
+@pytest.mark.full
 async def test_a_topic_that_is_deleted_while_it_is_read_stops_nobody(city: City) -> None:
     async with city.replica() as one:
         for code in OLD:
