@@ -50,4 +50,5 @@ while [ "$count" -gt 0 ]; do
   count=$((count - 1))
 done
 cd "$root" || exit 2
+[ -f .env ] || refuse "there is neither .venv nor .env in $root: 'make demo' shows Kompeten, docs/how-to/run-with-compose.md sets it up"
 COMPOSE_IGNORE_ORPHANS=1 exec docker compose --progress quiet run --rm --no-deps "$@"

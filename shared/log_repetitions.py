@@ -10,6 +10,7 @@ from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterator
 from contextvars import Context
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Final, TextIO
 
 INTERVALS_S: Final = (60.0, 600.0, 3600.0)
@@ -18,6 +19,8 @@ MOST_LINES: Final = 1_000
 """That are kept in mind; of the one that was longest not seen is told when it is forgotten."""
 MOST_ALIKE: Final = 20
 """Of a library's lines that differ in what was filled in alone (a number of a request), in one interval."""
+MOST_TOLD: Final = 200
+"""Of our own warnings that differ, as of records that were refused: each is kept where it is dealt with."""
 LOOK_EVERY_S: Final = 1.0
 OURS: Final = ("services", "shared", "kompeten", "__main__")
 _STANDARD: Final = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
@@ -36,6 +39,8 @@ class _Seen:
     """It stands for all further lines of a template."""
     step: int = 0
     count: int = 0
+    last: float = 0.0
+    """When it came last, by the clock on the wall."""
 
     def is_over(self, now: float) -> bool:
         return now - self.since >= INTERVALS_S[self.step]
@@ -44,7 +49,12 @@ class _Seen:
         """The line once more, with its moment of now."""
         what = "and others like it, " if self.others else ""
         told = logging.makeLogRecord(self.record.__dict__)
-        told.msg = f"{_rendered(self.record)} ({what}repeated {self.count} times in the last {now - self.since:.0f} s)"
+        times = "once" if self.count == 1 else f"{self.count} times"
+        last = datetime.fromtimestamp(self.last, UTC)
+        told.msg = (
+            f"{_rendered(self.record)} ({what}repeated {times} in the last {now - self.since:.0f} s, "
+            f"last at {last:%Y-%m-%dT%H:%M:%SZ})"
+        )
         told.args, told.exc_info, told.exc_text = None, None, None
         told.created = time.time()
         return told
@@ -52,7 +62,7 @@ class _Seen:
 
 class CountingHandler(logging.StreamHandler[TextIO]):
     """Writes a line that is new at once, and repetitions as one line: when their interval is over and anything is logged,
-    or at the end. Lines of ours with fields of their own tell of one thing each, and are always written."""
+    or at the end. Lines of ours with fields of their own tell of one thing each, and are written, of warnings so many."""
 
     def __init__(
         self,
@@ -90,20 +100,24 @@ class CountingHandler(logging.StreamHandler[TextIO]):
 
     def _is_new(self, record: logging.LogRecord, now: float) -> bool:
         ours = record.name.partition(".")[0] in OURS
-        if ours and not record.__dict__.keys() <= _STANDARD:
+        own = record.__dict__.keys() - _STANDARD if ours else frozenset[str]()
+        if own and record.levelno < logging.WARNING:
             return True
         template: Key = (record.name, record.levelno, str(record.msg))
         error = record.exc_info[1] if record.exc_info else None
         about = self._context() if ours else ()
-        key = (*template, _rendered(record), type(error), str(error), *about)
-        others = not ours and key not in self._seen and self._alike[template] >= MOST_ALIKE
+        fields = [str(record.__dict__[name]) for name in sorted(own)]
+        key = (*template, _rendered(record), type(error), str(error), *about, *fields)
+        most = MOST_TOLD if own else MOST_ALIKE
+        others = key not in self._seen and (bool(own) or not ours) and self._alike[template] >= most
         if others:
             key = template
         if (known := self._seen.get(key)) is not None:
             known.count += 1
+            known.last = record.created
             self._seen.move_to_end(key)
             return False
-        self._seen[key] = _Seen(record, template, now, others, count=int(others))
+        self._seen[key] = _Seen(record, template, now, others, count=int(others), last=record.created)
         self._alike[template] += 1
         return not others
 

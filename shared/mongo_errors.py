@@ -48,6 +48,11 @@ _REFUSALS: Final[Mapping[int, str]] = {
     100: _NOT_COPIED,
     14031: _FULL,
 }
+# In Compose a container that does not run has no name.
+_NAMELESS: Final = (
+    "its host is not there, or the name in KOMPETEN_MONGO is not its own: see first whether it runs (`docker compose ps "
+    "mongo`), then KOMPETEN_MONGO and the name service"
+)
 _NO_SPACE: Final = "No space left on device"
 # By what the driver's text of a server that was not found has. Its own says addresses, and all of the topology.
 _AWAY: Final[Mapping[str, str]] = {
@@ -57,8 +62,8 @@ _AWAY: Final[Mapping[str, str]] = {
     "why (a full disk ends it)",
     "CERTIFICATE_VERIFY_FAILED": "its certificate is not one that is trusted here: see tlsCAFile in KOMPETEN_MONGO",
     "SSL": "the TLS handshake failed: see tls in KOMPETEN_MONGO",
-    "Name or service not known": "the name of its host is not known here: see KOMPETEN_MONGO and the name service",
-    "name resolution": "the name of its host could not be looked up: see the name service",
+    "Name or service not known": _NAMELESS,
+    "name resolution": _NAMELESS,
     "No route to host": "no way leads to its host: see the network",
     "Network is unreachable": "no way leads to its host: see the network",
     "timed out": "its server did not answer in time: see its load and the network",

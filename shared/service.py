@@ -101,7 +101,7 @@ class Parts(Generic[T]):
     remarks: dict[str, Callable[[], list[str]]] = field(default_factory=dict)
     """By name: what somebody must mend, though the service does its work; one sentence each."""
     quoting: set[str] = field(default_factory=set)
-    """Names of remarks that quote what agencies wrote (titles, codes). Readiness is public, and tells how many they are."""
+    """Names of remarks that quote what agencies wrote (titles, codes). Readiness is public, and says how many."""
 
 
 def make_parts(

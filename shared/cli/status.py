@@ -89,7 +89,9 @@ def _stand(service: Service) -> Stand:
     try:
         return Stand(service.status(), service.groups(), service.waiting(), _agencies(service))
     except CannotAsk as error:
-        if readiness is not None and readiness.faults:
+        # A wrong issuer is a warning, and nobody may ask for more.
+        warned = readiness is not None and readiness.warnings and isinstance(error, NotReady)
+        if readiness is not None and (readiness.faults or warned):
             return _not_ready(service, readiness)
         if isinstance(error, NotReady):
             raise CannotAsk(
@@ -100,7 +102,9 @@ def _stand(service: Service) -> Stand:
 
 def _not_ready(service: Service, readiness: Readiness) -> Stand:
     faults = [f"{one.name}: {one.sentence}" for one in readiness.faults]
-    known = Status(service=service.name, ready=False, faults=faults, remarks=readiness.warnings)
+    known = Status(
+        service=service.name, ready=not readiness.faults, faults=faults, remarks=readiness.warnings
+    )
     return Stand(known, [], [], [], is_whole=False)
 
 
@@ -209,11 +213,11 @@ def _show(
 
 def _service_row(name: str, stand: Stand) -> tuple[object, ...]:
     told = stand.status
+    state = "ready" if told.ready else "NOT READY"
     if not stand.is_whole:
-        return (name, "NOT READY", *["-"] * 6)
+        return (name, state, *["-"] * 6)
     lag = sum(one.lag or 0 for one in told.partitions)
     letters = told.dead_letters
-    state = "ready" if told.ready else "NOT READY"
     return (name, state, lag, told.waiting, letters.open, letters.replayed, letters.discarded, told.rules)
 
 

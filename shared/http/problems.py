@@ -112,7 +112,8 @@ PROBLEMS: Final[Mapping[str, ProblemType]] = {
     "issuer-unreachable": ProblemType(
         503,
         "Access tokens cannot be checked now",
-        "Try again in a minute; the operator checks that this service reaches the issuer's JWKS address.",
+        "Try again in a minute; the operator sees why by `kompeten status`, and mends KOMPETEN_OIDC_ISSUER or the way to "
+        "it.",
     ),
 }
 # For errors raised by the framework, which know a status only.

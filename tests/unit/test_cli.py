@@ -419,6 +419,17 @@ def test_status_says_what_is_away_and_what_to_do_where_the_service_can_say_no_mo
     assert not told.json["services"]["enrollment"]["is_whole"]
 
 
+def test_status_shows_that_the_issuer_is_wrong_where_nobody_may_ask_for_more(cli: Cli) -> None:
+    issuer = {"name": "issuer", "ok": True, "sentence": "nobody can sign in", "warning": True}
+    for name in ("enrollment", "incentive", "notification"):
+        cli.world.ready[name] = JSONResponse([*checks(), issuer])
+        cli.world.busy[name] = problem(503, "access tokens cannot be checked now")
+    done = cli("status")
+    assert (done.code, done.err) == (1, "")
+    assert done.out.count("issuer: nobody can sign in") == 3
+    assert "NOT READY" not in done.out
+
+
 def test_status_asks_nothing_more_of_a_service_without_its_database(cli: Cli) -> None:
     """Each further question would wait for the database as long."""
     cli.world.ready["enrollment"] = JSONResponse(checks(database="MongoDB does not answer."), 503)

@@ -23,6 +23,7 @@ def checkout(tmp_path: Path) -> Path:
     (root / "deploy").mkdir(parents=True)
     for name in ("kompeten", "docker-compose.yml", "deploy/cli.sh"):
         shutil.copy2(ROOT / name, root / name)
+    (root / ".env").touch()
     (tmp_path / "bin").mkdir()
     docker = tmp_path / "bin/docker"
     docker.write_text(DOCKER)
@@ -96,3 +97,10 @@ def test_what_the_container_cannot_do_is_said(checkout: Path, tmp_path: Path) ->
     lines, output, status = asked(checkout, tmp_path, "dead-letters", "edit", "1")
     assert (lines, status) == ([], 2)
     assert "dead-letters replay ID --event FILE" in output
+
+
+def test_where_nothing_is_set_up_it_says_how(checkout: Path, tmp_path: Path) -> None:
+    (checkout / ".env").unlink()
+    lines, said, status = asked(checkout, tmp_path / "bin", "--help")
+    assert (lines, status) == ([], 2)
+    assert "run-with-compose.md sets it up" in said

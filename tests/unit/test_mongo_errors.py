@@ -92,7 +92,7 @@ TOPOLOGY = "(configured timeouts: connectTimeoutMS: 5000.0ms), Timeout: 5.0s, To
         (NetworkTimeout("db-1:27017: timed out"), "did not answer in time"),
         (
             ServerSelectionTimeoutError(f"db-1: [Errno -2] Name or service not known {TOPOLOGY}"),
-            "name of its host",
+            "its host is not there",
         ),
     ],
 )
