@@ -91,6 +91,7 @@ class Subject(StrEnum):
     LINK_EXPIRED = "link-expired"
     LINK_UNKNOWN = "link-unknown"
     BEING_PREPARED = "being-prepared"
+    HELD = "held"
     REVOKED = "revoked"
 
 
@@ -112,7 +113,8 @@ def form_page() -> str:
     return _render("form", title="Periksa sertifikat", form_action="v")
 
 
-def verification_page(shown: Verification) -> str:
+def verification_page(shown: Verification, *, is_held: bool = False) -> str:
+    """`is_held`: no PDF of it can be made by now."""
     banner = BANNERS[shown.status]
     return _render(
         "verification",
@@ -122,6 +124,7 @@ def verification_page(shown: Verification) -> str:
         jp=decimal_comma(shown.jp),
         is_current=shown.status is Status.VALID,
         is_revoked=shown.status is Status.REVOKED,
+        is_held=is_held,
     )
 
 
@@ -284,6 +287,38 @@ NOTICES: Final[Mapping[Subject, Notice]] = {
             Bilingual(
                 "Jika dalam satu jam belum selesai, hubungi pengelola pelatihan di instansi Anda.",
                 "If it is not ready within an hour, tell your agency's training officer.",
+            ),
+        ),
+    ),
+    Subject.HELD: Notice(
+        Banner(
+            "waiting",
+            Bilingual(
+                "PDF sertifikat ini belum dapat dibuat", "The PDF of this certificate cannot be made yet"
+            ),
+            Bilingual(
+                "Sertifikatnya berlaku, tetapi di dalamnya ada huruf yang belum dapat dicetak. Memuat ulang halaman ini "
+                "tidak membantu.",
+                "The certificate is valid, but it has a letter that cannot be printed yet. Loading this page again does "
+                "not help.",
+            ),
+        ),
+        (
+            Bilingual(
+                "Jika ada huruf yang keliru, misalnya dalam nama atau judul, mintalah instansi memperbaiki teksnya dan "
+                "mengirim ulang data pelatihan ini.",
+                "If a letter is wrong, in the name or the title for example, ask the agency to correct the text and to "
+                "send this training's data again.",
+            ),
+            Bilingual(
+                "Jika semuanya benar, hubungi pengelola pelatihan di instansi Anda. Begitu huruf itu dapat dicetak, PDF "
+                "dibuat tanpa diminta, dan tautan ini membukanya selama masih berlaku.",
+                "If all is right, tell your agency's training officer. Once that letter can be printed, the PDF is made "
+                "without being asked for, and this link opens it as long as it works.",
+            ),
+            Bilingual(
+                "Keaslian sertifikat dapat diperiksa sekarang juga, dengan alamat verifikasi dalam surel.",
+                "That the certificate is genuine can be checked already, at the verification address in the mail.",
             ),
         ),
     ),

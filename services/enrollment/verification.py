@@ -30,6 +30,7 @@ from shared.http.problems import Problem, problem_response
 
 __all__ = [
     "BeingPrepared",
+    "Held",
     "LinkExpired",
     "LinkUnknown",
     "NotDownloadable",
@@ -91,6 +92,13 @@ class BeingPrepared(NotDownloadable):
         super().__init__("being-prepared", headers={"Retry-After": str(REFRESH_S)})
 
 
+class Held(NotDownloadable):
+    subject = Subject.HELD
+
+    def __init__(self) -> None:
+        super().__init__("pdf-held")  # no Retry-After: asking again in seconds is of no use
+
+
 class Revoked(NotDownloadable):
     subject = Subject.REVOKED
 
@@ -105,8 +113,11 @@ class OpenedPdf(NamedTuple):
     """Of the certificate; it names the file."""
 
 
-def verification_router(find: Callable[[str], Awaitable[Completion | None]]) -> APIRouter:
-    """`find` gets a code of the right shape in lower case, current or earlier; None: nobody's."""
+def verification_router(
+    find: Callable[[str], Awaitable[Completion | None]], is_held: Callable[[Completion], Awaitable[bool]]
+) -> APIRouter:
+    """`find` gets a code of the right shape in lower case, current or earlier; None: nobody's. `is_held`: whether no PDF
+    of its certificate can be made by now."""
     router = APIRouter(tags=["public"])
 
     @router.get(
@@ -146,11 +157,11 @@ def verification_router(find: Callable[[str], Awaitable[Completion | None]]) -> 
         asked = code_in(code)
         completion = None if asked is None else await find(asked)
         shown = None if completion is None or asked is None else verification_of(completion, asked)
-        if shown is None:
+        if shown is None or completion is None:
             return _unknown(request, form_action="../v")
         if _wants_data(request):
             return JSONResponse(shown.model_dump(mode="json"), headers=_PRIVATE)
-        return HTMLResponse(verification_page(shown), headers=_PAGE)
+        return HTMLResponse(verification_page(shown, is_held=await is_held(completion)), headers=_PAGE)
 
     # Such an address is what somebody made of the code's own, which holds for the page's links. All else that was added
     # to a code is answered where it stands: nothing is stored, and a system that asks need not follow.
@@ -166,7 +177,7 @@ def verification_router(find: Callable[[str], Awaitable[Completion | None]]) -> 
 
 
 def download_router(open_link: Callable[[str], Awaitable[OpenedPdf]]) -> APIRouter:
-    """`open_link` gets the token as it came, and raises LinkUnknown, LinkExpired, Revoked or BeingPrepared."""
+    """`open_link` gets the token as it came, and raises LinkUnknown, LinkExpired, Revoked, Held or BeingPrepared."""
     router = APIRouter(tags=["public"])
 
     @router.get(
@@ -177,6 +188,7 @@ def download_router(open_link: Callable[[str], Awaitable[OpenedPdf]]) -> APIRout
             {
                 200: _as("application/pdf"),
                 404: {"description": "This link is not one of ours"},
+                409: {"description": "The PDF cannot be made yet: a letter in it cannot be printed"},
                 410: {"description": "The link has expired, or the certificate was revoked"},
                 503: {"description": "The PDF is being prepared: ask again after Retry-After seconds"},
             }

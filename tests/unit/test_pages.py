@@ -21,6 +21,7 @@ from services.enrollment.documents import Certificate, Completion, Content, Fact
 from services.enrollment.pages import NOTICES, TEMPLATES, Subject, notice_page
 from services.enrollment.verification import (
     BeingPrepared,
+    Held,
     LinkExpired,
     LinkUnknown,
     OpenedPdf,
@@ -82,12 +83,16 @@ class Register:
     def __init__(self) -> None:
         self.completion = completed()
         self.asked: list[str] = []
+        self.held = False
 
     async def find(self, code: str) -> Completion | None:
         self.asked.append(code)
         certificate = self.completion.certificate
         assert certificate is not None
         return self.completion if code in (certificate.code, *certificate.earlier_codes) else None
+
+    async def is_held(self, completion: Completion) -> bool:
+        return self.held
 
 
 class Links:
@@ -126,7 +131,7 @@ def links() -> Links:
 def app(register: Register, links: Links) -> FastAPI:
     return create_app(
         "enrollment",
-        routers=[verification_router(register.find), download_router(links.open)],
+        routers=[verification_router(register.find, register.is_held), download_router(links.open)],
         readiness=ready,
         access=NoAccess(),
     )
@@ -251,6 +256,17 @@ async def test_the_fingerprint_is_missing_until_the_pdf_is_made(
     assert (await client.get(f"/v/{CODE}", headers=DATA)).json()["sha256"] is None
 
 
+async def test_a_pdf_that_cannot_be_made_is_not_called_being_prepared(
+    client: httpx.AsyncClient, register: Register
+) -> None:
+    """It was said to come in seconds, for as long as no font had one of its letters."""
+    register.completion, register.held = completed(sha256=None), True
+    page = seen(await client.get(f"/v/{CODE}", headers=BROWSER))
+    assert "Sertifikat ini asli dan berlaku" in page.heading
+    assert "PDF-nya belum dapat dibuat karena ada huruf yang belum dapat dicetak" in page.text
+    assert "sedang disiapkan" not in page.text
+
+
 # --- by code: what is typed ---
 
 TYPED = [
@@ -366,7 +382,10 @@ async def test_a_completion_that_does_not_own_the_code_is_not_shown(
         return register.completion
 
     app = create_app(
-        "enrollment", routers=[verification_router(any_completion)], readiness=ready, access=NoAccess()
+        "enrollment",
+        routers=[verification_router(any_completion, register.is_held)],
+        readiness=ready,
+        access=NoAccess(),
     )
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://k.example") as other:
         assert (await other.get(f"/v/{NOBODYS}")).status_code == 404
@@ -390,6 +409,7 @@ REFUSALS = [
     (LinkExpired(), 410, "link-expired", "Tautan ini sudah tidak berlaku"),
     (LinkUnknown(), 404, "not-found", "Tautan ini tidak dikenal"),
     (BeingPrepared(), 503, "being-prepared", "Sertifikat sedang disiapkan"),
+    (Held(), 409, "pdf-held", "PDF sertifikat ini belum dapat dibuat"),
     (Revoked(), 410, "certificate-revoked", "Sertifikat ini telah dicabut"),
 ]
 
