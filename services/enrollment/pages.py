@@ -7,7 +7,7 @@ import base64
 import hashlib
 from collections.abc import Mapping
 from enum import StrEnum
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
@@ -128,7 +128,7 @@ def verification_page(shown: Verification, *, is_held: bool = False) -> str:
     )
 
 
-@cache
+@lru_cache(maxsize=64)  # an address may have any depth
 def notice_page(subject: Subject, form_action: str | None = None) -> str:
     """`form_action`: the address of /v, relative to the page, to show its form below."""
     notice = NOTICES[subject]

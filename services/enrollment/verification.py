@@ -47,6 +47,7 @@ NO_SUCH_CODE: Final = (
     "No certificate has this code: compare all its 26 characters (a-z, 2-7) with the certificate."
 )
 _CODE: Final = re.compile(r"[a-z2-7]{26}")
+_CODE_IN_ADDRESS: Final = re.compile(r"/v/([A-Za-z2-7]{26})")
 # More than any address with a code in it, whatever those who pass it on append.
 _MAX_TYPED_CHARS: Final = 2_000
 # What stands behind the path of an address.
@@ -167,10 +168,10 @@ def verification_router(
     # to a code is answered where it stands: nothing is stored, and a system that asks need not follow.
     @router.get("/v/{code}/{rest:path}", include_in_schema=False, **_public({}))
     async def lead(request: Request, code: str, rest: str) -> Response:
-        asked = code_in(code)
-        if asked is None or code_in(f"{code}/{rest}") != asked:
-            raise Problem("not-found", NO_SUCH_CODE, headers=_PRIVATE)
         levels = request.scope["raw_path"].partition(b"/v/")[2].count(b"/")
+        asked = code_in(f"{code}/{rest}")
+        if asked is None:
+            return _unknown(request, form_action="../" * levels + "../v")
         return RedirectResponse("../" * levels + asked, 303, headers=_PRIVATE)
 
     return router
@@ -221,13 +222,35 @@ def pdf_response(pdf: OpenedPdf) -> Response:
 
 def code_in(typed: str) -> str | None:
     """The code in what a person typed or pasted: with capitals, blanks, dashes, what cannot be seen, the whole address,
-    what was appended to it, the signs around it. None where that is no code; no letter is guessed."""
+    what was appended to it, the signs and words around it. None where that is no code or has more than one; no letter
+    is guessed."""
     if len(typed) > _MAX_TYPED_CHARS:
         return None
-    seen = "".join(_as_ascii(char) for char in unquote(typed))
-    address = _without_signs(_BEHIND_PATH.split(_without_signs(seen), maxsplit=1)[0])
-    code = address.rpartition("/")[2].replace("-", "")
-    return code.lower() if code.isascii() and _CODE.fullmatch(code.lower()) else None
+    words = ["".join(_as_ascii(char) for char in word) for word in unquote(typed).split()]
+    address = _without_signs(_BEHIND_PATH.split(_without_signs("".join(words)), maxsplit=1)[0])
+    if code := _code(address.rpartition("/")[2].replace("-", "")):
+        return code
+    text = " ".join(words)
+    for found in (
+        filter(None, map(_code, _parts(text))),
+        filter(None, map(_code, _parts(text.replace("-", "")))),
+        # Copied from a certificate, an address runs on in the words of the next line.
+        (match[1].lower() for match in _CODE_IN_ADDRESS.finditer(text)),
+    ):
+        if codes := set(found):
+            return codes.pop() if len(codes) == 1 else None
+    return None
+
+
+def _code(text: str) -> str | None:
+    return text.lower() if text.isascii() and _CODE.fullmatch(text.lower()) else None
+
+
+def _parts(text: str) -> list[str]:
+    """Runs of letters and digits; an accent belongs to its letter."""
+    return "".join(
+        char if char.isalnum() or unicodedata.category(char)[0] == "M" else " " for char in text
+    ).split()
 
 
 def token_in(given: str) -> str:

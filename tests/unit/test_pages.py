@@ -288,9 +288,21 @@ TYPED = [
     ("\N{KELVIN SIGN}" + CODE[1:], None),  # a letter of another alphabet is another letter
     ("\N{CYRILLIC SMALL LETTER A}" + CODE[1:], None),
     (CODE + "²", None),
-    (f"{CODE}.{CODE}", None),
+    (f"{CODE}.{CODE}", CODE),
+    (f"{CODE}.{NOBODYS}", None),  # which one?
+    (f"http://kompeten.example/v/{CODE}x http://kompeten.example/v/{NOBODYS}x", None),
     (f"{CODE[:13]}/{CODE[13:]}", None),
-    (f"https://kompeten.example/v/?code={CODE}", None),
+    (f"https://kompeten.example/v/?code={CODE}", CODE),
+    (f"Kode: {CODE}", CODE),
+    (f"Kode: {CODE[:13]}-{CODE[13:]}, terima kasih", CODE),
+    (f"{CODE} (dari sertifikat)", CODE),
+    (f"http://kompeten.example/v/{CODE}, terima kasih", CODE),
+    (f"http://kompeten.example/v/{CODE} http://kompeten.example/v/{CODE}", CODE),
+    (f"{CODE}\nDiterbitkan secara elektronik", CODE),
+    (f"http://kompeten.example/v/{CODE}Diterbitkan secara elektronik", CODE),
+    (f"Kode: {CODE}a", None),
+    (f"Kode: {CODE}\u0301", None),
+    (f"Kode: {CODE[:-1]} a", None),
     (CODE + " " * 2000, None),
 ]
 ZERO_WIDTH = "\u200b\u200c\u200d\u2060\ufeff\u00ad\u200e\u202a\ufe0f"
@@ -352,6 +364,25 @@ async def test_an_address_that_was_passed_on_shows_the_certificate(
     assert str(answer.url).startswith(f"http://kompeten.example/v/{CODE}")
     # From there the page's own links hold.
     assert answer.url.join("../v").path == "/v"
+
+
+@pytest.mark.parametrize("path", [f"x/{CODE}", f"{CODE}/x", f"{CODE}/x/y", f"{CODE}/{CODE}/"])
+async def test_a_code_among_other_steps_of_an_address_is_found(client: httpx.AsyncClient, path: str) -> None:
+    answer = await client.get(f"/v/{path}", headers=BROWSER, follow_redirects=True)
+    assert (answer.status_code, answer.url.path) == (200, f"/v/{CODE}")
+
+
+@pytest.mark.parametrize("path", ["x/y", f"{NOBODYS}/{CODE}/x", f"{CODE[:-1]}/x/y/"])
+async def test_a_deep_address_without_a_code_is_answered_by_a_page_with_the_form(
+    client: httpx.AsyncClient, path: str
+) -> None:
+    """It was a problem document in English."""
+    answer = await client.get(f"/v/{path}", headers=BROWSER)
+    assert (answer.status_code, seen(answer).heading[:22]) == (404, "Kode ini tidak dikenal")
+    action = re.search(r'action="([^"]+)"', answer.text)
+    assert action is not None
+    assert answer.url.join(action[1]).path == "/v"
+    assert (await client.get(f"/v/{path}", headers=DATA)).json()["type"] == "/problems/not-found"
 
 
 async def test_only_what_has_the_shape_of_a_code_is_looked_up(
