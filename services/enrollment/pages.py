@@ -22,6 +22,7 @@ from shared.contracts.employee_number import mask
 from shared.contracts.payload import Jp
 from shared.contracts.vocabulary import Bilingual
 from shared.links import DOWNLOAD_DAYS
+from shared.tall_text import tall
 
 TEMPLATES: Final = Path(__file__).with_name("templates")
 REFRESH_S: Final = 5
@@ -155,6 +156,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["tall"] = lambda text: tall(text, Markup('class="tall"'))
     emblem = base64.b64encode((TEMPLATES / "emblem.svg").read_bytes()).decode()
     environment.globals["emblem"] = f"data:image/svg+xml;base64,{emblem}"
     environment.globals["style"] = Markup(_STYLE)  # noqa: S704  our own file; its hash is in POLICY

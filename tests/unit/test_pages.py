@@ -239,6 +239,16 @@ async def test_markup_in_data_is_text(client: httpx.AsyncClient, register: Regis
         assert text in seen(answer).text
 
 
+async def test_lines_of_letters_with_marks_above_and_below_have_room(
+    client: httpx.AsyncClient, register: Register
+) -> None:
+    title = "ꦥꦼꦭꦠꦶꦲꦤ꧀ <b>"
+    register.completion = completed(title=title)
+    answer = await client.get(f"/v/{CODE}", headers=BROWSER)
+    assert answer.text.count('class="tall"') == 1
+    assert title in seen(answer).text
+
+
 async def test_an_erased_name_is_withheld(client: httpx.AsyncClient, register: Register) -> None:
     register.completion = completed(holder_name="")
     page = seen(await client.get(f"/v/{CODE}", headers=BROWSER))
