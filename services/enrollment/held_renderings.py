@@ -1,10 +1,21 @@
 """Certificates whose PDF waits for a font: told to operators, and tried again by a version that draws otherwise."""
 
-from collections import Counter
-from typing import Final
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from typing import Final, NamedTuple
 
+from services.enrollment.certificate_face import CertificateFace
 from services.enrollment.certificate_pdf import drawing, not_drawn
-from services.enrollment.documents import COMPLETIONS, HELD, RENDERINGS, SUPERSEDED, Completion, Rendering
+from services.enrollment.documents import (
+    COMPLETIONS,
+    HELD,
+    RENDERINGS,
+    SUPERSEDED,
+    Completion,
+    Rendering,
+    rendering_id,
+)
+from services.enrollment.settling import content_standing
 from shared.mongo import MongoStore
 from shared.periodic import Periodic
 from shared.pipeline.work import QUEUED
@@ -12,6 +23,27 @@ from shared.pipeline.work import QUEUED
 LOOK_EVERY_S: Final = 30.0
 MOST_LOOKED_AT: Final = 500
 MOST_NAMED: Final = 5
+_OF_THE_EMPLOYEE: Final = {
+    "holder_name": "the employee's name",
+    "opd": "the name of the employee's agency",
+    "jabatan": "the employee's post",
+    "pangkat": "the employee's rank",
+    "golongan": "the employee's rank",
+}
+_OF_THE_TRAINING: Final = {
+    "training_title": "the title",
+    "organizer": "the name of the organizer",
+    "batch": "the batch",
+    "place": "the place",
+    "predicate": "the predicate",
+}
+
+
+class _Alike(NamedTuple):
+    """What certificates have in common that are told in one line."""
+
+    why: str
+    do: str
 
 
 class HeldRenderings(Periodic):
@@ -28,20 +60,17 @@ class HeldRenderings(Periodic):
         held = await self._store.select(RENDERINGS, {"state": HELD}, sort=[("due", 1)], limit=MOST_LOOKED_AT)
         ids = sorted({one.completion_id for one in held})
         known = {one.id: one for one in await self._store.select(COMPLETIONS, {"_id": {"$in": ids}})}
-        waiting: Counter[str] = Counter()
+        waiting: defaultdict[_Alike, list[str]] = defaultdict(list)
         for one in held:
             completion = known.get(one.completion_id)
-            if _is_superseded(one, completion):
+            certificate = None if completion is None else completion.certificate
+            if completion is None or certificate is None or certificate.revision > one.revision:
                 await self._move(one, SUPERSEDED)
-            elif not (completion and completion.certificate and completion.certificate.revoked):
-                waiting[why_held(one)] += 1
-        self._remarks = [
-            f"{count} certificate{'' if count == 1 else 's'} without PDF: {why}: they are valid, and drawn by a version "
-            "that has the font; or have the agency correct the text"
-            for why, count in waiting.most_common(MOST_NAMED)
-        ]
-        if len(waiting) > MOST_NAMED:
-            others = sum(waiting.values()) - sum(count for _, count in waiting.most_common(MOST_NAMED))
+            elif not certificate.revoked:
+                waiting[_Alike(why_held(one), what_to_do(one, completion))].append(certificate.number)
+        ranked = sorted(waiting.items(), key=lambda item: -len(item[1]))
+        self._remarks = [_told(alike, numbers) for alike, numbers in ranked[:MOST_NAMED]]
+        if others := sum(len(numbers) for _, numbers in ranked[MOST_NAMED:]):
             self._remarks.append(f"and {others} more without PDF, for other texts")
         return None
 
@@ -63,13 +92,49 @@ class HeldRenderings(Periodic):
         )
 
 
+async def held_of(store: MongoStore, completions: Iterable[Completion]) -> frozenset[str]:
+    """Ids of those that have a certificate which is valid, and of which no PDF can be made by now."""
+    items = {
+        rendering_id(certificate.id, certificate.revision): one.id
+        for one in completions
+        if (certificate := one.certificate) is not None
+        and certificate.sha256 is None
+        and not certificate.revoked
+    }
+    if not items:
+        return frozenset()
+    held = await store.select(RENDERINGS, {"_id": {"$in": list(items)}, "state": HELD})
+    return frozenset(items[one.id] for one in held)
+
+
 def why_held(one: Rendering) -> str:
-    """The title helps to find it; of what else is printed, such as a name, only that it is there."""
-    in_title = set(one.undrawn) & set(one.face.training_title)
-    where = f'the title "{one.face.training_title}"' if in_title else "another text than the title"
-    return f"{not_drawn(one.undrawn)} in {where}"
+    """Which signs, and in what; never the text, which may be a name."""
+    those = set(one.undrawn)
+    found = [words for words, text in _printed(one.face) if those & {*text, *text.upper()}]
+    return f"{not_drawn(one.undrawn)} in {' and '.join(dict.fromkeys(found)) or 'a text'}"
 
 
-def _is_superseded(one: Rendering, completion: Completion | None) -> bool:
-    certificate = None if completion is None else completion.certificate
-    return certificate is None or certificate.revision > one.revision
+def what_to_do(one: Rendering, completion: Completion) -> str:
+    """A certificate is printed anew by a completion of a higher revision alone, even where the name was changed."""
+    those = set(one.undrawn)
+    of_the_employee = any(those & set(getattr(one.face, field) or "") for field in _OF_THE_EMPLOYEE)
+    sender = content_standing(completion).sender if completion.contents else ""
+    right = "after employee.changed with the right one" if of_the_employee else "with the right one"
+    return (
+        "a version that has the font makes the PDF; if the text is wrong, have "
+        f"{f'agency {sender}' if sender else 'its agency'} publish the completion again with a higher `revision`, {right}"
+    )
+
+
+def _printed(face: CertificateFace) -> Iterator[tuple[str, str]]:
+    for field, words in (*_OF_THE_EMPLOYEE.items(), *_OF_THE_TRAINING.items()):
+        yield words, getattr(face, field) or ""
+    if face.signatory is not None:
+        yield "the signatory", face.signatory.name + face.signatory.jabatan
+
+
+def _told(alike: _Alike, numbers: list[str]) -> str:
+    more = f" and {len(numbers) - MOST_NAMED} more" if len(numbers) > MOST_NAMED else ""
+    which = f"{', '.join(sorted(numbers)[:MOST_NAMED])}{more}"
+    verb = "certificate is valid but has" if len(numbers) == 1 else "certificates are valid but have"
+    return f"{len(numbers)} {verb} no PDF: {which}: {alike.why}; {alike.do}"

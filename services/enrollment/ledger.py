@@ -9,6 +9,7 @@ from pydantic import BaseModel
 
 from services.enrollment.documents import (
     COMPLETIONS,
+    HELD,
     RENDERINGS,
     STORED_PDFS,
     Completion,
@@ -16,7 +17,7 @@ from services.enrollment.documents import (
     rendering_id,
     stated_version,
 )
-from services.enrollment.reconciling import PDF, lacks
+from services.enrollment.reconciling import PDF, PDF_HELD, lacks
 from services.enrollment.settling import DONE
 from services.enrollment.terms import Terms
 from shared.contracts.cloudevents import event_id
@@ -65,6 +66,8 @@ def entry_of(one: Completion, item: str, stored: set[str], states: dict[str, str
     missing = lacks(one, being_rendered)
     if item and item not in stored and not being_rendered and PDF not in missing:
         missing.append(PDF)  # its digest is known, and the file is gone
+    if states.get(item) == HELD:
+        missing.append(PDF_HELD)
     return Entry(
         completion_id=one.id,
         version=stated_version(one),

@@ -1,7 +1,7 @@
 """What is said of a completion beside its figures, wherever somebody sees it: that it has no certificate of ours, or that
-it stands for nothing, and why."""
+it stands for nothing, or that its PDF cannot be made, and why."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
@@ -14,6 +14,7 @@ from services.enrollment.authority import Grounds, Register, organizer_of, stand
 from services.enrollment.bodies.documents import BODIES, Body, body_id
 from services.enrollment.bodies.timeline import called_now
 from services.enrollment.documents import Completion
+from services.enrollment.held_renderings import held_of
 from services.enrollment.people.queries import people_of
 from services.enrollment.persons import Person
 from services.enrollment.reasons import Names, uncertified, without_ground
@@ -21,6 +22,10 @@ from shared.contracts.lists import GROUNDLESS
 from shared.mongo import MongoStore
 
 _TIDAK_BERLAKU: Final = "Tidak berlaku"
+HELD_NOTE: Final = (
+    "Sertifikat ini berlaku, tetapi PDF-nya belum dapat dibuat karena ada huruf yang belum dapat dicetak. Jika huruf itu "
+    "keliru, mintalah instansi penyelenggara memperbaiki teksnya dan mengirim ulang data pelatihan ini."
+)
 MOST_SENDERS: Final = 3
 """Whose reasons are told."""
 
@@ -35,6 +40,8 @@ class Looked(NamedTuple):
     register: RegisterDocument | None
     names: Names = MappingProxyType({})
     """Of agencies, by code."""
+    held: Container[str] = frozenset()
+    """Completions of whose certificates no PDF can be made by now."""
 
 
 class Note(NamedTuple):
@@ -44,10 +51,12 @@ class Note(NamedTuple):
 
 
 async def looked_up(store: MongoStore, completions: Iterable[Completion]) -> Looked:
-    """No read where each counts and has its certificate."""
+    """No read where each counts and has its certificate and PDF."""
+    completions = list(completions)
+    held = await held_of(store, completions)
     noted = [one for one in completions if one.contents and not (one.certified and one.learning_year)]
     if not noted:
-        return Looked({}, {}, None)
+        return Looked({}, {}, None, held=held)
     bodies = await store.select(
         BODIES, {"_id": {"$in": sorted({body_id(organizer_of(one)) for one in noted})}}
     )
@@ -58,15 +67,17 @@ async def looked_up(store: MongoStore, completions: Iterable[Completion]) -> Loo
     codes = {code for one in noted for code in concerned(one, by_id.get(body_id(organizer_of(one))), trust)}
     agencies = await store.select(AGENCIES, {"_id": {"$in": sorted(codes)}})
     names = {one.id: stands.name for one in agencies if (stands := agency_standing(one)) is not None}
-    return Looked(by_id, people, register, names)
+    return Looked(by_id, people, register, names, held)
 
 
 def note_of(completion: Completion, looked: Looked) -> Note | None:
-    """None: it counts and has its certificate, or something else keeps it from counting, which is told with its JP."""
+    """None: it counts and has certificate and PDF, or something else keeps it from counting, which is told with JP."""
     if not completion.contents:
         return None
     body = called_now(looked.bodies.get(body_id(organizer_of(completion))), trust_of(looked.register).heir)
     if completion.learning_year:
+        if completion.certified and completion.id in looked.held:
+            return Note(HELD_NOTE, "PDF held: no font draws it")
         if completion.certified:
             return None
         claimed = completion.grounds == Grounds.CLAIM

@@ -7,7 +7,7 @@ import base64
 import hashlib
 from collections.abc import Mapping
 from enum import StrEnum
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
@@ -22,6 +22,7 @@ from shared.contracts.employee_number import mask
 from shared.contracts.payload import Jp
 from shared.contracts.vocabulary import Bilingual
 from shared.links import DOWNLOAD_DAYS
+from shared.tall_text import tall
 
 TEMPLATES: Final = Path(__file__).with_name("templates")
 REFRESH_S: Final = 5
@@ -91,6 +92,7 @@ class Subject(StrEnum):
     LINK_EXPIRED = "link-expired"
     LINK_UNKNOWN = "link-unknown"
     BEING_PREPARED = "being-prepared"
+    HELD = "held"
     REVOKED = "revoked"
 
 
@@ -112,7 +114,8 @@ def form_page() -> str:
     return _render("form", title="Periksa sertifikat", form_action="v")
 
 
-def verification_page(shown: Verification) -> str:
+def verification_page(shown: Verification, *, is_held: bool = False) -> str:
+    """`is_held`: no PDF of it can be made by now."""
     banner = BANNERS[shown.status]
     return _render(
         "verification",
@@ -122,10 +125,11 @@ def verification_page(shown: Verification) -> str:
         jp=decimal_comma(shown.jp),
         is_current=shown.status is Status.VALID,
         is_revoked=shown.status is Status.REVOKED,
+        is_held=is_held,
     )
 
 
-@cache
+@lru_cache(maxsize=64)  # an address may have any depth
 def notice_page(subject: Subject, form_action: str | None = None) -> str:
     """`form_action`: the address of /v, relative to the page, to show its form below."""
     notice = NOTICES[subject]
@@ -152,6 +156,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["tall"] = lambda text: tall(text, Markup('class="tall"'))
     emblem = base64.b64encode((TEMPLATES / "emblem.svg").read_bytes()).decode()
     environment.globals["emblem"] = f"data:image/svg+xml;base64,{emblem}"
     environment.globals["style"] = Markup(_STYLE)  # noqa: S704  our own file; its hash is in POLICY
@@ -284,6 +289,38 @@ NOTICES: Final[Mapping[Subject, Notice]] = {
             Bilingual(
                 "Jika dalam satu jam belum selesai, hubungi pengelola pelatihan di instansi Anda.",
                 "If it is not ready within an hour, tell your agency's training officer.",
+            ),
+        ),
+    ),
+    Subject.HELD: Notice(
+        Banner(
+            "waiting",
+            Bilingual(
+                "PDF sertifikat ini belum dapat dibuat", "The PDF of this certificate cannot be made yet"
+            ),
+            Bilingual(
+                "Sertifikatnya berlaku, tetapi di dalamnya ada huruf yang belum dapat dicetak. Memuat ulang halaman ini "
+                "tidak membantu.",
+                "The certificate is valid, but it has a letter that cannot be printed yet. Loading this page again does "
+                "not help.",
+            ),
+        ),
+        (
+            Bilingual(
+                "Jika ada huruf yang keliru, misalnya dalam nama atau judul, mintalah instansi memperbaiki teksnya dan "
+                "mengirim ulang data pelatihan ini.",
+                "If a letter is wrong, in the name or the title for example, ask the agency to correct the text and to "
+                "send this training's data again.",
+            ),
+            Bilingual(
+                "Jika semuanya benar, hubungi pengelola pelatihan di instansi Anda. Begitu huruf itu dapat dicetak, PDF "
+                "dibuat tanpa diminta, dan tautan ini membukanya selama masih berlaku.",
+                "If all is right, tell your agency's training officer. Once that letter can be printed, the PDF is made "
+                "without being asked for, and this link opens it as long as it works.",
+            ),
+            Bilingual(
+                "Keaslian sertifikat dapat diperiksa sekarang juga, dengan alamat verifikasi dalam surel.",
+                "That the certificate is genuine can be checked already, at the verification address in the mail.",
             ),
         ),
     ),

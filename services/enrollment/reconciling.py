@@ -36,6 +36,8 @@ from shared.pipeline.records import Received
 _JSON = msgspec.json.Encoder(order="deterministic")
 LISTING: Final = "completions"
 COMPLETION, CERTIFICATE, JP, PDF = "completion", "certificate", "jp", "pdf"
+PDF_HELD: Final = "pdf held"
+"""Said by the books and the trace alike: no font draws it, which no restatement mends."""
 
 # Does enrollment itself have what belongs to a completion?
 

@@ -49,7 +49,7 @@ class CompletionView(BaseModel):
     certified: bool
     """False: recorded, without a certificate of ours."""
     note: str | None
-    """In Indonesian: why it has none, or why it stands for nothing; None where there is nothing to say."""
+    """In Indonesian: why it has none, or no PDF, or why it stands for nothing; None where there is nothing to say."""
     certificate: CertificateView | None
     external_certificate: ExternalCertificateView | None
 

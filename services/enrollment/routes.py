@@ -21,6 +21,7 @@ from services.enrollment.documents import (
     rendering_id,
 )
 from services.enrollment.event_rate import EventRate
+from services.enrollment.held_renderings import held_of
 from services.enrollment.intake import MOST_EVENTS, intake_router
 from services.enrollment.ledger import ledger, restatements_router
 from services.enrollment.lookups import completion_meant, person_of_number
@@ -38,6 +39,7 @@ from services.enrollment.terms import Terms
 from services.enrollment.trace import trace_router
 from services.enrollment.verification import (
     BeingPrepared,
+    Held,
     LinkExpired,
     LinkUnknown,
     OpenedPdf,
@@ -106,7 +108,7 @@ def routers(parts: Parts[Terms], register: CurrentAgencies, events_per_second: i
         trace_router(parts),
         reconciliation_router(parts.store, ledger),
         restatements_router(parts),
-        verification_router(reads.by_code),
+        verification_router(reads.by_code, reads.is_held),
         download_router(reads.by_link),
     ]
 
@@ -154,8 +156,11 @@ class Reads:
             raise BeingPrepared
         return await self.pdf(completion)
 
+    async def is_held(self, completion: Completion) -> bool:
+        return bool(await held_of(self.store, [completion]))
+
     async def pdf(self, completion: Completion) -> OpenedPdf:
-        """The PDF of the current revision; raises Revoked or BeingPrepared."""
+        """The PDF of the current revision; raises Revoked, Held or BeingPrepared."""
         certificate = completion.certificate
         if certificate is None or certificate.revoked:
             raise Revoked
@@ -163,7 +168,7 @@ class Reads:
             STORED_PDFS, rendering_id(certificate.id, certificate.revision)
         )
         if stored is None:
-            raise BeingPrepared
+            raise Held if await self.is_held(completion) else BeingPrepared
         return OpenedPdf(stored.content, stored.sha256, certificate.number)
 
 

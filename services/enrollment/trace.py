@@ -12,9 +12,10 @@ from services.enrollment.documents import (
     Completion,
     rendering_id,
 )
-from services.enrollment.held_renderings import why_held
+from services.enrollment.held_renderings import what_to_do, why_held
 from services.enrollment.lookups import person_of_number
 from services.enrollment.notes import Looked, looked_up, note_of
+from services.enrollment.reconciling import PDF, PDF_HELD
 from services.enrollment.terms import Terms
 from shared.http.access import Role, allow
 from shared.http.problems import Problem
@@ -225,18 +226,17 @@ async def _missing(store: MongoStore, completion: Completion) -> list[Missing]:
     if certificate.revoked or certificate.sha256 is not None:
         return []
     item = await store.read(RENDERINGS, rendering_id(certificate.id, certificate.revision))
+    what = PDF
     if item is not None and item.state == HELD:
-        do = (
-            f"{why_held(item)}: it is valid, and its PDF is made by a version that has the font; or have the agency "
-            "correct the text"
-        )
+        what = PDF_HELD
+        do = f"the certificate is valid: {why_held(item)}; {what_to_do(item, completion)}"
     else:
         state = "was never queued" if item is None else f"is {item.state} after {item.attempts} attempts"
         do = f"its rendering {state}: look at enrollment's log and at kompeten status"
     return [
         Missing(
             service=SERVICE,
-            what="pdf",
+            what=what,
             do=do,
             completion_id=completion.id,
         )

@@ -30,6 +30,7 @@ from shared.http.problems import Problem, problem_response
 
 __all__ = [
     "BeingPrepared",
+    "Held",
     "LinkExpired",
     "LinkUnknown",
     "NotDownloadable",
@@ -46,6 +47,7 @@ NO_SUCH_CODE: Final = (
     "No certificate has this code: compare all its 26 characters (a-z, 2-7) with the certificate."
 )
 _CODE: Final = re.compile(r"[a-z2-7]{26}")
+_CODE_IN_ADDRESS: Final = re.compile(r"/v/([A-Za-z2-7]{26})")
 # More than any address with a code in it, whatever those who pass it on append.
 _MAX_TYPED_CHARS: Final = 2_000
 # What stands behind the path of an address.
@@ -91,6 +93,13 @@ class BeingPrepared(NotDownloadable):
         super().__init__("being-prepared", headers={"Retry-After": str(REFRESH_S)})
 
 
+class Held(NotDownloadable):
+    subject = Subject.HELD
+
+    def __init__(self) -> None:
+        super().__init__("pdf-held")  # no Retry-After: asking again in seconds is of no use
+
+
 class Revoked(NotDownloadable):
     subject = Subject.REVOKED
 
@@ -105,8 +114,11 @@ class OpenedPdf(NamedTuple):
     """Of the certificate; it names the file."""
 
 
-def verification_router(find: Callable[[str], Awaitable[Completion | None]]) -> APIRouter:
-    """`find` gets a code of the right shape in lower case, current or earlier; None: nobody's."""
+def verification_router(
+    find: Callable[[str], Awaitable[Completion | None]], is_held: Callable[[Completion], Awaitable[bool]]
+) -> APIRouter:
+    """`find` gets a code of the right shape in lower case, current or earlier; None: nobody's. `is_held`: whether no PDF
+    of its certificate can be made by now."""
     router = APIRouter(tags=["public"])
 
     @router.get(
@@ -146,27 +158,27 @@ def verification_router(find: Callable[[str], Awaitable[Completion | None]]) -> 
         asked = code_in(code)
         completion = None if asked is None else await find(asked)
         shown = None if completion is None or asked is None else verification_of(completion, asked)
-        if shown is None:
+        if shown is None or completion is None:
             return _unknown(request, form_action="../v")
         if _wants_data(request):
             return JSONResponse(shown.model_dump(mode="json"), headers=_PRIVATE)
-        return HTMLResponse(verification_page(shown), headers=_PAGE)
+        return HTMLResponse(verification_page(shown, is_held=await is_held(completion)), headers=_PAGE)
 
     # Such an address is what somebody made of the code's own, which holds for the page's links. All else that was added
     # to a code is answered where it stands: nothing is stored, and a system that asks need not follow.
     @router.get("/v/{code}/{rest:path}", include_in_schema=False, **_public({}))
     async def lead(request: Request, code: str, rest: str) -> Response:
-        asked = code_in(code)
-        if asked is None or code_in(f"{code}/{rest}") != asked:
-            raise Problem("not-found", NO_SUCH_CODE, headers=_PRIVATE)
         levels = request.scope["raw_path"].partition(b"/v/")[2].count(b"/")
+        asked = code_in(f"{code}/{rest}")
+        if asked is None:
+            return _unknown(request, form_action="../" * levels + "../v")
         return RedirectResponse("../" * levels + asked, 303, headers=_PRIVATE)
 
     return router
 
 
 def download_router(open_link: Callable[[str], Awaitable[OpenedPdf]]) -> APIRouter:
-    """`open_link` gets the token as it came, and raises LinkUnknown, LinkExpired, Revoked or BeingPrepared."""
+    """`open_link` gets the token as it came, and raises LinkUnknown, LinkExpired, Revoked, Held or BeingPrepared."""
     router = APIRouter(tags=["public"])
 
     @router.get(
@@ -177,6 +189,7 @@ def download_router(open_link: Callable[[str], Awaitable[OpenedPdf]]) -> APIRout
             {
                 200: _as("application/pdf"),
                 404: {"description": "This link is not one of ours"},
+                409: {"description": "The PDF cannot be made yet: a letter in it cannot be printed"},
                 410: {"description": "The link has expired, or the certificate was revoked"},
                 503: {"description": "The PDF is being prepared: ask again after Retry-After seconds"},
             }
@@ -209,13 +222,35 @@ def pdf_response(pdf: OpenedPdf) -> Response:
 
 def code_in(typed: str) -> str | None:
     """The code in what a person typed or pasted: with capitals, blanks, dashes, what cannot be seen, the whole address,
-    what was appended to it, the signs around it. None where that is no code; no letter is guessed."""
+    what was appended to it, the signs and words around it. None where that is no code or has more than one; no letter
+    is guessed."""
     if len(typed) > _MAX_TYPED_CHARS:
         return None
-    seen = "".join(_as_ascii(char) for char in unquote(typed))
-    address = _without_signs(_BEHIND_PATH.split(_without_signs(seen), maxsplit=1)[0])
-    code = address.rpartition("/")[2].replace("-", "")
-    return code.lower() if code.isascii() and _CODE.fullmatch(code.lower()) else None
+    words = ["".join(_as_ascii(char) for char in word) for word in unquote(typed).split()]
+    address = _without_signs(_BEHIND_PATH.split(_without_signs("".join(words)), maxsplit=1)[0])
+    if code := _code(address.rpartition("/")[2].replace("-", "")):
+        return code
+    text = " ".join(words)
+    for found in (
+        filter(None, map(_code, _parts(text))),
+        filter(None, map(_code, _parts(text.replace("-", "")))),
+        # Copied from a certificate, an address runs on in the words of the next line.
+        (match[1].lower() for match in _CODE_IN_ADDRESS.finditer(text)),
+    ):
+        if codes := set(found):
+            return codes.pop() if len(codes) == 1 else None
+    return None
+
+
+def _code(text: str) -> str | None:
+    return text.lower() if text.isascii() and _CODE.fullmatch(text.lower()) else None
+
+
+def _parts(text: str) -> list[str]:
+    """Runs of letters and digits; an accent belongs to its letter."""
+    return "".join(
+        char if char.isalnum() or unicodedata.category(char)[0] == "M" else " " for char in text
+    ).split()
 
 
 def token_in(given: str) -> str:

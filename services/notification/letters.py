@@ -16,11 +16,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
+from markupsafe import Markup
 
 from services.notification.documents import Contact, Letter, recipient_of
 from services.notification.terms import Terms
 from services.notification.unlinked import unlinked
 from services.notification.wire import WIRE, address, alternatives, one_line
+from shared.tall_text import tall
 
 TEMPLATES: Final = Path(__file__).with_name("templates")
 LANGUAGES: Final = ("id", "en")
@@ -187,6 +189,7 @@ def _environment(escaping: bool, language: str) -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
+    environment.filters["tall"] = lambda text: tall(text, Markup('style="line-height:1.9;"'))
     environment.filters["written"] = lambda value: written(value, language)
     return environment
 

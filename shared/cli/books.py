@@ -15,7 +15,7 @@ LETTER: Final = "letter"
 UNHEARD: Final = {"incentive": "points", "notification": LETTER}
 """What a service lacks that has not heard of a completion, or not of its last change."""
 ORPHAN: Final = "orphan"
-BY_HAND: Final = frozenset({ORPHAN, "certificate", "mail"})
+BY_HAND: Final = frozenset({ORPHAN, "certificate", "mail", "pdf held"})
 """What no restatement mends: the how-to says what to do."""
 WAITS: Final = "waits: "
 

@@ -69,6 +69,12 @@ PROBLEMS: Final[Mapping[str, ProblemType]] = {
         "The register has no agency of this code",
         "Name one that is connected; the operator's list of agencies shows them.",
     ),
+    "pdf-held": ProblemType(
+        409,
+        "The PDF cannot be made yet",
+        "The certificate is valid, but a letter in it cannot be printed: if it is wrong, have the agency correct the "
+        "text and send the completion again with a higher revision.",
+    ),
     "link-expired": ProblemType(
         410, "This link has expired", "Sign in to download the certificate, or ask the training officer."
     ),

@@ -36,7 +36,7 @@ class Entry(BaseModel):
     issued: int | None = None
     """Enrollment: the version that its letter tells of, where that is another one and its certificate is valid."""
     lacks: list[str]
-    """What its own books lack of it: certificate, jp, pdf, points, entries, mail."""
+    """What its own books lack of it: certificate, jp, pdf, pdf held, points, entries, mail."""
     changed_at: datetime | None = None
     """Enrollment: when that version came."""
 

@@ -7,13 +7,14 @@ import secrets
 from collections.abc import AsyncIterator, Callable, Iterable
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from msgspec import structs
 
 from services.enrollment.certificate_face import CertificateFace
-from services.enrollment.certificate_pdf import render
+from services.enrollment.certificate_pdf import drawing, render
 from services.enrollment.documents import (
     COMPLETIONS,
     HELD,
@@ -25,16 +26,27 @@ from services.enrollment.documents import (
     Rendering,
 )
 from services.enrollment.held_renderings import HeldRenderings
+from services.enrollment.ledger import ledger
+from services.enrollment.notes import looked_up
+from services.enrollment.records import completion_view
 from services.enrollment.renderer import Renderer
+from services.enrollment.routes import Reads
+from services.enrollment.trace import trace
+from services.enrollment.verification import BeingPrepared, Held
 from shared.contracts.payload import CertificateId, CompletionId, EmployeeId
 from shared.contracts.topics import PARTITIONS
 from shared.http.askers import Askers
 from shared.http.commands import Board, Commands
+from shared.http.reconciliation import Some
+from shared.http.traces import Wanted
 from shared.mongo import MongoStore, connect
 from shared.pipeline.publisher import Publisher
 from shared.stack import Stack
 from shared.topics import create_topics
+from tests.factories import NIP, completed, registered
 from tests.integration.test_work_queue import until
+from tests.property.harness import ENROLLMENT
+from tests.unit.given import Given
 
 FATAL = "Pelatihan yang mematikan"
 COUNT, FATAL_AT = 40, 17
@@ -129,9 +141,11 @@ async def test_a_title_no_font_draws_is_held_and_told_and_tried_again_by_a_versi
         assert renderer.faults() == []  # it is ready: trying again mends nothing
     await watch.step()
     (remark,) = watch.remarks()
-    assert remark.startswith("2 certificates without PDF: no font draws U+170A (TAGALOG LETTER BA), U+170C (")
-    assert 'in the title "Pelatihan ᜊᜌ᜔"' in remark
-    assert "Budi" not in remark
+    assert remark.startswith(
+        "2 certificates are valid but have no PDF: 00000/X/2026, 00001/X/2026: no font draws U+170A (TAGALOG LETTER BA), "
+    )
+    assert " in the title; " in remark
+    assert "ᜊᜌ᜔" not in remark
     assert [one.state for one in await store.select(RENDERINGS, {}, sort=[("_id", 1)])] == [
         HELD, HELD, SUPERSEDED, "done",
     ]  # fmt: skip
@@ -154,3 +168,41 @@ def certified(one: Rendering, revision: int) -> Completion:
     return Completion(
         id=one.completion_id, employee_id=one.employee_id, learning_year="", certificate=certificate
     )
+
+
+async def test_a_held_pdf_is_called_held_by_record_books_trace_and_remarks_alike(store: MongoStore) -> None:
+    """It was missed by the trace alone, while everybody else was told that it comes in seconds."""
+    made = Given(ENROLLMENT, registered(NIP, name="សុខា Sok"), completed(NIP))
+    completion = made.one(COMPLETIONS)
+    assert completion.certificate is not None
+    number = completion.certificate.number
+    item = structs.replace(made.one(RENDERINGS), state=HELD, undrawn=("ស", "ខ"), drawing=drawing())
+    await insert(store, [item])
+    await store.database[COMPLETIONS.name].insert_one(dict(store.encode(completion)))
+
+    (entry,) = await ledger(store, Some())
+    found = await trace(store, ENROLLMENT.terms, Wanted(completion_id=completion.id))
+    assert entry.lacks == [one.what for one in found.missing] == ["pdf held"]
+    watch = HeldRenderings(store)
+    await watch.step()
+    (remark,) = watch.remarks()
+    assert remark.startswith(f"1 certificate is valid but has no PDF: {number}: no font draws U+179F")
+    # The name alone changes no certificate.
+    advice = (
+        "in the employee's name; a version that has the font makes the PDF; if the text is wrong, have agency "
+        "dinas-contoh publish the completion again with a higher `revision`, after employee.changed with the right one"
+    )
+    assert advice in remark
+    assert advice in found.missing[0].do
+    assert "Sok" not in remark + found.missing[0].do
+    view = completion_view(completion, await looked_up(store, [completion]), ENROLLMENT.terms)
+    assert "PDF-nya belum dapat dibuat karena ada huruf yang belum dapat dicetak" in (view.note or "")
+    reads = Reads(SimpleNamespace(store=store, service=ENROLLMENT))  # type: ignore[arg-type]  # all that it reads
+    with pytest.raises(Held):
+        await reads.pdf(completion)
+
+    await store.database[RENDERINGS.name].update_one({"_id": item.id}, {"$set": {"state": "queued"}})
+    with pytest.raises(BeingPrepared):
+        await reads.pdf(completion)
+    assert completion_view(completion, await looked_up(store, [completion]), ENROLLMENT.terms).note is None
+    assert (await ledger(store, Some()))[0].lacks == []

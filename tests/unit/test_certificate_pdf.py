@@ -22,6 +22,7 @@ import typst
 import zxingcpp
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from PIL import Image, ImageChops
 
 from services.enrollment import certificate_pdf
 from services.enrollment.certificate_face import decimal_comma, period
@@ -288,6 +289,38 @@ def test_a_long_title_leaves_its_neighbours_room(title: str) -> None:
     boxes = [page.get_charbox(index) for index in range(first, last) if not text[index].isspace()]
     assert below < min(bottom for _, bottom, _, _ in boxes)
     assert max(top for *_, top in boxes) < above
+
+
+STACKED = {
+    "Javanese and Latin": "ꦱꦸꦫꦗꦶꦪꦤ꧀ꦠꦺꦴ, S.Kom.",
+    "Javanese": "ꦏꦁꦗꦼꦁ ꦫꦢꦺꦤ꧀ ꦠꦺꦴ ꦤꦶꦁꦫꦠ꧀",
+    "Javanese wrapped": "ꦏꦁꦗꦼꦁ ꦫꦢꦺꦤ꧀ ꦠꦺꦴ ꦤꦶꦁꦫꦠ꧀ " * 5,
+    "Balinese": "ᬦᬶ ᬮᬸᬄ",
+    "Rejang wrapped": "ꤷꥍꤺꥋ ꥆꤰ " * 20,
+    "Arabic with vowels": "شَرِيفٌ عَبْدُ",
+}
+
+
+@pytest.mark.parametrize("field", ["organizer", "holder_name", "training_title", "signatory"])
+@pytest.mark.parametrize("value", STACKED.values(), ids=STACKED)
+def test_letters_and_marks_one_above_the_other_touch_no_neighbour(field: str, value: str) -> None:
+    """A Javanese name was struck through by the line below it, on one line too."""
+    without, whole = picture(field, " "), picture(field, value)
+    left, top, right, bottom = ImageChops.difference(without, whole).getbbox() or (0, 0, 0, 0)
+    assert right > left
+    air = round(0.5 / 25.4 * 72 * SCALE)  # half a millimetre
+    behind = without.crop((left, top - air, right, bottom + air))
+    assert behind.getextrema()[0] > 200  # nothing but the paper and its pale ornament
+
+
+SCALE = 3
+
+
+def picture(field: str, value: str) -> Image.Image:
+    signed = {"signatory": Signatory(name=value, nip="1" * 18, jabatan="Kepala Badan")}
+    changes = signed if field == "signatory" else {field: value}
+    page = pypdfium2.PdfDocument(render(face(**{**COMPLETE, **changes})))[0]
+    return page.render(scale=SCALE).to_pil().convert("L")
 
 
 @pytest.mark.parametrize(

@@ -643,3 +643,12 @@ def test_on_a_phone_a_number_has_the_whole_width(template: str, language: str) -
     phone = html.partition("@media (max-width: 480px)")[2].partition("@media")[0]
     assert ".label, .value { display: block !important;" in phone
     assert html.count("line label") == html.count("line value") > 0
+
+
+@pytest.mark.parametrize(("title", "is_tall"), [("ꦥꦼꦭꦠꦶꦲꦤ꧀ <b>", True), ("ᨕᨘᨁᨗ", True), ("Pelatihan R&D", False)])
+def test_lines_of_letters_with_marks_above_and_below_have_room(title: str, is_tall: bool) -> None:
+    """Their strokes ran into the next line."""
+    mail = read(letter(title=title))
+    assert ("line-height:1.9" in mail.html) == is_tall
+    assert title in mail.page.words
+    assert "<span" not in mail.text + mail.subject

@@ -21,6 +21,7 @@ from services.enrollment.documents import Certificate, Completion, Content, Fact
 from services.enrollment.pages import NOTICES, TEMPLATES, Subject, notice_page
 from services.enrollment.verification import (
     BeingPrepared,
+    Held,
     LinkExpired,
     LinkUnknown,
     OpenedPdf,
@@ -82,12 +83,16 @@ class Register:
     def __init__(self) -> None:
         self.completion = completed()
         self.asked: list[str] = []
+        self.held = False
 
     async def find(self, code: str) -> Completion | None:
         self.asked.append(code)
         certificate = self.completion.certificate
         assert certificate is not None
         return self.completion if code in (certificate.code, *certificate.earlier_codes) else None
+
+    async def is_held(self, completion: Completion) -> bool:
+        return self.held
 
 
 class Links:
@@ -126,7 +131,7 @@ def links() -> Links:
 def app(register: Register, links: Links) -> FastAPI:
     return create_app(
         "enrollment",
-        routers=[verification_router(register.find), download_router(links.open)],
+        routers=[verification_router(register.find, register.is_held), download_router(links.open)],
         readiness=ready,
         access=NoAccess(),
     )
@@ -234,6 +239,16 @@ async def test_markup_in_data_is_text(client: httpx.AsyncClient, register: Regis
         assert text in seen(answer).text
 
 
+async def test_lines_of_letters_with_marks_above_and_below_have_room(
+    client: httpx.AsyncClient, register: Register
+) -> None:
+    title = "ꦥꦼꦭꦠꦶꦲꦤ꧀ <b>"
+    register.completion = completed(title=title)
+    answer = await client.get(f"/v/{CODE}", headers=BROWSER)
+    assert answer.text.count('class="tall"') == 1
+    assert title in seen(answer).text
+
+
 async def test_an_erased_name_is_withheld(client: httpx.AsyncClient, register: Register) -> None:
     register.completion = completed(holder_name="")
     page = seen(await client.get(f"/v/{CODE}", headers=BROWSER))
@@ -249,6 +264,17 @@ async def test_the_fingerprint_is_missing_until_the_pdf_is_made(
     assert "sedang disiapkan" in page.text
     assert "sha256sum" not in page.text
     assert (await client.get(f"/v/{CODE}", headers=DATA)).json()["sha256"] is None
+
+
+async def test_a_pdf_that_cannot_be_made_is_not_called_being_prepared(
+    client: httpx.AsyncClient, register: Register
+) -> None:
+    """It was said to come in seconds, for as long as no font had one of its letters."""
+    register.completion, register.held = completed(sha256=None), True
+    page = seen(await client.get(f"/v/{CODE}", headers=BROWSER))
+    assert "Sertifikat ini asli dan berlaku" in page.heading
+    assert "PDF-nya belum dapat dibuat karena ada huruf yang belum dapat dicetak" in page.text
+    assert "sedang disiapkan" not in page.text
 
 
 # --- by code: what is typed ---
@@ -272,9 +298,21 @@ TYPED = [
     ("\N{KELVIN SIGN}" + CODE[1:], None),  # a letter of another alphabet is another letter
     ("\N{CYRILLIC SMALL LETTER A}" + CODE[1:], None),
     (CODE + "²", None),
-    (f"{CODE}.{CODE}", None),
+    (f"{CODE}.{CODE}", CODE),
+    (f"{CODE}.{NOBODYS}", None),  # which one?
+    (f"http://kompeten.example/v/{CODE}x http://kompeten.example/v/{NOBODYS}x", None),
     (f"{CODE[:13]}/{CODE[13:]}", None),
-    (f"https://kompeten.example/v/?code={CODE}", None),
+    (f"https://kompeten.example/v/?code={CODE}", CODE),
+    (f"Kode: {CODE}", CODE),
+    (f"Kode: {CODE[:13]}-{CODE[13:]}, terima kasih", CODE),
+    (f"{CODE} (dari sertifikat)", CODE),
+    (f"http://kompeten.example/v/{CODE}, terima kasih", CODE),
+    (f"http://kompeten.example/v/{CODE} http://kompeten.example/v/{CODE}", CODE),
+    (f"{CODE}\nDiterbitkan secara elektronik", CODE),
+    (f"http://kompeten.example/v/{CODE}Diterbitkan secara elektronik", CODE),
+    (f"Kode: {CODE}a", None),
+    (f"Kode: {CODE}\u0301", None),
+    (f"Kode: {CODE[:-1]} a", None),
     (CODE + " " * 2000, None),
 ]
 ZERO_WIDTH = "\u200b\u200c\u200d\u2060\ufeff\u00ad\u200e\u202a\ufe0f"
@@ -338,6 +376,25 @@ async def test_an_address_that_was_passed_on_shows_the_certificate(
     assert answer.url.join("../v").path == "/v"
 
 
+@pytest.mark.parametrize("path", [f"x/{CODE}", f"{CODE}/x", f"{CODE}/x/y", f"{CODE}/{CODE}/"])
+async def test_a_code_among_other_steps_of_an_address_is_found(client: httpx.AsyncClient, path: str) -> None:
+    answer = await client.get(f"/v/{path}", headers=BROWSER, follow_redirects=True)
+    assert (answer.status_code, answer.url.path) == (200, f"/v/{CODE}")
+
+
+@pytest.mark.parametrize("path", ["x/y", f"{NOBODYS}/{CODE}/x", f"{CODE[:-1]}/x/y/"])
+async def test_a_deep_address_without_a_code_is_answered_by_a_page_with_the_form(
+    client: httpx.AsyncClient, path: str
+) -> None:
+    """It was a problem document in English."""
+    answer = await client.get(f"/v/{path}", headers=BROWSER)
+    assert (answer.status_code, seen(answer).heading[:22]) == (404, "Kode ini tidak dikenal")
+    action = re.search(r'action="([^"]+)"', answer.text)
+    assert action is not None
+    assert answer.url.join(action[1]).path == "/v"
+    assert (await client.get(f"/v/{path}", headers=DATA)).json()["type"] == "/problems/not-found"
+
+
 async def test_only_what_has_the_shape_of_a_code_is_looked_up(
     client: httpx.AsyncClient, register: Register
 ) -> None:
@@ -366,7 +423,10 @@ async def test_a_completion_that_does_not_own_the_code_is_not_shown(
         return register.completion
 
     app = create_app(
-        "enrollment", routers=[verification_router(any_completion)], readiness=ready, access=NoAccess()
+        "enrollment",
+        routers=[verification_router(any_completion, register.is_held)],
+        readiness=ready,
+        access=NoAccess(),
     )
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://k.example") as other:
         assert (await other.get(f"/v/{NOBODYS}")).status_code == 404
@@ -390,6 +450,7 @@ REFUSALS = [
     (LinkExpired(), 410, "link-expired", "Tautan ini sudah tidak berlaku"),
     (LinkUnknown(), 404, "not-found", "Tautan ini tidak dikenal"),
     (BeingPrepared(), 503, "being-prepared", "Sertifikat sedang disiapkan"),
+    (Held(), 409, "pdf-held", "PDF sertifikat ini belum dapat dibuat"),
     (Revoked(), 410, "certificate-revoked", "Sertifikat ini telah dicabut"),
 ]
 
