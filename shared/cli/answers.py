@@ -228,6 +228,8 @@ class Trace(Said):
     uncertified_ids: list[str] = []
     untold_ids: list[str] = []
     """Of which only enrollment knows."""
+    unlooked: int = 0
+    """Records that wait or are dead letters, and may be about the same."""
 
 
 class EventVerdict(Said):

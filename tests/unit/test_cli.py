@@ -1140,6 +1140,14 @@ def test_trace_reads_the_employee_number_from_standard_input_alone(cli: Cli) -> 
     assert not cli.world.asked
 
 
+def test_trace_says_nothing_is_missing_only_where_it_looked_into_everything(cli: Cli) -> None:
+    cli.world.traces["enrollment"] = {"steps": [step(AT, "enrollment", "recorded")], "unlooked": 3}
+    done = cli("trace", "--employee", typed=f"{NIP}\n")
+    assert done.code == 1
+    assert "nothing is missing" not in done.out
+    assert "3 records that wait or failed could not be looked into" in done.out
+
+
 def test_trace_takes_one_thing_and_says_when_nothing_is_known(cli: Cli) -> None:
     assert cli("trace").code == 2
     assert cli("trace", "--event", "a", "--completion", "b").code == 2
