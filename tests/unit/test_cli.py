@@ -1178,9 +1178,9 @@ def test_publish_sends_batches_and_keeps_what_was_refused_with_the_reason(cli: C
     assert published(cli)[:2] == ["evt-0", "evt-1"]
     refused = path.with_name("events.jsonl.refused.jsonl")
     rows = [json.loads(row) for row in refused.read_text().splitlines()]
-    assert [(row["line"], row["reason"]) for row in rows] == [
-        (602, "is not JSON in UTF-8: publish one event a line"), (603, "data.form: is missing"),
-    ]  # fmt: skip
+    assert [row["line"] for row in rows] == [602, 603]
+    assert rows[0]["reason"].startswith("is not JSON: a field's name is not in double quotation marks")
+    assert rows[1]["reason"] == "data.form: is missing"
     assert (rows[0]["event"], rows[1]["event"]["id"]) == ("{no json", "bad")
     assert refused.stat().st_mode & 0o077 == 0
     told = cli("publish", path, "--agency", "dinkes", "--json")
