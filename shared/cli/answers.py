@@ -165,6 +165,7 @@ class MailGroup(Said):
     count: int
     sample: str
     latest: datetime | None = None
+    do: str | None = None
 
 
 class EndedMail(Said):
