@@ -16,8 +16,6 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from pydantic import SecretStr, ValidationError
-
 from services.enrollment.app import COLLECTIONS as ENROLLMENT
 from services.enrollment.settings import EnrollmentSettings
 from services.incentive.documents import COLLECTIONS as INCENTIVE
@@ -35,9 +33,10 @@ from shared.mongo import MongoStore, connect
 from shared.pipeline.documents import Collection
 from shared.pipeline.epochs import CURRENT, EPOCHS
 from shared.pipeline.errors import Unavailable
-from shared.setting_reading import load
-from shared.setting_sources import PREFIX, variable
+from shared.setting_reading import FromEnvironment, WrongSettings, load, read
+from shared.setting_sources import PREFIX, FileProblem, read_exactly, variable
 from shared.settings import Settings
+from shared.terminal import width_of, wrapped
 from shared.topics import TopicsDiffer, create_topics
 
 SERVICES: Final[Mapping[type[Settings], Sequence[Collection[Any]]]] = {
@@ -61,9 +60,11 @@ class Finding(NamedTuple):
 
 def main() -> None:
     logging.disable(logging.CRITICAL)  # the libraries' own words for what is said here
-    found = asyncio.run(_all())
+    found = together(asyncio.run(_all()))
+    width = width_of(sys.stdout)
     for one in found:
-        sys.stdout.write(f"{'ok  ' if one.well else 'MEND'}  {one.what}: {one.said}\n")
+        line = f"{'ok  ' if one.well else 'MEND'}  {one.what}: {one.said}"
+        sys.stdout.write("".join(f"{part}\n" for part in wrapped(line, width, hang=6)))
     wrong = sum(not one.well for one in found)
     sys.stdout.write(f"{wrong} to mend before `up`; nothing was changed\n" if wrong else "ready for `up`\n")
     sys.exit(1 if wrong else 0)
@@ -80,6 +81,27 @@ async def _all() -> list[Finding]:
     for settings in valid:
         found += [one async for one in of_database(settings)]
     return found
+
+
+def together(found: Sequence[Finding]) -> list[Finding]:
+    """What is to be mended once is told once: a setting that all services read would be told by each of them."""
+    whats: dict[tuple[str, bool], list[str]] = {}
+    for one in found:
+        whats.setdefault((one.said, one.well), []).append(one.what)
+    told = list[Finding]()
+    for one in found:
+        same = [one.what] if one.well else whats.pop((one.said, one.well), [])
+        if same:
+            told.append(one._replace(what=_of_all(list(dict.fromkeys(same)))))
+    return told
+
+
+def _of_all(whats: Sequence[str]) -> str:
+    """settings of enrollment, settings of incentive -> settings of enrollment, incentive"""
+    shared = {what.rpartition(" ")[0] for what in whats}
+    if len(shared) > 1:
+        return "; ".join(whats)
+    return f"{shared.pop()} {', '.join(what.rpartition(' ')[2] for what in whats)}".lstrip()
 
 
 # Settings and secrets
@@ -146,7 +168,7 @@ def settings_of(cls: type[Settings]) -> tuple[Settings | None, list[Finding]]:
 
 
 @contextlib.contextmanager
-def _environment_of(cls: type[Settings]) -> Iterator[None]:
+def _environment_of(cls: type[FromEnvironment]) -> Iterator[None]:
     """Its own variables, as Compose passes them on to it, with its own passwords."""
     before, own = dict(os.environ), {variable(name) for name in cls.model_fields}
     passed = {
@@ -168,17 +190,17 @@ def _environment_of(cls: type[Settings]) -> Iterator[None]:
 
 
 async def _kafka(services: list[Settings]) -> AsyncIterator[Finding]:
+    what = "Kafka's administrator"
+    given, faults = administrator()
+    for fault in faults:
+        yield Finding(what, fault, False)
+    if given is None:
+        return
+    admin = given.connection()
     try:
-        password = SecretStr(KAFKA_ADMIN.read_text(encoding="utf-8").removesuffix("\n"))
-        admin = AdministratorSettings(
-            kafka_user="admin", kafka_mechanism="plain", kafka_password=password
-        ).connection()
         await check_administrator(admin)
-    except (NoAccess, ValidationError, OSError, UnicodeDecodeError) as error:
-        why = str(error) if isinstance(error, NoAccess) else "its password or address cannot be read"
-        yield Finding(
-            "Kafka's administrator", f"{why}. See deploy/secrets/kafka_admin, and the log of kafka", False
-        )
+    except NoAccess as error:
+        yield Finding(what, f"{error}. See deploy/secrets/kafka_admin, and the log of kafka", False)
         return
     yield Finding("Kafka", "answers its administrator")
     for settings in services:
@@ -186,6 +208,23 @@ async def _kafka(services: list[Settings]) -> AsyncIterator[Finding]:
             yield await _topics(admin, settings)
     for settings in services:
         yield await _user(settings)
+
+
+def administrator() -> tuple[AdministratorSettings | None, list[str]]:
+    """Its settings, or a sentence for each that is wrong, with its name."""
+    try:
+        password = read_exactly(KAFKA_ADMIN)
+    except FileProblem as problem:
+        return None, [
+            f"its password is in deploy/secrets/kafka_admin (here {KAFKA_ADMIN}), which {problem}; "
+            "deploy/make-secrets.sh makes it"
+        ]
+    given = {"kafka_user": "admin", "kafka_mechanism": "plain", "kafka_password": password}
+    try:
+        with _environment_of(AdministratorSettings):
+            return read(AdministratorSettings, **given), []
+    except WrongSettings as wrong:
+        return None, list(wrong.sentences)
 
 
 async def _topics(admin: KafkaConnection, settings: Settings) -> Finding:

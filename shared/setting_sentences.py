@@ -1,6 +1,7 @@
 """One sentence for a setting that is not accepted: its name as one writes it, what is wrong, what to write instead."""
 
 import difflib
+import re
 import typing
 from typing import Any, Final, Literal
 
@@ -12,6 +13,8 @@ from shared.redaction import redact
 from shared.setting_sources import SECRETS_DIR, variable
 
 ANY_TEXT: Final = "text on one line"
+_SERVICE: Final = re.compile(r"\bSERVICE\b")
+"""In an example: the service's own name."""
 _SHOWN_CHARS: Final = 20
 _OWN: Final = "setting"
 """Type of an error whose text is a sentence already (shared/setting_types.py)."""
@@ -19,6 +22,11 @@ _OWN: Final = "setting"
 
 def sentence(cls: type[BaseModel], error: Any) -> str:
     """Of one of pydantic's errors. Never has the value of a secret, or of what may have one in it."""
+    # An example for all services has the name of whoever is told.
+    return _SERVICE.sub(str(getattr(cls, "service", "SERVICE")), _sentence(cls, error))
+
+
+def _sentence(cls: type[BaseModel], error: Any) -> str:
     location = [str(part) for part in error["loc"]]
     field = cls.model_fields.get(location[0]) if location else None
     if field is None:

@@ -66,7 +66,7 @@ class Settings(FromEnvironment):
     kafka_user: Visible = Field(
         "",
         description="User in Kafka (SCRAM-SHA-512); without it KOMPETEN_TOPIC_PREFIX and the service's name",
-        examples=["enrollment"],
+        examples=["SERVICE"],
     )
     kafka_password: KafkaPassword = Field(
         None, validate_default=True, description="Password of the user in Kafka; needed unless plaintext"
@@ -78,7 +78,7 @@ class Settings(FromEnvironment):
     )
     mongo: MongoUrl = Field(
         description="MongoDB address, with its password; needs a replica set",
-        examples=["mongodb://enrollment:PASSWORD@mongo:27017/?replicaSet=rs0"],
+        examples=["mongodb://SERVICE:PASSWORD@mongo:27017/?replicaSet=rs0"],
     )
     database_prefix: Annotated[
         str,

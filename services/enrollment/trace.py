@@ -10,6 +10,7 @@ from services.enrollment.documents import (
     HELD,
     RENDERINGS,
     Completion,
+    Employee,
     rendering_id,
 )
 from services.enrollment.held_renderings import what_to_do, why_held
@@ -17,7 +18,9 @@ from services.enrollment.lookups import person_of_number
 from services.enrollment.notes import Looked, looked_up, note_of
 from services.enrollment.reconciling import PDF, PDF_HELD
 from services.enrollment.terms import Terms
+from services.enrollment.undecided import NONE, Marks, marks_of_completions, marks_of_person, undecided
 from shared.http.access import Role, allow
+from shared.http.decisions import in_order
 from shared.http.problems import Problem
 from shared.http.traces import Missing, Step, Trace, Wanted
 from shared.mongo import MongoStore
@@ -48,6 +51,8 @@ def trace_router(parts: Parts[Terms]) -> APIRouter:
 async def trace(store: MongoStore, terms: Terms, wanted: Wanted) -> Trace:
     decisions: list[Decision] = []
     completions: list[Completion] = []
+    person: Employee | None = None
+    marks, others = Marks(), NONE
     if wanted.event_id is not None:
         decisions = await store.select(
             DECISIONS, {"e": wanted.event_id}, sort=[("t", 1)], limit=MOST_DECISIONS
@@ -61,13 +66,18 @@ async def trace(store: MongoStore, terms: Terms, wanted: Wanted) -> Trace:
         completions = await store.select(COMPLETIONS, {"certificate.number": number}, limit=MOST_COMPLETIONS)
     elif wanted.employee_number is not None:
         person = await person_of_number(store, wanted.employee_number)
-        if person is None:
+        if person is not None:
+            completions = await store.select(COMPLETIONS, {"employee_id": person.id}, limit=MOST_COMPLETIONS)
+        marks = marks_of_person(wanted.employee_number, person)
+    if wanted.event_id is None:
+        others = await undecided(store, marks | marks_of_completions(completions))
+        decisions = others.decisions
+        if wanted.employee_number is not None and person is None and not decisions:
             raise Problem(
                 "not-found", "No employee has this number: have the agency publish the registration."
             )
-        completions = await store.select(COMPLETIONS, {"employee_id": person.id}, limit=MOST_COMPLETIONS)
     if not decisions and not completions:
-        raise Problem("not-found", "Nothing is known of it here: look at the dead letters and at what waits.")
+        raise Problem("not-found", _unknown(wanted, others.unlooked))
     ids = sorted({one.id for one in completions})
     about = (
         await store.select(DECISIONS, {"s": {"$in": ids}}, sort=[("t", 1)], limit=MOST_DECISIONS)
@@ -81,12 +91,28 @@ async def trace(store: MongoStore, terms: Terms, wanted: Wanted) -> Trace:
     for completion in completions:
         missing += await _missing(store, completion)
     return Trace(
-        steps=sorted(steps, key=lambda step: (step.at is None, step.at)),
+        steps=sorted(steps, key=lambda step: (step.at is None, step.at)),  # of one moment as they are
         missing=[one for one in missing if one is not None],
         completion_ids=ids,
         employee_ids=sorted({one.employee_id for one in completions}),
         uncertified_ids=sorted(one.id for one in completions if not one.certified),
         untold_ids=sorted(one.id for one in completions if not one.standing),
+        unlooked=others.unlooked,
+    )
+
+
+def _unknown(wanted: Wanted, unlooked: int) -> str:
+    if wanted.event_id is not None:
+        return (
+            "No record with this event id was read: what POST /events refused is kept nowhere, its answer said why. "
+            "Over Kafka, a record whose id cannot be read is among the dead letters without it."
+        )
+    if wanted.employee_number is None:
+        return "No completion has this id or certificate number: see whether it is written as it was given."
+    rest = f", but {unlooked} of those that wait or failed could not be looked into" if unlooked else ""
+    return (
+        f"The employee is registered, and no record of a completion was found{rest}: ask the agency for the id of its "
+        "event, and for what was answered to it."
     )
 
 
@@ -97,7 +123,7 @@ def steps_of(decisions: Sequence[Decision], completions: Sequence[Completion], l
     """What was decided, and what the completions are by now."""
     orders = {id: order for completion in completions for id, order in _orders(completion).items()}
     told = {one.event_id for one in decisions}
-    steps = [_decided(one, orders.get(one.event_id)) for one in decisions]
+    steps = [_decided(one, orders.get(one.event_id)) for one in sorted(decisions, key=in_order)]
     return steps + [step for one in completions for step in _recorded(one, looked, told)]
 
 

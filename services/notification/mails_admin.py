@@ -2,13 +2,14 @@
 
 import re
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Query
 from fastapi.responses import Response
 from pydantic import BaseModel
 
 from services.notification.documents import MAIL_CANCELLATIONS, MAILS, RESENDABLE
+from services.notification.outcomes import NO_ADDRESS
 from services.notification.terms import Terms
 from shared.contracts.notification import ResendMail
 from shared.contracts.payload import Reason
@@ -31,7 +32,9 @@ class MailGroupView(BaseModel):
     count: int
     sample: str
     latest: datetime | None
-    """When the last of them ended, as far as that was kept."""
+    """When the last of them ended; where that was not kept, when it was to go."""
+    do: str
+    """What there is to do about them."""
 
 
 class EndedMailView(BaseModel):
@@ -52,6 +55,20 @@ class ResendBody(BaseModel):
     reason: Reason
 
 
+_WHAT_TO_DO: Final = {
+    "bounced": "correct the address, or mend what the mail server says of it; then `kompeten mail resend`",
+    "unknown": "look for its Message-ID in the mail server's log; if it did not go out, `kompeten mail resend`",
+    "skipped": "nothing, where a newer letter took its place; else mend what is said, then `kompeten mail resend`",
+}
+
+
+def _group(**group: Any) -> MailGroupView:
+    do = _WHAT_TO_DO[group["state"]]
+    if group["reason"] == NO_ADDRESS:
+        do = "have the agency send the address in a snapshot of the employee; then `kompeten mail resend`"
+    return MailGroupView(do=do, **group)
+
+
 def mails_router(parts: Parts[Terms]) -> APIRouter:
     router = APIRouter(prefix="/admin", tags=["operators"])
     store = parts.store
@@ -62,12 +79,12 @@ def mails_router(parts: Parts[Terms]) -> APIRouter:
             {"$match": {"state": {"$in": list(RESENDABLE)}}},
             {"$group": {
                 "_id": {"state": "$state", "reason": "$reason"}, "count": {"$sum": 1}, "sample": {"$min": "$_id"},
-                "latest": {"$max": "$ended_at"},
+                "latest": {"$max": {"$ifNull": ["$ended_at", "$due"]}},
             }},
             {"$sort": {"count": -1, "_id.state": 1, "_id.reason": 1}},
             {"$limit": limit},
         ])  # fmt: skip
-        return [MailGroupView(**one.pop("_id"), **one) for one in found]
+        return [_group(**one.pop("_id"), **one) for one in found]
 
     @router.get("/mails/ended", summary="The same, one by one in order of id", **READERS)
     async def ended(

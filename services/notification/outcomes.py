@@ -7,6 +7,7 @@ from services.notification.smtp import Accepted, Barred, Delivery, Refused, TryL
 from shared.pipeline.work import DEFERRED, Note, deferral
 
 UNKNOWN: Final = "unknown"
+NO_ADDRESS: Final = "the employee has no e-mail address"
 LONGEST_RETRY_S: Final = 3600.0
 MOST_ATTEMPTS: Final = 80
 """About three days, then a mail that is put off again and again has bounced."""

@@ -20,7 +20,7 @@ from services.notification.documents import (
     recipient_of,
 )
 from services.notification.letters import compose
-from services.notification.outcomes import held, joined, skipped, told_before
+from services.notification.outcomes import NO_ADDRESS, held, joined, skipped, told_before
 from services.notification.terms import Terms
 from services.notification.wire import NoAddress
 from shared.contracts.payload import EmployeeId
@@ -112,7 +112,7 @@ class Preparation:
             if contact is not None and contact.joined and not mail.letter.recipient:
                 notes.append(joined(mail))
             elif contact is None or not (contact.held or recipient_of(mail.letter, contact)):
-                notes.append(skipped(mail, "the employee has no e-mail address"))
+                notes.append(skipped(mail, NO_ADDRESS))
             else:
                 addressed.append(Addressed(mail, contact))
         return addressed, notes

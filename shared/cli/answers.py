@@ -165,6 +165,7 @@ class MailGroup(Said):
     count: int
     sample: str
     latest: datetime | None = None
+    do: str | None = None
 
 
 class EndedMail(Said):
@@ -228,6 +229,8 @@ class Trace(Said):
     uncertified_ids: list[str] = []
     untold_ids: list[str] = []
     """Of which only enrollment knows."""
+    unlooked: int = 0
+    """Records that wait or are dead letters, and may be about the same."""
 
 
 class EventVerdict(Said):

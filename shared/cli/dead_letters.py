@@ -205,4 +205,4 @@ def _document(out: Screen, heading: str, document: object) -> None:
     out.heading(heading)
     if document is not None:
         for line in pretty(document):
-            out.line(line)
+            out.verbatim(line)

@@ -165,7 +165,7 @@ def _show_difference(desk: Desk, before: str, after: Mapping[str, Any]) -> None:
         before.splitlines(), as_text(after).splitlines(), "before", "after", lineterm=""
     )
     for line in lines:
-        desk.err.line(line, _STYLES.get(line[:1], ""))
+        desk.err.verbatim(line, _STYLES.get(line[:1], ""))
 
 
 def _ask_reason() -> str:

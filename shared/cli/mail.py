@@ -92,7 +92,8 @@ def _list_groups(desk: Desk) -> int:
     if not desk.answer({"groups": [one.model_dump(mode="json") for one in groups]}):
         for group in groups:
             desk.out.line(f"{group.count} {group.state}: {group.reason}", "bold")
-            desk.out.fields({"sample": group.sample, "latest": local(group.latest)}, indent=4)
+            about = {"sample": group.sample, "latest": local(group.latest), "do": group.do}
+            desk.out.fields(about, indent=4)
         if not groups:
             desk.out.line("no mail ended without going out")
     return DONE

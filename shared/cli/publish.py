@@ -1,7 +1,6 @@
 """`kompeten publish`: a file of events through `POST /events`, in batches; the same command goes on after a stop."""
 
 import hashlib
-import json
 import time
 from collections import deque
 from collections.abc import Sequence
@@ -16,23 +15,14 @@ from rich.progress import Progress, TaskID
 from shared.cli.client import Busy, Service, TooLarge
 from shared.cli.command import Desk
 from shared.cli.errors import DONE, NO, CannotAsk
+from shared.cli.event_lines import MOST_BYTES, Line, fault_of_file, read_line
 from shared.cli.published import BLOCK_BYTES, Published, Refusal
 from shared.contracts.payload import OPD_CODE
 
 MOST_EVENTS: Final = 500
-# The service takes 1 MiB at a time.
-MOST_BYTES: Final = 1_000_000
 PATIENCE_S: Final = 600.0
 """So long without any event taken, and the run ends; to be taken up again."""
 NOT_TAKEN_PAUSE_S: Final = 1.0
-TOO_LONG: Final = f"is longer than {MOST_BYTES} bytes: publish one event a line"
-
-
-class Line(NamedTuple):
-    number: int
-    """From 1."""
-    text: bytes
-    fault: str | None
 
 
 class Batch(NamedTuple):
@@ -126,8 +116,8 @@ def _tell(desk: Desk, file: Path, done: Published, resumed_at: int, unfinished_b
         desk.out.line(f"{mark.accepted} of {mark.accepted + mark.refused} events of {file} are in the log")
         if mark.refused:
             desk.out.line(
-                f"{mark.refused} were refused: correct them, each with its reason in {done.refused_path},"
-                " and publish them from a file of their own",
+                f"{mark.refused} were refused: correct them in a copy of {done.refused_path}, where each has its reason,"
+                " and publish the copy as it is",
                 "red",
             )
         if unfinished_bytes:
@@ -140,10 +130,10 @@ def _tell(desk: Desk, file: Path, done: Published, resumed_at: int, unfinished_b
 
 
 def _count_lines(file: BinaryIO) -> int:
-    """Refuses an array, whose lines would be refused one by one."""
+    """Refuses a file whose lines would be refused one by one."""
     first, count, last = file.read(BLOCK_BYTES), 0, b""
-    if first.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"["):
-        raise CannotAsk("the file holds a JSON array: write one event a line (jq -c '.[]')")
+    if (fault := fault_of_file(first)) is not None:
+        raise CannotAsk(fault)
     block = first
     while block:
         count, last = count + block.count(b"\n"), block
@@ -167,7 +157,7 @@ def _next_batch(file: BinaryIO, done: Published) -> Batch | None:
             break
         # What follows a last line that was whole without its end is still of that line.
         number = done.mark.lines + lines + (1 if ends_line else 0)
-        line = _line(number, text)
+        line = read_line(number, text)
         end, more = text, len(text)
         whole.update(text)
         while not end.endswith(b"\n") and (end := file.readline(BLOCK_BYTES)):  # the rest of one too long
@@ -188,27 +178,6 @@ def _next_batch(file: BinaryIO, done: Published) -> Batch | None:
 def _is_whole(line: Line) -> bool:
     """Without an end of line: no part of a JSON object is one itself, but a part of 12 is 1."""
     return line.fault is None and (not line.text or line.text.startswith(b"{"))
-
-
-def _line(number: int, text: bytes) -> Line:
-    """`fault`: why it cannot be part of a batch; what it says is judged by the service."""
-    if len(text) > MOST_BYTES:
-        return Line(number, text[:1000], TOO_LONG)
-    if number == 1:
-        text = text.removeprefix(b"\xef\xbb\xbf")
-    text = text.strip()
-    if not text:
-        return Line(number, b"", None)
-    try:
-        # Numbers stay texts: Python refuses to read very long ones, the service says so itself.
-        json.loads(text.decode(), parse_int=str, parse_float=str, parse_constant=_no_json)
-    except (ValueError, RecursionError):
-        return Line(number, text, "is not JSON in UTF-8: publish one event a line")
-    return Line(number, text, None)
-
-
-def _no_json(name: str) -> NoReturn:
-    raise ValueError(name)
 
 
 def _send(desk: Desk, service: Service, events: Sequence[Line]) -> tuple[int, list[Refusal]]:

@@ -12,6 +12,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
+from shared.terminal import width_of, wrapped
+
 # Controls; marks that turn the direction of writing or have no width; halves of characters.
 _UNSEEN: Final = re.compile(
     r"[\x00-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff\ufff9-\ufffb"
@@ -34,9 +36,13 @@ def _written_out(found: re.Match[str]) -> str:
 
 
 def short(text: object) -> str:
-    """Its beginning, for one screen."""
+    """Its beginning, for one screen, cut between words."""
     whole = plain(text)
-    return whole if len(whole) <= SHORT else whole[: SHORT - 1] + "…"
+    if len(whole) <= SHORT:
+        return whole
+    words, _, _ = whole[: SHORT - 1].rpartition(" ")
+    # One long word, as an agency may write it, is cut itself.
+    return words + " …" if len(words) > SHORT // 2 else whole[: SHORT - 1] + "…"
 
 
 def local(moment: datetime | None) -> str:
@@ -57,9 +63,14 @@ class Screen:
         self._console = Console(file=stream, markup=False, highlight=False, emoji=False)
         self._wide = Console(file=stream, width=1000, height=100, markup=False, highlight=False, emoji=False)
 
-    def line(self, text: object = "", style: str = "", *, indent: int = 0) -> None:
-        """As long as it is: whoever copies an id gets all of it."""
-        self._console.print(Text(" " * indent + plain(text), style=style), soft_wrap=True)
+    def line(self, text: object = "", style: str = "", *, indent: int = 0, hang: int = 2) -> None:
+        """A sentence: a terminal gets it broken between words, a file or pipe in one piece."""
+        for one in wrapped(plain(text), width_of(self._stream), indent=indent, hang=hang):
+            self._console.print(Text(one, style=style), soft_wrap=True)
+
+    def verbatim(self, text: str, style: str = "") -> None:
+        """A line of a document: as long as it is, so that it can be copied."""
+        self._console.print(Text(plain(text), style=style), soft_wrap=True)
 
     def heading(self, text: str) -> None:
         self.line()
@@ -70,7 +81,7 @@ class Screen:
         named = {name: value for name, value in named.items() if value not in (None, "")}
         width = max((len(name) for name in named), default=0)
         for name, value in named.items():
-            self.line(f"{name:{width}}  {plain(value)}", indent=indent)
+            self.line(f"{name:{width}}  {plain(value)}", indent=indent, hang=width + 2)
 
     def table(
         self, columns: Sequence[str], rows: Iterable[Sequence[object]], styles: Sequence[str] = ()

@@ -78,7 +78,11 @@ def trace(
         return NOT_ASKED
     if not whole.steps and not whole.missing:
         raise Missing("nothing is known of it: see whether it was published, and under which id")
-    return NO if whole.missing or any(step.state == "problem" for step in whole.steps) else DONE
+    return (
+        NO
+        if whole.missing or whole.unlooked or any(step.state == "problem" for step in whole.steps)
+        else DONE
+    )
 
 
 def _differing(
@@ -122,6 +126,7 @@ def _joined(traces: list[Trace]) -> Trace:
         employee_ids=list(dict.fromkeys(id for one in traces for id in one.employee_ids)),
         uncertified_ids=list(dict.fromkeys(id for one in traces for id in one.uncertified_ids)),
         untold_ids=list(dict.fromkeys(id for one in traces for id in one.untold_ids)),
+        unlooked=sum(one.unlooked for one in traces),
     )
 
 
@@ -147,4 +152,11 @@ def _show(out: Screen, whole: Trace) -> None:
             out.line(lack.do, indent=4)
     elif whole.steps:
         out.line()
-        out.line("nothing is missing", "green")
+        if not whole.unlooked:
+            out.line("nothing is missing", "green")
+    if whole.unlooked:
+        out.line(
+            f"{whole.unlooked} records that wait or failed could not be looked into, and may be about the same: "
+            "see `kompeten waiting` and `kompeten dead-letters`",
+            "yellow",
+        )

@@ -393,12 +393,12 @@ def json_fault(value: bytes, error: ValueError) -> str:
     for beginning, fault in _BEGINNINGS.items():
         if value.startswith(beginning):
             return fault
+    if b"\0" in value[:2]:
+        return "it is UTF-16: send UTF-8"
     try:
         value.decode()
     except UnicodeDecodeError:
         return "some of its bytes are of another encoding (Windows-1252, perhaps): send UTF-8"
-    if b"\0" in value[:2]:
-        return "it is UTF-16: send UTF-8"
     for part, fault in _FAULTS.items():
         if part in str(error):
             return fault

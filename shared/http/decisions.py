@@ -130,7 +130,7 @@ async def _latest(store: MongoStore, filter: Mapping[str, Any]) -> list[Decision
         first = found[-1].decided_at
         found = [one for one in found if one.decided_at > first]
         found += await _last_of(store, filter, first, MOST - len(found))
-    return sorted(found, key=lambda one: (one.decided_at, _place(one)))
+    return sorted(found, key=in_order)
 
 
 async def _last_of(
@@ -143,7 +143,7 @@ async def _last_of(
         [
             {"$match": {**filter, "t": moment}},
             {"$set": {"place": {"topic": part["topic"], **numbers}}},
-            {"$sort": {f"place.{name}": -1 for name in _PLACE}},
+            {"$sort": {f"place.{name}": -1 for name in _ORDER}},
             {"$limit": most},
             {"$unset": "place"},
         ],
@@ -152,11 +152,14 @@ async def _last_of(
 
 
 _PLACE: Final[Sequence[str]] = ("topic", "partition", "offset", "turn")
+_ORDER: Final[Sequence[str]] = ("turn", "topic", "partition", "offset")
 
 
-def _place(decision: Decision) -> tuple[str, int, int, int]:
+def in_order(decision: Decision) -> tuple[datetime, int, str, int, int]:
+    """A key: by time, and within one moment as the log has the records. What was taken up again after waiting comes
+    last: another record of that moment brought what it lacked."""
     topic, partition, offset, turn = decision.id.split("/")
-    return topic, int(partition), int(offset), int(turn)
+    return decision.decided_at, int(turn), topic, int(partition), int(offset)
 
 
 def decision_view(decision: Decision) -> DecisionView:

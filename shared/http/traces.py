@@ -43,6 +43,8 @@ class Trace(BaseModel):
     """Enrollment: of the completions those that are recorded without a certificate of ours."""
     untold_ids: list[str] = []
     """Enrollment: those of which nothing ever stood, so that the others have heard of none."""
+    unlooked: int = 0
+    """Enrollment: records that wait or are dead letters and were not looked into; they may be about the same."""
 
 
 class Wanted(BaseModel):

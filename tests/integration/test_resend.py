@@ -23,6 +23,7 @@ from services.notification.documents import (
 )
 from services.notification.mailer import Mailer
 from services.notification.mails_admin import mails_router
+from services.notification.outcomes import NO_ADDRESS
 from services.notification.resender import Resender
 from services.notification.smtp import SmtpServer
 from services.notification.teller import Teller, Untold
@@ -164,12 +165,22 @@ async def test_mails_that_ended_are_listed_without_a_person_and_ordered_by_id(
         replace(mail(2), **ended, due=NOW - timedelta(days=2)),
         replace(mail(3), state="skipped", reason="overtaken"),
         replace(mail(4), state="sent"),
+        replace(mail(5), state="skipped", reason=NO_ADDRESS, due=NOW),
     )
     await insert(mail_store, CANCELLATIONS, MailCancellation("let_0003", "overtaken"))
     groups = (await client.get("/admin/mails")).json()
     assert [(one["state"], one["count"], one["sample"]) for one in groups] == [
         ("bounced", 2, "let_0001"),
         ("skipped", 1, "let_0003"),
+        ("skipped", 1, "let_0005"),
+    ]
+    assert all(
+        one["latest"] is not None for one in groups
+    )  # where no end was kept, it is told as in the list of mails
+    assert [one["do"].startswith("have the agency send the address") for one in groups] == [
+        False,
+        False,
+        True,
     ]
 
     async def ids(**asked: str) -> list[str]:
@@ -177,10 +188,10 @@ async def test_mails_that_ended_are_listed_without_a_person_and_ordered_by_id(
         assert "Rina" not in answer.text and "example.org" not in answer.text  # noqa: PT018
         return [one["id"] for one in answer.json()]
 
-    assert await ids() == ["let_0001", "let_0002", "let_0003"]
+    assert await ids() == ["let_0001", "let_0002", "let_0003", "let_0005"]
     assert await ids(said="5.7.1 (NO) $") == ["let_0001", "let_0002"]
     assert await ids(said="5.7.1", since=(NOW - timedelta(hours=1)).isoformat()) == ["let_0001"]
-    assert await ids(state="skipped") == ["let_0003"]
+    assert await ids(state="skipped") == ["let_0003", "let_0005"]
     assert await ids(limit="1", after="let_0001") == ["let_0002"]
     body = {"id": "let_0001", "reason": "the relay is mended"}
     assert (await client.post("/admin/mails/resends", json=body)).status_code == 200

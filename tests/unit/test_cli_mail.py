@@ -21,9 +21,20 @@ def ended(
 def test_mails_that_ended_are_listed_by_what_was_said(cli: Cli) -> None:
     assert "no mail ended" in cli("mail").out
     cli.world.mail_groups = [
-        {"state": "bounced", "reason": "550 5.7.1 no", "count": 3, "sample": "let_1", "latest": None}
+        {
+            "state": "bounced",
+            "reason": "550 5.7.1 no",
+            "count": 3,
+            "sample": "let_1",
+            "latest": None,
+            "do": "mend it",
+        }
     ]
-    assert cli("mail").out.splitlines()[0] == "3 bounced: 550 5.7.1 no"
+    first, *about = cli("mail").out.splitlines()
+    assert first == "3 bounced: 550 5.7.1 no"
+    assert [line.split(maxsplit=1) for line in about] == [
+        ["sample", "let_1"], ["latest", "-"], ["do", "mend it"],
+    ]  # fmt: skip
     assert cli("mail", "list", "--json").json["groups"][0]["sample"] == "let_1"
 
 

@@ -100,3 +100,36 @@ def test_several_replicas_need_as_many_ports(
     sentences = wrong(list(preflight.places()))
     assert len(sentences) == (sentence is not None)
     assert sentence is None or sentence in sentences[0]
+
+
+def test_what_all_services_would_refuse_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Five faults were fifteen lines."""
+    monkeypatch.setenv("KOMPETEN_PUBLIC_URL", "nowhere")
+    monkeypatch.setenv("KOMPETEN_OIDC_ISSUER", "")
+    found = [one for cls in (EnrollmentSettings, IncentiveSettings) for one in preflight.settings_of(cls)[1]]
+    told = preflight.together(
+        [*found, preflight.Finding("Kafka", "is well"), preflight.Finding("Mail", "is well")]
+    )
+    assert [(one.what, one.said.split()[0]) for one in told] == [
+        ("settings and secrets of enrollment, incentive", "KOMPETEN_PUBLIC_URL"),
+        ("settings and secrets of enrollment, incentive", "KOMPETEN_OIDC_ISSUER"),
+        ("Kafka", "is"),
+        ("Mail", "is"),
+    ]
+
+
+def test_what_kafkas_administrator_lacks_is_named(
+    installation: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was `its password or address cannot be read`."""
+    monkeypatch.setattr(preflight, "KAFKA_ADMIN", installation / "kafka_admin")
+    _, (fault,) = preflight.administrator()
+    assert "deploy/secrets/kafka_admin" in fault
+    assert "FileNotFoundError" in fault
+    (installation / "kafka_admin").write_text("secret-pw-of-kafka-0123456789\n")
+    settings, faults = preflight.administrator()
+    assert settings is not None
+    assert (settings.connection().user, faults) == ("admin", [])
+    monkeypatch.setenv("KOMPETEN_KAFKA", "kafka")
+    _, (fault,) = preflight.administrator()
+    assert fault.startswith("KOMPETEN_KAFKA ")

@@ -4,6 +4,7 @@ The settings are those of the models, so a new one is asked too.
 """
 
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -91,13 +92,14 @@ def answer(cls: type[FromEnvironment], **given: Any) -> str | None:
     return None
 
 
-def check(line: str, name: str, field: FieldInfo) -> None:
+def check(line: str, name: str, field: FieldInfo, service: str) -> None:
     assert line.startswith(variable(name)), line
     assert line.isprintable(), line
     assert line.endswith((".", "?")), line
     assert HIDDEN[:12] not in line, line
     assert "input should" not in line.lower(), line
-    assert example(name, field) in line or "did you mean" in line or "openssl rand" in line, line
+    shown = re.sub(r"\bSERVICE\b", service, example(name, field))
+    assert shown in line or "did you mean" in line or "openssl rand" in line, line
 
 
 def must_refuse(name: str, field: FieldInfo) -> tuple[str, ...]:
@@ -132,7 +134,7 @@ def test_each_wrong_value_is_answered_by_what_to_write(
         if line is None:
             assert value not in must_refuse(name, field), f"{value[:40]!r} was taken"
         elif not (name == "smtp_user" and line.startswith("KOMPETEN_SMTP_PASSWORD and KOMPETEN_SMTP_USER")):
-            check(line, name, field)
+            check(line, name, field, cls.service)
 
 
 @EACH
@@ -142,7 +144,7 @@ def test_an_empty_variable_is_none(cls: type[FromEnvironment], name: str, enviro
     assert (line is not None) == (field.is_required() or name == "kafka_password")
     if line is not None:
         assert line.startswith(f"{variable(name)} is missing: ")
-        check(line, name, field)
+        check(line, name, field, cls.service)
 
 
 @EACH
@@ -190,3 +192,10 @@ def test_all_that_is_wrong_is_told_and_the_process_ends_with_status_2(
     assert [line.split()[0].partition("=")[0] for line in sorted(err.splitlines())] == [
         "KOMPETEN_DEVELOPMENT", "KOMPETEN_KAFKA", "KOMPETEN_KAFKA_PASWORD"
     ]  # fmt: skip
+
+
+def test_an_example_of_who_signs_in_names_the_service_that_is_told(environment: Any) -> None:
+    """Notification was told to write `mongodb://enrollment:...`."""
+    environment.setenv("KOMPETEN_MONGO", "")
+    for cls in settings_classes():
+        assert f"KOMPETEN_MONGO=mongodb://{cls.service}:PASSWORD@" in str(answer(cls))

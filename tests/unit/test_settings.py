@@ -240,6 +240,8 @@ def test_a_service_speaks_to_kafka_as_itself_with_credentials_and_tls(
             "KOMPETEN_WAITING_BUDGETS_H names id.go.bandung.training.completed.v1 twice",
         ),
         ("SECRT", "x", "KOMPETEN_SECRT is not known: did you mean KOMPETEN_SECRET?"),
+        ("SMTP_URL", "x", "KOMPETEN_SMTP_URL is not known: did you mean KOMPETEN_SMTP_HOST?"),
+        ("MONGO_URI", "x", "KOMPETEN_MONGO_URI is not known: did you mean KOMPETEN_MONGO?"),
         ("SMTP_PROT", "x", "KOMPETEN_SMTP_PROT is not known: did you mean KOMPETEN_SMTP_PORT?"),
         (
             "SMTP_PASSWORT_FILE",

@@ -53,3 +53,11 @@ def test_hours_have_the_time_of_their_own_change_or_none() -> None:
     cut = replace(later, version=later.version + 1)
     (hours,) = [step for step in told(cut) if "JP" in step.what]
     assert hours.at is None
+
+
+def test_records_of_one_moment_are_told_as_the_log_has_them() -> None:
+    """By text, record 10 came before 9; one that was taken up again follows what it waited for."""
+    ids = ["b/0/9/0", "b/0/10/0", "a/0/7/0", "b/0/9/1"]
+    decisions = [Decision(id, "", "accepted", NINE) for id in sorted(ids)]
+    told = steps_of(decisions, [], NOTHING)
+    assert [step.what.split()[1] for step in told] == ["a/0/7/0", "b/0/9/0", "b/0/10/0", "b/0/9/1"]
