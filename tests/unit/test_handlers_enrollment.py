@@ -220,6 +220,19 @@ def test_going_back_to_an_earlier_content_needs_a_higher_revision() -> None:
     assert score(city.one(COMPLETIONS)) == 80
 
 
+def test_who_sends_an_earlier_content_again_is_told_how_to_return_to_it() -> None:
+    """Corrected by mistake, then sent as it was: it looked done, and the mistake stood."""
+    city = Given(ENROLLMENT, BUDI, scored(80), scored(90))
+    again = city.when(scored(80))
+    assert (again.verdict, again.reason) == (
+        Verdict.DUPLICATE,
+        "this content was reported before; you sent another content too, which stands; to return to this one, send it "
+        "with a higher revision",
+    )
+    assert city.when(scored(90)).reason == "this content was reported before"
+    assert city.when(scored(80, revision=1)).verdict is Verdict.CORRECTION
+
+
 def test_the_higher_revision_stands_whenever_it_was_sent() -> None:
     city = Given(ENROLLMENT, BUDI, scored(90, revision=2))
     assert city.when(scored(80, revision=1)).verdict is Verdict.SUPERSEDED
