@@ -62,6 +62,7 @@ from services.enrollment.settling_keys import (
 from services.enrollment.terms import Terms
 from shared.contracts.enrollment import (
     NO_LINK,
+    NOT_VALID,
     CertificateIssued,
     CertificateRevoked,
     CompletionRecorded,
@@ -97,7 +98,6 @@ SAME_TRAINING: Final = Bilingual(
 )
 UNGROUNDED: Final = "without-ground"
 NO_MORE: Final = Bilingual("laporannya tidak berlaku", "its report does not count")
-NOT_VALID: Final = Bilingual("sertifikat dicabut", "the certificate was revoked")
 NO_RATE: Final = "there is no rate for this form"
 
 

@@ -4,12 +4,27 @@ A word's facts stand in one table row below it; a word without a row fails `test
 """
 
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 
 class Bilingual(NamedTuple):
     id: str
     en: str
+
+
+MONTHS: Final = tuple(
+    map(
+        Bilingual,
+        (
+            "Januari", "Februari", "Maret", "April", "Mei", "Juni",
+            "Juli", "Agustus", "September", "Oktober", "November", "Desember",
+        ),
+        (
+            "January", "February", "March", "April", "May", "June",
+            "July", "August", "September", "October", "November", "December",
+        ),
+    )
+)  # fmt: skip
 
 
 class Pathway(StrEnum):
