@@ -298,9 +298,7 @@ def _why_full(year: str, after: Completion, state: State) -> str:
         full, mend = f"{MOST_COMPLETIONS} {of_the_year} that were reported {_ALONE}", _OR_REPORT
     else:
         return ""
-    return (
-        f"{full} are recorded already, no more are: revoke those that are wrong{mend}, then replay this one"
-    )
+    return f"{full} are recorded already, no more are: revoke those that are wrong{mend}, then send this one again"
 
 
 _ALONE: Final = "without the employee's own agency"

@@ -162,10 +162,13 @@ def _ask(learning: Learning, rates: Rates) -> tuple[Rate, int] | str:
 def _no_rate(learning: Learning, rates: Rates) -> str:
     form, day, first = learning.form, learning.completed_on, rates.first_day(learning.form)
     if first is None:
-        return f"no rate for {form!r}, an unknown form: correct it, or add a dated row, then replay"
+        return f"no rate for {form!r}, an unknown form: correct it, {_ASK}"
     if day < first:
-        return f"no rate for {form!r} on {day}; first is {first}: add a dated row, then replay"
-    return f"no rate for {form!r} in force on {day}: add a dated row, then replay"
+        return f"no rate for {form!r} on {day}; first is {first}: correct form or completed_on, {_ASK}"
+    return f"no rate for {form!r} in force on {day}: correct form or completed_on, {_ASK}"
+
+
+_ASK: Final = "or ask the operator whether the city has a rate for it; then send it again"
 
 
 def _no_level(learning: Learning, rate: Rate) -> str:

@@ -510,10 +510,12 @@ def test_the_newest_snapshot_by_event_time_stands() -> None:
     ("sent", "language", "noted"),
     [
         *((tag, "id", False) for tag in ("id", "in", "ID", "id-ID", "in_ID", "id_ID.UTF-8", " ind ", None)),
+        *((tag, "id", False) for tag in ("Indonesia", "INDONESIAN", "Bahasa  Indonesia", "bahasa")),
         *((tag, "en", False) for tag in ("en", "EN", "en-GB", "en_US", "eng", "en-Latn-ID")),
+        *((tag, "en", False) for tag in ("English", "Inggris", "Bahasa Inggris")),
         *(
             (tag, "id", True)
-            for tag in ("su", "jv", "Bahasa", "", "x" * 5000, "\0", 5, True, ["id"], {"id": 1})
+            for tag in ("su", "jv", "Bahasa Sunda", "", "x" * 5000, "\0", 5, True, ["id"], {"id": 1})
         ),
     ],
     ids=lambda value: str(value)[:12],
