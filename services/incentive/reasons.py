@@ -7,7 +7,7 @@ from services.incentive.documents import EarnedCompletion
 from services.incentive.points import Award, lines_of
 from services.incentive.points_rules import PointRules
 from shared.contracts.enrollment import NOT_VALID
-from shared.contracts.vocabulary import MONTHS, Bilingual
+from shared.contracts.vocabulary import MONTHS, Bilingual, month_named
 
 LIFTED: Final = Bilingual("pencabutan dibatalkan", "the revocation was lifted")
 COUNTS_AGAIN: Final = Bilingual("pelatihan ini dihitung lagi", "this training counts again")
@@ -92,8 +92,3 @@ def recounted(before: EarnedCompletion, award: Award, difference: int) -> Biling
 def is_corrected(before: EarnedCompletion, after: EarnedCompletion, rules: PointRules) -> bool:
     """In what its points follow from."""
     return lines_of(before.achievement(), rules) != lines_of(after.achievement(), rules)
-
-
-def month_named(day: date) -> Bilingual:
-    id, en = MONTHS[day.month - 1]
-    return Bilingual(f"{id} {day.year}", f"{en} {day.year}")

@@ -3,6 +3,7 @@
 A word's facts stand in one table row below it; a word without a row fails `tests/unit/test_vocabulary.py`.
 """
 
+from datetime import date
 from enum import StrEnum
 from typing import Final, NamedTuple
 
@@ -25,6 +26,12 @@ MONTHS: Final = tuple(
         ),
     )
 )  # fmt: skip
+
+
+def month_named(day: date) -> Bilingual:
+    """Februari 2026"""
+    id, en = MONTHS[day.month - 1]
+    return Bilingual(f"{id} {day.year}", f"{en} {day.year}")
 
 
 class Pathway(StrEnum):

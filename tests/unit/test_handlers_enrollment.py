@@ -266,9 +266,40 @@ def test_a_correction_to_an_earlier_day_takes_the_cap_from_another_completion() 
     assert jp["SECOND"] == (3, None)
     assert jp["FIRST"] == (
         0,
-        "3 JP menurut tarif, 0 JP diakui: batas sehari untuk bentuk ini tercapai",
+        "3 JP menurut tarif, 0 JP diakui: batas 3 JP sehari untuk bentuk ini, pada 1 Maret 2026 (1 hari, 3 JP); 3 JP di "
+        "antaranya sudah dipakai pembelajaran lain",
     )
     assert city.kinds().count("JpCredited") == 2
+
+
+def test_hours_that_were_cut_before_reasons_said_more_keep_their_words_and_are_not_announced_again() -> None:
+    long = {
+        "start_date": "2026-03-01",
+        "end_date": "2026-03-02",
+        "form": "e_learning",
+        "completed_on": "2026-03-02",
+    }
+    city = Given(ENROLLMENT, BUDI, completed(NIP, code="CUT", programme_jp=20, **long))
+    cut = city.one(COMPLETIONS)
+    of_before = replace(
+        cut,
+        jp_reason="20 JP menurut tarif, 6 JP diakui: batas sehari untuk bentuk ini tercapai",
+        jp_reason_en=None,
+    )
+    city.stored[COMPLETIONS, cut.id] = of_before
+    city.when(completed(NIP, code="LATER", completed_on="2026-03-04"))  # which recounts the year
+    assert city.stored[COMPLETIONS, cut.id] == of_before
+    assert city.kinds().count("JpCredited") == 1
+    again = completed(NIP, code="CUT", programme_jp=20, revision=5, **long)
+    assert city.when(again).verdict is not Verdict.REFUSED
+    assert "JpCredited" not in city.kinds()
+    city.when(completed(NIP, code="CUT", programme_jp=21, **long, revision=6))
+    after = next(one for one in city.all(COMPLETIONS) if one.id == cut.id)
+    assert after.jp_reason is not None
+    assert after.jp_reason.startswith(
+        "21 JP menurut tarif, 6 JP diakui: batas 3 JP sehari untuk bentuk ini, dari "
+    )
+    assert after.jp_reason_en is not None
 
 
 # Revocations.
