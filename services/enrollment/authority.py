@@ -198,12 +198,17 @@ def of_the_home(contest: Contest, person: Person) -> bool:
     return homes(person.whole).home_at(contest.arrival) == person.trust.heir(key(contest.opd))
 
 
-def why_not(content: Content, stands: Standing | None, person: Person, register: Register) -> str:
-    """Why a content does not stand, and what would have it stand."""
+def why_not(
+    content: Content, stands: Standing | None, person: Person, register: Register, *, repeated: bool = False
+) -> str:
+    """Why a content does not stand, and what would have it stand. `repeated`: it was sent before; this may be meant as a
+    return to it."""
     sender = content.sender
     if not trusted([content], register.trust):
         return f"{GROUNDLESS}: {without_ground(content, register.trust).operators}"
     if stands is not None and stands.content.sender == sender and _has_ground(content, person, register):
+        if repeated:
+            return "you sent another content too, which stands; to return to this one, send it with a higher revision"
         return (
             "another content stands: a higher revision goes before, then the later time, and of the same time neither; "
             "to have this one stand, send it with a higher revision"

@@ -6,10 +6,8 @@ from typing import Any, Literal
 
 import msgspec
 
-MONTHS = (
-    "Januari", "Februari", "Maret", "April", "Mei", "Juni",
-    "Juli", "Agustus", "September", "Oktober", "November", "Desember",
-)  # fmt: skip
+from shared.contracts.vocabulary import MONTHS
+
 _COMMAS = str.maketrans(",.", ".,")
 WIB = timezone(timedelta(hours=7), "WIB")
 # Text between the parts of a line, as in "Penata, III/c  ·  Dinas Kesehatan".
@@ -98,7 +96,7 @@ def start_of_day(day: date) -> datetime:
 
 def long_date(day: date) -> str:
     """11 April 2026"""
-    return f"{day.day} {MONTHS[day.month - 1]} {day.year}"
+    return f"{day.day} {MONTHS[day.month - 1].id} {day.year}"
 
 
 def period(start: date, end: date) -> str:
@@ -108,7 +106,7 @@ def period(start: date, end: date) -> str:
     if (start.year, start.month) == (end.year, end.month):
         return f"{start.day}–{long_date(end)}"
     if start.year == end.year:
-        return f"{start.day} {MONTHS[start.month - 1]} – {long_date(end)}"
+        return f"{start.day} {MONTHS[start.month - 1].id} – {long_date(end)}"
     return f"{long_date(start)} – {long_date(end)}"
 
 

@@ -349,6 +349,8 @@ class Completion(msgspec.Struct, frozen=True):
     jp: Decimal = Decimal(0)
     jp_rule: str = ""
     jp_reason: str | None = None
+    jp_reason_en: str | None = None
+    """The same in English; also None where it was counted before that was kept."""
     stated: int = 0
     """Version of the last change of content or standing: what its readers have at least. 0: written before it was
     noted, see `stated_version`."""

@@ -46,7 +46,7 @@ from services.enrollment.settling import Changed, Sequences, settle
 from services.enrollment.settling_keys import merging_keys, refolding_keys
 from services.enrollment.snapshots import newest_of, with_snapshot
 from services.enrollment.terms import Terms
-from shared.contracts.agency import OTHER_LANGUAGE, EmployeeSnapshot
+from shared.contracts.agency import EmployeeSnapshot
 from shared.contracts.enrollment import EmployeeRecorded
 from shared.contracts.payload import EmployeeId
 from shared.contracts.people import SeparateEmployees
@@ -287,16 +287,11 @@ def record_employee(event: Received[EmployeeSnapshot], state: State, terms: Term
     if known is not None and _judges(event, state):
         facts = [*facts, *_parted(plan.file, known, event, state)]
     verdict, reason = _told(verdict, event, after, plan)
-    if event.data.language == OTHER_LANGUAGE:
-        reason = "; ".join(filter(None, (reason, NOT_OUR_LANGUAGE)))
+    reason = "; ".join(filter(None, (reason, event.data.note)))
     appeared = [terms.ids.lacks_employee(number) for number in new]
     return Outcome(verdict, reason, after.main.id, digest, [*changes, *more], facts, appeared)
 
 
-NOT_OUR_LANGUAGE: Final = (
-    "language is neither Indonesian nor English, so letters go out in Indonesian: "
-    "send id or en, or leave it out"
-)
 SPOKEN_FOR: Final = "another agency registered its number"
 
 
@@ -348,7 +343,7 @@ def _check_home(event: Received[EmployeeSnapshot], state: State) -> None:
     if stands is None or stands.master:
         raise Rejected(
             f"home names {home}, which is no agency of the register: correct it, or have the operator add the agency, "
-            "then replay this event",
+            "then send this event again",
             alike="home names no agency of the register",
         )
 

@@ -250,7 +250,8 @@ def record_completion(event: Received[TrainingCompleted], state: State, terms: T
     if after is before or (is_mere_copy(before, after, content) and not register.trust.distrusts):
         reason = REPORTED_BEFORE
         if stood is None or stood.content.digest != content.digest:
-            reason += "; " + why_not(kept_as(before, content) or content, stood, person, register)
+            kept = kept_as(before, content) or content
+            reason += "; " + why_not(kept, stood, person, register, repeated=True)
         changes = [] if after is before else [Put(COMPLETIONS, after)]
         return Outcome(Verdict.DUPLICATE, reason, completion_id, content.digest, changes)
     stands = standing(after, person, register)
@@ -263,7 +264,7 @@ def record_completion(event: Received[TrainingCompleted], state: State, terms: T
     after = msgspec.structs.replace(after, learning_year=now.year, reaches=reaches, body=body_id(organizer))
     why = ""
     if stands is None or stands.content.digest != content.digest:
-        why = why_not(kept_as(after, content) or content, stands, person, register)
+        why = why_not(kept_as(after, content) or content, stands, person, register, repeated=seen)
     if seen and (stands is None or (stood is not None and stood.content.digest == stands.content.digest)):
         verdict, reason = Verdict.DUPLICATE, "; ".join(filter(None, (REPORTED_BEFORE, why)))
     elif stands is None or why:
@@ -297,9 +298,7 @@ def _why_full(year: str, after: Completion, state: State) -> str:
         full, mend = f"{MOST_COMPLETIONS} {of_the_year} that were reported {_ALONE}", _OR_REPORT
     else:
         return ""
-    return (
-        f"{full} are recorded already, no more are: revoke those that are wrong{mend}, then replay this one"
-    )
+    return f"{full} are recorded already, no more are: revoke those that are wrong{mend}, then send this one again"
 
 
 _ALONE: Final = "without the employee's own agency"

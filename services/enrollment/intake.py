@@ -14,6 +14,7 @@ from pydantic_core import from_json
 
 from services.enrollment.agencies.door import Door
 from services.enrollment.event_rate import EventRate
+from shared.contracts.agency import EmployeeSnapshot
 from shared.contracts.catalogue import EVENT_TYPES
 from shared.contracts.cloudevents import (
     LONGEST_ID,
@@ -58,6 +59,7 @@ class EventVerdict(BaseModel):
     status: Literal["accepted", "refused", "not_taken"]
     """accepted: Kafka has it. refused: correct it first. not_taken: send it again."""
     detail: str | None = None
+    """Why it was not accepted; of an accepted one what its sender is to know, in most cases nothing."""
 
 
 _VERDICT = {"$ref": "#/components/schemas/EventVerdict"}
@@ -213,10 +215,11 @@ def _check(index: int, event: Any, parent: str | None = None) -> Checked:
         payload = ACCEPTED_TYPES.get(type)
         if payload is None:
             raise Undecodable(f"type: agencies publish {', '.join(sorted(ACCEPTED_TYPES))}")
-        decode(value, (), document, payload)
+        data = decode(value, (), document, payload).data
     except Undecodable as error:
         return Checked(EventVerdict(index=index, id=id, status="refused", detail=str(error)), b"")
-    return Checked(EventVerdict(index=index, id=id, status="accepted"), value)
+    note = data.note or None if isinstance(data, EmployeeSnapshot) else None
+    return Checked(EventVerdict(index=index, id=id, status="accepted", detail=note), value)
 
 
 class _Unclear(NamedTuple):

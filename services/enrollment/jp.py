@@ -9,7 +9,7 @@ from datetime import date
 from decimal import Decimal
 from functools import lru_cache
 from operator import attrgetter
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 from services.enrollment.jp_rates import Rate, Rates, load_rates, parse_rates, tenths
 
@@ -54,6 +54,16 @@ class Capped:
     asked: Decimal
     given: Decimal
     rule: str
+    unit: Literal["jp_per_day", "sessions_per_month"]
+    limit: Decimal
+    """In that unit."""
+    first: date
+    last: date
+    """Of the days that it takes from, or in the months."""
+    slots: int
+    """So many days, or months."""
+    used: Decimal
+    """JP, or sessions, that other learnings had taken of these."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +111,7 @@ def credit_learnings(learnings: Sequence[Learning], rates: Rates) -> dict[str, C
             credits[learning.completion_id] = Credit(asked_jp, asked_jp, rate.id)
         else:
             given_jp = _jp(given)
-            capped = Capped(asked_jp, given_jp, rate.cap_id)
+            capped = _capped(learning, rate, asked_jp, given_jp)
             credits[learning.completion_id] = Credit(asked_jp, given_jp, rate.id, capped)
     if len(credits) != len(ordered):
         raise ValueError(f"{len(ordered)} learnings have {len(credits)} completion ids: pass each once")
@@ -162,10 +172,13 @@ def _ask(learning: Learning, rates: Rates) -> tuple[Rate, int] | str:
 def _no_rate(learning: Learning, rates: Rates) -> str:
     form, day, first = learning.form, learning.completed_on, rates.first_day(learning.form)
     if first is None:
-        return f"no rate for {form!r}, an unknown form: correct it, or add a dated row, then replay"
+        return f"no rate for {form!r}, an unknown form: correct it, {_ASK}"
     if day < first:
-        return f"no rate for {form!r} on {day}; first is {first}: add a dated row, then replay"
-    return f"no rate for {form!r} in force on {day}: add a dated row, then replay"
+        return f"no rate for {form!r} on {day}; first is {first}: correct form or completed_on, {_ASK}"
+    return f"no rate for {form!r} in force on {day}: correct form or completed_on, {_ASK}"
+
+
+_ASK: Final = "or ask the operator whether the city has a rate for it; then send it again"
 
 
 def _no_level(learning: Learning, rate: Rate) -> str:
@@ -176,13 +189,46 @@ def _no_level(learning: Learning, rate: Rate) -> str:
 def _take(learning: Learning, rate: Rate, asked: int, pool: "_Pool") -> int:
     """Tenths that the cap leaves of `asked`."""
     assert rate.cap is not None
-    start = learning.start_date
-    # No day after the completion can have been learned on, so an open-ended course gains no days by it.
-    end = min(learning.end_date, learning.completed_on)
+    first, last = _slots(learning, rate)
     if rate.basis == "per_session":
-        first, last = start.year * 12 + start.month, end.year * 12 + end.month
         return rate.tenths[learning.level] * pool.take(first, last, rate.cap, learning.sessions or 1)
-    return pool.take(start.toordinal(), end.toordinal(), rate.cap, asked)
+    return pool.take(first, last, rate.cap, asked)
+
+
+def _slots(learning: Learning, rate: Rate) -> tuple[int, int]:
+    """The first and the last day, or month of sessions, that it takes from."""
+    start, end = learning.start_date, _last_day(learning)
+    if rate.basis == "per_session":
+        return start.year * 12 + start.month, end.year * 12 + end.month
+    return start.toordinal(), end.toordinal()
+
+
+def _last_day(learning: Learning) -> date:
+    """No day after the completion can have been learned on, so an open-ended course gains no days by it."""
+    return min(learning.end_date, learning.completed_on)
+
+
+def _capped(learning: Learning, rate: Rate, asked: Decimal, given: Decimal) -> Capped:
+    """What is cut has taken all that others left: what they had is the rest."""
+    assert rate.cap is not None
+    first, last = _slots(learning, rate)
+    slots = last - first + 1
+    if rate.basis == "per_session":
+        limit, had = Decimal(rate.cap), given / _jp(rate.tenths[learning.level])
+        unit: Literal["jp_per_day", "sessions_per_month"] = "sessions_per_month"
+    else:
+        limit, had, unit = _jp(rate.cap), given, "jp_per_day"
+    return Capped(
+        asked,
+        given,
+        rate.cap_id,
+        unit,
+        limit,
+        learning.start_date,
+        _last_day(learning),
+        slots,
+        limit * slots - had,
+    )
 
 
 class _Pool:

@@ -1,21 +1,24 @@
-"""Why a completion has no certificate of ours, or stands for nothing: each reason for people and for operators. Pure.
+"""Why a completion has no certificate of ours, stands for nothing, or has fewer hours: each reason for people and for
+operators. Pure.
 
 People are told names and dates as in a letter, operators codes and moments as in their commands.
 """
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import date, datetime
+from decimal import Decimal
 from typing import Final, NamedTuple
 
 from services.enrollment.agencies.documents import Distrust
 from services.enrollment.agencies.trust import Trust
 from services.enrollment.bodies.documents import Body
 from services.enrollment.bodies.timeline import standing_body
-from services.enrollment.certificate_face import WIB, long_date
+from services.enrollment.certificate_face import WIB, decimal_comma, long_date
 from services.enrollment.documents import Content
+from services.enrollment.jp import Capped
 from shared.contracts.enrollment import Withheld
 from shared.contracts.lists import UNCERTIFIED
-from shared.contracts.vocabulary import Bilingual
+from shared.contracts.vocabulary import Bilingual, month_named
 
 NOT_KNOWN_YET: Final = (
     "the employee is not known yet: have the agency's system publish the employee's registration; where it has, that "
@@ -180,6 +183,60 @@ def without_ground(content: Content, trust: Trust) -> Groundless:
     return Groundless(
         content.sender, content.facts.organizer_code, trust.distrust_of(content.sender, content.arrival)
     )
+
+
+def cut(capped: Capped) -> Bilingual:
+    """Why its hours are fewer than its rate gives: which limit, of which days, and what others had of it.
+
+    It says no more than hours and rule settle: what stands in both stays as it was said.
+    """
+    asked, given = _amount(capped.asked), _amount(capped.given)
+    limit, room, used = (_amount(one) for one in (capped.limit, capped.limit * capped.slots, capped.used))
+    if capped.unit == "jp_per_day":
+        a_time = Bilingual(f"{limit.id} JP sehari", f"daily limit of {limit.en} JP")
+        span = _between(_day(capped.first), _day(capped.last), Bilingual("pada", "on"))
+        slots, unit = Bilingual("hari", _plural(capped.slots, "day")), Bilingual("JP", "JP")
+        unit_used = unit
+    else:
+        a_time = Bilingual(
+            f"{limit.id} sesi sebulan", f"monthly limit of {limit.en} {_plural(capped.limit, 'session')}"
+        )
+        span = _between(month_named(capped.first), month_named(capped.last), Bilingual("dalam", "in"))
+        slots = Bilingual("bulan", _plural(capped.slots, "month"))
+        unit = Bilingual("sesi", _plural(capped.limit * capped.slots, "session"))
+        unit_used = Bilingual("sesi", _plural(capped.used, "session"))
+    taken = Bilingual("", "")
+    if capped.used:
+        taken = Bilingual(
+            f"; {used.id} {unit_used.id} di antaranya sudah dipakai pembelajaran lain",
+            f", of which other learning used {used.en} {unit_used.en}",
+        )
+    return Bilingual(
+        f"{asked.id} JP menurut tarif, {given.id} JP diakui: batas {a_time.id} untuk bentuk ini, {span.id} "
+        f"({capped.slots} {slots.id}, {room.id} {unit.id}){taken.id}",
+        f"{asked.en} JP by rate, {given.en} JP count: the {a_time.en} for this form, {span.en} "
+        f"({capped.slots} {slots.en}, {room.en} {unit.en}){taken.en}",
+    )
+
+
+def _amount(number: Decimal) -> Bilingual:
+    plain = number.normalize()
+    return Bilingual(decimal_comma(plain), f"{plain:f}")
+
+
+def _plural(number: Decimal | int, word: str) -> str:
+    return word if number == 1 else f"{word}s"
+
+
+def _day(day: date) -> Bilingual:
+    month = month_named(day)
+    return Bilingual(f"{day.day} {month.id}", f"{day.day} {month.en}")
+
+
+def _between(first: Bilingual, last: Bilingual, alone: Bilingual) -> Bilingual:
+    if first == last:
+        return Bilingual(f"{alone.id} {first.id}", f"{alone.en} {first.en}")
+    return Bilingual(f"dari {first.id} sampai {last.id}", f"from {first.en} to {last.en}")
 
 
 def _moment(at: datetime) -> str:

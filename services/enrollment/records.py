@@ -46,6 +46,9 @@ class CompletionView(BaseModel):
     jp: Jp
     jp_rule: str
     jp_reason: str | None
+    """In Indonesian: why fewer hours count than its rate gives; None where all do."""
+    jp_reason_en: str | None
+    """The same in English; also None for what was counted before that was kept."""
     certified: bool
     """False: recorded, without a certificate of ours."""
     note: str | None
@@ -109,6 +112,7 @@ def completion_view(completion: Completion, looked: Looked, terms: Terms) -> Com
         jp=completion.jp,
         jp_rule=completion.jp_rule,
         jp_reason=completion.jp_reason,
+        jp_reason_en=completion.jp_reason_en,
         certified=completion.certified,
         note=None if note is None else note.people,
         certificate=certificate_view(completion, terms),

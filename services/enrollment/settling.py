@@ -25,7 +25,7 @@ from services.enrollment.authority import (
     trusted,
 )
 from services.enrollment.bodies.timeline import called_now
-from services.enrollment.certificate_face import WIB, CertificateFace, decimal_comma
+from services.enrollment.certificate_face import WIB, CertificateFace
 from services.enrollment.completions import ContestState, asked_since, effective_revocations
 from services.enrollment.documents import (
     COMPLETIONS,
@@ -50,7 +50,7 @@ from services.enrollment.documents import Sequence as NumberSequence
 from services.enrollment.jp import Credit, Learning, credit_learnings
 from services.enrollment.numbering import codes_before, content_digest, issue, numbered
 from services.enrollment.persons import Person, file_of
-from services.enrollment.reasons import Groundless, Uncertified, uncertified, without_ground
+from services.enrollment.reasons import Groundless, Uncertified, cut, uncertified, without_ground
 from services.enrollment.settling_keys import (
     reach_of,
     recounted_together,
@@ -62,6 +62,7 @@ from services.enrollment.settling_keys import (
 from services.enrollment.terms import Terms
 from shared.contracts.enrollment import (
     NO_LINK,
+    NOT_VALID,
     CertificateIssued,
     CertificateRevoked,
     CompletionRecorded,
@@ -97,7 +98,6 @@ SAME_TRAINING: Final = Bilingual(
 )
 UNGROUNDED: Final = "without-ground"
 NO_MORE: Final = Bilingual("laporannya tidak berlaku", "its report does not count")
-NOT_VALID: Final = Bilingual("sertifikat dicabut", "the certificate was revoked")
 NO_RATE: Final = "there is no rate for this form"
 
 
@@ -625,17 +625,19 @@ def _credited(
     credit = year.credits.get(after.id)
     if credit is None:
         jp, (rule, why) = Decimal(0), _taken_back(now) or _why_nothing(after)
-        reason = _id(why)
     else:
-        jp, rule, reason = credit.jp, credit.rule, reason_of(credit)
-    said = (jp, rule, reason, after.employee_id)
-    as_before = said == (before.jp, before.jp_rule, before.jp_reason, before.employee_id)
-    if as_before and not _is_of_another_year(before, after):
+        jp, rule, why = credit.jp, credit.rule, _reason_of(credit)
+    as_before = (jp, rule, after.employee_id) == (before.jp, before.jp_rule, before.employee_id)
+    # Of the same content it follows from hours and rule: other words for the same are not announced.
+    said_before = _id(why) == before.jp_reason or (credit is not None and before.standing == after.standing)
+    if as_before and said_before and not _is_of_another_year(before, after):
         return after, None
     version = after.version
     if version == before.version:
         version = next_version(before.version, terms.epoch)
-    after = msgspec.structs.replace(after, version=version, jp=jp, jp_rule=rule, jp_reason=reason)
+    after = msgspec.structs.replace(
+        after, version=version, jp=jp, jp_rule=rule, jp_reason=_id(why), jp_reason_en=_en(why)
+    )
     return after, _jp_fact(after, facts_standing(after), year.totals)
 
 
@@ -678,14 +680,10 @@ def _others(
                 version=next_version(completion.version, terms.epoch),
                 jp=credit.jp,
                 jp_rule=credit.rule,
-                jp_reason=reason_of(credit),
+                jp_reason=_id(reason := _reason_of(credit)),
+                jp_reason_en=_en(reason),
             )
             yield changed, _jp_fact(changed, facts_standing(changed), year.totals)
-
-
-def reason_of(credit: Credit) -> str | None:
-    """In Indonesian, as it stands in mails and records."""
-    return _id(_reason_of(credit))
 
 
 def _reason_of(credit: Credit) -> Bilingual | None:
@@ -695,14 +693,7 @@ def _reason_of(credit: Credit) -> Bilingual | None:
         return Bilingual(credit.reason, credit.reason_en or unrated)
     if credit.capped is None:
         return None
-    a_day = credit.capped.rule.endswith("_day")
-    asked, given = credit.capped.asked.normalize(), credit.capped.given.normalize()
-    return Bilingual(
-        f"{decimal_comma(asked)} JP menurut tarif, {decimal_comma(given)} JP diakui: batas "
-        f"{'sehari' if a_day else 'sebulan'} untuk bentuk ini tercapai",
-        f"{asked:f} JP by rate, {given:f} JP count: the limit {'a day' if a_day else 'a month'} for this form was "
-        "reached",
-    )
+    return cut(credit.capped)
 
 
 def _id(reason: Bilingual | None) -> str | None:
@@ -714,11 +705,9 @@ def _en(reason: Bilingual | None) -> str | None:
 
 
 def _differs(completion: Completion, credit: Credit) -> bool:
-    return (completion.jp, completion.jp_rule, completion.jp_reason) != (
-        credit.jp,
-        credit.rule,
-        reason_of(credit),
-    )
+    """Of one whose content is as it was: the reason follows from hours and rule then, and other words for the same are
+    not announced."""
+    return (completion.jp, completion.jp_rule) != (credit.jp, credit.rule)
 
 
 def _certified(

@@ -40,7 +40,7 @@ class EarnedCompletion(msgspec.Struct, frozen=True):
     is_twin: bool = False
     """It does not stand since the same training counts, as it was reported under another number."""
     why_not: str = ""
-    """Why it does not stand, where that is neither a twin nor, most likely, a revocation."""
+    """Why it does not stand, where that is no twin; empty: nobody said, so most likely a revocation."""
     why_not_en: str = ""
     """The same in English; empty: nobody said."""
     account: EmployeeId = EmployeeId("")
@@ -79,8 +79,10 @@ class PointEntry(msgspec.Struct, frozen=True):
     lines: list[EntryLine]
     """What each rule gives now, before the cap."""
     reason: str | None
-    """Why the entry is there, if no rule gave it: a cap, a revocation, a correction, a move to or from another person."""
+    """Why the entry is there, if no rule gave it: a cap, a revocation, a correction, another month or person."""
     recorded_at: datetime
+    reason_en: str | None = None
+    """The same in English; None: there is none, or it was entered before that was kept."""
 
 
 class Account(msgspec.Struct, frozen=True):

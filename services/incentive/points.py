@@ -54,11 +54,12 @@ class Achievement:
 
 @dataclass(frozen=True, slots=True)
 class Capped:
-    """`asked` points by the lines, `given` under the cap `rule`."""
+    """`asked` points by the lines, `given` under the cap `rule` of `limit` points a month."""
 
     asked: int
     given: int
     rule: str
+    limit: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +97,7 @@ def award_month(achievements: Sequence[Achievement], rules: PointRules) -> dict[
             awards[achievement.completion_id] = Award(asked, lines)
             left -= asked
         else:
-            awards[achievement.completion_id] = Award(left, lines, Capped(asked, left, cap.rule))
+            awards[achievement.completion_id] = Award(left, lines, Capped(asked, left, cap.rule, cap.points))
             left = 0
     if len(awards) != len(ordered):
         raise ValueError(f"{len(ordered)} achievements have {len(awards)} completion ids: pass each once")

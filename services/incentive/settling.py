@@ -22,6 +22,17 @@ from services.incentive.documents import (
     PointEntry,
 )
 from services.incentive.points import Award, award_month, level_of, lines_of
+from services.incentive.reasons import (
+    CORRECTED,
+    COUNTED_ANEW,
+    MOVED_AWAY,
+    MOVED_HERE,
+    counted_again,
+    fewer,
+    is_corrected,
+    moved_in_time,
+    recounted,
+)
 from services.incentive.terms import Terms
 from shared.contracts.incentive import PointsSettled
 from shared.contracts.payload import EmployeeId
@@ -31,17 +42,6 @@ from shared.pipeline.epochs import VERSIONS, next_version
 from shared.pipeline.outcome import Due, Fact, Put, Settlement
 
 NOTHING: Final = Award(0, ())
-REVOKED: Final = Bilingual("sertifikat dicabut", "the certificate was revoked")
-SAME_TRAINING: Final = Bilingual(
-    "pelatihan yang sama sudah dihitung dari laporan dengan nomor pegawai lain",
-    "the same training counts already, by a report under another employee number of yours",
-)
-NOT_COUNTED: Final = "this training does not count at present"
-"""Where enrollment said why in Indonesian alone."""
-CORRECTED: Final = "koreksi data pelatihan"
-RECOUNTED: Final = "perubahan hitungan bulan ini"
-MOVED_AWAY: Final = "pindah ke data pegawai lain: data pegawai digabung atau dipisah"
-MOVED_HERE: Final = "pindah dari data pegawai lain: data pegawai digabung atau dipisah"
 
 
 def month_of(employee_id: EmployeeId, completed_on: date) -> str:
@@ -127,7 +127,7 @@ class _Ledgers:
         month: str,
         points: int,
         award: Award,
-        reason: str | None,
+        said: Sequence[Bilingual],
         now: datetime,
     ) -> None:
         known = self.account(id)
@@ -142,8 +142,9 @@ class _Ledgers:
             month=month,
             points=points,
             lines=[EntryLine(line.rule, line.points) for line in award.lines],
-            reason=reason,
+            reason="; ".join(one.id for one in said) or None,
             recorded_at=now,
+            reason_en="; ".join(one.en for one in said) or None,
         )
         self.entries.append(Put(POINT_ENTRIES, entry))
 
@@ -159,21 +160,7 @@ class _Worth(NamedTuple):
     @property
     def said(self) -> Bilingual | None:
         """Why it has fewer points than the rules give, or none."""
-        known = self.completion
-        if not known.month:
-            if known.is_twin:
-                return SAME_TRAINING
-            return Bilingual(known.why_not, known.why_not_en or NOT_COUNTED) if known.why_not else REVOKED
-        if (capped := self.award.capped) is None:
-            return None
-        return Bilingual(
-            f"{capped.asked} poin menurut aturan, {self.award.points} diberikan: batas sebulan tercapai",
-            f"{capped.asked} points by the rules, {self.award.points} given: the limit of the month was reached",
-        )
-
-    @property
-    def reason(self) -> str | None:
-        return None if self.said is None else self.said.id
+        return fewer(self.completion, self.award)
 
 
 def _worth(
@@ -213,23 +200,22 @@ def settle(
         there = elsewhere.pop(place, 0)
         if there == one.award.points and _is_by_other_rules(before, one.award, terms):
             elsewhere[place], there = there, 0  # the history says by which rules it has them
-        left_account = any(id != known.employee_id for id, _ in elsewhere)
-        left_entry = any(id == known.employee_id for id, _ in elsewhere)
-        for (id, month), points in elsewhere.items():
-            why = MOVED_AWAY if id != known.employee_id else CORRECTED if known.month else one.reason
-            ledgers.enter(id, known, month, -points, NOTHING, why, now)
+        cut = [one.said] if one.said is not None else []
+        left = [MOVED_AWAY if id != known.employee_id else _left(month, known) for id, month in elsewhere]
+        for ((id, month), points), why in zip(elsewhere.items(), left, strict=True):
+            ledgers.enter(id, known, month, -points, NOTHING, [why] if why is not None else cut, now)
         difference = one.award.points - there
         if difference:
-            # A first one needs no other reason, whatever had it counted.
-            recounted = RECOUNTED if own is None and known.settled else None
-            said = [MOVED_HERE] * left_account + [CORRECTED] * left_entry + [one.reason] * bool(one.reason)
-            reason = "; ".join(filter(None, said)) or recounted
-            ledgers.enter(known.employee_id, known, _month(known), difference, one.award, reason, now)
+            said = [MOVED_HERE if why is MOVED_AWAY else why for why in left if why is not None]
+            if not elsewhere and (why := _why_others(one, own, difference, entered, terms)) is not None:
+                said = [why]
+            said = [*dict.fromkeys(said), *cut]
+            ledgers.enter(known.employee_id, known, _month(known), difference, one.award, said, now)
         changed = msgspec.structs.replace(
             known,
             points=one.award.points,
             points_by_rule=sum(line.points for line in one.award.lines),
-            reason=one.reason,
+            reason=None if one.said is None else one.said.id,
             reason_en=None if one.said is None else one.said.en,
             account=EmployeeId(""),
         )
@@ -240,6 +226,36 @@ def settle(
             completions.append(Put(EARNED_COMPLETIONS, changed))
     facts = [(_fact(one, ledgers, terms), causes.get(one.id, due[-1])) for one in settled]
     return Settlement([*completions, *ledgers.changes()], facts)
+
+
+def _left(month: str, completion: EarnedCompletion) -> Bilingual | None:
+    """Why its points leave an entry of this month in its own person's ledger; None: it does not count any more."""
+    if not completion.month:
+        return None
+    return CORRECTED if month == _month(completion) else moved_in_time(month, completion.completed_on)
+
+
+def _why_others(
+    one: _Worth,
+    own: Due[EarnedCompletion] | None,
+    difference: int,
+    entered: Entered | None,
+    terms: Terms,
+) -> Bilingual | None:
+    """Why it has others than before, where nothing was taken from elsewhere; None: it is its first, or it has none."""
+    known = one.completion
+    before = known if own is None else own.before
+    if before is None or not before.settled or not known.month:
+        return None
+    if entered is not None:
+        return COUNTED_ANEW if own is None else None
+    if not before.month:
+        return counted_again(before)
+    if before.month != known.month:
+        return moved_in_time(_month(before), known.completed_on)
+    if is_corrected(before, known, terms.rules):
+        return CORRECTED
+    return recounted(before, one.award, difference)
 
 
 def _is_by_other_rules(before: EarnedCompletion | None, award: Award, terms: Terms) -> bool:

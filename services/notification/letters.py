@@ -22,21 +22,12 @@ from services.notification.documents import Contact, Letter, recipient_of
 from services.notification.terms import Terms
 from services.notification.unlinked import unlinked
 from services.notification.wire import WIRE, address, alternatives, one_line
+from shared.contracts.vocabulary import MONTHS
 from shared.tall_text import tall
 
 TEMPLATES: Final = Path(__file__).with_name("templates")
 LANGUAGES: Final = ("id", "en")
 WIB: Final = timezone(timedelta(hours=7), "WIB")
-_MONTHS: Final = {
-    "id": (
-        "Januari", "Februari", "Maret", "April", "Mei", "Juni",
-        "Juli", "Agustus", "September", "Oktober", "November", "Desember",
-    ),
-    "en": (
-        "January", "February", "March", "April", "May", "June",
-        "July", "August", "September", "October", "November", "December",
-    ),
-}  # fmt: skip
 
 _COMMAS: Final = str.maketrans(",.", ".,")
 Values = Mapping[str, object]
@@ -160,7 +151,7 @@ def written(value: object, language: str) -> str:
         clock = f"pukul {moment:%H.%M}" if language == "id" else f"at {moment:%H:%M}"
         return f"{written(moment.date(), language)} {clock} WIB"
     if isinstance(value, date):
-        return f"{value.day} {_MONTHS[language][value.month - 1]} {value.year}"
+        return f"{value.day} {getattr(MONTHS[value.month - 1], language)} {value.year}"
     if isinstance(value, Decimal | float | int):
         text = f"{Decimal(str(value)):,f}"
         if "." in text:

@@ -29,9 +29,16 @@ TRIMMED = BeforeValidator(trimmed)
 EmailAddress = Annotated[EmailStr, StringConstraints(max_length=254), TRIMMED]
 
 
-# Primary subtags (BCP 47); `in` is what `id` was called until 1989, and Java's locales still write it.
-_LANGUAGES: Final[Mapping[str, str]] = {"id": "id", "in": "id", "ind": "id", "en": "en", "eng": "en"}
+# Primary subtags (BCP 47); `in` is what `id` was called until 1989, and Java's locales still write it. And the languages'
+# names, which a form for people has.
+_LANGUAGES: Final[Mapping[str, str]] = {
+    **dict.fromkeys(("id", "in", "ind", "indonesia", "indonesian", "bahasa", "bahasa indonesia"), "id"),
+    **dict.fromkeys(("en", "eng", "english", "inggris", "bahasa inggris"), "en"),
+}
 OTHER_LANGUAGE: Final = ""
+NOT_OUR_LANGUAGE: Final = (
+    "language is neither id nor en, so letters go out in Indonesian: send id or en, or leave it out"
+)
 
 
 def _language(value: object) -> str:
@@ -42,7 +49,7 @@ def _language(value: object) -> str:
     if not isinstance(value, str):
         return OTHER_LANGUAGE
     primary = re.split(r"[-_.@]", str(trimmed(value)), maxsplit=1)[0]
-    return _LANGUAGES.get(primary.casefold(), OTHER_LANGUAGE)
+    return _LANGUAGES.get(" ".join(primary.casefold().split()), OTHER_LANGUAGE)
 
 
 Language = Annotated[
@@ -63,8 +70,8 @@ class EmployeeSnapshot(Payload):
     """With titles before and after, as printed on certificates."""
     email: EmailAddress | None = None
     language: Language = "id"
-    """Language of letters: Indonesian or English, also as a tag such as `en-GB`. With any other they are Indonesian, and
-    the decision says so."""
+    """Language of letters: Indonesian or English, also as a tag such as `en-GB` or by its name (`Indonesia`, `Inggris`).
+    With any other they are Indonesian, and the decision says so, as does the answer of `POST /events`."""
     employment_type: Annotated[EmploymentType, TRIMMED]
     golongan: Code | None = None
     pangkat: Label | None = None
@@ -75,6 +82,11 @@ class EmployeeSnapshot(Payload):
     supervisor_number: EmployeeNumber | None = None
     home: KnownAgencyCode | None = None
     """From the HR master source alone: code of the agency whose person it is. Whoever else says it is not heard."""
+
+    @property
+    def note(self) -> str:
+        """What its sender is to know, though it is taken; empty: nothing."""
+        return NOT_OUR_LANGUAGE if self.language == OTHER_LANGUAGE else ""
 
 
 class EmployeeRegistered(EmployeeSnapshot):

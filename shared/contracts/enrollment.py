@@ -22,7 +22,7 @@ from shared.contracts.payload import (
     Timestamp,
 )
 from shared.contracts.topics import PARTITIONS
-from shared.contracts.vocabulary import EmploymentType, Form, Level
+from shared.contracts.vocabulary import Bilingual, EmploymentType, Form, Level
 
 
 class EmployeeRecorded(Payload):
@@ -118,6 +118,8 @@ class CompletionsListed(Payload):
     completions: tuple[AtVersion, ...]
 
 
+NOT_VALID: Final = Bilingual("sertifikat dicabut", "the certificate was revoked")
+"""`why_not` of what counts for nothing since its certificate is revoked: by it readers tell that from other causes."""
 NO_LINK: Final = ""
 """A link opens the PDF for whoever has it, and events have many readers."""
 

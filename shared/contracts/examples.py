@@ -225,7 +225,7 @@ _EXAMPLES: Final[tuple[Payload, ...]] = (
         completion_version=1,
         points=30,
         points_by_rule=40,
-        reason="40 poin menurut aturan, 30 diberikan: batas sebulan tercapai",
+        reason="40 poin menurut aturan, 30 diberikan: batas 100 poin untuk Maret 2026 tercapai",
         balance=180,
         level="bronze",
     ),

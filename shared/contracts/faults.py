@@ -91,6 +91,8 @@ def sentence(error: Mapping[str, Any], *, own_words: bool = True) -> str:
         return "is empty: send its text, or leave the field out where its schema allows that"
     if kind == "string_pattern_mismatch" and bounds.get("pattern") == NO_CONTROLS:
         return _CONTROL
+    if kind in ("enum", "literal_error") and error.get("input") == "":
+        return f"is empty: send {bounds['expected']}, or leave the field out where its schema allows that"
     if kind in _SENTENCES and error.get("input", "") is None:
         return "is null: send what it is, or leave the field out where its schema allows that"
     if (known := _SENTENCES.get(kind)) is not None:

@@ -18,7 +18,7 @@ class PointsSettled(Payload):
     points_by_rule: Points
     """What the rules give before the month's cap."""
     reason: Label | None
-    """Why a cap cut them, if one did."""
+    """Why they are fewer than the rules give, or why there are none."""
     balance: Points
     level: str
     """Level that the balance reaches."""

@@ -164,7 +164,9 @@ def _kind(field: Mapping[str, Any], definitions: Mapping[str, Any]) -> str:
     if field.get("pattern") == "^[0-9]{18}$":
         return "18 digits as text"
     if "maxLength" in field:
-        return f"{word} of {field.get('minLength', 0)} to {field['maxLength']} characters"
+        # What has no least length is no less bound by its format: no address is empty.
+        least = f"{field['minLength']} to" if "minLength" in field else "at most"
+        return f"{word} of {least} {field['maxLength']} characters"
     if "maximum" in field and field["maximum"] < 2**31:
         return f"{word} {field['minimum']:g} to {field['maximum']:g}"
     return word

@@ -244,6 +244,11 @@ FIELDS: list[tuple[str, object, str]] = [
     ("id", f"{SECRET}{LONE}", HALF),
     ("ignored", LONE, HALF),
     ("data.training.title", "\u200b\ufeff", "data.training.title: is empty: send its text"),
+    (
+        "data.training.level",
+        " ",
+        "data.training.level: is empty: send 'national' or 'international', or leave the field out",
+    ),
     ("data.training.form", "Seminar", "data.training.form: must be 'course', "),
     ("data.result", {"score": "88,5"}, "data.result.score: must be a number, with a point"),
     ("data", "{}", "data: must be an object"),

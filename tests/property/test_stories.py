@@ -72,7 +72,7 @@ async def test_points_come_back_when_a_revocation_is_lifted_and_the_history_expl
     (account,) = await city.documents("incentive", ACCOUNTS)
     history = [(one.points, one.reason) for one in await city.documents("incentive", POINT_ENTRIES)]
     assert account.balance == 5
-    assert history == [(5, None), (-5, "sertifikat dicabut"), (5, None)]
+    assert history == [(5, None), (-5, "sertifikat dicabut"), (5, "pencabutan dibatalkan")]
     (completion,) = await city.documents("enrollment", COMPLETIONS)
     assert completion.certificate is not None
     assert (completion.certificate.revoked, completion.certificate.revision) == (False, 2)

@@ -1469,5 +1469,8 @@ def test_hours_that_a_cap_cut_have_their_reason_in_english_too() -> None:
         completed(NIP, organizer="DISKOMINFO", form=Form.E_LEARNING, programme_jp=Decimal(20)), sender=HOME
     )
     told = said_of(made, CertificateIssued)
-    assert told.jp_reason == "20 JP menurut tarif, 6 JP diakui: batas sehari untuk bentuk ini tercapai"
-    assert told.jp_reason_en == "20 JP by rate, 6 JP count: the limit a day for this form was reached"
+    days = "dari 3 Maret 2026 sampai 4 Maret 2026 (2 hari, 6 JP)"
+    assert told.jp_reason == f"20 JP menurut tarif, 6 JP diakui: batas 3 JP sehari untuk bentuk ini, {days}"
+    days = "from 3 March 2026 to 4 March 2026 (2 days, 6 JP)"
+    assert told.jp_reason_en == f"20 JP by rate, 6 JP count: the daily limit of 3 JP for this form, {days}"
+    assert (the(made).jp_reason, the(made).jp_reason_en) == (told.jp_reason, told.jp_reason_en)

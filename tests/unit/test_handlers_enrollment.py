@@ -220,6 +220,19 @@ def test_going_back_to_an_earlier_content_needs_a_higher_revision() -> None:
     assert score(city.one(COMPLETIONS)) == 80
 
 
+def test_who_sends_an_earlier_content_again_is_told_how_to_return_to_it() -> None:
+    """Corrected by mistake, then sent as it was: it looked done, and the mistake stood."""
+    city = Given(ENROLLMENT, BUDI, scored(80), scored(90))
+    again = city.when(scored(80))
+    assert (again.verdict, again.reason) == (
+        Verdict.DUPLICATE,
+        "this content was reported before; you sent another content too, which stands; to return to this one, send it "
+        "with a higher revision",
+    )
+    assert city.when(scored(90)).reason == "this content was reported before"
+    assert city.when(scored(80, revision=1)).verdict is Verdict.CORRECTION
+
+
 def test_the_higher_revision_stands_whenever_it_was_sent() -> None:
     city = Given(ENROLLMENT, BUDI, scored(90, revision=2))
     assert city.when(scored(80, revision=1)).verdict is Verdict.SUPERSEDED
@@ -253,9 +266,40 @@ def test_a_correction_to_an_earlier_day_takes_the_cap_from_another_completion() 
     assert jp["SECOND"] == (3, None)
     assert jp["FIRST"] == (
         0,
-        "3 JP menurut tarif, 0 JP diakui: batas sehari untuk bentuk ini tercapai",
+        "3 JP menurut tarif, 0 JP diakui: batas 3 JP sehari untuk bentuk ini, pada 1 Maret 2026 (1 hari, 3 JP); 3 JP di "
+        "antaranya sudah dipakai pembelajaran lain",
     )
     assert city.kinds().count("JpCredited") == 2
+
+
+def test_hours_that_were_cut_before_reasons_said_more_keep_their_words_and_are_not_announced_again() -> None:
+    long = {
+        "start_date": "2026-03-01",
+        "end_date": "2026-03-02",
+        "form": "e_learning",
+        "completed_on": "2026-03-02",
+    }
+    city = Given(ENROLLMENT, BUDI, completed(NIP, code="CUT", programme_jp=20, **long))
+    cut = city.one(COMPLETIONS)
+    of_before = replace(
+        cut,
+        jp_reason="20 JP menurut tarif, 6 JP diakui: batas sehari untuk bentuk ini tercapai",
+        jp_reason_en=None,
+    )
+    city.stored[COMPLETIONS, cut.id] = of_before
+    city.when(completed(NIP, code="LATER", completed_on="2026-03-04"))  # which recounts the year
+    assert city.stored[COMPLETIONS, cut.id] == of_before
+    assert city.kinds().count("JpCredited") == 1
+    again = completed(NIP, code="CUT", programme_jp=20, revision=5, **long)
+    assert city.when(again).verdict is not Verdict.REFUSED
+    assert "JpCredited" not in city.kinds()
+    city.when(completed(NIP, code="CUT", programme_jp=21, **long, revision=6))
+    after = next(one for one in city.all(COMPLETIONS) if one.id == cut.id)
+    assert after.jp_reason is not None
+    assert after.jp_reason.startswith(
+        "21 JP menurut tarif, 6 JP diakui: batas 3 JP sehari untuk bentuk ini, dari "
+    )
+    assert after.jp_reason_en is not None
 
 
 # Revocations.
@@ -497,10 +541,12 @@ def test_the_newest_snapshot_by_event_time_stands() -> None:
     ("sent", "language", "noted"),
     [
         *((tag, "id", False) for tag in ("id", "in", "ID", "id-ID", "in_ID", "id_ID.UTF-8", " ind ", None)),
+        *((tag, "id", False) for tag in ("Indonesia", "INDONESIAN", "Bahasa  Indonesia", "bahasa")),
         *((tag, "en", False) for tag in ("en", "EN", "en-GB", "en_US", "eng", "en-Latn-ID")),
+        *((tag, "en", False) for tag in ("English", "Inggris", "Bahasa Inggris")),
         *(
             (tag, "id", True)
-            for tag in ("su", "jv", "Bahasa", "", "x" * 5000, "\0", 5, True, ["id"], {"id": 1})
+            for tag in ("su", "jv", "Bahasa Sunda", "", "x" * 5000, "\0", 5, True, ["id"], {"id": 1})
         ),
     ],
     ids=lambda value: str(value)[:12],

@@ -7,12 +7,17 @@ import pytest
 from msgspec.structs import replace
 
 from services.incentive.documents import ACCOUNTS, EARNED_COMPLETIONS, PEOPLE, POINT_ENTRIES
-from services.incentive.settling import CORRECTED, MOVED_AWAY, MOVED_HERE, SAME_TRAINING
-from shared.contracts.enrollment import CompletionRecorded, CompletionRestated
+from services.incentive.points_rules import load_point_rules
+from services.incentive.reasons import CORRECTED as CORRECTION
+from services.incentive.reasons import COUNTS_AGAIN, LIFTED, NO_RULE, SAME_TRAINING
+from services.incentive.reasons import MOVED_AWAY as LEFT
+from services.incentive.reasons import MOVED_HERE as CAME
+from services.incentive.routes import LineView, without_points
+from shared.contracts.enrollment import NOT_VALID, CompletionRecorded, CompletionRestated
 from shared.contracts.incentive import PointsSettled
 from shared.contracts.payload import CompletionId
 from shared.contracts.topics import ENROLLMENT_EVENTS
-from shared.contracts.vocabulary import Form
+from shared.contracts.vocabulary import Bilingual, Form
 from shared.pipeline.outcome import Verdict
 from tests.bench.shapes import Bench
 from tests.factories import completion_recorded, employee_recorded
@@ -21,6 +26,10 @@ from tests.property.harness import INCENTIVE
 from tests.unit.given import Given
 
 Ledger = list[tuple[str, int, str | None]]
+CORRECTED, MOVED_AWAY, MOVED_HERE = CORRECTION.id, LEFT.id, CAME.id
+CUT = "50 poin menurut aturan, 0 diberikan: batas 100 poin untuk Maret 2026 tercapai"
+ROOM = "batas poin Maret 2026 longgar lagi: pelatihan lain bulan itu dicabut, dipindahkan, atau diperbaiki"
+TO_APRIL = "dipindahkan dari Maret ke April 2026: tanggal selesai diperbaiki"
 
 
 def recorded(
@@ -37,6 +46,10 @@ def recorded(
         completion_id=CompletionId(id), version=version, standing=standing, form=form, predicate=None,
         completed_on=date(2026, month, day),
     )  # fmt: skip
+
+
+COMPLETED_IN_2024 = {"completed_on": date(2024, 12, 31)}
+COMPLETED_IN_2025 = {"completed_on": date(2025, 12, 31)}
 
 
 def ledger(city: Given[object]) -> Ledger:
@@ -93,7 +106,7 @@ def test_a_month_gives_at_most_a_hundred_points_and_says_who_lost_what() -> None
     (third,) = [one for one in city.all(EARNED_COMPLETIONS) if one.id == "c"]
     assert (third.points, third.reason) == (
         0,
-        "50 poin menurut aturan, 0 diberikan: batas sebulan tercapai",
+        CUT,
     )
 
 
@@ -102,7 +115,7 @@ def test_an_earlier_completion_that_comes_late_moves_the_cap_and_the_history_exp
     city.when(recorded("a", form=Form.FORMAL_EDUCATION, day=1))
     assert ledger(city)[2:] == [
         ("a", 50, None),
-        ("c", -50, "50 poin menurut aturan, 0 diberikan: batas sebulan tercapai"),
+        ("c", -50, f"batas poin Maret 2026 dipakai pelatihan lain lebih dulu; {CUT}"),
     ]
     assert sorted(settled(city)) == [("a", 50, 100), ("c", 0, 100)]
     assert city.one(ACCOUNTS).balance == 100
@@ -111,7 +124,7 @@ def test_an_earlier_completion_that_comes_late_moves_the_cap_and_the_history_exp
 def test_room_that_a_revocation_leaves_goes_to_those_that_the_cap_cut() -> None:
     city = Given(INCENTIVE, *(recorded(id, form=Form.FORMAL_EDUCATION) for id in "abc"))
     city.when(recorded("a", version=2, standing=False))
-    assert ledger(city)[2:] == [("a", -50, "sertifikat dicabut"), ("c", 50, "perubahan hitungan bulan ini")]
+    assert ledger(city)[2:] == [("a", -50, "sertifikat dicabut"), ("c", 50, ROOM)]
 
 
 def in_months(city: Given[object]) -> list[tuple[str, int, str | None]]:
@@ -125,7 +138,7 @@ def test_a_correction_to_another_month_leaves_the_one_and_enters_the_other() -> 
     city.when(recorded("a", version=2, form=Form.FORMAL_EDUCATION, month=4))
     assert {one.id: one.points for one in city.all(EARNED_COMPLETIONS)} == {"a": 50, "b": 50, "c": 50}
     assert city.one(ACCOUNTS).balance == 150
-    assert in_months(city) == [("2026-03", 50, None), ("2026-03", -50, CORRECTED), ("2026-04", 50, CORRECTED)]
+    assert in_months(city) == [("2026-03", 50, None), ("2026-03", -50, TO_APRIL), ("2026-04", 50, TO_APRIL)]
 
 
 def test_corrected_to_another_month_and_revoked_the_points_are_taken_from_where_they_were() -> None:
@@ -133,7 +146,79 @@ def test_corrected_to_another_month_and_revoked_the_points_are_taken_from_where_
     city.when(recorded("a", version=2, month=4, standing=False))
     assert in_months(city) == [("2026-03", 5, None), ("2026-03", -5, "sertifikat dicabut")]
     city.when(recorded("a", version=3, month=5))
-    assert in_months(city)[2:] == [("2026-05", 5, None)]
+    assert in_months(city)[2:] == [("2026-05", 5, LIFTED.id)]
+
+
+def test_an_entry_of_another_year_names_both() -> None:
+    city = Given(INCENTIVE, recorded("a"), recorded("a", version=2).model_copy(update=COMPLETED_IN_2025))
+    last = city.all(POINT_ENTRIES)[-1]
+    assert (last.month, last.reason) == (
+        "2025-12",
+        "dipindahkan dari Maret 2026 ke Desember 2025: tanggal selesai diperbaiki",
+    )
+    assert last.reason_en == "moved from March 2026 to December 2025: its day of completion was corrected"
+
+
+@pytest.mark.parametrize(
+    ("why_not", "twin_of", "back"),
+    [
+        (None, None, LIFTED),  # as enrollment said it before it said why
+        (NOT_VALID.id, None, LIFTED),
+        ("instansi Anda menyatakan bahwa ini bukan pembelajaran Anda", None, COUNTS_AGAIN),
+        (None, "other", COUNTS_AGAIN),
+    ],
+)
+def test_points_that_come_back_say_what_brought_them_back(
+    why_not: str | None, twin_of: str | None, back: Bilingual
+) -> None:
+    nothing = recorded(version=2, standing=False).model_copy(update={"why_not": why_not, "twin_of": twin_of})
+    city = Given(INCENTIVE, recorded(), nothing, recorded(version=3))
+    last = city.all(POINT_ENTRIES)[-1]
+    assert (last.points, last.reason, last.reason_en) == (5, *back)
+
+
+def test_a_correction_to_a_form_that_earns_more_is_called_one() -> None:
+    city = Given(INCENTIVE, recorded(), recorded(version=2, form=Form.INTERNSHIP))
+    assert ledger(city) == [("a", 5, None), ("a", 15, CORRECTED)]
+
+
+def test_one_that_another_one_takes_the_limit_from_is_not_called_corrected_when_its_title_is() -> None:
+    city = Given(INCENTIVE, *(recorded(id, form=Form.FORMAL_EDUCATION, day=9) for id in "bc"))
+    retitled = recorded("c", version=2, form=Form.FORMAL_EDUCATION, day=9)
+    city.when(retitled.model_copy(update={"backed": False}))
+    assert len(ledger(city)) == 2
+    city.when(recorded("a", form=Form.FORMAL_EDUCATION, day=1))
+    assert CORRECTED not in str(ledger(city)[2:])
+
+
+def test_what_has_no_points_says_why_though_no_entry_does() -> None:
+    """Cut to nothing by the month's limit, of before the first rule, revoked before it was counted."""
+    city = Given(INCENTIVE, *(recorded(id, form=Form.FORMAL_EDUCATION) for id in "abc"))
+    city.when(recorded("d").model_copy(update=COMPLETED_IN_2024))
+    (told,) = city.facts
+    assert isinstance(told, PointsSettled)
+    assert (told.points, told.reason, told.reason_en) == (0, *NO_RULE)
+    city.when(recorded("e", standing=False, month=4))
+    assert [entry.completion_id for entry in city.all(POINT_ENTRIES)] == ["a", "b"]
+    nothing = [one for one in city.all(EARNED_COMPLETIONS) if not one.points]
+    shown = without_points(nothing, load_point_rules())
+    assert [(one.completion_id, one.month, one.reason) for one in shown] == [
+        ("e", "2026-04", "sertifikat dicabut"),
+        ("c", "2026-03", CUT),
+        ("d", "2024-12", NO_RULE.id),
+    ]
+    assert [one.lines for one in shown] == [
+        [],
+        [LineView(rule="base/formal_education/2025-01-01", points=50)],
+        [LineView(rule="no rule: base/seminar on 2024-12-31", points=0)],
+    ]
+
+
+def test_what_was_settled_before_every_nothing_had_a_reason_has_one_in_the_view() -> None:
+    city = Given(INCENTIVE, recorded("d").model_copy(update=COMPLETED_IN_2024))
+    of_before = replace(city.one(EARNED_COMPLETIONS), reason=None, reason_en=None)
+    (shown,) = without_points([of_before], load_point_rules())
+    assert (shown.reason, shown.reason_en) == NO_RULE
 
 
 def test_as_many_points_by_another_rule_are_entered_anew() -> None:
@@ -207,8 +292,8 @@ def test_the_month_is_recounted_on_both_sides() -> None:
     own = [moved(recorded(id, form=Form.FORMAL_EDUCATION), BUDI, 1) for id in "xy"]
     city = Given(INCENTIVE, *theirs, *own)
     city.when(moved(theirs[0], BUDI, 2))
-    cut = "50 poin menurut aturan, 0 diberikan: batas sebulan tercapai"
-    assert of(city, SRI)[2:] == [("a", -50, MOVED_AWAY), ("c", 50, "perubahan hitungan bulan ini")]
+    cut = f"batas poin Maret 2026 dipakai pelatihan lain lebih dulu; {CUT}"
+    assert of(city, SRI)[2:] == [("a", -50, MOVED_AWAY), ("c", 50, ROOM)]
     assert of(city, BUDI)[2:] == [("a", 50, MOVED_HERE), ("y", -50, cut)]
     assert balances(city) == {SRI: 100, BUDI: 100}
     assert sorted(settled(city)) == [("a", 50, 100), ("c", 50, 100), ("y", 0, 100)]
@@ -242,7 +327,8 @@ def test_a_restated_one_is_entered_in_its_month_where_the_ledger_has_another() -
     entry = city.one(POINT_ENTRIES)
     city.stored[POINT_ENTRIES, entry.id] = replace(entry, month="2026-01")  # as corrections of before left it
     city.when(restated(recorded("a"), city.one(EARNED_COMPLETIONS).employee_id, version=2))
-    assert in_months(city) == [("2026-01", 5, None), ("2026-01", -5, CORRECTED), ("2026-03", 5, CORRECTED)]
+    moved = "dipindahkan dari Januari ke Maret 2026: tanggal selesai diperbaiki"
+    assert in_months(city) == [("2026-01", 5, None), ("2026-01", -5, moved), ("2026-03", 5, moved)]
 
 
 def test_a_restated_one_is_taken_from_whoever_s_ledger_has_it() -> None:

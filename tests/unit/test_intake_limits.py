@@ -12,6 +12,7 @@ import pytest
 from services.enrollment.agencies.door import Door
 from services.enrollment.event_rate import EventRate
 from services.enrollment.intake import ACCEPTED_TYPES, MOST_DEPTH, MOST_EVENTS, USUAL_PARTS, intake_router
+from shared.contracts.agency import NOT_OUR_LANGUAGE
 from shared.contracts.cloudevents import MOST_PARTS, STRUCTURED, TOO_MANY_PARTS, Undecodable, decode, peek
 from shared.http.access import Principal, Role
 from shared.http.app import create_app
@@ -122,6 +123,12 @@ async def test_a_body_that_is_no_json_is_told_what_it_is_as_over_kafka(
         with pytest.raises(Undecodable, match=re.escape(f"the value is not JSON in UTF-8: {said}")):
             peek(body, STRUCTURED_HEADERS)
     assert log.records == []
+
+
+async def test_a_language_that_letters_do_not_have_is_said_at_once(agency: httpx.AsyncClient) -> None:
+    answer = await post(agency, [event("a", language="su"), event("b", language="Indonesia")])
+    assert (answer.status_code, [one["status"] for one in answer.json()]) == (202, ["accepted", "accepted"])
+    assert [one["detail"] for one in answer.json()] == [NOT_OUR_LANGUAGE, None]
 
 
 @pytest.mark.parametrize("body", [b"7", b'"x"', b"null", b"[[]]"])

@@ -5,6 +5,7 @@ import pytest
 
 from services.enrollment.duty import Duty, duty, load_duties, parse_duties
 from services.enrollment.jp import Capped, Learning, check, credit_learnings, load_rates, parse_rates
+from services.enrollment.reasons import cut
 from shared.contracts.vocabulary import EmploymentType, Form, Level
 from shared.dated_rules import RulesInvalid
 
@@ -92,7 +93,49 @@ def test_a_credit_names_its_row_and_its_cap() -> None:
     credit = credit_learnings([learning(form="e_learning", programme_jp="5")], RATES)["c1"]
     assert credit.rule == "e_learning/2020-01-01"
     assert credit.asked == jp("5.0")
-    assert credit.capped == Capped(jp("5.0"), jp("3.0"), "e_learning/2020-01-01/jp_per_day")
+    day, rule = date(2026, 3, 2), "e_learning/2020-01-01/jp_per_day"
+    assert credit.capped == Capped(
+        jp("5.0"), jp("3.0"), rule, "jp_per_day", jp("3.0"), day, day, 1, jp("0.0")
+    )
+
+
+ELSEWHERE = learning("a", "e_learning", "2026-12-30", programme_jp="2")
+
+
+@pytest.mark.parametrize(
+    ("others", "done", "id", "en"),
+    [
+        (
+            [ELSEWHERE],
+            learning("b", "e_learning", "2026-12-30", "2027-01-01", programme_jp="12"),
+            "12 JP menurut tarif, 7 JP diakui: batas 3 JP sehari untuk bentuk ini, dari 30 Desember 2026 sampai 1 "
+            "Januari 2027 (3 hari, 9 JP); 2 JP di antaranya sudah dipakai pembelajaran lain",
+            "12 JP by rate, 7 JP count: the daily limit of 3 JP for this form, from 30 December 2026 to 1 January 2027 "
+            "(3 days, 9 JP), of which other learning used 2 JP",
+        ),
+        (
+            [],
+            learning("b", "self_learning", "2026-12-30", programme_jp="2.5"),
+            "2,5 JP menurut tarif, 2 JP diakui: batas 2 JP sehari untuk bentuk ini, pada 30 Desember 2026 (1 hari, 2 JP)",
+            "2.5 JP by rate, 2 JP count: the daily limit of 2 JP for this form, on 30 December 2026 (1 day, 2 JP)",
+        ),
+        (
+            [learning("a", "coaching", "2026-02-02", sessions=1)],
+            learning("b", "coaching", "2026-02-10", "2026-02-20", sessions=3),
+            "6 JP menurut tarif, 2 JP diakui: batas 2 sesi sebulan untuk bentuk ini, dalam Februari 2026 (1 bulan, 2 "
+            "sesi); 1 sesi di antaranya sudah dipakai pembelajaran lain",
+            "6 JP by rate, 2 JP count: the monthly limit of 2 sessions for this form, in February 2026 (1 month, 2 "
+            "sessions), of which other learning used 1 session",
+        ),
+    ],
+    ids=["over New Year", "one day", "sessions"],
+)
+def test_what_a_limit_cut_says_which_one_on_which_days_and_what_others_used(
+    others: list[Learning], done: Learning, id: str, en: str
+) -> None:
+    capped = credit_learnings([*others, done], RATES)["b"].capped
+    assert capped is not None
+    assert cut(capped) == (id, en)
 
 
 def test_a_webinar_names_the_seminars_row() -> None:

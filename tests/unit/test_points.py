@@ -112,8 +112,8 @@ def test_the_months_cap_goes_to_the_earlier_completions_first(rules: PointRules)
         rules,
     )
     assert {one: award.points for one, award in awards.items()} == {"d": 20, "b": 20, "c": 10, "a": 0}
-    assert awards["c"].capped == Capped(20, 10, "month_cap/2025-01-01")
-    assert awards["a"].capped == Capped(20, 0, "month_cap/2025-01-01")
+    assert awards["c"].capped == Capped(20, 10, "month_cap/2025-01-01", 50)
+    assert awards["a"].capped == Capped(20, 0, "month_cap/2025-01-01", 50)
 
 
 def test_completions_without_points_are_not_called_capped(rules: PointRules) -> None:
