@@ -15,7 +15,7 @@ from services.enrollment.agencies.documents import REGISTER, REGISTERS, Arrival
 from services.enrollment.agencies.trust import TRUSTING, Trust, trust_of
 from services.enrollment.bodies.documents import BODIES, Body, body_id
 from services.enrollment.bodies.timeline import called_now, issuing_since, unconfirmed_at
-from services.enrollment.completions import ContestState, contest_state, standing_before
+from services.enrollment.completions import ContestState, asks, contest_state, standing_before, without_gaps
 from services.enrollment.documents import Completion, Content, Contest
 from services.enrollment.homes import Homes, homes
 from services.enrollment.persons import Person
@@ -105,6 +105,37 @@ def standing(completion: Completion, person: Person, register: Register) -> Stan
     ):  # it had a certificate before, and keeps it when it is corrected
         return home._replace(certified=True)
     return home or before or _claimed(judged, whose, register)
+
+
+def asked_since(
+    completion: Completion, stands: Content, person: Person, register: Register
+) -> Arrival | None:
+    """Since when what asks for the hours and points of the content that stands has stood without a break: what ceased to
+    stand has lost its place among others, and what never stood had none.
+
+    Told from what is kept, as if it had come in the order of its arrivals; so in any order of deciding it is the same.
+    Where that leaves open what stood meanwhile it is the later time, which takes nothing from anybody else.
+    """
+    if len(completion.contents) == 1:  # nearly all
+        return stands.arrival
+    contents, asked = trusted(completion.contents, register.trust), asks(stands.facts)
+    since = max(map(_arrival, contents))
+    left = sorted(trusted(without_gaps(completion.contents), register.trust), key=_arrival)
+    revisions = {one.revision for one in contents if one.sender == stands.sender and asks(one.facts) == asked}
+    while left:
+        then = standing(msgspec.structs.replace(completion, contents=left), person, register)
+        if then is None or asks(then.content.facts) != asked:
+            break
+        since = _arrival(then.content)
+        left = left[: left.index(then.content)]
+    # Until a copy with an earlier time came these went before what stands now.
+    overtook = [
+        one.timed
+        for one in contents
+        if one.timed is not None and one.sender == stands.sender and one.revision in revisions
+        if asks(one.facts) != asked
+    ]
+    return max([since, *overtook])
 
 
 def trusted(contents: Sequence[Content], trust: Trust) -> Sequence[Content]:

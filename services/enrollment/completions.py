@@ -129,11 +129,13 @@ def is_mere_copy(before: Completion, after: Completion, content: Content) -> boo
 def _joined(one: Content, copy: Content) -> Content:
     """What was kept before arrivals were has none: it came before all that have."""
     first = min(one, copy, key=_arrived)
+    timed = min((one.first_time, _since(_timed(one))), (copy.first_time, _since(_timed(copy))))[1][1]
     return msgspec.structs.replace(
         first,
         facts=min(one, copy, key=_spelled).facts,
         first_time=min(one.first_time, copy.first_time),
         number=first.number or one.number or copy.number,
+        timed=None if timed == first.arrival else timed,
         again=_said_again(first.arrival, (one.arrival, copy.arrival, one.again, copy.again)),
     )
 
@@ -145,7 +147,15 @@ def _spelled(content: Content) -> tuple[datetime, str, str, str]:
 
 
 def _arrived(content: Content) -> tuple[bool, Arrival | None]:
-    return (content.arrival is not None, content.arrival)
+    return _since(content.arrival)
+
+
+def _since(arrival: Arrival | None) -> tuple[bool, Arrival | None]:
+    return (arrival is not None, arrival)
+
+
+def _timed(content: Content) -> Arrival | None:
+    return content.timed or content.arrival
 
 
 def _said_again(first: Arrival | None, arrivals: Iterable[Arrival | None]) -> Arrival | None:
@@ -190,15 +200,31 @@ def _seen(content: Content) -> tuple[datetime, bytes, str]:
     return (content.first_time, content.digest, content.sender)
 
 
-def asked_since(completion: Completion, facts: Facts) -> Arrival | None:
-    """When the first content arrived that asks for the hours and points that this one does: what is corrected in them
-    takes its place among others anew. None: from before arrivals were kept, or not reported yet."""
-    asked = _asks(facts)
-    same = [one for one in completion.contents if _asks(one.facts) == asked]
+def first_asked(completion: Completion, facts: Facts) -> Arrival | None:
+    """When the first content arrived that asks for the hours and points that this one does: what was settled before it
+    was kept since when those are asked has its place among others by that."""
+    asked = asks(facts)
+    same = [one for one in completion.contents if asks(one.facts) == asked]
     return min(same, key=_arrived).arrival if same else None
 
 
-def _asks(facts: Facts) -> tuple[object, ...]:
+def without_gaps(contents: Sequence[Content]) -> list[Content]:
+    """Those than which each sender's others, also those that are not kept, have lower revisions. See `_kept`: what it
+    dropped may have stood, and may have been of the lowest revision that it kept."""
+    if len(contents) < MOST_CONTENTS:
+        return list(contents)
+    by_sender: dict[str, list[Content]] = {}
+    for one in contents:
+        by_sender.setdefault(one.sender, []).append(one)
+    found: list[Content] = []
+    for those in by_sender.values():
+        highest = sorted((one.revision for one in those), reverse=True)[:MOST_CONTENTS]
+        full = len(highest) == MOST_CONTENTS
+        found += [one for one in those if not full or one.revision > highest[-1]]
+    return found
+
+
+def asks(facts: Facts) -> tuple[object, ...]:
     """All that hours and points depend on."""
     return (
         facts.form,

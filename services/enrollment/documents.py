@@ -218,6 +218,8 @@ class Content(msgspec.Struct, frozen=True):
     facts: Facts
     arrival: Arrival | None = None
     """The earliest of its copies'. None: from before it was kept."""
+    timed: Arrival | None = None
+    """Of the copy that had the earliest time, if that is a later one: until then it passed for one of a later time."""
     again: Arrival | None = None
     """Of the first copy in the latest minute that brought one, if that is a later minute: sent again, it counts where the
     first one fell into a time of which nothing counts."""
@@ -328,6 +330,9 @@ class Completion(msgspec.Struct, frozen=True):
     """By what it stands, see authority.py; empty: nothing does, or it was settled before that was kept."""
     backed: bool = True
     """The person's own agency stands behind it."""
+    asked_since: Arrival | None = None
+    """Of what the person's agency does not stand behind: since when what its hours and points follow from has stood
+    without a break. None: it does, or it was settled before that was kept."""
     reporter: str = ""
     """Whose content stands; empty: nobody's does, or it was settled before that was kept."""
     contested: bool = False

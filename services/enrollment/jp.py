@@ -38,7 +38,8 @@ class Learning:
     backed: bool = True
     """The employee's own agency stands behind it."""
     arrived: "Arrival | None" = None
-    """Of one that it does not stand behind: when that was reported; None: before arrivals were kept."""
+    """Of one that it does not stand behind: since when these hours have been asked for without a break; None: from before
+    arrivals were kept."""
 
     @property
     def order(self) -> "tuple[bool, bool, Arrival | None, date, str]":

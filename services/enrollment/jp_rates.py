@@ -126,7 +126,7 @@ class Rate:
 class Rates:
     """JP rates by form and date."""
 
-    __slots__ = ("_rates", "rows", "version")
+    __slots__ = ("_rates", "before", "rows", "version")
 
     def __init__(self, rows: tuple[RateRow, ...], version: str, where: str) -> None:
         self.rows = rows
@@ -135,6 +135,8 @@ class Rates:
         self._rates: dict[str, Timeline[Rate | CountsAsRow]] = {
             form: timeline.mapped(_compiled) for form, timeline in timelines(rows, where).items()
         }
+        self.before = min((row.from_.year for row in rows), default=date.min.year + 1) - 1
+        """A year that stands for all in which nothing counts yet: a mistyped date may have a training begin in any."""
         for row in rows:
             if isinstance(row, CountsAsRow):
                 _check_target(row, rows, where)
@@ -147,12 +149,14 @@ class Rates:
         # A row that counts as another is refused at load if that one does too.
         return None if isinstance(rate, CountsAsRow) else rate
 
-    def years_shared(self, form: str, start: date, end: date, completed_on: date) -> range:
-        """Calendar years of whose days or months a learning takes under a cap; none where it has no cap."""
+    def years_tied(self, form: str, start: date, completed_on: date) -> range:
+        """Calendar years of whose days or months a learning takes under a cap, up to that in which it counts, if there
+        are others than that; see `before`."""
+        year = completed_on.year
         rate = self.in_force(form, completed_on)
         if rate is None or rate.cap is None:
-            return range(0)
-        return range(start.year, min(end, completed_on).year + 1)
+            return range(year, year + 1)
+        return range(max(min(start.year, year), self.before), year + 1)
 
     def first_day(self, form: str) -> date | None:
         timeline = self._rates.get(form)

@@ -18,6 +18,7 @@ from services.enrollment.authority import (
     Grounds,
     Register,
     Standing,
+    asked_since,
     effective_contests,
     organizer_of,
     register_of,
@@ -26,7 +27,7 @@ from services.enrollment.authority import (
 )
 from services.enrollment.bodies.timeline import called_now
 from services.enrollment.certificate_face import WIB, CertificateFace
-from services.enrollment.completions import ContestState, asked_since, effective_revocations
+from services.enrollment.completions import ContestState, effective_revocations, first_asked
 from services.enrollment.documents import (
     COMPLETIONS,
     CONTESTED,
@@ -269,8 +270,12 @@ def _all_stated(changed: Sequence[Changed], person: Person, state: State, terms:
     found: dict[str, tuple[Changed, Completion, _Now]] = {}
     for one in changed:
         register = register_of(one.after, state)
-        now = standing_now(one.after, standing(one.after, person, register), person, register)
-        after = msgspec.structs.replace(one.after, judged=register.generation)
+        stands = standing(one.after, person, register)
+        now = standing_now(one.after, stands, person, register)
+        since = None
+        if stands is not None and not stands.backed:
+            since = asked_since(one.after, stands.content, person, register)
+        after = msgspec.structs.replace(one.after, judged=register.generation, asked_since=since)
         found[after.id] = (one, after, now)
     counts = _counted_once({id: (after, now) for id, (_, after, now) in found.items()}, person, terms)
     return {
@@ -359,9 +364,9 @@ def _place_before(before: Completion) -> tuple[bool, Arrival | None] | None:
 
 
 def _arrived(completion: Completion, facts: Facts) -> Arrival | None:
-    """Of one that the person's agency does not stand behind: when what its hours follow from was first reported, by
-    which caps are shared. None: from before that was kept."""
-    return None if completion.backed else asked_since(completion, facts)
+    """Of one that the person's agency does not stand behind: since when it asks for these hours without a break, by which
+    caps are shared. None: from before that was kept."""
+    return None if completion.backed else completion.asked_since or first_asked(completion, facts)
 
 
 def _years(one: _Stated, terms: Terms) -> set[str]:

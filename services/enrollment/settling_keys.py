@@ -1,6 +1,7 @@
 """What `settle` may look at, as the `keys` of a decision name it: of one completion, of a person, of many."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import date
 
 from services.enrollment.agency_names import issuing_of, names_keys
@@ -12,10 +13,12 @@ from services.enrollment.documents import (
     GIVEN,
     RENDERINGS,
     SEQUENCES,
+    Completion,
     Facts,
     rendering_id,
 )
 from services.enrollment.issuing_bodies import sequence_id
+from services.enrollment.jp import Rates
 from services.enrollment.persons import Person, person_keys, person_of
 from services.enrollment.terms import Terms
 from shared.contracts.payload import CompletionId, EmployeeId
@@ -28,8 +31,30 @@ def year_of(employee_id: str, completed_on: date) -> str:
 
 def years_of(employee_id: str, facts: Facts, terms: Terms) -> set[str]:
     """Its year, and those in which it takes from a cap."""
-    shared = terms.rates.years_shared(facts.form, facts.start_date, facts.end_date, facts.completed_on)
-    return {f"{employee_id}/{year}" for year in (*shared, facts.completed_on.year)}
+    return {f"{employee_id}/{year}" for year in _tied(facts, terms.rates)}
+
+
+def _tied(facts: Facts, rates: Rates) -> range:
+    return rates.years_tied(facts.form, facts.start_date, facts.completed_on)
+
+
+@dataclass(frozen=True, slots=True)
+class _Span:
+    """Says of a completion the first and the last year that any of its contents ties, of which there are few pairs: a
+    person may have thousands of completions, and each new one asks which years it ties."""
+
+    rates: Rates
+
+    def __call__(self, one: Completion) -> tuple[int, int]:
+        return self.over(content.facts for content in one.contents)
+
+    def over(self, contents: Iterable[Facts]) -> tuple[int, int]:
+        years = [_tied(facts, self.rates) for facts in contents]
+        return min(one[0] for one in years), max(one[-1] for one in years)
+
+    def years(self, employee_id: str, contents: Iterable[Facts]) -> set[str]:
+        first, last = self.over(contents)
+        return {f"{employee_id}/{year}" for year in range(first, last + 1)}
 
 
 def reach_of(year: str, employee_id: str, facts: Facts, terms: Terms) -> str:
@@ -40,13 +65,19 @@ def reach_of(year: str, employee_id: str, facts: Facts, terms: Terms) -> str:
 def recounted_together(years: set[str], state: State, terms: Terms) -> set[str]:
     """With all years that completions tie to these: what one of them takes in a year is gone for the others there, and
     what those leave it decides what it takes in its own."""
-    tied: list[set[str]] = []
-    for owner in {year.rpartition("/")[0] for year in years}:
-        for one in state.all(COMPLETIONS, "reaches", owner):
-            tied.append(set().union(*(years_of(owner, content.facts, terms) for content in one.contents)))
+    by_owner: dict[str, set[int]] = {}
+    for year in years:
+        owner, _, number = year.rpartition("/")
+        by_owner.setdefault(owner, set()).add(int(number))
     found = set(years)
-    while joined := [those for those in tied if not found.isdisjoint(those) and not found.issuperset(those)]:
-        found.update(*joined)
+    for owner, own in by_owner.items():
+        spans = [
+            range(first, last + 1)
+            for first, last in state.told_apart(COMPLETIONS, "reaches", owner, _Span(terms.rates))
+        ]
+        while joined := [one for one in spans if not own.isdisjoint(one) and not own.issuperset(one)]:
+            own.update(*joined)
+        found.update(f"{owner}/{year}" for year in own)
     return found
 
 
@@ -138,8 +169,9 @@ def merging_keys(files: Sequence[str], state: State, terms: Terms) -> Keys:
     together = sorted({file.id for person in people for file in person.files} | set(files))
     for owner in sorted({*owners, *files}):
         yield Docs(COMPLETIONS, "reaches", owner)
-        contents = [content for one in every for content in one.contents]
-        for year in sorted(set().union(*(years_of(owner, one.facts, terms) for one in contents))):
+        span = _Span(terms.rates)
+        contents = [[content.facts for content in one.contents] for one in every if one.contents]
+        for year in sorted(set().union(*(span.years(owner, those) for those in contents))):
             yield Docs(COMPLETIONS, "learning_year", year)
     for one in every:
         if one.contents:
@@ -174,7 +206,8 @@ def refold_keys(completions: Sequence[tuple[str, str]], state: State, terms: Ter
 
 
 def _refolded(ids: Iterable[str], owner: str, state: State, terms: Terms, facts: Facts | None = None) -> Keys:
-    years = set[str]() if facts is None else years_of(owner, facts, terms)
+    span, incoming = _Span(terms.rates), [] if facts is None else [facts]
+    years = span.years(owner, incoming) if incoming else set[str]()
     for id in ids:
         one = state.get(COMPLETIONS, id)  # looked at: what the batch left unsettled of it is settled first
         if terms.epoch:
@@ -186,7 +219,8 @@ def _refolded(ids: Iterable[str], owner: str, state: State, terms: Terms, facts:
             yield Doc(CONTESTED, id)
         if (certificate := one.certificate) is not None and certificate.printed is None:
             yield Doc(RENDERINGS, rendering_id(certificate.id, certificate.revision))
-        years.update(*(years_of(owner, content.facts, terms) for content in one.contents))
+        if one.contents:
+            years |= span.years(owner, [*(content.facts for content in one.contents), *incoming])
         yield from names_keys(content.sender for content in one.contents)
         if one.certificate is None:
             for said in {sequence_of(content.facts): content.facts for content in one.contents}.values():

@@ -7,7 +7,7 @@ document, or who belongs to a set, yields a lock that covers it; so what was loa
 stands at commit.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar, cast
 
 
@@ -77,6 +77,14 @@ class NotLoaded(LookupError):
     """A document was looked at that no `keys` function asked for."""
 
 
+By = str | Callable[[Any], Hashable]
+"""By what the documents of a set are told apart: a field, or a function, equal to the one of the call before."""
+
+
+def _told(by: By, document: Document) -> Hashable:
+    return cast("Hashable", getattr(document, by)) if isinstance(by, str) else by(document)
+
+
 class _Members:
     """The documents of a set, by id; put into order when somebody asks, since most of them are in order already."""
 
@@ -84,23 +92,31 @@ class _Members:
 
     def __init__(self, by_id: dict[str, Document]) -> None:
         self._by_id, self._sorted = by_id, False
-        # field -> value -> id -> document; only fields that were asked for.
-        self._groups: dict[str, dict[object, dict[str, Document]]] = {}
+        # By -> value -> id -> document; only what was asked for.
+        self._groups: dict[By, dict[object, dict[str, Document]]] = {}
 
     def put(self, document: Document) -> None:
-        if document.id not in self._by_id:
+        if (known := self._by_id.get(document.id)) is document:
+            return
+        if known is None:
             self._sorted = False
         elif self._groups:
             self.drop(document.id)
             self._sorted = False
         self._by_id[document.id] = document
-        for field, groups in self._groups.items():
-            groups.setdefault(getattr(document, field), {})[document.id] = document
+        for by, groups in self._groups.items():
+            groups.setdefault(_told(by, document), {})[document.id] = document
 
     def drop(self, id: str) -> None:
         document = self._by_id.pop(id, None)
-        for field, groups in self._groups.items():
-            groups.get(getattr(document, field, None), {}).pop(id, None)
+        if document is None:
+            return
+        for by, groups in self._groups.items():
+            value = _told(by, document)
+            those = groups[value]
+            del those[id]
+            if not those:
+                del groups[value]
 
     def all(self) -> list[Document]:
         if not self._sorted:
@@ -108,12 +124,17 @@ class _Members:
             self._sorted = True
         return list(self._by_id.values())
 
-    def among(self, field: str, values: Iterable[object]) -> list[Document]:
-        groups = self._groups.get(field)
+    def grouped(self, by: By) -> dict[object, dict[str, Document]]:
+        """Made once, then kept by `put` and `drop`."""
+        groups = self._groups.get(by)
         if groups is None:
-            groups = self._groups[field] = {}
+            groups = self._groups[by] = {}
             for document in self._by_id.values():
-                groups.setdefault(getattr(document, field), {})[document.id] = document
+                groups.setdefault(_told(by, document), {})[document.id] = document
+        return groups
+
+    def among(self, field: str, values: Iterable[object]) -> list[Document]:
+        groups = self.grouped(field)
         found = {id: one for value in values for id, one in groups.get(value, {}).items()}
         return list(_in_order(found).values())
 
@@ -196,6 +217,14 @@ class State:
         """Of a set, those whose field `narrower` has one of `values`: without a look at the others."""
         return cast("list[D]", self._members(collection, field, value).among(narrower, values))
 
+    def told_apart(
+        self, collection: Collection[D], field: str, value: str, by: Callable[[D], Hashable]
+    ) -> list[Any]:
+        """What `by` says of the documents of a set, each answer once: all are looked at once, then those that change."""
+        if self.looked_at is not None:
+            self.looked_at.append(_set_key(collection, field, value))
+        return list(self._members(collection, field, value).grouped(by))
+
     def count(self, collection: Collection[Document], field: str, value: str) -> int:
         """How many documents `all` has."""
         return len(self._members(collection, field, value))
@@ -227,8 +256,10 @@ class State:
             self._stored.add(key)
             if key in self.changed:
                 continue
-            self._documents[key] = document
-            self._join(collection, document)
+            if (known := self._documents.get(key)) is None:
+                known = self._documents[key] = document
+            # Of a transaction it is the same each time: the sets that have it already have nothing to do.
+            self._join(collection, known)
 
     def apply(self, collection: Collection[Document], id: str, document: Document | None) -> None:
         """Puts a document (or takes it away, when None) after its handler returned."""

@@ -72,7 +72,7 @@ class Gathering(Generic[T]):
             for n, item, keys in asking:
                 if n < through and self._ask(n, item, keys, needs):
                     running.append((n, item, keys))
-            await self.pace.give_way()
+                await self.pace.give_way()
         return through
 
     def _waiters(self, needs: Asked) -> list[tuple[int, Item[T], Keys]]:

@@ -185,6 +185,16 @@ def of_the_year(n: int, **training: object) -> Iterator[TrainingCompleted]:
         yield completed(NIP, code=f"K-{at}", start_date=day.isoformat(), organizer="PUSDIK", **training)
 
 
+def over_new_years(n: int) -> Iterator[TrainingCompleted]:
+    """Each year from the first one that counts on shares the days of a cap with the one before it."""
+    for at in range(n):
+        year = 2020 + at % 7
+        yield completed(
+            NIP, code=f"K-{at}", form="e_learning", programme_jp=1,
+            start_date=f"{year - 1}-12-01", end_date=f"{year}-01-31",
+        )  # fmt: skip
+
+
 def contents(n: int) -> Iterator[TrainingCompleted]:
     for at in range(n):
         yield completed(NIP, code="A", place=f"Ruang {at}")
@@ -266,6 +276,12 @@ def enrollment_shapes() -> list[Shape]:
               lambda n: from_agency(*of_the_year(n))),
         shape("completions of one person and year, under a cap", TrainingCompleted, one_person,
               lambda n: from_agency(*of_the_year(n, form="e_learning", programme_jp=3))),
+        shape("completions of one person that tie a chain of years", TrainingCompleted, one_person,
+              lambda n: from_agency(*over_new_years(n))),
+        shape("completions of one person and year that begin in as many years", TrainingCompleted, one_person,
+              lambda n: from_agency(*(
+                  completed(NIP, code=f"K-{at}", form="e_learning", programme_jp=3, start_date=f"{1700 + at}-12-01",
+                            completed_on="2026-01-31") for at in range(n)))),
         shape("completions of one person between snapshots of it", TrainingCompleted, one_person,
               lambda n: from_agency(*(
                   event for at, one in enumerate(of_the_year(n // 2, form="e_learning", programme_jp=3))

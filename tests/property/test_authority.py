@@ -126,7 +126,7 @@ def statements(draw: st.DrawFn) -> tuple[Payload, str]:
                 start_date="2026-01-05",
                 end_date="2026-01-05",
                 score=None,
-                revision=draw(st.sampled_from([None, None, 1])),
+                revision=draw(st.sampled_from([None, None, 1, 2])),
             ),
             agency,
         )

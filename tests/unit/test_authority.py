@@ -1474,3 +1474,106 @@ def test_hours_that_a_cap_cut_have_their_reason_in_english_too() -> None:
     days = "from 3 March 2026 to 4 March 2026 (2 days, 6 JP)"
     assert told.jp_reason_en == f"20 JP by rate, 6 JP count: the daily limit of 3 JP for this form, {days}"
     assert (the(made).jp_reason, the(made).jp_reason_en) == (told.jp_reason, told.jp_reason_en)
+
+
+# Places among others, where a cap is shared: by since when the hours have been asked for without a break.
+
+MINE, ANOTHERS = "diskominfo", "bkpsdm"
+THREE_HOURS = {"form": "e_learning", "start_date": "2026-02-02", "programme_jp": 3}
+
+
+def mine(revision: int | None = None, *, course: bool = False, title: str = "S") -> Payload:
+    asked = {"form": "course", "start_date": "2026-02-02", "programme_jp": 1} if course else THREE_HOURS
+    return completed(NIP, organizer="DISKOMINFO", code="S", title=title, revision=revision, **asked)
+
+
+ANOTHER = completed(NIP, organizer="BKPSDM", code="V", **THREE_HOURS)
+
+
+def hours_of(made: Given[Any]) -> dict[str, Decimal]:
+    return {facts_standing(one).code: one.jp for one in made.all(COMPLETIONS)}
+
+
+def two_bodies() -> Given[Any]:
+    return city((registered(NIP), HOME), DISKOMINFO=MINE, BKPSDM=ANOTHERS)
+
+
+def test_hours_that_were_given_up_have_no_place_from_before_when_they_are_asked_for_again() -> None:
+    made = two_bodies()
+    made.when(mine(1), sender=MINE)
+    made.when(mine(2, course=True), sender=MINE)
+    made.when(ANOTHER, sender=ANOTHERS)
+    arrived = made.now
+    made.when(mine(3), sender=MINE)
+    assert hours_of(made) == {"S": 0, "V": 3}
+    (told,) = [
+        one
+        for one in made.facts
+        if isinstance(one, CompletionRecorded) and one.organizer_code == "DISKOMINFO"
+    ]
+    assert told.arrived is not None
+    assert told.arrived > arrived
+
+
+def test_a_corrected_title_keeps_the_place() -> None:
+    made = two_bodies()
+    made.when(mine(1), sender=MINE)
+    made.when(ANOTHER, sender=ANOTHERS)
+    made.when(mine(2, title="Another"), sender=MINE)
+    assert hours_of(made) == {"S": 3, "V": 0}
+
+
+def test_what_never_stood_gives_no_place() -> None:
+    made = two_bodies()
+    made.when(mine(), sender="dinas-kesehatan")
+    made.when(ANOTHER, sender=ANOTHERS)
+    made.when(mine(), sender=MINE)
+    assert hours_of(made) == {"S": 0, "V": 3}
+
+
+def test_many_contents_do_not_hide_that_hours_were_given_up() -> None:
+    """Of a sender's contents the bound keeps those of the highest revisions, and the first one."""
+    for first in (1, None):
+        made = two_bodies()
+        made.when(mine(first), sender=MINE, time=NINE)
+        made.when(mine(first and 2, course=True), sender=MINE, time=NINE + HOUR)
+        made.when(ANOTHER, sender=ANOTHERS)
+        for n in range(25):
+            made.when(mine(first and 3 + n, title=f"T{n}"), sender=MINE, time=NINE + MS * n)
+        assert len(the_mine(made).contents) <= 21
+        assert hours_of(made) == {"S": 0, "V": 3}
+
+
+def test_a_copy_with_an_earlier_time_does_not_hide_that_hours_were_given_up() -> None:
+    made = two_bodies()
+    made.when(mine(), sender=MINE, time=NINE)
+    made.when(mine(course=True), sender=MINE, time=NINE + HOUR)
+    made.when(ANOTHER, sender=ANOTHERS)
+    made.when(mine(course=True), sender=MINE, time=NINE - HOUR)
+    assert facts_standing(the_mine(made)).form == "e_learning"
+    assert hours_of(made) == {"S": 0, "V": 3}
+
+
+def test_a_content_that_is_sent_again_and_again_costs_what_replaced_it_no_place() -> None:
+    made = two_bodies()
+    made.when(mine(course=True), sender=MINE, time=NINE)
+    made.when(mine(), sender=MINE, time=NINE + MS)
+    made.when(ANOTHER, sender=ANOTHERS)
+    made.now += HOUR
+    made.when(mine(course=True), sender=MINE, time=NINE)
+    assert hours_of(made) == {"S": 3, "V": 0}
+
+
+def test_what_was_settled_before_places_were_kept_keeps_that_of_its_first_content() -> None:
+    made = two_bodies()
+    made.when(mine(1), sender=MINE)
+    made.when(ANOTHER, sender=ANOTHERS)
+    for one in made.all(COMPLETIONS):
+        made.stored[COMPLETIONS, one.id] = replace(one, asked_since=None)
+    made.when(completed(NIP, organizer="BKPSDM", code="W", **THREE_HOURS), sender=ANOTHERS)
+    assert hours_of(made) == {"S": 3, "V": 0, "W": 0}
+
+
+def the_mine(made: Given[Any]) -> Completion:
+    (one,) = [one for one in made.all(COMPLETIONS) if one.contents[0].facts.code == "S"]
+    return one

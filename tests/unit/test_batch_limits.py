@@ -116,7 +116,33 @@ async def test_a_batch_ends_when_it_has_done_enough(limits: Limits, at_most: int
 
 async def test_decisions_leave_the_loop_to_others_in_between(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pace, "SLICE_S", 0.0)
-    city, turns = City(services=(ENROLLMENT,)), 0
+    city = City(services=(ENROLLMENT,))
+    for n in range(200):
+        city.send(Sending(completed(NUMBERS[0], code=f"C{n}"), id=f"c{n}"))
+    city.send(Sending(registered(NUMBERS[0]), id="r"))
+    one, turns = await turns_of_others(city)
+    assert len(one.decisions) == 401  # each of the 200 first waits, then is decided by the registration
+    assert turns >= len(one.decisions)
+
+
+async def test_others_have_turns_each_time_that_a_record_is_asked_what_it_rests_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Four times here: for the number and the body, for the person, for the years, and when it is decided."""
+    monkeypatch.setattr(pace, "SLICE_S", 0.0)
+    city = City(services=(ENROLLMENT,))
+    city.send(Sending(registered(NUMBERS[0]), id="r"))
+    await decided_within(city, LIMITS)
+    for n in range(200):
+        city.send(Sending(completed(NUMBERS[0], code=f"C{n}"), id=f"c{n}"))
+    one, turns = await turns_of_others(city)
+    assert len(one.decisions) == 200
+    assert turns >= 4 * len(one.decisions)
+
+
+async def turns_of_others(city: City) -> tuple[Decided, int]:
+    """That they have while one batch is decided."""
+    turns = 0
 
     async def heartbeat() -> None:
         nonlocal turns
@@ -124,14 +150,10 @@ async def test_decisions_leave_the_loop_to_others_in_between(monkeypatch: pytest
             turns += 1
             await asyncio.sleep(0)
 
-    for n in range(200):
-        city.send(Sending(completed(NUMBERS[0], code=f"C{n}"), id=f"c{n}"))
-    city.send(Sending(registered(NUMBERS[0]), id="r"))
     beating = asyncio.create_task(heartbeat())
     (one,) = await decided_within(city, LIMITS)
     beating.cancel()
-    assert len(one.decisions) == 401  # each of the 200 first waits, then is decided by the registration
-    assert turns >= len(one.decisions)
+    return one, turns
 
 
 async def test_what_cannot_be_settled_together_is_the_fault_of_the_record_that_can_not() -> None:

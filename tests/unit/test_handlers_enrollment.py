@@ -329,6 +329,33 @@ def test_a_day_that_two_years_completions_share_is_credited_once(
     }.items()
 
 
+def test_days_before_the_first_year_that_counts_are_shared_by_all_that_took_them() -> None:
+    """Which years are tied is reckoned by first and last ones, the early ones as one: nothing counts in them itself."""
+    days: dict[str, Any] = {
+        "form": "e_learning",
+        "start_date": "2014-05-01",
+        "end_date": "2014-05-02",
+        "programme_jp": 6,
+    }
+    city = Given(ENROLLMENT, BUDI, completed(NIP, code="LAMA", completed_on="2020-02-01", **days))
+    city.when(completed(NIP, code="BARU", completed_on="2026-02-01", **days))
+    assert hours(city) == {"LAMA": 6, "BARU": 0}
+    city.when(revoke(**about(completed(NIP, code="LAMA", **days)), opd=None))
+    assert hours(city) == {"LAMA": 0, "BARU": 6}
+
+
+def test_a_completion_whose_corrections_lie_years_apart_ties_all_years_between() -> None:
+    def reported(code: str, year: int, revision: int) -> TrainingCompleted:
+        over = {"start_date": f"{year - 1}-12-30", "end_date": f"{year}-01-01"}
+        return completed(NIP, code=code, form="e_learning", programme_jp=9, revision=revision, **over)
+
+    city = Given(ENROLLMENT, BUDI, reported("A", 2021, 1), reported("B", 2023, 1), reported("C", 2026, 1))
+    city.when(reported("A", 2026, 2))
+    assert (hours(city)["B"], hours(city)["A"] + hours(city)["C"]) == (9, 9)
+    city.when(reported("A", 2023, 3))
+    assert (hours(city)["C"], hours(city)["A"] + hours(city)["B"]) == (9, 9)
+
+
 def test_what_last_year_gives_back_next_year_has() -> None:
     city = Given(ENROLLMENT, BUDI, OLD_YEAR, OVER_IT)
     city.when(revoke(**about(OLD_YEAR), opd=None))
