@@ -409,7 +409,7 @@ async def test_a_server_that_never_took_a_mail_is_tried_for_bodies_in_turns(
         await none_is_left(mail_store, others)
 
 
-@pytest.mark.parametrize("email", [None, "no address at all"])
+@pytest.mark.parametrize("email", [None, "no address at all", "r" * 65 + "@example.org"])
 async def test_a_mail_without_an_address_is_skipped_with_the_reason(
     mail_store: MongoStore, catcher: Catcher, email: str | None
 ) -> None:
