@@ -311,10 +311,12 @@ class MongoStore:
     async def lease_items(self, collection: Collection[D], claim: Claim) -> list[D]:
         items = self.database[collection.name]
         # Each branch is a range of the index (state, due), `$$NOW` included; MongoDB merges them sorted.
-        free = [
+        free: list[dict[str, Any]] = [
             {"state": {"$in": list(claim.ready)}, "$expr": {"$lte": ["$due", NOW]}},
             {"state": {"$in": list(claim.abandoned)}, "$expr": LEASE_IS_OVER},
         ]
+        if claim.among:
+            free = [{**one, "_id": {"$in": list(claim.among)}} for one in free]
         async with translated():
             cursor = items.find({"$or": free}, {"_id": 1}).sort("due", 1).limit(claim.limit)
             ids = [raw["_id"] async for raw in cursor]

@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from email.utils import parseaddr
+from operator import attrgetter
 from time import monotonic, time_ns
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -30,6 +31,7 @@ from services.notification.smtp import (
     IDLE_S,
     Accepted,
     Barred,
+    Connection,
     Connections,
     Delivery,
     Refused,
@@ -40,7 +42,9 @@ from services.notification.smtp import (
 )
 from services.notification.teller import Teller
 from services.notification.terms import Terms
+from services.notification.turns import Turns, in_turns
 from services.notification.wire import address
+from services.notification.witnesses import Witnesses
 from shared.failpoints import failpoint
 from shared.pipeline.errors import Unavailable
 from shared.pipeline.work import DEFERRED, LEASED, QUEUED, Note, WorkQueue
@@ -52,7 +56,8 @@ if TYPE_CHECKING:
 HANDING_OVER: Final = "handing_over"
 BATCH: Final = 64
 ON_TRIAL: Final = 3
-"""Mails that are tried at a time while the server refuses them: to different domains, where there are."""
+"""Mails that are tried at a time while the server refuses them: of different bodies and to different domains, where
+there are."""
 POLL_S: Final = 0.5
 """How long a mail waits at most before a mailer finds it that nobody woke."""
 BUG_RETRY_S: Final = 3600.0
@@ -96,7 +101,8 @@ class Mailer:
         self._stopping, self._woken, self._to_note = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self._leasing, self._sending, self._noting = asyncio.Lock(), asyncio.Lock(), asyncio.Lock()
         self._notes: list[Note] = []
-        self._refusals = Refusals()
+        self._refusals, self._witnesses, self._turns = Refusals(), Witnesses(), Turns(store)
+        self._knows_witnesses = False
         self._running = self._database_away = False
 
     async def run(self) -> None:
@@ -154,7 +160,14 @@ class Mailer:
         if self.circuit.stopped and not await self._server_works():
             return
         async with self._leasing:
-            mails = await self._queue.lease(BATCH)
+            if not self._knows_witnesses:
+                for sent in await self._preparation.lately_sent():
+                    self._witnesses.took(sent.recipient, sent.body)
+                self._knows_witnesses = True
+            # On trial bodies take turns: the many mails of one may be what the server refuses.
+            for_trial = self.circuit.trying
+            among = await self._turns.due(BATCH) if for_trial else []
+            mails = await self._queue.lease(BATCH, among)
             if not mails:
                 if self.circuit.trying:
                     await self._nothing_left()
@@ -163,7 +176,7 @@ class Mailer:
                 self._woken.clear()
                 return
         failpoint("mail-leased")
-        await self._send(mails)
+        await self._send(mails, for_trial=for_trial)
 
     async def _server_works(self) -> bool:
         """Tries it without any mail, when it is time to."""
@@ -189,7 +202,8 @@ class Mailer:
         if not await self._store.count(MAILS, {"$or": [on_their_way, refused]}):
             self.circuit.worked()
 
-    async def _send(self, mails: Sequence[Mail]) -> None:
+    async def _send(self, mails: Sequence[Mail], *, for_trial: bool) -> None:
+        """`for_trial`: they were leased for one, of bodies in turns."""
         ready, notes = await self._preparation.prepare(mails)
         await self._noted(notes)
         async with self._sending:
@@ -197,6 +211,9 @@ class Mailer:
             await self._noted(notes)
             on_trial = self.circuit.trying
             if on_trial:
+                if not for_trial:  # leased before the server began to refuse: they may all be one body's
+                    await self._noted([_given_back(one) for one in ready])
+                    return
                 ready = await self._chosen(ready)
             batch = _Batch(monotonic(), on_trial)
             held = {mail.id for mail in await self._queue.hold([one.mail for one in ready], HANDING_OVER)}
@@ -207,22 +224,20 @@ class Mailer:
                 for _ in range(1 if on_trial else self._connections.count):
                     workers.create_task(self._work(waiting, batch))
             if batch.refused and not batch.taken:
-                self._failed(batch.refused[-1], refuses=True)
+                await self._none_taken(batch)
             # Only now: what was taken after them says whether they are to be believed.
             await self._noted([self._outcome(one, delivery, on_trial) for one, delivery in batch.doubtful])
             # Not begun: the server is away, it was too slow, or we stop.
-            unbegun = [Note(one.mail.id, one.mail.lease, "queued", one.slot) for one in waiting]
-            await self._noted(unbegun)
+            await self._noted([_given_back(one) for one in waiting])
 
     async def _chosen(self, ready: Sequence[Ready]) -> list[Ready]:
-        """A few, to different domains. The others are given back; those to domains that were refused just now go behind,
-        for they tell little, and would keep the others from being tried."""
-        by_domain: dict[str, Ready] = {}
+        """A few, of bodies in turns, each body's to different domains. The others are given back; those to domains that
+        were refused just now go behind, for they tell little, and would keep the others from being tried."""
+        different: dict[tuple[str, str], Ready] = {}
         for one in ready:
-            by_domain.setdefault(domain_of(one.recipient), one)
-        chosen = sorted(by_domain.values(), key=lambda one: self._refusals.is_suspect(one.recipient))[
-            :ON_TRIAL
-        ]
+            different.setdefault((one.body, domain_of(one.recipient)), one)
+        best = sorted(different.values(), key=lambda one: self._refusals.is_suspect(one.recipient))
+        chosen = in_turns(best, attrgetter("body"))[:ON_TRIAL]
         ids = {one.mail.id for one in chosen}
         back = list[Note]()
         for one in ready:
@@ -234,7 +249,7 @@ class Mailer:
                     Note(one.mail.id, one.mail.lease, DEFERRED, fields, delay_s=self._patience.retry_s)
                 )
             else:
-                back.append(Note(one.mail.id, one.mail.lease, QUEUED, one.slot))
+                back.append(_given_back(one))
         await self._noted(back)
         return chosen
 
@@ -259,7 +274,7 @@ class Mailer:
                     failpoint("mail-accepted")
                     self._taken(one, batch, began)
                 elif isinstance(delivery, Refused | Barred | TryLater):
-                    self._refused(one, delivery, batch)
+                    await self._refused(one, delivery, batch, connection)
                 if isinstance(delivery, Refused) and not self._is_believed(one, delivery, batch.on_trial):
                     batch.doubtful.append((one, delivery))
                 else:
@@ -269,18 +284,48 @@ class Mailer:
 
     def _taken(self, one: Ready, batch: "_Batch", began: float) -> None:
         self._refusals.taken(one.mail.id, one.recipient, began)
+        self._witnesses.took(one.recipient, one.body)
         batch.taken = True
         if batch.on_trial or not self.circuit.open:  # else it was on its way when the server began to refuse
             self.circuit.worked()
 
-    def _refused(self, one: Ready, delivery: Refused | Barred | TryLater, batch: "_Batch") -> None:
+    async def _refused(
+        self, one: Ready, delivery: Refused | Barred | TryLater, batch: "_Batch", connection: Connection
+    ) -> None:
         if isinstance(delivery, Refused) and delivery.certain:
             return
-        why = self._refusals.refused(one.mail.id, one.recipient, delivery, monotonic())
+        why = self._refusals.refused(one.mail.id, one.recipient, delivery, monotonic(), one.body)
         if batch.on_trial:
-            batch.refused.append(why or f"it still takes no mail ({delivery.reason})")
-        elif why is not None:
+            batch.refused.append(delivery)
+        elif why is not None and not self.circuit.open and await self._takes_others(connection):
+            why = self._refusals.why(delivery)
+        if why is not None and not batch.on_trial:
             self._failed(why, refuses=True)
+
+    async def _none_taken(self, batch: "_Batch") -> None:
+        """On trial: it still refuses everybody, or the few that were tried."""
+        if all(one.at_rcpt for one in batch.refused):
+            async with self._connections.one() as connection:
+                if await self._takes_others(connection):
+                    self.circuit.worked()
+                    return
+        last = batch.refused[-1]
+        why = self._refusals.why(last) or f"it still takes no mail ({last.reason})"
+        self._failed(why, refuses=True)
+
+    async def _takes_others(self, connection: Connection) -> bool:
+        """Whether the server would take a mail to somebody to whom it took one lately: then who was refused as it heard
+        who it is for stops nobody else."""
+        for witness in self._witnesses.to_ask(self._refusals.people, self._refusals.bodies):
+            try:
+                taken = await connection.would_take(self._envelope_from, witness)
+            except ServerAway:
+                return False
+            if taken:
+                self._refusals.would_be_taken(witness)
+                return True
+            self._witnesses.refused(witness)
+        return False
 
     def _is_believed(self, one: Ready, delivery: Delivery, on_trial: bool) -> bool:
         """Not on trial: the server that refused it just now may be mended for the next one."""
@@ -358,10 +403,14 @@ class _Batch:
     on_trial: bool
     """To see whether the server takes any mail."""
     taken: bool = False
-    refused: list[str] = field(default_factory=list)
-    """On trial: why."""
+    refused: list[Refused | Barred | TryLater] = field(default_factory=list)
+    """On trial."""
     doubtful: list[tuple[Ready, Delivery]] = field(default_factory=list)
     """Refused, and it is to be seen whether the server takes others."""
+
+
+def _given_back(one: Ready) -> Note:
+    return Note(one.mail.id, one.mail.lease, QUEUED, one.slot)
 
 
 def _trace(mail: Mail, delivery: Delivery, start_ns: int) -> None:

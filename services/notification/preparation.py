@@ -6,6 +6,7 @@ What falls out on the way is a note, for the mailer to write.
 import asyncio
 import logging
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
@@ -15,6 +16,7 @@ from services.notification.documents import (
     LETTERS,
     MAIL_CANCELLATIONS,
     MAIL_NOTES,
+    MAILS,
     Contact,
     Mail,
     recipient_of,
@@ -22,7 +24,8 @@ from services.notification.documents import (
 from services.notification.letters import compose
 from services.notification.outcomes import NO_ADDRESS, held, joined, skipped, told_before
 from services.notification.terms import Terms
-from services.notification.wire import NoAddress
+from services.notification.turns import body_of
+from services.notification.wire import NoAddress, address
 from shared.contracts.payload import EmployeeId
 from shared.pipeline.work import Note, deferral
 
@@ -31,6 +34,8 @@ if TYPE_CHECKING:
 
 BUG_RETRY_S: Final = 3600.0
 COMPOSE_EVERY_S: Final = 0.001
+LATELY: Final = 500
+"""Mails, read once at the start."""
 log = logging.getLogger(__name__)
 
 
@@ -40,6 +45,15 @@ class Ready(NamedTuple):
     message: bytes
     slot: Mapping[str, object]
     """See Addressed."""
+
+    @property
+    def body(self) -> str:
+        return body_of(self.mail.letter.organizer_code, self.mail.letter.series)
+
+
+class Sent(NamedTuple):
+    recipient: str
+    body: str
 
 
 class _Contacts(NamedTuple):
@@ -69,6 +83,17 @@ class Preparation:
         """`letters_a_day`: to an unconfirmed address; None: no limit."""
         self._store, self._sender, self._terms, self._epoch = store, sender, terms, epoch
         self._allowances = Allowances(store, terms.ids, letters_a_day)
+
+    async def lately_sent(self) -> list[Sent]:
+        """Whom the last mails went to that the server took, the last one at the end."""
+        mails = await self._store.select(MAILS, {"state": "sent"}, sort=[("due", -1)], limit=LATELY)
+        addressed, _ = await self._addressed(mails[::-1])
+        found = list[Sent]()
+        for mail, contact, *_ in addressed:
+            with suppress(NoAddress):  # also where two agencies claim the person, who may have none now
+                recipient = address("", recipient_of(mail.letter, contact)).addr_spec
+                found.append(Sent(recipient, body_of(mail.letter.organizer_code, mail.letter.series)))
+        return found
 
     async def prepare(self, mails: Sequence[Mail]) -> tuple[list[Ready], list[Note]]:
         """What was cancelled or is held uses up nothing of an address's allowance."""

@@ -2,9 +2,13 @@
 
 A refusal ends a mail no sooner than the server has taken another one after it. A server that refuses everybody, in
 whatever words, so makes nobody's mail bounce: all of them pause, and a few are tried (circuit.py).
+
+Many people in a row may be one body's, with addresses that nobody takes. So before all mails pause, the server is asked
+about people to whom it took a mail lately, first of other bodies (witnesses.py).
 """
 
-from typing import Final, TypeVar
+from collections.abc import Collection
+from typing import Final, NamedTuple, TypeVar
 
 from services.notification.smtp import Barred, Refused, TryLater
 
@@ -22,12 +26,20 @@ WORDS: Final[dict[type[Refused | TryLater | Barred], str]] = {
 MOST_KEPT: Final = 10_000
 
 
+class Turned(NamedTuple):
+    """Somebody who was refused."""
+
+    domain: str
+    body: str
+    at_rcpt: bool
+
+
 class Refusals:
     """What one mailer saw."""
 
     def __init__(self) -> None:
-        self._row: dict[str, str] = {}
-        """Refused since a mail was taken last: recipient -> domain."""
+        self._row: dict[str, Turned] = {}
+        """Refused since a mail was taken last, by recipient."""
         self._mails: dict[str, float] = {}
         """Mails that were refused, and when for the first time."""
         self._particular: dict[str, None] = {}
@@ -35,27 +47,53 @@ class Refusals:
         self._taken_at = float("-inf")
 
     def refused(
-        self, mail_id: str, recipient: str, delivery: Refused | TryLater | Barred, now: float
+        self,
+        mail_id: str,
+        recipient: str,
+        delivery: Refused | TryLater | Barred,
+        now: float,
+        body: str = "",
     ) -> str | None:
-        """Why all mails are to pause; None: they are not."""
+        """Why all mails are to pause; None: they are not. `body`: whose training the mail is about."""
+        domain = domain_of(recipient)
         _keep(self._mails, mail_id, now)
-        _keep(self._row, recipient, domain_of(recipient))
-        if self._row[recipient] in self._particular:
-            return None
-        people = sum(domain not in self._particular for domain in self._row.values())
+        _keep(self._row, recipient, Turned(domain, body, delivery.at_rcpt))
+        return None if domain in self._particular else self.why(delivery)
+
+    def why(self, delivery: Refused | TryLater | Barred) -> str | None:
+        """The same, after a refusal of this kind."""
+        people = sum(one.domain not in self._particular for one in self._row.values())
         kind = type(delivery)
         return f"{WORDS[kind]} ({delivery.reason})" if people >= IN_A_ROW[kind] else None
 
     def taken(self, mail_id: str, recipient: str, began: float) -> None:
         """`began`: when it was tried. One that was on its way already when another was refused proves nothing."""
-        own = domain_of(recipient)
-        for domain in self._row.values():
+        self._are_particular(list(self._row), recipient)
+        self._mails.pop(mail_id, None)
+        self._taken_at = max(self._taken_at, began)
+
+    def would_be_taken(self, witness: str) -> None:
+        """The server would take a mail to this one. That says nothing of those that it refused for the content, and ends
+        nobody's mail."""
+        self._are_particular([who for who, one in self._row.items() if one.at_rcpt], witness)
+
+    def _are_particular(self, people: Collection[str], taken: str) -> None:
+        own = domain_of(taken)
+        for who in people:
+            domain = self._row.pop(who).domain
             if domain != own:
                 _keep(self._particular, domain, None)
         self._particular.pop(own, None)
-        self._row.clear()
-        self._mails.pop(mail_id, None)
-        self._taken_at = max(self._taken_at, began)
+
+    @property
+    def people(self) -> Collection[str]:
+        """Refused since a mail was taken last."""
+        return self._row.keys()
+
+    @property
+    def bodies(self) -> set[str]:
+        """Whose mails those were."""
+        return {one.body for one in self._row.values()}
 
     def is_believed(self, mail_id: str) -> bool:
         """Whether the server took another mail after it had refused this one."""
@@ -71,7 +109,8 @@ class Refusals:
 
     def is_suspect(self, recipient: str) -> bool:
         """A mail there tells least about the server: its domain was refused just now."""
-        return domain_of(recipient) in self._row.values()
+        domain = domain_of(recipient)
+        return any(one.domain == domain for one in self._row.values())
 
 
 def domain_of(recipient: str) -> str:

@@ -66,6 +66,8 @@ class Accepted:
 @dataclass(frozen=True)
 class TryLater:
     reason: str
+    at_rcpt: bool = False
+    """Here and below: as the server heard who it is for, before the content."""
 
 
 @dataclass(frozen=True)
@@ -73,11 +75,13 @@ class Refused:
     reason: str
     certain: bool = False
     """Nobody had to ask the server."""
+    at_rcpt: bool = False
 
 
 @dataclass(frozen=True)
 class Barred:
     reason: str
+    at_rcpt: bool = False
 
 
 @dataclass(frozen=True)
@@ -119,6 +123,22 @@ class Connection:
             return Unsure(reason) if self._phase == "after" else TryLater(reason)
         finally:
             if self._phase != "ready":  # an answer that comes late must not be taken for the next mail's
+                self.close()
+
+    async def would_take(self, sender: str, recipient: str) -> bool:
+        """Asks for one mail to this person, and sends none. Raises ServerAway."""
+        self.used_at = monotonic()
+        try:
+            async with asyncio.timeout(self._deadline_s):
+                taken = await self._envelope(sender, recipient) is None
+                await self._reset()
+                return taken
+        except TimeoutError:
+            if self._phase == "connecting":
+                raise ServerAway("no answer in time") from None
+            return False
+        finally:
+            if self._phase != "ready":
                 self.close()
 
     async def probe(self) -> None:
@@ -282,8 +302,10 @@ def _refusal(error: SMTPResponseException, recipient: str, *, at_rcpt: bool) -> 
     reply = _reply(error)
     reason = reply.reason(recipient)
     if not reply.refuses:
-        return TryLater(reason)
-    return Refused(reason) if reply.about_recipient(at_rcpt=at_rcpt) else Barred(reason)
+        return TryLater(reason, at_rcpt=at_rcpt)
+    if reply.about_recipient(at_rcpt=at_rcpt):
+        return Refused(reason, at_rcpt=at_rcpt)
+    return Barred(reason, at_rcpt=at_rcpt)
 
 
 def _reply(error: SMTPResponseException) -> Reply:

@@ -8,12 +8,12 @@ has most waiting, whose own mails come out of the order in which they were writt
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 from services.notification.documents import MAILS
 from shared.identifiers import key
-from shared.pipeline.work import DEFERRED
+from shared.pipeline.work import DEFERRED, QUEUED
 
 if TYPE_CHECKING:
     from shared.mongo import MongoStore
@@ -90,6 +90,25 @@ class Turns:
             line.joined(own._replace(movable=False))
             found.append(own)
         return found
+
+    async def due(self, limit: int) -> list[str]:
+        """Mails that could go out now, the first due of each body, then the second of each."""
+        stages: list[dict[str, Any]] = [
+            {"$match": {"state": {"$in": [QUEUED, DEFERRED]}, "$expr": {"$lte": ["$due", "$$NOW"]}}},
+            {"$sort": {"due": 1}},
+            {
+                "$group": {
+                    "_id": {"code": "$letter.organizer_code", "series": "$letter.series"},
+                    "mails": {"$firstN": {"n": limit, "input": {"id": "$_id", "due": "$due"}}},
+                }
+            },
+        ]
+        found = [
+            (mail["due"], mail["id"], body_of(one["_id"].get("code"), one["_id"].get("series")))
+            for one in await self._store.aggregate(MAILS, stages)
+            for mail in one["mails"]
+        ]
+        return [id for _, id, _ in in_turns(sorted(found), itemgetter(2))][:limit]
 
     async def _waiting(self, address: str, now: datetime) -> list[Waiting]:
         stages: list[dict[str, Any]] = [

@@ -5,7 +5,15 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Annotated, ClassVar, Final, Literal
 
-from pydantic import BeforeValidator, EmailStr, Field, StringConstraints, WithJsonSchema, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    EmailStr,
+    Field,
+    StringConstraints,
+    WithJsonSchema,
+    model_validator,
+)
 
 from shared.contracts.payload import (
     AS_NUMBER,
@@ -27,6 +35,19 @@ from shared.contracts.vocabulary import EmploymentType, Form, Level, Pathway
 
 TRIMMED = BeforeValidator(trimmed)
 EmailAddress = Annotated[EmailStr, StringConstraints(max_length=254), TRIMMED]
+MOST_LOCAL_BYTES: Final = 64  # RFC 5321, 4.5.3.1.1
+
+
+def _can_exist(address: str) -> str:
+    if len(address.rpartition("@")[0].encode()) > MOST_LOCAL_BYTES:
+        raise ValueError(
+            f"more than {MOST_LOCAL_BYTES} bytes before the @, so that no mail can be sent to it"
+        )
+    return address
+
+
+NewEmailAddress = Annotated[EmailAddress, AfterValidator(_can_exist)]
+"""As agencies give it. Facts of before have longer ones, and are read."""
 
 
 # Primary subtags (BCP 47); `in` is what `id` was called until 1989, and Java's locales still write it. And the languages'
@@ -68,7 +89,7 @@ class EmployeeSnapshot(Payload):
     """The number before this one, when a new contract (PPPK) or an appointment changed it."""
     name: Name
     """With titles before and after, as printed on certificates."""
-    email: EmailAddress | None = None
+    email: NewEmailAddress | None = None
     language: Language = "id"
     """Language of letters: Indonesian or English, also as a tag such as `en-GB` or by its name (`Indonesia`, `Inggris`).
     With any other they are Indonesian, and the decision says so, as does the answer of `POST /events`."""

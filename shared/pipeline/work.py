@@ -64,6 +64,8 @@ class Claim(NamedTuple):
     ready: Sequence[str]
     abandoned: Sequence[str]
     becomes: str
+    among: Sequence[str] = ()
+    """Ids; empty: any."""
 
 
 class WorkStore(Protocol):
@@ -88,12 +90,12 @@ class WorkQueue(Generic[D]):
         self.collection, self.lease_s = collection, lease_s
         self._store = store
 
-    async def lease(self, limit: int) -> list[D]:
+    async def lease(self, limit: int, among: Sequence[str] = ()) -> list[D]:
         """Due items, and those whose worker is gone without having begun what can't be undone.
 
         Fewer than `limit`, even none, also when another worker was faster.
         """
-        return await self._claim(limit, (QUEUED, DEFERRED), (LEASED,), LEASED)
+        return await self._claim(limit, (QUEUED, DEFERRED), (LEASED,), LEASED, among)
 
     async def lease_abandoned(self, limit: int, states: Sequence[str], becomes: str) -> list[D]:
         """Items left in one of `states` by a worker whose lease is over; they come in state `becomes`."""
@@ -131,10 +133,15 @@ class WorkQueue(Generic[D]):
         return await self.finish_many([Note(item.id, item.lease, QUEUED, fields) for item in items])
 
     async def _claim(
-        self, limit: int, ready: Sequence[str], abandoned: Sequence[str], becomes: str
+        self,
+        limit: int,
+        ready: Sequence[str],
+        abandoned: Sequence[str],
+        becomes: str,
+        among: Sequence[str] = (),
     ) -> list[D]:
         # A token of its own for each claim: a late note of an earlier claim by the same worker is void too.
-        claim = Claim(secrets.token_hex(16), self.lease_s, limit, ready, abandoned, becomes)
+        claim = Claim(secrets.token_hex(16), self.lease_s, limit, ready, abandoned, becomes, among)
         return await self._store.lease_items(self.collection, claim)
 
 

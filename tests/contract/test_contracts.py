@@ -382,6 +382,14 @@ def test_a_wrong_field_is_named_and_not_repeated(path: str, value: object, said:
     assert SECRET not in told
 
 
+def test_an_address_with_more_before_the_at_than_mail_allows_is_refused() -> None:
+    whole = document(registered())
+    whole["data"]["email"] = "r" * 64 + "@example.com"
+    assert read(json.dumps(whole).encode())
+    whole["data"]["email"] = "é" * 33 + "@example.com"
+    assert "data.email: more than 64 bytes before the @" in refusal(json.dumps(whole).encode())
+
+
 @pytest.mark.parametrize(
     "address",
     [f"{SECRET}@@x", f"{SECRET}@-x.id", f"{SECRET}@xn--{SECRET}.id", f"a@{SECRET}\u0080.id",

@@ -272,7 +272,7 @@ async def test_a_gone_domain_bounces_and_keeps_no_other_back(
     await to_people(mail_store, [*(f"p{n}@gone.example" for n in range(80)), "rina@example.org"])
     catcher.order("reply", text="550 5.1.2 No such domain", to="gone.example")
     async with running(mailer_for(mail_store, catcher.port)):
-        tried = {"$or": [{"state": "sent"}, {"attempts": {"$gt": 0}}]}
+        tried = {"$or": [{"state": {"$in": ["sent", "bounced"]}}, {"attempts": {"$gt": 0}}]}
         async with asyncio.timeout(WITHIN_S):
             while await mail_store.count(MAILS, tried) < 81:
                 await asyncio.sleep(0.02)
@@ -283,7 +283,133 @@ async def test_a_gone_domain_bounces_and_keeps_no_other_back(
         await until(mail_store, sent=2, bounced=80)
 
 
-@pytest.mark.parametrize("email", [None, "no address at all"])
+# One agency's addresses, as many as it likes, each at a domain of its own.
+
+
+async def about(store: MongoStore, body: str, first: int, emails: Sequence[str]) -> list[Mail]:
+    """Mails about trainings of one body, one to each of its people."""
+    contacts = [
+        Contact(EmployeeId(f"emp_{n}"), 1, [f"{n}"], "Rina", email, "id")
+        for n, email in enumerate(emails, first)
+    ]
+    mails = [mail(n, f"emp_{n}") for n in range(first, first + len(emails))]
+    mails = [replace(one, letter=replace(one.letter, series=f"{body}/2026")) for one in mails]
+    await insert(store, CONTACTS, *contacts)
+    await insert(store, MAILS, *mails)
+    return mails
+
+
+def to_body(mails: Sequence[Mail]) -> dict[str, object]:
+    return {"_id": {"$in": [one.id for one in mails]}, "state": "sent"}
+
+
+async def none_is_left(store: MongoStore, mails: Sequence[Mail]) -> None:
+    async with asyncio.timeout(WITHIN_S):
+        while await store.count(MAILS, to_body(mails)) < len(mails):
+            await asyncio.sleep(0.02)
+
+
+ABOUT_A_DOMAIN = [
+    "450 4.1.2 Recipient address rejected: Domain not found",
+    "554 5.7.1 Access denied",
+    "550 5.1.2 No such domain",
+]
+FRESH = [f"x@d{n}.fresh.example" for n in range(100)]
+
+
+@pytest.mark.parametrize(
+    ("text", "restarted"), [*((text, False) for text in ABOUT_A_DOMAIN), (ABOUT_A_DOMAIN[0], True)]
+)
+async def test_one_bodys_addresses_at_ever_new_domains_hold_up_no_other_bodys_mails(
+    mail_store: MongoStore, catcher: Catcher, text: str, restarted: bool
+) -> None:
+    """Whom the server took a mail for before, it is asked about: also by a mailer that was not there then."""
+    before = await about(mail_store, "DINKES", 0, ["rina@dinkes.example"])
+    mailer = mailer_for(mail_store, catcher.port, retry_s=3600)
+    async with running(mailer):
+        await none_is_left(mail_store, before)
+        if not restarted:
+            await hold_up_no_other(mail_store, catcher, mailer, text)
+    if restarted:
+        mailer = mailer_for(mail_store, catcher.port, retry_s=3600)
+        async with running(mailer):
+            await hold_up_no_other(mail_store, catcher, mailer, text)
+    assert set(catcher.received().values()) == {1}
+
+
+async def hold_up_no_other(store: MongoStore, catcher: Catcher, mailer: Mailer, text: str) -> None:
+    catcher.order("reply", text=text, to="fresh.example")
+    fresh = await about(store, "DISKOMINFO", 1000, FRESH)
+    others = await about(store, "DINKES", 2000, [f"p{n}@d{n}.honest.example" for n in range(11)])
+    tried = {"_id": {"$in": [one.id for one in fresh]}, "$or": [{"attempts": 1}, {"state": "bounced"}]}
+    async with asyncio.timeout(WITHIN_S):
+        while await store.count(MAILS, tried) < len(fresh):
+            assert mailer.faults() == []
+            await asyncio.sleep(0.005)
+    await none_is_left(store, others)
+
+
+async def test_unknown_people_of_one_body_hold_up_no_others_at_the_same_domain(
+    mail_store: MongoStore, catcher: Catcher
+) -> None:
+    before = await about(mail_store, "DINKES", 0, ["rina@bandung.example"])
+    mailer = mailer_for(mail_store, catcher.port, retry_s=3600)
+    async with running(mailer):
+        await none_is_left(mail_store, before)
+        catcher.order("reply", text="550 5.1.1 User unknown", to="unknown")
+        fresh = await about(
+            mail_store, "DISKOMINFO", 1000, [f"unknown{n}@bandung.example" for n in range(99)]
+        )
+        tried = {"_id": {"$in": [one.id for one in fresh]}, "attempts": 1}
+        async with asyncio.timeout(WITHIN_S):
+            while await mail_store.count(MAILS, tried) < len(fresh):
+                assert mailer.faults() == []
+                await asyncio.sleep(0.005)
+
+
+@pytest.mark.parametrize(
+    ("at", "text"),
+    [
+        ("rcpt", "450 4.1.2 Recipient address rejected: Domain not found"),
+        ("rcpt", "550 5.7.1 Relaying denied"),
+        ("rcpt", "550 5.1.1 User unknown"),
+        ("data", "554 5.7.1 Message refused"),
+    ],
+)
+async def test_a_server_that_took_mails_and_refuses_everybody_now_pauses_all_and_says_why(
+    mail_store: MongoStore, catcher: Catcher, at: str, text: str
+) -> None:
+    """Also where one body alone has mails."""
+    before = await about(mail_store, "DINKES", 0, ["rina@dinkes.example"])
+    mailer = mailer_for(mail_store, catcher.port)
+    async with running(mailer):
+        await none_is_left(mail_store, before)
+        catcher.order("reply", at=at, text=text)
+        mails = await about(mail_store, "DISKOMINFO", 1000, FRESH[:40])
+        await true(lambda: any(text[:3] in fault and "mails wait" in fault for fault in mailer.faults()))
+        assert await mail_store.count(MAILS, {"state": "bounced"}) == 0
+        catcher.order("none")
+        await none_is_left(mail_store, mails)
+        await true(lambda: not mailer.faults())
+    assert set(catcher.received().values()) == {1}
+
+
+async def test_a_server_that_never_took_a_mail_is_tried_for_bodies_in_turns(
+    mail_store: MongoStore, catcher: Catcher
+) -> None:
+    """Once it was mended, those of one body that it still refuses keep it from nobody else."""
+    text = ABOUT_A_DOMAIN[0]
+    await about(mail_store, "DISKOMINFO", 1000, FRESH)
+    mailer = mailer_for(mail_store, catcher.port, retry_s=3600)
+    catcher.order("reply", text=text)
+    async with running(mailer):
+        await true(lambda: bool(mailer.faults()))
+        others = await about(mail_store, "DINKES", 2000, [f"p{n}@d{n}.honest.example" for n in range(11)])
+        catcher.order("reply", text=text, to="fresh.example")
+        await none_is_left(mail_store, others)
+
+
+@pytest.mark.parametrize("email", [None, "no address at all", "r" * 65 + "@example.org"])
 async def test_a_mail_without_an_address_is_skipped_with_the_reason(
     mail_store: MongoStore, catcher: Catcher, email: str | None
 ) -> None:

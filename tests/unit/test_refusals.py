@@ -5,6 +5,7 @@ import pytest
 from services.notification.refusals import IN_A_ROW, Refusals
 from services.notification.replies import Reply
 from services.notification.smtp import Barred, Refused, TryLater
+from services.notification.witnesses import ASKED, MOST_DOMAINS, Witnesses
 
 PERSON = [
     "550 5.1.1 <rina@example.org> User unknown",
@@ -112,3 +113,55 @@ def test_a_refusal_is_believed_once_a_mail_that_was_begun_later_was_taken() -> N
     assert not seen.is_believed("let_0")
     seen.taken("let_2", "p2@d.example", began=11)
     assert seen.is_believed("let_0")
+
+
+# Of whom the server is asked before all mails pause.
+
+
+def test_those_refused_for_who_they_are_begin_a_new_row_once_the_server_would_take_another() -> None:
+    seen, person, content = Refusals(), Refused("550 5.1.2", at_rcpt=True), Refused("554 5.2.3")
+    for n in range(4):
+        seen.refused(f"let_{n}", f"p@d{n}.example", person, n)
+    seen.refused("let_4", "p@content.example", content, 4)
+    seen.would_be_taken("rina@good.example")
+    assert list(seen.people) == ["p@content.example"]
+    assert not any(seen.refused(f"let_{n}", f"p{n}@d0.example", person, n) for n in range(5, 15))
+    assert not seen.is_believed("let_0")
+
+
+def test_a_domain_whose_own_people_the_server_would_take_counts_further() -> None:
+    seen, person = Refusals(), Refused("550 5.1.1", at_rcpt=True)
+    seen.refused("let_0", "nobody@d.example", person, 0)
+    seen.would_be_taken("rina@d.example")
+    assert any(seen.refused(f"let_{n}", f"p{n}@d.example", person, n) for n in range(1, 6))
+
+
+def test_the_server_is_asked_about_people_of_other_bodies_first_and_of_different_ones() -> None:
+    seen = Witnesses()
+    for n in range(50):
+        seen.took(f"x@d{n}.example", "DISKOMINFO")
+    seen.took("rina@a.example", "DINKES")
+    seen.took("budi@b.example", "DINKES")
+    seen.took("asep@b.example", "BKPSDM")
+    seen.took("x@last.example", "DISKOMINFO")
+    asked = seen.to_ask({"someone@a.example"}, {"DISKOMINFO"})
+    assert asked == ["asep@b.example", "budi@b.example", "rina@a.example"]
+    assert seen.to_ask({"asep@b.example", "budi@b.example", "rina@a.example"}, {"DISKOMINFO"}) == [
+        "x@last.example", "x@d49.example", "x@d48.example",
+    ]  # fmt: skip
+
+
+def test_who_is_refused_when_asked_is_asked_last_again() -> None:
+    seen = Witnesses()
+    for n in range(MOST_DOMAINS):
+        seen.took(f"p@d{n}.example", "DINKES")
+    for _ in range(2):
+        for one in seen.to_ask((), ()):
+            seen.refused(one)
+    assert seen.to_ask((), ()) == [f"p@d{MOST_DOMAINS - 1 - 2 * ASKED - n}.example" for n in range(ASKED)]
+
+
+def test_nobody_who_was_refused_is_asked_about() -> None:
+    seen = Witnesses()
+    seen.took("rina@a.example", "DINKES")
+    assert seen.to_ask({"rina@a.example"}, {"DINKES"}) == []
