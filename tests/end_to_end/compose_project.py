@@ -142,7 +142,7 @@ class Project:
             "mongosh",
             "--quiet",
             "--norc",
-            "mongodb://127.0.0.1/?directConnection=true",
+            "mongodb://127.0.0.1/?directConnection=true&serverSelectionTimeoutMS=60000",
             "--eval",
             COUNT,
         )
