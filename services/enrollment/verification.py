@@ -254,7 +254,9 @@ def _parts(text: str) -> list[str]:
 
 
 def token_in(given: str) -> str:
-    """A link's token without what a mail program or a person put around it."""
+    """A link's token without what a mail program or a person put around it, which is never a control character."""
+    if any(unicodedata.category(char) == "Cc" and not char.isspace() for char in given):
+        return given
     return _LINK_ENDS.sub("", "".join(_as_ascii(char) for char in given))
 
 

@@ -84,7 +84,7 @@ def test_no_trick_with_the_path_opens_more_than_the_code_does(
     other = "../v/" if of == "/d/" else "../d/"
     tricks = [
         "..", "%2e%2e", "%2e%2e%2fv", "..%2f..%2fetc%2fpasswd", other, f"%00{token}", f"{token}%00", f"{token}%00.pdf",
-        f"{token}/", f"{token}/..", f"{token}%2f..", f"%20{token}", f"{token}%0d%0aX-Injected:%201", f"{token};x",
+        f"{token}/", f"{token}/..", f"{token}%2f..", f"{token}%0d%0aX-Injected:%201", f"{token};x",
         f"x/../{token}", quote(quote(token, safe=""), safe="") + "%25", "%ff%fe", "%", "%zz", "*", "$ne", "[$ne]=1",
         "crt_*", "'%20or%201=1", "x" * 5_000, "%F0%9F%98%80" * 200,
     ]  # fmt: skip

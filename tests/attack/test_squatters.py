@@ -36,6 +36,7 @@ def comes(product: Product, true: Person, *events: Any) -> None:
         product.verdict(id)
 
 
+@pytest.mark.full
 def test_whom_a_stranger_registered_first_it_gives_to_nobody(product: Product, attacker: Attacker) -> None:
     true = somebody("Kinanti Contoh")
     stranger, id = squat(attacker, true)

@@ -115,6 +115,7 @@ def test_a_healthy_system_has_nothing_to_report(product: Product) -> None:
         assert product.database(service).discrepancies.count_documents({}) == 0
 
 
+@pytest.mark.full
 def test_what_was_deleted_by_hand_is_seen_healed_and_never_doubled(product: Product) -> None:
     person, other = somebody(), somebody()
     id, untouched = with_certificate(product, person), with_certificate(product, other)

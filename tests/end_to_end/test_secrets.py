@@ -117,6 +117,7 @@ def codes(product: Product) -> dict[str, tuple[str, str]]:
     }
 
 
+@pytest.mark.full
 def test_link_keys_change_under_traffic(installation: Installation) -> None:
     product = installation.product
     before, old_link = installation.certified()
@@ -177,6 +178,7 @@ def test_another_identity_key_on_the_same_data_is_refused(installation: Installa
     assert installation.link_of(person) == link
 
 
+@pytest.mark.full
 def test_a_database_of_before_fingerprints_knows_its_key_by_its_ids(installation: Installation) -> None:
     product, kompeten = installation.product, installation.kompeten
     installation.certified()

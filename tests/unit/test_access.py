@@ -381,7 +381,7 @@ async def test_issuer_out_of_reach_is_503_that_says_what_to_do(access: OidcAcces
     issuer.up = False
     problem = await refusal(access, issuer.token())
     assert (problem.status_code, problem.type_slug) == (503, "issuer-unreachable")
-    assert "JWKS" in problem.detail
+    assert "KOMPETEN_OIDC_ISSUER" in problem.detail
     assert issuer.url not in problem.detail
 
 
