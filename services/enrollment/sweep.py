@@ -223,7 +223,11 @@ def refold_completions(event: Received[RefoldCompletions], state: State, terms: 
     by_employee: dict[str, list[Changed]] = {}
     for one in event.data.found:
         known = state.get(COMPLETIONS, one.completion_id)
-        if known is not None and known.judged < event.data.generation:
+        if (
+            known is None or known.employee_id != one.employee_id
+        ):  # it is another one's by now, and is found with that
+            continue
+        if known.judged < event.data.generation:
             by_employee.setdefault(known.employee_id, []).append(
                 Changed(known, known, event.now, event.traceparent)
             )

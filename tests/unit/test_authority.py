@@ -55,12 +55,14 @@ from shared.contracts.enrollment import (
     EmployeeRecorded,
     JpCredited,
 )
-from shared.contracts.payload import Payload
+from shared.contracts.payload import EmployeeId, Payload
 from shared.contracts.people import (
     AdoptHomes,
     ConfirmHome,
     EarliestHome,
     MergeEmployees,
+    RefoldCompletions,
+    Refolded,
     RefoldPeople,
     SeparateEmployees,
 )
@@ -1577,3 +1579,15 @@ def test_what_was_settled_before_places_were_kept_keeps_that_of_its_first_conten
 def the_mine(made: Given[Any]) -> Completion:
     (one,) = [one for one in made.all(COMPLETIONS) if one.contents[0].facts.code == "S"]
     return one
+
+
+def test_a_completion_that_is_another_ones_by_now_is_not_judged_under_the_name_it_was_found_with() -> None:
+    """It was found before a merge, and decided after it: what it is judged by is another's."""
+    made = city((registered(NIP), HOME), (completed(NIP, organizer="DISKOMINFO"), HOME), DISKOMINFO=HOME)
+    known = the(made)
+    nobody = EmployeeId("emp_" + "0" * 32)
+    refold = RefoldCompletions(
+        generation=known.judged + 1, found=(Refolded(completion_id=known.id, employee_id=nobody),)
+    )
+    assert made.when(refold, sender="enrollment").verdict is Verdict.NOTHING
+    assert the(made) == known
