@@ -19,10 +19,10 @@ up: .venv/.dev ## The same stack, kept running, until Ctrl-C; addresses in .run/
 
 TESTS := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --tb=native
 
-test: .venv/.dev ## The tests: unit, property, contract, integration, end-to-end, attacks, faults (15 min on two cores)
+test: .venv/.dev ## The tests: unit, property, contract, integration, end-to-end, attacks, faults (some 17 min on two cores)
 	@$(TESTS) -m "not full"
 
-test-quick: .venv/.dev ## Unit and property tests, without Kafka and MongoDB: for daily work (a minute)
+test-quick: .venv/.dev ## Unit and property tests, without Kafka and MongoDB: for daily work (two minutes)
 	@KOMPETEN_EXAMPLES=$${KOMPETEN_EXAMPLES:-30} $(TESTS) tests/unit tests/property -m "not full and not stack" --hypothesis-profile quick
 
 test-full: test ## And those that take long and seldom find more: what CI runs
