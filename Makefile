@@ -19,7 +19,7 @@ up: .venv/.dev ## The same stack, kept running, until Ctrl-C; addresses in .run/
 
 TESTS := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --tb=native
 
-test: .venv/.dev ## The tests: unit, property, contract, integration, end-to-end, attacks, faults (some 17 min on two cores)
+test: .venv/.dev ## The tests: unit, property, contract, integration, end-to-end, attacks, faults (18 min on two cores when it was measured last)
 	@$(TESTS) -m "not full"
 
 test-quick: .venv/.dev ## Unit and property tests, without Kafka and MongoDB: for daily work (two minutes)
@@ -28,7 +28,7 @@ test-quick: .venv/.dev ## Unit and property tests, without Kafka and MongoDB: fo
 test-full: test ## And those that take long and seldom find more: what CI runs
 	@$(TESTS) -m full
 
-attack: .venv/.dev ## The attacks of the threat model on the running product, with ordinary credentials; part of test
+attack: .venv/.dev ## The attacks of the threat model on the running product, with ordinary credentials; part of test-full
 	@$(BIN)/python -m pytest tests/attack --tb=native
 
 check: .venv/.dev ## What CI checks before the tests: format, lint, types, imports, generated pages
