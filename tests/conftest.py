@@ -1,6 +1,7 @@
 """What every kind of test may ask for. The stack comes up only if a test asks, once for all workers."""
 
 import contextlib
+import gc
 import os
 import signal
 from collections.abc import Iterator
@@ -12,14 +13,15 @@ from hypothesis import settings
 
 from shared.stack import Stack, StackError
 from shared.stack.processes import Processes
+from tests.examples import examples
 from tests.stack_once import RUNS, StackOnce, ask, forget_old_runs
 
 ONCE = pytest.StashKey[StackOnce]()
 WORKERS_WAY = pytest.StashKey[tuple[str, str]]()
 FAILED = pytest.StashKey[bool]()
 
-# `make test-quick`: for tests that say themselves how many, by KOMPETEN_EXAMPLES where they take it.
-settings.register_profile("quick", max_examples=20)
+settings.register_profile("asked", max_examples=examples(100))
+settings.load_profile("asked")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -45,6 +47,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "stack" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.stack)
+
+
+def pytest_collection_finish() -> None:
+    """Thousands of tests are not looked through at each collection of garbage."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:

@@ -20,6 +20,7 @@ from shared.contracts.cloudevents import Event, Undecodable, decode, encode, id_
 from shared.contracts.examples import EXAMPLES
 from shared.contracts.payload import MOST, Payload
 from shared.contracts.topics import AGENCY
+from tests.examples import examples
 from tests.factories import MOMENT, NIP, as_record, completed, jp_credited, registered
 
 Headers = Sequence[tuple[str, bytes | None]]
@@ -543,7 +544,7 @@ def test_no_fault_is_told_in_the_words_of_the_library(payload: type[Payload]) ->
 
 # Whatever comes, nothing but Undecodable.
 
-FUZZ = settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+FUZZ = settings(max_examples=examples(300), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 header_names = st.sampled_from(
     ["content-type", "ce_type", "ce_id", "ce_source", "ce_specversion", "ce_time", "ce_subject", "ce_x", "x"]
 )

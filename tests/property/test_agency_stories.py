@@ -293,6 +293,7 @@ async def test_an_agency_that_is_no_more_leaves_all_to_its_heir_and_some_people_
 # Trainings.
 
 
+@pytest.mark.slow
 async def test_a_webinar_of_five_hundred_people_of_forty_agencies_is_five_hundred_certificates() -> None:
     agencies = [f"dinas-{n}" for n in range(40)]
     city = await Bandung((BKPSDM, *agencies)).begins()

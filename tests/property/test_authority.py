@@ -6,14 +6,13 @@ replayed, and once more on a database restored from a backup.
 """
 
 import json
-import os
 from datetime import timedelta
 from decimal import Decimal
 from random import Random
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.enrollment.adoption import GivenNumbers
@@ -42,6 +41,7 @@ from shared.contracts.pipeline import ReplayDeadLetter
 from shared.contracts.register import BeginRegister, DistrustAgency, ReplaceAgency, TrustAgency
 from shared.contracts.topics import ENROLLMENT_COMMANDS, ENROLLMENT_EVENTS, agency_topic
 from shared.pipeline.books import DEAD_LETTERS, WAITING
+from tests.examples import QUIET, examples
 from tests.factories import as_record, changed, completed, registered, revoke
 from tests.property.harness import (
     AGENCIES,
@@ -57,8 +57,6 @@ from tests.property.harness import (
 )
 from tests.property.observed import published
 
-MANY = int(os.environ.get("KOMPETEN_EXAMPLES", "150"))
-QUIET = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture, HealthCheck.differing_executors]
 BUDI, EARLIER, LATER = "198501012010011001", "199001012018212001", "199001012023212001"
 IDS = TERMS.ids
 PEOPLE = {number: IDS.employee(number) for number in (BUDI, EARLIER, LATER)}
@@ -341,7 +339,7 @@ async def decided(city: City) -> None:
         pass
 
 
-@settings(max_examples=MANY * 2, deadline=None, suppress_health_check=QUIET)
+@settings(max_examples=examples(300), deadline=None, suppress_health_check=QUIET)
 @given(histories(), st.integers(0, 2**16), st.integers(0, 16), st.integers(0, 6))
 async def test_what_is_decided_first_changes_nothing(
     history: list[Sending], seed: int, until: int, batches: int

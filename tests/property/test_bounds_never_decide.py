@@ -6,7 +6,7 @@ from decimal import Decimal
 from random import Random
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
@@ -15,18 +15,17 @@ from services.enrollment.completions import content_of, facts_of, standing_befor
 from services.enrollment.documents import COMPLETIONS, Completion, Content
 from services.enrollment.settling import facts_standing
 from shared.pipeline.records import Coordinates, Received
+from tests.examples import QUIET, examples
 from tests.factories import completed, registered
 from tests.property.harness import AGENCIES, ROUGH, TERMS, City, Sending
 from tests.property.histories import BUDI, EMPLOYEE, SENT_FROM
 from tests.property.observed import observe, promises
-from tests.property.test_order_never_decides import MANY
 
 FEW = 3
 """Instead of 20, so that small sets go beyond it in every way."""
 NOTHING = Completion(
     id=TERMS.ids.completion(EMPLOYEE[BUDI], "A", "A", "1"), employee_id=EMPLOYEE[BUDI], learning_year=""
 )
-QUIET = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture, HealthCheck.differing_executors]
 
 
 def content(sender: str, score: int, hour: int, revision: int) -> Content:
@@ -66,7 +65,7 @@ def merged(those: list[Content]) -> list[Content]:
     return list(earliest.values())
 
 
-@settings(max_examples=MANY * 4, deadline=None, suppress_health_check=QUIET)
+@settings(max_examples=examples(600), deadline=None, suppress_health_check=QUIET)
 @given(contents, st.integers(0, 2**16))
 def test_the_same_contents_are_kept_in_any_order(
     monkeypatch: pytest.MonkeyPatch, those: list[Content], seed: int
@@ -77,7 +76,7 @@ def test_the_same_contents_are_kept_in_any_order(
     assert without_copies(taken(shuffled).contents) == without_copies(taken(those).contents)
 
 
-@settings(max_examples=MANY * 4, deadline=None, suppress_health_check=QUIET)
+@settings(max_examples=examples(600), deadline=None, suppress_health_check=QUIET)
 @given(contents)
 def test_what_is_kept_has_the_owner_and_the_highest_revision_of_all(
     monkeypatch: pytest.MonkeyPatch, those: list[Content]
@@ -94,7 +93,7 @@ def test_what_is_kept_has_the_owner_and_the_highest_revision_of_all(
         assert without_copies([stands]) == without_copies([whole])
 
 
-@settings(max_examples=MANY // 5, deadline=None, suppress_health_check=QUIET)
+@settings(max_examples=examples(30), deadline=None, suppress_health_check=QUIET)
 @given(
     st.lists(
         st.tuples(st.sampled_from([*AGENCIES[:1] * 4, AGENCIES[1]]), st.integers(0, 45), st.integers(0, 5),

@@ -19,10 +19,10 @@ from shared.contracts.payload import Payload
 from shared.contracts.people import MergeEmployees, SeparateEmployees
 from shared.contracts.topics import ENROLLMENT_EVENTS
 from shared.pipeline.records import Record
+from tests.examples import QUIET, examples
 from tests.factories import changed, completed, registered, reinstate, revoke
 from tests.property.harness import INCENTIVE, OFFICER, ROUGH, TERMS, City, Sending
 from tests.property.observed import BY_TYPE, observe, promises
-from tests.property.test_order_never_decides import MANY, QUIET
 from tests.property.test_reconciliation import lacking, listed
 from tests.unit.given import Given
 
@@ -249,7 +249,7 @@ def stories(draw: st.DrawFn) -> list[Step]:
     return draw(st.lists(step, min_size=3, max_size=16))
 
 
-@settings(max_examples=MANY, deadline=None, suppress_health_check=QUIET)
+@settings(max_examples=examples(), deadline=None, suppress_health_check=QUIET)
 @given(stories(), st.integers(0, 2**16))
 async def test_any_order_of_events_ends_in_the_same_accounts(steps: list[Step], seed: int) -> None:
     await ends_alike(steps, seed)

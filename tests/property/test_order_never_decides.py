@@ -1,25 +1,22 @@
 """Any order, repetition, split and resend of the same events ends in the same record, JP, points and mails."""
 
-import os
 import secrets
 from collections.abc import AsyncIterator, Sequence
 from random import Random
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.mongo import MongoStore, connect
 from shared.stack import Stack
+from tests.examples import QUIET, examples
 from tests.property.harness import ROUGH, SERVICES, AnyStore, City, Sending
 from tests.property.histories import deliveries, histories
 from tests.property.observed import every_record_was_decided_once, observe, promises
 
 Told = tuple[list[Sending], list[Sending]]
-# To look harder: KOMPETEN_EXAMPLES=5000.
-MANY = int(os.environ.get("KOMPETEN_EXAMPLES", "150"))
 FEW = 4
-QUIET = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture, HealthCheck.differing_executors]
 NOTHING_NEW = {"duplicate", "superseded", "waiting", "refused", "nothing"}
 
 
@@ -59,19 +56,19 @@ async def stays_when_replayed(
 
 
 class TestInMemory:
-    @settings(max_examples=MANY, deadline=None, suppress_health_check=QUIET)
+    @settings(max_examples=examples(), deadline=None, suppress_health_check=QUIET)
     @given(twice_told(), st.integers(0, 2**16))
     async def test_any_order_ends_in_the_same_place(self, told: Told, seed: int) -> None:
         await ends_alike(told, seed)
 
-    @settings(max_examples=MANY // 5, deadline=None, suppress_health_check=QUIET)
+    @settings(max_examples=examples(30), deadline=None, suppress_health_check=QUIET)
     @given(histories(), st.integers(0, 2**16))
     async def test_a_replay_from_the_first_record_changes_nothing(
         self, history: list[Sending], seed: int
     ) -> None:
         await stays_when_replayed(history, seed)
 
-    @settings(max_examples=MANY // 5, deadline=None, suppress_health_check=QUIET)
+    @settings(max_examples=examples(30), deadline=None, suppress_health_check=QUIET)
     @given(histories(), st.integers(0, 2**16))
     async def test_everything_sent_again_changes_nothing(self, history: list[Sending], seed: int) -> None:
         city = City(weather=ROUGH, random=Random(seed))

@@ -21,6 +21,7 @@ from shared.pipeline.documents import State
 from shared.pipeline.outcome import Outcome, Put, Verdict
 from shared.pipeline.reactions import Reaction, Service
 from shared.pipeline.records import Headers, Received, Record
+from tests.examples import examples
 from tests.factories import as_record, completed, completion_recorded, registered
 from tests.property.harness import AGENCIES, ENROLLMENT, INCENTIVE, City, Sending
 from tests.property.histories import BUDI
@@ -237,6 +238,7 @@ HEADS: Mapping[str, tuple[bytes | None, Headers]] = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", HEADS)
 async def test_a_head_larger_than_a_document_is_kept_in_parts(kind: str) -> None:
     """Compressed it passes the broker's limit; no document of the database holds it."""
@@ -329,7 +331,7 @@ def mutated(draw: st.DrawFn) -> bytes:
     return json.dumps(event, ensure_ascii=draw(st.booleans())).encode(errors="surrogatepass")
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(300), deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     st.binary(max_size=60) | mutated(),
     st.lists(

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.enrollment.adoption import GivenNumbers
@@ -51,13 +51,13 @@ from shared.contracts.topics import (
 from shared.pipeline.books import DEAD_LETTERS, DECISIONS, DISCREPANCIES
 from shared.pipeline.documents import Collection, Document
 from shared.pipeline.places import partition_of
+from tests.examples import QUIET, examples
 from tests.factories import as_record, completed, registered, revoke
 from tests.memory_store import MemoryStore
 from tests.property.harness import MORNING, OFFICER, ROUGH, TERMS, City, Sending
 from tests.property.histories import BUDI, EMPLOYEE, completion_id, histories
 from tests.property.observed import observe, promises
 
-QUIET = [HealthCheck.too_slow, HealthCheck.differing_executors]
 TRAINING: dict[str, object] = {"code": "R", "form": "seminar", "start_date": "2026-01-05"}
 READERS = {"incentive": INCENTIVE_COMMANDS, "notification": NOTIFICATION_COMMANDS}
 REVOCATION = revoke(completion_id=completion_id(completed(BUDI, **TRAINING)), employee_id=EMPLOYEE[BUDI])
@@ -207,7 +207,7 @@ async def books_add_up(city: City) -> None:
         assert [one for one in await city.documents(service, DEAD_LETTERS) if one.kind == "bug"] == []
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=QUIET)
+@settings(max_examples=examples(60), deadline=None, suppress_health_check=QUIET)
 @given(histories(), st.integers(0, 2**16))
 async def test_where_nothing_was_lost_a_list_finds_nothing(history: list[Sending], seed: int) -> None:
     """Not even one that is made in the middle of it, with facts on their way before and after it."""
@@ -227,7 +227,7 @@ async def test_where_nothing_was_lost_a_list_finds_nothing(history: list[Sending
     assert [await lacking(city, service) for service in city.members] == [{}, {}, {}]
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=QUIET)
+@settings(max_examples=examples(60), deadline=None, suppress_health_check=QUIET)
 @given(histories(), st.integers(0, 2**16), st.data())
 async def test_whatever_is_lost_is_seen_and_healed_once(
     history: list[Sending], seed: int, data: st.DataObject
@@ -281,7 +281,7 @@ async def _sum(city: City, id: str) -> int:
     )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=QUIET)
+@settings(max_examples=examples(60), deadline=None, suppress_health_check=QUIET)
 @given(
     histories(),
     st.sets(st.sampled_from(["enrollment", "incentive", "notification"]), min_size=1),

@@ -16,6 +16,7 @@ from services.incentive.points import Achievement, award_month, level_of, load_p
 from services.incentive.points_rules import POINTS_YAML
 from shared.contracts.vocabulary import Form, Level
 from shared.dated_rules import RulesInvalid
+from tests.examples import examples
 
 RATES = load_rates()
 RULES = load_point_rules()
@@ -142,7 +143,7 @@ UNCAPPED = parse_rates("\n".join(line for line in JP_YAML.read_text().splitlines
 
 
 @pytest.mark.parametrize("form", list(DAY_CAPS))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(data=st.data())
 def test_each_day_gives_at_most_its_cap_as_a_walk_over_the_days_finds(form: str, data: st.DataObject) -> None:
     history = data.draw(learnings((form,), tight=data.draw(st.booleans())))
@@ -204,7 +205,7 @@ JUNK = st.sampled_from([None, True, -1, 1.5, "", "x", [], {}, {"x": 1}, "+20", "
 @pytest.mark.parametrize(
     ("path", "parse"), [(JP_YAML, parse_rates), (POINTS_YAML, parse_point_rules)], ids=["jp", "points"]
 )
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=examples())
 @given(data=st.data())
 def test_a_damaged_rule_file_loads_or_fails_with_a_sentence_that_names_the_row(
     path: object, parse: object, data: st.DataObject

@@ -175,6 +175,7 @@ async def test_one_completion_sent_five_times_is_one_of_everything(
 # Unknown employees.
 
 
+@pytest.mark.slow
 async def test_records_that_wait_for_one_employee_are_released_page_by_page() -> None:
     many = WAITING_PAGE + 3
     city = City()

@@ -188,6 +188,7 @@ async def test_only_what_waited_so_long_is_given_up_and_what_is_there_is_decided
     assert len(await city.documents("enrollment", DEAD_LETTERS)) == 1
 
 
+@pytest.mark.slow
 async def test_a_look_in_vain_at_more_than_a_page_comes_to_an_end() -> None:
     city = City(services=[ENROLLMENT])
     for n in range(WAITING_PAGE + 3):

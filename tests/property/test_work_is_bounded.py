@@ -35,6 +35,7 @@ async def calls(shape: Shape, n: int) -> int:
     return count
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: f"{shape.service.name}: {shape.name}")
 async def test_ten_times_as_many_records_are_ten_times_the_work(
     shape: Shape, monkeypatch: pytest.MonkeyPatch

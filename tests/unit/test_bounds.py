@@ -65,6 +65,7 @@ def of_the_year(n: int) -> TrainingCompleted:
     return completed(NIP, code=f"T{n}", start_date=(date(2026, 1, 1) + timedelta(days=n % 50)).isoformat())
 
 
+@pytest.mark.slow
 def test_a_year_takes_no_more_completions_of_a_person_until_one_is_revoked() -> None:
     city = Given(ENROLLMENT, BUDI, *(of_the_year(n) for n in range(MOST_COMPLETIONS)))
     with pytest.raises(Rejected, match="400 completions of this employee in 2026 are recorded already"):

@@ -37,6 +37,7 @@ from services.enrollment.certificate_pdf import (
     render,
 )
 from services.notification.letters import written
+from tests.examples import examples
 
 AWKWARD_TITLE = r"C# & .NET: 5_000*$2 @OPD <b>[x] \ ~ CA•SP"
 MINIMAL: dict[str, Any] = {
@@ -131,6 +132,7 @@ def test_a_title_is_verbatim(title: str) -> None:
         assert title in text, reader
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
     [
@@ -175,6 +177,7 @@ TITLES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("title", TITLES.values(), ids=TITLES)
 def test_a_title_in_a_script_of_the_region_is_printed_and_read_again_letter_for_letter(title: str) -> None:
     pdf = render(face(training_title=title))
@@ -301,6 +304,7 @@ STACKED = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("field", ["organizer", "holder_name", "training_title", "signatory"])
 @pytest.mark.parametrize("value", STACKED.values(), ids=STACKED)
 def test_letters_and_marks_one_above_the_other_touch_no_neighbour(field: str, value: str) -> None:
@@ -382,7 +386,7 @@ def test_what_has_no_shape_needs_no_font(mark: str) -> None:
 @given(name=st.text(st.characters(exclude_categories=["Cc"]), min_size=1, max_size=200))
 # Marks and joiners that no font has side by side, though it has each.
 @example(name="؉̍ؓ̾ؗڞڶ̽̉ؓͯڄ̫ۈ͎̹ۡزڻق͚")
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_each_name_is_drawn_or_says_why_not(name: str) -> None:
     refused: tuple[str, ...] = ()
     try:
@@ -393,7 +397,7 @@ def test_each_name_is_drawn_or_says_why_not(name: str) -> None:
 
 
 @given(value=st.text(st.characters(exclude_categories=["Cs"])))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 def test_a_literal_is_never_evaluated(value: str) -> None:
     compiler = typst.Compiler(input=b"", ignore_system_fonts=True)
     escaped = compiler.eval(literal(value).decode())

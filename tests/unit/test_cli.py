@@ -1,6 +1,7 @@
 """The operators' command line, over an admin interface that answers as described."""
 
 import base64
+import functools
 import json
 import os
 import re
@@ -16,6 +17,7 @@ from typing import Any
 import jwt
 import pytest
 import typer.main
+import typer.testing
 from fastapi.responses import JSONResponse, Response
 from typer.testing import CliRunner
 
@@ -25,6 +27,7 @@ from tests.factories import NIP, as_record, completed
 from tests.unit.admin_http import AT, Asked, Play, World, decided, letter, playing, problem, verdicts
 
 ROOT = Path(__file__).parents[2]
+tree_of = functools.cache(typer.main.get_command)
 EVENT: dict[str, Any] = json.loads(as_record(completed(), id="evt-1").value or b"")
 A, B, C = "agency.x.v1/0/1/0", "agency.x.v1/0/2/0", "enrollment.events.v1/3/7/0"
 WHY = ("--reason", "rates added")
@@ -52,6 +55,8 @@ class Cli:
             monkeypatch.setenv(f"KOMPETEN_{name.upper()}_URL", url)
         monkeypatch.setenv("KOMPETEN_TOKEN", "good")
         monkeypatch.delenv("VISUAL", raising=False)
+        # Typer makes all commands anew for each call: longer than most commands take.
+        monkeypatch.setattr(typer.testing, "_get_command", tree_of)
         self.file(json.dumps(EVENT))
 
     def __call__(self, *argv: str | Path, typed: str = "") -> Result:

@@ -105,6 +105,7 @@ def test_an_outage_is_told_by_what_is_known_of_it_and_what_to_do(error: PyMongoE
     assert "Topology" not in said
 
 
+@pytest.mark.slow
 async def test_before_the_driver_gives_up_it_is_known_that_nobody_listens() -> None:
     """Readiness has less time than the driver takes to look for a server."""
     (port,) = free_ports(1)
