@@ -15,7 +15,7 @@ from bson.codec_options import CodecOptions
 from bson.errors import BSONError
 from bson.raw_bson import RawBSONDocument
 from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorClientSession, AsyncIOMotorDatabase
-from pymongo import DeleteOne, InsertOne, ReadPreference, ReplaceOne, UpdateOne, WriteConcern
+from pymongo import DeleteOne, IndexModel, InsertOne, ReadPreference, ReplaceOne, UpdateOne, WriteConcern
 from pymongo.errors import BulkWriteError, CollectionInvalid, OperationFailure, PyMongoError
 from pymongo.read_concern import ReadConcern
 from pymongo.server_api import ServerApi
@@ -106,10 +106,12 @@ class MongoStore:
             for collection in (*BOOKS, *collections):
                 if collection.name not in there:
                     await self._create(collection.name)
-                for fields in (*collection.indexes, *collection.unique):
-                    await self.database[collection.name].create_index(
-                        [(field, 1) for field in fields], unique=fields in collection.unique
-                    )
+                indexes = [
+                    IndexModel([(field, 1) for field in fields], unique=fields in collection.unique)
+                    for fields in (*collection.indexes, *collection.unique)
+                ]
+                if indexes:
+                    await self.database[collection.name].create_indexes(indexes)
             if LOCKS not in there:
                 await self._create(LOCKS)
 

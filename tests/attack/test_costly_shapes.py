@@ -12,7 +12,7 @@ from tests.attack.victim import VICTIM_OPD
 from tests.end_to_end.product import Person, Product, somebody, until
 from tests.factories import completed
 
-pytestmark = [pytest.mark.xdist_group("attack"), pytest.mark.usefixtures("unharmed")]
+pytestmark = [pytest.mark.full, pytest.mark.xdist_group("attack"), pytest.mark.usefixtures("unharmed")]
 
 MANY: Final = 1_000
 PEOPLES: Final = "completions of one person"

@@ -32,7 +32,7 @@ from tests.attack.reference import OF_AGENCIES, SERVICES, addresses, event_types
 from tests.attack.victim import VICTIM_OPD, Victim
 from tests.end_to_end.product import Product
 
-pytestmark = [pytest.mark.xdist_group("attack"), pytest.mark.usefixtures("unharmed")]
+pytestmark = [pytest.mark.full, pytest.mark.xdist_group("attack"), pytest.mark.usefixtures("unharmed")]
 
 AGENCIES: Final = (VICTIM_OPD, ATTACKER_OPD, OTHER_OPD)
 USERS: Final = (ATTACKER_OPD, OTHER_OPD, *SERVICES)

@@ -4,6 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 EACH_FIRST = """
 import importlib, os, sys
@@ -20,6 +22,7 @@ for name in sys.argv[1:]:
 """
 
 
+@pytest.mark.full
 def test_each_module_is_imported_first_as_well_as_last() -> None:
     names = [
         ".".join(path.relative_to(ROOT).with_suffix("").parts)

@@ -21,7 +21,7 @@ from tests.end_to_end.product import OTHER_OPD, Person, Product, fresh_id, someb
 from tests.end_to_end.test_links import mailed_link, status
 from tests.factories import as_record, completed
 
-pytestmark = pytest.mark.xdist_group("end_to_end")
+pytestmark = [pytest.mark.full, pytest.mark.xdist_group("end_to_end")]
 
 BODY = "BKPSDM"
 WHY = "SK perpanjangan kontrak 800/12"

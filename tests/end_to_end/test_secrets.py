@@ -154,7 +154,9 @@ def test_link_keys_change_under_traffic(installation: Installation) -> None:
         assert status(f"{installation.kompeten.urls['enrollment']}/v/{code}") == 200
 
 
-@pytest.mark.parametrize("service", SERVICES)
+@pytest.mark.parametrize(
+    "service", [SERVICES[0], *(pytest.param(one, marks=pytest.mark.full) for one in SERVICES[1:])]
+)
 def test_another_identity_key_on_the_same_data_is_refused(installation: Installation, service: str) -> None:
     """It started, said that nothing was wrong, and gave a second number for each event that was sent again."""
     product, kompeten = installation.product, installation.kompeten

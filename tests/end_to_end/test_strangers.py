@@ -78,7 +78,7 @@ def test_unfinished_bodies_cost_little_memory_and_nobody_elses_answer(
     lines = [] if role is None else [f"Authorization: Bearer {product.kompeten.token(role, sub='flood')}"]
     with measured(process) as grown, unfinished(url, lines):
         began = time.monotonic()
-        assert httpx.get(f"{url}/health/ready", timeout=ANSWERED_WITHIN_S).status_code == 200
+        assert httpx.get(f"{url}/health/live", timeout=ANSWERED_WITHIN_S).status_code == 200
         other = product.client("operator", "incentive", sub="another", fresh=True)
         assert other.post("/admin/dead-letters/dry-runs", json={"id": "none"}).status_code == 404
         assert time.monotonic() - began < ANSWERED_WITHIN_S

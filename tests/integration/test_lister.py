@@ -130,7 +130,7 @@ async def test_each_change_is_listed_once_page_by_page(city: City, monkeypatch: 
     assert await lists(city) == Counter(), "nothing has changed since"
 
 
-@pytest.mark.parametrize("page", [1, 7, 12])
+@pytest.mark.parametrize("page", [1, *(pytest.param(n, marks=pytest.mark.full) for n in (7, 12))])
 async def test_changes_of_one_moment_are_listed_once_too(
     city: City, monkeypatch: pytest.MonkeyPatch, page: int
 ) -> None:
@@ -278,7 +278,7 @@ async def read(city: City, service: str, limit: int) -> list[Held]:
     return [Held.model_validate(one.model_dump()) for one in entries]
 
 
-@pytest.mark.parametrize("limit", [1, 5, 5000])
+@pytest.mark.parametrize("limit", [5, *(pytest.param(n, marks=pytest.mark.full) for n in (1, 5000))])
 async def test_ledgers_are_in_order_whole_and_agree(city: City, limit: int) -> None:
     ledgers = {service: await read(city, service, limit) for service in LEDGERS}
     for held in ledgers.values():

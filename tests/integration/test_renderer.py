@@ -106,6 +106,7 @@ async def insert(store: MongoStore, items: Iterable[Rendering]) -> None:
     await store.database[RENDERINGS.name].insert_many([dict(store.encode(one)) for one in items])
 
 
+@pytest.mark.full
 async def test_a_certificate_that_ends_its_process_keeps_no_other_from_being_made(
     stack: Stack, store: MongoStore
 ) -> None:

@@ -66,7 +66,7 @@ def with_descendants(starter: subprocess.Popen[bytes]) -> list[psutil.Process]:
 @pytest.mark.parametrize(
     "number",
     [
-        signal.SIGKILL,
+        pytest.param(signal.SIGKILL, marks=pytest.mark.full),
         pytest.param(signal.SIGTERM, marks=pytest.mark.full),
         pytest.param(signal.SIGINT, marks=pytest.mark.full),
     ],

@@ -339,7 +339,7 @@ async def decided(city: City) -> None:
         pass
 
 
-@settings(max_examples=examples(300), deadline=None, suppress_health_check=QUIET)
+@settings(max_examples=examples(100), deadline=None, suppress_health_check=QUIET)
 @given(histories(), st.integers(0, 2**16), st.integers(0, 16), st.integers(0, 6))
 async def test_what_is_decided_first_changes_nothing(
     history: list[Sending], seed: int, until: int, batches: int
