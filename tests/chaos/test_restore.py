@@ -11,11 +11,11 @@ from typing import Final
 
 import pytest
 
+from cli.answers import Held
+from cli.books import Finding, findings, merged
 from services.enrollment.ledger import ledger as enrollment_ledger
 from services.incentive.ledger import ledger as incentive_ledger
 from services.notification.ledger import ledger as notification_ledger
-from shared.cli.answers import Held
-from shared.cli.books import Finding, findings, merged
 from shared.contracts.enrollment import CertificateIssued, CertificateRevoked
 from shared.contracts.topics import ENROLLMENT_EVENTS
 from shared.http.reconciliation import Ledger, Some

@@ -20,6 +20,7 @@ from shared.stack.processes import ROOT
 SHIPPED = (
     "docker-compose.yml",
     ".dockerignore",
+    "cli",
     "deploy",
     "kompeten",
     "requirements/run.txt",

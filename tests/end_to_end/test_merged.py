@@ -9,10 +9,10 @@ from typing import Any
 import httpx
 import pytest
 
+from cli.answers import Held
+from cli.books import findings
 from services.enrollment.settling import SAME_TRAINING
 from services.notification.documents import ADDRESS_CHANGED, ISSUED
-from shared.cli.answers import Held
-from shared.cli.books import findings
 from shared.contracts.payload import EmployeeId, Payload
 from shared.contracts.people import MergeEmployees, SeparateEmployees
 from shared.contracts.topics import ENROLLMENT_COMMANDS

@@ -42,7 +42,7 @@ def reconcile(product: Product, *words: str) -> tuple[int, Any]:
     env = {f"KOMPETEN_{name.upper()}_URL": url for name, url in product.kompeten.urls.items()}
     env["KOMPETEN_TOKEN"] = product.kompeten.token("operator")
     done = subprocess.run(
-        [sys.executable, "-m", "shared.cli", "reconcile", *words, "--json"],
+        [sys.executable, "-m", "cli", "reconcile", *words, "--json"],
         env=os.environ | env, capture_output=True, text=True, timeout=170, check=False,
     )  # fmt: skip
     assert done.returncode in (0, 1), (done.stdout, done.stderr)

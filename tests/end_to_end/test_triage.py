@@ -176,7 +176,7 @@ def test_the_command_line_does_it_too(product: Product, operator: httpx.Client) 
         env = {f"KOMPETEN_{name.upper()}_URL": url for name, url in product.kompeten.urls.items()}
         env["KOMPETEN_TOKEN"] = product.kompeten.token("operator")
         done = subprocess.run(
-            [sys.executable, "-m", "shared.cli", *words, "--json"],
+            [sys.executable, "-m", "cli", *words, "--json"],
             env=os.environ | env, capture_output=True, text=True, timeout=60, check=False,
         )  # fmt: skip
         assert done.returncode in (0, 1), done.stderr

@@ -177,7 +177,7 @@ def commit() -> str:
     """With `-dirty` where code was changed since."""
     git = ["git", "-C", str(ROOT)]
     head = subprocess.run([*git, "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
-    code = [*git, "diff", "--quiet", "HEAD", "--", "services", "shared", "tests"]
+    code = [*git, "diff", "--quiet", "HEAD", "--", "services", "shared", "cli", "tests"]
     dirty = subprocess.run(code, capture_output=True, check=False).returncode
     return (head.stdout.strip() or "unknown") + ("-dirty" if dirty else "")
 

@@ -9,6 +9,9 @@ from typing import Any
 
 import pytest
 
+from cli.answers import Held
+from cli.books import ENROLLMENT as OURS
+from cli.books import findings, merged
 from services.enrollment import lister
 from services.enrollment.agencies.documents import REGISTER, REGISTERS, Arrival, Register
 from services.enrollment.bodies.documents import BODIES, Body, BodySaid, BodyStatement, body_id
@@ -22,9 +25,6 @@ from services.enrollment.trace import trace as enrollment_trace
 from services.incentive.ledger import ledger as incentive_ledger
 from services.notification.ledger import ledger as notification_ledger
 from services.notification.trace import trace as notification_trace
-from shared.cli.answers import Held
-from shared.cli.books import ENROLLMENT as OURS
-from shared.cli.books import findings, merged
 from shared.contracts.cloudevents import decode, peek
 from shared.contracts.enrollment import CompletionsListed
 from shared.contracts.lists import Claim, claims_of

@@ -13,6 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cli.answers import Held
+from cli.books import Finding, findings, merged
 from services.enrollment.adoption import GivenNumbers
 from services.enrollment.documents import (
     COMPLETIONS,
@@ -29,8 +31,6 @@ from services.incentive.ledger import entry_of as incentive_entry
 from services.notification.documents import ISSUED, LETTERS, MAILS, REVOKED, SETTLED_POINTS
 from services.notification.ledger import MAILS_OR_NOTES
 from services.notification.ledger import entry_of as notification_entry
-from shared.cli.answers import Held
-from shared.cli.books import Finding, findings, merged
 from shared.contracts.cloudevents import peek
 from shared.contracts.enrollment import (
     CompletionsListed,

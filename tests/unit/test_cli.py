@@ -21,8 +21,8 @@ import typer.testing
 from fastapi.responses import JSONResponse, Response
 from typer.testing import CliRunner
 
-from shared.cli.app import app
-from shared.cli.screen import plain
+from cli.app import app
+from cli.screen import plain
 from tests.factories import NIP, as_record, completed
 from tests.unit.admin_http import AT, Asked, Play, World, decided, letter, playing, problem, verdicts
 
@@ -314,8 +314,9 @@ def test_no_option_takes_a_token_or_a_number_and_employee_takes_no_value() -> No
 
 
 def test_the_file_at_the_root_runs_it_from_any_folder(tmp_path: Path) -> None:
-    (tmp_path / "shared").mkdir()
-    (tmp_path / "shared/__init__.py").write_text("raise SystemExit('this is not ours')")
+    for name in ("cli", "shared"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "__init__.py").write_text("raise SystemExit('this is not ours')")
     env = {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
     done = subprocess.run(
         [ROOT / "kompeten", "status", "--json", "--stack", "none.json"],
@@ -332,7 +333,7 @@ def test_completion_is_there_for_the_shell() -> None:
         "COMP_WORDS": "kompeten dead-letters ",
         "COMP_CWORD": "2",
     }
-    argv = [sys.executable, "-m", "shared.cli"]
+    argv = [sys.executable, "-m", "cli"]
     done = subprocess.run(argv, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
     assert {"list", "replay", "edit"} <= set(done.stdout.split())
 
@@ -745,7 +746,7 @@ def test_a_mass_replay_stops_when_the_service_is_away_and_says_what_was_not_aske
 
 def test_ctrl_c_ends_a_mass_replay_with_its_summary(cli: Cli) -> None:
     cli.world.letters["enrollment"] = [letter(f"agency.x.v1/0/{n}/0") for n in range(6)]
-    argv = [sys.executable, "-m", "shared.cli", "dead-letters", "replay", "--since", "1d", *WHY]
+    argv = [sys.executable, "-m", "cli", "dead-letters", "replay", "--since", "1d", *WHY]
     run = subprocess.Popen(
         [*argv, "--yes", "--json", "--rate", "1"],
         cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
@@ -883,7 +884,7 @@ def test_a_refused_event_can_be_edited_again_where_it_was_left(cli: Cli) -> None
 
 
 def test_what_was_written_is_kept_when_the_service_is_away(cli: Cli) -> None:
-    cli.env.setattr("shared.cli.client.LONGEST_PAUSE_S", 0.01)
+    cli.env.setattr("cli.client.LONGEST_PAUSE_S", 0.01)
     faulty_letter(cli)
     cli.world.order = lambda asked: problem(503, "the service is busy")
     done = cli("dead-letters", "edit", A, *WHY, "--yes")

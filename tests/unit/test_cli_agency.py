@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from shared.cli.agency_drift import differences, quota_of
-from shared.cli.agency_kafka import KafkaAccess
-from shared.cli.agency_password import Handed
-from shared.cli.agency_view import show_agencies
-from shared.cli.answers import Agency, Quota
-from shared.cli.errors import CannotAsk
-from shared.cli.screen import screens
+from cli.agency_drift import differences, quota_of
+from cli.agency_kafka import KafkaAccess
+from cli.agency_password import Handed
+from cli.agency_view import show_agencies
+from cli.answers import Agency, Quota
+from cli.errors import CannotAsk
+from cli.screen import screens
 from shared.kafka_admin import AgencyQuota, AgencyState, UserState
 from shared.kafka_connection import KafkaConnection
 

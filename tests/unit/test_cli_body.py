@@ -148,7 +148,7 @@ def test_a_spelling_is_asked_about_as_one_that_stays_for_good(cli: Cli) -> None:
 
 
 def test_an_order_that_is_not_decided_in_time_is_1(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("shared.cli.client.DECIDED_WITHIN_S", 0.0)
+    monkeypatch.setattr("cli.client.DECIDED_WITHIN_S", 0.0)
     cli.world.order = lambda asked: decided(status="pending", verdict=None)
     done = cli(*ADD, "--yes")
     assert (done.code, "in the log and not decided yet: see `kompeten body list`" in done.out) == (1, True)

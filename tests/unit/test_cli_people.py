@@ -188,7 +188,7 @@ def test_a_link_whose_names_are_another_agency_s_is_told_without_them(cli: Cli) 
 
 
 def test_a_worklist_has_an_end_and_says_so(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("shared.cli.people.MOST", 2)
+    monkeypatch.setattr("cli.people.MOST", 2)
     cli.world.people["disputed"] = [[open_person()] * 2, [open_person()] * 2, [open_person()]]
     assert "and more" in cli("people", "disputed").out
     assert len(cli.world.ordered("/people/disputed")) == 2, "no more pages than are shown"
@@ -316,7 +316,7 @@ def test_an_officer_of_another_agency_is_told_no_and_not_to_get_another_role(cli
 
 
 def test_an_order_that_is_not_decided_in_time_is_1(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("shared.cli.client.DECIDED_WITHIN_S", 0.0)
+    monkeypatch.setattr("cli.client.DECIDED_WITHIN_S", 0.0)
     cli.world.order = lambda asked: decided(status="pending", verdict=None)
     done = cli(*TRANSFER, "--yes")
     assert (done.code, "not decided yet: see `kompeten people search --id ID`" in done.out) == (1, True)

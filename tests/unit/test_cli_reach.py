@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from fastapi.responses import JSONResponse
 
-from shared.cli.agency_view import show_agencies
-from shared.cli.answers import Agency
-from shared.cli.screen import screens
+from cli.agency_view import show_agencies
+from cli.answers import Agency
+from cli.screen import screens
 from tests.factories import NIP
 from tests.unit.admin_http import AT, Asked, decided
 from tests.unit.test_cli import COMPLETION, EMPLOYEE, WHY, Cli, cli, play
@@ -232,7 +232,7 @@ def test_the_worklist_says_who_doubts_what_and_how_to_decide(cli: Cli) -> None:
 
 
 def test_the_worklist_has_an_end_and_says_so(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("shared.cli.contests.MOST", 1)
+    monkeypatch.setattr("cli.contests.MOST", 1)
     cli.world.people["contested"] = [[contested()] * 2, [contested()]]
     assert "and more" in cli("contests").out
     assert len(cli.world.ordered("/completions/contested")) == 1, "no more pages than are shown"

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from fastapi.responses import Response
 
-from shared.cli.answers import Held
-from shared.cli.books import Finding, findings, merged
+from cli.answers import Held
+from cli.books import Finding, findings, merged
 from tests.unit.admin_http import AT, Asked, World, decided
 from tests.unit.test_cli import Cli, cli, play
 
@@ -29,8 +29,8 @@ def held(
 
 @pytest.fixture(autouse=True)
 def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("shared.cli.reconcile.PAUSE_S", 0.0)
-    monkeypatch.setattr("shared.cli.reconcile.CAUGHT_UP_WITHIN_S", 0.0)
+    monkeypatch.setattr("cli.reconcile.PAUSE_S", 0.0)
+    monkeypatch.setattr("cli.reconcile.CAUGHT_UP_WITHIN_S", 0.0)
 
 
 def healthy(world: World, count: int = 5) -> None:

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from shared.cli.event_lines import fault_of_file, read_line
+from cli.event_lines import fault_of_file, read_line
 
 EVENT = json.dumps(
     {"specversion": "1.0", "id": "evt-1", "data": {"title": "Café", "jp": 1.10}}, ensure_ascii=False

@@ -66,7 +66,7 @@ def filled_in(value: object) -> str:
 
 def names_in_code() -> set[str]:
     paths = [
-        *(path for folder in ("shared", "services", "demo") for path in (ROOT / folder).rglob("*.py")),
+        *(path for folder in ("shared", "services", "cli", "demo") for path in (ROOT / folder).rglob("*.py")),
         *(path for path in (ROOT / "deploy").rglob("*") if path.is_file() and "secrets" not in path.parts),
         ROOT / "docker-compose.yml",
         ROOT / "Makefile",

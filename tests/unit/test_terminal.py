@@ -4,7 +4,7 @@ import io
 
 import pytest
 
-from shared.cli.screen import SHORT, Screen, short
+from cli.screen import SHORT, Screen, short
 from shared.terminal import wrapped
 
 SENTENCE = (

@@ -1,7 +1,7 @@
 """`/agencies`: the register as operators see and change it. Each change goes through the log.
 
 What an agency has in Kafka (topic, users, rights) is made by whoever has an administrator's password there, the
-command line above all (shared/cli/agency.py): no service has that right.
+command line above all (cli/agency.py): no service has that right.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
