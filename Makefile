@@ -68,7 +68,7 @@ lock: .venv/.dev ## Pin dependencies anew, by hash (needs uv)
 	uv pip compile pyproject.toml --group dev --group bench --universal --generate-hashes --no-emit-index-url --no-header -q -c requirements/dev.txt -o requirements/bench.txt
 
 clean: ## Remove what the targets made: packages, and the data of `up`, also those that Docker holds
-	@if [ -x $(BIN)/python ]; then $(BIN)/python -m shared.stack.forget .run; \
+	@if [ -x $(BIN)/python ]; then $(BIN)/python -m devstack.forget .run; \
 	elif grep -qs docker .run/*/mode; then echo "clean: Docker holds data of 'make up': run 'make .venv/.dev' first, so that they can be removed" >&2; exit 1; fi
 	rm -rf .venv .run .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 

@@ -21,10 +21,10 @@ from demo.publish import Published, certificate_of, publish, revoke, revoke_in_a
 from demo.reconcile import reconcile
 from demo.runs import fresh
 from demo.settling import settle
+from devstack import StackError, local_stack
+from devstack.kompeten import Kompeten, configure, make_topics, start
+from devstack.processes import ROOT, Processes
 from services.enrollment.documents import STORED_PDFS
-from shared.stack import StackError, local_stack
-from shared.stack.kompeten import Kompeten, configure, make_topics, start
-from shared.stack.processes import ROOT, Processes
 
 DEADLINE_S = 110.0
 

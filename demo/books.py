@@ -15,12 +15,12 @@ from pymongo.database import Database
 
 from demo.city import Occasion
 from demo.reconcile import Account, Books, Caught, Certified, Letter, Points
+from devstack.kompeten import SERVICES, Kompeten
 from services.enrollment.documents import COMPLETIONS, EMPLOYEES, STORED_PDFS, Completion
 from services.incentive.documents import ACCOUNTS, EARNED_COMPLETIONS, POINT_ENTRIES
 from services.notification.documents import LETTERS, MAILS, Mail
 from shared.pipeline.books import DEAD_LETTERS, DECISIONS, WAITING
 from shared.pipeline.documents import Collection, Document
-from shared.stack.kompeten import SERVICES, Kompeten
 
 Raw = dict[str, Any]  # what MongoDB returns, before msgspec has given it a type
 D = TypeVar("D", bound=Document)

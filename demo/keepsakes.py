@@ -8,8 +8,8 @@ import httpx
 from demo.books import Reader, html_of
 from demo.city import City
 from demo.reconcile import ISSUED, Books, Certified, Letter
+from devstack.kompeten import Kompeten
 from shared.contracts.vocabulary import Level
-from shared.stack.kompeten import Kompeten
 
 
 def keep(city: City, kompeten: Kompeten, reader: Reader, books: Books, run_dir: Path) -> Iterator[str]:

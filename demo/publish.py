@@ -12,9 +12,9 @@ from aiokafka.errors import KafkaError
 from demo.city import BY_KAFKA, City, Occasion, Revocation, is_http
 from demo.trainings import OFFERS
 from demo.wire import Message, as_json
+from devstack import StackError
+from devstack.kompeten import Kompeten
 from shared.contracts.topics import agency_topic
-from shared.stack import StackError
-from shared.stack.kompeten import Kompeten
 
 HTTP_BATCH = 50
 

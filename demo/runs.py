@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from shared.stack import StackError
+from devstack import StackError
 
 
 @contextmanager

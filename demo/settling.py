@@ -10,6 +10,8 @@ from aiokafka.errors import KafkaError
 
 from demo.books import Reader
 from demo.city import City
+from devstack import StackError
+from devstack.kompeten import SERVICES, Kompeten
 from services.enrollment.documents import COMPLETIONS, RENDERINGS, STORED_PDFS
 from services.incentive.documents import POINT_ENTRIES
 from services.notification.documents import LETTERS, MAILS
@@ -24,8 +26,6 @@ from shared.contracts.topics import (
 )
 from shared.pipeline.books import POSITIONS
 from shared.pipeline.places import position_id
-from shared.stack import StackError
-from shared.stack.kompeten import SERVICES, Kompeten
 
 POLL_S: Final = 0.25
 STILL_S: Final = 1.0

@@ -14,9 +14,8 @@ from demo.people import AGENCIES
 from demo.report import say
 from demo.runs import alone
 from demo.settling import watch
-from shared.contracts.topics import agency_topic
-from shared.stack import StackError, local_stack
-from shared.stack.kompeten import (
+from devstack import StackError, local_stack
+from devstack.kompeten import (
     ROLES,
     SERVICES,
     Kompeten,
@@ -25,7 +24,8 @@ from shared.stack.kompeten import (
     start,
     write_description,
 )
-from shared.stack.processes import ROOT, Processes
+from devstack.processes import ROOT, Processes
+from shared.contracts.topics import agency_topic
 
 WATCH_S = 1.0
 

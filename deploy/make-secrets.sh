@@ -56,7 +56,7 @@ mkdir -p deploy/secrets/agencies deploy/secrets/state
 chmod 755 deploy/secrets/agencies
 
 # Containers read these as users of their own, which a checkout made under umask 077 or 027 shuts out.
-for mounted in deploy/mongo deploy/kafka shared/stack/issuer.py; do
+for mounted in deploy/mongo deploy/kafka devstack/issuer.py; do
   [ -e "$mounted" ] || continue
   closed=$(find "$mounted" \( -type d ! -perm -005 -o ! -perm -004 \))
   [ -z "$closed" ] || chmod -R go+rX "$mounted" 2>/dev/null ||

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
-from shared.stack import Stack, StackError
-from shared.stack.processes import Processes
+from devstack import Stack, StackError
+from devstack.processes import Processes
 from tests.examples import examples
 from tests.stack_once import RUNS, StackOnce, ask, forget_old_runs
 

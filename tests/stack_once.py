@@ -9,8 +9,8 @@ from pathlib import Path
 
 import psutil
 
-from shared.stack import Stack, StackError, local_stack
-from shared.stack.processes import ROOT
+from devstack import Stack, StackError, local_stack
+from devstack.processes import ROOT
 
 RUNS = ROOT / ".run/test"
 

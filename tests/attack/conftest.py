@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from shared.stack import Stack
-from shared.stack.kompeten import configure, make_topics, start
-from shared.stack.processes import Processes
+from devstack import Stack
+from devstack.kompeten import configure, make_topics, start
+from devstack.processes import Processes
 from tests.attack.attacker import ATTACKER_OPD, OTHER_OPD, Attacker, stays_ready
 from tests.attack.odd_keys import ODD_KEYS
 from tests.attack.victim import VICTIM_OPD, Victim

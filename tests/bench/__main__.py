@@ -14,7 +14,7 @@ from pathlib import Path
 from statistics import median
 from typing import NamedTuple
 
-from shared.stack import StackError, local_stack
+from devstack import StackError, local_stack
 from tests.bench import certificates, hostile_shapes, stage, whole
 
 RESULTS = Path(__file__).parent / "results"

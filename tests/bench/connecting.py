@@ -4,7 +4,7 @@ import asyncio
 from pathlib import Path
 from statistics import median
 
-from shared.stack import local_stack
+from devstack import local_stack
 from tests.integration.test_agencies import city_on, connect_under_traffic
 
 ROUNDS = 5

@@ -18,13 +18,13 @@ from typing import Any, Final, NamedTuple
 
 from pymongo import MongoClient
 
+from devstack import broker, native
+from devstack.ports import HOST, free_ports
+from devstack.processes import ROOT, Processes
 from shared.contracts.rights import service_user
 from shared.kafka_admin import KafkaAdmin
 from shared.kafka_admin.acls import Acl
 from shared.kafka_connection import KafkaConnection
-from shared.stack import broker, native
-from shared.stack.ports import HOST, free_ports
-from shared.stack.processes import ROOT, Processes
 from tests.bench.workload import prepare, told
 
 RESULTS: Final = Path(__file__).parent / "results/credentials.json"

@@ -18,12 +18,12 @@ from typing import Final
 from aiokafka import AIOKafkaProducer
 from pymongo import MongoClient
 
+from devstack import Stack, local_stack
+from devstack.kompeten import SERVICES, configure, make_topics, start
+from devstack.ports import free_ports
+from devstack.processes import Processes
 from shared.contracts.topics import agency_topic
 from shared.kafka_admin import AgencyQuota, KafkaAdmin
-from shared.stack import Stack, local_stack
-from shared.stack.kompeten import SERVICES, configure, make_topics, start
-from shared.stack.ports import free_ports
-from shared.stack.processes import Processes
 from tests.bench.whole import AGENCIES, PER_EMPLOYEE, Running, publish
 from tests.bench.workload import BODY, HEADERS, cloudevent, completed, registered
 

@@ -17,11 +17,11 @@ from typing import Final
 from aiokafka import AIOKafkaProducer
 from pymongo import MongoClient
 
+from devstack import Stack, local_stack
 from shared.contracts.topics import agency_topic
 from shared.kafka_connection import KafkaConnection
 from shared.pipeline.books import Decision
 from shared.service import tune_gc
-from shared.stack import Stack, local_stack
 from tests.bench.contenders import ours
 from tests.bench.workload import HEADERS, OPD, cloudevent, completed, heard, prepare, told
 from tests.chaos.hostile import hostile_records

@@ -14,9 +14,9 @@ from pathlib import Path
 from statistics import median
 from typing import Final, NamedTuple
 
+from devstack import Stack, local_stack
 from shared.mongo import MongoStore, connect
 from shared.service import tune_gc
-from shared.stack import Stack, local_stack
 from tests.bench.shapes import SHAPES, Bench, Shape, Store
 from tests.memory_store import MemoryStore
 

@@ -20,14 +20,14 @@ from time import monotonic, process_time
 
 import uvloop
 
+from devstack.ports import HOST, free_ports, port_answers
+from devstack.processes import Processes
 from services.notification.documents import COLLECTIONS, CONTACTS, MAILS, Contact, Letter, Mail
 from services.notification.mailer import Mailer
 from services.notification.smtp import SmtpServer
 from services.notification.terms import load_terms
 from shared.contracts.payload import CertificateId, CompletionId, EmployeeId
 from shared.mongo import MongoStore, connect
-from shared.stack.ports import HOST, free_ports, port_answers
-from shared.stack.processes import Processes
 
 TERMS = load_terms("0123456789abcdef" * 4, "https://kompeten.example")
 
@@ -142,7 +142,7 @@ def main() -> None:
             else:
                 options = ["--smtp-port", str(smtp), "--http-port", str(http)]
                 options += ["--directory", str(directory / "mail")]
-                child = processes.start_python("mailcatcher", "shared.stack.mailcatcher", *options)
+                child = processes.start_python("mailcatcher", "devstack.mailcatcher", *options)
             address = f"{HOST}:{smtp}"
             child.wait_ready(lambda: port_answers(address), 60)
         uvloop.run(measure(address, mongo, asked.mails, asked.connections))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pymongo import MongoClient
 
-from shared.stack import Stack, local_stack
+from devstack import Stack, local_stack
 from tests.bench.workload import prepare, told
 
 SLOW = 1_000  # one transaction a message: enough for a steady rate

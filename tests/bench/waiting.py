@@ -22,11 +22,11 @@ import psutil
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from pymongo import MongoClient
 
+from devstack import Stack, StackError, local_stack
+from devstack.kompeten import configure, make_topics, start
+from devstack.processes import Processes
 from shared.contracts.topics import ENROLLMENT_EVENTS, PARTITIONS
 from shared.pipeline.books import WAITING
-from shared.stack import Stack, StackError, local_stack
-from shared.stack.kompeten import configure, make_topics, start
-from shared.stack.processes import Processes
 from shared.waits import EVERY_S
 from tests.bench.__main__ import RESULTS, commit
 from tests.bench.whole import AGENCIES, Running, idle_latency, publish

@@ -20,12 +20,12 @@ import psutil
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from pymongo import MongoClient
 
+from devstack import Stack, local_stack
+from devstack.kompeten import SERVICES, Kompeten, configure, make_topics, start
+from devstack.ports import free_ports
+from devstack.processes import Processes
 from shared.contracts.enrollment import CertificateIssued
 from shared.contracts.topics import ENROLLMENT_EVENTS, agency_topic
-from shared.stack import Stack, local_stack
-from shared.stack.kompeten import SERVICES, Kompeten, configure, make_topics, start
-from shared.stack.ports import free_ports
-from shared.stack.processes import Processes
 from tests.bench.workload import BODY, HEADERS, cloudevent, completed, registered
 
 AGENCIES = tuple(f"opd{n}" for n in range(1, 5))

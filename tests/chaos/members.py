@@ -13,6 +13,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic, RecordsToDelete
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
+from devstack import Stack
 from services.enrollment.app import COLLECTIONS, REACTIONS
 from services.enrollment.handlers import settle_completions
 from services.enrollment.terms import Terms, load_terms
@@ -27,7 +28,6 @@ from shared.pipeline.places import position_id
 from shared.pipeline.publisher import Publisher
 from shared.pipeline.reactions import Reaction, Service
 from shared.pipeline.records import Coordinates, Received
-from shared.stack import Stack
 from shared.topics import create_topics
 from tests.chaos.system import producer, put, until
 from tests.chaos.traffic import AGENCIES, Message

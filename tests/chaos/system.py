@@ -22,6 +22,11 @@ from bson.codec_options import CodecOptions
 from pymongo import MongoClient
 from pymongo.database import Database
 
+from devstack import Stack
+from devstack.companions import mail_ready, start_mail
+from devstack.kompeten import SERVICES, Kompeten, configure, launch, make_topics
+from devstack.ports import free_ports
+from devstack.processes import Child, Processes
 from services.enrollment.agencies.documents import REGISTER, REGISTERS
 from services.enrollment.bodies.documents import BODIES
 from services.enrollment.documents import (
@@ -42,11 +47,6 @@ from shared.pipeline.documents import Collection, Document
 from shared.pipeline.errors import Unavailable
 from shared.pipeline.places import position_id
 from shared.pipeline.publisher import Publisher
-from shared.stack import Stack
-from shared.stack.companions import mail_ready, start_mail
-from shared.stack.kompeten import SERVICES, Kompeten, configure, launch, make_topics
-from shared.stack.ports import free_ports
-from shared.stack.processes import Child, Processes
 from tests.chaos import ledger
 from tests.chaos.ledger import Decided, Found, Published
 from tests.chaos.traffic import CONNECTED, ISSUERS, Message, Traffic

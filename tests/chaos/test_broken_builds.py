@@ -8,8 +8,8 @@ from typing import Final
 
 import pytest
 
-from shared.stack import Stack
-from shared.stack.processes import Child, Processes
+from devstack import Stack
+from devstack.processes import Child, Processes
 from tests.chaos import ledger
 from tests.chaos.system import System, foreign
 from tests.faults.broken import WAYS

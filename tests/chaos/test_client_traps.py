@@ -14,6 +14,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import IllegalStateError, NoOffsetForPartitionError, OutOfOrderSequenceNumber
 
+from devstack import Stack
 from shared.contracts.topics import agency_topic
 from shared.mongo import MongoStore
 from shared.pipeline import consumer as consumer_module
@@ -23,7 +24,6 @@ from shared.pipeline.consumer import MOST_RECORDS, Consumer
 from shared.pipeline.errors import Unavailable
 from shared.pipeline.publisher import Publisher
 from shared.pipeline.store import Session, Write
-from shared.stack import Stack
 from tests.chaos.members import WITHIN_S, Place, place_of
 from tests.chaos.system import until
 from tests.chaos.test_positions import Held, events

@@ -9,11 +9,11 @@ from statistics import mean
 import pytest
 from aiokafka import TopicPartition
 
+from devstack import Stack
 from shared.contracts.cloudevents import STRUCTURED
 from shared.contracts.topics import agency_topic
 from shared.pipeline.books import Decision
 from shared.pipeline.consumer import MOST_RECORDS
-from shared.stack import Stack
 from tests.chaos.members import WITHIN_S, Place, place_of
 from tests.chaos.system import until
 from tests.chaos.traffic import Message

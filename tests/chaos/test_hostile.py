@@ -19,6 +19,7 @@ import pytest
 from aiokafka import AIOKafkaProducer
 from aiokafka.record.util import calc_crc32c
 
+from devstack.kompeten import SERVICES
 from services.enrollment.app import REACTIONS as ENROLLMENT
 from services.enrollment.documents import COMPLETIONS
 from services.enrollment.intake import MEDIA_TYPES
@@ -38,7 +39,6 @@ from shared.contracts.topics import (
 from shared.pipeline.books import DEAD_LETTER_CHUNKS, DEAD_LETTERS, DECISIONS, POSITIONS, DeadLetter
 from shared.pipeline.channels import fault_of_channel, is_known
 from shared.pipeline.records import Headers
-from shared.stack.kompeten import SERVICES
 from tests.chaos.hostile import MB, Hostile, hostile_records
 from tests.chaos.system import System, producer, until
 from tests.chaos.traffic import AGENCIES, Message

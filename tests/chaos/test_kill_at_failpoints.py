@@ -6,9 +6,9 @@ from typing import Final
 
 import pytest
 
+from devstack.kompeten import SERVICES
 from services.notification.documents import MAILS
 from shared.failpoints import NAMES
-from shared.stack.kompeten import SERVICES
 from tests.chaos.system import System
 
 # Services that die in one flow: a kill costs the group's session timeout (10 s), so they share it.

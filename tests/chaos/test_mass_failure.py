@@ -5,10 +5,10 @@ from dataclasses import replace
 
 import pytest
 
+from devstack import Stack
 from services.enrollment.terms import Terms
 from shared.pipeline.places import position_id
 from shared.pipeline.reactions import Service
-from shared.stack import Stack
 from tests.chaos.members import Place, failing_on, place_of, stopped
 from tests.chaos.test_positions import events, others_go_on
 

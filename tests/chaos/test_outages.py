@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from devstack import Stack, broker, native
+from devstack.errors import StackMissing
+from devstack.kompeten import SERVICES
+from devstack.ports import HOST, free_ports
+from devstack.processes import ROOT, Processes
 from services.notification.documents import MAILS
-from shared.stack import Stack, broker, native
-from shared.stack.errors import StackMissing
-from shared.stack.kompeten import SERVICES
-from shared.stack.ports import HOST, free_ports
-from shared.stack.processes import ROOT, Processes
 from tests.chaos.system import System, until
 
 pytestmark = pytest.mark.full

@@ -6,8 +6,8 @@ from decimal import Decimal
 
 import pytest
 
+from devstack import Stack
 from shared.contracts.cloudevents import STRUCTURED
-from shared.stack import Stack
 from tests import factories
 from tests.chaos.members import Place, place_of
 from tests.chaos.system import producer

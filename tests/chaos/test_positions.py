@@ -6,11 +6,11 @@ from typing import TypeVar
 
 import pytest
 
+from devstack import Stack
 from shared.mongo import MongoStore
 from shared.pipeline.books import POSITIONS
 from shared.pipeline.errors import Moved
 from shared.pipeline.store import Session
-from shared.stack import Stack
 from tests import factories
 from tests.chaos.members import SECRET, WITHIN_S, Place, place_of, stopped
 from tests.chaos.system import producer, put, until

@@ -6,7 +6,7 @@ from typing import Final
 
 import pytest
 
-from shared.stack.kompeten import SERVICES
+from devstack.kompeten import SERVICES
 from tests.chaos.system import System
 
 pytestmark = pytest.mark.full

@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from shared.stack import Stack
-from shared.stack.processes import Processes
+from devstack import Stack
+from devstack.processes import Processes
 from tests.chaos.system import System, until
 
 pytestmark = pytest.mark.full

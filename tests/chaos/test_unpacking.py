@@ -11,12 +11,12 @@ import psutil
 import pytest
 from aiokafka.record.default_records import DefaultRecordBatch
 
+from devstack import Stack
 from shared.kafka_connection import KafkaConnection
 from shared.pipeline import reading
 from shared.pipeline.books import PACKED
 from shared.pipeline.triage import edited
 from shared.pipeline.unpacking import MOST_UNPACKED_BYTES
-from shared.stack import Stack
 from tests.chaos.members import Place, place_of
 from tests.chaos.system import producer
 from tests.chaos.test_poison import CONTENT_TYPE, good, raw

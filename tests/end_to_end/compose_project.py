@@ -12,16 +12,17 @@ from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError, URLError
 
+from devstack.ports import free_ports
+from devstack.processes import ROOT
 from shared.contracts.rights import agency_user
 from shared.kafka_connection import KafkaConnection
-from shared.stack.ports import free_ports
-from shared.stack.processes import ROOT
 
 SHIPPED = (
     "docker-compose.yml",
     ".dockerignore",
     "cli",
     "deploy",
+    "devstack",
     "kompeten",
     "requirements/run.txt",
     "services",

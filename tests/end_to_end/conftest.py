@@ -5,9 +5,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from shared.stack import Stack
-from shared.stack.kompeten import configure, make_topics, start
-from shared.stack.processes import Processes
+from devstack import Stack
+from devstack.kompeten import configure, make_topics, start
+from devstack.processes import Processes
 from tests.end_to_end.collector import Collector, collecting
 from tests.end_to_end.product import OTHER_OPD, Product, opened
 from tests.factories import BODIES, OPD

@@ -16,13 +16,13 @@ import httpx
 import pymongo
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
+from devstack.kompeten import SERVICES, Kompeten
 from services.notification.outcomes import HELD
 from shared.contracts.agency import EmployeeRegistered
 from shared.contracts.payload import Payload
 from shared.contracts.topics import agency_topic, topic_specs
 from shared.kafka_connection import KafkaConnection
 from shared.pipeline.records import Record
-from shared.stack.kompeten import SERVICES, Kompeten
 from tests.factories import OPD, as_record, registered
 
 OTHER_OPD: Final = "dinas-kedua"

@@ -15,13 +15,13 @@ import pytest
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, TopicAuthorizationFailedError
 
+from devstack import Stack
+from devstack.kompeten import configure, make_topics, start, write_description
+from devstack.processes import Processes
 from shared.contracts.payload import Payload
 from shared.contracts.rights import agency_user
 from shared.contracts.topics import agency_topic
 from shared.kafka_connection import SCRAM, KafkaConnection
-from shared.stack import Stack
-from shared.stack.kompeten import configure, make_topics, start, write_description
-from shared.stack.processes import Processes
 from tests.end_to_end.product import OTHER_OPD, Product, opened, somebody, structured, until
 from tests.factories import OPD
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from shared.stack import Stack
-from shared.stack.kompeten import configure, make_topics, start
-from shared.stack.processes import Processes
+from devstack import Stack
+from devstack.kompeten import configure, make_topics, start
+from devstack.processes import Processes
 from tests.end_to_end.product import OTHER_OPD, Product, opened, until
 from tests.end_to_end.test_agencies import WHY, Cli
 from tests.factories import OPD

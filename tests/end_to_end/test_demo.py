@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.stack.processes import ROOT
+from devstack.processes import ROOT
 
 pytestmark = pytest.mark.full
 

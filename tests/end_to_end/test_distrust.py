@@ -8,9 +8,9 @@ from typing import Any, Final
 
 import pytest
 
-from shared.stack import Stack
-from shared.stack.kompeten import configure, make_topics, start
-from shared.stack.processes import Processes
+from devstack import Stack
+from devstack.kompeten import configure, make_topics, start
+from devstack.processes import Processes
 from tests.end_to_end.product import OTHER_OPD, Person, Product, opened, somebody, until
 from tests.end_to_end.test_agencies import WHY, Cli
 from tests.end_to_end.test_people import REASON, found, officer

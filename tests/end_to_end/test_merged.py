@@ -11,12 +11,12 @@ import pytest
 
 from cli.answers import Held
 from cli.books import findings
+from devstack.kompeten import SERVICES
 from services.enrollment.settling import SAME_TRAINING
 from services.notification.documents import ADDRESS_CHANGED, ISSUED
 from shared.contracts.payload import EmployeeId, Payload
 from shared.contracts.people import MergeEmployees, SeparateEmployees
 from shared.contracts.topics import ENROLLMENT_COMMANDS
-from shared.stack.kompeten import SERVICES
 from tests.end_to_end.product import OTHER_OPD, Person, Product, fresh_id, somebody
 from tests.end_to_end.test_links import mailed_link, status
 from tests.factories import as_record, completed

@@ -9,8 +9,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
+from devstack.kompeten import SERVICES
 from shared.contracts.topics import topic_specs
-from shared.stack.kompeten import SERVICES
 from shared.telemetry import parse_traceparent, root_traceparent
 from tests.end_to_end.collector import Collector, Span
 from tests.end_to_end.product import Product, somebody, structured, until

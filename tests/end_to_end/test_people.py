@@ -8,10 +8,10 @@ from typing import Any, Final
 import httpx
 import pytest
 
+from devstack import Stack
+from devstack.kompeten import configure, make_topics, start
+from devstack.processes import Processes
 from shared.contracts.agency import EmployeeReleased
-from shared.stack import Stack
-from shared.stack.kompeten import configure, make_topics, start
-from shared.stack.processes import Processes
 from tests.end_to_end.product import OTHER_OPD, Person, Product, opened, somebody, structured, until
 from tests.end_to_end.test_agencies import WHY, Cli
 from tests.factories import OPD, completed

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from shared.stack import Stack
-from shared.stack.kompeten import configure, make_topics, start
-from shared.stack.processes import Processes
+from devstack import Stack
+from devstack.kompeten import configure, make_topics, start
+from devstack.processes import Processes
 from tests.end_to_end.product import Person, Product, opened, somebody, until
 from tests.factories import BODIES, OPD, completed
 

@@ -11,12 +11,12 @@ from typing import Any
 import httpx
 import pytest
 
+from devstack import Stack
+from devstack.kompeten import READY_WITHIN_S, SERVICES, Kompeten, configure, launch, make_topics, start
+from devstack.ports import url_answers
+from devstack.processes import ROOT, Processes
 from shared.identifiers import Ids
 from shared.link_keys import LinkKeys
-from shared.stack import Stack
-from shared.stack.kompeten import READY_WITHIN_S, SERVICES, Kompeten, configure, launch, make_topics, start
-from shared.stack.ports import url_answers
-from shared.stack.processes import ROOT, Processes
 from tests.end_to_end.product import Person, Product, opened, somebody, structured, until
 from tests.factories import BODIES, OPD, completed
 

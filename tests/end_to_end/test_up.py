@@ -15,8 +15,8 @@ import psutil
 import pytest
 
 from demo.up import example_event
-from shared.stack.forget import forget
-from shared.stack.processes import ROOT
+from devstack.forget import forget
+from devstack.processes import ROOT
 
 pytestmark = pytest.mark.full
 

@@ -18,13 +18,13 @@ from typing import Final
 
 from pymongo.errors import PyMongoError
 
+from devstack import StackError
+from devstack.choose import Stack
+from devstack.companions import issuer_ready, start_issuer
+from devstack.kompeten import SERVICES
+from devstack.processes import ROOT, Processes
 from services.notification.documents import MAILS
 from shared.pipeline.books import DEAD_LETTERS
-from shared.stack import StackError
-from shared.stack.choose import Stack
-from shared.stack.companions import issuer_ready, start_issuer
-from shared.stack.kompeten import SERVICES
-from shared.stack.processes import ROOT, Processes
 from tests.chaos import ledger as model
 from tests.chaos.stories import Stories
 from tests.chaos.system import System
@@ -177,7 +177,7 @@ def commit() -> str:
     """With `-dirty` where code was changed since."""
     git = ["git", "-C", str(ROOT)]
     head = subprocess.run([*git, "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
-    code = [*git, "diff", "--quiet", "HEAD", "--", "services", "shared", "cli", "tests"]
+    code = [*git, "diff", "--quiet", "HEAD", "--", "services", "shared", "cli", "devstack", "tests"]
     dirty = subprocess.run(code, capture_output=True, check=False).returncode
     return (head.stdout.strip() or "unknown") + ("-dirty" if dirty else "")
 

@@ -14,10 +14,10 @@ from typing import Any, Final
 from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
+from devstack import broker, native, probes
+from devstack.ports import HOST, free_ports
+from devstack.processes import Child, Processes
 from shared.kafka_connection import KafkaConnection
-from shared.stack import broker, native, probes
-from shared.stack.ports import HOST, free_ports
-from shared.stack.processes import Child, Processes
 from tests.faults.proxy import Network
 
 NODES: Final = 3

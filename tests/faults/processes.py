@@ -9,13 +9,13 @@ import time
 from pathlib import Path
 from typing import Final
 
+from devstack.kompeten import SERVICES
+from devstack.processes import ROOT
 from shared.contracts.topics import PARTITIONS
 from shared.kafka_admin import KafkaAdmin
 from shared.kafka_admin.acls import Acl
 from shared.mongo import MongoStore, connect
 from shared.pipeline.publisher import Publisher
-from shared.stack.kompeten import SERVICES
-from shared.stack.processes import ROOT
 from tests.chaos.backups import backup, put_back
 from tests.chaos.system import foreign, unacknowledged, until
 from tests.chaos.traffic import HOSTILE

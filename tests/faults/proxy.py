@@ -11,7 +11,7 @@ import threading
 from collections.abc import Coroutine
 from typing import Any, Final, Literal, TypeVar
 
-from shared.stack.ports import HOST
+from devstack.ports import HOST
 
 How = Literal["silent", "refused"]
 OWNER: Final = re.compile(rb"kompeten-([a-z]+)")

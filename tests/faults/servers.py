@@ -5,7 +5,7 @@ import functools
 import signal
 from typing import Final
 
-from shared.stack.kompeten import SERVICES
+from devstack.kompeten import SERVICES
 from tests.chaos.system import until
 from tests.faults.cluster import NODES, within
 from tests.faults.field import Fault, Field

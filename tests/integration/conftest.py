@@ -6,11 +6,11 @@ from collections.abc import AsyncIterator, Iterator
 import httpx
 import pytest
 
+from devstack import Stack
+from devstack.ports import HOST, free_ports, url_answers
+from devstack.processes import Processes
 from services.notification.documents import COLLECTIONS
 from shared.mongo import MongoStore, connect
-from shared.stack import Stack
-from shared.stack.ports import HOST, free_ports, url_answers
-from shared.stack.processes import Processes
 from tests.integration.mailing import Catcher
 
 
@@ -20,7 +20,7 @@ def mail_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Catcher]:
     smtp, http = free_ports(2)
     with Processes(directory) as processes:
         options = ["--smtp-port", str(smtp), "--http-port", str(http), "--directory", str(directory / "mail")]
-        child = processes.start_python("mailcatcher", "shared.stack.mailcatcher", *options)
+        child = processes.start_python("mailcatcher", "devstack.mailcatcher", *options)
         child.wait_ready(lambda: url_answers(f"http://{HOST}:{http}/readyz"), 60)
         with httpx.Client(base_url=f"http://{HOST}:{http}") as page:
             yield Catcher(smtp, page)

@@ -3,11 +3,11 @@
 import asyncio
 import sys
 
+from devstack.ports import HOST
 from services.notification.mailer import Mailer
 from services.notification.smtp import SmtpServer
 from services.notification.terms import load_terms
 from shared.mongo import MongoStore, connect
-from shared.stack.ports import HOST
 
 TERMS = load_terms("0123456789abcdef" * 4, "https://kompeten.example")
 

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import httpx
 
+from devstack.ports import HOST
 from services.notification.documents import CONTACTS, MAILS, Contact, Letter, Mail
 from services.notification.mailer import Mailer
 from services.notification.smtp import SmtpServer
@@ -18,7 +19,6 @@ from services.notification.terms import load_terms
 from shared.contracts.payload import CertificateId, CompletionId, EmployeeId
 from shared.mongo import MongoStore
 from shared.pipeline.documents import Collection
-from shared.stack.ports import HOST
 
 SENDER = "Kompeten <kompeten@bandung.example>"
 WITHIN_S = 20.0

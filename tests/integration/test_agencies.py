@@ -11,6 +11,7 @@ from typing import Final
 import pytest
 from aiokafka.admin import NewTopic
 
+from devstack import Stack
 from services.enrollment.agencies.documents import REGISTER
 from services.enrollment.agencies.register import RegisterCopy
 from services.enrollment.terms import Terms
@@ -28,7 +29,6 @@ from shared.pipeline.books import Decision
 from shared.pipeline.consumer import Consumer
 from shared.pipeline.publisher import Publisher
 from shared.pipeline.sources import Sources
-from shared.stack import Stack
 from tests.chaos.members import Place, place_of
 from tests.chaos.system import producer, put, until
 from tests.chaos.test_positions import events

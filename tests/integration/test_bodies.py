@@ -7,6 +7,7 @@ from typing import Any, Final, cast
 
 import pytest
 
+from devstack import Stack
 from services.enrollment import app
 from services.enrollment.bodies.beginning import BodiesBeginning
 from services.enrollment.bodies.documents import BODIES, LACKED, lacks_body
@@ -28,7 +29,6 @@ from shared.contracts.topics import agency_topic
 from shared.pipeline.books import DECISIONS, WAITING, WaitingRecord
 from shared.pipeline.rehearsal import Rehearsal
 from shared.service import ON_PAPER, Parts
-from shared.stack import Stack
 from tests.factories import as_record, completed, registered
 from tests.property.harness import AGENCIES, ENROLLMENT, OFFICER, SECRET, City, Sending
 

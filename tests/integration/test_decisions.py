@@ -9,6 +9,7 @@ from urllib.parse import quote
 import httpx
 import pytest
 
+from devstack import Stack
 from shared.contracts.cloudevents import LONGEST_ID
 from shared.http.access import Principal, Role
 from shared.http.app import create_app
@@ -16,7 +17,6 @@ from shared.http.askers import Askers
 from shared.http.decisions import MOST, decisions_router
 from shared.mongo import MongoStore, connect
 from shared.pipeline.books import DECISIONS, Decision
-from shared.stack import Stack
 
 PREFIX = "kota."
 SECRET = "s" * 32

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from prometheus_client import REGISTRY
 
+from devstack import Stack
 from services.enrollment.documents import COMPLETIONS
 from shared.contracts.enrollment import CertificateIssued
 from shared.contracts.payload import CompletionId, Payload
@@ -15,7 +16,6 @@ from shared.contracts.topics import ENROLLMENT_EVENTS, NOTIFICATION_COMMANDS
 from shared.mongo import MongoStore, connect
 from shared.pipeline.books import DISCREPANCIES, Discrepancy
 from shared.reconciliation import LACKING, Reconciliation
-from shared.stack import Stack
 from tests.factories import as_record, certificate_issued, completed, genuine, registered
 from tests.property.harness import NOTIFICATION, SERVICES, City, Sending
 from tests.property.histories import BUDI

@@ -8,12 +8,12 @@ from contextlib import asynccontextmanager
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 
+from devstack import Stack
+from devstack.kompeten import SERVICES
+from devstack.processes import Processes
 from shared.contracts.topics import ENROLLMENT_EVENTS, INCENTIVE_EVENTS, NOTIFICATION_COMMANDS
 from shared.kafka_admin import KafkaAdmin
 from shared.kafka_admin.acls import Acl
-from shared.stack import Stack
-from shared.stack.kompeten import SERVICES
-from shared.stack.processes import Processes
 from tests.chaos.system import System, until
 
 WITHIN_S = 60.0

@@ -15,12 +15,12 @@ from aiokafka.errors import (
     for_code,
 )
 
+from devstack import Stack
+from devstack.kompeten import SERVICES, Kompeten, configure, make_topics
 from shared.contracts.rights import agency_user
 from shared.kafka_access import NoAccess, Refused, connected
 from shared.kafka_admin import AdminError, AgencyQuota, KafkaAdmin
 from shared.kafka_connection import KafkaConnection
-from shared.stack import Stack
-from shared.stack.kompeten import SERVICES, Kompeten, configure, make_topics
 from shared.topics import create_topics
 from tests.kafka_attempts import allowed, producer, reads, writes
 

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from devstack import Stack
+from devstack.kompeten import SERVICES
 from shared.contracts.rights import agency_user, service_user
 from shared.kafka_access import connected
 from shared.kafka_admin import AgencyQuota, KafkaAdmin
 from shared.kafka_connection import SCRAM, KafkaConnection
 from shared.kafka_setup import NoPassword, SetUpSettings, set_up
-from shared.stack import Stack
-from shared.stack.kompeten import SERVICES
 
 WELL = "topics, users and rights are as declared"
 SetUp = Callable[[], list[str]]

@@ -12,6 +12,7 @@ import pytest
 from cli.answers import Held
 from cli.books import ENROLLMENT as OURS
 from cli.books import findings, merged
+from devstack import Stack
 from services.enrollment import lister
 from services.enrollment.agencies.documents import REGISTER, REGISTERS, Arrival, Register
 from services.enrollment.bodies.documents import BODIES, Body, BodySaid, BodyStatement, body_id
@@ -35,7 +36,6 @@ from shared.http.traces import Wanted, WantedIds
 from shared.mongo import MongoStore, connect
 from shared.pipeline.books import DISCREPANCIES
 from shared.pipeline.places import partition_of
-from shared.stack import Stack
 from tests.factories import as_record, completed, registered
 from tests.property.harness import AGENCIES, SERVICES, TERMS, City, Sending
 

@@ -11,6 +11,9 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
+from devstack import Stack
+from devstack.ports import HOST, free_ports
+from devstack.processes import Processes
 from services.notification import mailer as mailers
 from services.notification import outcomes
 from services.notification.app import WORK
@@ -36,9 +39,6 @@ from shared.contracts.payload import EmployeeId
 from shared.mongo import MongoStore
 from shared.pipeline.errors import Unavailable
 from shared.pipeline.work import WorkQueue
-from shared.stack import Stack
-from shared.stack.ports import HOST, free_ports
-from shared.stack.processes import Processes
 from tests.integration.mailing import (
     SENDER,
     TERMS,

@@ -9,6 +9,7 @@ from typing import Any, Final
 import httpx
 import pytest
 
+from devstack import Stack
 from services.enrollment import app
 from services.enrollment.agencies.timeline import ACTIVE, Standing
 from services.enrollment.documents import DISPUTED, EMPLOYEES, LINKS
@@ -26,7 +27,6 @@ from shared.http.access import Principal, Role
 from shared.http.app import create_app
 from shared.pipeline.books import DECISIONS
 from shared.service import ON_PAPER, Parts
-from shared.stack import Stack
 from tests.factories import completed, registered
 from tests.property.harness import AGENCIES, ENROLLMENT, OFFICER, SECRET, City, Sending
 from tests.unit.registers import Connected

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 import pytest
 from pymongo import MongoClient
 
+from devstack import Stack
 from services.incentive.settings import IncentiveSettings
 from services.preflight import SERVICES, Finding, of_database
 from shared.identifiers import Ids
@@ -13,7 +14,6 @@ from shared.identity import IDENTITY, hold, no_evidence
 from shared.mongo import MongoStore, connect
 from shared.pipeline.epochs import CURRENT, EPOCHS, Epoch
 from shared.service import ON_PAPER
-from shared.stack import Stack
 
 KEY = str(ON_PAPER["secret"])
 

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from msgspec import structs
 
+from devstack import Stack
 from services.enrollment.certificate_face import CertificateFace
 from services.enrollment.certificate_pdf import drawing, render
 from services.enrollment.documents import (
@@ -41,7 +42,6 @@ from shared.http.reconciliation import Some
 from shared.http.traces import Wanted
 from shared.mongo import MongoStore, connect
 from shared.pipeline.publisher import Publisher
-from shared.stack import Stack
 from shared.topics import create_topics
 from tests.factories import NIP, completed, registered
 from tests.integration.test_work_queue import until

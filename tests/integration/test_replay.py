@@ -5,6 +5,7 @@ import secrets
 from dataclasses import replace
 from time import monotonic
 
+from devstack import Stack
 from services.enrollment.documents import COMPLETIONS
 from shared.contracts.topics import topic_specs
 from shared.mongo import MongoStore, connect
@@ -12,7 +13,6 @@ from shared.pipeline.books import DECISIONS, WAITING
 from shared.pipeline.consumer import Consumer
 from shared.pipeline.places import position_id
 from shared.pipeline.publisher import Publisher
-from shared.stack import Stack
 from shared.topics import create_topics
 from tests.factories import OTHER_NIP, as_record, completed, registered
 from tests.property.harness import AGENCIES, ENROLLMENT

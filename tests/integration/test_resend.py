@@ -11,6 +11,7 @@ import httpx
 import pytest
 from msgspec.structs import replace
 
+from devstack.ports import HOST
 from services.notification import teller
 from services.notification.documents import MAIL_CANCELLATIONS as CANCELLATIONS
 from services.notification.documents import (
@@ -32,7 +33,6 @@ from shared.contracts.payload import Payload
 from shared.http.access import Principal, Role
 from shared.http.app import create_app
 from shared.mongo import MongoStore
-from shared.stack.ports import HOST
 from tests.integration.mailing import (
     SENDER,
     TERMS,

@@ -13,8 +13,8 @@ import psutil
 import pytest
 from docker.client import DockerClient
 
-from shared.stack import StackError, containers, native
-from shared.stack.processes import ROOT, Processes
+from devstack import StackError, containers, native
+from devstack.processes import ROOT, Processes
 from shared.topics import create_topics
 
 CACHE = ROOT / ".run/cache"
@@ -44,7 +44,7 @@ def start_stack() -> Iterator[Starts]:
     starters: list[subprocess.Popen[bytes]] = []
 
     def start(run_dir: Path, mode: str) -> subprocess.Popen[bytes]:
-        argv, env = [sys.executable, "-m", "shared.stack", str(run_dir)], {**os.environ, "STACK": mode}
+        argv, env = [sys.executable, "-m", "devstack", str(run_dir)], {**os.environ, "STACK": mode}
         with (run_dir / "starter.log").open("wb") as log:
             starters.append(subprocess.Popen(argv, cwd=ROOT, env=env, stdout=log))
         return starters[-1]

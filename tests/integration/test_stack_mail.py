@@ -9,8 +9,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from shared.stack.companions import mail_ready, start_mail
-from shared.stack.processes import Processes
+from devstack.companions import mail_ready, start_mail
+from devstack.processes import Processes
 
 
 @dataclass(frozen=True)

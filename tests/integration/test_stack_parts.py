@@ -10,7 +10,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
-from shared.stack import Stack
+from devstack import Stack
 from shared.topics import TopicsDiffer, create_topics
 
 

@@ -7,10 +7,10 @@ from collections.abc import AsyncIterator
 import pytest
 from pymongo.read_concern import ReadConcern
 
+from devstack import Stack
 from shared.mongo import MongoSession, MongoStore, connect
 from shared.pipeline.errors import Moved
 from shared.pipeline.store import Advance, Session
-from shared.stack import Stack
 
 PARTITION = "enrollment/agency.dinas-a.v1/0"
 SOON_S = 20.0

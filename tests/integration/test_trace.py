@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from devstack import Stack
 from services.enrollment import undecided
 from services.enrollment.agencies.documents import REGISTER, REGISTERS, Arrival, Register
 from services.enrollment.documents import COMPLETIONS, Completion
@@ -14,7 +15,6 @@ from services.enrollment.trace import trace
 from shared.http.problems import Problem
 from shared.http.traces import Trace, Wanted
 from shared.mongo import MongoStore, connect
-from shared.stack import Stack
 from tests.factories import completed, registered
 from tests.property.harness import SERVICES, City, Sending
 from tests.property.histories import BUDI, SRI

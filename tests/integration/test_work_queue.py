@@ -10,10 +10,10 @@ from typing import Any
 import msgspec
 import pytest
 
+from devstack import Stack
 from shared.mongo import MongoStore, connect
 from shared.pipeline.documents import Collection
 from shared.pipeline.work import Note, WorkQueue, deferral
-from shared.stack import Stack
 
 LONG_S, SHORT_S = 60.0, 0.05
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from devstack import Stack
 from shared.mongo import MongoStore, connect
-from shared.stack import Stack
 from tests.examples import QUIET, examples
 from tests.property.harness import ROUGH, SERVICES, AnyStore, City, Sending
 from tests.property.histories import deliveries, histories

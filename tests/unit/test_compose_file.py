@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 import yaml
 
+from devstack.processes import ROOT
 from services.preflight import SERVICES as SETTINGS
 from services.preflight import documented
 from shared.contracts.services import SERVICES
 from shared.setting_sources import variable
 from shared.settings import Settings
-from shared.stack.processes import ROOT
 
 NAMES = [service.name for service in SERVICES]
 # What Compose decides by itself, with the reason why nobody is to set it there.

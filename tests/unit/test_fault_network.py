@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from shared.stack.ports import HOST, free_ports
+from devstack.ports import HOST, free_ports
 from tests.faults.proxy import Network
 
 SOON_S = 5.0

@@ -4,6 +4,7 @@ from fnmatch import fnmatch
 
 import pytest
 
+from devstack import kompeten
 from shared.contracts.catalogue import EVENT_TYPES
 from shared.contracts.rights import (
     agency_rights,
@@ -16,7 +17,6 @@ from shared.contracts.services import SERVICES
 from shared.contracts.topics import topic_specs
 from shared.kafka_connection import KafkaConnection
 from shared.service import own_topics
-from shared.stack import kompeten
 from tools.reference import SERVICES as BUILT
 
 PREFIXES = ("", "e2e-1.")

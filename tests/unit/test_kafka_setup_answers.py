@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from devstack.processes import ROOT
 from shared.contracts.services import SERVICES
-from shared.stack.processes import ROOT
 
 HIDDEN = "hunter2-0f1e2d3c"
 

@@ -9,8 +9,8 @@ import pytest
 from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import KafkaConnectionError
 
+from devstack.ports import HOST, free_ports
 from shared.log_repetitions import INTERVALS_S, MOST_ALIKE, MOST_LINES, MOST_TOLD, CountingHandler
-from shared.stack.ports import HOST, free_ports
 
 
 class Log:

@@ -16,10 +16,10 @@ from pymongo.errors import (
     WriteConcernError,
 )
 
+from devstack.ports import free_ports
 from shared.mongo import MongoStore, connect
 from shared.mongo_errors import is_infrastructure, sentence
 from shared.pipeline.errors import Unavailable
-from shared.stack.ports import free_ports
 
 STEPPED_DOWN = {
     "code": 11602,

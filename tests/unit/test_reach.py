@@ -9,6 +9,9 @@ from pathlib import Path
 import httpx
 import pytest
 
+from devstack.mail_smtp import Fault, Faults, Receiver, listen
+from devstack.mail_store import MailStore
+from devstack.ports import HOST, free_ports
 from services.notification.smtp import Accepted, Connection, SmtpServer, trouble
 from shared import reach
 from shared.http.app import create_app
@@ -16,9 +19,6 @@ from shared.http.health import Check
 from shared.http.jwks import KeySet
 from shared.http.oidc import OidcAccess
 from shared.reach import ReachCheck
-from shared.stack.mail_smtp import Fault, Faults, Receiver, listen
-from shared.stack.mail_store import MailStore
-from shared.stack.ports import HOST, free_ports
 from tests.unit.oidc_issuer import serving_issuer
 
 SOON_S = 5.0

@@ -9,13 +9,13 @@ from typing import Any, Final
 import pytest
 import yaml
 
+from devstack.processes import ROOT
 from shared.contracts.services import SERVICES
 from shared.kafka_setup import SetUpSettings
 from shared.setting_names import OTHERS, known, unknown
 from shared.setting_reading import FromEnvironment
 from shared.setting_sources import variable
 from shared.settings import main
-from shared.stack.processes import ROOT
 from tools.reference import settings_classes
 
 NAME: Final = re.compile(r"KOMPETEN_[A-Z0-9]+(?:_[A-Z0-9]+)*")
@@ -66,7 +66,11 @@ def filled_in(value: object) -> str:
 
 def names_in_code() -> set[str]:
     paths = [
-        *(path for folder in ("shared", "services", "cli", "demo") for path in (ROOT / folder).rglob("*.py")),
+        *(
+            path
+            for folder in ("shared", "services", "cli", "devstack", "demo")
+            for path in (ROOT / folder).rglob("*.py")
+        ),
         *(path for path in (ROOT / "deploy").rglob("*") if path.is_file() and "secrets" not in path.parts),
         ROOT / "docker-compose.yml",
         ROOT / "Makefile",

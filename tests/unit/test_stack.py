@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from shared.stack import StackError, StackMissing, broker, fetch, kept, local_stack
-from shared.stack.forget import forget
-from shared.stack.issuer import Wish, claims, is_loopback
-from shared.stack.mail_smtp import Fault, Faults
-from shared.stack.ports import HIGH, LOW, free_ports
+from devstack import StackError, StackMissing, broker, fetch, kept, local_stack
+from devstack.forget import forget
+from devstack.issuer import Wish, claims, is_loopback
+from devstack.mail_smtp import Fault, Faults
+from devstack.ports import HIGH, LOW, free_ports
 
 
 def test_an_unknown_mode_is_refused_with_the_known_ones(tmp_path: Path) -> None:
@@ -78,7 +78,7 @@ def test_the_issuer_knows_who_can_reach_it(host: str, loopback: bool) -> None:
 
 
 def test_the_issuer_refuses_to_be_reached_by_others() -> None:
-    argv = [sys.executable, "-m", "shared.stack.issuer", "--port", "1", "--host", "0.0.0.0"]
+    argv = [sys.executable, "-m", "devstack.issuer", "--port", "1", "--host", "0.0.0.0"]
     done = subprocess.run(argv, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert "--insecure-listen" in done.stderr

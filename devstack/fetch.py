@@ -12,8 +12,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from shared.stack.errors import StackMissing
-from shared.stack.processes import ROOT
+from devstack.errors import StackMissing
+from devstack.processes import ROOT
 
 KAFKA = "4.3.1"
 MONGOD_LOCK = ROOT / "requirements/mongod.txt"

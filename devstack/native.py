@@ -6,11 +6,11 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
+from devstack import broker, fetch, probes
+from devstack.errors import StackError
+from devstack.ports import HOST, free_ports
+from devstack.processes import Child, Processes
 from shared.kafka_connection import KafkaConnection
-from shared.stack import broker, fetch, probes
-from shared.stack.errors import StackError
-from shared.stack.ports import HOST, free_ports
-from shared.stack.processes import Child, Processes
 
 READY_S = 90.0
 

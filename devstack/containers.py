@@ -10,11 +10,11 @@ import requests
 from docker.client import DockerClient
 from docker.errors import DockerException, ImageNotFound
 
+from devstack import broker, kept, probes
+from devstack.errors import StackError
+from devstack.ports import HOST, free_ports
+from devstack.processes import Processes, wait_ready
 from shared.kafka_connection import KafkaConnection
-from shared.stack import broker, kept, probes
-from shared.stack.errors import StackError
-from shared.stack.ports import HOST, free_ports
-from shared.stack.processes import Processes, wait_ready
 
 if TYPE_CHECKING:
     from docker.models.containers import Container

@@ -1,4 +1,4 @@
-"""`python -m shared.stack [RUN_DIR]`: the stack, up until Ctrl-C; prints its addresses as a line of JSON. Data stay."""
+"""`python -m devstack [RUN_DIR]`: the stack, up until Ctrl-C; prints its addresses as a line of JSON. Data stay."""
 
 import contextlib
 import dataclasses
@@ -7,9 +7,9 @@ import signal
 import sys
 from pathlib import Path
 
-from shared.stack.choose import local_stack
-from shared.stack.errors import StackError
-from shared.stack.processes import ROOT
+from devstack.choose import local_stack
+from devstack.errors import StackError
+from devstack.processes import ROOT
 
 
 def main() -> None:

@@ -9,14 +9,14 @@ from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
+from devstack.choose import Stack
+from devstack.ports import free_ports, url_answers
+from devstack.processes import Child, Processes
 from shared.contracts.rights import agency_user, service_user
 from shared.contracts.services import SERVICES as DECLARED
 from shared.contracts.topics import topic_specs
 from shared.kafka_admin import AgencyQuota, KafkaAdmin
 from shared.kafka_connection import SCRAM, KafkaConnection
-from shared.stack.choose import Stack
-from shared.stack.ports import free_ports, url_answers
-from shared.stack.processes import Child, Processes
 
 SERVICES = tuple(service.name for service in DECLARED)
 READY_WITHIN_S = 60.0

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from shared.stack.ports import HOST, free_ports, url_answers
-from shared.stack.processes import Child, Processes
+from devstack.ports import HOST, free_ports, url_answers
+from devstack.processes import Child, Processes
 
 READY_S = 60.0
 
@@ -11,7 +11,7 @@ READY_S = 60.0
 def start_issuer(processes: Processes) -> tuple[Child, str]:
     """Its process and URL, not yet ready."""
     (port,) = free_ports(1)
-    child = processes.start_python("issuer", "shared.stack.issuer", "--port", str(port))
+    child = processes.start_python("issuer", "devstack.issuer", "--port", str(port))
     return child, f"http://{HOST}:{port}"
 
 
@@ -24,7 +24,7 @@ def start_mail(processes: Processes, directory: Path) -> tuple[Child, str, str]:
     smtp, http = free_ports(2)
     ports = ["--smtp-port", str(smtp), "--http-port", str(http)]
     argv = [*ports, "--directory", str(directory.resolve())]
-    child = processes.start_python("mailcatcher", "shared.stack.mailcatcher", *argv)
+    child = processes.start_python("mailcatcher", "devstack.mailcatcher", *argv)
     return child, f"{HOST}:{smtp}", f"http://{HOST}:{http}"
 
 

@@ -1,4 +1,4 @@
-"""`python -m shared.stack.sweep LABEL LOGS`: removes containers by their label, once their logs are kept."""
+"""`python -m devstack.sweep LABEL LOGS`: removes containers by their label, once their logs are kept."""
 
 import sys
 import time
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from docker.client import DockerClient
 
-from shared.stack.containers import KEEPS_DATA, LABEL, STOPS_WITHIN_S
+from devstack.containers import KEEPS_DATA, LABEL, STOPS_WITHIN_S
 
 
 def remove(label: str, logs: Path) -> None:

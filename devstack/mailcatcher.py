@@ -6,9 +6,9 @@ from pathlib import Path
 import uvicorn
 import uvloop
 
-from shared.stack import mail_smtp
-from shared.stack.mail_app import make_app
-from shared.stack.mail_store import MailStore
+from devstack import mail_smtp
+from devstack.mail_app import make_app
+from devstack.mail_store import MailStore
 
 
 async def serve(host: str, smtp_port: int, http_port: int, directory: Path) -> None:
@@ -23,7 +23,7 @@ async def serve(host: str, smtp_port: int, http_port: int, directory: Path) -> N
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m shared.stack.mailcatcher", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m devstack.mailcatcher", description=__doc__)
     parser.add_argument("--smtp-port", type=int, required=True)
     parser.add_argument("--http-port", type=int, required=True)
     parser.add_argument("--directory", type=Path, required=True, help="where mails are kept")

@@ -6,13 +6,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from devstack import containers, kept, native
+from devstack.companions import issuer_ready, mail_ready, start_issuer, start_mail
+from devstack.errors import StackError, StackMissing
+from devstack.processes import ROOT, Processes
 from shared.kafka_connection import KafkaConnection
 from shared.kafka_settings import AdministratorSettings
 from shared.setting_reading import WrongSettings, read
-from shared.stack import containers, kept, native
-from shared.stack.companions import issuer_ready, mail_ready, start_issuer, start_mail
-from shared.stack.errors import StackError, StackMissing
-from shared.stack.processes import ROOT, Processes
 
 MODES = ("docker", "native")
 

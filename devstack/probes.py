@@ -11,8 +11,8 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 from pymongo.errors import OperationFailure, PyMongoError
 
+from devstack.ports import port_answers
 from shared.kafka_connection import KafkaConnection
-from shared.stack.ports import port_answers
 
 Probe = Callable[[], bool]
 REPLICA_SET = "rs0"

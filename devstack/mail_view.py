@@ -9,7 +9,7 @@ from email.message import EmailMessage, Message
 from email.utils import getaddresses
 from typing import Any, NamedTuple, cast
 
-from shared.stack.mail_store import Received
+from devstack.mail_store import Received
 
 HEADER_LIMIT_BYTES = 65536
 

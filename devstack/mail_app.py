@@ -7,9 +7,9 @@ from fastapi import FastAPI, HTTPException, Query, Request, Response
 from fastapi.responses import HTMLResponse, PlainTextResponse
 from jinja2 import Environment, FileSystemLoader
 
-from shared.stack import mail_view
-from shared.stack.mail_smtp import Fault, Faults
-from shared.stack.mail_store import MailStore, Received
+from devstack import mail_view
+from devstack.mail_smtp import Fault, Faults
+from devstack.mail_store import MailStore, Received
 
 PAGE_LENGTH = 50
 # A mail's own markup runs no script, loads nothing from elsewhere and knows no cookie.

@@ -13,9 +13,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from shared.stack.errors import StackError
+from devstack.errors import StackError
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[1]
 POLL_S = 0.05
 TAIL_LINES = 30
 
@@ -37,7 +37,7 @@ class Processes:
                 [
                     sys.executable,
                     "-P",
-                    str(ROOT / "shared/stack/guardian.py"),
+                    str(ROOT / "devstack/guardian.py"),
                     str(os.getpid()),
                     str(self.run_dir),
                 ],

@@ -1,4 +1,4 @@
-"""`python -m shared.stack.forget FOLDER`: removes what Docker holds of stacks that ran in a folder; for `make clean`."""
+"""`python -m devstack.forget FOLDER`: removes what Docker holds of stacks that ran in a folder; for `make clean`."""
 
 import sys
 from collections.abc import Mapping
@@ -6,10 +6,10 @@ from pathlib import Path
 
 from docker.client import DockerClient
 
-from shared.stack import kept
-from shared.stack.containers import FAILURES
-from shared.stack.errors import StackError
-from shared.stack.processes import ROOT
+from devstack import kept
+from devstack.containers import FAILURES
+from devstack.errors import StackError
+from devstack.processes import ROOT
 
 
 def forget(folder: Path) -> list[str]:

@@ -18,7 +18,7 @@ from typing import Any, Literal
 from aiosmtpd.smtp import SMTP, Envelope, Session, syntax
 from pydantic import BaseModel, ConfigDict, PositiveFloat, PositiveInt
 
-from shared.stack.mail_store import MailStore
+from devstack.mail_store import MailStore
 
 Mode = Literal["none", "refuse", "tempfail", "permfail", "quota", "reply", "slow", "close_after_data"]
 SIZE_LIMIT_BYTES = 50_000_000

@@ -122,8 +122,8 @@ class Guardian:
     def remove_containers(self, labels: Iterable[str]) -> None:
         """In a process of its own: only who runs containers needs the Docker client."""
         for label in labels:
-            argv = [sys.executable, "-m", "shared.stack.sweep", label, str(self.run_dir / "logs")]
-            root = Path(__file__).resolve().parents[2]
+            argv = [sys.executable, "-m", "devstack.sweep", label, str(self.run_dir / "logs")]
+            root = Path(__file__).resolve().parents[1]
             subprocess.run(argv, cwd=root, check=False, stdin=subprocess.DEVNULL, stdout=sys.stderr)
 
 

@@ -89,7 +89,7 @@ def is_loopback(host: str) -> bool:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m shared.stack.issuer", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m devstack.issuer", description=__doc__)
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
     parser.add_argument("--issuer", help="URL that clients know it by; default http://HOST:PORT")
