@@ -30,7 +30,6 @@ from shared.contracts.enrollment import (
     RevokeCertificate,
     StoreRendering,
 )
-from shared.contracts.examples import EXAMPLES, MOMENT, NI_PPPK, NIP
 from shared.contracts.incentive import PointsSettled
 from shared.contracts.notification import ReleaseLetter
 from shared.contracts.payload import CompletionId, Payload
@@ -38,6 +37,7 @@ from shared.contracts.pipeline import ReleaseWaiting
 from shared.contracts.topics import AGENCY, COMMANDS, agency_topic
 from shared.identifiers import Ids
 from shared.pipeline.records import Coordinates, Record
+from tools.contracts.examples import EXAMPLES, MOMENT, NI_PPPK, NIP
 
 P = TypeVar("P", bound=Payload)
 Mode = Literal["structured", "binary"]

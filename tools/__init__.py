@@ -1,0 +1,1 @@
+"""Generators: what they write is checked in, and `make check` holds it against the code."""

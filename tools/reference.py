@@ -16,9 +16,14 @@ from typing import Any, Final
 
 from shared import setting_names as names
 from shared.contracts.catalogue import EVENT_TYPES
-from shared.contracts.pages import GENERATED
-from shared.contracts.participants import Readers
-from shared.contracts.reference import (
+from shared.http import problems
+from shared.kafka_setup import SetUpSettings
+from shared.setting_reading import FromEnvironment
+from shared.setting_sources import variable
+from shared.settings import Settings, reference_table
+from tools.contracts.pages import GENERATED
+from tools.contracts.participants import Readers
+from tools.contracts.reference import (
     COMMAND,
     advice,
     broken_promises,
@@ -26,11 +31,6 @@ from shared.contracts.reference import (
     json_text,
     schema_files,
 )
-from shared.http import problems
-from shared.kafka_setup import SetUpSettings
-from shared.setting_reading import FromEnvironment
-from shared.setting_sources import variable
-from shared.settings import Settings, reference_table
 
 SERVICES: Final = ("enrollment", "incentive", "notification")
 REFERENCE: Final = Path(__file__).parents[1] / "docs" / "reference"

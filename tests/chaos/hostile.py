@@ -16,9 +16,7 @@ from hypothesis import strategies as st
 
 from shared.contracts.catalogue import EVENT_TYPES
 from shared.contracts.cloudevents import STRUCTURED
-from shared.contracts.examples import EXAMPLES
 from shared.contracts.payload import Payload
-from shared.contracts.schemas import schema_of
 from shared.contracts.topics import (
     AGENCY,
     COMMANDS,
@@ -31,6 +29,8 @@ from shared.contracts.topics import (
     agency_topic,
 )
 from shared.pipeline.records import Headers
+from tools.contracts.examples import EXAMPLES
+from tools.contracts.schemas import schema_of
 
 Json = Any
 MB: Final = 1024 * 1024

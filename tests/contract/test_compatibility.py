@@ -9,8 +9,8 @@ from jsonschema import Draft202012Validator
 
 from shared.contracts.catalogue import EVENT_TYPES
 from shared.contracts.payload import Payload
-from shared.contracts.reference import COMMAND, advice, broken_promises
-from shared.contracts.schemas import example_of, schema_of
+from tools.contracts.reference import COMMAND, advice, broken_promises
+from tools.contracts.schemas import example_of, schema_of
 from tools.reference import Incomplete, release, released
 
 RELEASED = released()

@@ -17,11 +17,11 @@ from hypothesis import strategies as st
 from shared.contracts.agency import EmployeeRegistered, TrainingCompleted
 from shared.contracts.catalogue import EVENT_TYPES
 from shared.contracts.cloudevents import Event, Undecodable, decode, encode, id_in, peek
-from shared.contracts.examples import EXAMPLES
 from shared.contracts.payload import MOST, Payload
 from shared.contracts.topics import AGENCY
 from tests.examples import examples
 from tests.factories import MOMENT, NIP, as_record, completed, jp_credited, registered
+from tools.contracts.examples import EXAMPLES
 
 Headers = Sequence[tuple[str, bytes | None]]
 Document = dict[str, Any]

@@ -13,14 +13,14 @@ from jsonschema import Draft202012Validator, FormatChecker
 from referencing import Registry, Resource
 
 from shared.contracts.agency import TrainingCompleted
-from shared.contracts.asyncapi import ENVELOPE, ENVELOPE_NAME, asyncapi, structured_example
 from shared.contracts.catalogue import EVENT_TYPES
 from shared.contracts.cloudevents import decode, peek
 from shared.contracts.payload import Payload
-from shared.contracts.reference import COMMAND, json_text
 from shared.contracts.register import ChangeAgency
-from shared.contracts.schemas import NoMeaning, schema_of
 from shared.contracts.topics import topic_specs
+from tools.contracts.asyncapi import ENVELOPE, ENVELOPE_NAME, asyncapi, structured_example
+from tools.contracts.reference import COMMAND, json_text
+from tools.contracts.schemas import NoMeaning, schema_of
 from tools.reference import (
     REFERENCE,
     Incomplete,

@@ -9,7 +9,6 @@ import pytest
 from services.enrollment.documents import COMPLETIONS
 from shared.contracts.catalogue import EVENT_TYPES
 from shared.contracts.enrollment import CertificateIssued, CompletionRecorded, RevokeCertificate
-from shared.contracts.examples import EXAMPLES
 from shared.contracts.payload import Payload, milliseconds
 from shared.contracts.pipeline import ReplayDeadLetter
 from shared.contracts.topics import (
@@ -30,6 +29,7 @@ from shared.pipeline.waiting import waiting_id
 from tests.factories import MOMENT, as_record, completed, registered
 from tests.property.harness import AGENCIES, ENROLLMENT, NOTIFICATION, SERVICES, City, Sending
 from tests.property.histories import BUDI
+from tools.contracts.examples import EXAMPLES
 
 MINE, ANOTHERS = AGENCIES[:2]
 TOPICS: Final = [

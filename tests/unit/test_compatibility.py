@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from shared.contracts.compatibility import Direction, breaks
+from tools.contracts.compatibility import Direction, breaks
 
 Schema = dict[str, Any]
 

@@ -7,11 +7,11 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
 from shared.contracts.catalogue import EVENT_TYPES
-from shared.contracts.compatibility import Direction
-from shared.contracts.examples import EXAMPLES
-from shared.contracts.meanings import MEANINGS
 from shared.contracts.payload import Payload
 from shared.contracts.topics import AGENCY
+from tools.contracts.compatibility import Direction
+from tools.contracts.examples import EXAMPLES
+from tools.contracts.meanings import MEANINGS
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 

@@ -5,11 +5,11 @@ from typing import Any, Final
 
 from shared.contracts.catalogue import EVENT_TYPES
 from shared.contracts.cloudevents import JSON, LONGEST_ID, STRUCTURED
-from shared.contracts.examples import MOMENT
-from shared.contracts.participants import Readers, payloads_by_topic, readers_of, writer_of
 from shared.contracts.payload import OPD_CODE, Payload
-from shared.contracts.schemas import DIALECT, example_of
 from shared.contracts.topics import AGENCY, CONFIG, PARTITIONS
+from tools.contracts.examples import MOMENT
+from tools.contracts.participants import Readers, payloads_by_topic, readers_of, writer_of
+from tools.contracts.schemas import DIALECT, example_of
 
 Part = dict[str, Any]
 KAFKA_BINDING: Final = "0.5.0"

@@ -6,12 +6,12 @@ from typing import Any, Final
 
 import yaml
 
-from shared.contracts.asyncapi import ENVELOPE, ENVELOPE_NAME, asyncapi
 from shared.contracts.catalogue import EVENT_TYPES
-from shared.contracts.compatibility import breaks
-from shared.contracts.pages import events_page, topics_page
-from shared.contracts.participants import Readers
-from shared.contracts.schemas import directions, schema_of
+from tools.contracts.asyncapi import ENVELOPE, ENVELOPE_NAME, asyncapi
+from tools.contracts.compatibility import breaks
+from tools.contracts.pages import events_page, topics_page
+from tools.contracts.participants import Readers
+from tools.contracts.schemas import directions, schema_of
 
 COMMAND: Final = "python -m tools.reference"
 

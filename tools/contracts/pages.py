@@ -5,20 +5,20 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from shared.contracts.agency import TrainingCompleted
-from shared.contracts.asyncapi import binary_headers, structured_example
 from shared.contracts.catalogue import EVENT_TYPES
 from shared.contracts.cloudevents import LONGEST_ID, MOST_AHEAD, MOST_PARTS, STRUCTURED
-from shared.contracts.participants import (
+from shared.contracts.payload import OPD_CODE, Payload
+from shared.contracts.rights import AGENCY_USER, agency_rights, all_service_rights
+from shared.contracts.topics import AGENCY, CONFIG, DAY_MS, topic_specs
+from tools.contracts.asyncapi import binary_headers, structured_example
+from tools.contracts.participants import (
     Readers,
     payloads_by_topic,
     readers_of,
     topics_of,
     writer_of,
 )
-from shared.contracts.payload import OPD_CODE, Payload
-from shared.contracts.rights import AGENCY_USER, agency_rights, all_service_rights
-from shared.contracts.schemas import example_of, schema_of
-from shared.contracts.topics import AGENCY, CONFIG, DAY_MS, topic_specs
+from tools.contracts.schemas import example_of, schema_of
 
 GENERATED: Final = "<!-- Written by `python -m tools.reference`; edit what it is written from. -->\n"
 EXAMPLE_TOPIC: Final = AGENCY.format(opd="dinas-contoh")
