@@ -15,7 +15,7 @@ from cli.client import Service
 from cli.errors import NOT_ASKED, CannotAsk, Missing, Refused, Trouble
 from cli.screen import screens
 from cli.where import SERVICES, STACK, Given
-from shared.redaction import redact
+from shared.observability.redaction import redact
 from shared.setting_names import unknown
 from shared.setting_sources import environment
 

@@ -15,6 +15,7 @@ from shared.contracts.payload import milliseconds
 from shared.contracts.pipeline import ReplayDeadLetter
 from shared.http.commands import Commands
 from shared.mongo import MongoStore
+from shared.observability.telemetry import root_traceparent
 from shared.periodic import Periodic
 from shared.pipeline.books import BUG, DEAD_LETTER_CHUNKS, DEAD_LETTERS, OPEN, DeadLetter
 from shared.pipeline.items import Reader
@@ -23,7 +24,6 @@ from shared.pipeline.reactions import Service
 from shared.pipeline.records import Record
 from shared.pipeline.rehearsal import rehearse
 from shared.pipeline.triage import is_split
-from shared.telemetry import root_traceparent
 
 T = TypeVar("T")
 BEHIND_S: Final = 1.0

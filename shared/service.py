@@ -29,6 +29,7 @@ from shared.identifiers import Ids
 from shared.identity import IDENTITY, Evidence, WrongKey, hold, no_evidence
 from shared.kafka_topics import TopicCheck, Wanted
 from shared.mongo import MongoStore, connect
+from shared.observability.telemetry import configure_logging, configure_tracing, shutdown_tracing
 from shared.pipeline.books import Decision
 from shared.pipeline.consumer import Consumer
 from shared.pipeline.documents import Collection
@@ -42,7 +43,6 @@ from shared.reach import ReachCheck
 from shared.reconciliation import Reconciliation
 from shared.setting_reading import EXIT_STATUS
 from shared.settings import Settings
-from shared.telemetry import configure_logging, configure_tracing, shutdown_tracing
 from shared.version import deciding_version
 from shared.waits import Budgets, Waits
 

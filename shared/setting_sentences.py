@@ -9,7 +9,7 @@ import annotated_types
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
-from shared.redaction import redact
+from shared.observability.redaction import redact
 from shared.setting_sources import SECRETS_DIR, variable
 
 ANY_TEXT: Final = "text on one line"

@@ -18,7 +18,7 @@ from shared.hosts import leads_here, plain_host
 from shared.identifiers import key
 from shared.kafka_connection import Security
 from shared.link_keys import IDENTITY
-from shared.redaction import redact
+from shared.observability.redaction import redact
 
 Opd = NewType("Opd", str)
 OUTSIDE: Final = "outside"

@@ -27,9 +27,9 @@ from shared.contracts.enrollment import StoreRendering
 from shared.failpoints import failpoint
 from shared.http.commands import Commands
 from shared.mongo import MongoStore
+from shared.observability.telemetry import child_traceparent, record_span
 from shared.pipeline.errors import Unavailable
 from shared.pipeline.work import Note, WorkQueue, deferral
-from shared.telemetry import child_traceparent, record_span
 
 log = logging.getLogger(__name__)
 RENDERED = Counter("kompeten_certificates_rendered_total", "PDFs made", ["outcome"])

@@ -23,11 +23,11 @@ from services.notification.mails import gone_before, queued
 from services.notification.terms import Terms
 from shared.contracts.enrollment import EmployeeRecorded
 from shared.contracts.payload import CertificateId, CompletionId, EmployeeId
+from shared.observability.redaction import hinted
 from shared.pipeline.documents import LOAD, Doc, Keys, Lock, State
 from shared.pipeline.outcome import Outcome, Put, Verdict
 from shared.pipeline.records import Received
 from shared.pipeline.waiting import waiting_for
-from shared.redaction import hinted
 
 
 def lacks_contact(employee_id: EmployeeId) -> str:

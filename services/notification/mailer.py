@@ -46,9 +46,9 @@ from services.notification.turns import Turns, in_turns
 from services.notification.wire import address
 from services.notification.witnesses import Witnesses
 from shared.failpoints import failpoint
+from shared.observability.telemetry import child_traceparent, record_span
 from shared.pipeline.errors import Unavailable
 from shared.pipeline.work import DEFERRED, LEASED, QUEUED, Note, WorkQueue
-from shared.telemetry import child_traceparent, record_span
 
 if TYPE_CHECKING:
     from shared.mongo import MongoStore

@@ -7,7 +7,7 @@ the content: nobody loses a mail by that. A server without enhanced codes is bel
 import re
 from typing import Final, NamedTuple
 
-from shared.redaction import redact
+from shared.observability.redaction import redact
 
 _REASON_CHARS: Final = 200
 _ENHANCED: Final = re.compile(r"^\s*#?([245]\.\d{1,3}\.\d{1,3})\b", re.MULTILINE)

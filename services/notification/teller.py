@@ -15,10 +15,10 @@ from services.notification.documents import MAIL_NOTES, MAILS
 from shared.contracts.cloudevents import event_id
 from shared.contracts.notification import NoteMail
 from shared.http.commands import Commands
+from shared.observability.telemetry import root_traceparent
 from shared.periodic import Periodic
 from shared.pipeline.errors import Unavailable
 from shared.pipeline.work import Note
-from shared.telemetry import root_traceparent
 
 if TYPE_CHECKING:
     from shared.mongo import MongoStore

@@ -21,7 +21,7 @@ from starlette.types import Scope
 
 from shared.http.problems import MEDIA_TYPE, Problem
 from shared.identifiers import key as spelling
-from shared.redaction import mask_number, redact
+from shared.observability.redaction import mask_number, redact
 
 ACCESS_SCOPE_KEY: Final = "kompeten.access"
 ALL_AGENCIES: Final = "*"

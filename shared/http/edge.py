@@ -19,7 +19,7 @@ from shared.http.access import ACCESS_SCOPE_KEY, Access
 from shared.http.admission import Admission, Disconnected
 from shared.http.problems import Problem, internal_error, problem_response
 from shared.http.routes import UNMATCHED, RouteTable
-from shared.telemetry import log_context, parse_traceparent, record_span, request_traceparent
+from shared.observability.telemetry import log_context, parse_traceparent, record_span, request_traceparent
 
 _access_log = logging.getLogger("kompeten.access")
 _SECONDS: Final = Histogram(

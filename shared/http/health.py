@@ -12,7 +12,7 @@ from fastapi import APIRouter
 from fastapi.responses import JSONResponse, Response
 
 from shared.http.access import RouteAccess, public
-from shared.redaction import redact
+from shared.observability.redaction import redact
 
 _TIMEOUT_S: Final = 5
 # Addresses: URLs, IPv4 with or without port, host:port.

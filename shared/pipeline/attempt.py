@@ -15,6 +15,7 @@ from shared.contracts.cloudevents import encode, event_id, id_in
 from shared.contracts.payload import Payload
 from shared.contracts.pipeline import ReleaseWaiting
 from shared.contracts.topics import MOST_RECORD_BYTES
+from shared.observability.telemetry import child_traceparent
 from shared.pipeline.books import (
     BUG,
     DEAD_BYTES,
@@ -43,7 +44,6 @@ from shared.pipeline.reactions import Settled
 from shared.pipeline.records import PackedBatch, Received, Record
 from shared.pipeline.store import Advance, Encoded, Session, Store, Write
 from shared.pipeline.waiting import WAITING_PAGE, kind_of, waiting_id
-from shared.telemetry import child_traceparent
 
 T = TypeVar("T")
 

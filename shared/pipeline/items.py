@@ -17,6 +17,7 @@ from shared.contracts.cloudevents import (
 )
 from shared.contracts.payload import Payload
 from shared.contracts.topics import AGENCY, MOST_RECORD_BYTES
+from shared.observability.telemetry import parse_traceparent, root_traceparent
 from shared.pipeline.books import DeadLetter, WaitingRecord
 from shared.pipeline.channels import fault_of_channel, is_known
 from shared.pipeline.documents import Key
@@ -25,7 +26,6 @@ from shared.pipeline.errors import Rejected
 from shared.pipeline.reactions import Reaction, Service
 from shared.pipeline.records import PackedBatch, Received, Record
 from shared.pipeline.unpacking import problem
-from shared.telemetry import parse_traceparent, root_traceparent
 
 T = TypeVar("T")
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -6,12 +6,7 @@ from collections.abc import Sequence
 from typing import Any, TypeVar
 
 from shared.contracts.cloudevents import event_id
-from shared.pipeline.attempt import Decided
-from shared.pipeline.burial import LONGEST_TYPE
-from shared.pipeline.items import Item
-from shared.pipeline.outcome import Fact, Outcome, Verdict
-from shared.pipeline.reactions import Service
-from shared.telemetry import (
+from shared.observability.telemetry import (
     child_traceparent,
     is_tracing,
     log_context,
@@ -19,6 +14,11 @@ from shared.telemetry import (
     record_span,
     root_traceparent,
 )
+from shared.pipeline.attempt import Decided
+from shared.pipeline.burial import LONGEST_TYPE
+from shared.pipeline.items import Item
+from shared.pipeline.outcome import Fact, Outcome, Verdict
+from shared.pipeline.reactions import Service
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)

@@ -11,7 +11,7 @@ from prometheus_client.samples import Sample
 
 from devstack.kompeten import SERVICES
 from shared.contracts.topics import topic_specs
-from shared.telemetry import parse_traceparent, root_traceparent
+from shared.observability.telemetry import parse_traceparent, root_traceparent
 from tests.end_to_end.collector import Collector, Span
 from tests.end_to_end.product import Product, somebody, structured, until
 from tests.factories import OPD, completed

@@ -9,9 +9,9 @@ import pytest
 from services.notification.documents import ADDRESS_CHANGED, CONTACTS, LETTERS, MAIL_NOTES, MAILS, Contact
 from shared.contracts.enrollment import EmployeeRecorded
 from shared.contracts.notification import NoteMail
+from shared.observability.redaction import hinted
 from shared.pipeline.epochs import next_version
 from shared.pipeline.outcome import Verdict
-from shared.redaction import hinted
 from tests.factories import employee_recorded
 from tests.property.harness import NOTIFICATION
 from tests.unit.given import NINE, Given

@@ -10,7 +10,13 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import KafkaConnectionError
 
 from devstack.ports import HOST, free_ports
-from shared.log_repetitions import INTERVALS_S, MOST_ALIKE, MOST_LINES, MOST_TOLD, CountingHandler
+from shared.observability.log_repetitions import (
+    INTERVALS_S,
+    MOST_ALIKE,
+    MOST_LINES,
+    MOST_TOLD,
+    CountingHandler,
+)
 
 
 class Log:

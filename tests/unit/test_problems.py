@@ -25,8 +25,8 @@ from shared.http.app import create_app, create_internal_app
 from shared.http.connections import server_config
 from shared.http.health import Check
 from shared.http.problems import PROBLEMS, Problem, UndocumentedProblem, reference_table
+from shared.observability.telemetry import RedactingFormatter
 from shared.pipeline.errors import Unavailable
-from shared.telemetry import RedactingFormatter
 
 NIP_17 = "19850312201001100"
 BAD_MAIL = "budi.santoso@@kominfo"

@@ -15,8 +15,8 @@ import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from shared.http.access import Principal, Role
-from shared.redaction import redact
-from shared.telemetry import (
+from shared.observability.redaction import redact
+from shared.observability.telemetry import (
     RedactingFormatter,
     child_traceparent,
     configure_tracing,
@@ -222,7 +222,7 @@ def test_message_that_does_not_fit_its_arguments_is_still_one_redacted_line(
 def test_every_logger_of_a_process_is_redacted_and_uvicorns_access_log_is_off() -> None:
     program = f"""
 import logging, threading, uvicorn, warnings
-from shared.telemetry import configure_logging
+from shared.observability.telemetry import configure_logging
 uvicorn.Config(lambda: None).configure_logging()
 configure_logging("enrollment", "debug")
 for name in ("uvicorn.error", "aiokafka.consumer", "pymongo.command", "httpx"):
@@ -388,7 +388,7 @@ def test_parent_in_another_trace_makes_no_orphan(collector: tuple[Collector, str
 def test_without_an_endpoint_nothing_of_the_sdk_is_loaded() -> None:
     program = """
 import sys
-from shared.telemetry import configure_tracing, record_span
+from shared.observability.telemetry import configure_tracing, record_span
 configure_tracing("x", None)
 record_span("x", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", None, 0, 1)
 raise SystemExit("opentelemetry" in sys.modules)

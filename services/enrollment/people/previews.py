@@ -26,10 +26,10 @@ from services.enrollment.terms import Terms
 from shared.contracts.enrollment import CertificateIssued, CertificateRevoked
 from shared.contracts.people import ConfirmHome, MergeEmployees, SeparateEmployees
 from shared.http.access import Principal
+from shared.observability.redaction import hinted
 from shared.pipeline.documents import Document
 from shared.pipeline.outcome import Verdict
 from shared.pipeline.rehearsal import Rehearsal, rehearse_command
-from shared.redaction import hinted
 from shared.service import Parts
 
 MOST_SHOWN: Final = 50

@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Final, Literal
 from urllib.parse import urlsplit
 
-from shared.redaction import redact
+from shared.observability.redaction import redact
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.resources import Resource

@@ -11,9 +11,9 @@ from typing import Any, Final
 
 from pythonjsonlogger.json import JsonFormatter
 
-from shared.log_repetitions import CountingHandler
-from shared.redaction import redact, redact_value
-from shared.tracing import (
+from shared.observability.log_repetitions import CountingHandler
+from shared.observability.redaction import redact, redact_value
+from shared.observability.tracing import (
     child_traceparent,
     configure_tracing,
     is_tracing,
