@@ -17,8 +17,8 @@ from cli.errors import CannotAsk
 from shared.kafka_admin import KafkaAdmin
 from shared.kafka_connection import KafkaConnection
 from shared.kafka_settings import AdministratorSettings
-from shared.setting_reading import WrongSettings, read
-from shared.setting_sources import PREFIX, FileProblem, read_exactly
+from shared.settings.reading import WrongSettings, read
+from shared.settings.sources import PREFIX, FileProblem, read_exactly
 
 PANEL: Final = "Kafka, as its administrator"
 OPTIONS: Final = ("kafka", "kafka_user", "kafka_security", "kafka_mechanism", "kafka_ca")

@@ -16,8 +16,8 @@ from cli.errors import NOT_ASKED, CannotAsk, Missing, Refused, Trouble
 from cli.screen import screens
 from cli.where import SERVICES, STACK, Given
 from shared.observability.redaction import redact
-from shared.setting_names import unknown
-from shared.setting_sources import environment
+from shared.settings.names import unknown
+from shared.settings.sources import environment
 
 T = TypeVar("T")
 LONGEST_REASON: Final = 1000

@@ -15,8 +15,8 @@ from pydantic_core import PydanticCustomError
 
 from cli.client import Service, Token
 from cli.errors import CannotAsk
-from shared.setting_sources import FileProblem, read_exactly
-from shared.setting_types import web_address
+from shared.settings.sources import FileProblem, read_exactly
+from shared.settings.types import web_address
 
 SERVICES: Final = ("enrollment", "incentive", "notification")
 STACK: Final = Path(__file__).resolve().parents[1] / ".run/stack.json"

@@ -12,7 +12,7 @@ from devstack.errors import StackError, StackMissing
 from devstack.processes import ROOT, Processes
 from shared.kafka_connection import KafkaConnection
 from shared.kafka_settings import AdministratorSettings
-from shared.setting_reading import WrongSettings, read
+from shared.settings.reading import WrongSettings, read
 
 MODES = ("docker", "native")
 

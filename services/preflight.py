@@ -33,9 +33,9 @@ from shared.mongo import MongoStore, connect
 from shared.pipeline.documents import Collection
 from shared.pipeline.epochs import CURRENT, EPOCHS
 from shared.pipeline.errors import Unavailable
-from shared.setting_reading import FromEnvironment, WrongSettings, load, read
-from shared.setting_sources import PREFIX, FileProblem, read_exactly, variable
-from shared.settings import Settings
+from shared.settings.common import Settings
+from shared.settings.reading import FromEnvironment, WrongSettings, load, read
+from shared.settings.sources import PREFIX, FileProblem, read_exactly, variable
 from shared.terminal import width_of, wrapped
 from shared.topics import TopicsDiffer, create_topics
 

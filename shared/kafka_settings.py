@@ -5,8 +5,8 @@ from typing import ClassVar
 from pydantic import Field
 
 from shared.kafka_connection import SCRAM, KafkaConnection, Mechanism
-from shared.setting_reading import FromEnvironment
-from shared.setting_types import (
+from shared.settings.reading import FromEnvironment
+from shared.settings.types import (
     CertificateFile,
     KafkaAddresses,
     KafkaPassword,
@@ -17,7 +17,7 @@ from shared.setting_types import (
 
 
 class AdministratorSettings(FromEnvironment):
-    """The names are those of `shared.settings.Settings`; the user is one who may change rights."""
+    """The names are those of `shared.settings.common.Settings`; the user is one who may change rights."""
 
     service: ClassVar[str] = "kafka_setup"
 

@@ -19,9 +19,9 @@ from shared.contracts.rights import agency_user
 from shared.contracts.services import SERVICES
 from shared.kafka_admin import AdminError, KafkaAdmin
 from shared.kafka_settings import AdministratorSettings
-from shared.setting_reading import EXIT_STATUS, load
-from shared.setting_sources import FileProblem, read_exactly
-from shared.setting_types import Folder, OpdCodes
+from shared.settings.reading import EXIT_STATUS, load
+from shared.settings.sources import FileProblem, read_exactly
+from shared.settings.types import Folder, OpdCodes
 from shared.topics import TopicsDiffer
 
 SERVICES_DIR: Final = "KOMPETEN_KAFKA_SERVICES_DIR"

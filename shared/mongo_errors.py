@@ -74,7 +74,7 @@ _AWAY: Final[Mapping[str, str]] = {
 
 
 def is_infrastructure(error: PyMongoError) -> bool:
-    # The address was looked through at the start (shared/setting_types.py), so what is left to be wrong with the
+    # The address was looked through at the start (shared/settings/types.py), so what is left to be wrong with the
     # configuration is in the DNS.
     if isinstance(error, AutoReconnect | ConnectionFailure | ConfigurationError):
         return True

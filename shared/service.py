@@ -41,8 +41,8 @@ from shared.pipeline.sources import Sources
 from shared.pipeline.work import Counting, Counts
 from shared.reach import ReachCheck
 from shared.reconciliation import Reconciliation
-from shared.setting_reading import EXIT_STATUS
-from shared.settings import Settings
+from shared.settings.common import Settings
+from shared.settings.reading import EXIT_STATUS
 from shared.version import deciding_version
 from shared.waits import Budgets, Waits
 

@@ -14,13 +14,13 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
 
-from shared import setting_names as names
 from shared.contracts.catalogue import EVENT_TYPES
 from shared.http import problems
 from shared.kafka_setup import SetUpSettings
-from shared.setting_reading import FromEnvironment
-from shared.setting_sources import variable
-from shared.settings import Settings, reference_table
+from shared.settings import names
+from shared.settings.common import Settings, reference_table
+from shared.settings.reading import FromEnvironment
+from shared.settings.sources import variable
 from tools.contracts.pages import GENERATED
 from tools.contracts.participants import Readers
 from tools.contracts.reference import (
@@ -91,7 +91,7 @@ def settings_classes(find: Find = _module) -> list[type[Settings]]:
 
 
 def setting_names(find: Find = _module) -> str:
-    """Text of `shared/setting_names.txt`."""
+    """Text of `shared/settings/names.txt`."""
     readers: dict[str, list[str]] = {}
     classes: list[type[FromEnvironment]] = [*settings_classes(find), SetUpSettings]
     for cls in classes:
@@ -176,7 +176,7 @@ def main(arguments: list[str] | None = None, root: Path = REFERENCE) -> int:
         if chosen.check:
             outdated = [f"docs/reference/{name}" for name in stale(files, root)]
             if not _is(names.FILE, setting_names()):
-                outdated.append("shared/setting_names.txt")
+                outdated.append("shared/settings/names.txt")
             if outdated:
                 sys.stderr.write("".join(f"stale: {name}\n" for name in outdated))
                 sys.stderr.write(f"Write them anew: {COMMAND}\n")

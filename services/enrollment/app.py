@@ -41,7 +41,7 @@ from shared.pipeline.documents import Collection
 from shared.pipeline.reactions import Service
 from shared.pipeline.work import DEFERRED, LEASED, QUEUED, Counts, by_state
 from shared.service import ON_PAPER, Parts, Runner, make_parts, openapi_of
-from shared.setting_types import ring_of
+from shared.settings.types import ring_of
 
 CAPABILITIES = (
     Capability("completions", handlers.REACTIONS, documents.COLLECTIONS),

@@ -4,8 +4,8 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from shared.setting_types import Issuers, LinkRing
-from shared.settings import Settings
+from shared.settings.common import Settings
+from shared.settings.types import Issuers, LinkRing
 
 
 class EnrollmentSettings(Settings):

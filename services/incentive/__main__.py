@@ -3,7 +3,7 @@
 from services.incentive.app import build
 from services.incentive.settings import IncentiveSettings
 from shared.service import main
-from shared.setting_reading import load
+from shared.settings.reading import load
 
 if __name__ == "__main__":
     settings = load(IncentiveSettings)

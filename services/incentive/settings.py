@@ -4,7 +4,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from shared.settings import Settings
+from shared.settings.common import Settings
 
 
 class IncentiveSettings(Settings):

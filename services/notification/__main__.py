@@ -3,7 +3,7 @@
 from services.notification.app import build
 from services.notification.settings import NotificationSettings
 from shared.service import main
-from shared.setting_reading import load
+from shared.settings.reading import load
 
 if __name__ == "__main__":
     settings = load(NotificationSettings)

@@ -23,7 +23,7 @@ from shared.pipeline.reactions import Service
 from shared.pipeline.work import DEFERRED, LEASED, QUEUED, Counts, by_state
 from shared.reach import ReachCheck
 from shared.service import ON_PAPER, Parts, Runner, make_parts, openapi_of
-from shared.setting_types import ring_of
+from shared.settings.types import ring_of
 
 WORK: Final[Mapping[Collection[Any], Counts]] = {
     MAILS: {

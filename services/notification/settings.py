@@ -11,8 +11,8 @@ from pydantic_core import PydanticCustomError
 from services.notification.smtp import SmtpServer
 from services.notification.terms import REISSUE_QUIET_S
 from services.notification.wire import NoAddress, address, ascii_domain
-from shared.setting_types import LinkRing, Visible
-from shared.settings import Settings
+from shared.settings.common import Settings
+from shared.settings.types import LinkRing, Visible
 
 _NOT_IN_HOST: Final = re.compile(r"[\s:/@\[\]]")
 

@@ -4,7 +4,7 @@ import errno
 import socket
 from contextlib import ExitStack
 
-from shared.setting_sources import variable
+from shared.settings.sources import variable
 
 _PORT_FAULTS = (errno.EADDRINUSE, errno.EACCES)
 

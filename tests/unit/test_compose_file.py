@@ -13,8 +13,8 @@ from devstack.processes import ROOT
 from services.preflight import SERVICES as SETTINGS
 from services.preflight import documented
 from shared.contracts.services import SERVICES
-from shared.setting_sources import variable
-from shared.settings import Settings
+from shared.settings.common import Settings
+from shared.settings.sources import variable
 
 NAMES = [service.name for service in SERVICES]
 # What Compose decides by itself, with the reason why nobody is to set it there.

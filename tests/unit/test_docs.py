@@ -10,7 +10,7 @@ from typing import Final
 import pytest
 
 from services.enrollment.intake import _check
-from shared.setting_names import known
+from shared.settings.names import known
 
 ROOT: Final = Path(__file__).parents[2]
 DOCS: Final = ROOT / "docs"

@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from shared.hosts import leads_here, plain_host, resolves_here
+from shared.settings.hosts import leads_here, plain_host, resolves_here
 
 
 @pytest.mark.parametrize(

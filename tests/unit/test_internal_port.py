@@ -10,7 +10,7 @@ import yaml
 from services.enrollment.settings import EnrollmentSettings
 from services.incentive.settings import IncentiveSettings
 from services.notification.settings import NotificationSettings
-from shared.settings import Settings
+from shared.settings.common import Settings
 
 ROOT = Path(__file__).parents[2]
 SETTINGS: dict[str, type[Settings]] = {

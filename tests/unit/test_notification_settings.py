@@ -5,7 +5,7 @@ import os
 import pytest
 
 from services.notification.settings import NotificationSettings
-from shared.setting_reading import load
+from shared.settings.reading import load
 
 USUAL = {
     "KOMPETEN_MONGO": "mongodb://db/?replicaSet=rs0",

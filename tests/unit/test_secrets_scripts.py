@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from shared.setting_types import MAX_LINK_KEYS, ring_of
+from shared.settings.types import MAX_LINK_KEYS, ring_of
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 EXISTING = "kompeten_secret"

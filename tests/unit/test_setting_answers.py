@@ -12,11 +12,11 @@ from typing import Any, Final
 import pytest
 from pydantic.fields import FieldInfo
 
-from shared import setting_sources
 from shared.kafka_setup import SetUpSettings
-from shared.setting_reading import FromEnvironment, WrongSettings, load, read
-from shared.setting_sentences import ANY_TEXT, example, form, is_secret
-from shared.setting_sources import variable
+from shared.settings import sources as setting_sources
+from shared.settings.reading import FromEnvironment, WrongSettings, load, read
+from shared.settings.sentences import ANY_TEXT, example, form, is_secret
+from shared.settings.sources import variable
 from tools.reference import settings_classes
 
 HIDDEN: Final = "hunter2-0f1e2d3c4b5a69788796a5b4c3d2e1f0"

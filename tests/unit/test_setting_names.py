@@ -12,10 +12,10 @@ import yaml
 from devstack.processes import ROOT
 from shared.contracts.services import SERVICES
 from shared.kafka_setup import SetUpSettings
-from shared.setting_names import OTHERS, known, unknown
-from shared.setting_reading import FromEnvironment
-from shared.setting_sources import variable
-from shared.settings import main
+from shared.settings.common import main
+from shared.settings.names import OTHERS, known, unknown
+from shared.settings.reading import FromEnvironment
+from shared.settings.sources import variable
 from tools.reference import settings_classes
 
 NAME: Final = re.compile(r"KOMPETEN_[A-Z0-9]+(?:_[A-Z0-9]+)*")
@@ -76,7 +76,7 @@ def names_in_code() -> set[str]:
         ROOT / "Makefile",
     ]
     tests = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("*.py"))
-    paths.remove(ROOT / "shared/setting_names.py")
+    paths.remove(ROOT / "shared/settings/names.py")
     found = {name for path in paths for name in NAME.findall(path.read_text(encoding="utf-8"))}
     return found | {name for name in READ_BY_TESTS.findall(tests) if not name.endswith("_FILE")}
 

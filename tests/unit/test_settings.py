@@ -11,11 +11,11 @@ import pytest
 from pydantic import Field, SecretStr, ValidationError
 
 from services.enrollment.settings import EnrollmentSettings
-from shared import setting_sources
-from shared.hosts import leads_here, plain_host
-from shared.setting_reading import load
-from shared.setting_types import LinkRing, ring_of
-from shared.settings import Settings, reference_table
+from shared.settings import sources as setting_sources
+from shared.settings.common import Settings, reference_table
+from shared.settings.hosts import leads_here, plain_host
+from shared.settings.reading import load
+from shared.settings.types import LinkRing, ring_of
 
 KAFKA_PASSWORD = "kafka-hunter2"
 SECRET = "b7f0c2a94d8e13567a0b9c8d7e6f5a41"
@@ -429,7 +429,7 @@ def test_variable_and_file_together_are_refused(
 
 
 def test_process_with_bad_settings_ends_with_2_and_no_traceback() -> None:
-    program = "from shared.settings import Settings; from shared.setting_reading import load; load(Settings)"
+    program = "from shared.settings.common import Settings; from shared.settings.reading import load; load(Settings)"
     environment = {"PATH": "", "KOMPETEN_SECRET": "hunter2"}
     ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=environment)
     assert (ran.returncode, ran.stdout) == (2, "")

@@ -14,7 +14,7 @@ from shared.http.commands import Commands
 from shared.mongo import MongoStore
 from shared.observability.telemetry import root_traceparent
 from shared.periodic import Periodic
-from shared.setting_types import OUTSIDE
+from shared.settings.types import OUTSIDE
 
 log = logging.getLogger(__name__)
 LOOK_EVERY_S: Final = 30.0

@@ -1,7 +1,7 @@
 """Every name that begins with KOMPETEN_ and that something reads: any other one is most likely misspelt.
 
 Those of the services are made from their settings, which `shared` does not import: `python -m tools.reference` writes
-them to `setting_names.txt`, a name on each line with who reads it, for `deploy/` as well.
+them to `names.txt`, a name on each line with who reads it, for `deploy/` as well.
 """
 
 import difflib
@@ -10,9 +10,9 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
-from shared.setting_sources import PREFIX
+from shared.settings.sources import PREFIX
 
-FILE: Final = Path(__file__).with_name("setting_names.txt")
+FILE: Final = Path(__file__).with_name("names.txt")
 
 # Beside the settings: name -> who reads it and what it is.
 OTHERS: Final[Mapping[str, tuple[str, str]]] = {

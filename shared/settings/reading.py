@@ -8,9 +8,9 @@ from pydantic import ValidationError, field_validator
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
-from shared.setting_names import unknown
-from shared.setting_sentences import is_secret, sentence
-from shared.setting_sources import PREFIX, FileProblem, Files, environment, file_of, read_exactly, variable
+from shared.settings.names import unknown
+from shared.settings.sentences import is_secret, sentence
+from shared.settings.sources import PREFIX, FileProblem, Files, environment, file_of, read_exactly, variable
 
 EXIT_STATUS: Final = 2
 IDENTITY_KEY: Final = "secret"

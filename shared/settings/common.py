@@ -12,14 +12,14 @@ from pydantic import Field
 from pydantic.fields import FieldInfo
 
 from shared.contracts.rights import service_user
-from shared.hosts import resolves_here
 from shared.kafka_connection import KafkaConnection
 from shared.pipeline.epochs import MOST_EPOCH
-from shared.setting_names import known, unknown
-from shared.setting_reading import EXIT_STATUS, FromEnvironment
-from shared.setting_sentences import ANY_TEXT, example, form, is_secret
-from shared.setting_sources import PREFIX, FileProblem, read_exactly, variable
-from shared.setting_types import (
+from shared.settings.hosts import resolves_here
+from shared.settings.names import known, unknown
+from shared.settings.reading import EXIT_STATUS, FromEnvironment
+from shared.settings.sentences import ANY_TEXT, example, form, is_secret
+from shared.settings.sources import PREFIX, FileProblem, read_exactly, variable
+from shared.settings.types import (
     LEADS_HERE,
     LONGEST_WAIT_H,
     CertificateFile,
@@ -244,7 +244,3 @@ def main(arguments: Sequence[str] | None = None) -> int:
     problems = check(chosen.check)
     sys.stderr.write("".join(f"{problem}\n" for problem in problems))
     return EXIT_STATUS if problems else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

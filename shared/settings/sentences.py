@@ -10,14 +10,14 @@ from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
 from shared.observability.redaction import redact
-from shared.setting_sources import SECRETS_DIR, variable
+from shared.settings.sources import SECRETS_DIR, variable
 
 ANY_TEXT: Final = "text on one line"
 _SERVICE: Final = re.compile(r"\bSERVICE\b")
 """In an example: the service's own name."""
 _SHOWN_CHARS: Final = 20
 _OWN: Final = "setting"
-"""Type of an error whose text is a sentence already (shared/setting_types.py)."""
+"""Type of an error whose text is a sentence already (shared/settings/types.py)."""
 
 
 def sentence(cls: type[BaseModel], error: Any) -> str:

@@ -36,7 +36,7 @@ class Files(PydanticBaseSettingsSource):
     def _value(self, path: Path | None) -> str | None:
         try:
             return None if path is None else read_exactly(path) or None
-        except FileProblem:  # told by `shared.setting_reading`, with all else that is wrong
+        except FileProblem:  # told by `shared.settings.reading`, with all else that is wrong
             return None
 
 
