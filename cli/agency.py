@@ -22,7 +22,7 @@ from cli.command import Desk, ListByDefault, Why, checked_reason, command
 from cli.errors import DONE, NO, CannotAsk, Refused
 from cli.orders import key_of, new_key
 from shared.contracts.register import AGENCY_CODE
-from shared.kafka_admin import AdminError, AgencyState
+from shared.kafka.admin import AdminError, AgencyState
 
 app: Final = typer.Typer(cls=ListByDefault, help="Agencies: who may publish, how, and how they are doing.")
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from cli.answers import Agency
-from shared.kafka_admin import AgencyQuota, AgencyState, KafkaAdmin
+from shared.kafka.admin import AgencyQuota, AgencyState, KafkaAdmin
 
 
 def quota_of(

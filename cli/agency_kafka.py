@@ -14,9 +14,9 @@ import typer
 from pydantic import SecretStr
 
 from cli.errors import CannotAsk
-from shared.kafka_admin import KafkaAdmin
-from shared.kafka_connection import KafkaConnection
-from shared.kafka_settings import AdministratorSettings
+from shared.kafka.admin import KafkaAdmin
+from shared.kafka.connection import KafkaConnection
+from shared.kafka.settings import AdministratorSettings
 from shared.settings.reading import WrongSettings, read
 from shared.settings.sources import PREFIX, FileProblem, read_exactly
 

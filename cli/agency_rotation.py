@@ -10,7 +10,7 @@ from cli.client import Service
 from cli.command import Desk
 from cli.errors import Refused
 from cli.orders import new_key
-from shared.kafka_admin import KafkaAdmin
+from shared.kafka.admin import KafkaAdmin
 
 
 def begin(

@@ -10,7 +10,7 @@ from cli.client import Service
 from cli.command import Desk
 from cli.errors import DONE, NO, Missing
 from cli.screen import Screen, local
-from shared.kafka_admin import AgencyState
+from shared.kafka.admin import AgencyState
 
 READ_WITHIN_S: Final = 15.0
 POLL_S: Final = 0.2

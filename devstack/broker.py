@@ -6,7 +6,7 @@ that was not granted."""
 
 from collections.abc import Mapping, Sequence
 
-from shared.kafka_connection import KafkaConnection
+from shared.kafka.connection import KafkaConnection
 
 CLUSTER_ID = "5L6g3nShT-eMCtK--X86sw"
 HEAP = "-Xms512m -Xmx512m"

@@ -10,8 +10,8 @@ from devstack import containers, kept, native
 from devstack.companions import issuer_ready, mail_ready, start_issuer, start_mail
 from devstack.errors import StackError, StackMissing
 from devstack.processes import ROOT, Processes
-from shared.kafka_connection import KafkaConnection
-from shared.kafka_settings import AdministratorSettings
+from shared.kafka.connection import KafkaConnection
+from shared.kafka.settings import AdministratorSettings
 from shared.settings.reading import WrongSettings, read
 
 MODES = ("docker", "native")

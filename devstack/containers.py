@@ -14,7 +14,7 @@ from devstack import broker, kept, probes
 from devstack.errors import StackError
 from devstack.ports import HOST, free_ports
 from devstack.processes import Processes, wait_ready
-from shared.kafka_connection import KafkaConnection
+from shared.kafka.connection import KafkaConnection
 
 if TYPE_CHECKING:
     from docker.models.containers import Container

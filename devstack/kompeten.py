@@ -15,8 +15,8 @@ from devstack.processes import Child, Processes
 from shared.contracts.rights import agency_user, service_user
 from shared.contracts.services import SERVICES as DECLARED
 from shared.contracts.topics import topic_specs
-from shared.kafka_admin import AgencyQuota, KafkaAdmin
-from shared.kafka_connection import SCRAM, KafkaConnection
+from shared.kafka.admin import AgencyQuota, KafkaAdmin
+from shared.kafka.connection import SCRAM, KafkaConnection
 
 SERVICES = tuple(service.name for service in DECLARED)
 READY_WITHIN_S = 60.0

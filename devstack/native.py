@@ -10,7 +10,7 @@ from devstack import broker, fetch, probes
 from devstack.errors import StackError
 from devstack.ports import HOST, free_ports
 from devstack.processes import Child, Processes
-from shared.kafka_connection import KafkaConnection
+from shared.kafka.connection import KafkaConnection
 
 READY_S = 90.0
 

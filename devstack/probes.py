@@ -12,7 +12,7 @@ from aiokafka.errors import KafkaError
 from pymongo.errors import OperationFailure, PyMongoError
 
 from devstack.ports import port_answers
-from shared.kafka_connection import KafkaConnection
+from shared.kafka.connection import KafkaConnection
 
 Probe = Callable[[], bool]
 REPLICA_SET = "rs0"

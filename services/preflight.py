@@ -25,10 +25,11 @@ from services.notification.settings import NotificationSettings
 from shared.contracts.topics import topic_specs
 from shared.identifiers import Ids
 from shared.identity import IDENTITY, KEY, WrongKey
-from shared.kafka_access import NoAccess, Refused, connected
-from shared.kafka_connection import KafkaConnection
-from shared.kafka_settings import AdministratorSettings
-from shared.kafka_topics import check_administrator
+from shared.kafka.access import NoAccess, Refused, connected
+from shared.kafka.connection import KafkaConnection
+from shared.kafka.settings import AdministratorSettings
+from shared.kafka.topic_rights import check_administrator
+from shared.kafka.topics import TopicsDiffer, create_topics
 from shared.mongo import MongoStore, connect
 from shared.pipeline.documents import Collection
 from shared.pipeline.epochs import CURRENT, EPOCHS
@@ -37,7 +38,6 @@ from shared.settings.common import Settings
 from shared.settings.reading import FromEnvironment, WrongSettings, load, read
 from shared.settings.sources import PREFIX, FileProblem, read_exactly, variable
 from shared.terminal import width_of, wrapped
-from shared.topics import TopicsDiffer, create_topics
 
 SERVICES: Final[Mapping[type[Settings], Sequence[Collection[Any]]]] = {
     EnrollmentSettings: ENROLLMENT,

@@ -17,12 +17,12 @@ from pydantic import Field
 
 from shared.contracts.rights import agency_user
 from shared.contracts.services import SERVICES
-from shared.kafka_admin import AdminError, KafkaAdmin
-from shared.kafka_settings import AdministratorSettings
+from shared.kafka.admin import AdminError, KafkaAdmin
+from shared.kafka.settings import AdministratorSettings
+from shared.kafka.topics import TopicsDiffer
 from shared.settings.reading import EXIT_STATUS, load
 from shared.settings.sources import FileProblem, read_exactly
 from shared.settings.types import Folder, OpdCodes
-from shared.topics import TopicsDiffer
 
 SERVICES_DIR: Final = "KOMPETEN_KAFKA_SERVICES_DIR"
 AGENCIES_DIR: Final = "KOMPETEN_KAFKA_AGENCIES_DIR"

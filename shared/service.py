@@ -27,7 +27,7 @@ from shared.http.listening import listening_faults
 from shared.http.oidc import ClaimNames, OidcAccess
 from shared.identifiers import Ids
 from shared.identity import IDENTITY, Evidence, WrongKey, hold, no_evidence
-from shared.kafka_topics import TopicCheck, Wanted
+from shared.kafka.topic_rights import TopicCheck, Wanted
 from shared.mongo import MongoStore, connect
 from shared.observability.telemetry import configure_logging, configure_tracing, shutdown_tracing
 from shared.pipeline.books import Decision

@@ -12,7 +12,7 @@ from aiokafka.errors import (
     TopicAuthorizationFailedError,
 )
 
-from shared.kafka_connection import KafkaConnection
+from shared.kafka.connection import KafkaConnection
 
 SOON_S: Final = 10.0
 

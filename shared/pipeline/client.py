@@ -8,8 +8,8 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener
 from aiokafka.errors import UnknownTopicOrPartitionError
 
-from shared.kafka_access import SET_UP
-from shared.kafka_connection import KafkaConnection
+from shared.kafka.access import SET_UP
+from shared.kafka.connection import KafkaConnection
 from shared.pipeline.errors import Unavailable
 from shared.pipeline.reactions import Service
 

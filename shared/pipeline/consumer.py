@@ -22,8 +22,8 @@ from aiokafka.errors import (
 )
 
 from shared.failpoints import failpoint
-from shared.kafka_access import explained
-from shared.kafka_connection import KafkaConnection
+from shared.kafka.access import explained
+from shared.kafka.connection import KafkaConnection
 from shared.pipeline import metrics
 from shared.pipeline.arrivals import Arrivals
 from shared.pipeline.attempt import Attempt, Decided

@@ -8,8 +8,8 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.errors import KafkaError, TopicAuthorizationFailedError
 
 from shared.failpoints import failpoint
-from shared.kafka_access import explained
-from shared.kafka_connection import KafkaConnection
+from shared.kafka.access import explained
+from shared.kafka.connection import KafkaConnection
 from shared.pipeline.books import Outgoing
 from shared.pipeline.errors import Unavailable
 

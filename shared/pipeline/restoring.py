@@ -19,8 +19,8 @@ from aiokafka.errors import KafkaError
 from aiokafka.structs import OffsetAndMetadata
 
 from shared.failpoints import failpoint
-from shared.kafka_access import SET_UP
-from shared.kafka_connection import KafkaConnection
+from shared.kafka.access import SET_UP
+from shared.kafka.connection import KafkaConnection
 from shared.pipeline.books import POSITIONS, Position
 from shared.pipeline.epochs import CURRENT, EPOCHS, End, Epoch
 from shared.pipeline.errors import Unavailable

@@ -12,9 +12,9 @@ import time
 from collections.abc import Mapping
 from typing import Final, Protocol
 
-from shared.kafka_access import NoAccess
-from shared.kafka_connection import KafkaConnection
-from shared.kafka_topics import Wanted, faults_by_topic
+from shared.kafka.access import NoAccess
+from shared.kafka.connection import KafkaConnection
+from shared.kafka.topic_rights import Wanted, faults_by_topic
 from shared.pipeline import metrics
 from shared.pipeline.errors import Unavailable
 

@@ -12,7 +12,7 @@ from pydantic import Field
 from pydantic.fields import FieldInfo
 
 from shared.contracts.rights import service_user
-from shared.kafka_connection import KafkaConnection
+from shared.kafka.connection import KafkaConnection
 from shared.pipeline.epochs import MOST_EPOCH
 from shared.settings.hosts import resolves_here
 from shared.settings.names import known, unknown

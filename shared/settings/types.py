@@ -15,7 +15,7 @@ from pydantic_settings import NoDecode
 from shared.contracts.catalogue import EVENT_TYPES
 from shared.contracts.register import AGENCY_CODE
 from shared.identifiers import key
-from shared.kafka_connection import Security
+from shared.kafka.connection import Security
 from shared.link_keys import IDENTITY
 from shared.observability.redaction import redact
 from shared.settings.hosts import leads_here, plain_host

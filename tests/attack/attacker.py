@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import httpx
 from confluent_kafka import KafkaError, KafkaException, Producer
 
-from shared.kafka_connection import KafkaConnection
+from shared.kafka.connection import KafkaConnection
 from tests.attack.reference import SERVICES
 from tests.end_to_end.product import Product, fresh_id, somebody, until
 from tests.unit.oidc_issuer import Issuer

@@ -26,7 +26,7 @@ from confluent_kafka.admin import (
     UserScramCredentialUpsertion,
 )
 
-from shared.kafka_connection import KafkaConnection
+from shared.kafka.connection import KafkaConnection
 from tests.attack.attacker import ATTACKER_OPD, OTHER_OPD, SOON_S, Attacker, KafkaUser, cloud_event
 from tests.attack.reference import OF_AGENCIES, SERVICES, addresses, event_types, writers_of
 from tests.attack.victim import VICTIM_OPD, Victim

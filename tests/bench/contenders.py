@@ -29,7 +29,7 @@ from services.enrollment.terms import Terms
 from shared.contracts.agency import TrainingCompleted
 from shared.contracts.cloudevents import decode, encode, event_id, peek
 from shared.contracts.topics import agency_topic
-from shared.kafka_connection import KafkaConnection
+from shared.kafka.connection import KafkaConnection
 from shared.mongo import MongoStore, connect
 from shared.mongo import encode as bson_of
 from shared.pipeline.books import Decision

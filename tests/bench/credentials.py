@@ -22,9 +22,9 @@ from devstack import broker, native
 from devstack.ports import HOST, free_ports
 from devstack.processes import ROOT, Processes
 from shared.contracts.rights import service_user
-from shared.kafka_admin import KafkaAdmin
-from shared.kafka_admin.acls import Acl
-from shared.kafka_connection import KafkaConnection
+from shared.kafka.admin import KafkaAdmin
+from shared.kafka.admin.acls import Acl
+from shared.kafka.connection import KafkaConnection
 from tests.bench.workload import prepare, told
 
 RESULTS: Final = Path(__file__).parent / "results/credentials.json"

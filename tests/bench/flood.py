@@ -23,7 +23,7 @@ from devstack.kompeten import SERVICES, configure, make_topics, start
 from devstack.ports import free_ports
 from devstack.processes import Processes
 from shared.contracts.topics import agency_topic
-from shared.kafka_admin import AgencyQuota, KafkaAdmin
+from shared.kafka.admin import AgencyQuota, KafkaAdmin
 from tests.bench.whole import AGENCIES, PER_EMPLOYEE, Running, publish
 from tests.bench.workload import BODY, HEADERS, cloudevent, completed, registered
 

@@ -19,7 +19,7 @@ from pymongo import MongoClient
 
 from devstack import Stack, local_stack
 from shared.contracts.topics import agency_topic
-from shared.kafka_connection import KafkaConnection
+from shared.kafka.connection import KafkaConnection
 from shared.pipeline.books import Decision
 from shared.service import tune_gc
 from tests.bench.contenders import ours

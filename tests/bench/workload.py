@@ -18,14 +18,14 @@ from shared.contracts.cloudevents import STRUCTURED, encode
 from shared.contracts.payload import Payload
 from shared.contracts.topics import agency_topic, topic_specs
 from shared.contracts.vocabulary import EmploymentType, Form, Pathway
-from shared.kafka_connection import KafkaConnection
+from shared.kafka.connection import KafkaConnection
+from shared.kafka.topics import create_topics
 from shared.mongo import MongoStore, connect
 from shared.pipeline.attempt import Attempt
 from shared.pipeline.items import Reader
 from shared.pipeline.places import position_id
 from shared.pipeline.reactions import Service
 from shared.pipeline.records import Coordinates, Record
-from shared.topics import create_topics
 
 OPD = "bench"
 VARIABLE = "BENCH_KAFKA"

@@ -41,7 +41,7 @@ from services.enrollment.documents import (
 from services.incentive.documents import ACCOUNTS, EARNED_COMPLETIONS, POINT_ENTRIES
 from services.notification.documents import LETTERS, MAILS
 from shared.contracts.topics import ENROLLMENT_EVENTS, INCENTIVE_EVENTS, PARTITIONS, agency_topic
-from shared.kafka_connection import KafkaConnection
+from shared.kafka.connection import KafkaConnection
 from shared.pipeline.books import DEAD_LETTERS, DECISIONS, WAITING
 from shared.pipeline.documents import Collection, Document
 from shared.pipeline.errors import Unavailable

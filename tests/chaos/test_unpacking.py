@@ -12,7 +12,7 @@ import pytest
 from aiokafka.record.default_records import DefaultRecordBatch
 
 from devstack import Stack
-from shared.kafka_connection import KafkaConnection
+from shared.kafka.connection import KafkaConnection
 from shared.pipeline import reading
 from shared.pipeline.books import PACKED
 from shared.pipeline.triage import edited

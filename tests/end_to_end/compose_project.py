@@ -15,7 +15,7 @@ from urllib.error import HTTPError, URLError
 from devstack.ports import free_ports
 from devstack.processes import ROOT
 from shared.contracts.rights import agency_user
-from shared.kafka_connection import KafkaConnection
+from shared.kafka.connection import KafkaConnection
 
 SHIPPED = (
     "docker-compose.yml",

@@ -21,7 +21,7 @@ from services.notification.outcomes import HELD
 from shared.contracts.agency import EmployeeRegistered
 from shared.contracts.payload import Payload
 from shared.contracts.topics import agency_topic, topic_specs
-from shared.kafka_connection import KafkaConnection
+from shared.kafka.connection import KafkaConnection
 from shared.pipeline.records import Record
 from tests.factories import OPD, as_record, registered
 

@@ -21,7 +21,7 @@ from devstack.processes import Processes
 from shared.contracts.payload import Payload
 from shared.contracts.rights import agency_user
 from shared.contracts.topics import agency_topic
-from shared.kafka_connection import SCRAM, KafkaConnection
+from shared.kafka.connection import SCRAM, KafkaConnection
 from tests.end_to_end.product import OTHER_OPD, Product, opened, somebody, structured, until
 from tests.factories import OPD
 

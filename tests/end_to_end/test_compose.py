@@ -21,7 +21,7 @@ import pytest
 from aiokafka import AIOKafkaProducer
 
 from devstack.processes import ROOT
-from shared.kafka_access import NoAccess, connected
+from shared.kafka.access import NoAccess, connected
 from tests.end_to_end.compose_project import UP_S, Project, until, why_not
 from tests.integration.test_kafka_rights import READS, TOPICS, WRITES
 from tests.kafka_attempts import reads, writes

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 from aiokafka import AIOKafkaProducer
 
-from shared.kafka_connection import KafkaConnection
+from shared.kafka.connection import KafkaConnection
 from tests.end_to_end.compose_project import WITH_KAFKA_PORT, Project
 from tests.end_to_end.test_compose import (
     ASKED,

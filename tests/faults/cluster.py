@@ -17,7 +17,7 @@ from pymongo.errors import PyMongoError
 from devstack import broker, native, probes
 from devstack.ports import HOST, free_ports
 from devstack.processes import Child, Processes
-from shared.kafka_connection import KafkaConnection
+from shared.kafka.connection import KafkaConnection
 from tests.faults.proxy import Network
 
 NODES: Final = 3

@@ -12,8 +12,8 @@ from typing import Final
 from devstack.kompeten import SERVICES
 from devstack.processes import ROOT
 from shared.contracts.topics import PARTITIONS
-from shared.kafka_admin import KafkaAdmin
-from shared.kafka_admin.acls import Acl
+from shared.kafka.admin import KafkaAdmin
+from shared.kafka.admin.acls import Acl
 from shared.mongo import MongoStore, connect
 from shared.pipeline.publisher import Publisher
 from tests.chaos.backups import backup, put_back

@@ -21,9 +21,9 @@ from shared.contracts.rights import service_user
 from shared.contracts.topics import CONFIG, ENROLLMENT_COMMANDS, PARTITIONS
 from shared.http.askers import Askers
 from shared.http.commands import Board, Commands
-from shared.kafka_admin import KafkaAdmin
-from shared.kafka_admin.acls import Acl
-from shared.kafka_connection import SCRAM, KafkaConnection
+from shared.kafka.admin import KafkaAdmin
+from shared.kafka.admin.acls import Acl
+from shared.kafka.connection import SCRAM, KafkaConnection
 from shared.mongo import MongoStore
 from shared.pipeline.books import Decision
 from shared.pipeline.consumer import Consumer

@@ -12,8 +12,8 @@ from devstack import Stack
 from devstack.kompeten import SERVICES
 from devstack.processes import Processes
 from shared.contracts.topics import ENROLLMENT_EVENTS, INCENTIVE_EVENTS, NOTIFICATION_COMMANDS
-from shared.kafka_admin import KafkaAdmin
-from shared.kafka_admin.acls import Acl
+from shared.kafka.admin import KafkaAdmin
+from shared.kafka.admin.acls import Acl
 from tests.chaos.system import System, until
 
 WITHIN_S = 60.0

@@ -18,10 +18,10 @@ from aiokafka.errors import (
 from devstack import Stack
 from devstack.kompeten import SERVICES, Kompeten, configure, make_topics
 from shared.contracts.rights import agency_user
-from shared.kafka_access import NoAccess, Refused, connected
-from shared.kafka_admin import AdminError, AgencyQuota, KafkaAdmin
-from shared.kafka_connection import KafkaConnection
-from shared.topics import create_topics
+from shared.kafka.access import NoAccess, Refused, connected
+from shared.kafka.admin import AdminError, AgencyQuota, KafkaAdmin
+from shared.kafka.connection import KafkaConnection
+from shared.kafka.topics import create_topics
 from tests.kafka_attempts import allowed, producer, reads, writes
 
 # The code of one is how the code of the other begins.

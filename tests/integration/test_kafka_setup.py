@@ -11,9 +11,9 @@ import pytest
 from devstack import Stack
 from devstack.kompeten import SERVICES
 from shared.contracts.rights import agency_user, service_user
-from shared.kafka_access import connected
-from shared.kafka_admin import AgencyQuota, KafkaAdmin
-from shared.kafka_connection import SCRAM, KafkaConnection
+from shared.kafka.access import connected
+from shared.kafka.admin import AgencyQuota, KafkaAdmin
+from shared.kafka.connection import SCRAM, KafkaConnection
 from shared.kafka_setup import NoPassword, SetUpSettings, set_up
 
 WELL = "topics, users and rights are as declared"

@@ -40,9 +40,9 @@ from shared.http.askers import Askers
 from shared.http.commands import Board, Commands
 from shared.http.reconciliation import Some
 from shared.http.traces import Wanted
+from shared.kafka.topics import create_topics
 from shared.mongo import MongoStore, connect
 from shared.pipeline.publisher import Publisher
-from shared.topics import create_topics
 from tests.factories import NIP, completed, registered
 from tests.integration.test_work_queue import until
 from tests.property.harness import ENROLLMENT

@@ -15,7 +15,7 @@ from docker.client import DockerClient
 
 from devstack import StackError, containers, native
 from devstack.processes import ROOT, Processes
-from shared.topics import create_topics
+from shared.kafka.topics import create_topics
 
 CACHE = ROOT / ".run/cache"
 

@@ -11,7 +11,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
 from devstack import Stack
-from shared.topics import TopicsDiffer, create_topics
+from shared.kafka.topics import TopicsDiffer, create_topics
 
 
 def fresh(name: str) -> str:

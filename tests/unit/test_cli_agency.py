@@ -15,8 +15,8 @@ from cli.agency_view import show_agencies
 from cli.answers import Agency, Quota
 from cli.errors import CannotAsk
 from cli.screen import screens
-from shared.kafka_admin import AgencyQuota, AgencyState, UserState
-from shared.kafka_connection import KafkaConnection
+from shared.kafka.admin import AgencyQuota, AgencyState, UserState
+from shared.kafka.connection import KafkaConnection
 
 ONE, TWO = "agency.dinkes.1", "agency.dinkes.2"
 USUAL = AgencyQuota()

@@ -15,7 +15,7 @@ from shared.contracts.rights import (
 )
 from shared.contracts.services import SERVICES
 from shared.contracts.topics import topic_specs
-from shared.kafka_connection import KafkaConnection
+from shared.kafka.connection import KafkaConnection
 from shared.service import own_topics
 from tools.reference import SERVICES as BUILT
 

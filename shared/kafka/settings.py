@@ -4,7 +4,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from shared.kafka_connection import SCRAM, KafkaConnection, Mechanism
+from shared.kafka.connection import SCRAM, KafkaConnection, Mechanism
 from shared.settings.reading import FromEnvironment
 from shared.settings.types import (
     CertificateFile,

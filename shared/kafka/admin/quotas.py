@@ -10,10 +10,10 @@ from aiokafka.protocol.admin import DescribeClientQuotasRequest
 from aiokafka.protocol.api import Request, RequestStruct, Response
 from aiokafka.protocol.types import Array, Boolean, Float64, Int16, Int32, Schema, String
 
-from shared.kafka_access import connected
-from shared.kafka_admin.blocking import blocking
-from shared.kafka_admin.errors import AdminError, translated
-from shared.kafka_connection import KafkaConnection
+from shared.kafka.access import connected
+from shared.kafka.admin.blocking import blocking
+from shared.kafka.admin.errors import AdminError, translated
+from shared.kafka.connection import KafkaConnection
 
 TIMEOUT_S: Final = 30.0
 _EXACT: Final = 0

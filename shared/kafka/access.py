@@ -23,7 +23,7 @@ from aiokafka.errors import (
 )
 from aiokafka.protocol.metadata import MetadataRequest
 
-from shared.kafka_connection import KafkaConnection
+from shared.kafka.connection import KafkaConnection
 
 SET_UP: Final = "python -m shared.kafka_setup"
 ANSWERED_WITHIN_S: Final = 3.0

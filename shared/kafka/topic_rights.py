@@ -11,8 +11,8 @@ from aiokafka.errors import KafkaError
 from aiokafka.protocol.api import Request, RequestStruct, Response
 from aiokafka.protocol.types import Array, Boolean, Int16, Int32, Schema, String
 
-from shared.kafka_access import ANSWERED_WITHIN_S, SET_UP, NoAccess, Refused, connected
-from shared.kafka_connection import KafkaConnection
+from shared.kafka.access import ANSWERED_WITHIN_S, SET_UP, NoAccess, Refused, connected
+from shared.kafka.connection import KafkaConnection
 
 LOOK_EVERY_S: Final = 5.0
 _UNKNOWN_TOPIC: Final = 3

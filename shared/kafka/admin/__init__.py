@@ -19,8 +19,8 @@ given, which is told. So whoever was interrupted runs it again. Rotating a passw
 user, then, once the agency has it, `deny` of the one before. Errors are `AdminError`, one sentence without a password.
 """
 
-from shared.kafka_admin.admin import KafkaAdmin
-from shared.kafka_admin.agencies import AgencyQuota, AgencyState, UserState
-from shared.kafka_admin.errors import AdminError
+from shared.kafka.admin.admin import KafkaAdmin
+from shared.kafka.admin.agencies import AgencyQuota, AgencyState, UserState
+from shared.kafka.admin.errors import AdminError
 
 __all__ = ["AdminError", "AgencyQuota", "AgencyState", "KafkaAdmin", "UserState"]

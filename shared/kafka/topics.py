@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaConnectionError, TopicAlreadyExistsError, for_code
 
-from shared.kafka_access import NoAccess, explained
-from shared.kafka_connection import KafkaConnection
+from shared.kafka.access import NoAccess, explained
+from shared.kafka.connection import KafkaConnection
 
 VISIBLE_S = 30.0
 COPIES = 3

@@ -27,16 +27,16 @@ from shared.contracts.rights import (
     service_user,
 )
 from shared.contracts.topics import TopicSpec, agency_topic, topic_specs
-from shared.kafka_access import Refused, connected
-from shared.kafka_admin.acls import TIMEOUT_S, Acl, Acls, acl_of, denial_of
-from shared.kafka_admin.agencies import AgencyQuota, AgencyState, UserState
-from shared.kafka_admin.blocking import blocking
-from shared.kafka_admin.errors import translated
-from shared.kafka_admin.quotas import Quotas
-from shared.kafka_admin.users import Users
-from shared.kafka_connection import SCRAM, KafkaConnection
-from shared.kafka_topics import check_administrator
-from shared.topics import create_topics
+from shared.kafka.access import Refused, connected
+from shared.kafka.admin.acls import TIMEOUT_S, Acl, Acls, acl_of, denial_of
+from shared.kafka.admin.agencies import AgencyQuota, AgencyState, UserState
+from shared.kafka.admin.blocking import blocking
+from shared.kafka.admin.errors import translated
+from shared.kafka.admin.quotas import Quotas
+from shared.kafka.admin.users import Users
+from shared.kafka.connection import SCRAM, KafkaConnection
+from shared.kafka.topic_rights import check_administrator
+from shared.kafka.topics import create_topics
 
 QUOTA: Final = AgencyQuota()
 RETENTION_BYTES: Final = "retention.bytes"

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from aiokafka.errors import KafkaError
 from confluent_kafka import KafkaException
 
-from shared.kafka_access import NoAccess
+from shared.kafka.access import NoAccess
 
 
 class AdminError(Exception):

@@ -15,7 +15,7 @@ from confluent_kafka.admin import (
 )
 
 from shared.contracts.rights import Right
-from shared.kafka_admin.errors import AdminError, translated
+from shared.kafka.admin.errors import AdminError, translated
 
 TIMEOUT_S: Final = 30.0
 POLL_S: Final = 0.05
