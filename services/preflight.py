@@ -30,10 +30,10 @@ from shared.kafka.connection import KafkaConnection
 from shared.kafka.settings import AdministratorSettings
 from shared.kafka.topic_rights import check_administrator
 from shared.kafka.topics import TopicsDiffer, create_topics
-from shared.mongo import MongoStore, connect
 from shared.pipeline.documents import Collection
 from shared.pipeline.epochs import CURRENT, EPOCHS
 from shared.pipeline.errors import Unavailable
+from shared.pipeline.storage.mongo import MongoStore, connect
 from shared.settings.common import Settings
 from shared.settings.reading import FromEnvironment, WrongSettings, load, read
 from shared.settings.sources import PREFIX, FileProblem, read_exactly, variable

@@ -6,10 +6,10 @@ from typing import Final
 
 from prometheus_client import Gauge
 
-from shared.mongo import MongoStore
 from shared.periodic import Periodic
 from shared.pipeline.books import DEAD_LETTERS, OPEN, WAITING
 from shared.pipeline.documents import Collection, Document
+from shared.pipeline.storage.mongo import MongoStore
 from shared.pipeline.work import Counting, Counts
 
 EVERY_S: Final = 5.0

@@ -14,16 +14,16 @@ from shared.contracts.cloudevents import event_id
 from shared.contracts.payload import milliseconds
 from shared.contracts.pipeline import ReplayDeadLetter
 from shared.http.commands import Commands
-from shared.mongo import MongoStore
 from shared.observability.telemetry import root_traceparent
 from shared.periodic import Periodic
 from shared.pipeline.books import BUG, DEAD_LETTER_CHUNKS, DEAD_LETTERS, OPEN, DeadLetter
-from shared.pipeline.items import Reader
+from shared.pipeline.operations.triage import is_split
 from shared.pipeline.outcome import Verdict
+from shared.pipeline.processing.items import Reader
+from shared.pipeline.processing.rehearsal import rehearse
 from shared.pipeline.reactions import Service
 from shared.pipeline.records import Record
-from shared.pipeline.rehearsal import rehearse
-from shared.pipeline.triage import is_split
+from shared.pipeline.storage.mongo import MongoStore
 
 T = TypeVar("T")
 BEHIND_S: Final = 1.0

@@ -14,7 +14,7 @@ from shared.identifiers import Ids
 from shared.pipeline.documents import Collection
 
 if TYPE_CHECKING:
-    from shared.mongo import MongoStore
+    from shared.pipeline.storage.mongo import MongoStore
 
 log = logging.getLogger(__name__)
 KEY: Final = "key"

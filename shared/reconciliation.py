@@ -15,14 +15,14 @@ from shared.contracts.payload import CompletionId, milliseconds
 from shared.contracts.pipeline import ReviewDiscrepancies
 from shared.http.commands import Commands
 from shared.http.reconciliation import WAITS, reasons
-from shared.mongo import MongoStore
 from shared.observability.telemetry import root_traceparent
 from shared.periodic import Periodic
 from shared.pipeline.books import DISCREPANCIES
-from shared.pipeline.items import Reader
+from shared.pipeline.processing.items import Reader
+from shared.pipeline.processing.rehearsal import rehearse
 from shared.pipeline.reactions import Service
 from shared.pipeline.records import Coordinates, Record
-from shared.pipeline.rehearsal import rehearse
+from shared.pipeline.storage.mongo import MongoStore
 
 T = TypeVar("T")
 EVERY_S: Final = 15.0

@@ -28,16 +28,16 @@ from shared.http.oidc import ClaimNames, OidcAccess
 from shared.identifiers import Ids
 from shared.identity import IDENTITY, Evidence, WrongKey, hold, no_evidence
 from shared.kafka.topic_rights import TopicCheck, Wanted
-from shared.mongo import MongoStore, connect
 from shared.observability.telemetry import configure_logging, configure_tracing, shutdown_tracing
 from shared.pipeline.books import Decision
-from shared.pipeline.consumer import Consumer
+from shared.pipeline.consuming.consumer import Consumer
+from shared.pipeline.consuming.sources import Sources
 from shared.pipeline.documents import Collection
 from shared.pipeline.errors import Unavailable
-from shared.pipeline.publisher import Publisher
+from shared.pipeline.kafka.publisher import Publisher
 from shared.pipeline.reactions import Service
-from shared.pipeline.restoring import Restoration
-from shared.pipeline.sources import Sources
+from shared.pipeline.restore.restoring import Restoration
+from shared.pipeline.storage.mongo import MongoStore, connect
 from shared.pipeline.work import Counting, Counts
 from shared.reach import ReachCheck
 from shared.reconciliation import Reconciliation

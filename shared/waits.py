@@ -14,14 +14,14 @@ from shared.contracts.cloudevents import event_id
 from shared.contracts.payload import milliseconds
 from shared.contracts.pipeline import GiveUpWaiting, ReleaseWaiting
 from shared.http.commands import Commands
-from shared.mongo import MongoStore
 from shared.observability.telemetry import root_traceparent
 from shared.periodic import Periodic
 from shared.pipeline.books import WAITING
-from shared.pipeline.items import Reader
 from shared.pipeline.outcome import Verdict
+from shared.pipeline.processing.items import Reader
+from shared.pipeline.processing.rehearsal import rehearse
 from shared.pipeline.reactions import Service
-from shared.pipeline.rehearsal import rehearse
+from shared.pipeline.storage.mongo import MongoStore
 
 T = TypeVar("T")
 EVERY_S: Final = 30.0

@@ -35,10 +35,10 @@ from services.enrollment.waiting_watch import WaitingWatch
 from shared.contracts.topics import ENROLLMENT_EVENTS
 from shared.identifiers import Ids
 from shared.identity import LOOK_AT
-from shared.mongo import MongoStore
 from shared.pipeline.capabilities import Capability, collections_of, reactions_of
 from shared.pipeline.documents import Collection
 from shared.pipeline.reactions import Service
+from shared.pipeline.storage.mongo import MongoStore
 from shared.pipeline.work import DEFERRED, LEASED, QUEUED, Counts, by_state
 from shared.service import ON_PAPER, Parts, Runner, make_parts, openapi_of
 from shared.settings.types import ring_of

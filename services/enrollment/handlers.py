@@ -68,14 +68,14 @@ from shared.contracts.enrollment import (
 )
 from shared.contracts.payload import CompletionId, EmployeeId, Payload
 from shared.identifiers import key, training_key
-from shared.pipeline.discrepancies import reviewing
 from shared.pipeline.documents import LOAD, Doc, Docs, Keys, Lock, State
 from shared.pipeline.epochs import VERSIONS
 from shared.pipeline.errors import Rejected, Waiting
+from shared.pipeline.operations.discrepancies import reviewing
+from shared.pipeline.operations.triage import TRIAGE
 from shared.pipeline.outcome import Due, Fact, Outcome, Put, Settlement, Unsettled, Verdict
 from shared.pipeline.reactions import Reaction, Settled, react
 from shared.pipeline.records import Received
-from shared.pipeline.triage import TRIAGE
 from shared.pipeline.waiting import waits_for
 
 _JSON = msgspec.json.Encoder(order="deterministic")

@@ -16,8 +16,8 @@ from services.enrollment.documents import (
     rendering_id,
 )
 from services.enrollment.settling import content_standing
-from shared.mongo import MongoStore
 from shared.periodic import Periodic
+from shared.pipeline.storage.mongo import MongoStore
 from shared.pipeline.work import QUEUED
 
 LOOK_EVERY_S: Final = 30.0

@@ -37,7 +37,7 @@ from shared.http.problems import MEDIA_TYPE, Problem
 from shared.observability.telemetry import parse_traceparent
 from shared.pipeline.books import Outgoing
 from shared.pipeline.errors import Unavailable
-from shared.pipeline.publisher import Publisher
+from shared.pipeline.kafka.publisher import Publisher
 
 ACCEPTED_TYPES: dict[str, type[Payload]] = {
     payload.TYPE: payload for payload, topic in EVENT_TYPES.items() if topic == AGENCY

@@ -27,7 +27,7 @@ from shared.http.access import Role, allow
 from shared.http.commands import Asking, commanding
 from shared.http.problems import Problem
 from shared.http.reconciliation import CompletionId, Entry, Some
-from shared.mongo import MongoStore
+from shared.pipeline.storage.mongo import MongoStore
 from shared.service import Parts
 
 

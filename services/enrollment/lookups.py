@@ -9,7 +9,7 @@ from services.enrollment.documents import (
 from services.enrollment.persons import file_of
 from services.enrollment.terms import Terms
 from shared.contracts.payload import CompletionId, EmployeeId
-from shared.mongo import MongoStore
+from shared.pipeline.storage.mongo import MongoStore
 
 
 async def person_of_number(store: MongoStore, number: str) -> Employee | None:

@@ -19,7 +19,7 @@ from services.enrollment.people.queries import people_of
 from services.enrollment.persons import Person
 from services.enrollment.reasons import Names, uncertified, without_ground
 from shared.contracts.lists import GROUNDLESS
-from shared.mongo import MongoStore
+from shared.pipeline.storage.mongo import MongoStore
 
 _TIDAK_BERLAKU: Final = "Tidak berlaku"
 HELD_NOTE: Final = (

@@ -26,9 +26,9 @@ from services.enrollment.terms import Terms
 from shared.contracts.enrollment import CompletionsListed, ListCompletions, RestateCompletion
 from shared.contracts.lists import Claim
 from shared.contracts.payload import CompletionId
-from shared.pipeline.discrepancies import Books, note_keys, noted
 from shared.pipeline.documents import LOAD, Doc, Keys, Lock, State
 from shared.pipeline.errors import Rejected
+from shared.pipeline.operations.discrepancies import Books, note_keys, noted
 from shared.pipeline.outcome import Fact, Outcome, Put, Remove, Verdict
 from shared.pipeline.places import key_into
 from shared.pipeline.records import Received

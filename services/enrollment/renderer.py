@@ -26,9 +26,9 @@ from shared.contracts.cloudevents import event_id
 from shared.contracts.enrollment import StoreRendering
 from shared.failpoints import failpoint
 from shared.http.commands import Commands
-from shared.mongo import MongoStore
 from shared.observability.telemetry import child_traceparent, record_span
 from shared.pipeline.errors import Unavailable
+from shared.pipeline.storage.mongo import MongoStore
 from shared.pipeline.work import Note, WorkQueue, deferral
 
 log = logging.getLogger(__name__)

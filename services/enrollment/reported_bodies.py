@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from services.enrollment.documents import COMPLETIONS
-from shared.mongo import MongoStore
+from shared.pipeline.storage.mongo import MongoStore
 
 
 class Reported(NamedTuple):

@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from services.enrollment.documents import Completion, Employee
-from shared.mongo import MongoStore
 from shared.pipeline.books import DEAD_LETTERS, DECISIONS, OPEN, PACKED, WAITING, Decision
 from shared.pipeline.documents import Collection
+from shared.pipeline.storage.mongo import MongoStore
 
 MOST_LOOKED_INTO: Final = 5_000
 """Of what waits, the first in order of the log; of dead letters, the latest."""

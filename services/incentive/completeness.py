@@ -6,8 +6,8 @@ from typing import Final
 from services.incentive.documents import EARNED_COMPLETIONS, POINT_ENTRIES
 from shared.contracts.lists import Claim
 from shared.contracts.payload import CompletionId
-from shared.pipeline.discrepancies import Books
 from shared.pipeline.documents import Doc, Docs, Keys, State
+from shared.pipeline.operations.discrepancies import Books
 
 POINTS, VERSION, ENTRIES = "points", "version", "entries"
 

@@ -15,12 +15,12 @@ from services.incentive.settling import Entered, first_settlement, month_of, set
 from services.incentive.terms import Terms
 from shared.contracts.enrollment import CompletionRecorded, CompletionRestated, EmployeeRecorded
 from shared.contracts.payload import EmployeeId, Payload
-from shared.pipeline.discrepancies import reconciling
 from shared.pipeline.documents import LOAD, Doc, Docs, Keys, Lock, State
+from shared.pipeline.operations.discrepancies import reconciling
+from shared.pipeline.operations.triage import TRIAGE
 from shared.pipeline.outcome import Due, Outcome, Put, Settlement, Unsettled, Verdict
 from shared.pipeline.reactions import Reaction, Settled, react
 from shared.pipeline.records import Received
-from shared.pipeline.triage import TRIAGE
 
 Said = Received[CompletionRecorded] | Received[CompletionRestated]
 

@@ -5,7 +5,7 @@ from typing import Any
 from services.incentive.completeness import amiss
 from services.incentive.documents import EARNED_COMPLETIONS, POINT_ENTRIES
 from shared.http.reconciliation import Entry, Some
-from shared.mongo import MongoStore
+from shared.pipeline.storage.mongo import MongoStore
 
 
 async def ledger(store: MongoStore, some: Some) -> list[Entry]:

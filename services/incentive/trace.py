@@ -2,7 +2,7 @@
 
 from services.incentive.documents import EARNED_COMPLETIONS, POINT_ENTRIES
 from shared.http.traces import Missing, Step, Trace, WantedIds, trace_of
-from shared.mongo import MongoStore
+from shared.pipeline.storage.mongo import MongoStore
 
 SERVICE = "incentive"
 

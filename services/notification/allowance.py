@@ -31,7 +31,7 @@ from shared.identifiers import Ids
 from shared.pipeline.work import DEFERRED, Note
 
 if TYPE_CHECKING:
-    from shared.mongo import MongoStore
+    from shared.pipeline.storage.mongo import MongoStore
 
 DAY: Final = timedelta(days=1)
 LOOK_AGAIN: Final = DAY

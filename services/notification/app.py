@@ -17,9 +17,9 @@ from services.notification.ticker import Ticker
 from shared.contracts.topics import ENROLLMENT_EVENTS, INCENTIVE_EVENTS
 from shared.identifiers import Ids
 from shared.identity import LOOK_AT
-from shared.mongo import MongoStore
 from shared.pipeline.documents import Collection
 from shared.pipeline.reactions import Service
+from shared.pipeline.storage.mongo import MongoStore
 from shared.pipeline.work import DEFERRED, LEASED, QUEUED, Counts, by_state
 from shared.reach import ReachCheck
 from shared.service import ON_PAPER, Parts, Runner, make_parts, openapi_of

@@ -7,8 +7,8 @@ from typing import Final
 from services.notification.documents import ISSUED, LETTERS, MAIL_NOTES, MAILS, RELEASED
 from shared.contracts.lists import Claim
 from shared.contracts.payload import CompletionId
-from shared.pipeline.discrepancies import Books
 from shared.pipeline.documents import LOAD, Doc, Docs, Keys, State
+from shared.pipeline.operations.discrepancies import Books
 
 LETTER, MAIL = "letter", "mail"
 

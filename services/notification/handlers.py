@@ -45,13 +45,13 @@ from shared.contracts.enrollment import (
 from shared.contracts.incentive import PointsSettled
 from shared.contracts.notification import NoteMail, ReleaseLetter, ResendMail
 from shared.contracts.payload import CertificateId, CompletionId, EmployeeId, Payload
-from shared.pipeline.discrepancies import reconciling
 from shared.pipeline.documents import LOAD, Doc, Docs, Keys, Lock, State
 from shared.pipeline.errors import Rejected, Waiting
+from shared.pipeline.operations.discrepancies import reconciling
+from shared.pipeline.operations.triage import TRIAGE
 from shared.pipeline.outcome import Outcome, Put, Verdict
 from shared.pipeline.reactions import Reaction, react
 from shared.pipeline.records import Received
-from shared.pipeline.triage import TRIAGE
 from shared.pipeline.waiting import waits_for
 
 LONGEST_WAIT = timedelta(seconds=60)

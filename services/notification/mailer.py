@@ -51,7 +51,7 @@ from shared.pipeline.errors import Unavailable
 from shared.pipeline.work import DEFERRED, LEASED, QUEUED, Note, WorkQueue
 
 if TYPE_CHECKING:
-    from shared.mongo import MongoStore
+    from shared.pipeline.storage.mongo import MongoStore
 
 HANDING_OVER: Final = "handing_over"
 BATCH: Final = 64

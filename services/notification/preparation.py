@@ -30,7 +30,7 @@ from shared.contracts.payload import EmployeeId
 from shared.pipeline.work import Note, deferral
 
 if TYPE_CHECKING:
-    from shared.mongo import MongoStore
+    from shared.pipeline.storage.mongo import MongoStore
 
 BUG_RETRY_S: Final = 3600.0
 COMPOSE_EVERY_S: Final = 0.001

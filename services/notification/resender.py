@@ -13,7 +13,7 @@ from shared.pipeline.work import QUEUED, Note, WorkQueue
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from shared.mongo import MongoStore
+    from shared.pipeline.storage.mongo import MongoStore
 
 EVERY_S: Final = 1.0
 AT_A_TIME: Final = 200

@@ -19,7 +19,7 @@ from shared.http.numbers import own_of
 from shared.http.problems import Problem
 from shared.http.reconciliation import reconciliation_router
 from shared.http.traces import traces_router
-from shared.mongo import MongoStore
+from shared.pipeline.storage.mongo import MongoStore
 from shared.service import Parts
 
 MOST_MAILS: Final = 200

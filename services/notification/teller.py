@@ -21,7 +21,7 @@ from shared.pipeline.errors import Unavailable
 from shared.pipeline.work import Note
 
 if TYPE_CHECKING:
-    from shared.mongo import MongoStore
+    from shared.pipeline.storage.mongo import MongoStore
 
 FINAL: Final = ("sent", "bounced")
 GATHER_S: Final = 0.05

@@ -2,7 +2,7 @@
 
 from services.notification.documents import LETTERS, MAILS
 from shared.http.traces import Missing, Step, Trace, WantedIds, trace_of
-from shared.mongo import MongoStore
+from shared.pipeline.storage.mongo import MongoStore
 
 SERVICE = "notification"
 SENT, BAD = "sent", ("bounced", "unknown", "skipped", "suppressed")

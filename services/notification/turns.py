@@ -16,7 +16,7 @@ from shared.identifiers import key
 from shared.pipeline.work import DEFERRED, QUEUED
 
 if TYPE_CHECKING:
-    from shared.mongo import MongoStore
+    from shared.pipeline.storage.mongo import MongoStore
 
 T = TypeVar("T")
 MOST_LOOKED_AT: Final = 500

@@ -51,11 +51,11 @@ from shared.pipeline.books import (
     WAITING,
     DeadLetter,
 )
-from shared.pipeline.items import Reader
+from shared.pipeline.operations.triage import edited, fault_of_edit
 from shared.pipeline.places import position_id
+from shared.pipeline.processing.items import Reader
+from shared.pipeline.processing.rehearsal import rehearse
 from shared.pipeline.records import Record
-from shared.pipeline.rehearsal import rehearse
-from shared.pipeline.triage import edited, fault_of_edit
 from shared.service import Parts
 
 log = logging.getLogger(__name__)

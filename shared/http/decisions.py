@@ -14,8 +14,8 @@ from shared.contracts.topics import AGENCY, COMMANDS, agency_topic
 from shared.http.access import ALL_AGENCIES, Caller, Principal, Role, allow
 from shared.http.askers import Askers
 from shared.http.problems import Problem
-from shared.mongo import MongoStore
 from shared.pipeline.books import DECISIONS, Decision
+from shared.pipeline.storage.mongo import MongoStore
 
 MOST: Final = 100
 _BY_THEMSELVES: Final = frozenset({Role.officer, Role.operator, Role.auditor})

@@ -10,8 +10,8 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
 from shared.http.access import Role, allow
-from shared.mongo import MongoStore
 from shared.pipeline.books import DEAD_LETTERS, DISCREPANCIES, OPEN, WAITING
+from shared.pipeline.storage.mongo import MongoStore
 
 MOST: Final = 5_000
 """A page of books: some 500 KB."""

@@ -56,7 +56,7 @@ class Published(NamedTuple):
 
 
 class Adoption(Protocol):
-    """Takes over, after a restore, what the service had given out since the backup (shared/pipeline/restoring.py)."""
+    """Takes over, after a restore, what the service had given out since the backup (restore/restoring.py)."""
 
     async def adopt(self, page: Sequence[Published], store: Store) -> int:
         """How many of the page it took; in any order, and again after a crash."""

@@ -1,4 +1,4 @@
-"""What the pipeline asks of a database; `shared/mongo.py` is the real one."""
+"""What the pipeline asks of a database; `shared/pipeline/storage/mongo.py` is the real one."""
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import NamedTuple, Protocol, TypeVar

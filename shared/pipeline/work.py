@@ -69,7 +69,7 @@ class Claim(NamedTuple):
 
 
 class WorkStore(Protocol):
-    """`shared.mongo.MongoStore` is the real one."""
+    """`shared.pipeline.storage.mongo.MongoStore` is the real one."""
 
     async def lease_items(self, collection: Collection[D], claim: Claim) -> list[D]:
         """The claimed items, oldest `due` first; three round trips, whatever their number."""

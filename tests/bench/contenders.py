@@ -30,17 +30,17 @@ from shared.contracts.agency import TrainingCompleted
 from shared.contracts.cloudevents import decode, encode, event_id, peek
 from shared.contracts.topics import agency_topic
 from shared.kafka.connection import KafkaConnection
-from shared.mongo import MongoStore, connect
-from shared.mongo import encode as bson_of
 from shared.pipeline.books import Decision
-from shared.pipeline.client import FETCH_BYTES
-from shared.pipeline.consumer import MOST_RECORDS, Consumer
+from shared.pipeline.consuming.consumer import MOST_RECORDS, Consumer
 from shared.pipeline.documents import Collection, Doc, Docs, Document, Load, Lock, Need, State
-from shared.pipeline.items import EPOCH
+from shared.pipeline.kafka.client import FETCH_BYTES
+from shared.pipeline.kafka.publisher import HEADERS, Publisher
 from shared.pipeline.outcome import Due, Fact, Put, Remove
 from shared.pipeline.places import partition_of
-from shared.pipeline.publisher import HEADERS, Publisher
+from shared.pipeline.processing.items import EPOCH
 from shared.pipeline.records import Coordinates, Received
+from shared.pipeline.storage.mongo import MongoStore, connect
+from shared.pipeline.storage.mongo import encode as bson_of
 from shared.service import tune_gc
 from tests.bench.workload import OPD, heard, load, settings_for
 

@@ -15,7 +15,7 @@ from statistics import median
 from typing import Final, NamedTuple
 
 from devstack import Stack, local_stack
-from shared.mongo import MongoStore, connect
+from shared.pipeline.storage.mongo import MongoStore, connect
 from shared.service import tune_gc
 from tests.bench.shapes import SHAPES, Bench, Shape, Store
 from tests.memory_store import MemoryStore

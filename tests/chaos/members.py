@@ -20,15 +20,15 @@ from services.enrollment.terms import Terms, load_terms
 from shared.contracts.agency import EmployeeRegistered
 from shared.contracts.topics import CONFIG, ENROLLMENT_COMMANDS, ENROLLMENT_EVENTS, PARTITIONS, agency_topic
 from shared.kafka.topics import create_topics
-from shared.mongo import MongoStore, connect
 from shared.pipeline.books import DEAD_LETTER_CHUNKS, DEAD_LETTERS, DECISIONS, POSITIONS, DeadLetter, Position
-from shared.pipeline.consumer import Consumer
+from shared.pipeline.consuming.consumer import Consumer
 from shared.pipeline.documents import State
+from shared.pipeline.kafka.publisher import Publisher
 from shared.pipeline.outcome import Outcome
 from shared.pipeline.places import position_id
-from shared.pipeline.publisher import Publisher
 from shared.pipeline.reactions import Reaction, Service
 from shared.pipeline.records import Coordinates, Received
+from shared.pipeline.storage.mongo import MongoStore, connect
 from tests.chaos.system import producer, put, until
 from tests.chaos.traffic import AGENCIES, Message
 

@@ -16,13 +16,13 @@ from aiokafka.errors import IllegalStateError, NoOffsetForPartitionError, OutOfO
 
 from devstack import Stack
 from shared.contracts.topics import agency_topic
-from shared.mongo import MongoStore
-from shared.pipeline import consumer as consumer_module
 from shared.pipeline.books import DECISIONS, Decision
-from shared.pipeline.client import Assignments
-from shared.pipeline.consumer import MOST_RECORDS, Consumer
+from shared.pipeline.consuming import consumer as consumer_module
+from shared.pipeline.consuming.consumer import MOST_RECORDS, Consumer
 from shared.pipeline.errors import Unavailable
-from shared.pipeline.publisher import Publisher
+from shared.pipeline.kafka.client import Assignments
+from shared.pipeline.kafka.publisher import Publisher
+from shared.pipeline.storage.mongo import MongoStore
 from shared.pipeline.store import Session, Write
 from tests.chaos.members import WITHIN_S, Place, place_of
 from tests.chaos.system import until

@@ -10,10 +10,10 @@ import pytest
 from aiokafka import AIOKafkaProducer
 
 from devstack import Stack, broker
-from shared.pipeline import publisher as publisher_module
-from shared.pipeline.consumer import Consumer
+from shared.pipeline.consuming.consumer import Consumer
 from shared.pipeline.errors import Unavailable
-from shared.pipeline.publisher import Publisher
+from shared.pipeline.kafka import publisher as publisher_module
+from shared.pipeline.kafka.publisher import Publisher
 from tests.chaos.members import WITHIN_S, Place, place_of
 from tests.chaos.system import until
 from tests.chaos.test_outages import Brokers, own

@@ -13,7 +13,7 @@ from devstack import Stack
 from shared.contracts.cloudevents import STRUCTURED
 from shared.contracts.topics import agency_topic
 from shared.pipeline.books import Decision
-from shared.pipeline.consumer import MOST_RECORDS
+from shared.pipeline.consuming.consumer import MOST_RECORDS
 from tests.chaos.members import WITHIN_S, Place, place_of
 from tests.chaos.system import until
 from tests.chaos.traffic import Message

@@ -7,9 +7,9 @@ from typing import TypeVar
 import pytest
 
 from devstack import Stack
-from shared.mongo import MongoStore
 from shared.pipeline.books import POSITIONS
 from shared.pipeline.errors import Moved
+from shared.pipeline.storage.mongo import MongoStore
 from shared.pipeline.store import Session
 from tests import factories
 from tests.chaos.members import SECRET, WITHIN_S, Place, place_of, stopped

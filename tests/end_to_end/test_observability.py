@@ -166,7 +166,7 @@ def test_every_log_line_is_json_and_a_refusal_names_its_event_and_trace(product:
     ours = [line for found in lines.values() for line in found if line["logger"].startswith(OURS)]
     # Other tests of the run connect agencies without a topic, which is an error and said as one.
     errors = [line for line in ours if line["level"] in ("ERROR", "CRITICAL")]
-    assert not [line for line in errors if line["logger"] != "shared.pipeline.sources"]
+    assert not [line for line in errors if line["logger"] != "shared.pipeline.consuming.sources"]
 
 
 def samples(product: Product, service: str) -> Iterator[Sample]:

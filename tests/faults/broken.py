@@ -12,11 +12,11 @@ from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from shared.mongo import MongoSession
-from shared.pipeline import consumer as consumer_module
 from shared.pipeline.books import POSITIONS, Position
-from shared.pipeline.consumer import Consumer
-from shared.pipeline.restoring import Restoration
+from shared.pipeline.consuming import consumer as consumer_module
+from shared.pipeline.consuming.consumer import Consumer
+from shared.pipeline.restore.restoring import Restoration
+from shared.pipeline.storage.mongo import MongoSession
 from shared.pipeline.store import Advance, Write
 
 

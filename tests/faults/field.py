@@ -12,7 +12,7 @@ from pymongo.errors import PyMongoError
 from devstack.kompeten import SERVICES
 from services.notification.documents import LETTERS, MAILS
 from shared.contracts.payload import CompletionId
-from shared.pipeline.publisher import Publisher
+from shared.pipeline.kafka.publisher import Publisher
 from tests.chaos.stories import Stories
 from tests.chaos.system import System, unacknowledged
 from tests.chaos.traffic import Message

@@ -14,8 +14,8 @@ from devstack.processes import ROOT
 from shared.contracts.topics import PARTITIONS
 from shared.kafka.admin import KafkaAdmin
 from shared.kafka.admin.acls import Acl
-from shared.mongo import MongoStore, connect
-from shared.pipeline.publisher import Publisher
+from shared.pipeline.kafka.publisher import Publisher
+from shared.pipeline.storage.mongo import MongoStore, connect
 from tests.chaos.backups import backup, put_back
 from tests.chaos.system import foreign, unacknowledged, until
 from tests.chaos.traffic import HOSTILE

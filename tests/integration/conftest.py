@@ -10,7 +10,7 @@ from devstack import Stack
 from devstack.ports import HOST, free_ports, url_answers
 from devstack.processes import Processes
 from services.notification.documents import COLLECTIONS
-from shared.mongo import MongoStore, connect
+from shared.pipeline.storage.mongo import MongoStore, connect
 from tests.integration.mailing import Catcher
 
 

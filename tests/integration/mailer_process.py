@@ -7,7 +7,7 @@ from devstack.ports import HOST
 from services.notification.mailer import Mailer
 from services.notification.smtp import SmtpServer
 from services.notification.terms import load_terms
-from shared.mongo import MongoStore, connect
+from shared.pipeline.storage.mongo import MongoStore, connect
 
 TERMS = load_terms("0123456789abcdef" * 4, "https://kompeten.example")
 

@@ -17,8 +17,8 @@ from services.notification.mailer import Mailer
 from services.notification.smtp import SmtpServer
 from services.notification.terms import load_terms
 from shared.contracts.payload import CertificateId, CompletionId, EmployeeId
-from shared.mongo import MongoStore
 from shared.pipeline.documents import Collection
+from shared.pipeline.storage.mongo import MongoStore
 
 SENDER = "Kompeten <kompeten@bandung.example>"
 WITHIN_S = 20.0

@@ -24,11 +24,11 @@ from shared.http.commands import Board, Commands
 from shared.kafka.admin import KafkaAdmin
 from shared.kafka.admin.acls import Acl
 from shared.kafka.connection import SCRAM, KafkaConnection
-from shared.mongo import MongoStore
 from shared.pipeline.books import Decision
-from shared.pipeline.consumer import Consumer
-from shared.pipeline.publisher import Publisher
-from shared.pipeline.sources import Sources
+from shared.pipeline.consuming.consumer import Consumer
+from shared.pipeline.consuming.sources import Sources
+from shared.pipeline.kafka.publisher import Publisher
+from shared.pipeline.storage.mongo import MongoStore
 from tests.chaos.members import Place, place_of
 from tests.chaos.system import producer, put, until
 from tests.chaos.test_positions import events

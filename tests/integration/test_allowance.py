@@ -18,7 +18,7 @@ from services.notification.documents import (
 )
 from services.notification.mailer import HANDING_OVER, Mailer
 from shared.contracts.payload import CertificateId, CompletionId, EmployeeId
-from shared.mongo import MongoStore
+from shared.pipeline.storage.mongo import MongoStore
 from shared.pipeline.work import WorkQueue
 from tests.integration.mailing import TERMS, Catcher, insert, mail, mailer_for, running, true, until
 

@@ -27,7 +27,7 @@ from shared.contracts.people import RefoldCompletions
 from shared.contracts.register import BeginRegister, ReplaceAgency
 from shared.contracts.topics import agency_topic
 from shared.pipeline.books import DECISIONS, WAITING, WaitingRecord
-from shared.pipeline.rehearsal import Rehearsal
+from shared.pipeline.processing.rehearsal import Rehearsal
 from shared.service import ON_PAPER, Parts
 from tests.factories import as_record, completed, registered
 from tests.property.harness import AGENCIES, ENROLLMENT, OFFICER, SECRET, City, Sending

@@ -15,8 +15,8 @@ from shared.http.access import Principal, Role
 from shared.http.app import create_app
 from shared.http.askers import Askers
 from shared.http.decisions import MOST, decisions_router
-from shared.mongo import MongoStore, connect
 from shared.pipeline.books import DECISIONS, Decision
+from shared.pipeline.storage.mongo import MongoStore, connect
 
 PREFIX = "kota."
 SECRET = "s" * 32

@@ -13,8 +13,8 @@ from services.enrollment.documents import COMPLETIONS
 from shared.contracts.enrollment import CertificateIssued
 from shared.contracts.payload import CompletionId, Payload
 from shared.contracts.topics import ENROLLMENT_EVENTS, NOTIFICATION_COMMANDS
-from shared.mongo import MongoStore, connect
 from shared.pipeline.books import DISCREPANCIES, Discrepancy
+from shared.pipeline.storage.mongo import MongoStore, connect
 from shared.reconciliation import LACKING, Reconciliation
 from tests.factories import as_record, certificate_issued, completed, genuine, registered
 from tests.property.harness import NOTIFICATION, SERVICES, City, Sending

@@ -36,8 +36,8 @@ from services.notification.outcomes import HELD, JOINED, MOST_REPEATS
 from services.notification.preparation import Preparation
 from services.notification.smtp import SmtpServer
 from shared.contracts.payload import EmployeeId
-from shared.mongo import MongoStore
 from shared.pipeline.errors import Unavailable
+from shared.pipeline.storage.mongo import MongoStore
 from shared.pipeline.work import WorkQueue
 from tests.integration.mailing import (
     SENDER,

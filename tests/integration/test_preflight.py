@@ -11,8 +11,8 @@ from services.incentive.settings import IncentiveSettings
 from services.preflight import SERVICES, Finding, of_database
 from shared.identifiers import Ids
 from shared.identity import IDENTITY, hold, no_evidence
-from shared.mongo import MongoStore, connect
 from shared.pipeline.epochs import CURRENT, EPOCHS, Epoch
+from shared.pipeline.storage.mongo import MongoStore, connect
 from shared.service import ON_PAPER
 
 KEY = str(ON_PAPER["secret"])

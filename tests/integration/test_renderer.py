@@ -41,8 +41,8 @@ from shared.http.commands import Board, Commands
 from shared.http.reconciliation import Some
 from shared.http.traces import Wanted
 from shared.kafka.topics import create_topics
-from shared.mongo import MongoStore, connect
-from shared.pipeline.publisher import Publisher
+from shared.pipeline.kafka.publisher import Publisher
+from shared.pipeline.storage.mongo import MongoStore, connect
 from tests.factories import NIP, completed, registered
 from tests.integration.test_work_queue import until
 from tests.property.harness import ENROLLMENT

@@ -9,11 +9,11 @@ from devstack import Stack
 from services.enrollment.documents import COMPLETIONS
 from shared.contracts.topics import topic_specs
 from shared.kafka.topics import create_topics
-from shared.mongo import MongoStore, connect
 from shared.pipeline.books import DECISIONS, WAITING
-from shared.pipeline.consumer import Consumer
+from shared.pipeline.consuming.consumer import Consumer
+from shared.pipeline.kafka.publisher import Publisher
 from shared.pipeline.places import position_id
-from shared.pipeline.publisher import Publisher
+from shared.pipeline.storage.mongo import MongoStore, connect
 from tests.factories import OTHER_NIP, as_record, completed, registered
 from tests.property.harness import AGENCIES, ENROLLMENT
 from tests.property.histories import BUDI

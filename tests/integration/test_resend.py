@@ -32,7 +32,7 @@ from shared.contracts.notification import NoteMail, ResendMail
 from shared.contracts.payload import Payload
 from shared.http.access import Principal, Role
 from shared.http.app import create_app
-from shared.mongo import MongoStore
+from shared.pipeline.storage.mongo import MongoStore
 from tests.integration.mailing import (
     SENDER,
     TERMS,

@@ -8,8 +8,8 @@ import pytest
 from pymongo.read_concern import ReadConcern
 
 from devstack import Stack
-from shared.mongo import MongoSession, MongoStore, connect
 from shared.pipeline.errors import Moved
+from shared.pipeline.storage.mongo import MongoSession, MongoStore, connect
 from shared.pipeline.store import Advance, Session
 
 PARTITION = "enrollment/agency.dinas-a.v1/0"

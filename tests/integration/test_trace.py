@@ -14,7 +14,7 @@ from services.enrollment.documents import COMPLETIONS, Completion
 from services.enrollment.trace import trace
 from shared.http.problems import Problem
 from shared.http.traces import Trace, Wanted
-from shared.mongo import MongoStore, connect
+from shared.pipeline.storage.mongo import MongoStore, connect
 from tests.factories import completed, registered
 from tests.property.harness import SERVICES, City, Sending
 from tests.property.histories import BUDI, SRI

@@ -12,7 +12,7 @@ from shared.contracts.agency import TrainingCompleted
 from shared.http.askers import Askers
 from shared.http.commands import Board, Commands
 from shared.pipeline.books import DEAD_LETTERS, DECISIONS, WAITING, Decision, WaitingRecord
-from shared.pipeline.publisher import Publisher
+from shared.pipeline.kafka.publisher import Publisher
 from shared.waits import PAGE, Budgets, Waits
 from tests import factories
 from tests.chaos.members import Place, place_of

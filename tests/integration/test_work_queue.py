@@ -11,8 +11,8 @@ import msgspec
 import pytest
 
 from devstack import Stack
-from shared.mongo import MongoStore, connect
 from shared.pipeline.documents import Collection
+from shared.pipeline.storage.mongo import MongoStore, connect
 from shared.pipeline.work import Note, WorkQueue, deferral
 
 LONG_S, SHORT_S = 60.0, 0.05

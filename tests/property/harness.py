@@ -37,15 +37,15 @@ from shared.contracts.topics import (
     NOTIFICATION_COMMANDS,
     agency_topic,
 )
-from shared.mongo import MongoStore
-from shared.pipeline.attempt import Attempt, Decided
 from shared.pipeline.books import Outgoing
 from shared.pipeline.documents import Collection, Document
-from shared.pipeline.items import Reader
 from shared.pipeline.limits import LIMITS, Limits
 from shared.pipeline.places import TopicPartition, partition_of, position_id
+from shared.pipeline.processing.attempt import Attempt, Decided
+from shared.pipeline.processing.items import Reader
 from shared.pipeline.reactions import Adoption, Published, Service
 from shared.pipeline.records import Coordinates, Headers, Record
+from shared.pipeline.storage.mongo import MongoStore
 from shared.pipeline.store import Session
 from tests.factories import as_record
 from tests.memory_store import MemoryStore, Stored

@@ -21,10 +21,10 @@ from shared.contracts.topics import (
 from shared.pipeline.books import DEAD_LETTERS, DECISIONS, DeadLetter, WaitingRecord
 from shared.pipeline.epochs import MOST_VERSION
 from shared.pipeline.errors import Rejected
-from shared.pipeline.items import Reader
+from shared.pipeline.processing.items import Reader
+from shared.pipeline.processing.rehearsal import rehearse
 from shared.pipeline.reactions import Service
 from shared.pipeline.records import Record
-from shared.pipeline.rehearsal import rehearse
 from shared.pipeline.waiting import waiting_id
 from tests.factories import MOMENT, as_record, completed, registered
 from tests.property.harness import AGENCIES, ENROLLMENT, NOTIFICATION, SERVICES, City, Sending

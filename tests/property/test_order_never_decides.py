@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from devstack import Stack
-from shared.mongo import MongoStore, connect
+from shared.pipeline.storage.mongo import MongoStore, connect
 from tests.examples import QUIET, examples
 from tests.property.harness import ROUGH, SERVICES, AnyStore, City, Sending
 from tests.property.histories import deliveries, histories

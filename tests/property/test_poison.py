@@ -16,9 +16,9 @@ from shared.contracts.agency import TrainingCompleted
 from shared.contracts.cloudevents import STRUCTURED
 from shared.contracts.topics import ENROLLMENT_EVENTS, agency_topic
 from shared.pipeline.books import DEAD_LETTER_CHUNKS, DEAD_LETTERS, DECISIONS, WAITING
-from shared.pipeline.burial import CHUNK_BYTES
 from shared.pipeline.documents import State
 from shared.pipeline.outcome import Outcome, Put, Verdict
+from shared.pipeline.processing.burial import CHUNK_BYTES
 from shared.pipeline.reactions import Reaction, Service
 from shared.pipeline.records import Headers, Received, Record
 from tests.examples import examples

@@ -10,8 +10,8 @@ from shared.contracts.payload import Payload, milliseconds
 from shared.contracts.pipeline import DiscardDeadLetter, GiveUpWaiting, ReleaseWaiting, ReplayDeadLetter
 from shared.contracts.topics import ENROLLMENT_COMMANDS, agency_topic
 from shared.pipeline.books import DEAD_LETTERS, DECISIONS, WAITING, DeadLetter, Decision
+from shared.pipeline.processing.rehearsal import rehearse
 from shared.pipeline.records import Record
-from shared.pipeline.rehearsal import rehearse
 from shared.pipeline.waiting import WAITING_PAGE
 from tests.factories import as_record, completed, registered
 from tests.property.harness import AGENCIES, ENROLLMENT, City, Sending

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from shared.pipeline import pace
 from shared.pipeline.limits import LIMITS
+from shared.pipeline.processing import pace
 from shared.pipeline.reactions import Service
 from tests.bench.shapes import SHAPES, Bench, Shape
 from tests.memory_store import MemoryStore

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.pipeline.arrivals import Arrivals
+from shared.pipeline.consuming.arrivals import Arrivals
 from shared.pipeline.records import Coordinates, Record
 
 

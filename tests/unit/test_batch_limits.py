@@ -15,14 +15,14 @@ from services.enrollment.terms import Terms
 from shared.contracts.cloudevents import STRUCTURED, peek
 from shared.contracts.pipeline import ReplayDeadLetter
 from shared.contracts.topics import ENROLLMENT_COMMANDS, agency_topic
-from shared.pipeline import gathering, pace
 from shared.pipeline import limits as pipeline
-from shared.pipeline.attempt import Attempt, Decided
 from shared.pipeline.books import DEAD_LETTERS, WAITING
 from shared.pipeline.documents import State
 from shared.pipeline.limits import Limits
 from shared.pipeline.outcome import Due, Settlement
 from shared.pipeline.places import position_id
+from shared.pipeline.processing import gathering, pace
+from shared.pipeline.processing.attempt import Attempt, Decided
 from shared.pipeline.store import Session
 from tests.factories import as_record, completed, registered
 from tests.memory_store import MemorySession

@@ -6,9 +6,9 @@ import pytest
 
 from shared.contracts.pipeline import ReplayDeadLetter
 from shared.contracts.topics import ENROLLMENT_COMMANDS
-from shared.pipeline import burial
 from shared.pipeline.books import DEAD_BYTES, DEAD_LETTERS, DeadLetter
 from shared.pipeline.places import digest
+from shared.pipeline.processing import burial
 from tests.factories import as_record, completed
 from tests.property.harness import AGENCIES, ENROLLMENT, City, Sending
 from tests.property.histories import BUDI

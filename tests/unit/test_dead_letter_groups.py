@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from shared.pipeline.books import EXPIRED
-from shared.pipeline.burial import dead_letter
 from shared.pipeline.errors import Rejected, Waiting
-from shared.pipeline.items import Item, Reader
 from shared.pipeline.outcome import Verdict
+from shared.pipeline.processing.burial import dead_letter
+from shared.pipeline.processing.items import Item, Reader
 from shared.pipeline.records import Coordinates, Headers, Record
 from tests.factories import NIP, as_record, completed
 from tests.property.harness import ENROLLMENT

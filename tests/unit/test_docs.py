@@ -90,11 +90,14 @@ def test_every_attack_is_in_the_threat_model() -> None:
     assert attacks <= named, f"docs/threat-model.md lacks {sorted(attacks - named)}"
 
 
-def test_the_pipelines_map_has_each_of_its_files_once() -> None:
-    package = ROOT / "shared/pipeline"
-    tree = ast.parse((package / "__init__.py").read_text(encoding="utf-8"))
-    named = re.findall(r"^(\w+\.py) ", ast.get_docstring(tree) or "", re.MULTILINE)
-    assert sorted(named) == sorted(path.name for path in package.glob("[!_]*.py"))
+def test_each_room_of_the_pipeline_has_a_map_with_each_of_its_files_once() -> None:
+    for room in (ROOT / "shared/pipeline", *sorted((ROOT / "shared/pipeline").glob("[!_]*/"))):
+        tree = ast.parse((room / "__init__.py").read_text(encoding="utf-8"))
+        named = re.findall(r"^(\w+(?:\.py|/)) ", ast.get_docstring(tree) or "", re.MULTILINE)
+        there = [path.name for path in room.glob("[!_]*.py")] + [
+            f"{one.name}/" for one in room.glob("[!_]*/")
+        ]
+        assert sorted(named) == sorted(there), room
 
 
 def _path_page() -> str:

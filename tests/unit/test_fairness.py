@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.pipeline.fairness import shares
+from shared.pipeline.consuming.fairness import shares
 
 FLOOD, OTHER, COMMANDS = ("agency.a.v1", 0), ("agency.b.v1", 0), "enrollment.commands.v1"
 

@@ -3,7 +3,7 @@
 import pytest
 
 from shared.pipeline.errors import MassFailure
-from shared.pipeline.mass_failure import FailureWatch
+from shared.pipeline.processing.mass_failure import FailureWatch
 
 PLACE = ("agency.x.v1", 0)
 BUG, OTHER, FINE = "bug", "other", None

@@ -17,9 +17,9 @@ from pymongo.errors import (
 )
 
 from devstack.ports import free_ports
-from shared.mongo import MongoStore, connect
-from shared.mongo_errors import is_infrastructure, sentence
 from shared.pipeline.errors import Unavailable
+from shared.pipeline.storage.mongo import MongoStore, connect
+from shared.pipeline.storage.mongo_errors import is_infrastructure, sentence
 
 STEPPED_DOWN = {
     "code": 11602,

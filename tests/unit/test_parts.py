@@ -10,7 +10,7 @@ from services.enrollment.terms import Terms
 from shared.contracts import cloudevents
 from shared.contracts.cloudevents import MOST_PARTS, STRUCTURED, TOO_MANY_PARTS, id_in
 from shared.contracts.topics import ENROLLMENT_COMMANDS, agency_topic
-from shared.pipeline.items import Item, Reader
+from shared.pipeline.processing.items import Item, Reader
 from shared.pipeline.records import Coordinates, Record
 from tests.factories import as_record, completed
 from tests.property.harness import AGENCIES, ENROLLMENT

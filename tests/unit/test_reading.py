@@ -8,10 +8,10 @@ from aiokafka.errors import KafkaError
 from aiokafka.record.default_records import DefaultRecordBatch, DefaultRecordBatchBuilder
 from aiokafka.record.util import calc_crc32c
 
-import shared.pipeline.consumer  # noqa: F401  it is what makes them readable
-from shared.pipeline.reading import ReadableRecords
+import shared.pipeline.consuming.consumer  # noqa: F401  it is what makes them readable
+from shared.pipeline.kafka.reading import ReadableRecords
+from shared.pipeline.kafka.unpacking import MOST_UNPACKED_BYTES, TooLarge, problem, unpacked
 from shared.pipeline.records import PackedBatch
-from shared.pipeline.unpacking import MOST_UNPACKED_BYTES, TooLarge, problem, unpacked
 
 CRC_AT, CRC_FROM, HEADER_BYTES = 17, 21, 61
 GZIP = 1

@@ -9,9 +9,9 @@ from typing import Final, Protocol
 from services.enrollment.agencies.documents import AGENCIES, REGISTER, REGISTERS, SUBJECT
 from services.enrollment.agencies.timeline import ACTIVE, Standing, standing
 from shared.contracts.topics import agency_topic
-from shared.mongo import MongoStore
 from shared.pipeline.books import Decision
 from shared.pipeline.errors import Unavailable
+from shared.pipeline.storage.mongo import MongoStore
 
 log = logging.getLogger(__name__)
 FRESH_S: Final = 0.5
@@ -30,7 +30,7 @@ class CurrentAgencies(Protocol):
 
 
 class RegisterCopy:
-    """One a process. Implements `CurrentAgencies` and `shared.pipeline.sources.SourceRegister`."""
+    """One a process. Implements `CurrentAgencies` and `shared.pipeline.consuming.sources.SourceRegister`."""
 
     def __init__(self, store: MongoStore, setting: Sequence[str], topic_prefix: str = "") -> None:
         """`setting`: the agencies that are connected until the register has begun with them (beginning.py)."""

@@ -11,9 +11,9 @@ from shared.contracts.bodies import MOST_BODIES_AT_THE_BEGINNING, BeginBodies, B
 from shared.contracts.cloudevents import event_id
 from shared.contracts.topics import MOST_RECORD_BYTES
 from shared.http.commands import Commands
-from shared.mongo import MongoStore
 from shared.observability.telemetry import root_traceparent
 from shared.periodic import Periodic
+from shared.pipeline.storage.mongo import MongoStore
 from shared.settings.types import OUTSIDE
 
 log = logging.getLogger(__name__)

@@ -14,9 +14,9 @@ from services.enrollment.bodies.views import PreviewView, UnknownBodiesView, Unk
 from shared.contracts.agency import TrainingCompleted
 from shared.contracts.bodies import AddBody, ChangeBody
 from shared.pipeline.books import WAITING, WaitingRecord
-from shared.pipeline.items import Reader, sender_of
 from shared.pipeline.outcome import Verdict
-from shared.pipeline.rehearsal import Rehearsal, rehearse_command
+from shared.pipeline.processing.items import Reader, sender_of
+from shared.pipeline.processing.rehearsal import Rehearsal, rehearse_command
 from shared.service import Parts
 
 MOST_UNKNOWN: Final = 200

@@ -25,7 +25,7 @@ from shared.contracts.enrollment import ContestCompletion, DecideContest
 from shared.http.access import ALL_AGENCIES, Caller, Principal, Role, allow
 from shared.http.commands import Asked, Asking, commanding
 from shared.http.problems import Problem
-from shared.mongo import MongoStore
+from shared.pipeline.storage.mongo import MongoStore
 from shared.service import Parts
 
 OFFICER: Final = allow(Role.officer)

@@ -18,9 +18,9 @@ from services.enrollment.terms import Terms
 from shared.contracts.enrollment import ContestCompletion, DecideContest
 from shared.contracts.payload import NO_CONTROLS, Jp, Reason
 from shared.http.access import Principal
-from shared.mongo import MongoStore
 from shared.pipeline.outcome import Verdict
-from shared.pipeline.rehearsal import rehearse_command
+from shared.pipeline.processing.rehearsal import rehearse_command
+from shared.pipeline.storage.mongo import MongoStore
 from shared.service import Parts
 
 Order = ContestCompletion | DecideContest

@@ -18,7 +18,7 @@ from shared.contracts.register import KnownAgencyCode
 from shared.http.access import Caller, Principal, Role, allow
 from shared.http.commands import Asking, commanding
 from shared.http.problems import Problem
-from shared.mongo import MongoStore
+from shared.pipeline.storage.mongo import MongoStore
 from shared.service import Parts
 
 EMPLOYEE: Final = allow(Role.employee)

@@ -29,7 +29,7 @@ from shared.http.access import Principal
 from shared.observability.redaction import hinted
 from shared.pipeline.documents import Document
 from shared.pipeline.outcome import Verdict
-from shared.pipeline.rehearsal import Rehearsal, rehearse_command
+from shared.pipeline.processing.rehearsal import Rehearsal, rehearse_command
 from shared.service import Parts
 
 MOST_SHOWN: Final = 50

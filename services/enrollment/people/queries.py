@@ -8,8 +8,8 @@ from services.enrollment.documents import EMPLOYEE_NUMBERS, EMPLOYEES, HEADCOUNT
 from services.enrollment.employees import waiting_links
 from services.enrollment.persons import Person, person_of
 from shared.contracts.payload import EmployeeId
-from shared.mongo import MongoStore
 from shared.pipeline.documents import Collection, Doc, State
+from shared.pipeline.storage.mongo import MongoStore
 
 
 class Page(NamedTuple):

@@ -18,9 +18,9 @@ from services.enrollment.homes import homes
 from services.enrollment.people.queries import people_of
 from services.enrollment.persons import Person
 from services.enrollment.settling import content_standing, standing_now
-from shared.mongo import MongoStore
 from shared.pipeline.documents import Collection, Doc, State
-from shared.pipeline.rehearsal import Rehearsal
+from shared.pipeline.processing.rehearsal import Rehearsal
+from shared.pipeline.storage.mongo import MongoStore
 
 MOST_JUDGED: Final = 10_000
 """Of a kind: a few seconds."""

@@ -14,9 +14,9 @@ from services.enrollment.reach.outcomes import Certificates, certificates_after,
 from services.enrollment.reach.views import ReachView
 from services.enrollment.terms import Terms
 from shared.contracts.register import DistrustAgency, ReplaceAgency, TrustAgency
-from shared.mongo import MongoStore
 from shared.pipeline.outcome import Verdict
-from shared.pipeline.rehearsal import rehearse_command
+from shared.pipeline.processing.rehearsal import rehearse_command
+from shared.pipeline.storage.mongo import MongoStore
 from shared.service import Parts
 
 MOST_LOOKED_AT: Final = 100_000

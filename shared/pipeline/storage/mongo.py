@@ -20,10 +20,10 @@ from pymongo.errors import BulkWriteError, CollectionInvalid, OperationFailure, 
 from pymongo.read_concern import ReadConcern
 from pymongo.server_api import ServerApi
 
-from shared.mongo_errors import ENDED, NOT_PRIMARY, is_infrastructure, sentence, sentence_of
 from shared.pipeline.books import BOOKS, LOCKS, POSITIONS, TURNS_A_REPLAY, Position, pack
 from shared.pipeline.documents import Collection, Document
 from shared.pipeline.errors import Moved, Unavailable
+from shared.pipeline.storage.mongo_errors import ENDED, NOT_PRIMARY, is_infrastructure, sentence, sentence_of
 from shared.pipeline.store import Advance, Session, Write
 from shared.pipeline.work import Claim, Note
 

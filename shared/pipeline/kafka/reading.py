@@ -13,7 +13,7 @@ from aiokafka.consumer import fetcher
 from aiokafka.record.default_records import DefaultRecordBatch, _DefaultRecordBatchPy
 from aiokafka.record.memory_records import MemoryRecords
 
-from shared.pipeline.unpacking import MOST_UNPACKED_BYTES, TooLarge, packed_record, unpacked
+from shared.pipeline.kafka.unpacking import MOST_UNPACKED_BYTES, TooLarge, packed_record, unpacked
 
 CURRENT_MAGIC = 2
 _OFFSET_AND_LENGTH = struct.Struct(">qi")

@@ -15,7 +15,7 @@ from typing import Final, Protocol
 from shared.kafka.access import NoAccess
 from shared.kafka.connection import KafkaConnection
 from shared.kafka.topic_rights import Wanted, faults_by_topic
-from shared.pipeline import metrics
+from shared.pipeline.consuming import metrics
 from shared.pipeline.errors import Unavailable
 
 log = logging.getLogger(__name__)

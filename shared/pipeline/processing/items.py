@@ -23,9 +23,9 @@ from shared.pipeline.channels import fault_of_channel, is_known
 from shared.pipeline.documents import Key
 from shared.pipeline.epochs import fault_of_version
 from shared.pipeline.errors import Rejected
+from shared.pipeline.kafka.unpacking import problem
 from shared.pipeline.reactions import Reaction, Service
 from shared.pipeline.records import PackedBatch, Received, Record
-from shared.pipeline.unpacking import problem
 
 T = TypeVar("T")
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

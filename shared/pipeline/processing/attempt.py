@@ -30,16 +30,16 @@ from shared.pipeline.books import (
     Outgoing,
     WaitingRecord,
 )
-from shared.pipeline.burial import dead_letter, weighed, where, without_bytes
 from shared.pipeline.documents import Collection, Doc, Document, Key, Lock, State
 from shared.pipeline.errors import Rejected, Waiting
-from shared.pipeline.gathering import Gathering
-from shared.pipeline.items import EPOCH, Item, Reader
 from shared.pipeline.limits import LIMITS, Limits
-from shared.pipeline.mass_failure import Failures
 from shared.pipeline.outcome import Due, Fact, Outcome, Put, Remove, Settlement, Unsettled, Verdict
-from shared.pipeline.pace import Pace
 from shared.pipeline.places import TopicPartition, digest, partition_of, position_id
+from shared.pipeline.processing.burial import dead_letter, weighed, where, without_bytes
+from shared.pipeline.processing.gathering import Gathering
+from shared.pipeline.processing.items import EPOCH, Item, Reader
+from shared.pipeline.processing.mass_failure import Failures
+from shared.pipeline.processing.pace import Pace
 from shared.pipeline.reactions import Settled
 from shared.pipeline.records import PackedBatch, Received, Record
 from shared.pipeline.store import Advance, Encoded, Session, Store, Write

@@ -19,9 +19,9 @@ from shared.pipeline.documents import (
     State,
     weight_of,
 )
-from shared.pipeline.items import Item, Reader
 from shared.pipeline.limits import Limits
-from shared.pipeline.pace import Pace
+from shared.pipeline.processing.items import Item, Reader
+from shared.pipeline.processing.pace import Pace
 from shared.pipeline.store import Session
 
 T = TypeVar("T")

@@ -11,8 +11,8 @@ import msgspec
 from shared.pipeline.books import DeadBytes, DeadLetter, DeadLetterChunk
 from shared.pipeline.channels import is_known
 from shared.pipeline.errors import Rejected, Waiting
-from shared.pipeline.items import Item
 from shared.pipeline.places import digest
+from shared.pipeline.processing.items import Item
 from shared.pipeline.records import Record
 from shared.pipeline.waiting import kind_of
 

@@ -24,27 +24,27 @@ from aiokafka.errors import (
 from shared.failpoints import failpoint
 from shared.kafka.access import explained
 from shared.kafka.connection import KafkaConnection
-from shared.pipeline import metrics
-from shared.pipeline.arrivals import Arrivals
-from shared.pipeline.attempt import Attempt, Decided
 from shared.pipeline.books import Decision, Position
-from shared.pipeline.burial import where
-from shared.pipeline.client import Assignments, client_of, start
+from shared.pipeline.consuming import metrics
+from shared.pipeline.consuming.arrivals import Arrivals
+from shared.pipeline.consuming.fairness import shares
+from shared.pipeline.consuming.offsets import CommittedOffsets
+from shared.pipeline.consuming.sources import Sources
+from shared.pipeline.consuming.telling import tell
 from shared.pipeline.errors import MassFailure, Moved, Unavailable
-from shared.pipeline.fairness import shares
-from shared.pipeline.items import Item, Reader
-from shared.pipeline.mass_failure import Failures, FailureWatch
-from shared.pipeline.offsets import CommittedOffsets
-from shared.pipeline.pace import Pace
+from shared.pipeline.kafka.client import Assignments, client_of, start
+from shared.pipeline.kafka.publisher import Publisher, close
+from shared.pipeline.kafka.reading import read_batches_our_way
 from shared.pipeline.places import digest, position_id
-from shared.pipeline.publisher import Publisher, close
+from shared.pipeline.processing.attempt import Attempt, Decided
+from shared.pipeline.processing.burial import where
+from shared.pipeline.processing.items import Item, Reader
+from shared.pipeline.processing.mass_failure import Failures, FailureWatch
+from shared.pipeline.processing.pace import Pace
 from shared.pipeline.reactions import Service
-from shared.pipeline.reading import read_batches_our_way
 from shared.pipeline.records import Coordinates, Record
-from shared.pipeline.restoring import Restoration, note_of
-from shared.pipeline.sources import Sources
+from shared.pipeline.restore.restoring import Restoration, note_of
 from shared.pipeline.store import Session, Store
-from shared.pipeline.telling import tell
 
 T = TypeVar("T")
 Raw = ConsumerRecord[bytes, bytes]
