@@ -23,8 +23,8 @@ from services.incentive.settings import IncentiveSettings
 from services.notification.documents import COLLECTIONS as NOTIFICATION
 from services.notification.settings import NotificationSettings
 from shared.contracts.topics import topic_specs
-from shared.identifiers import Ids
-from shared.identity import IDENTITY, KEY, WrongKey
+from shared.identity.database_key import IDENTITY, KEY, WrongKey
+from shared.identity.identifiers import Ids
 from shared.kafka.access import NoAccess, Refused, connected
 from shared.kafka.connection import KafkaConnection
 from shared.kafka.settings import AdministratorSettings

@@ -14,8 +14,6 @@ from typing import Any, Final, Generic, Protocol, TypeVar
 import uvicorn
 from fastapi import APIRouter, FastAPI
 
-from shared.backlog import Backlog
-from shared.bugs import Bugs
 from shared.contracts.rights import rights_of_service
 from shared.contracts.topics import PARTITIONS, topic_specs
 from shared.http.app import create_app, create_internal_app
@@ -25,8 +23,8 @@ from shared.http.connections import server_config
 from shared.http.health import Check
 from shared.http.listening import listening_faults
 from shared.http.oidc import ClaimNames, OidcAccess
-from shared.identifiers import Ids
-from shared.identity import IDENTITY, Evidence, WrongKey, hold, no_evidence
+from shared.identity.database_key import IDENTITY, Evidence, WrongKey, hold, no_evidence
+from shared.identity.identifiers import Ids
 from shared.kafka.topic_rights import TopicCheck, Wanted
 from shared.observability.telemetry import configure_logging, configure_tracing, shutdown_tracing
 from shared.pipeline.books import Decision
@@ -39,12 +37,14 @@ from shared.pipeline.reactions import Service
 from shared.pipeline.restore.restoring import Restoration
 from shared.pipeline.storage.mongo import MongoStore, connect
 from shared.pipeline.work import Counting, Counts
-from shared.reach import ReachCheck
-from shared.reconciliation import Reconciliation
+from shared.reconciliation.missing import Reconciliation
 from shared.settings.common import Settings
 from shared.settings.reading import EXIT_STATUS
 from shared.version import deciding_version
-from shared.waits import Budgets, Waits
+from shared.workers.backlog import Backlog
+from shared.workers.bugs import Bugs
+from shared.workers.reach import ReachCheck
+from shared.workers.waits import Budgets, Waits
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)

@@ -35,7 +35,7 @@ from shared.contracts.notification import ReleaseLetter
 from shared.contracts.payload import CompletionId, Payload
 from shared.contracts.pipeline import ReleaseWaiting
 from shared.contracts.topics import AGENCY, COMMANDS, agency_topic
-from shared.identifiers import Ids
+from shared.identity.identifiers import Ids
 from shared.pipeline.records import Coordinates, Record
 from tools.contracts.examples import EXAMPLES, MOMENT, NI_PPPK, NIP
 

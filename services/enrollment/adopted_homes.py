@@ -11,11 +11,11 @@ from shared.contracts.payload import EmployeeId
 from shared.contracts.people import AdoptHomes, EarliestHome
 from shared.http.commands import Commands
 from shared.observability.telemetry import root_traceparent
-from shared.periodic import Periodic
 from shared.pipeline.books import DECISIONS
 from shared.pipeline.outcome import Verdict
 from shared.pipeline.processing.items import sender_of
 from shared.pipeline.storage.mongo import MongoStore
+from shared.workers.periodic import Periodic
 
 log = logging.getLogger(__name__)
 PAGE: Final = 200

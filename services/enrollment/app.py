@@ -33,8 +33,8 @@ from services.enrollment.sweep import Sweeper
 from services.enrollment.terms import Terms, load_terms
 from services.enrollment.waiting_watch import WaitingWatch
 from shared.contracts.topics import ENROLLMENT_EVENTS
-from shared.identifiers import Ids
-from shared.identity import LOOK_AT
+from shared.identity.database_key import LOOK_AT
+from shared.identity.identifiers import Ids
 from shared.pipeline.capabilities import Capability, collections_of, reactions_of
 from shared.pipeline.documents import Collection
 from shared.pipeline.reactions import Service

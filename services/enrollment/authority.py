@@ -21,7 +21,7 @@ from services.enrollment.homes import Homes, homes
 from services.enrollment.persons import Person
 from services.enrollment.reasons import without_ground
 from shared.contracts.lists import GROUNDLESS
-from shared.identifiers import key
+from shared.identity.identifiers import key
 from shared.pipeline.documents import Doc, Keys, State
 
 

@@ -13,7 +13,7 @@ from services.enrollment.agencies.statements import arrival_of
 from services.enrollment.documents import Completion, Content, Contest, ExternalCertificate, Facts, Revocation
 from shared.contracts.agency import TrainingCompleted
 from shared.contracts.payload import CompletionId, EmployeeId
-from shared.identifiers import Ids, key, training_key
+from shared.identity.identifiers import Ids, key, training_key
 from shared.pipeline.records import Received
 
 _JSON = msgspec.json.Encoder(order="deterministic")

@@ -51,7 +51,7 @@ from shared.contracts.enrollment import EmployeeRecorded
 from shared.contracts.payload import EmployeeId
 from shared.contracts.people import SeparateEmployees
 from shared.contracts.vocabulary import EmploymentType
-from shared.identifiers import key
+from shared.identity.identifiers import key
 from shared.pipeline.documents import LOAD, Doc, Keys, State
 from shared.pipeline.epochs import next_version
 from shared.pipeline.errors import Rejected

@@ -67,7 +67,7 @@ from shared.contracts.enrollment import (
     StoreRendering,
 )
 from shared.contracts.payload import CompletionId, EmployeeId, Payload
-from shared.identifiers import key, training_key
+from shared.identity.identifiers import key, training_key
 from shared.pipeline.documents import LOAD, Doc, Docs, Keys, Lock, State
 from shared.pipeline.epochs import VERSIONS
 from shared.pipeline.errors import Rejected, Waiting

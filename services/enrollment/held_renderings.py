@@ -16,9 +16,9 @@ from services.enrollment.documents import (
     rendering_id,
 )
 from services.enrollment.settling import content_standing
-from shared.periodic import Periodic
 from shared.pipeline.storage.mongo import MongoStore
 from shared.pipeline.work import QUEUED
+from shared.workers.periodic import Periodic
 
 LOOK_EVERY_S: Final = 30.0
 MOST_LOOKED_AT: Final = 500

@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 
 from services.enrollment.agencies.documents import Arrival
 from services.enrollment.documents import Claim, Confirmation, Employee, Placement, Withdrawal
-from shared.identifiers import key
+from shared.identity.identifiers import key
 
 MISTAKE: Final = "mistake"
 """Reason of a withdrawal: it never was the agency's person."""

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, StringConstraints, TypeAdapter, fiel
 
 from services.enrollment.certificate_face import Signatory
 from shared.dated_rules import Row, RuleFile, RulesInvalid, Timeline, timelines
-from shared.identifiers import key
+from shared.identity.identifiers import key
 
 BODIES_YAML = Path(__file__).parent / "rules" / "issuing_bodies.yaml"
 ANY = "*"

@@ -26,8 +26,8 @@ from shared.contracts.payload import Reason
 from shared.http.access import Role, allow
 from shared.http.commands import Asking, commanding
 from shared.http.problems import Problem
-from shared.http.reconciliation import CompletionId, Entry, Some
 from shared.pipeline.storage.mongo import MongoStore
+from shared.reconciliation.routes import CompletionId, Entry, Some
 from shared.service import Parts
 
 

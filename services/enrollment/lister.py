@@ -19,10 +19,10 @@ from shared.contracts.lists import Claim, grouped
 from shared.contracts.payload import CompletionId, milliseconds
 from shared.http.commands import Commands
 from shared.observability.telemetry import root_traceparent
-from shared.periodic import Periodic
 from shared.pipeline.books import POSITIONS
 from shared.pipeline.places import partition_of
 from shared.pipeline.storage.mongo import MongoStore
+from shared.workers.periodic import Periodic
 
 LOOK_EVERY_S: Final = 30.0
 # Clocks of broker and database may differ, and another replica may have decided what it has not published yet.

@@ -19,7 +19,7 @@ from services.enrollment.settling_keys import merging_keys
 from services.enrollment.terms import Terms
 from shared.contracts.payload import EmployeeId, Payload
 from shared.contracts.people import MergeEmployees, SeparateEmployees
-from shared.identifiers import key
+from shared.identity.identifiers import key
 from shared.pipeline.documents import Keys, State
 from shared.pipeline.epochs import next_version
 from shared.pipeline.outcome import Fact, Outcome, Put, Remove, Verdict

@@ -21,7 +21,7 @@ from services.enrollment.settling import facts_standing
 from shared.contracts.employee_number import mask
 from shared.contracts.payload import Jp
 from shared.contracts.vocabulary import Bilingual
-from shared.links import DOWNLOAD_DAYS
+from shared.identity.links import DOWNLOAD_DAYS
 from shared.tall_text import tall
 
 TEMPLATES: Final = Path(__file__).with_name("templates")

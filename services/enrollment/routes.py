@@ -55,8 +55,8 @@ from shared.http.admin import admin_router
 from shared.http.commands import Asking, commanding
 from shared.http.decisions import decisions_router
 from shared.http.problems import Problem
-from shared.http.reconciliation import reconciliation_router
-from shared.links import Expired, NotOurs
+from shared.identity.links import Expired, NotOurs
+from shared.reconciliation.routes import reconciliation_router
 from shared.service import Parts
 
 MOST_FOUND = 20

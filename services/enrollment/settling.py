@@ -74,7 +74,7 @@ from shared.contracts.enrollment import (
 )
 from shared.contracts.payload import CompletionId, EmployeeId
 from shared.contracts.vocabulary import Bilingual, Form, Level
-from shared.links import download_until
+from shared.identity.links import download_until
 from shared.pipeline.documents import State
 from shared.pipeline.epochs import next_version
 from shared.pipeline.outcome import Fact, Put, Remove

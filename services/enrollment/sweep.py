@@ -27,12 +27,12 @@ from shared.contracts.payload import CompletionId, EmployeeId, Payload
 from shared.contracts.people import EndSweep, RefoldCompletions, Refolded, RefoldPeople
 from shared.http.commands import Commands
 from shared.observability.telemetry import root_traceparent
-from shared.periodic import Periodic
 from shared.pipeline.documents import Collection, Doc, Keys, Lock, State
 from shared.pipeline.outcome import Fact, Outcome, Put, Remove, Verdict
 from shared.pipeline.reactions import Reaction, react
 from shared.pipeline.records import Received
 from shared.pipeline.storage.mongo import MongoStore
+from shared.workers.periodic import Periodic
 
 log = logging.getLogger(__name__)
 LOOK_EVERY_S: Final = 2.0

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from services.enrollment.duty import Duties, load_duties
 from services.enrollment.issuing_bodies import IssuingBodies, load_bodies
 from services.enrollment.jp import Rates, load_rates
-from shared.identifiers import Ids
-from shared.link_keys import LinkKeys
-from shared.links import Links
+from shared.identity.identifiers import Ids
+from shared.identity.link_keys import LinkKeys
+from shared.identity.links import Links
 
 
 @dataclass(frozen=True, slots=True)

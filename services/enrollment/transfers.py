@@ -35,7 +35,7 @@ from services.enrollment.terms import Terms
 from shared.contracts.agency import EmployeeReleased
 from shared.contracts.payload import Payload
 from shared.contracts.people import AdoptHomes, ConfirmHome
-from shared.identifiers import key
+from shared.identity.identifiers import key
 from shared.pipeline.documents import LOAD, Doc, Keys, State
 from shared.pipeline.errors import Rejected, Waiting
 from shared.pipeline.outcome import Fact, Outcome, Put, Remove, Verdict

@@ -4,9 +4,9 @@ from typing import Final
 
 from services.enrollment.agencies.documents import NO_ROOM, TOO_FAST
 from services.enrollment.bodies.documents import LACKED
-from shared.periodic import Periodic
 from shared.pipeline.books import WAITING
 from shared.pipeline.storage.mongo import MongoStore
+from shared.workers.periodic import Periodic
 
 LOOK_EVERY_S: Final = 30.0
 MOST_NAMED: Final = 5

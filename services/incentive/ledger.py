@@ -4,8 +4,8 @@ from typing import Any
 
 from services.incentive.completeness import amiss
 from services.incentive.documents import EARNED_COMPLETIONS, POINT_ENTRIES
-from shared.http.reconciliation import Entry, Some
 from shared.pipeline.storage.mongo import MongoStore
+from shared.reconciliation.routes import Entry, Some
 
 
 async def ledger(store: MongoStore, some: Some) -> list[Entry]:

@@ -24,8 +24,8 @@ from shared.http.admin import admin_router
 from shared.http.decisions import decisions_router
 from shared.http.numbers import own_of
 from shared.http.problems import Problem
-from shared.http.reconciliation import reconciliation_router
 from shared.http.traces import traces_router
+from shared.reconciliation.routes import reconciliation_router
 from shared.service import Parts
 
 

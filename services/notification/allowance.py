@@ -27,7 +27,7 @@ from services.notification.documents import (
 )
 from services.notification.mails import SENT
 from services.notification.turns import Turns, Waiting, body_of, in_turns
-from shared.identifiers import Ids
+from shared.identity.identifiers import Ids
 from shared.pipeline.work import DEFERRED, Note
 
 if TYPE_CHECKING:

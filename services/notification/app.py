@@ -15,15 +15,15 @@ from services.notification.teller import Teller, Untold
 from services.notification.terms import Terms, load_terms
 from services.notification.ticker import Ticker
 from shared.contracts.topics import ENROLLMENT_EVENTS, INCENTIVE_EVENTS
-from shared.identifiers import Ids
-from shared.identity import LOOK_AT
+from shared.identity.database_key import LOOK_AT
+from shared.identity.identifiers import Ids
 from shared.pipeline.documents import Collection
 from shared.pipeline.reactions import Service
 from shared.pipeline.storage.mongo import MongoStore
 from shared.pipeline.work import DEFERRED, LEASED, QUEUED, Counts, by_state
-from shared.reach import ReachCheck
 from shared.service import ON_PAPER, Parts, Runner, make_parts, openapi_of
 from shared.settings.types import ring_of
+from shared.workers.reach import ReachCheck
 
 WORK: Final[Mapping[Collection[Any], Counts]] = {
     MAILS: {

@@ -6,9 +6,9 @@ from typing import Any, Final
 
 from services.notification.completeness import MAIL
 from services.notification.documents import ISSUED, LETTERS, MAIL_NOTES, MAILS, RELEASED
-from shared.http.reconciliation import Entry, Some
 from shared.pipeline.documents import Collection, Document
 from shared.pipeline.storage.mongo import MongoStore
+from shared.reconciliation.routes import Entry, Some
 
 MAILS_OR_NOTES: Final[tuple[Collection[Document], ...]] = (MAILS, MAIL_NOTES)
 """Of a mail that is noted it is known that it went."""

@@ -7,8 +7,8 @@ goes out once, whoever ordered it how often.
 from typing import TYPE_CHECKING, Final
 
 from services.notification.documents import MAIL_ORDERS, MAILS, RESENDABLE, MailOrder
-from shared.periodic import Periodic
 from shared.pipeline.work import QUEUED, Note, WorkQueue
+from shared.workers.periodic import Periodic
 
 if TYPE_CHECKING:
     from collections.abc import Callable

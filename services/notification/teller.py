@@ -16,9 +16,9 @@ from shared.contracts.cloudevents import event_id
 from shared.contracts.notification import NoteMail
 from shared.http.commands import Commands
 from shared.observability.telemetry import root_traceparent
-from shared.periodic import Periodic
 from shared.pipeline.errors import Unavailable
 from shared.pipeline.work import Note
+from shared.workers.periodic import Periodic
 
 if TYPE_CHECKING:
     from shared.pipeline.storage.mongo import MongoStore

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
-from shared.identifiers import Ids
-from shared.link_keys import LinkKeys
-from shared.links import Links
+from shared.identity.identifiers import Ids
+from shared.identity.link_keys import LinkKeys
+from shared.identity.links import Links
 
 REISSUE_QUIET_S: Final = 300.0
 

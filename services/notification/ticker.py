@@ -7,8 +7,8 @@ from services.notification.documents import COLLECTING, LETTERS
 from shared.contracts.cloudevents import event_id
 from shared.contracts.notification import ReleaseLetter
 from shared.http.commands import Commands
-from shared.periodic import Periodic
 from shared.pipeline.storage.mongo import MongoStore
+from shared.workers.periodic import Periodic
 
 EVERY_S = 1.0
 MOST = 500

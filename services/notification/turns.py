@@ -12,7 +12,7 @@ from operator import attrgetter, itemgetter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 from services.notification.documents import MAILS
-from shared.identifiers import key
+from shared.identity.identifiers import key
 from shared.pipeline.work import DEFERRED, QUEUED
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from starlette.datastructures import Headers
 from starlette.types import Scope
 
 from shared.http.problems import MEDIA_TYPE, Problem
-from shared.identifiers import key as spelling
+from shared.identity.identifiers import key as spelling
 from shared.observability.redaction import mask_number, redact
 
 ACCESS_SCOPE_KEY: Final = "kompeten.access"

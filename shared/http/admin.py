@@ -15,7 +15,6 @@ from fastapi import APIRouter, Query
 from fastapi.responses import Response
 from pydantic_core import from_json
 
-from shared.bugs import record_of
 from shared.contracts.cloudevents import id_in, without_mark
 from shared.contracts.payload import Payload, milliseconds
 from shared.contracts.pipeline import DiscardDeadLetter, GiveUpWaiting, ReleaseWaiting, ReplayDeadLetter
@@ -57,6 +56,7 @@ from shared.pipeline.processing.items import Reader
 from shared.pipeline.processing.rehearsal import rehearse
 from shared.pipeline.records import Record
 from shared.service import Parts
+from shared.workers.bugs import record_of
 
 log = logging.getLogger(__name__)
 READERS = allow(Role.operator, Role.auditor)

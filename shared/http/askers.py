@@ -5,7 +5,7 @@ people find what became of their own commands, and tells nobody else whose they 
 """
 
 from shared.http.access import Principal
-from shared.identifiers import Ids
+from shared.identity.identifiers import Ids
 
 
 class Askers:

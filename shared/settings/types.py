@@ -14,9 +14,9 @@ from pydantic_settings import NoDecode
 
 from shared.contracts.catalogue import EVENT_TYPES
 from shared.contracts.register import AGENCY_CODE
-from shared.identifiers import key
+from shared.identity.identifiers import key
+from shared.identity.link_keys import IDENTITY
 from shared.kafka.connection import Security
-from shared.link_keys import IDENTITY
 from shared.observability.redaction import redact
 from shared.settings.hosts import leads_here, plain_host
 

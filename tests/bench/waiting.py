@@ -27,7 +27,7 @@ from devstack.kompeten import configure, make_topics, start
 from devstack.processes import Processes
 from shared.contracts.topics import ENROLLMENT_EVENTS, PARTITIONS
 from shared.pipeline.books import WAITING
-from shared.waits import EVERY_S
+from shared.workers.waits import EVERY_S
 from tests.bench.__main__ import RESULTS, commit
 from tests.bench.whole import AGENCIES, Running, idle_latency, publish
 from tests.bench.workload import BODY, cloudevent, completed, registered

@@ -18,10 +18,10 @@ from services.incentive.ledger import ledger as incentive_ledger
 from services.notification.ledger import ledger as notification_ledger
 from shared.contracts.enrollment import CertificateIssued, CertificateRevoked
 from shared.contracts.topics import ENROLLMENT_EVENTS
-from shared.http.reconciliation import Ledger, Some
 from shared.pipeline.books import DECISIONS
 from shared.pipeline.places import position_id
 from shared.pipeline.storage.mongo import MongoStore, connect
+from shared.reconciliation.routes import Ledger, Some
 from tests.chaos.backups import Backup, backup, put_back
 from tests.chaos.ledger import Found
 from tests.chaos.stories import KINDS, Stories

@@ -12,9 +12,9 @@ from services.notification.documents import ADDRESS_CHANGED
 from shared.contracts.cloudevents import peek
 from shared.contracts.enrollment import CertificateIssued
 from shared.contracts.topics import ENROLLMENT_EVENTS
-from shared.identifiers import Ids
-from shared.link_keys import LinkKeys
-from shared.links import Links
+from shared.identity.identifiers import Ids
+from shared.identity.link_keys import LinkKeys
+from shared.identity.links import Links
 from tests.end_to_end.product import Person, Product, somebody, structured, until
 from tests.factories import as_record, certificate_issued, completed
 

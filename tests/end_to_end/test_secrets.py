@@ -15,8 +15,8 @@ from devstack import Stack
 from devstack.kompeten import READY_WITHIN_S, SERVICES, Kompeten, configure, launch, make_topics, start
 from devstack.ports import url_answers
 from devstack.processes import ROOT, Processes
-from shared.identifiers import Ids
-from shared.link_keys import LinkKeys
+from shared.identity.identifiers import Ids
+from shared.identity.link_keys import LinkKeys
 from tests.end_to_end.product import Person, Product, opened, somebody, structured, until
 from tests.factories import BODIES, OPD, completed
 

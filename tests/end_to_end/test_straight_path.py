@@ -13,9 +13,9 @@ import pypdfium2
 import pytest
 import zxingcpp
 
-from shared.identifiers import Ids
-from shared.link_keys import LinkKeys
-from shared.links import Links
+from shared.identity.identifiers import Ids
+from shared.identity.link_keys import LinkKeys
+from shared.identity.links import Links
 from tests.end_to_end.product import Person, Product, somebody
 from tests.factories import completed
 

@@ -8,11 +8,11 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from devstack import Stack
 from services.enrollment.terms import Terms
-from shared.bugs import PAGE, Bugs
 from shared.http.askers import Askers
 from shared.http.commands import Board, Commands
 from shared.pipeline.books import DEAD_LETTERS, DECISIONS, OPEN, REPLAYED, DeadLetter
 from shared.pipeline.kafka.publisher import Publisher
+from shared.workers.bugs import PAGE, Bugs
 from tests.chaos.members import Place, failing_on, place_of
 from tests.chaos.test_positions import events
 

@@ -15,7 +15,7 @@ from shared.contracts.payload import CompletionId, Payload
 from shared.contracts.topics import ENROLLMENT_EVENTS, NOTIFICATION_COMMANDS
 from shared.pipeline.books import DISCREPANCIES, Discrepancy
 from shared.pipeline.storage.mongo import MongoStore, connect
-from shared.reconciliation import LACKING, Reconciliation
+from shared.reconciliation.missing import LACKING, Reconciliation
 from tests.factories import as_record, certificate_issued, completed, genuine, registered
 from tests.property.harness import NOTIFICATION, SERVICES, City, Sending
 from tests.property.histories import BUDI

@@ -9,8 +9,8 @@ from pymongo import MongoClient
 from devstack import Stack
 from services.incentive.settings import IncentiveSettings
 from services.preflight import SERVICES, Finding, of_database
-from shared.identifiers import Ids
-from shared.identity import IDENTITY, hold, no_evidence
+from shared.identity.database_key import IDENTITY, hold, no_evidence
+from shared.identity.identifiers import Ids
 from shared.pipeline.epochs import CURRENT, EPOCHS, Epoch
 from shared.pipeline.storage.mongo import MongoStore, connect
 from shared.service import ON_PAPER

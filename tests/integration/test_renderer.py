@@ -38,11 +38,11 @@ from shared.contracts.payload import CertificateId, CompletionId, EmployeeId
 from shared.contracts.topics import PARTITIONS
 from shared.http.askers import Askers
 from shared.http.commands import Board, Commands
-from shared.http.reconciliation import Some
 from shared.http.traces import Wanted
 from shared.kafka.topics import create_topics
 from shared.pipeline.kafka.publisher import Publisher
 from shared.pipeline.storage.mongo import MongoStore, connect
+from shared.reconciliation.routes import Some
 from tests.factories import NIP, completed, registered
 from tests.integration.test_work_queue import until
 from tests.property.harness import ENROLLMENT

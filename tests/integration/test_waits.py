@@ -13,7 +13,7 @@ from shared.http.askers import Askers
 from shared.http.commands import Board, Commands
 from shared.pipeline.books import DEAD_LETTERS, DECISIONS, WAITING, Decision, WaitingRecord
 from shared.pipeline.kafka.publisher import Publisher
-from shared.waits import PAGE, Budgets, Waits
+from shared.workers.waits import PAGE, Budgets, Waits
 from tests import factories
 from tests.chaos.members import Place, place_of
 from tests.chaos.traffic import AGENCIES, Message

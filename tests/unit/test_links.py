@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from shared.contracts.payload import CertificateId
-from shared.identifiers import Ids
-from shared.link_keys import IDENTITY, LinkKeys
-from shared.links import DOWNLOAD_DAYS, Download, Expired, Links, NotOurs
+from shared.identity.identifiers import Ids
+from shared.identity.link_keys import IDENTITY, LinkKeys
+from shared.identity.links import DOWNLOAD_DAYS, Download, Expired, Links, NotOurs
 
 IDS = Ids("0123456789abcdef" * 2)
 CERTIFICATE = CertificateId("crt_" + "0" * 32)

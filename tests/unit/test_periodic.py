@@ -4,9 +4,9 @@ import asyncio
 
 import pytest
 
-from shared import periodic
-from shared.periodic import Periodic
 from shared.pipeline.errors import Unavailable
+from shared.workers import periodic
+from shared.workers.periodic import Periodic
 
 SOON_S = 5.0
 

@@ -13,12 +13,12 @@ from devstack.mail_smtp import Fault, Faults, Receiver, listen
 from devstack.mail_store import MailStore
 from devstack.ports import HOST, free_ports
 from services.notification.smtp import Accepted, Connection, SmtpServer, trouble
-from shared import reach
 from shared.http.app import create_app
 from shared.http.health import Check
 from shared.http.jwks import KeySet
 from shared.http.oidc import OidcAccess
-from shared.reach import ReachCheck
+from shared.workers import reach
+from shared.workers.reach import ReachCheck
 from tests.unit.oidc_issuer import serving_issuer
 
 SOON_S = 5.0

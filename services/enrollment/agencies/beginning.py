@@ -9,8 +9,8 @@ from shared.contracts.cloudevents import event_id
 from shared.contracts.register import BeginRegister
 from shared.http.commands import Commands
 from shared.observability.telemetry import root_traceparent
-from shared.periodic import Periodic
 from shared.pipeline.storage.mongo import MongoStore
+from shared.workers.periodic import Periodic
 
 log = logging.getLogger(__name__)
 LOOK_EVERY_S: Final = 30.0

@@ -5,7 +5,7 @@ from typing import Final
 import msgspec
 
 from services.enrollment.agencies.documents import Arrival
-from shared.identifiers import key
+from shared.identity.identifiers import key
 from shared.pipeline.documents import Collection
 
 ADDED, CHANGED, USED = "added", "changed", "used"

@@ -19,7 +19,7 @@ from services.enrollment.persons import Person
 from shared.contracts.people import MergeEmployees
 from shared.http.access import ALL_AGENCIES, Caller, Principal, Role
 from shared.http.problems import Problem
-from shared.identifiers import key
+from shared.identity.identifiers import key
 
 _OF_ALL: Final = frozenset({Role.operator, Role.auditor})
 

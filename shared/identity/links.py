@@ -11,8 +11,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple
 
 from shared.contracts.payload import CertificateId
-from shared.identifiers import Ids
-from shared.link_keys import LinkKeys
+from shared.identity.identifiers import Ids
+from shared.identity.link_keys import LinkKeys
 
 DOWNLOAD_DAYS: Final = 30
 

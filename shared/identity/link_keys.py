@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from hmac import compare_digest
 from typing import Final
 
-from shared.identifiers import Ids
+from shared.identity.identifiers import Ids
 
 IDENTITY: Final = "identity"
 """Stands in the ring for the key that follows from the identity key, and for the links of before there was a ring."""

@@ -15,7 +15,6 @@ from shared.contracts.payload import milliseconds
 from shared.contracts.pipeline import ReplayDeadLetter
 from shared.http.commands import Commands
 from shared.observability.telemetry import root_traceparent
-from shared.periodic import Periodic
 from shared.pipeline.books import BUG, DEAD_LETTER_CHUNKS, DEAD_LETTERS, OPEN, DeadLetter
 from shared.pipeline.operations.triage import is_split
 from shared.pipeline.outcome import Verdict
@@ -24,6 +23,7 @@ from shared.pipeline.processing.rehearsal import rehearse
 from shared.pipeline.reactions import Service
 from shared.pipeline.records import Record
 from shared.pipeline.storage.mongo import MongoStore
+from shared.workers.periodic import Periodic
 
 T = TypeVar("T")
 BEHIND_S: Final = 1.0

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-from shared.periodic import Periodic
+from shared.workers.periodic import Periodic
 
 AGAIN_S: Final = 15.0
 """While it is not in order."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from shared.identifiers import Ids
+from shared.identity.identifiers import Ids
 from shared.pipeline.documents import Collection
 
 if TYPE_CHECKING:

@@ -6,11 +6,11 @@ from typing import Final
 
 from prometheus_client import Gauge
 
-from shared.periodic import Periodic
 from shared.pipeline.books import DEAD_LETTERS, OPEN, WAITING
 from shared.pipeline.documents import Collection, Document
 from shared.pipeline.storage.mongo import MongoStore
 from shared.pipeline.work import Counting, Counts
+from shared.workers.periodic import Periodic
 
 EVERY_S: Final = 5.0
 _DEAD: Final = Gauge("kompeten_dead_letters", "Records that could not be accepted, open", ["service"])

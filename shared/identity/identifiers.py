@@ -100,7 +100,7 @@ class Ids:
         return _base64url(self.digest(b"address", email.strip().lower().encode(), size=12))
 
     def link_key(self) -> bytes:
-        """Signs links where an installation has no ring of keys (shared/link_keys.py)."""
+        """Signs links where an installation has no ring of keys (shared/identity/link_keys.py)."""
         return self.digest(b"link-key", size=32)
 
     def signature(self, text: str) -> str:

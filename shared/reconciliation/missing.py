@@ -14,15 +14,15 @@ from shared.contracts.cloudevents import STRUCTURED, encode, event_id
 from shared.contracts.payload import CompletionId, milliseconds
 from shared.contracts.pipeline import ReviewDiscrepancies
 from shared.http.commands import Commands
-from shared.http.reconciliation import WAITS, reasons
 from shared.observability.telemetry import root_traceparent
-from shared.periodic import Periodic
 from shared.pipeline.books import DISCREPANCIES
 from shared.pipeline.processing.items import Reader
 from shared.pipeline.processing.rehearsal import rehearse
 from shared.pipeline.reactions import Service
 from shared.pipeline.records import Coordinates, Record
 from shared.pipeline.storage.mongo import MongoStore
+from shared.reconciliation.routes import WAITS, reasons
+from shared.workers.periodic import Periodic
 
 T = TypeVar("T")
 EVERY_S: Final = 15.0
