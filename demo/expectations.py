@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from demo.city import City, Expected
-from services.enrollment.jp import Learning, credit_learnings, load_rates
+from services.enrollment.learning_hours.jp import Learning, credit_learnings, load_rates
 from services.incentive.points import Achievement, award_month, load_point_rules
 
 

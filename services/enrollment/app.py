@@ -6,12 +6,12 @@ from typing import Any
 
 from services.enrollment import agencies, bodies, documents, handlers
 from services.enrollment.adopted_homes import HomeAdoption
-from services.enrollment.adoption import GivenNumbers
 from services.enrollment.agencies.beginning import Beginning
 from services.enrollment.agencies.documents import NO_ROOM, TOO_FAST
 from services.enrollment.agencies.register import RegisterCopy
 from services.enrollment.bodies.beginning import BodiesBeginning
 from services.enrollment.bodies.documents import LACKED
+from services.enrollment.certificates.adoption import GivenNumbers
 from services.enrollment.documents import (
     CONTESTED,
     DISPUTED,

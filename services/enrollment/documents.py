@@ -7,7 +7,7 @@ from typing import Final
 import msgspec
 
 from services.enrollment.agencies.documents import Arrival
-from services.enrollment.certificate_face import CertificateFace, Signatory
+from services.enrollment.certificates.face import CertificateFace, Signatory
 from shared.contracts.payload import CertificateId, CompletionId, EmployeeId
 from shared.pipeline.documents import Collection
 

@@ -4,8 +4,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
 
-from services.enrollment.certificate_face import CertificateFace
-from services.enrollment.certificate_pdf import drawing, not_drawn
+from services.enrollment.certificates.face import CertificateFace
+from services.enrollment.certificates.pdf import drawing, not_drawn
 from services.enrollment.documents import (
     COMPLETIONS,
     HELD,

@@ -15,7 +15,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from pydantic import BaseModel, ConfigDict, Field
 
-from services.enrollment.certificate_face import decimal_comma
+from services.enrollment.certificates.face import decimal_comma
 from services.enrollment.documents import Completion
 from services.enrollment.settling import facts_standing
 from shared.contracts.employee_number import mask

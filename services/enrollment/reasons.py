@@ -13,9 +13,9 @@ from services.enrollment.agencies.documents import Distrust
 from services.enrollment.agencies.trust import Trust
 from services.enrollment.bodies.documents import Body
 from services.enrollment.bodies.timeline import standing_body
-from services.enrollment.certificate_face import WIB, decimal_comma, long_date
+from services.enrollment.certificates.face import WIB, decimal_comma, long_date
 from services.enrollment.documents import Content
-from services.enrollment.jp import Capped
+from services.enrollment.learning_hours.jp import Capped
 from shared.contracts.enrollment import Withheld
 from shared.contracts.lists import UNCERTIFIED
 from shared.contracts.vocabulary import Bilingual, month_named

@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import BaseModel
 
 from services.enrollment.documents import Completion, Employee
-from services.enrollment.duty import duty
+from services.enrollment.learning_hours.duty import duty
 from services.enrollment.notes import Looked, note_of
 from services.enrollment.settling import facts_standing, revocations_standing
 from services.enrollment.terms import Terms

@@ -26,7 +26,8 @@ from services.enrollment.authority import (
     trusted,
 )
 from services.enrollment.bodies.timeline import called_now
-from services.enrollment.certificate_face import WIB, CertificateFace
+from services.enrollment.certificates.face import WIB, CertificateFace
+from services.enrollment.certificates.numbering import codes_before, content_digest, issue, numbered
 from services.enrollment.completions import ContestState, effective_revocations, first_asked
 from services.enrollment.documents import (
     COMPLETIONS,
@@ -48,8 +49,7 @@ from services.enrollment.documents import (
     rendering_id,
 )
 from services.enrollment.documents import Sequence as NumberSequence
-from services.enrollment.jp import Credit, Learning, credit_learnings
-from services.enrollment.numbering import codes_before, content_digest, issue, numbered
+from services.enrollment.learning_hours.jp import Credit, Learning, credit_learnings
 from services.enrollment.persons import Person, file_of
 from services.enrollment.reasons import Groundless, Uncertified, cut, uncertified, without_ground
 from services.enrollment.settling_keys import (

@@ -6,6 +6,7 @@ from datetime import date
 
 from services.enrollment.agency_names import issuing_of, names_keys
 from services.enrollment.authority import organizer_of, register_keys
+from services.enrollment.certificates.issuing_bodies import sequence_id
 from services.enrollment.documents import (
     COMPLETIONS,
     CONTESTED,
@@ -17,8 +18,7 @@ from services.enrollment.documents import (
     Facts,
     rendering_id,
 )
-from services.enrollment.issuing_bodies import sequence_id
-from services.enrollment.jp import Rates
+from services.enrollment.learning_hours.jp import Rates
 from services.enrollment.persons import Person, person_keys, person_of
 from services.enrollment.terms import Terms
 from shared.contracts.payload import CompletionId, EmployeeId

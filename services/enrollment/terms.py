@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from services.enrollment.duty import Duties, load_duties
-from services.enrollment.issuing_bodies import IssuingBodies, load_bodies
-from services.enrollment.jp import Rates, load_rates
+from services.enrollment.certificates.issuing_bodies import IssuingBodies, load_bodies
+from services.enrollment.learning_hours.duty import Duties, load_duties
+from services.enrollment.learning_hours.jp import Rates, load_rates
 from shared.identity.identifiers import Ids
 from shared.identity.link_keys import LinkKeys
 from shared.identity.links import Links

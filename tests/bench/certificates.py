@@ -8,7 +8,7 @@ from decimal import Decimal
 from itertools import count
 from typing import Any
 
-from services.enrollment.certificate_pdf import CertificateFace, Signatory, render
+from services.enrollment.certificates.pdf import CertificateFace, Signatory, render
 
 GIVEN = ("Budi", "Siti", "Agus", "Dewi", "Rizky", "Nurul", "Fitri", "Joko", "Ayu", "Hendra", "Maria")
 FAMILY = (

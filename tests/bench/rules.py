@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import date, timedelta
 from decimal import Decimal
 
-from services.enrollment.jp import Learning, credit_learnings, load_rates
+from services.enrollment.learning_hours.jp import Learning, credit_learnings, load_rates
 from services.incentive.points import Achievement, award_month, load_point_rules
 from shared.contracts.vocabulary import Form
 

@@ -14,8 +14,8 @@ import pytest
 from msgspec import structs
 
 from devstack import Stack
-from services.enrollment.certificate_face import CertificateFace
-from services.enrollment.certificate_pdf import drawing, render
+from services.enrollment.certificates.face import CertificateFace
+from services.enrollment.certificates.pdf import drawing, render
 from services.enrollment.documents import (
     COMPLETIONS,
     HELD,

@@ -15,8 +15,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.enrollment.adoption import GivenNumbers
 from services.enrollment.agencies.documents import REGISTER, REGISTERS
+from services.enrollment.certificates.adoption import GivenNumbers
 from services.enrollment.documents import COMPLETIONS, EMPLOYEE_NUMBERS, EMPLOYEES
 from services.enrollment.settling import facts_standing
 from shared.contracts.agency import EmployeeReleased, EmployeeSnapshot

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from cli.answers import Held
 from cli.books import Finding, findings, merged
-from services.enrollment.adoption import GivenNumbers
+from services.enrollment.certificates.adoption import GivenNumbers
 from services.enrollment.documents import (
     COMPLETIONS,
     LISTINGS,

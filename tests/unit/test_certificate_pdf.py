@@ -24,9 +24,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageChops
 
-from services.enrollment import certificate_pdf
-from services.enrollment.certificate_face import decimal_comma, period
-from services.enrollment.certificate_pdf import (
+from services.enrollment.certificates import pdf as certificate_pdf
+from services.enrollment.certificates.face import decimal_comma, period
+from services.enrollment.certificates.pdf import (
     EPOCH,
     CertificateFace,
     CertificateNotRendered,

@@ -3,8 +3,15 @@ from decimal import Decimal
 
 import pytest
 
-from services.enrollment.duty import Duty, duty, load_duties, parse_duties
-from services.enrollment.jp import Capped, Learning, check, credit_learnings, load_rates, parse_rates
+from services.enrollment.learning_hours.duty import Duty, duty, load_duties, parse_duties
+from services.enrollment.learning_hours.jp import (
+    Capped,
+    Learning,
+    check,
+    credit_learnings,
+    load_rates,
+    parse_rates,
+)
 from services.enrollment.reasons import cut
 from shared.contracts.vocabulary import EmploymentType, Form, Level
 from shared.dated_rules import RulesInvalid

@@ -8,7 +8,7 @@ from typing import Any, cast
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.enrollment.adoption import GivenNumbers, with_places
+from services.enrollment.certificates.adoption import GivenNumbers, with_places
 from services.enrollment.documents import COMPLETIONS, GIVEN, SEQUENCES, Certificate, Sequence
 from services.enrollment.terms import Terms
 from shared.contracts.agency import TrainingCompleted

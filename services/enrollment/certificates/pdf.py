@@ -22,7 +22,7 @@ import msgspec
 import typst
 import zxingcpp
 
-from services.enrollment.certificate_face import CertificateFace, Signatory, printed, start_of_day
+from services.enrollment.certificates.face import CertificateFace, Signatory, printed, start_of_day
 
 __all__ = [
     "CertificateFace",

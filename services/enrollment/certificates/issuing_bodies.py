@@ -8,7 +8,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, StringConstraints, TypeAdapter, field_validator
 
-from services.enrollment.certificate_face import Signatory
+from services.enrollment.certificates.face import Signatory
 from shared.dated_rules import Row, RuleFile, RulesInvalid, Timeline, timelines
 from shared.identity.identifiers import key
 

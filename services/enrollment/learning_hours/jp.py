@@ -11,7 +11,7 @@ from functools import lru_cache
 from operator import attrgetter
 from typing import TYPE_CHECKING, Final, Literal
 
-from services.enrollment.jp_rates import Rate, Rates, load_rates, parse_rates, tenths
+from services.enrollment.learning_hours.jp_rates import Rate, Rates, load_rates, parse_rates, tenths
 
 if TYPE_CHECKING:  # terms are made of rates, and what decides about agencies of terms
     from services.enrollment.agencies.documents import Arrival

@@ -5,9 +5,9 @@ from typing import NamedTuple
 
 import msgspec
 
-from services.enrollment.certificate_face import CertificateFace
+from services.enrollment.certificates.face import CertificateFace
+from services.enrollment.certificates.issuing_bodies import certificate_number, sequence_id
 from services.enrollment.documents import Facts, Given, Sequence
-from services.enrollment.issuing_bodies import certificate_number, sequence_id
 from services.enrollment.terms import Terms
 from shared.contracts.payload import CertificateId
 

@@ -1,0 +1,1 @@
+"""A certificate: what it shows, under which number, and as PDF."""
