@@ -17,8 +17,8 @@ from services.enrollment.bodies.documents import BODIES, Body, body_id
 from services.enrollment.bodies.timeline import called_now, issuing_since, unconfirmed_at
 from services.enrollment.completions import ContestState, asks, contest_state, standing_before, without_gaps
 from services.enrollment.documents import Completion, Content, Contest
-from services.enrollment.homes import Homes, homes
-from services.enrollment.persons import Person
+from services.enrollment.persons.homes import Homes, homes
+from services.enrollment.persons.persons import Person
 from services.enrollment.reasons import without_ground
 from shared.contracts.lists import GROUNDLESS
 from shared.identity.identifiers import key

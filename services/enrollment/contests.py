@@ -15,7 +15,7 @@ from services.enrollment.agencies.statements import arrival_of
 from services.enrollment.authority import of_the_home
 from services.enrollment.completions import ContestState, begun, contest_state
 from services.enrollment.documents import COMPLETIONS, CONTESTED, Completion, Contest, ContestDecision
-from services.enrollment.persons import person_of
+from services.enrollment.persons.persons import person_of
 from services.enrollment.settling import Changed, settle
 from services.enrollment.settling_keys import settling_keys
 from services.enrollment.terms import Terms

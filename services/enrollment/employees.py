@@ -32,8 +32,8 @@ from services.enrollment.documents import (
     Snapshot,
 )
 from services.enrollment.headcount import counted, headcount_keys, moves_counted
-from services.enrollment.homes import GONE, homes, with_claim, with_placement
-from services.enrollment.persons import (
+from services.enrollment.persons.homes import GONE, homes, with_claim, with_placement
+from services.enrollment.persons.persons import (
     Person,
     file_of,
     is_unfounded,
@@ -42,9 +42,9 @@ from services.enrollment.persons import (
     person_of,
     snapshots_of,
 )
+from services.enrollment.persons.snapshots import newest_of, with_snapshot
 from services.enrollment.settling import Changed, Sequences, settle
 from services.enrollment.settling_keys import merging_keys, refolding_keys
-from services.enrollment.snapshots import newest_of, with_snapshot
 from services.enrollment.terms import Terms
 from shared.contracts.agency import EmployeeSnapshot
 from shared.contracts.enrollment import EmployeeRecorded

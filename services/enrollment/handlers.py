@@ -36,7 +36,7 @@ from services.enrollment.documents import (
 from services.enrollment.employees import employee_keys, record_employee
 from services.enrollment.learning_hours.jp import check
 from services.enrollment.merging import REACTIONS as MERGING
-from services.enrollment.persons import person_of
+from services.enrollment.persons.persons import person_of
 from services.enrollment.reasons import NOT_KNOWN_YET, uncertified
 from services.enrollment.reconciling import (
     BOOKS,

@@ -6,7 +6,7 @@ from services.enrollment.documents import (
     EMPLOYEES,
     Employee,
 )
-from services.enrollment.persons import file_of
+from services.enrollment.persons.persons import file_of
 from services.enrollment.terms import Terms
 from shared.contracts.payload import CompletionId, EmployeeId
 from shared.pipeline.storage.mongo import MongoStore

@@ -12,8 +12,8 @@ import msgspec
 from services.enrollment.agencies.statements import arrival_of
 from services.enrollment.documents import COMPLETIONS, EMPLOYEES, Completion, Employee, Merge
 from services.enrollment.employees import as_it_stands, is_held, later, moved, recorded
-from services.enrollment.homes import homes
-from services.enrollment.persons import Person, own_numbers, person_of
+from services.enrollment.persons.homes import homes
+from services.enrollment.persons.persons import Person, own_numbers, person_of
 from services.enrollment.settling import Changed, Sequences, settle
 from services.enrollment.settling_keys import merging_keys
 from services.enrollment.terms import Terms

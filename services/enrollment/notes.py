@@ -15,8 +15,8 @@ from services.enrollment.bodies.documents import BODIES, Body, body_id
 from services.enrollment.bodies.timeline import called_now
 from services.enrollment.documents import Completion
 from services.enrollment.held_renderings import held_of
-from services.enrollment.people.queries import people_of
-from services.enrollment.persons import Person
+from services.enrollment.persons.persons import Person
+from services.enrollment.persons.queries import people_of
 from services.enrollment.reasons import Names, uncertified, without_ground
 from shared.contracts.lists import GROUNDLESS
 from shared.pipeline.storage.mongo import MongoStore

@@ -19,7 +19,7 @@ from services.enrollment.documents import (
     rendering_id,
     stated_version,
 )
-from services.enrollment.persons import person_of
+from services.enrollment.persons.persons import person_of
 from services.enrollment.settling import DONE, restate
 from services.enrollment.settling_keys import settling_keys
 from services.enrollment.terms import Terms

@@ -28,9 +28,9 @@ from services.enrollment.lookups import completion_meant, person_of_number
 from services.enrollment.notes import looked_up
 from services.enrollment.people.contests import contests_router
 from services.enrollment.people.own import own_home_router
-from services.enrollment.people.queries import people_claimed
-from services.enrollment.people.rights import officers_of_active
 from services.enrollment.people.routes import people_router
+from services.enrollment.persons.queries import people_claimed
+from services.enrollment.persons.rights import officers_of_active
 from services.enrollment.reach.outcomes import effects_on_body
 from services.enrollment.reach.routes import reach_router
 from services.enrollment.records import CompletionView, RecordView, completion_view, record_view

@@ -50,7 +50,7 @@ from services.enrollment.documents import (
 )
 from services.enrollment.documents import Sequence as NumberSequence
 from services.enrollment.learning_hours.jp import Credit, Learning, credit_learnings
-from services.enrollment.persons import Person, file_of
+from services.enrollment.persons.persons import Person, file_of
 from services.enrollment.reasons import Groundless, Uncertified, cut, uncertified, without_ground
 from services.enrollment.settling_keys import (
     reach_of,

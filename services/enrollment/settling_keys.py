@@ -19,7 +19,7 @@ from services.enrollment.documents import (
     rendering_id,
 )
 from services.enrollment.learning_hours.jp import Rates
-from services.enrollment.persons import Person, person_keys, person_of
+from services.enrollment.persons.persons import Person, person_keys, person_of
 from services.enrollment.terms import Terms
 from shared.contracts.payload import CompletionId, EmployeeId
 from shared.pipeline.documents import LOAD, Doc, Docs, Keys, Lock, State

@@ -26,8 +26,8 @@ from services.enrollment.headcount import (
     recounted,
     recounting_keys,
 )
-from services.enrollment.homes import MISTAKE, homes, with_claim, with_placement
-from services.enrollment.persons import Person, person_keys, person_of
+from services.enrollment.persons.homes import MISTAKE, homes, with_claim, with_placement
+from services.enrollment.persons.persons import Person, person_keys, person_of
 from services.enrollment.reasons import NOT_KNOWN_YET
 from services.enrollment.settling import Sequences
 from services.enrollment.settling_keys import refolding_keys

@@ -8,8 +8,8 @@ import pytest
 
 from services.enrollment.agencies.documents import REGISTER, REGISTERS
 from services.enrollment.documents import COMPLETIONS, EMPLOYEES
-from services.enrollment.homes import homes
-from services.enrollment.people.queries import people_of
+from services.enrollment.persons.homes import homes
+from services.enrollment.persons.queries import people_of
 from services.enrollment.reach.previews import preview
 from services.enrollment.reach.views import ReachView
 from services.enrollment.sweep import Sweeper

@@ -37,12 +37,12 @@ from services.enrollment.documents import (
     Employee,
 )
 from services.enrollment.employees import MOST_PENDING_LINKS, has_left, is_held, waiting_links
-from services.enrollment.homes import homes
 from services.enrollment.notes import Looked, note_of
-from services.enrollment.persons import Person
+from services.enrollment.persons.homes import homes
+from services.enrollment.persons.persons import Person
+from services.enrollment.persons.snapshots import MOST_DAYS
 from services.enrollment.records import completion_view
 from services.enrollment.settling import DECIDED_AGAINST, DOUBTED, NO_MORE, facts_standing
-from services.enrollment.snapshots import MOST_DAYS
 from services.enrollment.transfers import MOST_CONFIRMATIONS
 from shared.contracts.agency import EmployeeReleased, ExternalCertificate
 from shared.contracts.enrollment import (

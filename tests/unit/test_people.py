@@ -6,10 +6,10 @@ import pytest
 
 from services.enrollment.agencies.timeline import ACTIVE, Standing
 from services.enrollment.documents import EMPLOYEES, Employee
-from services.enrollment.people.queries import people_in
-from services.enrollment.people.rights import check_active, check_transfer, checked_merge, may_see, opd_of
 from services.enrollment.people.views import link_views, open_person_view, person_view
-from services.enrollment.persons import Person
+from services.enrollment.persons.persons import Person
+from services.enrollment.persons.queries import people_in
+from services.enrollment.persons.rights import check_active, check_transfer, checked_merge, may_see, opd_of
 from shared.contracts.agency import EmployeeReleased
 from shared.contracts.people import MergeEmployees, SeparateEmployees
 from shared.http.access import Principal, Role

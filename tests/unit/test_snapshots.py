@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from services.enrollment.agencies.documents import Arrival
 from services.enrollment.documents import Profile, Snapshot
-from services.enrollment.snapshots import MOST_DAYS, newest_of, with_snapshot
+from services.enrollment.persons.snapshots import MOST_DAYS, newest_of, with_snapshot
 from tests.factories import NIP
 from tests.unit.given import NINE
 

@@ -18,8 +18,8 @@ from services.enrollment.people.doubts import (
     contested_page,
     preview,
 )
-from services.enrollment.people.queries import people_of
-from services.enrollment.people.rights import found, not_found, officers_of_active, sees_all
+from services.enrollment.persons.queries import people_of
+from services.enrollment.persons.rights import found, not_found, officers_of_active, sees_all
 from services.enrollment.terms import Terms
 from shared.contracts.enrollment import ContestCompletion, DecideContest
 from shared.http.access import ALL_AGENCIES, Caller, Principal, Role, allow

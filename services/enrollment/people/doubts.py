@@ -8,11 +8,11 @@ from pydantic import BaseModel, Field
 
 from services.enrollment.completions import contest_state
 from services.enrollment.documents import COMPLETIONS, CONTESTED, Completion, Contest
-from services.enrollment.homes import homes
 from services.enrollment.notes import Looked, looked_up, note_of
-from services.enrollment.people.queries import people_of
-from services.enrollment.people.rights import knows, sees_all
-from services.enrollment.persons import Person
+from services.enrollment.persons.homes import homes
+from services.enrollment.persons.persons import Person
+from services.enrollment.persons.queries import people_of
+from services.enrollment.persons.rights import knows, sees_all
 from services.enrollment.settling import content_standing, revocations_standing
 from services.enrollment.terms import Terms
 from shared.contracts.enrollment import ContestCompletion, DecideContest

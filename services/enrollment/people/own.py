@@ -8,10 +8,10 @@ from fastapi.responses import Response
 from pydantic import BaseModel, Field
 
 from services.enrollment.agencies.register import CurrentAgencies
-from services.enrollment.homes import homes
-from services.enrollment.people.queries import people_by_number
 from services.enrollment.people.views import WhoseState, state_of
-from services.enrollment.persons import Person
+from services.enrollment.persons.homes import homes
+from services.enrollment.persons.persons import Person
+from services.enrollment.persons.queries import people_by_number
 from services.enrollment.terms import Terms
 from shared.contracts.people import ConfirmHome
 from shared.contracts.register import KnownAgencyCode

@@ -8,9 +8,6 @@ from typing import Final
 
 from services.enrollment.documents import COMPLETIONS, Completion, Employee
 from services.enrollment.employees import is_held, waiting_links
-from services.enrollment.homes import homes
-from services.enrollment.people.queries import people_in, people_of
-from services.enrollment.people.rights import knows
 from services.enrollment.people.views import (
     PeoplePreviewView,
     PersonChangeView,
@@ -19,7 +16,10 @@ from services.enrollment.people.views import (
     StandView,
     state_of,
 )
-from services.enrollment.persons import Person
+from services.enrollment.persons.homes import homes
+from services.enrollment.persons.persons import Person
+from services.enrollment.persons.queries import people_in, people_of
+from services.enrollment.persons.rights import knows
 from services.enrollment.records import jp_by_year
 from services.enrollment.settling import facts_standing
 from services.enrollment.terms import Terms

@@ -13,18 +13,6 @@ from services.enrollment.agencies.register import CurrentAgencies
 from services.enrollment.documents import DISPUTED, LINKS, UNCLAIMED
 from services.enrollment.people.doubts import completions_of
 from services.enrollment.people.previews import Order, preview
-from services.enrollment.people.queries import linked_people, people_by_number, people_of, worklist
-from services.enrollment.people.rights import (
-    check_agency,
-    check_transfer,
-    checked_merge,
-    found,
-    links_between,
-    may_see,
-    not_found,
-    officers_of_active,
-    opd_of,
-)
 from services.enrollment.people.views import (
     EMPLOYEE_ID,
     HomeBody,
@@ -39,7 +27,19 @@ from services.enrollment.people.views import (
     open_person_view,
     person_view,
 )
-from services.enrollment.persons import Person
+from services.enrollment.persons.persons import Person
+from services.enrollment.persons.queries import linked_people, people_by_number, people_of, worklist
+from services.enrollment.persons.rights import (
+    check_agency,
+    check_transfer,
+    checked_merge,
+    found,
+    links_between,
+    may_see,
+    not_found,
+    officers_of_active,
+    opd_of,
+)
 from services.enrollment.terms import Terms
 from shared.contracts.payload import EmployeeId
 from shared.contracts.people import ConfirmHome, MergeEmployees, SeparateEmployees

@@ -9,11 +9,11 @@ from pydantic_core import PydanticCustomError
 
 from services.enrollment.documents import Confirmation, Employee, Merge, PendingLink, Placement
 from services.enrollment.employees import is_held, waiting_links
-from services.enrollment.homes import Homes, homes
 from services.enrollment.people.doubts import DoubtfulView
-from services.enrollment.people.rights import knows, sees_all
-from services.enrollment.persons import Person, own_numbers
-from services.enrollment.snapshots import newest_of
+from services.enrollment.persons.homes import Homes, homes
+from services.enrollment.persons.persons import Person, own_numbers
+from services.enrollment.persons.rights import knows, sees_all
+from services.enrollment.persons.snapshots import newest_of
 from shared.contracts.payload import EmployeeNumber, JpTotal, Reason
 from shared.contracts.register import KnownAgencyCode
 from shared.http.access import Principal

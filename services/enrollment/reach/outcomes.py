@@ -14,9 +14,9 @@ from services.enrollment.authority import organizer_of, register_for, standing
 from services.enrollment.bodies.documents import BODIES, Body, body_id
 from services.enrollment.bodies.queries import Effects
 from services.enrollment.documents import COMPLETIONS, EMPLOYEES, Completion
-from services.enrollment.homes import homes
-from services.enrollment.people.queries import people_of
-from services.enrollment.persons import Person
+from services.enrollment.persons.homes import homes
+from services.enrollment.persons.persons import Person
+from services.enrollment.persons.queries import people_of
 from services.enrollment.settling import content_standing, standing_now
 from shared.pipeline.documents import Collection, Doc, State
 from shared.pipeline.processing.rehearsal import Rehearsal

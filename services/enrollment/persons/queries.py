@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from services.enrollment.agencies.documents import REGISTER, REGISTERS, Register
 from services.enrollment.documents import EMPLOYEE_NUMBERS, EMPLOYEES, HEADCOUNTS, Employee
 from services.enrollment.employees import waiting_links
-from services.enrollment.persons import Person, person_of
+from services.enrollment.persons.persons import Person, person_of
 from shared.contracts.payload import EmployeeId
 from shared.pipeline.documents import Collection, Doc, State
 from shared.pipeline.storage.mongo import MongoStore

@@ -21,7 +21,7 @@ from services.enrollment.documents import (
     Placement,
     Snapshot,
 )
-from services.enrollment.homes import Homes, homes, homes_of
+from services.enrollment.persons.homes import Homes, homes, homes_of
 from shared.pipeline.documents import LOAD, Doc, Keys, Lock, State
 
 

@@ -14,8 +14,8 @@ from fastapi.params import Depends as DependsParam
 from services.enrollment.agencies.register import Agencies, CurrentAgencies
 from services.enrollment.documents import Employee, PendingLink
 from services.enrollment.employees import waiting_links
-from services.enrollment.homes import homes
-from services.enrollment.persons import Person
+from services.enrollment.persons.homes import homes
+from services.enrollment.persons.persons import Person
 from shared.contracts.people import MergeEmployees
 from shared.http.access import ALL_AGENCIES, Caller, Principal, Role
 from shared.http.problems import Problem
