@@ -22,10 +22,10 @@ from services.enrollment.documents import (
     UNCLAIMED,
 )
 from services.enrollment.handlers import settle_completions
-from services.enrollment.held_renderings import HeldRenderings
 from services.enrollment.lister import Lister
 from services.enrollment.persons.persons import own_numbers
-from services.enrollment.renderer import Renderer
+from services.enrollment.rendering.held_renderings import HeldRenderings
+from services.enrollment.rendering.renderer import Renderer
 from services.enrollment.reported_bodies import reported_bodies
 from services.enrollment.routes import routers
 from services.enrollment.settings import EnrollmentSettings

@@ -14,10 +14,10 @@ from services.enrollment.authority import Grounds, Register, organizer_of, stand
 from services.enrollment.bodies.documents import BODIES, Body, body_id
 from services.enrollment.bodies.timeline import called_now
 from services.enrollment.documents import Completion
-from services.enrollment.held_renderings import held_of
 from services.enrollment.persons.persons import Person
 from services.enrollment.persons.queries import people_of
 from services.enrollment.reasons import Names, uncertified, without_ground
+from services.enrollment.rendering.held_renderings import held_of
 from shared.contracts.lists import GROUNDLESS
 from shared.pipeline.storage.mongo import MongoStore
 

@@ -21,7 +21,6 @@ from services.enrollment.documents import (
     rendering_id,
 )
 from services.enrollment.event_rate import EventRate
-from services.enrollment.held_renderings import held_of
 from services.enrollment.intake import MOST_EVENTS, intake_router
 from services.enrollment.ledger import ledger, restatements_router
 from services.enrollment.lookups import completion_meant, person_of_number
@@ -34,10 +33,11 @@ from services.enrollment.persons.rights import officers_of_active
 from services.enrollment.reach.outcomes import effects_on_body
 from services.enrollment.reach.routes import reach_router
 from services.enrollment.records import CompletionView, RecordView, completion_view, record_view
+from services.enrollment.rendering.held_renderings import held_of
 from services.enrollment.settling import facts_standing
 from services.enrollment.terms import Terms
 from services.enrollment.trace import trace_router
-from services.enrollment.verification import (
+from services.enrollment.verification.routes import (
     BeingPrepared,
     Held,
     LinkExpired,

@@ -26,14 +26,14 @@ from services.enrollment.documents import (
     Completion,
     Rendering,
 )
-from services.enrollment.held_renderings import HeldRenderings
 from services.enrollment.ledger import ledger
 from services.enrollment.notes import looked_up
 from services.enrollment.records import completion_view
-from services.enrollment.renderer import Renderer
+from services.enrollment.rendering.held_renderings import HeldRenderings
+from services.enrollment.rendering.renderer import Renderer
 from services.enrollment.routes import Reads
 from services.enrollment.trace import trace
-from services.enrollment.verification import BeingPrepared, Held
+from services.enrollment.verification.routes import BeingPrepared, Held
 from shared.contracts.payload import CertificateId, CompletionId, EmployeeId
 from shared.contracts.topics import PARTITIONS
 from shared.http.askers import Askers

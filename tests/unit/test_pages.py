@@ -18,8 +18,8 @@ from fastapi import FastAPI
 from markupsafe import escape
 
 from services.enrollment.documents import Certificate, Completion, Content, Facts, Revocation
-from services.enrollment.pages import NOTICES, TEMPLATES, Subject, notice_page
-from services.enrollment.verification import (
+from services.enrollment.verification.pages import NOTICES, TEMPLATES, Subject, notice_page
+from services.enrollment.verification.routes import (
     BeingPrepared,
     Held,
     LinkExpired,

@@ -14,7 +14,7 @@ from fastapi import APIRouter, Form, Request
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 
 from services.enrollment.documents import Completion
-from services.enrollment.pages import (
+from services.enrollment.verification.pages import (
     POLICY,
     REFRESH_S,
     Subject,

@@ -1,0 +1,1 @@
+"""PDFs are made outside the pipeline's transaction, and those that can't be made are told."""
