@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
-from services.enrollment import agencies, bodies, documents, handlers
+from services.enrollment import agencies, bodies, documents
 from services.enrollment.adopted_homes import HomeAdoption
 from services.enrollment.agencies.beginning import Beginning
 from services.enrollment.agencies.documents import NO_ROOM, TOO_FAST
@@ -12,6 +12,9 @@ from services.enrollment.agencies.register import RegisterCopy
 from services.enrollment.bodies.beginning import BodiesBeginning
 from services.enrollment.bodies.documents import LACKED
 from services.enrollment.certificates.adoption import GivenNumbers
+from services.enrollment.completions import handlers
+from services.enrollment.completions.handlers import settle_completions
+from services.enrollment.completions.reported_bodies import reported_bodies
 from services.enrollment.documents import (
     CONTESTED,
     DISPUTED,
@@ -21,12 +24,10 @@ from services.enrollment.documents import (
     RENDERINGS,
     UNCLAIMED,
 )
-from services.enrollment.handlers import settle_completions
 from services.enrollment.lister import Lister
 from services.enrollment.persons.persons import own_numbers
 from services.enrollment.rendering.held_renderings import HeldRenderings
 from services.enrollment.rendering.renderer import Renderer
-from services.enrollment.reported_bodies import reported_bodies
 from services.enrollment.routes import routers
 from services.enrollment.settings import EnrollmentSettings
 from services.enrollment.sweep import Sweeper

@@ -7,6 +7,7 @@ from fastapi import APIRouter
 from fastapi.responses import Response
 from pydantic import BaseModel
 
+from services.enrollment.completions.settling import DONE
 from services.enrollment.documents import (
     COMPLETIONS,
     HELD,
@@ -18,7 +19,6 @@ from services.enrollment.documents import (
     stated_version,
 )
 from services.enrollment.reconciling import PDF, PDF_HELD, lacks
-from services.enrollment.settling import DONE
 from services.enrollment.terms import Terms
 from shared.contracts.cloudevents import event_id
 from shared.contracts.enrollment import RestateCompletion

@@ -10,12 +10,12 @@ from typing import Any, Final
 import msgspec
 
 from services.enrollment.agencies.statements import arrival_of
+from services.enrollment.completions.settling import Changed, Sequences, settle
+from services.enrollment.completions.settling_keys import merging_keys
 from services.enrollment.documents import COMPLETIONS, EMPLOYEES, Completion, Employee, Merge
-from services.enrollment.employees import as_it_stands, is_held, later, moved, recorded
+from services.enrollment.employees_ import as_it_stands, is_held, later, moved, recorded
 from services.enrollment.persons.homes import homes
 from services.enrollment.persons.persons import Person, own_numbers, person_of
-from services.enrollment.settling import Changed, Sequences, settle
-from services.enrollment.settling_keys import merging_keys
 from services.enrollment.terms import Terms
 from shared.contracts.payload import EmployeeId, Payload
 from shared.contracts.people import MergeEmployees, SeparateEmployees

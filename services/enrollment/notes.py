@@ -9,14 +9,14 @@ from services.enrollment.agencies.documents import AGENCIES, REGISTER, REGISTERS
 from services.enrollment.agencies.documents import Register as RegisterDocument
 from services.enrollment.agencies.timeline import standing as agency_standing
 from services.enrollment.agencies.trust import trust_of
-from services.enrollment.agency_names import concerned
-from services.enrollment.authority import Grounds, Register, organizer_of, standing
 from services.enrollment.bodies.documents import BODIES, Body, body_id
 from services.enrollment.bodies.timeline import called_now
+from services.enrollment.completions.agency_names import concerned
+from services.enrollment.completions.authority import Grounds, Register, organizer_of, standing
+from services.enrollment.completions.reasons import Names, uncertified, without_ground
 from services.enrollment.documents import Completion
 from services.enrollment.persons.persons import Person
 from services.enrollment.persons.queries import people_of
-from services.enrollment.reasons import Names, uncertified, without_ground
 from services.enrollment.rendering.held_renderings import held_of
 from shared.contracts.lists import GROUNDLESS
 from shared.pipeline.storage.mongo import MongoStore

@@ -8,6 +8,8 @@ from typing import Final
 
 import msgspec
 
+from services.enrollment.completions.settling import DONE, restate
+from services.enrollment.completions.settling_keys import settling_keys
 from services.enrollment.documents import (
     COMPLETIONS,
     LISTINGS,
@@ -20,8 +22,6 @@ from services.enrollment.documents import (
     stated_version,
 )
 from services.enrollment.persons.persons import person_of
-from services.enrollment.settling import DONE, restate
-from services.enrollment.settling_keys import settling_keys
 from services.enrollment.terms import Terms
 from shared.contracts.enrollment import CompletionsListed, ListCompletions, RestateCompletion
 from shared.contracts.lists import Claim

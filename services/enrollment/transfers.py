@@ -7,6 +7,9 @@ import msgspec
 
 from services.enrollment.agencies.documents import REGISTER, REGISTERS, Arrival
 from services.enrollment.agencies.statements import arrival_of
+from services.enrollment.completions.reasons import NOT_KNOWN_YET
+from services.enrollment.completions.settling import Sequences
+from services.enrollment.completions.settling_keys import refolding_keys
 from services.enrollment.documents import (
     EMPLOYEE_NUMBERS,
     EMPLOYEES,
@@ -17,7 +20,7 @@ from services.enrollment.documents import (
     Placement,
     Withdrawal,
 )
-from services.enrollment.employees import moved
+from services.enrollment.employees_ import moved
 from services.enrollment.headcount import (
     headcount_keys,
     is_of_the_day,
@@ -28,9 +31,6 @@ from services.enrollment.headcount import (
 )
 from services.enrollment.persons.homes import MISTAKE, homes, with_claim, with_placement
 from services.enrollment.persons.persons import Person, person_keys, person_of
-from services.enrollment.reasons import NOT_KNOWN_YET
-from services.enrollment.settling import Sequences
-from services.enrollment.settling_keys import refolding_keys
 from services.enrollment.terms import Terms
 from shared.contracts.agency import EmployeeReleased
 from shared.contracts.payload import Payload

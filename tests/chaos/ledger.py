@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final, Literal, NamedTuple
 
+from services.enrollment.completions.settling import facts_standing, learning_in_year
+from services.enrollment.completions.settling_keys import sequence_of
 from services.enrollment.documents import Completion, Employee
 from services.enrollment.documents import Sequence as Numbers
 from services.enrollment.learning_hours.jp import credit_learnings
 from services.enrollment.learning_hours.jp_rates import load_rates
-from services.enrollment.settling import facts_standing, learning_in_year
-from services.enrollment.settling_keys import sequence_of
 from services.incentive.documents import Account, EarnedCompletion, PointEntry
 from services.incentive.points import award_month
 from services.incentive.points_rules import load_point_rules

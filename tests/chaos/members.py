@@ -15,7 +15,7 @@ from confluent_kafka.admin import AdminClient
 
 from devstack import Stack
 from services.enrollment.app import COLLECTIONS, REACTIONS
-from services.enrollment.handlers import settle_completions
+from services.enrollment.completions.handlers import settle_completions
 from services.enrollment.terms import Terms, load_terms
 from shared.contracts.agency import EmployeeRegistered
 from shared.contracts.topics import CONFIG, ENROLLMENT_COMMANDS, ENROLLMENT_EVENTS, PARTITIONS, agency_topic

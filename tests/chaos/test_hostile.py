@@ -21,9 +21,9 @@ from aiokafka.record.util import calc_crc32c
 
 from devstack.kompeten import SERVICES
 from services.enrollment.app import REACTIONS as ENROLLMENT
+from services.enrollment.completions.settling import facts_standing
 from services.enrollment.documents import COMPLETIONS
-from services.enrollment.intake import MEDIA_TYPES
-from services.enrollment.settling import facts_standing
+from services.enrollment.intake_ import MEDIA_TYPES
 from services.incentive.documents import EARNED_COMPLETIONS
 from services.incentive.handlers import REACTIONS as INCENTIVE
 from services.notification.handlers import REACTIONS as NOTIFICATION

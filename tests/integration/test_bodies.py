@@ -14,8 +14,8 @@ from services.enrollment.bodies.documents import BODIES, LACKED, lacks_body
 from services.enrollment.bodies.queries import MOST_UNKNOWN, Effects, all_bodies, preview, unknown_bodies
 from services.enrollment.bodies.timeline import standing_body
 from services.enrollment.bodies.views import body_view
+from services.enrollment.completions.reported_bodies import Reported, reported_bodies
 from services.enrollment.reach.outcomes import effects_on_body
-from services.enrollment.reported_bodies import Reported, reported_bodies
 from services.enrollment.settings import EnrollmentSettings
 from services.enrollment.sweep import Sweeper
 from services.enrollment.terms import Terms

@@ -21,7 +21,7 @@ from services.enrollment.ledger import ledger as enrollment_ledger
 from services.enrollment.lister import Lister
 from services.enrollment.notes import looked_up
 from services.enrollment.reconciling import LISTING
-from services.enrollment.records import record_view
+from services.enrollment.records_ import record_view
 from services.enrollment.trace import trace as enrollment_trace
 from services.incentive.ledger import ledger as incentive_ledger
 from services.notification.ledger import ledger as notification_ledger

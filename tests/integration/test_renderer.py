@@ -28,7 +28,7 @@ from services.enrollment.documents import (
 )
 from services.enrollment.ledger import ledger
 from services.enrollment.notes import looked_up
-from services.enrollment.records import completion_view
+from services.enrollment.records_ import completion_view
 from services.enrollment.rendering.held_renderings import HeldRenderings
 from services.enrollment.rendering.renderer import Renderer
 from services.enrollment.routes import Reads

@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from services.enrollment import documents as enrollment
 from services.enrollment.app import COLLECTIONS as ENROLLMENT_COLLECTIONS
 from services.enrollment.app import REACTIONS as ENROLLMENT_REACTIONS
-from services.enrollment.handlers import settle_completions
+from services.enrollment.completions.handlers import settle_completions
 from services.enrollment.terms import Terms, load_terms
 from services.incentive import documents as incentive
 from services.incentive.handlers import REACTIONS as INCENTIVE_REACTIONS

@@ -8,11 +8,11 @@ from typing import Final
 import pytest
 
 from services.enrollment.agencies.documents import REGISTER, REGISTERS
+from services.enrollment.completions.settling import facts_standing
 from services.enrollment.documents import COMPLETIONS, EMPLOYEES, SEQUENCES, Completion, Employee
-from services.enrollment.employees import is_held
+from services.enrollment.employees_ import is_held
 from services.enrollment.persons.homes import homes
 from services.enrollment.persons.queries import people_in
-from services.enrollment.settling import facts_standing
 from services.notification.documents import ADDRESS_CHANGED, ISSUED, MAILS, RECORDED, REVOKED
 from shared.contracts.agency import EmployeeReleased, ExternalCertificate, TrainingCompleted
 from shared.contracts.bodies import BeginBodies, BodySeed

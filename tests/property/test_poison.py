@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import model_validator
 
+from services.enrollment.completions.handlers import REACTIONS
 from services.enrollment.documents import COMPLETIONS
-from services.enrollment.handlers import REACTIONS
 from shared.contracts.agency import TrainingCompleted
 from shared.contracts.cloudevents import STRUCTURED
 from shared.contracts.topics import ENROLLMENT_EVENTS, agency_topic

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from services.enrollment.completions.settling import facts_standing
 from services.enrollment.documents import COMPLETIONS, RENDERINGS, SEQUENCES
-from services.enrollment.settling import facts_standing
 from services.enrollment.terms import Terms
 from services.incentive.documents import ACCOUNTS, POINT_ENTRIES
 from services.notification.documents import LETTERS, MAILS

@@ -24,8 +24,9 @@ from services.enrollment.agencies.documents import (
 )
 from services.enrollment.agencies.trust import trust_of
 from services.enrollment.bodies.documents import BODIES, Body, BodySaid, BodyStatement, body_id
-from services.enrollment.completions import with_content
-from services.enrollment.contests import MOST_CONTESTS
+from services.enrollment.completions.contents import with_content
+from services.enrollment.completions.settling import DECIDED_AGAINST, DOUBTED, NO_MORE, facts_standing
+from services.enrollment.contests_ import MOST_CONTESTS
 from services.enrollment.documents import (
     COMPLETIONS,
     CONTESTED,
@@ -36,13 +37,12 @@ from services.enrollment.documents import (
     Confirmation,
     Employee,
 )
-from services.enrollment.employees import MOST_PENDING_LINKS, has_left, is_held, waiting_links
+from services.enrollment.employees_ import MOST_PENDING_LINKS, has_left, is_held, waiting_links
 from services.enrollment.notes import Looked, note_of
 from services.enrollment.persons.homes import homes
 from services.enrollment.persons.persons import Person
 from services.enrollment.persons.snapshots import MOST_DAYS
-from services.enrollment.records import completion_view
-from services.enrollment.settling import DECIDED_AGAINST, DOUBTED, NO_MORE, facts_standing
+from services.enrollment.records_ import completion_view
 from services.enrollment.transfers import MOST_CONFIRMATIONS
 from shared.contracts.agency import EmployeeReleased, ExternalCertificate
 from shared.contracts.enrollment import (

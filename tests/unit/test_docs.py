@@ -9,7 +9,7 @@ from typing import Final
 
 import pytest
 
-from services.enrollment.intake import _check
+from services.enrollment.intake_ import _check
 from shared.settings.names import known
 
 ROOT: Final = Path(__file__).parents[2]

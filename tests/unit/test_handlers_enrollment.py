@@ -8,8 +8,8 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
+from services.enrollment.completions.settling import facts_standing
 from services.enrollment.documents import COMPLETIONS, EMPLOYEES, RENDERINGS, SEQUENCES, Completion
-from services.enrollment.settling import facts_standing
 from shared.contracts.agency import Organizer, TrainingCompleted
 from shared.contracts.enrollment import (
     CertificateIssued,

@@ -3,6 +3,7 @@ from decimal import Decimal
 
 import pytest
 
+from services.enrollment.completions.reasons import cut
 from services.enrollment.learning_hours.duty import Duty, duty, load_duties, parse_duties
 from services.enrollment.learning_hours.jp import (
     Capped,
@@ -12,7 +13,6 @@ from services.enrollment.learning_hours.jp import (
     load_rates,
     parse_rates,
 )
-from services.enrollment.reasons import cut
 from shared.contracts.vocabulary import EmploymentType, Form, Level
 from shared.dated_rules import RulesInvalid
 

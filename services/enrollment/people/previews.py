@@ -6,8 +6,9 @@ from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from typing import Final
 
+from services.enrollment.completions.settling import facts_standing
 from services.enrollment.documents import COMPLETIONS, Completion, Employee
-from services.enrollment.employees import is_held, waiting_links
+from services.enrollment.employees_ import is_held, waiting_links
 from services.enrollment.people.views import (
     PeoplePreviewView,
     PersonChangeView,
@@ -20,8 +21,7 @@ from services.enrollment.persons.homes import homes
 from services.enrollment.persons.persons import Person
 from services.enrollment.persons.queries import people_in, people_of
 from services.enrollment.persons.rights import knows
-from services.enrollment.records import jp_by_year
-from services.enrollment.settling import facts_standing
+from services.enrollment.records_ import jp_by_year
 from services.enrollment.terms import Terms
 from shared.contracts.enrollment import CertificateIssued, CertificateRevoked
 from shared.contracts.people import ConfirmHome, MergeEmployees, SeparateEmployees

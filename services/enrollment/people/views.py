@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from services.enrollment.documents import Confirmation, Employee, Merge, PendingLink, Placement
-from services.enrollment.employees import is_held, waiting_links
+from services.enrollment.employees_ import is_held, waiting_links
 from services.enrollment.people.doubts import DoubtfulView
 from services.enrollment.persons.homes import Homes, homes
 from services.enrollment.persons.persons import Person, own_numbers

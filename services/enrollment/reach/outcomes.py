@@ -10,14 +10,14 @@ from typing import Any, Final, NamedTuple
 
 from services.enrollment.agencies.documents import REGISTER, REGISTERS, Register
 from services.enrollment.agencies.trust import trust_of
-from services.enrollment.authority import organizer_of, register_for, standing
 from services.enrollment.bodies.documents import BODIES, Body, body_id
 from services.enrollment.bodies.queries import Effects
+from services.enrollment.completions.authority import organizer_of, register_for, standing
+from services.enrollment.completions.settling import content_standing, standing_now
 from services.enrollment.documents import COMPLETIONS, EMPLOYEES, Completion
 from services.enrollment.persons.homes import homes
 from services.enrollment.persons.persons import Person
 from services.enrollment.persons.queries import people_of
-from services.enrollment.settling import content_standing, standing_now
 from shared.pipeline.documents import Collection, Doc, State
 from shared.pipeline.processing.rehearsal import Rehearsal
 from shared.pipeline.storage.mongo import MongoStore

@@ -6,6 +6,7 @@ from typing import Final, NamedTuple
 
 from services.enrollment.certificates.face import CertificateFace
 from services.enrollment.certificates.pdf import drawing, not_drawn
+from services.enrollment.completions.settling import content_standing
 from services.enrollment.documents import (
     COMPLETIONS,
     HELD,
@@ -15,7 +16,6 @@ from services.enrollment.documents import (
     Rendering,
     rendering_id,
 )
-from services.enrollment.settling import content_standing
 from shared.pipeline.storage.mongo import MongoStore
 from shared.pipeline.work import QUEUED
 from shared.workers.periodic import Periodic

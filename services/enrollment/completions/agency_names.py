@@ -6,9 +6,9 @@ from contextlib import suppress
 from services.enrollment.agencies.documents import AGENCIES, REGISTER, REGISTERS
 from services.enrollment.agencies.timeline import standing
 from services.enrollment.agencies.trust import Trust, trust_of
-from services.enrollment.authority import organizer_of
 from services.enrollment.bodies.documents import BODIES, Body, body_id
 from services.enrollment.bodies.timeline import called_now, standing_body
+from services.enrollment.completions.authority import organizer_of
 from services.enrollment.documents import Completion
 from shared.pipeline.documents import Doc, Keys, NotLoaded, State
 

@@ -9,11 +9,11 @@ import msgspec
 
 from services.enrollment.agencies.documents import REGISTER, REGISTERS
 from services.enrollment.agencies.statements import arrival_of
-from services.enrollment.agency_names import issuing_of, names_keys
-from services.enrollment.authority import Grounds, register_for, register_keys, standing, why_not
 from services.enrollment.bodies.documents import BODIES, body_id, lacks_body
 from services.enrollment.bodies.timeline import standing_body
-from services.enrollment.completions import (
+from services.enrollment.completions.agency_names import issuing_of, names_keys
+from services.enrollment.completions.authority import Grounds, register_for, register_keys, standing, why_not
+from services.enrollment.completions.contents import (
     MOST_CONTENTS,
     begun,
     content_of,
@@ -23,7 +23,17 @@ from services.enrollment.completions import (
     kept_as,
     with_content,
 )
-from services.enrollment.contests import REACTIONS as CONTESTING
+from services.enrollment.completions.reasons import NOT_KNOWN_YET, uncertified
+from services.enrollment.completions.settling import (
+    Changed,
+    facts_standing,
+    learning_of,
+    revocations_standing,
+    settle,
+    standing_now,
+)
+from services.enrollment.completions.settling_keys import reach_of, recounted_together, settling_keys
+from services.enrollment.contests_ import REACTIONS as CONTESTING
 from services.enrollment.documents import (
     COMPLETIONS,
     EMPLOYEE_NUMBERS,
@@ -33,11 +43,10 @@ from services.enrollment.documents import (
     Reinstatement,
     Revocation,
 )
-from services.enrollment.employees import employee_keys, record_employee
+from services.enrollment.employees_ import employee_keys, record_employee
 from services.enrollment.learning_hours.jp import check
 from services.enrollment.merging import REACTIONS as MERGING
 from services.enrollment.persons.persons import person_of
-from services.enrollment.reasons import NOT_KNOWN_YET, uncertified
 from services.enrollment.reconciling import (
     BOOKS,
     list_completions,
@@ -45,15 +54,6 @@ from services.enrollment.reconciling import (
     restate_completion,
     restatement_keys,
 )
-from services.enrollment.settling import (
-    Changed,
-    facts_standing,
-    learning_of,
-    revocations_standing,
-    settle,
-    standing_now,
-)
-from services.enrollment.settling_keys import reach_of, recounted_together, settling_keys
 from services.enrollment.sweep import REACTIONS as SWEEPING
 from services.enrollment.terms import Terms
 from services.enrollment.transfers import REACTIONS as TRANSFERS

@@ -14,8 +14,10 @@ from services.enrollment.agencies.documents import AGENCIES, REGISTER, REGISTERS
 from services.enrollment.agencies.statements import arrival_of
 from services.enrollment.agencies.timeline import standing
 from services.enrollment.agencies.trust import Trust, trust_of
-from services.enrollment.authority import register_for
-from services.enrollment.completions import is_reported_under
+from services.enrollment.completions.authority import register_for
+from services.enrollment.completions.contents import is_reported_under
+from services.enrollment.completions.settling import Changed, Sequences, settle
+from services.enrollment.completions.settling_keys import merging_keys, refolding_keys
 from services.enrollment.documents import (
     COMPLETIONS,
     DISPUTED,
@@ -43,8 +45,6 @@ from services.enrollment.persons.persons import (
     snapshots_of,
 )
 from services.enrollment.persons.snapshots import newest_of, with_snapshot
-from services.enrollment.settling import Changed, Sequences, settle
-from services.enrollment.settling_keys import merging_keys, refolding_keys
 from services.enrollment.terms import Terms
 from shared.contracts.agency import EmployeeSnapshot
 from shared.contracts.enrollment import EmployeeRecorded

@@ -12,12 +12,12 @@ import msgspec
 
 from services.enrollment.agencies.documents import Arrival
 from services.enrollment.agencies.statements import arrival_of
-from services.enrollment.authority import of_the_home
-from services.enrollment.completions import ContestState, begun, contest_state
+from services.enrollment.completions.authority import of_the_home
+from services.enrollment.completions.contents import ContestState, begun, contest_state
+from services.enrollment.completions.settling import Changed, settle
+from services.enrollment.completions.settling_keys import settling_keys
 from services.enrollment.documents import COMPLETIONS, CONTESTED, Completion, Contest, ContestDecision
 from services.enrollment.persons.persons import person_of
-from services.enrollment.settling import Changed, settle
-from services.enrollment.settling_keys import settling_keys
 from services.enrollment.terms import Terms
 from shared.contracts.enrollment import ContestCompletion, DecideContest
 from shared.contracts.payload import Payload

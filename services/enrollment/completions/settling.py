@@ -13,8 +13,11 @@ from typing import Final, NamedTuple
 import msgspec
 
 from services.enrollment.agencies.documents import Arrival
-from services.enrollment.agency_names import names_of
-from services.enrollment.authority import (
+from services.enrollment.bodies.timeline import called_now
+from services.enrollment.certificates.face import WIB, CertificateFace
+from services.enrollment.certificates.numbering import codes_before, content_digest, issue, numbered
+from services.enrollment.completions.agency_names import names_of
+from services.enrollment.completions.authority import (
     Grounds,
     Register,
     Standing,
@@ -25,10 +28,16 @@ from services.enrollment.authority import (
     standing,
     trusted,
 )
-from services.enrollment.bodies.timeline import called_now
-from services.enrollment.certificates.face import WIB, CertificateFace
-from services.enrollment.certificates.numbering import codes_before, content_digest, issue, numbered
-from services.enrollment.completions import ContestState, effective_revocations, first_asked
+from services.enrollment.completions.contents import ContestState, effective_revocations, first_asked
+from services.enrollment.completions.reasons import Groundless, Uncertified, cut, uncertified, without_ground
+from services.enrollment.completions.settling_keys import (
+    reach_of,
+    recounted_together,
+    same_training,
+    sequence_of,
+    year_of,
+    years_of,
+)
 from services.enrollment.documents import (
     COMPLETIONS,
     CONTESTED,
@@ -51,15 +60,6 @@ from services.enrollment.documents import (
 from services.enrollment.documents import Sequence as NumberSequence
 from services.enrollment.learning_hours.jp import Credit, Learning, credit_learnings
 from services.enrollment.persons.persons import Person, file_of
-from services.enrollment.reasons import Groundless, Uncertified, cut, uncertified, without_ground
-from services.enrollment.settling_keys import (
-    reach_of,
-    recounted_together,
-    same_training,
-    sequence_of,
-    year_of,
-    years_of,
-)
 from services.enrollment.terms import Terms
 from shared.contracts.enrollment import (
     NO_LINK,

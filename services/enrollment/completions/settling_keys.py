@@ -4,9 +4,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from services.enrollment.agency_names import issuing_of, names_keys
-from services.enrollment.authority import organizer_of, register_keys
 from services.enrollment.certificates.issuing_bodies import sequence_id
+from services.enrollment.completions.agency_names import issuing_of, names_keys
+from services.enrollment.completions.authority import organizer_of, register_keys
 from services.enrollment.documents import (
     COMPLETIONS,
     CONTESTED,

@@ -15,11 +15,17 @@ from services.enrollment.agencies.documents import REGISTER, REGISTERS, Arrival
 from services.enrollment.agencies.trust import TRUSTING, Trust, trust_of
 from services.enrollment.bodies.documents import BODIES, Body, body_id
 from services.enrollment.bodies.timeline import called_now, issuing_since, unconfirmed_at
-from services.enrollment.completions import ContestState, asks, contest_state, standing_before, without_gaps
+from services.enrollment.completions.contents import (
+    ContestState,
+    asks,
+    contest_state,
+    standing_before,
+    without_gaps,
+)
+from services.enrollment.completions.reasons import without_ground
 from services.enrollment.documents import Completion, Content, Contest
 from services.enrollment.persons.homes import Homes, homes
 from services.enrollment.persons.persons import Person
-from services.enrollment.reasons import without_ground
 from shared.contracts.lists import GROUNDLESS
 from shared.identity.identifiers import key
 from shared.pipeline.documents import Doc, Keys, State
