@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from devstack import Stack, StackError
 from devstack.processes import Processes
@@ -20,7 +20,10 @@ ONCE = pytest.StashKey[StackOnce]()
 WORKERS_WAY = pytest.StashKey[tuple[str, str]]()
 FAILED = pytest.StashKey[bool]()
 
-settings.register_profile("asked", max_examples=examples(100))
+# A busy machine is no fault of what is tried.
+settings.register_profile(
+    "asked", max_examples=examples(100), deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
 settings.load_profile("asked")
 
 

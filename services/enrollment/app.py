@@ -4,33 +4,42 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
-from services.enrollment import agencies, bodies, documents
-from services.enrollment.adopted_homes import HomeAdoption
+from services.enrollment import (
+    agencies,
+    bodies,
+    completions,
+    contests,
+    employees,
+    reach,
+    reconciliation,
+    rendering,
+)
 from services.enrollment.agencies.beginning import Beginning
 from services.enrollment.agencies.documents import NO_ROOM, TOO_FAST
 from services.enrollment.agencies.register import RegisterCopy
 from services.enrollment.bodies.beginning import BodiesBeginning
 from services.enrollment.bodies.documents import LACKED
 from services.enrollment.certificates.adoption import GivenNumbers
-from services.enrollment.completions import handlers
 from services.enrollment.completions.handlers import settle_completions
 from services.enrollment.completions.reported_bodies import reported_bodies
 from services.enrollment.documents import (
     CONTESTED,
     DISPUTED,
     EMPLOYEES,
+    GIVEN,
     HELD,
     LINKS,
     RENDERINGS,
     UNCLAIMED,
 )
-from services.enrollment.lister import Lister
+from services.enrollment.employees.adopted_homes import HomeAdoption
 from services.enrollment.persons.persons import own_numbers
+from services.enrollment.reach.sweep import Sweeper
+from services.enrollment.reconciliation.lister import Lister
 from services.enrollment.rendering.held_renderings import HeldRenderings
 from services.enrollment.rendering.renderer import Renderer
 from services.enrollment.routes import routers
 from services.enrollment.settings import EnrollmentSettings
-from services.enrollment.sweep import Sweeper
 from services.enrollment.terms import Terms, load_terms
 from services.enrollment.waiting_watch import WaitingWatch
 from shared.contracts.topics import ENROLLMENT_EVENTS
@@ -38,16 +47,24 @@ from shared.identity.database_key import LOOK_AT
 from shared.identity.identifiers import Ids
 from shared.pipeline.capabilities import Capability, collections_of, reactions_of
 from shared.pipeline.documents import Collection
+from shared.pipeline.operations.triage import TRIAGE
 from shared.pipeline.reactions import Service
 from shared.pipeline.storage.mongo import MongoStore
 from shared.pipeline.work import DEFERRED, LEASED, QUEUED, Counts, by_state
 from shared.service import ON_PAPER, Parts, Runner, make_parts, openapi_of
 from shared.settings.types import ring_of
 
-CAPABILITIES = (
-    Capability("completions", handlers.REACTIONS, documents.COLLECTIONS),
+CAPABILITIES: tuple[Capability[Terms], ...] = (
     agencies.CAPABILITY,
     bodies.CAPABILITY,
+    completions.CAPABILITY,
+    rendering.CAPABILITY,
+    contests.CAPABILITY,
+    employees.CAPABILITY,
+    reach.CAPABILITY,
+    reconciliation.CAPABILITY,
+    Capability("restore", {}, (GIVEN,)),
+    Capability("operations", TRIAGE, ()),
 )
 REACTIONS, COLLECTIONS = reactions_of(*CAPABILITIES), collections_of(*CAPABILITIES)
 

@@ -496,20 +496,6 @@ SWEEPS = Collection("sweeps", Sweep)
 RENDERINGS = Collection("renderings", Rendering, indexes=(("state", "due"),))
 STORED_PDFS = Collection("stored_pdfs", StoredPdf, indexes=(("certificate_id",),))
 
-COLLECTIONS = (
-    EMPLOYEE_NUMBERS,
-    EMPLOYEES,
-    COMPLETIONS,
-    CONTESTED,
-    LISTINGS,
-    SEQUENCES,
-    GIVEN,
-    HEADCOUNTS,
-    SWEEPS,
-    RENDERINGS,
-    STORED_PDFS,
-)
-
 
 def rendering_id(certificate_id: str, revision: int) -> str:
     return f"{certificate_id}/{revision}"

@@ -12,6 +12,7 @@ from services.enrollment.agencies.register import CurrentAgencies
 from services.enrollment.agencies.routes import agencies_router
 from services.enrollment.bodies.routes import bodies_router
 from services.enrollment.completions.settling import facts_standing
+from services.enrollment.contests.routes import contests_router
 from services.enrollment.documents import (
     COMPLETIONS,
     EMPLOYEES,
@@ -21,22 +22,21 @@ from services.enrollment.documents import (
     StoredPdf,
     rendering_id,
 )
-from services.enrollment.event_rate import EventRate
-from services.enrollment.intake_ import MOST_EVENTS, intake_router
-from services.enrollment.ledger import ledger, restatements_router
-from services.enrollment.lookups import completion_meant, person_of_number
-from services.enrollment.notes import looked_up
-from services.enrollment.people.contests import contests_router
-from services.enrollment.people.own import own_home_router
-from services.enrollment.people.routes import people_router
+from services.enrollment.employees.own import own_home_router
+from services.enrollment.employees.routes import people_router
+from services.enrollment.intake.event_rate import EventRate
+from services.enrollment.intake.routes import MOST_EVENTS, intake_router
 from services.enrollment.persons.queries import people_claimed
 from services.enrollment.persons.rights import officers_of_active
 from services.enrollment.reach.outcomes import effects_on_body
 from services.enrollment.reach.routes import reach_router
-from services.enrollment.records_ import CompletionView, RecordView, completion_view, record_view
+from services.enrollment.reconciliation.ledger import ledger, restatements_router
+from services.enrollment.records.lookups import completion_meant, person_of_number
+from services.enrollment.records.notes import looked_up
+from services.enrollment.records.trace import trace_router
+from services.enrollment.records.views import CompletionView, RecordView, completion_view, record_view
 from services.enrollment.rendering.held_renderings import held_of
 from services.enrollment.terms import Terms
-from services.enrollment.trace import trace_router
 from services.enrollment.verification.routes import (
     BeingPrepared,
     Held,

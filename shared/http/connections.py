@@ -162,5 +162,7 @@ def server_config(app: FastAPI, host: str, port: int, *, stop_timeout_s: float) 
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=int(stop_timeout_s),
+        # Longer than clients keep theirs by default (5 s in httpx), or a request meets the end of its connection.
+        timeout_keep_alive=int(Connection.within_s[Waits.idle]),
         lifespan="on",
     )

@@ -23,7 +23,7 @@ from devstack.kompeten import SERVICES
 from services.enrollment.app import REACTIONS as ENROLLMENT
 from services.enrollment.completions.settling import facts_standing
 from services.enrollment.documents import COMPLETIONS
-from services.enrollment.intake_ import MEDIA_TYPES
+from services.enrollment.intake.routes import MEDIA_TYPES
 from services.incentive.documents import EARNED_COMPLETIONS
 from services.incentive.handlers import REACTIONS as INCENTIVE
 from services.notification.handlers import REACTIONS as NOTIFICATION

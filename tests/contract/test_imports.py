@@ -27,7 +27,7 @@ def test_each_module_is_imported_first_as_well_as_last() -> None:
     names = [
         ".".join(path.relative_to(ROOT).with_suffix("").parts)
         for folder in ("services/enrollment", "services/incentive", "services/notification", "demo")
-        for path in sorted((ROOT / folder).glob("*.py"))
+        for path in sorted((ROOT / folder).rglob("*.py"))
         if path.stem not in ("__init__", "__main__")
     ]
     told = subprocess.run(

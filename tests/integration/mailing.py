@@ -21,7 +21,7 @@ from shared.pipeline.documents import Collection
 from shared.pipeline.storage.mongo import MongoStore
 
 SENDER = "Kompeten <kompeten@bandung.example>"
-WITHIN_S = 20.0
+WITHIN_S = 60.0
 TERMS = load_terms("0123456789abcdef" * 4, "https://kompeten.example")
 
 

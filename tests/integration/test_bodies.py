@@ -16,8 +16,8 @@ from services.enrollment.bodies.timeline import standing_body
 from services.enrollment.bodies.views import body_view
 from services.enrollment.completions.reported_bodies import Reported, reported_bodies
 from services.enrollment.reach.outcomes import effects_on_body
+from services.enrollment.reach.sweep import Sweeper
 from services.enrollment.settings import EnrollmentSettings
-from services.enrollment.sweep import Sweeper
 from services.enrollment.terms import Terms
 from services.enrollment.waiting_watch import WaitingWatch
 from shared.contracts.agency import TrainingCompleted

@@ -13,16 +13,16 @@ from cli.answers import Held
 from cli.books import ENROLLMENT as OURS
 from cli.books import findings, merged
 from devstack import Stack
-from services.enrollment import lister
 from services.enrollment.agencies.documents import REGISTER, REGISTERS, Arrival, Register
 from services.enrollment.bodies.documents import BODIES, Body, BodySaid, BodyStatement, body_id
 from services.enrollment.documents import COMPLETIONS, EMPLOYEES, LISTINGS, RENDERINGS, Listing
-from services.enrollment.ledger import ledger as enrollment_ledger
-from services.enrollment.lister import Lister
-from services.enrollment.notes import looked_up
-from services.enrollment.reconciling import LISTING
-from services.enrollment.records_ import record_view
-from services.enrollment.trace import trace as enrollment_trace
+from services.enrollment.reconciliation import lister
+from services.enrollment.reconciliation.ledger import ledger as enrollment_ledger
+from services.enrollment.reconciliation.lister import Lister
+from services.enrollment.reconciliation.reconciling import LISTING
+from services.enrollment.records.notes import looked_up
+from services.enrollment.records.trace import trace as enrollment_trace
+from services.enrollment.records.views import record_view
 from services.incentive.ledger import ledger as incentive_ledger
 from services.notification.ledger import ledger as notification_ledger
 from services.notification.trace import trace as notification_trace

@@ -12,10 +12,10 @@ import pytest
 from devstack import Stack
 from services.enrollment import app
 from services.enrollment.agencies.timeline import ACTIVE, Standing
+from services.enrollment.contests.routes import contests_router
 from services.enrollment.documents import DISPUTED, EMPLOYEES, LINKS
-from services.enrollment.people.contests import contests_router
-from services.enrollment.people.previews import preview
-from services.enrollment.people.routes import people_router
+from services.enrollment.employees.previews import preview
+from services.enrollment.employees.routes import people_router
 from services.enrollment.persons.queries import linked_people, people_by_number, people_of, worklist
 from services.enrollment.settings import EnrollmentSettings
 from services.enrollment.terms import Terms

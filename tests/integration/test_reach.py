@@ -11,8 +11,8 @@ from services.enrollment.documents import COMPLETIONS, EMPLOYEES
 from services.enrollment.persons.homes import homes
 from services.enrollment.persons.queries import people_of
 from services.enrollment.reach.previews import preview
+from services.enrollment.reach.sweep import Sweeper
 from services.enrollment.reach.views import ReachView
-from services.enrollment.sweep import Sweeper
 from services.enrollment.terms import Terms
 from shared.contracts.people import RefoldPeople
 from shared.contracts.register import (

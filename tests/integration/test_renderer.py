@@ -26,13 +26,13 @@ from services.enrollment.documents import (
     Completion,
     Rendering,
 )
-from services.enrollment.ledger import ledger
-from services.enrollment.notes import looked_up
-from services.enrollment.records_ import completion_view
+from services.enrollment.reconciliation.ledger import ledger
+from services.enrollment.records.notes import looked_up
+from services.enrollment.records.trace import trace
+from services.enrollment.records.views import completion_view
 from services.enrollment.rendering.held_renderings import HeldRenderings
 from services.enrollment.rendering.renderer import Renderer
 from services.enrollment.routes import Reads
-from services.enrollment.trace import trace
 from services.enrollment.verification.routes import BeingPrepared, Held
 from shared.contracts.payload import CertificateId, CompletionId, EmployeeId
 from shared.contracts.topics import PARTITIONS

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from devstack import Stack
-from services.enrollment import undecided
 from services.enrollment.agencies.documents import REGISTER, REGISTERS, Arrival, Register
 from services.enrollment.documents import COMPLETIONS, Completion
-from services.enrollment.trace import trace
+from services.enrollment.records import undecided
+from services.enrollment.records.trace import trace
 from shared.http.problems import Problem
 from shared.http.traces import Trace, Wanted
 from shared.pipeline.storage.mongo import MongoStore, connect

@@ -10,7 +10,7 @@ import pytest
 from services.enrollment.agencies.documents import REGISTER, REGISTERS
 from services.enrollment.completions.settling import facts_standing
 from services.enrollment.documents import COMPLETIONS, EMPLOYEES, SEQUENCES, Completion, Employee
-from services.enrollment.employees_ import is_held
+from services.enrollment.persons.current import is_held
 from services.enrollment.persons.homes import homes
 from services.enrollment.persons.queries import people_in
 from services.notification.documents import ADDRESS_CHANGED, ISSUED, MAILS, RECORDED, REVOKED

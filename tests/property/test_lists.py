@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.enrollment.documents import COMPLETIONS, Listing
-from services.enrollment.lister import WORTH_A_LIST, progress
+from services.enrollment.reconciliation.lister import WORTH_A_LIST, progress
 from shared.contracts.enrollment import ListCompletions, PartitionList
 from shared.contracts.lists import Claim, claims_of, grouped
 from shared.contracts.payload import CompletionId

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import model_validator
 
-from services.enrollment.completions.handlers import REACTIONS
+from services.enrollment.app import REACTIONS
 from services.enrollment.documents import COMPLETIONS
 from shared.contracts.agency import TrainingCompleted
 from shared.contracts.cloudevents import STRUCTURED

@@ -24,8 +24,8 @@ from services.enrollment.documents import (
     issued_version,
     stated_version,
 )
-from services.enrollment.ledger import entry_of as enrollment_entry
-from services.enrollment.reconciling import PDF
+from services.enrollment.reconciliation.ledger import entry_of as enrollment_entry
+from services.enrollment.reconciliation.reconciling import PDF
 from services.incentive.documents import ACCOUNTS, EARNED_COMPLETIONS, POINT_ENTRIES
 from services.incentive.ledger import entry_of as incentive_entry
 from services.notification.documents import ISSUED, LETTERS, MAILS, REVOKED, SETTLED_POINTS

@@ -17,7 +17,7 @@ from starlette.requests import Request
 from shared.http.access import Caller, Principal, Role, allow, public
 from shared.http.admission import MAX_BODIES_BYTES_EACH, MAX_PUBLIC_BODY_BYTES, Admission, share_of
 from shared.http.app import MAX_BODY_BYTES, create_app
-from shared.http.connections import Connection, Waits
+from shared.http.connections import Connection, Waits, server_config
 from shared.http.health import Check
 from shared.http.problems import Problem
 from shared.http.shares import Shares
@@ -347,6 +347,11 @@ async def test_a_connection_is_used_again_and_ended_when_idle(app: FastAPI) -> N
             await asyncio.sleep(0.15)  # beyond a head's deadline altogether
         assert await asyncio.wait_for(reader.read(), WITHIN_S) == b""
         writer.close()
+
+
+def test_clients_end_what_they_do_not_use_before_it_is_ended_under_their_next_request(app: FastAPI) -> None:
+    ours = server_config(app, "127.0.0.1", 0, stop_timeout_s=1).timeout_keep_alive
+    assert ours > (httpx.Limits().keepalive_expiry or 0)
 
 
 # Too many at once

@@ -26,7 +26,7 @@ from services.enrollment.agencies.trust import trust_of
 from services.enrollment.bodies.documents import BODIES, Body, BodySaid, BodyStatement, body_id
 from services.enrollment.completions.contents import with_content
 from services.enrollment.completions.settling import DECIDED_AGAINST, DOUBTED, NO_MORE, facts_standing
-from services.enrollment.contests_ import MOST_CONTESTS
+from services.enrollment.contests.handlers import MOST_CONTESTS
 from services.enrollment.documents import (
     COMPLETIONS,
     CONTESTED,
@@ -37,13 +37,14 @@ from services.enrollment.documents import (
     Confirmation,
     Employee,
 )
-from services.enrollment.employees_ import MOST_PENDING_LINKS, has_left, is_held, waiting_links
-from services.enrollment.notes import Looked, note_of
+from services.enrollment.employees.registration import MOST_PENDING_LINKS
+from services.enrollment.employees.transfers import MOST_CONFIRMATIONS
+from services.enrollment.persons.current import has_left, is_held, waiting_links
 from services.enrollment.persons.homes import homes
 from services.enrollment.persons.persons import Person
 from services.enrollment.persons.snapshots import MOST_DAYS
-from services.enrollment.records_ import completion_view
-from services.enrollment.transfers import MOST_CONFIRMATIONS
+from services.enrollment.records.notes import Looked, note_of
+from services.enrollment.records.views import completion_view
 from shared.contracts.agency import EmployeeReleased, ExternalCertificate
 from shared.contracts.enrollment import (
     CertificateIssued,

@@ -10,7 +10,7 @@ from services.enrollment.completions.contents import MOST_CONTENTS
 from services.enrollment.completions.handlers import MOST_COMPLETIONS, MOST_REVOCATIONS
 from services.enrollment.completions.settling import facts_standing
 from services.enrollment.documents import COMPLETIONS, EMPLOYEES
-from services.enrollment.employees_ import MOST_NUMBERS
+from services.enrollment.employees.registration import MOST_NUMBERS
 from shared.contracts.agency import TrainingCompleted
 from shared.pipeline.errors import Rejected
 from shared.pipeline.outcome import Verdict

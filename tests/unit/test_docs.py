@@ -9,7 +9,7 @@ from typing import Final
 
 import pytest
 
-from services.enrollment.intake_ import _check
+from services.enrollment.intake.routes import _check
 from shared.settings.names import known
 
 ROOT: Final = Path(__file__).parents[2]
@@ -55,7 +55,14 @@ def test_every_step_of_the_path_leads_to_functions_that_exist() -> None:
 
 def test_the_path_goes_from_the_agency_to_the_mail_and_the_page() -> None:
     files = {step["file"] for step in STEP.finditer(_path_page())}
-    for part in ("intake", "consumer", "renderer", "incentive/handlers", "mailer", "verification"):
+    for part in (
+        "intake/routes",
+        "consumer",
+        "renderer",
+        "incentive/handlers",
+        "mailer",
+        "verification/routes",
+    ):
         assert any(f"{part}.py" in file for file in files), f"no step of the path is in {part}.py"
 
 

@@ -10,8 +10,14 @@ import httpx
 import pytest
 
 from services.enrollment.agencies.door import Door
-from services.enrollment.event_rate import EventRate
-from services.enrollment.intake_ import ACCEPTED_TYPES, MOST_DEPTH, MOST_EVENTS, USUAL_PARTS, intake_router
+from services.enrollment.intake.event_rate import EventRate
+from services.enrollment.intake.routes import (
+    ACCEPTED_TYPES,
+    MOST_DEPTH,
+    MOST_EVENTS,
+    USUAL_PARTS,
+    intake_router,
+)
 from shared.contracts.agency import NOT_OUR_LANGUAGE
 from shared.contracts.cloudevents import MOST_PARTS, STRUCTURED, TOO_MANY_PARTS, Undecodable, decode, peek
 from shared.http.access import Principal, Role

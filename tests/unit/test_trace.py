@@ -5,8 +5,8 @@ from datetime import timedelta
 from msgspec.structs import replace
 
 from services.enrollment.documents import COMPLETIONS, Completion
-from services.enrollment.notes import Looked
-from services.enrollment.trace import steps_of
+from services.enrollment.records.notes import Looked
+from services.enrollment.records.trace import steps_of
 from shared.contracts.enrollment import ContestCompletion, DecideContest
 from shared.http.traces import Step
 from shared.pipeline.books import Decision

@@ -2,11 +2,15 @@
 
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
-from typing import Any, Literal
+from pathlib import Path
+from typing import Any, Final, Literal
 
 import msgspec
 
 from shared.contracts.vocabulary import MONTHS
+
+EMBLEM: Final = Path(__file__).with_name("templates") / "emblem.svg"
+"""Of the city: on the certificate, and on the page that verifies it."""
 
 _COMMAS = str.maketrans(",.", ".,")
 WIB = timezone(timedelta(hours=7), "WIB")

@@ -1,1 +1,15 @@
-"""What was learned: contents by who may say them, and what follows from each change."""
+"""What was learned: a completion's contents by who may say them, and what follows from each change.
+
+A completion is a set of contents (contents.py); which of them stands is judged by who said it (authority.py). What
+follows - its certificate, the JP of the years that it touches, the facts that tell of it - is worked out for a batch at
+once (settling.py), from documents that settling_keys.py names.
+
+It owns the collections `completions` and `sequences` and the lock `employee/<id>`, and imports certificates,
+learning hours, persons and the two registers.
+"""
+
+from services.enrollment.completions.handlers import REACTIONS
+from services.enrollment.documents import COMPLETIONS, SEQUENCES
+from shared.pipeline.capabilities import Capability
+
+CAPABILITY = Capability("completions", REACTIONS, (COMPLETIONS, SEQUENCES))

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any, Final
-from zlib import crc32
 
 import msgspec
 
@@ -33,7 +32,6 @@ from services.enrollment.completions.settling import (
     standing_now,
 )
 from services.enrollment.completions.settling_keys import reach_of, recounted_together, settling_keys
-from services.enrollment.contests_ import REACTIONS as CONTESTING
 from services.enrollment.documents import (
     COMPLETIONS,
     EMPLOYEE_NUMBERS,
@@ -43,37 +41,19 @@ from services.enrollment.documents import (
     Reinstatement,
     Revocation,
 )
-from services.enrollment.employees_ import employee_keys, record_employee
 from services.enrollment.learning_hours.jp import check
-from services.enrollment.merging import REACTIONS as MERGING
 from services.enrollment.persons.persons import person_of
-from services.enrollment.reconciling import (
-    BOOKS,
-    list_completions,
-    listing_keys,
-    restate_completion,
-    restatement_keys,
-)
-from services.enrollment.sweep import REACTIONS as SWEEPING
 from services.enrollment.terms import Terms
-from services.enrollment.transfers import REACTIONS as TRANSFERS
-from shared.contracts.agency import EmployeeChanged, EmployeeRegistered, TrainingCompleted
+from shared.contracts.agency import TrainingCompleted
 from shared.contracts.enrollment import (
-    CertificateRendered,
-    ListCompletions,
     ReinstateCertificate,
-    RestateCompletion,
     RevokeCertificate,
-    StoreRendering,
 )
 from shared.contracts.payload import CompletionId, EmployeeId, Payload
 from shared.identity.identifiers import key, training_key
-from shared.pipeline.documents import LOAD, Doc, Docs, Keys, Lock, State
-from shared.pipeline.epochs import VERSIONS
+from shared.pipeline.documents import LOAD, Doc, Docs, Keys, State
 from shared.pipeline.errors import Rejected, Waiting
-from shared.pipeline.operations.discrepancies import reviewing
-from shared.pipeline.operations.triage import TRIAGE
-from shared.pipeline.outcome import Due, Fact, Outcome, Put, Settlement, Unsettled, Verdict
+from shared.pipeline.outcome import Due, Outcome, Put, Settlement, Unsettled, Verdict
 from shared.pipeline.reactions import Reaction, Settled, react
 from shared.pipeline.records import Received
 from shared.pipeline.waiting import waits_for
@@ -451,67 +431,8 @@ def _answer(completion: Completion) -> dict[str, str | int | bool | None]:
     }
 
 
-# Renderings: what a worker finished becomes part of the certificate.
-
-
-def rendering_keys(event: Received[StoreRendering], state: State, terms: Terms) -> Keys:
-    yield Doc(COMPLETIONS, event.data.completion_id)
-    yield LOAD
-    completion = state.get(COMPLETIONS, event.data.completion_id)
-    if completion is not None:
-        yield Lock("employee/" + completion.employee_id)
-
-
-def store_rendering(event: Received[StoreRendering], state: State, terms: Terms) -> Outcome:
-    data = event.data
-    completion = state.get(COMPLETIONS, data.completion_id)
-    certificate = None if completion is None else completion.certificate
-    if terms.epoch and certificate is None:
-        reason = "the database before the restore had issued it: this one has not, or not yet, and makes its own PDF"
-        return Outcome(Verdict.NOTHING, reason, data.completion_id)
-    if completion is None or certificate is None:
-        raise Rejected(
-            "there is no certificate of this id: the command was not written by a worker of this database"
-        )
-    if data.revision != certificate.revision:
-        return Outcome(
-            Verdict.SUPERSEDED, f"revision {certificate.revision} is the current one", completion.id
-        )
-    if certificate.sha256 == data.sha256:
-        return Outcome(Verdict.DUPLICATE, "stored before", completion.id)
-    rendered = msgspec.structs.replace(certificate, sha256=data.sha256)
-    fact = CertificateRendered(
-        certificate_id=certificate.id, revision=data.revision, sha256=data.sha256, size_bytes=data.size_bytes
-    )
-    return Outcome(
-        Verdict.ACCEPTED,
-        subject=completion.id,
-        changes=[Put(COMPLETIONS, msgspec.structs.replace(completion, certificate=rendered))],
-        # By the digest too: after a restore or a loss the PDF may be made anew, by another template than it was.
-        facts=[
-            Fact(
-                fact,
-                certificate.id,
-                data.revision * VERSIONS + crc32(data.sha256.encode()),
-                completion.employee_id,
-            )
-        ],
-    )
-
-
 REACTIONS: dict[type[Payload], Reaction[Terms]] = {
-    EmployeeRegistered: react(employee_keys, record_employee, settled=Settled.LOOKED_AT),
-    EmployeeChanged: react(employee_keys, record_employee, settled=Settled.LOOKED_AT),
     TrainingCompleted: react(completion_keys, record_completion, settled=Settled.NOTHING),
     RevokeCertificate: react(revocation_keys, revoke_certificate),
     ReinstateCertificate: react(revocation_keys, reinstate_certificate),
-    StoreRendering: react(rendering_keys, store_rendering, settled=Settled.LOOKED_AT),
-    ListCompletions: react(listing_keys, list_completions),
-    RestateCompletion: react(restatement_keys, restate_completion),
-    **TRANSFERS,
-    **MERGING,
-    **CONTESTING,
-    **SWEEPING,
-    **reviewing(BOOKS),
-    **TRIAGE,
 }

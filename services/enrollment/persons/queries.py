@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from services.enrollment.agencies.documents import REGISTER, REGISTERS, Register
 from services.enrollment.documents import EMPLOYEE_NUMBERS, EMPLOYEES, HEADCOUNTS, Employee
-from services.enrollment.employees_ import waiting_links
+from services.enrollment.persons.current import waiting_links
 from services.enrollment.persons.persons import Person, person_of
 from shared.contracts.payload import EmployeeId
 from shared.pipeline.documents import Collection, Doc, State

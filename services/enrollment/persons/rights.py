@@ -13,7 +13,7 @@ from fastapi.params import Depends as DependsParam
 
 from services.enrollment.agencies.register import Agencies, CurrentAgencies
 from services.enrollment.documents import Employee, PendingLink
-from services.enrollment.employees_ import waiting_links
+from services.enrollment.persons.current import waiting_links
 from services.enrollment.persons.homes import homes
 from services.enrollment.persons.persons import Person
 from shared.contracts.people import MergeEmployees

@@ -1,6 +1,13 @@
 """What reaches back: an agency's word that counts for nothing for some time, counts again, or counts as another's.
 
-Nothing is kept or decided here: the register does (agencies/reaching_back.py), and the sweep has what follows judged
-anew. This is how operators order it, `routes.py`, and what they are told before: `previews.py`, in the words of
-`views.py`.
+The register keeps and decides it (agencies/reaching_back.py); `sweep.py` has what follows judged anew. This is how
+operators order it, `routes.py`, and what they are told before: `previews.py`, in the words of `views.py`.
+
+It owns the collection `sweeps`, and imports employees and what those rest on.
 """
+
+from services.enrollment.documents import SWEEPS
+from services.enrollment.reach.sweep import REACTIONS
+from shared.pipeline.capabilities import Capability
+
+CAPABILITY = Capability("reach", REACTIONS, (SWEEPS,))

@@ -9,7 +9,7 @@ from services.enrollment.agencies.timeline import standing
 from services.enrollment.bodies.queries import all_bodies
 from services.enrollment.bodies.timeline import standing_body
 from services.enrollment.documents import COMPLETIONS, HEADCOUNTS
-from services.enrollment.headcount import BEYOND
+from services.enrollment.employees.headcount import BEYOND
 from services.enrollment.reach.outcomes import Certificates, certificates_after, people_after, said_after
 from services.enrollment.reach.views import ReachView
 from services.enrollment.terms import Terms

@@ -1,1 +1,10 @@
-"""PDFs are made outside the pipeline's transaction, and those that can't be made are told."""
+"""PDFs are made outside the pipeline's transaction, and those that can't be made are told.
+
+It owns the collections `renderings` and `stored_pdfs`, and imports completions and certificates.
+"""
+
+from services.enrollment.documents import RENDERINGS, STORED_PDFS
+from services.enrollment.rendering.handlers import REACTIONS
+from shared.pipeline.capabilities import Capability
+
+CAPABILITY = Capability("rendering", REACTIONS, (RENDERINGS, STORED_PDFS))

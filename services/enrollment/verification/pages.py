@@ -15,7 +15,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from pydantic import BaseModel, ConfigDict, Field
 
-from services.enrollment.certificates.face import decimal_comma
+from services.enrollment.certificates.face import EMBLEM, decimal_comma
 from services.enrollment.completions.settling import facts_standing
 from services.enrollment.documents import Completion
 from shared.contracts.employee_number import mask
@@ -157,7 +157,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters["tall"] = lambda text: tall(text, Markup('class="tall"'))
-    emblem = base64.b64encode((TEMPLATES / "emblem.svg").read_bytes()).decode()
+    emblem = base64.b64encode(EMBLEM.read_bytes()).decode()
     environment.globals["emblem"] = f"data:image/svg+xml;base64,{emblem}"
     environment.globals["style"] = Markup(_STYLE)  # noqa: S704  our own file; its hash is in POLICY
     return environment

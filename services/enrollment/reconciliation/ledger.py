@@ -18,7 +18,7 @@ from services.enrollment.documents import (
     rendering_id,
     stated_version,
 )
-from services.enrollment.reconciling import PDF, PDF_HELD, lacks
+from services.enrollment.reconciliation.reconciling import PDF, PDF_HELD, lacks
 from services.enrollment.terms import Terms
 from shared.contracts.cloudevents import event_id
 from shared.contracts.enrollment import RestateCompletion

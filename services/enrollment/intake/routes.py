@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from pydantic_core import from_json
 
 from services.enrollment.agencies.door import Door
-from services.enrollment.event_rate import EventRate
+from services.enrollment.intake.event_rate import EventRate
 from shared.contracts.agency import EmployeeSnapshot
 from shared.contracts.catalogue import EVENT_TYPES
 from shared.contracts.cloudevents import (

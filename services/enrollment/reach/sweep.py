@@ -19,7 +19,7 @@ from services.enrollment.bodies.documents import BODIES
 from services.enrollment.completions.settling import Changed, Sequences, settle
 from services.enrollment.completions.settling_keys import refold_keys, refolding_all_keys
 from services.enrollment.documents import COMPLETIONS, EMPLOYEES, SWEEP, SWEEPS, Sweep
-from services.enrollment.employees_ import as_it_stands
+from services.enrollment.persons.current import as_it_stands
 from services.enrollment.persons.persons import person_of
 from services.enrollment.terms import Terms
 from shared.contracts.cloudevents import event_id

@@ -5,7 +5,6 @@ by time. A number that came with a previous one joins that one's file only by th
 another agency registers it by itself.
 """
 
-from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -13,18 +12,15 @@ import msgspec
 from services.enrollment.agencies.documents import AGENCIES, REGISTER, REGISTERS
 from services.enrollment.agencies.statements import arrival_of
 from services.enrollment.agencies.timeline import standing
-from services.enrollment.agencies.trust import Trust, trust_of
+from services.enrollment.agencies.trust import trust_of
 from services.enrollment.completions.authority import register_for
 from services.enrollment.completions.contents import is_reported_under
 from services.enrollment.completions.settling import Changed, Sequences, settle
 from services.enrollment.completions.settling_keys import merging_keys, refolding_keys
 from services.enrollment.documents import (
     COMPLETIONS,
-    DISPUTED,
     EMPLOYEE_NUMBERS,
     EMPLOYEES,
-    LINKS,
-    UNCLAIMED,
     Claim,
     Employee,
     EmployeeNumberAlias,
@@ -33,12 +29,12 @@ from services.enrollment.documents import (
     Profile,
     Snapshot,
 )
-from services.enrollment.headcount import counted, headcount_keys, moves_counted
-from services.enrollment.persons.homes import GONE, homes, with_claim, with_placement
+from services.enrollment.employees.headcount import counted, headcount_keys, moves_counted
+from services.enrollment.persons.current import as_it_stands, standing_snapshot, waiting_links
+from services.enrollment.persons.homes import homes, with_claim, with_placement
 from services.enrollment.persons.persons import (
     Person,
     file_of,
-    is_unfounded,
     own_numbers,
     person_keys,
     person_of,
@@ -46,16 +42,14 @@ from services.enrollment.persons.persons import (
 )
 from services.enrollment.persons.snapshots import newest_of, with_snapshot
 from services.enrollment.terms import Terms
-from shared.contracts.agency import EmployeeSnapshot
-from shared.contracts.enrollment import EmployeeRecorded
-from shared.contracts.payload import EmployeeId
+from shared.contracts.agency import EmployeeChanged, EmployeeRegistered, EmployeeSnapshot
+from shared.contracts.payload import EmployeeId, Payload
 from shared.contracts.people import SeparateEmployees
-from shared.contracts.vocabulary import EmploymentType
 from shared.identity.identifiers import key
 from shared.pipeline.documents import LOAD, Doc, Keys, State
-from shared.pipeline.epochs import next_version
 from shared.pipeline.errors import Rejected
 from shared.pipeline.outcome import Fact, Outcome, Put, Remove, Verdict
+from shared.pipeline.reactions import Reaction, Settled, react
 from shared.pipeline.records import Received
 from shared.pipeline.waiting import waiting_for
 
@@ -66,7 +60,6 @@ MOST_PENDING_LINKS: Final = 20
 BIRTH_DATE: Final = slice(0, 8)
 """Of an employee number: the year, month and day of birth."""
 BOTH_REGISTERED: Final = "an officer: both numbers are registered, as two people"
-_A_MOMENT: Final = timedelta(milliseconds=1)
 
 
 class _Plan(NamedTuple):
@@ -475,30 +468,6 @@ def _with_snapshot(file: Employee, snapshot: Snapshot) -> tuple[list[Snapshot], 
     return with_snapshot(snapshots, snapshot), verdict
 
 
-def standing_snapshot(whole: Employee) -> Snapshot:
-    """That of the home, or of who was it last; until it sends one, what stood when the register began to judge; else
-    the first claimant's, or the master source's."""
-    by_source = newest_of(snapshots_of(whole))
-    last = [one.agency for one in reversed(homes(whole).periods)] if whole.home_known else []
-    for source in (*last[:1], "", *last, *(one.agency for one in whole.claims)):
-        if source in by_source:
-            return by_source[source]
-    return next(iter(by_source.values()))
-
-
-MASTER_S: Final = ("name", "employment_type", "golongan", "pangkat", "jabatan", "opd")
-"""Fields of a profile that the master source says, where it knows the person; all others are the home's."""
-
-
-def with_master_s(profile: Profile, whole: Employee, trust: Trust) -> Profile:
-    for one in newest_of(snapshots_of(whole)).values():
-        if one.source in trust.masters:
-            return msgspec.structs.replace(
-                profile, **{field: getattr(one.profile, field) for field in MASTER_S}
-            )
-    return profile
-
-
 def moved(
     known: Person | None,
     person: Person,
@@ -523,89 +492,6 @@ def moved(
 
 def _who_may(person: Person) -> object:
     return [homes(person.whole), *(homes(one) for one in person.files)]
-
-
-def as_it_stands(
-    known: Person | None, person: Person, event: Received[Any], terms: Terms
-) -> tuple[Person, list[Fact]]:
-    """The person with the snapshot that stands, under the number in force; in a version of its own, and told, where
-    readers see a difference to what was `known`."""
-    whole = person.whole
-    stands = standing_snapshot(whole)
-    main = msgspec.structs.replace(
-        person.main,
-        numbers=whole.numbers,
-        profile=msgspec.structs.replace(
-            with_master_s(stands.profile, whole, person.trust), employee_number=whole.numbers[-1]
-        ),
-        as_of=stands.as_of,
-        digest=stands.digest,
-        open=_open(person, whole),
-    )
-    before = None if known is None else known.main
-    if before is not None and main.profile.email != before.profile.email:
-        main = msgspec.structs.replace(main, addressed_at=later(event.now, before.addressed_at))
-    after = person._replace(main=main)
-    if known is not None and before is not None and _seen(after) == _seen(known):
-        return after, []
-    version = next_version(0 if before is None else before.version, terms.epoch)
-    after = after._replace(main=msgspec.structs.replace(main, version=version))
-    return after, [recorded(after)]
-
-
-def later(now: datetime, before: datetime | None) -> datetime:
-    """Each change has a moment of its own, by which its readers tell it from those that they know: the log gives all
-    records of a batch the same one, and another topic may be read late."""
-    return now if before is None else max(now, before + _A_MOMENT)
-
-
-def _seen(person: Person) -> object:
-    """What readers of events are told."""
-    whole = person.whole
-    return person.main.numbers, person.main.profile, is_held(whole), has_left(whole), person.main.files
-
-
-def is_held(whole: Employee) -> bool:
-    """Whether mails wait: two agencies claim the person and nobody has decided, nobody has it any more, or nobody who is
-    trusted has said where they go. Before the register judges senders nobody could, and whose the person is decides
-    nothing."""
-    whose = homes(whole)
-    undecided = whose.disputed or (whose.home is None and not has_left(whole))
-    return is_unfounded(whole) or (undecided and any(one.source for one in whole.snapshots))
-
-
-def has_left(whole: Employee) -> bool:
-    """Retired or dead, by the word of the last home: no mail goes out any more."""
-    whose = homes(whole)
-    if whose.placed_by:
-        return whose.home is None and whole.placements[-1].reason in GONE
-    return whose.gone and not whose.disputed
-
-
-def _open(person: Person, whole: Employee) -> list[str]:
-    found = []
-    if is_held(whole):
-        whose = homes(whole)
-        # Whom an agency registered by mistake nobody need claim.
-        if whose.disputed or (whose.home is None and (whose.periods or not whole.withdrawals)):
-            found.append(DISPUTED if whose.disputed else UNCLAIMED)
-    if waiting_links(person, whole):
-        found.append(LINKS)
-    return found
-
-
-def waiting_links(person: Person, whole: Employee) -> list[PendingLink]:
-    """Earliest first; without those whose two numbers are one person's by now, and those that came before an officer said
-    that the file is a person of its own."""
-    numbers, found = set(whole.numbers), list[PendingLink]()
-    for file in person.files:
-        apart = [one.arrival for one in file.merges if not one.into]
-        found += [
-            link
-            for link in file.pending_links
-            if not {link.previous, link.number} <= numbers and not (apart and link.arrival < apart[-1])
-        ]
-    return sorted(found, key=lambda link: link.arrival)
 
 
 def _with_link(links: list[PendingLink], link: PendingLink | None) -> list[PendingLink]:
@@ -683,20 +569,7 @@ def _newer(stands: Snapshot) -> str:
     return f"a snapshot of {stands.as_of.isoformat()} stands: where that time is wrong, send this one with a later time"
 
 
-def recorded(person: Person) -> Fact:
-    employee = person.main
-    profile = employee.profile
-    payload = EmployeeRecorded(
-        employee_id=employee.id,
-        version=employee.version,
-        employee_numbers=tuple(employee.numbers),
-        name=profile.name,
-        email=None if has_left(person.whole) else profile.email,
-        language="en" if profile.language == "en" else "id",
-        employment_type=EmploymentType(profile.employment_type),
-        opd=profile.opd,
-        held=is_held(person.whole),
-        addressed_at=employee.addressed_at,
-        merged=tuple(employee.files),
-    )
-    return Fact(payload, employee.id, employee.version, employee.id)
+REACTIONS: dict[type[Payload], Reaction[Terms]] = {
+    EmployeeRegistered: react(employee_keys, record_employee, settled=Settled.LOOKED_AT),
+    EmployeeChanged: react(employee_keys, record_employee, settled=Settled.LOOKED_AT),
+}

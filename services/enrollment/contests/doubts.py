@@ -9,11 +9,11 @@ from pydantic import BaseModel, Field
 from services.enrollment.completions.contents import contest_state
 from services.enrollment.completions.settling import content_standing, revocations_standing
 from services.enrollment.documents import COMPLETIONS, CONTESTED, Completion, Contest
-from services.enrollment.notes import Looked, looked_up, note_of
 from services.enrollment.persons.homes import homes
 from services.enrollment.persons.persons import Person
 from services.enrollment.persons.queries import people_of
 from services.enrollment.persons.rights import knows, sees_all
+from services.enrollment.records.notes import Looked, looked_up, note_of
 from services.enrollment.terms import Terms
 from shared.contracts.enrollment import ContestCompletion, DecideContest
 from shared.contracts.payload import NO_CONTROLS, Jp, Reason

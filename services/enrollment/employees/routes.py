@@ -10,10 +10,10 @@ from fastapi import APIRouter, Path, Query
 from fastapi.responses import Response
 
 from services.enrollment.agencies.register import CurrentAgencies
+from services.enrollment.contests.doubts import completions_of
 from services.enrollment.documents import DISPUTED, LINKS, UNCLAIMED
-from services.enrollment.people.doubts import completions_of
-from services.enrollment.people.previews import Order, preview
-from services.enrollment.people.views import (
+from services.enrollment.employees.previews import Order, preview
+from services.enrollment.employees.views import (
     EMPLOYEE_ID,
     HomeBody,
     MergeBody,

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from services.enrollment.completions.settling import facts_standing, revocations_standing
 from services.enrollment.documents import Completion, Employee
 from services.enrollment.learning_hours.duty import duty
-from services.enrollment.notes import Looked, note_of
+from services.enrollment.records.notes import Looked, note_of
 from services.enrollment.terms import Terms
 from shared.contracts.payload import Jp
 from shared.contracts.vocabulary import Form

@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 
 from services.enrollment.completions.settling import DONE
 from services.enrollment.documents import COMPLETIONS, LISTINGS, RENDERINGS, Listing, rendering_id
-from services.enrollment.reconciling import LISTING
+from services.enrollment.reconciliation.reconciling import LISTING
 from shared.contracts.cloudevents import event_id
 from shared.contracts.enrollment import Lagging, ListCompletions, PartitionList
 from shared.contracts.lists import Claim, grouped

@@ -8,7 +8,7 @@ from fastapi.responses import Response
 from pydantic import BaseModel, Field
 
 from services.enrollment.agencies.register import CurrentAgencies
-from services.enrollment.people.views import WhoseState, state_of
+from services.enrollment.employees.views import WhoseState, state_of
 from services.enrollment.persons.homes import homes
 from services.enrollment.persons.persons import Person
 from services.enrollment.persons.queries import people_by_number

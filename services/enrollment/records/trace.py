@@ -13,12 +13,18 @@ from services.enrollment.documents import (
     Employee,
     rendering_id,
 )
-from services.enrollment.lookups import person_of_number
-from services.enrollment.notes import Looked, looked_up, note_of
-from services.enrollment.reconciling import PDF, PDF_HELD
+from services.enrollment.reconciliation.reconciling import PDF, PDF_HELD
+from services.enrollment.records.lookups import person_of_number
+from services.enrollment.records.notes import Looked, looked_up, note_of
+from services.enrollment.records.undecided import (
+    NONE,
+    Marks,
+    marks_of_completions,
+    marks_of_person,
+    undecided,
+)
 from services.enrollment.rendering.held_renderings import what_to_do, why_held
 from services.enrollment.terms import Terms
-from services.enrollment.undecided import NONE, Marks, marks_of_completions, marks_of_person, undecided
 from shared.http.access import Role, allow
 from shared.http.decisions import in_order
 from shared.http.problems import Problem

@@ -25,12 +25,13 @@ from services.enrollment.persons.persons import person_of
 from services.enrollment.terms import Terms
 from shared.contracts.enrollment import CompletionsListed, ListCompletions, RestateCompletion
 from shared.contracts.lists import Claim
-from shared.contracts.payload import CompletionId
+from shared.contracts.payload import CompletionId, Payload
 from shared.pipeline.documents import LOAD, Doc, Keys, Lock, State
 from shared.pipeline.errors import Rejected
-from shared.pipeline.operations.discrepancies import Books, note_keys, noted
+from shared.pipeline.operations.discrepancies import Books, note_keys, noted, reviewing
 from shared.pipeline.outcome import Fact, Outcome, Put, Remove, Verdict
 from shared.pipeline.places import key_into
+from shared.pipeline.reactions import Reaction, react
 from shared.pipeline.records import Received
 
 _JSON = msgspec.json.Encoder(order="deterministic")
@@ -161,3 +162,10 @@ def restate_completion(event: Received[RestateCompletion], state: State, terms: 
         "why": data.reason,
     }
     return Outcome(Verdict.ACCEPTED, "", known.id, content, settled.changes, settled.facts, answer=answer)
+
+
+REACTIONS: dict[type[Payload], Reaction[Terms]] = {
+    ListCompletions: react(listing_keys, list_completions),
+    RestateCompletion: react(restatement_keys, restate_completion),
+    **reviewing(BOOKS),
+}

@@ -8,8 +8,7 @@ from typing import Final
 
 from services.enrollment.completions.settling import facts_standing
 from services.enrollment.documents import COMPLETIONS, Completion, Employee
-from services.enrollment.employees_ import is_held, waiting_links
-from services.enrollment.people.views import (
+from services.enrollment.employees.views import (
     PeoplePreviewView,
     PersonChangeView,
     PreviewedCompletion,
@@ -17,11 +16,12 @@ from services.enrollment.people.views import (
     StandView,
     state_of,
 )
+from services.enrollment.persons.current import is_held, waiting_links
 from services.enrollment.persons.homes import homes
 from services.enrollment.persons.persons import Person
 from services.enrollment.persons.queries import people_in, people_of
 from services.enrollment.persons.rights import knows
-from services.enrollment.records_ import jp_by_year
+from services.enrollment.records.views import jp_by_year
 from services.enrollment.terms import Terms
 from shared.contracts.enrollment import CertificateIssued, CertificateRevoked
 from shared.contracts.people import ConfirmHome, MergeEmployees, SeparateEmployees

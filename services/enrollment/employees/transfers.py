@@ -20,8 +20,7 @@ from services.enrollment.documents import (
     Placement,
     Withdrawal,
 )
-from services.enrollment.employees_ import moved
-from services.enrollment.headcount import (
+from services.enrollment.employees.headcount import (
     headcount_keys,
     is_of_the_day,
     more_people,
@@ -29,6 +28,7 @@ from services.enrollment.headcount import (
     recounted,
     recounting_keys,
 )
+from services.enrollment.employees.registration import moved
 from services.enrollment.persons.homes import MISTAKE, homes, with_claim, with_placement
 from services.enrollment.persons.persons import Person, person_keys, person_of
 from services.enrollment.terms import Terms

@@ -1,0 +1,11 @@
+"""A person's agency doubts what another body reported; until somebody decides, it counts for nothing.
+
+`handlers.py` decides, `routes.py` is how officers ask for it, `doubts.py` what they are shown. It owns the collection
+`contested`, and imports records and what those rest on.
+"""
+
+from services.enrollment.contests.handlers import REACTIONS
+from services.enrollment.documents import CONTESTED
+from shared.pipeline.capabilities import Capability
+
+CAPABILITY = Capability("contests", REACTIONS, (CONTESTED,))

@@ -1,0 +1,1 @@
+"""Events over HTTP, for agencies without Kafka."""

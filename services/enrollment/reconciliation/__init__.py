@@ -1,0 +1,10 @@
+"""What enrollment has of each completion: listed for the other services, and told again when an operator asks.
+
+It owns the collection `listings`, and imports completions.
+"""
+
+from services.enrollment.documents import LISTINGS
+from services.enrollment.reconciliation.reconciling import REACTIONS
+from shared.pipeline.capabilities import Capability
+
+CAPABILITY = Capability("reconciliation", REACTIONS, (LISTINGS,))
