@@ -255,6 +255,10 @@ def _told_again(letter: Letter, version: int) -> list[Put]:
     return [Put(LETTERS, msgspec.structs.replace(letter, told_again=version))]
 
 
+def _owner(letter: Letter) -> EmployeeId:
+    return letter.employee_id
+
+
 def _answer(points: SettledPoints, letter: Letter) -> bool:
     return points.completion_version >= letter.completion_version
 
@@ -313,13 +317,15 @@ def note_points(event: Received[PointsSettled], state: State, terms: Terms) -> O
         one.id: one
         for one in state.among(LETTERS, "completion_id", data.completion_id, "state", (COLLECTING,))
     }
-    if known is None or known.employee_id != data.employee_id:
-        for letter in state.all(LETTERS, "completion_id", data.completion_id):
-            if letter.employee_id != data.employee_id and _answer(points, letter):
-                moved = msgspec.structs.replace(letter, employee_id=data.employee_id)
-                if letter.id in collecting:
-                    collecting[letter.id] = moved
-                changes.append(Put(LETTERS, moved))
+    # Not by whose the points were before: a letter may have come between, which those did not answer.
+    owners = state.told_apart(LETTERS, "completion_id", data.completion_id, _owner)
+    others = [one for one in owners if one != data.employee_id]
+    for letter in state.among(LETTERS, "completion_id", data.completion_id, "employee_id", others):
+        if _answer(points, letter):
+            moved = msgspec.structs.replace(letter, employee_id=data.employee_id)
+            if letter.id in collecting:
+                collecting[letter.id] = moved
+            changes.append(Put(LETTERS, moved))
     for letter in collecting.values():
         if _answer(points, letter):
             changes += _complete(letter, points, event.now)

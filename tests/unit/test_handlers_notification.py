@@ -18,10 +18,12 @@ from services.notification.turns import body_of
 from shared.contracts.enrollment import CertificateIssued, CertificateRevoked, CompletionUncertified
 from shared.contracts.incentive import PointsSettled
 from shared.contracts.notification import NoteMail, ResendMail
+from shared.contracts.payload import EmployeeId
 from shared.pipeline.epochs import next_version
 from shared.pipeline.errors import Rejected, Waiting
 from shared.pipeline.outcome import Verdict
 from tests.factories import (
+    OTHER_NIP,
     certificate_issued,
     certificate_revoked,
     completion_uncertified,
@@ -82,6 +84,18 @@ def test_points_of_an_older_version_do_not_release_a_letter() -> None:
     assert letters(city) == {("issued", 2): "collecting"}
     city.when(points(version=2, completion_version=3, given=9), after_s=QUIET_S)
     assert city.one(MAILS).letter.points == 9
+
+
+def test_a_letter_that_comes_between_two_settlements_is_whose_the_points_are() -> None:
+    other = EmployeeId("emp_" + "2" * 32)
+    city = Given(
+        NOTIFICATION, CONTACT, employee_recorded(employee_id=other, version=1, employee_numbers=(OTHER_NIP,))
+    )
+    city.when(points_settled(employee_id=other, version=1, completion_version=1))
+    city.when(issued(revision=2, version=3))
+    assert city.one(LETTERS).employee_id != other
+    city.when(points_settled(employee_id=other, version=2, completion_version=4))
+    assert city.one(LETTERS).employee_id == other
 
 
 def test_a_letter_goes_without_points_after_a_minute_and_not_before() -> None:
