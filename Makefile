@@ -24,7 +24,7 @@ TESTS := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --tb=native
 test: .venv/.dev ## The tests: unit, property, contract, integration, end-to-end, attacks, faults (18 min on two cores when it was measured last)
 	@$(TESTS) -m "not full"
 
-test-quick: .venv/.dev ## Unit and property tests, without Kafka and MongoDB: for daily work (a minute)
+test-quick: .venv/.dev ## Unit and property tests, without Kafka and MongoDB: for daily work (one or two minutes)
 	@KOMPETEN_EXAMPLES=$${KOMPETEN_EXAMPLES:-10} $(TESTS) tests/unit tests/property -m "not full and not slow and not stack"
 
 test-full: test ## And those that take long and seldom find more: what CI runs
