@@ -21,7 +21,7 @@ up: .venv/.dev ## The same stack, kept running, until Ctrl-C; addresses in .run/
 
 TESTS := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --tb=native
 
-test: .venv/.dev ## The tests: unit, property, contract, integration, end-to-end, attacks, faults (18 min on two cores when it was measured last)
+test: .venv/.dev ## The tests: unit, property, contract, integration, end-to-end, attacks, faults (half an hour or less on two cores)
 	@$(TESTS) -m "not full"
 
 test-quick: .venv/.dev ## Unit and property tests, without Kafka and MongoDB: for daily work (one or two minutes)
