@@ -17,8 +17,8 @@ from demo.city import Occasion
 from demo.reconcile import Account, Books, Caught, Certified, Letter, Points
 from devstack.kompeten import SERVICES, Kompeten
 from services.enrollment.documents import COMPLETIONS, EMPLOYEES, STORED_PDFS, Completion
-from services.incentive.documents import ACCOUNTS, EARNED_COMPLETIONS, POINT_ENTRIES
-from services.notification.documents import LETTERS, MAILS, Mail
+from services.incentive.points.documents import ACCOUNTS, EARNED_COMPLETIONS, POINT_ENTRIES
+from services.notification.letters.documents import LETTERS, MAILS, Mail
 from shared.pipeline.books import DEAD_LETTERS, DECISIONS, WAITING
 from shared.pipeline.documents import Collection, Document
 

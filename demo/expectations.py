@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from demo.city import City, Expected
 from services.enrollment.learning_hours.jp import Learning, credit_learnings, load_rates
-from services.incentive.points import Achievement, award_month, load_point_rules
+from services.incentive.rules.awards import Achievement, award_month, load_point_rules
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ from demo.city import City
 from devstack import StackError
 from devstack.kompeten import SERVICES, Kompeten
 from services.enrollment.documents import COMPLETIONS, RENDERINGS, STORED_PDFS
-from services.incentive.documents import POINT_ENTRIES
-from services.notification.documents import LETTERS, MAILS
+from services.incentive.points.documents import POINT_ENTRIES
+from services.notification.letters.documents import LETTERS, MAILS
 from shared.contracts.topics import (
     ENROLLMENT_COMMANDS,
     ENROLLMENT_EVENTS,

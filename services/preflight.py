@@ -18,9 +18,9 @@ from typing import Any, Final, NamedTuple
 
 from services.enrollment.app import COLLECTIONS as ENROLLMENT
 from services.enrollment.settings import EnrollmentSettings
-from services.incentive.documents import COLLECTIONS as INCENTIVE
+from services.incentive.app import COLLECTIONS as INCENTIVE
 from services.incentive.settings import IncentiveSettings
-from services.notification.documents import COLLECTIONS as NOTIFICATION
+from services.notification.app import COLLECTIONS as NOTIFICATION
 from services.notification.settings import NotificationSettings
 from shared.contracts.topics import topic_specs
 from shared.identity.database_key import IDENTITY, KEY, WrongKey

@@ -2,14 +2,23 @@
 
 from typing import Any
 
-from services.incentive.documents import COLLECTIONS
-from services.incentive.handlers import REACTIONS, settle_points
+from services.incentive import points, reconciliation
+from services.incentive.points.handlers import settle_points
 from services.incentive.routes import routers
 from services.incentive.settings import IncentiveSettings
 from services.incentive.terms import Terms, load_terms
 from shared.contracts.topics import ENROLLMENT_EVENTS, INCENTIVE_EVENTS
+from shared.pipeline.capabilities import Capability, collections_of, reactions_of
+from shared.pipeline.operations.triage import TRIAGE
 from shared.pipeline.reactions import Service
 from shared.service import ON_PAPER, Parts, Runner, make_parts, openapi_of
+
+CAPABILITIES: tuple[Capability[Terms], ...] = (
+    points.CAPABILITY,
+    reconciliation.CAPABILITY,
+    Capability("operations", TRIAGE, ()),
+)
+REACTIONS, COLLECTIONS = reactions_of(*CAPABILITIES), collections_of(*CAPABILITIES)
 
 
 def service_of(settings: IncentiveSettings, terms: Terms) -> Service[Terms]:

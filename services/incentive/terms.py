@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from services.incentive.points import PointRules, load_point_rules
+from services.incentive.rules.awards import PointRules, load_point_rules
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,27 +3,37 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from services.notification.documents import COLLECTIONS, LETTERS, MAILS
-from services.notification.handlers import REACTIONS
-from services.notification.mailer import HANDING_OVER, Mailer
-from services.notification.outcomes import HELD, UNKNOWN
-from services.notification.resender import Resender
+from services.notification import delivery, letters, reconciliation
+from services.notification.delivery.mailer import HANDING_OVER, Mailer
+from services.notification.delivery.policy import HELD, UNKNOWN
+from services.notification.delivery.reporter import Teller, Untold
+from services.notification.delivery.resender import Resender
+from services.notification.delivery.smtp import trouble
+from services.notification.letters.documents import LETTERS, MAILS
+from services.notification.letters.timers import Ticker
 from services.notification.routes import routers
 from services.notification.settings import NotificationSettings
-from services.notification.smtp import trouble
-from services.notification.teller import Teller, Untold
 from services.notification.terms import Terms, load_terms
-from services.notification.ticker import Ticker
 from shared.contracts.topics import ENROLLMENT_EVENTS, INCENTIVE_EVENTS
 from shared.identity.database_key import LOOK_AT
 from shared.identity.identifiers import Ids
+from shared.pipeline.capabilities import Capability, collections_of, reactions_of
 from shared.pipeline.documents import Collection
+from shared.pipeline.operations.triage import TRIAGE
 from shared.pipeline.reactions import Service
 from shared.pipeline.storage.mongo import MongoStore
 from shared.pipeline.work import DEFERRED, LEASED, QUEUED, Counts, by_state
 from shared.service import ON_PAPER, Parts, Runner, make_parts, openapi_of
 from shared.settings.types import ring_of
 from shared.workers.reach import ReachCheck
+
+CAPABILITIES: tuple[Capability[Terms], ...] = (
+    letters.CAPABILITY,
+    delivery.CAPABILITY,
+    reconciliation.CAPABILITY,
+    Capability("operations", TRIAGE, ()),
+)
+REACTIONS, COLLECTIONS = reactions_of(*CAPABILITIES), collections_of(*CAPABILITIES)
 
 WORK: Final[Mapping[Collection[Any], Counts]] = {
     MAILS: {

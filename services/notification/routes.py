@@ -7,11 +7,11 @@ from typing import Any, Final
 from fastapi import APIRouter
 from pydantic import BaseModel
 
-from services.notification.documents import CONTACTS, LETTERS, MAILS, Contact, Mail
-from services.notification.ledger import ledger
-from services.notification.mails_admin import mails_router
+from services.notification.delivery.routes import mails_router
+from services.notification.letters.documents import CONTACTS, LETTERS, MAILS, Contact, Mail
+from services.notification.reconciliation.snapshot import ledger
+from services.notification.reconciliation.trace import trace
 from services.notification.terms import Terms
-from services.notification.trace import trace
 from shared.http.access import Caller, Role, allow
 from shared.http.admin import admin_router
 from shared.http.decisions import decisions_router

@@ -8,9 +8,9 @@ from typing import Annotated, ClassVar, Final, Literal
 from pydantic import AfterValidator, Field, SecretStr, ValidationInfo
 from pydantic_core import PydanticCustomError
 
-from services.notification.smtp import SmtpServer
+from services.notification.delivery.smtp import SmtpServer
+from services.notification.letters.mime import NoAddress, address, ascii_domain
 from services.notification.terms import REISSUE_QUIET_S
-from services.notification.wire import NoAddress, address, ascii_domain
 from shared.settings.common import Settings
 from shared.settings.types import LinkRing, Visible
 

@@ -22,9 +22,10 @@ import uvloop
 
 from devstack.ports import HOST, free_ports, port_answers
 from devstack.processes import Processes
-from services.notification.documents import COLLECTIONS, CONTACTS, MAILS, Contact, Letter, Mail
-from services.notification.mailer import Mailer
-from services.notification.smtp import SmtpServer
+from services.notification.app import COLLECTIONS
+from services.notification.delivery.mailer import Mailer
+from services.notification.delivery.smtp import SmtpServer
+from services.notification.letters.documents import CONTACTS, MAILS, Contact, Letter, Mail
 from services.notification.terms import load_terms
 from shared.contracts.payload import CertificateId, CompletionId, EmployeeId
 from shared.pipeline.storage.mongo import MongoStore, connect

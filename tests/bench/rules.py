@@ -7,7 +7,7 @@ from datetime import date, timedelta
 from decimal import Decimal
 
 from services.enrollment.learning_hours.jp import Learning, credit_learnings, load_rates
-from services.incentive.points import Achievement, award_month, load_point_rules
+from services.incentive.rules.awards import Achievement, award_month, load_point_rules
 from shared.contracts.vocabulary import Form
 
 FORMS = [form.value for form in Form]

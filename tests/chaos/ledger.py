@@ -14,10 +14,10 @@ from services.enrollment.documents import Completion, Employee
 from services.enrollment.documents import Sequence as Numbers
 from services.enrollment.learning_hours.jp import credit_learnings
 from services.enrollment.learning_hours.jp_rates import load_rates
-from services.incentive.documents import Account, EarnedCompletion, PointEntry
-from services.incentive.points import award_month
-from services.incentive.points_rules import load_point_rules
-from services.notification.documents import ADDRESS_CHANGED, Letter, Mail
+from services.incentive.points.documents import Account, EarnedCompletion, PointEntry
+from services.incentive.rules.awards import award_month
+from services.incentive.rules.point_rules import load_point_rules
+from services.notification.letters.documents import ADDRESS_CHANGED, Letter, Mail
 from shared.contracts.enrollment import (
     CertificateIssued,
     CertificateRendered,

@@ -16,7 +16,7 @@ from typing import Final
 from pymongo.errors import PyMongoError
 
 from services.enrollment.agencies.documents import REGISTER, REGISTERS
-from services.notification.documents import CONTACTS
+from services.notification.letters.documents import CONTACTS
 from shared.contracts.agency import EmployeeReleased
 from shared.contracts.bodies import AddBody, ChangeBody
 from shared.contracts.payload import CompletionId, EmployeeId

@@ -38,8 +38,8 @@ from services.enrollment.documents import (
     SWEEP,
     SWEEPS,
 )
-from services.incentive.documents import ACCOUNTS, EARNED_COMPLETIONS, POINT_ENTRIES
-from services.notification.documents import LETTERS, MAILS
+from services.incentive.points.documents import ACCOUNTS, EARNED_COMPLETIONS, POINT_ENTRIES
+from services.notification.letters.documents import LETTERS, MAILS
 from shared.contracts.topics import ENROLLMENT_EVENTS, INCENTIVE_EVENTS, PARTITIONS, agency_topic
 from shared.kafka.connection import KafkaConnection
 from shared.pipeline.books import DEAD_LETTERS, DECISIONS, WAITING

@@ -24,9 +24,9 @@ from services.enrollment.app import REACTIONS as ENROLLMENT
 from services.enrollment.completions.settling import facts_standing
 from services.enrollment.documents import COMPLETIONS
 from services.enrollment.intake.routes import MEDIA_TYPES
-from services.incentive.documents import EARNED_COMPLETIONS
-from services.incentive.handlers import REACTIONS as INCENTIVE
-from services.notification.handlers import REACTIONS as NOTIFICATION
+from services.incentive.app import REACTIONS as INCENTIVE
+from services.incentive.points.documents import EARNED_COMPLETIONS
+from services.notification.app import REACTIONS as NOTIFICATION
 from shared.contracts.cloudevents import Undecodable, peek
 from shared.contracts.topics import (
     ENROLLMENT_COMMANDS,

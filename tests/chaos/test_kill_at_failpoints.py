@@ -7,7 +7,7 @@ from typing import Final
 import pytest
 
 from devstack.kompeten import SERVICES
-from services.notification.documents import MAILS
+from services.notification.letters.documents import MAILS
 from shared.failpoints import NAMES
 from tests.chaos.system import System
 

@@ -15,7 +15,7 @@ from devstack.errors import StackMissing
 from devstack.kompeten import SERVICES
 from devstack.ports import HOST, free_ports
 from devstack.processes import ROOT, Processes
-from services.notification.documents import MAILS
+from services.notification.letters.documents import MAILS
 from tests.chaos.system import System, until
 
 pytestmark = pytest.mark.full

@@ -14,8 +14,8 @@ import pytest
 from cli.answers import Held
 from cli.books import Finding, findings, merged
 from services.enrollment.reconciliation.ledger import ledger as enrollment_ledger
-from services.incentive.ledger import ledger as incentive_ledger
-from services.notification.ledger import ledger as notification_ledger
+from services.incentive.reconciliation.snapshot import ledger as incentive_ledger
+from services.notification.reconciliation.snapshot import ledger as notification_ledger
 from shared.contracts.enrollment import CertificateIssued, CertificateRevoked
 from shared.contracts.topics import ENROLLMENT_EVENTS
 from shared.pipeline.books import DECISIONS

@@ -17,7 +17,7 @@ import pymongo
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from devstack.kompeten import SERVICES, Kompeten
-from services.notification.outcomes import HELD
+from services.notification.delivery.policy import HELD
 from shared.contracts.agency import EmployeeRegistered
 from shared.contracts.payload import Payload
 from shared.contracts.topics import agency_topic, topic_specs
@@ -76,6 +76,22 @@ def structured(payload: Payload, id: str | None = None, **attributes: str) -> di
 
 def fresh_id() -> str:
     return f"evt-{secrets.token_hex(8)}"
+
+
+class Deciding(httpx.HTTPTransport):
+    """Sends a command again under its key until it is decided: on a busy machine that takes longer than one request
+    waits. Each command has a key, its own or one given here."""
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        if request.method == "POST":
+            request.headers.setdefault("Idempotency-Key", secrets.token_hex(8))
+        deadline = time.monotonic() + WITHIN_S
+        while True:
+            answer = super().handle_request(request)
+            if "/decisions/" not in answer.headers.get("location", "") or time.monotonic() > deadline:
+                return answer
+            answer.read()
+            answer.close()
 
 
 class Product:
@@ -182,7 +198,9 @@ class Product:
         headers = {"accept": "application/json"}
         if role is not None:
             headers["authorization"] = f"Bearer {self.kompeten.token(role, **claims)}"
-        client = httpx.Client(base_url=self.kompeten.urls[service], headers=headers, timeout=60)
+        client = httpx.Client(
+            base_url=self.kompeten.urls[service], headers=headers, transport=Deciding(), timeout=60
+        )
         self._clients[name if not fresh else secrets.token_hex(8)] = client
         return client
 

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from services.notification.documents import ADDRESS_CHANGED
+from services.notification.letters.documents import ADDRESS_CHANGED
 from shared.contracts.cloudevents import peek
 from shared.contracts.enrollment import CertificateIssued
 from shared.contracts.topics import ENROLLMENT_EVENTS

@@ -13,7 +13,7 @@ from cli.answers import Held
 from cli.books import findings
 from devstack.kompeten import SERVICES
 from services.enrollment.completions.settling import SAME_TRAINING
-from services.notification.documents import ADDRESS_CHANGED, ISSUED
+from services.notification.letters.documents import ADDRESS_CHANGED, ISSUED
 from shared.contracts.payload import EmployeeId, Payload
 from shared.contracts.people import MergeEmployees, SeparateEmployees
 from shared.contracts.topics import ENROLLMENT_COMMANDS

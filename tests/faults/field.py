@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 from pymongo.errors import PyMongoError
 
 from devstack.kompeten import SERVICES
-from services.notification.documents import LETTERS, MAILS
+from services.notification.letters.documents import LETTERS, MAILS
 from shared.contracts.payload import CompletionId
 from shared.pipeline.kafka.publisher import Publisher
 from tests.chaos.stories import Stories

@@ -9,7 +9,7 @@ import pytest
 from devstack import Stack
 from devstack.ports import HOST, free_ports, url_answers
 from devstack.processes import Processes
-from services.notification.documents import COLLECTIONS
+from services.notification.app import COLLECTIONS
 from shared.pipeline.storage.mongo import MongoStore, connect
 from tests.integration.mailing import Catcher
 

@@ -4,8 +4,8 @@ import asyncio
 import sys
 
 from devstack.ports import HOST
-from services.notification.mailer import Mailer
-from services.notification.smtp import SmtpServer
+from services.notification.delivery.mailer import Mailer
+from services.notification.delivery.smtp import SmtpServer
 from services.notification.terms import load_terms
 from shared.pipeline.storage.mongo import MongoStore, connect
 

@@ -12,9 +12,9 @@ from typing import Any, Literal
 import httpx
 
 from devstack.ports import HOST
-from services.notification.documents import CONTACTS, MAILS, Contact, Letter, Mail
-from services.notification.mailer import Mailer
-from services.notification.smtp import SmtpServer
+from services.notification.delivery.mailer import Mailer
+from services.notification.delivery.smtp import SmtpServer
+from services.notification.letters.documents import CONTACTS, MAILS, Contact, Letter, Mail
 from services.notification.terms import load_terms
 from shared.contracts.payload import CertificateId, CompletionId, EmployeeId
 from shared.pipeline.documents import Collection

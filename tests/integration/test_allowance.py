@@ -5,10 +5,11 @@ from datetime import UTC, datetime, timedelta
 
 from msgspec.structs import replace
 
-from services.notification.allowance import WARNINGS_A_DAY
-from services.notification.documents import (
+from services.notification.delivery.allowance import WARNINGS_A_DAY
+from services.notification.delivery.documents import ALLOWANCES
+from services.notification.delivery.mailer import HANDING_OVER, Mailer
+from services.notification.letters.documents import (
     ADDRESS_CHANGED,
-    ALLOWANCES,
     CONTACTS,
     MAIL_CANCELLATIONS,
     MAILS,
@@ -16,7 +17,6 @@ from services.notification.documents import (
     Mail,
     MailCancellation,
 )
-from services.notification.mailer import HANDING_OVER, Mailer
 from shared.contracts.payload import CertificateId, CompletionId, EmployeeId
 from shared.pipeline.storage.mongo import MongoStore
 from shared.pipeline.work import WorkQueue

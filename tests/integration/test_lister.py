@@ -23,9 +23,9 @@ from services.enrollment.reconciliation.reconciling import LISTING
 from services.enrollment.records.notes import looked_up
 from services.enrollment.records.trace import trace as enrollment_trace
 from services.enrollment.records.views import record_view
-from services.incentive.ledger import ledger as incentive_ledger
-from services.notification.ledger import ledger as notification_ledger
-from services.notification.trace import trace as notification_trace
+from services.incentive.reconciliation.snapshot import ledger as incentive_ledger
+from services.notification.reconciliation.snapshot import ledger as notification_ledger
+from services.notification.reconciliation.trace import trace as notification_trace
 from shared.contracts.cloudevents import decode, peek
 from shared.contracts.enrollment import CompletionsListed
 from shared.contracts.lists import Claim, claims_of

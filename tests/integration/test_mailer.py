@@ -14,12 +14,17 @@ from msgspec.structs import replace
 from devstack import Stack
 from devstack.ports import HOST, free_ports
 from devstack.processes import Processes
-from services.notification import mailer as mailers
-from services.notification import outcomes
 from services.notification.app import WORK
-from services.notification.documents import (
+from services.notification.delivery import mailer as mailers
+from services.notification.delivery import policy as outcomes
+from services.notification.delivery.documents import ALLOWANCES
+from services.notification.delivery.mailer import HANDING_OVER, Mailer
+from services.notification.delivery.metrics import REPEATED
+from services.notification.delivery.policy import HELD, JOINED, MOST_REPEATS
+from services.notification.delivery.preparation import Preparation
+from services.notification.delivery.smtp import SmtpServer
+from services.notification.letters.documents import (
     ADDRESS_CHANGED,
-    ALLOWANCES,
     CONTACTS,
     LETTERS,
     MAIL_CANCELLATIONS,
@@ -30,11 +35,6 @@ from services.notification.documents import (
     MailCancellation,
     MailNote,
 )
-from services.notification.mailer import HANDING_OVER, Mailer
-from services.notification.metrics import REPEATED
-from services.notification.outcomes import HELD, JOINED, MOST_REPEATS
-from services.notification.preparation import Preparation
-from services.notification.smtp import SmtpServer
 from shared.contracts.payload import EmployeeId
 from shared.pipeline.errors import Unavailable
 from shared.pipeline.storage.mongo import MongoStore

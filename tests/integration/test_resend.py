@@ -12,22 +12,16 @@ import pytest
 from msgspec.structs import replace
 
 from devstack.ports import HOST
-from services.notification import teller
-from services.notification.documents import MAIL_CANCELLATIONS as CANCELLATIONS
-from services.notification.documents import (
-    MAIL_NOTES,
-    MAIL_ORDERS,
-    MAILS,
-    MailCancellation,
-    MailNote,
-    MailOrder,
-)
-from services.notification.mailer import Mailer
-from services.notification.mails_admin import mails_router
-from services.notification.outcomes import NO_ADDRESS
-from services.notification.resender import Resender
-from services.notification.smtp import SmtpServer
-from services.notification.teller import Teller, Untold
+from services.notification.delivery import reporter as teller
+from services.notification.delivery.documents import MAIL_ORDERS, MailOrder
+from services.notification.delivery.mailer import Mailer
+from services.notification.delivery.policy import NO_ADDRESS
+from services.notification.delivery.reporter import Teller, Untold
+from services.notification.delivery.resender import Resender
+from services.notification.delivery.routes import mails_router
+from services.notification.delivery.smtp import SmtpServer
+from services.notification.letters.documents import MAIL_CANCELLATIONS as CANCELLATIONS
+from services.notification.letters.documents import MAIL_NOTES, MAILS, MailCancellation, MailNote
 from shared.contracts.notification import NoteMail, ResendMail
 from shared.contracts.payload import Payload
 from shared.http.access import Principal, Role

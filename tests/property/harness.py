@@ -19,12 +19,13 @@ from services.enrollment.app import COLLECTIONS as ENROLLMENT_COLLECTIONS
 from services.enrollment.app import REACTIONS as ENROLLMENT_REACTIONS
 from services.enrollment.completions.handlers import settle_completions
 from services.enrollment.terms import Terms, load_terms
-from services.incentive import documents as incentive
-from services.incentive.handlers import REACTIONS as INCENTIVE_REACTIONS
-from services.incentive.handlers import settle_points
+from services.incentive.app import COLLECTIONS as INCENTIVE_COLLECTIONS
+from services.incentive.app import REACTIONS as INCENTIVE_REACTIONS
+from services.incentive.points.handlers import settle_points
 from services.incentive.terms import load_terms as load_incentive_terms
-from services.notification import documents as notification
-from services.notification.handlers import REACTIONS as NOTIFICATION_REACTIONS
+from services.notification.app import COLLECTIONS as NOTIFICATION_COLLECTIONS
+from services.notification.app import REACTIONS as NOTIFICATION_REACTIONS
+from services.notification.letters import documents as notification
 from services.notification.terms import load_terms as load_notification_terms
 from shared.contracts.cloudevents import STRUCTURED, event_id
 from shared.contracts.enrollment import StoreRendering
@@ -77,7 +78,7 @@ INCENTIVE: Final = Service(
     terms=load_incentive_terms(),
     reactions=INCENTIVE_REACTIONS,
     settle=settle_points,
-    collections=incentive.COLLECTIONS,
+    collections=INCENTIVE_COLLECTIONS,
     sources=(ENROLLMENT_EVENTS,),
     events_topic=INCENTIVE_EVENTS,
 )
@@ -85,7 +86,7 @@ NOTIFICATION: Final = Service(
     name="notification",
     terms=load_notification_terms(SECRET, "https://kompeten.example"),
     reactions=NOTIFICATION_REACTIONS,
-    collections=notification.COLLECTIONS,
+    collections=NOTIFICATION_COLLECTIONS,
     sources=(ENROLLMENT_EVENTS, INCENTIVE_EVENTS),
 )
 SERVICES: Final[tuple[Service[Any], ...]] = (ENROLLMENT, INCENTIVE, NOTIFICATION)

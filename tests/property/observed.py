@@ -9,10 +9,10 @@ from services.enrollment.certificates.issuing_bodies import sequence_id
 from services.enrollment.completions.settling import facts_standing, learning_in_year
 from services.enrollment.documents import COMPLETIONS, EMPLOYEES, SEQUENCES, Completion
 from services.enrollment.learning_hours.jp import credit_learnings
-from services.incentive.documents import ACCOUNTS, EARNED_COMPLETIONS, POINT_ENTRIES, EarnedCompletion
-from services.incentive.points import award_month
-from services.notification.contacts import hinted, letter_id
-from services.notification.documents import (
+from services.incentive.points.documents import ACCOUNTS, EARNED_COMPLETIONS, POINT_ENTRIES, EarnedCompletion
+from services.incentive.rules.awards import award_month
+from services.notification.letters.contacts import hinted, letter_id
+from services.notification.letters.documents import (
     ADDRESS_CHANGED,
     ISSUED,
     LETTERS,

@@ -13,7 +13,7 @@ from services.enrollment.documents import COMPLETIONS, EMPLOYEES, SEQUENCES, Com
 from services.enrollment.persons.current import is_held
 from services.enrollment.persons.homes import homes
 from services.enrollment.persons.queries import people_in
-from services.notification.documents import ADDRESS_CHANGED, ISSUED, MAILS, RECORDED, REVOKED
+from services.notification.letters.documents import ADDRESS_CHANGED, ISSUED, MAILS, RECORDED, REVOKED
 from shared.contracts.agency import EmployeeReleased, ExternalCertificate, TrainingCompleted
 from shared.contracts.bodies import BeginBodies, BodySeed
 from shared.contracts.enrollment import EmployeeRecorded

@@ -10,8 +10,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from services.enrollment.documents import COMPLETIONS, EMPLOYEES
-from services.incentive.documents import ACCOUNTS, EARNED_COMPLETIONS, PEOPLE, POINT_ENTRIES
-from services.notification.documents import ADDRESS_CHANGED, CONTACTS, MAILS
+from services.incentive.points.documents import ACCOUNTS, EARNED_COMPLETIONS, PEOPLE, POINT_ENTRIES
+from services.notification.letters.documents import ADDRESS_CHANGED, CONTACTS, MAILS
 from shared.contracts.agency import TrainingCompleted
 from shared.contracts.cloudevents import decode, peek
 from shared.contracts.enrollment import CompletionRecorded, RestateCompletion

@@ -26,11 +26,11 @@ from services.enrollment.documents import (
 )
 from services.enrollment.reconciliation.ledger import entry_of as enrollment_entry
 from services.enrollment.reconciliation.reconciling import PDF
-from services.incentive.documents import ACCOUNTS, EARNED_COMPLETIONS, POINT_ENTRIES
-from services.incentive.ledger import entry_of as incentive_entry
-from services.notification.documents import ISSUED, LETTERS, MAILS, REVOKED, SETTLED_POINTS
-from services.notification.ledger import MAILS_OR_NOTES
-from services.notification.ledger import entry_of as notification_entry
+from services.incentive.points.documents import ACCOUNTS, EARNED_COMPLETIONS, POINT_ENTRIES
+from services.incentive.reconciliation.snapshot import entry_of as incentive_entry
+from services.notification.letters.documents import ISSUED, LETTERS, MAILS, REVOKED, SETTLED_POINTS
+from services.notification.reconciliation.snapshot import MAILS_OR_NOTES
+from services.notification.reconciliation.snapshot import entry_of as notification_entry
 from shared.contracts.cloudevents import peek
 from shared.contracts.enrollment import (
     CompletionsListed,

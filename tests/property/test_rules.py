@@ -12,8 +12,14 @@ from hypothesis import strategies as st
 
 from services.enrollment.learning_hours.jp import Learning, check, credit_learnings, load_rates, parse_rates
 from services.enrollment.learning_hours.jp_rates import JP_YAML
-from services.incentive.points import Achievement, award_month, level_of, load_point_rules, parse_point_rules
-from services.incentive.points_rules import POINTS_YAML
+from services.incentive.rules.awards import (
+    Achievement,
+    award_month,
+    level_of,
+    load_point_rules,
+    parse_point_rules,
+)
+from services.incentive.rules.point_rules import POINTS_YAML
 from shared.contracts.vocabulary import Form, Level
 from shared.dated_rules import RulesInvalid
 from tests.examples import examples

@@ -12,8 +12,8 @@ import pytest
 from services.enrollment.completions.settling import facts_standing
 from services.enrollment.documents import COMPLETIONS, RENDERINGS, SEQUENCES
 from services.enrollment.terms import Terms
-from services.incentive.documents import ACCOUNTS, POINT_ENTRIES
-from services.notification.documents import LETTERS, MAILS
+from services.incentive.points.documents import ACCOUNTS, POINT_ENTRIES
+from services.notification.letters.documents import LETTERS, MAILS
 from shared.contracts.agency import TrainingCompleted
 from shared.contracts.enrollment import JpCredited
 from shared.contracts.pipeline import ReleaseWaiting

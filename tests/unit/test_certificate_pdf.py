@@ -36,7 +36,7 @@ from services.enrollment.certificates.pdf import (
     literal,
     render,
 )
-from services.notification.letters import written
+from services.notification.letters.composing import written
 from tests.examples import examples
 
 AWKWARD_TITLE = r"C# & .NET: 5_000*$2 @OPD <b>[x] \ ~ CA•SP"

@@ -6,7 +6,14 @@ from typing import Any
 
 import pytest
 
-from services.notification.documents import ADDRESS_CHANGED, CONTACTS, LETTERS, MAIL_NOTES, MAILS, Contact
+from services.notification.letters.documents import (
+    ADDRESS_CHANGED,
+    CONTACTS,
+    LETTERS,
+    MAIL_NOTES,
+    MAILS,
+    Contact,
+)
 from shared.contracts.enrollment import EmployeeRecorded
 from shared.contracts.notification import NoteMail
 from shared.observability.redaction import hinted

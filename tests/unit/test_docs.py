@@ -59,7 +59,7 @@ def test_the_path_goes_from_the_agency_to_the_mail_and_the_page() -> None:
         "intake/routes",
         "consumer",
         "renderer",
-        "incentive/handlers",
+        "incentive/points/handlers",
         "mailer",
         "verification/routes",
     ):

@@ -6,13 +6,13 @@ from datetime import date
 import pytest
 from msgspec.structs import replace
 
-from services.incentive.documents import ACCOUNTS, EARNED_COMPLETIONS, PEOPLE, POINT_ENTRIES
-from services.incentive.points_rules import load_point_rules
-from services.incentive.reasons import CORRECTED as CORRECTION
-from services.incentive.reasons import COUNTS_AGAIN, LIFTED, NO_RULE, SAME_TRAINING
-from services.incentive.reasons import MOVED_AWAY as LEFT
-from services.incentive.reasons import MOVED_HERE as CAME
-from services.incentive.routes import LineView, without_points
+from services.incentive.points.documents import ACCOUNTS, EARNED_COMPLETIONS, PEOPLE, POINT_ENTRIES
+from services.incentive.points.reasons import CORRECTED as CORRECTION
+from services.incentive.points.reasons import COUNTS_AGAIN, LIFTED, NO_RULE, SAME_TRAINING
+from services.incentive.points.reasons import MOVED_AWAY as LEFT
+from services.incentive.points.reasons import MOVED_HERE as CAME
+from services.incentive.points.routes import LineView, without_points
+from services.incentive.rules.point_rules import load_point_rules
 from shared.contracts.enrollment import NOT_VALID, CompletionRecorded, CompletionRestated
 from shared.contracts.incentive import PointsSettled
 from shared.contracts.payload import CompletionId

@@ -5,16 +5,10 @@ from collections.abc import Callable
 import msgspec
 import pytest
 
-from services.notification.documents import (
-    CONTACTS,
-    LETTERS,
-    MAIL_CANCELLATIONS,
-    MAIL_NOTES,
-    MAIL_ORDERS,
-    MAILS,
-)
-from services.notification.handlers import LONGEST_WAIT
-from services.notification.turns import body_of
+from services.notification.delivery.documents import MAIL_ORDERS
+from services.notification.delivery.turns import body_of
+from services.notification.letters.documents import CONTACTS, LETTERS, MAIL_CANCELLATIONS, MAIL_NOTES, MAILS
+from services.notification.letters.handlers import LONGEST_WAIT
 from shared.contracts.enrollment import CertificateIssued, CertificateRevoked, CompletionUncertified
 from shared.contracts.incentive import PointsSettled
 from shared.contracts.notification import NoteMail, ResendMail

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from services.enrollment.completions.handlers import MOST_UNBACKED
 from services.enrollment.documents import COMPLETIONS, Completion
-from services.incentive.documents import EARNED_COMPLETIONS
+from services.incentive.points.documents import EARNED_COMPLETIONS
 from shared.contracts.agency import TrainingCompleted
 from shared.contracts.enrollment import CompletionRecorded
 from shared.contracts.vocabulary import Form

@@ -13,10 +13,17 @@ from typing import Any
 import msgspec
 import pytest
 
-from services.notification.documents import ADDRESS_CHANGED, RECORDED, Contact, Letter
-from services.notification.letters import LANGUAGES, LETTERS, TEMPLATES, compose, message_id, written
+from services.notification.letters.composing import (
+    LANGUAGES,
+    LETTERS,
+    TEMPLATES,
+    compose,
+    message_id,
+    written,
+)
+from services.notification.letters.documents import ADDRESS_CHANGED, RECORDED, Contact, Letter
+from services.notification.letters.mime import address
 from services.notification.terms import load_terms
-from services.notification.wire import address
 from shared.contracts.payload import CertificateId, CompletionId, EmployeeId
 
 NOW = datetime(2026, 4, 12, 2, 30, tzinfo=UTC)

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from services.notification.documents import (
+from services.notification.letters.documents import (
     CONTACTS,
     LETTERS,
     MAIL_CANCELLATIONS,
@@ -11,7 +11,7 @@ from services.notification.documents import (
     Contact,
     SettledPoints,
 )
-from services.notification.handlers import letter_id, write_issued_letter
+from services.notification.letters.handlers import letter_id, write_issued_letter
 from services.notification.terms import load_terms
 from shared.contracts.enrollment import CertificateIssued
 from shared.pipeline.documents import Doc, Docs, State

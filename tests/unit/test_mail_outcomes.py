@@ -5,9 +5,8 @@ from datetime import UTC, datetime
 import msgspec
 import pytest
 
-from services.notification.circuit import Circuit
-from services.notification.documents import Mail
-from services.notification.outcomes import (
+from services.notification.delivery.circuit_breaker import Circuit
+from services.notification.delivery.policy import (
     LONGEST_RETRY_S,
     MOST_ATTEMPTS,
     MOST_REPEATS,
@@ -15,7 +14,8 @@ from services.notification.outcomes import (
     Seen,
     outcome,
 )
-from services.notification.smtp import Accepted, Barred, Delivery, Refused, TryLater, Unsure
+from services.notification.delivery.smtp import Accepted, Barred, Delivery, Refused, TryLater, Unsure
+from services.notification.letters.documents import Mail
 from shared.contracts.payload import EmployeeId
 from shared.pipeline.work import Note
 from tests.unit.test_letters import letter

@@ -1,6 +1,6 @@
 """Whose a number is while only one side of a merge or a separation has been heard of."""
 
-from services.incentive.documents import Person
+from services.incentive.points.documents import Person
 from shared.contracts.payload import EmployeeId
 from shared.http.numbers import own_of
 

@@ -2,7 +2,7 @@ from datetime import date
 
 import pytest
 
-from services.incentive.points import (
+from services.incentive.rules.awards import (
     Achievement,
     Capped,
     Line,
@@ -11,7 +11,7 @@ from services.incentive.points import (
     load_point_rules,
     parse_point_rules,
 )
-from services.incentive.points_rules import PointRules
+from services.incentive.rules.point_rules import PointRules
 from shared.contracts.vocabulary import Form, Level
 from shared.dated_rules import RulesInvalid
 

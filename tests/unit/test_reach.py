@@ -12,7 +12,7 @@ import pytest
 from devstack.mail_smtp import Fault, Faults, Receiver, listen
 from devstack.mail_store import MailStore
 from devstack.ports import HOST, free_ports
-from services.notification.smtp import Accepted, Connection, SmtpServer, trouble
+from services.notification.delivery.smtp import Accepted, Connection, SmtpServer, trouble
 from shared.http.app import create_app
 from shared.http.health import Check
 from shared.http.jwks import KeySet

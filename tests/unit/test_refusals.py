@@ -2,10 +2,10 @@
 
 import pytest
 
-from services.notification.refusals import IN_A_ROW, Refusals
-from services.notification.replies import Reply
-from services.notification.smtp import Barred, Refused, TryLater
-from services.notification.witnesses import ASKED, MOST_DOMAINS, Witnesses
+from services.notification.delivery.refusals import IN_A_ROW, Refusals
+from services.notification.delivery.replies import Reply
+from services.notification.delivery.smtp import Barred, Refused, TryLater
+from services.notification.delivery.witnesses import ASKED, MOST_DOMAINS, Witnesses
 
 PERSON = [
     "550 5.1.1 <rina@example.org> User unknown",

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from services.notification.turns import Line, Waiting, body_of, in_turns
+from services.notification.delivery.turns import Line, Waiting, body_of, in_turns
 
 NOW = datetime(2026, 4, 12, 2, 30, tzinfo=UTC)
 

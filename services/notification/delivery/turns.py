@@ -1,0 +1,128 @@
+"""Whose mail takes which of the slots for which mails to an address wait: bodies take turns, so that the many mails about
+one body's trainings don't keep back the few about another one's for days.
+
+A slot is one mail's at any time, so the limit holds whatever is exchanged. Who comes later exchanges with the body that
+has most waiting, whose own mails come out of the order in which they were written: of those that is a few.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+from operator import attrgetter, itemgetter
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
+
+from services.notification.letters.documents import MAILS
+from shared.identity.identifiers import key
+from shared.pipeline.work import DEFERRED, QUEUED
+
+if TYPE_CHECKING:
+    from shared.pipeline.storage.mongo import MongoStore
+
+T = TypeVar("T")
+MOST_LOOKED_AT: Final = 500
+"""Of those that wait, the first: so that n mails to one address cost in proportion to n."""
+
+
+class Waiting(NamedTuple):
+    mail_id: str
+    body: str
+    slot_at: datetime
+    movable: bool = True
+    """Nobody has it in hand."""
+
+
+def body_of(organizer_code: str | None, series: str | None) -> str:
+    """Whose training a letter is about, by the register's code: a name is what its sender writes. Empty: about none, or
+    the letter was begun before that was kept."""
+    return key(organizer_code or (series or "").rpartition("/")[0])
+
+
+def in_turns(those: Sequence[T], body: Callable[[T], str]) -> list[T]:
+    """The first of each body, then the second of each."""
+    turns = Counter[str]()
+    order: list[tuple[int, int]] = []
+    for place, one in enumerate(those):
+        turns[body(one)] += 1
+        order.append((turns[body(one)], place))
+    return [those[place] for _, place in sorted(order)]
+
+
+class Line:
+    """Who waits for slots of one address."""
+
+    def __init__(self, waiting: Iterable[Waiting]) -> None:
+        self._by_body: dict[str, list[Waiting]] = defaultdict(list)
+        for one in waiting:
+            self.joined(one)
+
+    def joined(self, one: Waiting) -> None:
+        self._by_body[one.body].append(one)
+
+    def behind(self, late: Waiting) -> list[Waiting]:
+        """Who should come after it and does not, first those with the earliest slots: of the body with most waiting, all
+        that had more turns than it has by now."""
+        most = max(sorted(self._by_body), key=lambda body: len(self._by_body[body]), default=late.body)
+        if most == late.body:
+            return []
+        turns = 1 + sum(one.slot_at < late.slot_at for one in self._by_body.get(late.body, ()))
+        later = sorted(self._by_body[most], key=attrgetter("slot_at"))[turns:]
+        return [one for one in later if one.movable and one.slot_at < late.slot_at]
+
+    def moved(self, one: Waiting, slot_at: datetime) -> None:
+        those = self._by_body[one.body]
+        those[those.index(one)] = one._replace(slot_at=slot_at)
+
+
+class Turns:
+    def __init__(self, store: "MongoStore") -> None:
+        self._store = store
+
+    async def exchanged(self, address: str, late: Sequence[Waiting], now: datetime) -> list[Waiting]:
+        """These mails, which are in hand, each with its own slot or with one that it got for that."""
+        line, found = Line(await self._waiting(address, now)), list[Waiting]()
+        for one in late:
+            own = one
+            for other in line.behind(one):
+                if await self._moved(address, other, one.slot_at):
+                    line.moved(other, one.slot_at)
+                    own = one._replace(slot_at=other.slot_at)
+                    break
+            line.joined(own._replace(movable=False))
+            found.append(own)
+        return found
+
+    async def due(self, limit: int) -> list[str]:
+        """Mails that could go out now, the first due of each body, then the second of each."""
+        stages: list[dict[str, Any]] = [
+            {"$match": {"state": {"$in": [QUEUED, DEFERRED]}, "$expr": {"$lte": ["$due", "$$NOW"]}}},
+            {"$sort": {"due": 1}},
+            {
+                "$group": {
+                    "_id": {"code": "$letter.organizer_code", "series": "$letter.series"},
+                    "mails": {"$firstN": {"n": limit, "input": {"id": "$_id", "due": "$due"}}},
+                }
+            },
+        ]
+        found = [
+            (mail["due"], mail["id"], body_of(one["_id"].get("code"), one["_id"].get("series")))
+            for one in await self._store.aggregate(MAILS, stages)
+            for mail in one["mails"]
+        ]
+        return [id for _, id, _ in in_turns(sorted(found), itemgetter(2))][:limit]
+
+    async def _waiting(self, address: str, now: datetime) -> list[Waiting]:
+        stages: list[dict[str, Any]] = [
+            {"$match": {"slot": address, "slot_at": {"$gt": now}, "state": DEFERRED}},
+            {"$sort": {"slot_at": 1}},
+            {"$limit": MOST_LOOKED_AT},
+            {"$project": {"slot_at": 1, "code": "$letter.organizer_code", "series": "$letter.series"}},
+        ]
+        return [
+            Waiting(one["_id"], body_of(one.get("code"), one.get("series")), one["slot_at"])
+            for one in await self._store.aggregate(MAILS, stages)
+        ]
+
+    async def _moved(self, address: str, one: Waiting, slot_at: datetime) -> bool:
+        """False: a mailer has it in hand, or another one was faster. When it is due it finds that its slot is later."""
+        held = {"state": DEFERRED, "slot": address, "slot_at": one.slot_at}
+        return await self._store.change(MAILS, one.mail_id, held, {"slot_at": slot_at})

@@ -1,0 +1,8 @@
+"""Is everything there that belongs to a completion? `completeness.py` answers enrollment's lists, `trace.py` and
+`snapshot.py` who asks over HTTP. It keeps nothing of its own."""
+
+from services.notification.reconciliation.completeness import BOOKS
+from shared.pipeline.capabilities import Capability
+from shared.pipeline.operations.discrepancies import reconciling
+
+CAPABILITY = Capability("reconciliation", reconciling(BOOKS), ())

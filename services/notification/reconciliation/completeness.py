@@ -1,0 +1,45 @@
+"""Does notification have what belongs to a completion: a letter that tells how its certificate stands, and the mail of
+it? Of one that has none of ours a letter is not asked for: who was recorded before such letters were has none."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from services.notification.letters.documents import ISSUED, LETTERS, MAIL_NOTES, MAILS, RELEASED
+from shared.contracts.lists import Claim
+from shared.contracts.payload import CompletionId
+from shared.pipeline.documents import LOAD, Doc, Docs, Keys, State
+from shared.pipeline.operations.discrepancies import Books
+
+LETTER, MAIL = "letter", "mail"
+
+
+def _keys(ids: Sequence[CompletionId], state: State, terms: object) -> Keys:
+    for id in ids:
+        yield Docs(LETTERS, "completion_id", id)
+    yield LOAD
+    for id in ids:
+        for letter in state.all(LETTERS, "completion_id", id):
+            if letter.state == RELEASED:
+                yield Doc(MAILS, letter.id)
+                yield Doc(MAIL_NOTES, letter.id)
+
+
+def _lacks(claim: Claim, state: State) -> list[str]:
+    """A letter that was dropped or waits is one too: its state and reason say why nothing went out."""
+    letters = state.all(LETTERS, "completion_id", claim.completion_id)
+    if not letters:
+        return [LETTER] if claim.certified else []
+    newest = max(letters, key=lambda letter: letter.newest_version)
+    missed = claim.told.is_missed_at(newest.newest_version, newest.template == ISSUED)
+    lacks = [LETTER] if missed else []
+    gone = [
+        one
+        for one in letters
+        if one.state == RELEASED
+        and state.get(MAILS, one.id) is None
+        and state.get(MAIL_NOTES, one.id) is None  # then it is known that it went
+    ]
+    return lacks + [MAIL] * bool(gone)
+
+
+BOOKS: Final = Books(_keys, _lacks)
