@@ -24,7 +24,7 @@ from demo.settling import settle
 from devstack import StackError, local_stack
 from devstack.kompeten import Kompeten, configure, make_topics, start
 from devstack.processes import ROOT, Processes
-from services.enrollment.documents import STORED_PDFS
+from services.enrollment.certificates.documents import STORED_PDFS
 
 DEADLINE_S = 110.0
 

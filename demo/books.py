@@ -16,7 +16,9 @@ from pymongo.database import Database
 from demo.city import Occasion
 from demo.reconcile import Account, Books, Caught, Certified, Letter, Points
 from devstack.kompeten import SERVICES, Kompeten
-from services.enrollment.documents import COMPLETIONS, EMPLOYEES, STORED_PDFS, Completion
+from services.enrollment.certificates.documents import STORED_PDFS
+from services.enrollment.completions.documents import COMPLETIONS, Completion
+from services.enrollment.persons.documents import EMPLOYEES
 from services.incentive.points.documents import ACCOUNTS, EARNED_COMPLETIONS, POINT_ENTRIES
 from services.notification.letters.documents import LETTERS, MAILS, Mail
 from shared.pipeline.books import DEAD_LETTERS, DECISIONS, WAITING

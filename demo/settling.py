@@ -12,7 +12,8 @@ from demo.books import Reader
 from demo.city import City
 from devstack import StackError
 from devstack.kompeten import SERVICES, Kompeten
-from services.enrollment.documents import COMPLETIONS, RENDERINGS, STORED_PDFS
+from services.enrollment.certificates.documents import RENDERINGS, STORED_PDFS
+from services.enrollment.completions.documents import COMPLETIONS
 from services.incentive.points.documents import POINT_ENTRIES
 from services.notification.letters.documents import LETTERS, MAILS
 from shared.contracts.topics import (

@@ -20,19 +20,12 @@ from services.enrollment.agencies.register import RegisterCopy
 from services.enrollment.bodies.beginning import BodiesBeginning
 from services.enrollment.bodies.documents import LACKED
 from services.enrollment.certificates.adoption import GivenNumbers
+from services.enrollment.certificates.documents import GIVEN, HELD, RENDERINGS
+from services.enrollment.completions.documents import CONTESTED
 from services.enrollment.completions.handlers import settle_completions
 from services.enrollment.completions.reported_bodies import reported_bodies
-from services.enrollment.documents import (
-    CONTESTED,
-    DISPUTED,
-    EMPLOYEES,
-    GIVEN,
-    HELD,
-    LINKS,
-    RENDERINGS,
-    UNCLAIMED,
-)
 from services.enrollment.employees.adopted_homes import HomeAdoption
+from services.enrollment.persons.documents import DISPUTED, EMPLOYEES, LINKS, UNCLAIMED
 from services.enrollment.persons.persons import own_numbers
 from services.enrollment.reach.sweep import Sweeper
 from services.enrollment.reconciliation.lister import Lister

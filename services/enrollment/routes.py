@@ -11,21 +11,15 @@ from services.enrollment.agencies.door import Door
 from services.enrollment.agencies.register import CurrentAgencies
 from services.enrollment.agencies.routes import agencies_router
 from services.enrollment.bodies.routes import bodies_router
+from services.enrollment.certificates.documents import STORED_PDFS, StoredPdf, rendering_id
+from services.enrollment.completions.documents import COMPLETIONS, Completion
 from services.enrollment.completions.settling import facts_standing
 from services.enrollment.contests.routes import contests_router
-from services.enrollment.documents import (
-    COMPLETIONS,
-    EMPLOYEES,
-    STORED_PDFS,
-    Completion,
-    Employee,
-    StoredPdf,
-    rendering_id,
-)
 from services.enrollment.employees.own import own_home_router
 from services.enrollment.employees.routes import people_router
 from services.enrollment.intake.event_rate import EventRate
 from services.enrollment.intake.routes import MOST_EVENTS, intake_router
+from services.enrollment.persons.documents import EMPLOYEES, Employee
 from services.enrollment.persons.queries import people_claimed
 from services.enrollment.persons.rights import officers_of_active
 from services.enrollment.reach.outcomes import effects_on_body

@@ -23,8 +23,8 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from pymongo import InsertOne, ReadPreference, ReplaceOne, WriteConcern
 from pymongo.read_concern import ReadConcern
 
+from services.enrollment.completions.documents import COMPLETIONS
 from services.enrollment.completions.handlers import completion_keys, record_completion, settle_completions
-from services.enrollment.documents import COMPLETIONS
 from services.enrollment.terms import Terms
 from shared.contracts.agency import TrainingCompleted
 from shared.contracts.cloudevents import decode, encode, event_id, peek

@@ -26,7 +26,7 @@ from devstack import Stack, local_stack
 from devstack.kompeten import SERVICES, configure, make_topics, start
 from devstack.ports import free_ports
 from devstack.processes import Processes
-from services.enrollment.documents import SWEEP
+from services.enrollment.reach.documents import SWEEP
 from tests.bench.whole import AGENCIES, PER_EMPLOYEE, Running, publish
 from tests.bench.workload import BODY, cloudevent, completed, registered
 

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final, Literal, NamedTuple
 
+from services.enrollment.certificates.documents import Sequence as Numbers
+from services.enrollment.completions.documents import Completion
 from services.enrollment.completions.settling import facts_standing, learning_in_year
 from services.enrollment.completions.settling_keys import sequence_of
-from services.enrollment.documents import Completion, Employee
-from services.enrollment.documents import Sequence as Numbers
 from services.enrollment.learning_hours.jp import credit_learnings
 from services.enrollment.learning_hours.jp_rates import load_rates
+from services.enrollment.persons.documents import Employee
 from services.incentive.points.documents import Account, EarnedCompletion, PointEntry
 from services.incentive.rules.awards import award_month
 from services.incentive.rules.point_rules import load_point_rules

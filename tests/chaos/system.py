@@ -29,15 +29,10 @@ from devstack.ports import free_ports
 from devstack.processes import Child, Processes
 from services.enrollment.agencies.documents import REGISTER, REGISTERS
 from services.enrollment.bodies.documents import BODIES
-from services.enrollment.documents import (
-    COMPLETIONS,
-    EMPLOYEES,
-    RENDERINGS,
-    SEQUENCES,
-    STORED_PDFS,
-    SWEEP,
-    SWEEPS,
-)
+from services.enrollment.certificates.documents import RENDERINGS, SEQUENCES, STORED_PDFS
+from services.enrollment.completions.documents import COMPLETIONS
+from services.enrollment.persons.documents import EMPLOYEES
+from services.enrollment.reach.documents import SWEEP, SWEEPS
 from services.incentive.points.documents import ACCOUNTS, EARNED_COMPLETIONS, POINT_ENTRIES
 from services.notification.letters.documents import LETTERS, MAILS
 from shared.contracts.topics import ENROLLMENT_EVENTS, INCENTIVE_EVENTS, PARTITIONS, agency_topic

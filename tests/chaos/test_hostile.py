@@ -21,8 +21,8 @@ from aiokafka.record.util import calc_crc32c
 
 from devstack.kompeten import SERVICES
 from services.enrollment.app import REACTIONS as ENROLLMENT
+from services.enrollment.completions.documents import COMPLETIONS
 from services.enrollment.completions.settling import facts_standing
-from services.enrollment.documents import COMPLETIONS
 from services.enrollment.intake.routes import MEDIA_TYPES
 from services.incentive.app import REACTIONS as INCENTIVE
 from services.incentive.points.documents import EARNED_COMPLETIONS

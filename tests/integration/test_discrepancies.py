@@ -9,7 +9,7 @@ import pytest
 from prometheus_client import REGISTRY
 
 from devstack import Stack
-from services.enrollment.documents import COMPLETIONS
+from services.enrollment.completions.documents import COMPLETIONS
 from shared.contracts.enrollment import CertificateIssued
 from shared.contracts.payload import CompletionId, Payload
 from shared.contracts.topics import ENROLLMENT_EVENTS, NOTIFICATION_COMMANDS

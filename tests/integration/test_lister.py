@@ -15,8 +15,11 @@ from cli.books import findings, merged
 from devstack import Stack
 from services.enrollment.agencies.documents import REGISTER, REGISTERS, Arrival, Register
 from services.enrollment.bodies.documents import BODIES, Body, BodySaid, BodyStatement, body_id
-from services.enrollment.documents import COMPLETIONS, EMPLOYEES, LISTINGS, RENDERINGS, Listing
+from services.enrollment.certificates.documents import RENDERINGS
+from services.enrollment.completions.documents import COMPLETIONS
+from services.enrollment.persons.documents import EMPLOYEES
 from services.enrollment.reconciliation import lister
+from services.enrollment.reconciliation.documents import LISTINGS, Listing
 from services.enrollment.reconciliation.ledger import ledger as enrollment_ledger
 from services.enrollment.reconciliation.lister import Lister
 from services.enrollment.reconciliation.reconciling import LISTING

@@ -13,9 +13,9 @@ from devstack import Stack
 from services.enrollment import app
 from services.enrollment.agencies.timeline import ACTIVE, Standing
 from services.enrollment.contests.routes import contests_router
-from services.enrollment.documents import DISPUTED, EMPLOYEES, LINKS
 from services.enrollment.employees.previews import preview
 from services.enrollment.employees.routes import people_router
+from services.enrollment.persons.documents import DISPUTED, EMPLOYEES, LINKS
 from services.enrollment.persons.queries import linked_people, people_by_number, people_of, worklist
 from services.enrollment.settings import EnrollmentSettings
 from services.enrollment.terms import Terms

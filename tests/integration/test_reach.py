@@ -7,7 +7,8 @@ from typing import Any, Final, cast
 import pytest
 
 from services.enrollment.agencies.documents import REGISTER, REGISTERS
-from services.enrollment.documents import COMPLETIONS, EMPLOYEES
+from services.enrollment.completions.documents import COMPLETIONS
+from services.enrollment.persons.documents import EMPLOYEES
 from services.enrollment.persons.homes import homes
 from services.enrollment.persons.queries import people_of
 from services.enrollment.reach.previews import preview

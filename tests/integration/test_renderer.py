@@ -14,18 +14,17 @@ import pytest
 from msgspec import structs
 
 from devstack import Stack
-from services.enrollment.certificates.face import CertificateFace
-from services.enrollment.certificates.pdf import drawing, render
-from services.enrollment.documents import (
-    COMPLETIONS,
+from services.enrollment.certificates.documents import (
     HELD,
     RENDERINGS,
     STORED_PDFS,
     SUPERSEDED,
     Certificate,
-    Completion,
     Rendering,
 )
+from services.enrollment.certificates.face import CertificateFace
+from services.enrollment.certificates.pdf import drawing, render
+from services.enrollment.completions.documents import COMPLETIONS, Completion
 from services.enrollment.reconciliation.ledger import ledger
 from services.enrollment.records.notes import looked_up
 from services.enrollment.records.trace import trace

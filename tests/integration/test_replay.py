@@ -6,7 +6,7 @@ from dataclasses import replace
 from time import monotonic
 
 from devstack import Stack
-from services.enrollment.documents import COMPLETIONS
+from services.enrollment.completions.documents import COMPLETIONS
 from shared.contracts.topics import topic_specs
 from shared.kafka.topics import create_topics
 from shared.pipeline.books import DECISIONS, WAITING

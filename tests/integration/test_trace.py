@@ -9,7 +9,7 @@ import pytest
 
 from devstack import Stack
 from services.enrollment.agencies.documents import REGISTER, REGISTERS, Arrival, Register
-from services.enrollment.documents import COMPLETIONS, Completion
+from services.enrollment.completions.documents import COMPLETIONS, Completion
 from services.enrollment.records import undecided
 from services.enrollment.records.trace import trace
 from shared.http.problems import Problem

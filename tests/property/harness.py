@@ -14,9 +14,9 @@ from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 from msgspec.structs import replace
 
-from services.enrollment import documents as enrollment
 from services.enrollment.app import COLLECTIONS as ENROLLMENT_COLLECTIONS
 from services.enrollment.app import REACTIONS as ENROLLMENT_REACTIONS
+from services.enrollment.certificates.documents import RENDERINGS
 from services.enrollment.completions.handlers import settle_completions
 from services.enrollment.terms import Terms, load_terms
 from services.incentive.app import COLLECTIONS as INCENTIVE_COLLECTIONS
@@ -362,11 +362,7 @@ class City:
         """Workers finish the PDFs that are queued; whether there were any."""
         if "enrollment" not in self.members:
             return False
-        queued = [
-            one
-            for one in await self.documents("enrollment", enrollment.RENDERINGS)
-            if one.id not in self.told
-        ]
+        queued = [one for one in await self.documents("enrollment", RENDERINGS) if one.id not in self.told]
         for one in queued:
             self.told.add(one.id)
             command = StoreRendering(

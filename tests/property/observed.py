@@ -5,10 +5,12 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import NamedTuple
 
+from services.enrollment.certificates.documents import SEQUENCES
 from services.enrollment.certificates.issuing_bodies import sequence_id
+from services.enrollment.completions.documents import COMPLETIONS, Completion
 from services.enrollment.completions.settling import facts_standing, learning_in_year
-from services.enrollment.documents import COMPLETIONS, EMPLOYEES, SEQUENCES, Completion
 from services.enrollment.learning_hours.jp import credit_learnings
+from services.enrollment.persons.documents import EMPLOYEES
 from services.incentive.points.documents import ACCOUNTS, EARNED_COMPLETIONS, POINT_ENTRIES, EarnedCompletion
 from services.incentive.rules.awards import award_month
 from services.notification.letters.contacts import hinted, letter_id

@@ -8,9 +8,11 @@ from typing import Final
 import pytest
 
 from services.enrollment.agencies.documents import REGISTER, REGISTERS
+from services.enrollment.certificates.documents import SEQUENCES
+from services.enrollment.completions.documents import COMPLETIONS, Completion
 from services.enrollment.completions.settling import facts_standing
-from services.enrollment.documents import COMPLETIONS, EMPLOYEES, SEQUENCES, Completion, Employee
 from services.enrollment.persons.current import is_held
+from services.enrollment.persons.documents import EMPLOYEES, Employee
 from services.enrollment.persons.homes import homes
 from services.enrollment.persons.queries import people_in
 from services.notification.letters.documents import ADDRESS_CHANGED, ISSUED, MAILS, RECORDED, REVOKED

@@ -17,8 +17,9 @@ from hypothesis import strategies as st
 
 from services.enrollment.agencies.documents import REGISTER, REGISTERS
 from services.enrollment.certificates.adoption import GivenNumbers
+from services.enrollment.completions.documents import COMPLETIONS
 from services.enrollment.completions.settling import facts_standing
-from services.enrollment.documents import COMPLETIONS, EMPLOYEE_NUMBERS, EMPLOYEES
+from services.enrollment.persons.documents import EMPLOYEE_NUMBERS, EMPLOYEES
 from shared.contracts.agency import EmployeeReleased, EmployeeSnapshot
 from shared.contracts.bodies import AddBody, BeginBodies, BodySeed, ChangeBody
 from shared.contracts.cloudevents import STRUCTURED, id_in

@@ -12,8 +12,8 @@ from msgspec.structs import replace
 
 from services.enrollment.completions import contents as completions
 from services.enrollment.completions.contents import content_of, facts_of, standing_before, with_content
+from services.enrollment.completions.documents import COMPLETIONS, Completion, Content
 from services.enrollment.completions.settling import facts_standing
-from services.enrollment.documents import COMPLETIONS, Completion, Content
 from shared.pipeline.records import Coordinates, Received
 from tests.examples import QUIET, examples
 from tests.factories import completed, registered

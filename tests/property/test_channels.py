@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import pytest
 
-from services.enrollment.documents import COMPLETIONS
+from services.enrollment.completions.documents import COMPLETIONS
 from shared.contracts.catalogue import EVENT_TYPES
 from shared.contracts.enrollment import CertificateIssued, CompletionRecorded, RevokeCertificate
 from shared.contracts.payload import Payload, milliseconds

@@ -5,7 +5,8 @@ from datetime import datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.enrollment.documents import COMPLETIONS, Listing
+from services.enrollment.completions.documents import COMPLETIONS
+from services.enrollment.reconciliation.documents import Listing
 from services.enrollment.reconciliation.lister import WORTH_A_LIST, progress
 from shared.contracts.enrollment import ListCompletions, PartitionList
 from shared.contracts.lists import Claim, claims_of, grouped

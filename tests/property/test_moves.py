@@ -9,7 +9,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from services.enrollment.documents import COMPLETIONS, EMPLOYEES
+from services.enrollment.completions.documents import COMPLETIONS
+from services.enrollment.persons.documents import EMPLOYEES
 from services.incentive.points.documents import ACCOUNTS, EARNED_COMPLETIONS, PEOPLE, POINT_ENTRIES
 from services.notification.letters.documents import ADDRESS_CHANGED, CONTACTS, MAILS
 from shared.contracts.agency import TrainingCompleted

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pydantic import model_validator
 
 from services.enrollment.app import REACTIONS
-from services.enrollment.documents import COMPLETIONS
+from services.enrollment.completions.documents import COMPLETIONS
 from shared.contracts.agency import TrainingCompleted
 from shared.contracts.cloudevents import STRUCTURED
 from shared.contracts.topics import ENROLLMENT_EVENTS, agency_topic

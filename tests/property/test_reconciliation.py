@@ -16,14 +16,9 @@ from hypothesis import strategies as st
 from cli.answers import Held
 from cli.books import Finding, findings, merged
 from services.enrollment.certificates.adoption import GivenNumbers
-from services.enrollment.documents import (
-    COMPLETIONS,
-    LISTINGS,
-    RENDERINGS,
-    Completion,
-    issued_version,
-    stated_version,
-)
+from services.enrollment.certificates.documents import RENDERINGS
+from services.enrollment.completions.documents import COMPLETIONS, Completion
+from services.enrollment.reconciliation.documents import LISTINGS, issued_version, stated_version
 from services.enrollment.reconciliation.ledger import entry_of as enrollment_entry
 from services.enrollment.reconciliation.reconciling import PDF
 from services.incentive.points.documents import ACCOUNTS, EARNED_COMPLETIONS, POINT_ENTRIES

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
+from services.enrollment.certificates.documents import RENDERINGS, SEQUENCES
+from services.enrollment.completions.documents import COMPLETIONS
 from services.enrollment.completions.settling import facts_standing
-from services.enrollment.documents import COMPLETIONS, RENDERINGS, SEQUENCES
 from services.enrollment.terms import Terms
 from services.incentive.points.documents import ACCOUNTS, POINT_ENTRIES
 from services.notification.letters.documents import LETTERS, MAILS

@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 
-from services.enrollment.documents import COMPLETIONS, EMPLOYEES, RENDERINGS, Completion
+from services.enrollment.certificates.documents import RENDERINGS
+from services.enrollment.completions.documents import COMPLETIONS, Completion
+from services.enrollment.persons.documents import EMPLOYEES
 from shared.contracts.payload import Payload, milliseconds
 from shared.contracts.pipeline import DiscardDeadLetter, GiveUpWaiting, ReleaseWaiting, ReplayDeadLetter
 from shared.contracts.topics import ENROLLMENT_COMMANDS, agency_topic

@@ -24,22 +24,15 @@ from services.enrollment.agencies.documents import (
 )
 from services.enrollment.agencies.trust import trust_of
 from services.enrollment.bodies.documents import BODIES, Body, BodySaid, BodyStatement, body_id
+from services.enrollment.certificates.documents import SEQUENCES
 from services.enrollment.completions.contents import with_content
+from services.enrollment.completions.documents import COMPLETIONS, CONTESTED, Completion
 from services.enrollment.completions.settling import DECIDED_AGAINST, DOUBTED, NO_MORE, facts_standing
 from services.enrollment.contests.handlers import MOST_CONTESTS
-from services.enrollment.documents import (
-    COMPLETIONS,
-    CONTESTED,
-    EMPLOYEES,
-    HEADCOUNTS,
-    SEQUENCES,
-    Completion,
-    Confirmation,
-    Employee,
-)
 from services.enrollment.employees.registration import MOST_PENDING_LINKS
 from services.enrollment.employees.transfers import MOST_CONFIRMATIONS
 from services.enrollment.persons.current import has_left, is_held, waiting_links
+from services.enrollment.persons.documents import EMPLOYEES, HEADCOUNTS, Confirmation, Employee
 from services.enrollment.persons.homes import homes
 from services.enrollment.persons.persons import Person
 from services.enrollment.persons.snapshots import MOST_DAYS

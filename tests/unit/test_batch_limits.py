@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from services.enrollment.completions.documents import COMPLETIONS
 from services.enrollment.completions.handlers import settle_completions
-from services.enrollment.documents import COMPLETIONS
 from services.enrollment.terms import Terms
 from shared.contracts.cloudevents import STRUCTURED, peek
 from shared.contracts.pipeline import ReplayDeadLetter

@@ -7,10 +7,11 @@ from itertools import pairwise
 import pytest
 
 from services.enrollment.completions.contents import MOST_CONTENTS
+from services.enrollment.completions.documents import COMPLETIONS
 from services.enrollment.completions.handlers import MOST_COMPLETIONS, MOST_REVOCATIONS
 from services.enrollment.completions.settling import facts_standing
-from services.enrollment.documents import COMPLETIONS, EMPLOYEES
 from services.enrollment.employees.registration import MOST_NUMBERS
+from services.enrollment.persons.documents import EMPLOYEES
 from shared.contracts.agency import TrainingCompleted
 from shared.pipeline.errors import Rejected
 from shared.pipeline.outcome import Verdict

@@ -8,8 +8,10 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
+from services.enrollment.certificates.documents import RENDERINGS, SEQUENCES
+from services.enrollment.completions.documents import COMPLETIONS, Completion
 from services.enrollment.completions.settling import facts_standing
-from services.enrollment.documents import COMPLETIONS, EMPLOYEES, RENDERINGS, SEQUENCES, Completion
+from services.enrollment.persons.documents import EMPLOYEES
 from shared.contracts.agency import Organizer, TrainingCompleted
 from shared.contracts.enrollment import (
     CertificateIssued,

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from services.enrollment.completions.documents import COMPLETIONS, Completion
 from services.enrollment.completions.handlers import MOST_UNBACKED
-from services.enrollment.documents import COMPLETIONS, Completion
 from services.incentive.points.documents import EARNED_COMPLETIONS
 from shared.contracts.agency import TrainingCompleted
 from shared.contracts.enrollment import CompletionRecorded

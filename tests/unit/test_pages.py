@@ -17,7 +17,9 @@ import pytest
 from fastapi import FastAPI
 from markupsafe import escape
 
-from services.enrollment.documents import Certificate, Completion, Content, Facts, Revocation
+from services.enrollment.certificates.documents import Certificate
+from services.enrollment.completions.documents import Completion, Content, Revocation
+from services.enrollment.training import Facts
 from services.enrollment.verification.pages import NOTICES, TEMPLATES, Subject, notice_page
 from services.enrollment.verification.routes import (
     BeingPrepared,

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from services.enrollment.agencies.timeline import ACTIVE, Standing
-from services.enrollment.documents import EMPLOYEES, Employee
 from services.enrollment.employees.views import link_views, open_person_view, person_view
+from services.enrollment.persons.documents import EMPLOYEES, Employee
 from services.enrollment.persons.persons import Person
 from services.enrollment.persons.queries import people_in
 from services.enrollment.persons.rights import check_active, check_transfer, checked_merge, may_see, opd_of

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.enrollment.certificates.adoption import GivenNumbers, with_places
-from services.enrollment.documents import COMPLETIONS, GIVEN, SEQUENCES, Certificate, Sequence
+from services.enrollment.certificates.documents import GIVEN, SEQUENCES, Certificate, Sequence
+from services.enrollment.completions.documents import COMPLETIONS
 from services.enrollment.terms import Terms
 from shared.contracts.agency import TrainingCompleted
 from shared.contracts.cloudevents import encode

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from services.enrollment.agencies.documents import Arrival
-from services.enrollment.documents import Profile, Snapshot
+from services.enrollment.persons.documents import Profile, Snapshot
 from services.enrollment.persons.snapshots import MOST_DAYS, newest_of, with_snapshot
 from tests.factories import NIP
 from tests.unit.given import NINE

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from msgspec.structs import replace
 
-from services.enrollment.documents import COMPLETIONS, Completion
+from services.enrollment.completions.documents import COMPLETIONS, Completion
 from services.enrollment.records.notes import Looked
 from services.enrollment.records.trace import steps_of
 from shared.contracts.enrollment import ContestCompletion, DecideContest

@@ -10,8 +10,8 @@ from typing import cast
 
 import msgspec
 
-from services.enrollment.documents import GIVEN, SEQUENCES, Given, GivenIssue
-from services.enrollment.documents import Sequence as Numbers
+from services.enrollment.certificates.documents import GIVEN, SEQUENCES, Given, GivenIssue
+from services.enrollment.certificates.documents import Sequence as Numbers
 from services.enrollment.terms import Terms
 from shared.contracts.cloudevents import Event, Undecodable, decode, peek
 from shared.contracts.enrollment import CertificateIssued, CertificateRevoked

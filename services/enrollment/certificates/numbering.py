@@ -5,10 +5,11 @@ from typing import NamedTuple
 
 import msgspec
 
+from services.enrollment.certificates.documents import Given, Sequence
 from services.enrollment.certificates.face import CertificateFace
 from services.enrollment.certificates.issuing_bodies import certificate_number, sequence_id
-from services.enrollment.documents import Facts, Given, Sequence
 from services.enrollment.terms import Terms
+from services.enrollment.training import Facts
 from shared.contracts.payload import CertificateId
 
 _JSON = msgspec.json.Encoder(order="deterministic")

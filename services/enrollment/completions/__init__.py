@@ -8,8 +8,9 @@ It owns the collections `completions` and `sequences` and the lock `employee/<id
 learning hours, persons and the two registers.
 """
 
+from services.enrollment.certificates.documents import SEQUENCES
+from services.enrollment.completions.documents import COMPLETIONS
 from services.enrollment.completions.handlers import REACTIONS
-from services.enrollment.documents import COMPLETIONS, SEQUENCES
 from shared.pipeline.capabilities import Capability
 
 CAPABILITY = Capability("completions", REACTIONS, (COMPLETIONS, SEQUENCES))

@@ -9,7 +9,7 @@ from services.enrollment.agencies.trust import Trust, trust_of
 from services.enrollment.bodies.documents import BODIES, Body, body_id
 from services.enrollment.bodies.timeline import called_now, standing_body
 from services.enrollment.completions.authority import organizer_of
-from services.enrollment.documents import Completion
+from services.enrollment.completions.documents import Completion
 from shared.pipeline.documents import Doc, Keys, NotLoaded, State
 
 

@@ -22,8 +22,8 @@ from services.enrollment.completions.contents import (
     standing_before,
     without_gaps,
 )
+from services.enrollment.completions.documents import Completion, Content, Contest, file_of
 from services.enrollment.completions.reasons import without_ground
-from services.enrollment.documents import Completion, Content, Contest
 from services.enrollment.persons.homes import Homes, homes
 from services.enrollment.persons.persons import Person
 from shared.contracts.lists import GROUNDLESS
@@ -101,7 +101,7 @@ def standing(completion: Completion, person: Person, register: Register) -> Stan
     before = _before(unjudged)
     if not judged:
         return before
-    whose = person.judged(completion)
+    whose = person.judged(file_of(completion))
     home = _home(judged, whose, register)
     issued = _issued(judged, register)
     if issued is not None:

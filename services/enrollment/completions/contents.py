@@ -10,7 +10,8 @@ import msgspec
 
 from services.enrollment.agencies.documents import Arrival
 from services.enrollment.agencies.statements import arrival_of
-from services.enrollment.documents import Completion, Content, Contest, ExternalCertificate, Facts, Revocation
+from services.enrollment.completions.documents import Completion, Content, Contest, Revocation
+from services.enrollment.training import ExternalCertificate, Facts
 from shared.contracts.agency import TrainingCompleted
 from shared.contracts.payload import CompletionId, EmployeeId
 from shared.identity.identifiers import Ids, key, training_key

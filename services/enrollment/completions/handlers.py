@@ -22,6 +22,7 @@ from services.enrollment.completions.contents import (
     kept_as,
     with_content,
 )
+from services.enrollment.completions.documents import COMPLETIONS, Completion, Reinstatement, Revocation
 from services.enrollment.completions.reasons import NOT_KNOWN_YET, uncertified
 from services.enrollment.completions.settling import (
     Changed,
@@ -32,18 +33,11 @@ from services.enrollment.completions.settling import (
     standing_now,
 )
 from services.enrollment.completions.settling_keys import reach_of, recounted_together, settling_keys
-from services.enrollment.documents import (
-    COMPLETIONS,
-    EMPLOYEE_NUMBERS,
-    Completion,
-    EmployeeNumberAlias,
-    Facts,
-    Reinstatement,
-    Revocation,
-)
 from services.enrollment.learning_hours.jp import check
+from services.enrollment.persons.documents import EMPLOYEE_NUMBERS, EmployeeNumberAlias
 from services.enrollment.persons.persons import person_of
 from services.enrollment.terms import Terms
+from services.enrollment.training import Facts
 from shared.contracts.agency import TrainingCompleted
 from shared.contracts.enrollment import (
     ReinstateCertificate,

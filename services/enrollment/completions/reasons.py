@@ -14,7 +14,7 @@ from services.enrollment.agencies.trust import Trust
 from services.enrollment.bodies.documents import Body
 from services.enrollment.bodies.timeline import standing_body
 from services.enrollment.certificates.face import WIB, decimal_comma, long_date
-from services.enrollment.documents import Content
+from services.enrollment.completions.documents import Content
 from services.enrollment.learning_hours.jp import Capped
 from shared.contracts.enrollment import Withheld
 from shared.contracts.lists import UNCERTIFIED

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from services.enrollment.documents import COMPLETIONS
+from services.enrollment.completions.documents import COMPLETIONS
 from shared.pipeline.storage.mongo import MongoStore
 
 

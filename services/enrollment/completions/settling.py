@@ -14,6 +14,17 @@ import msgspec
 
 from services.enrollment.agencies.documents import Arrival
 from services.enrollment.bodies.timeline import called_now
+from services.enrollment.certificates.documents import (
+    GIVEN,
+    RENDERINGS,
+    SEQUENCES,
+    STORED_PDFS,
+    Certificate,
+    Printed,
+    Rendering,
+    rendering_id,
+)
+from services.enrollment.certificates.documents import Sequence as NumberSequence
 from services.enrollment.certificates.face import WIB, CertificateFace
 from services.enrollment.certificates.numbering import codes_before, content_digest, issue, numbered
 from services.enrollment.completions.agency_names import names_of
@@ -29,6 +40,16 @@ from services.enrollment.completions.authority import (
     trusted,
 )
 from services.enrollment.completions.contents import ContestState, effective_revocations, first_asked
+from services.enrollment.completions.documents import (
+    COMPLETIONS,
+    CONTESTED,
+    Completion,
+    Content,
+    Contest,
+    Contested,
+    Revocation,
+    file_of,
+)
 from services.enrollment.completions.reasons import Groundless, Uncertified, cut, uncertified, without_ground
 from services.enrollment.completions.settling_keys import (
     reach_of,
@@ -38,29 +59,11 @@ from services.enrollment.completions.settling_keys import (
     year_of,
     years_of,
 )
-from services.enrollment.documents import (
-    COMPLETIONS,
-    CONTESTED,
-    GIVEN,
-    RENDERINGS,
-    SEQUENCES,
-    STORED_PDFS,
-    Certificate,
-    Completion,
-    Content,
-    Contest,
-    Contested,
-    Employee,
-    Facts,
-    Printed,
-    Rendering,
-    Revocation,
-    rendering_id,
-)
-from services.enrollment.documents import Sequence as NumberSequence
 from services.enrollment.learning_hours.jp import Credit, Learning, credit_learnings
-from services.enrollment.persons.persons import Person, file_of
+from services.enrollment.persons.documents import Employee
+from services.enrollment.persons.persons import Person
 from services.enrollment.terms import Terms
+from services.enrollment.training import Facts
 from shared.contracts.enrollment import (
     NO_LINK,
     NOT_VALID,

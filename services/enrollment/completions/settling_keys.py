@@ -4,23 +4,16 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 
+from services.enrollment.certificates.documents import GIVEN, RENDERINGS, SEQUENCES, rendering_id
 from services.enrollment.certificates.issuing_bodies import sequence_id
 from services.enrollment.completions.agency_names import issuing_of, names_keys
 from services.enrollment.completions.authority import organizer_of, register_keys
-from services.enrollment.documents import (
-    COMPLETIONS,
-    CONTESTED,
-    EMPLOYEES,
-    GIVEN,
-    RENDERINGS,
-    SEQUENCES,
-    Completion,
-    Facts,
-    rendering_id,
-)
+from services.enrollment.completions.documents import COMPLETIONS, CONTESTED, Completion
 from services.enrollment.learning_hours.jp import Rates
+from services.enrollment.persons.documents import EMPLOYEES
 from services.enrollment.persons.persons import Person, person_keys, person_of
 from services.enrollment.terms import Terms
+from services.enrollment.training import Facts
 from shared.contracts.payload import CompletionId, EmployeeId
 from shared.pipeline.documents import LOAD, Doc, Docs, Keys, Lock, State
 

@@ -4,8 +4,8 @@
 `contested`, and imports records and what those rest on.
 """
 
+from services.enrollment.completions.documents import CONTESTED
 from services.enrollment.contests.handlers import REACTIONS
-from services.enrollment.documents import CONTESTED
 from shared.pipeline.capabilities import Capability
 
 CAPABILITY = Capability("contests", REACTIONS, (CONTESTED,))

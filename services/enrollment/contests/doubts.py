@@ -7,8 +7,8 @@ from typing import Final, Literal
 from pydantic import BaseModel, Field
 
 from services.enrollment.completions.contents import contest_state
+from services.enrollment.completions.documents import COMPLETIONS, CONTESTED, Completion, Contest
 from services.enrollment.completions.settling import content_standing, revocations_standing
-from services.enrollment.documents import COMPLETIONS, CONTESTED, Completion, Contest
 from services.enrollment.persons.homes import homes
 from services.enrollment.persons.persons import Person
 from services.enrollment.persons.queries import people_of

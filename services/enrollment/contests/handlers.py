@@ -14,9 +14,15 @@ from services.enrollment.agencies.documents import Arrival
 from services.enrollment.agencies.statements import arrival_of
 from services.enrollment.completions.authority import of_the_home
 from services.enrollment.completions.contents import ContestState, begun, contest_state
+from services.enrollment.completions.documents import (
+    COMPLETIONS,
+    CONTESTED,
+    Completion,
+    Contest,
+    ContestDecision,
+)
 from services.enrollment.completions.settling import Changed, settle
 from services.enrollment.completions.settling_keys import settling_keys
-from services.enrollment.documents import COMPLETIONS, CONTESTED, Completion, Contest, ContestDecision
 from services.enrollment.persons.persons import person_of
 from services.enrollment.terms import Terms
 from shared.contracts.enrollment import ContestCompletion, DecideContest

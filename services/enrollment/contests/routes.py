@@ -7,6 +7,7 @@ from fastapi import APIRouter, Query
 from fastapi.responses import Response
 
 from services.enrollment.agencies.register import CurrentAgencies
+from services.enrollment.completions.documents import COMPLETIONS, Completion
 from services.enrollment.contests.doubts import (
     COMPLETION_ID,
     ContestBody,
@@ -17,7 +18,6 @@ from services.enrollment.contests.doubts import (
     contested_page,
     preview,
 )
-from services.enrollment.documents import COMPLETIONS, Completion
 from services.enrollment.persons.queries import people_of
 from services.enrollment.persons.rights import found, not_found, officers_of_active, sees_all
 from services.enrollment.terms import Terms

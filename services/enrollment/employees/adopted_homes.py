@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from services.enrollment.documents import EMPLOYEES
+from services.enrollment.persons.documents import EMPLOYEES
 from shared.contracts.cloudevents import event_id
 from shared.contracts.payload import EmployeeId
 from shared.contracts.people import AdoptHomes, EarliestHome

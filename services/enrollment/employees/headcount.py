@@ -10,7 +10,7 @@ import msgspec
 
 from services.enrollment.agencies.documents import AGENCIES, Arrival, lacks_pace, lacks_room
 from services.enrollment.agencies.timeline import standing
-from services.enrollment.documents import HEADCOUNTS, FullHour, Headcount
+from services.enrollment.persons.documents import HEADCOUNTS, FullHour, Headcount
 from services.enrollment.persons.homes import homes
 from services.enrollment.persons.persons import Person, employee_sources
 from shared.pipeline.documents import Doc, Keys, Lock, State

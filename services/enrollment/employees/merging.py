@@ -10,11 +10,12 @@ from typing import Any, Final
 import msgspec
 
 from services.enrollment.agencies.statements import arrival_of
+from services.enrollment.completions.documents import COMPLETIONS, Completion
 from services.enrollment.completions.settling import Changed, Sequences, settle
 from services.enrollment.completions.settling_keys import merging_keys
-from services.enrollment.documents import COMPLETIONS, EMPLOYEES, Completion, Employee, Merge
 from services.enrollment.employees.registration import moved
 from services.enrollment.persons.current import as_it_stands, is_held, later, recorded
+from services.enrollment.persons.documents import EMPLOYEES, Employee, Merge
 from services.enrollment.persons.homes import homes
 from services.enrollment.persons.persons import Person, own_numbers, person_of
 from services.enrollment.terms import Terms

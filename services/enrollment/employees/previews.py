@@ -6,8 +6,8 @@ from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from typing import Final
 
+from services.enrollment.completions.documents import COMPLETIONS, Completion
 from services.enrollment.completions.settling import facts_standing
-from services.enrollment.documents import COMPLETIONS, Completion, Employee
 from services.enrollment.employees.views import (
     PeoplePreviewView,
     PersonChangeView,
@@ -17,6 +17,7 @@ from services.enrollment.employees.views import (
     state_of,
 )
 from services.enrollment.persons.current import is_held, waiting_links
+from services.enrollment.persons.documents import Employee
 from services.enrollment.persons.homes import homes
 from services.enrollment.persons.persons import Person
 from services.enrollment.persons.queries import people_in, people_of

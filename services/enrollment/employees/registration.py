@@ -15,10 +15,12 @@ from services.enrollment.agencies.timeline import standing
 from services.enrollment.agencies.trust import trust_of
 from services.enrollment.completions.authority import register_for
 from services.enrollment.completions.contents import is_reported_under
+from services.enrollment.completions.documents import COMPLETIONS, file_of
 from services.enrollment.completions.settling import Changed, Sequences, settle
 from services.enrollment.completions.settling_keys import merging_keys, refolding_keys
-from services.enrollment.documents import (
-    COMPLETIONS,
+from services.enrollment.employees.headcount import counted, headcount_keys, moves_counted
+from services.enrollment.persons.current import as_it_stands, standing_snapshot, waiting_links
+from services.enrollment.persons.documents import (
     EMPLOYEE_NUMBERS,
     EMPLOYEES,
     Claim,
@@ -29,12 +31,9 @@ from services.enrollment.documents import (
     Profile,
     Snapshot,
 )
-from services.enrollment.employees.headcount import counted, headcount_keys, moves_counted
-from services.enrollment.persons.current import as_it_stands, standing_snapshot, waiting_links
 from services.enrollment.persons.homes import homes, with_claim, with_placement
 from services.enrollment.persons.persons import (
     Person,
-    file_of,
     own_numbers,
     person_keys,
     person_of,

@@ -11,7 +11,6 @@ from fastapi.responses import Response
 
 from services.enrollment.agencies.register import CurrentAgencies
 from services.enrollment.contests.doubts import completions_of
-from services.enrollment.documents import DISPUTED, LINKS, UNCLAIMED
 from services.enrollment.employees.previews import Order, preview
 from services.enrollment.employees.views import (
     EMPLOYEE_ID,
@@ -27,6 +26,7 @@ from services.enrollment.employees.views import (
     open_person_view,
     person_view,
 )
+from services.enrollment.persons.documents import DISPUTED, LINKS, UNCLAIMED
 from services.enrollment.persons.persons import Person
 from services.enrollment.persons.queries import linked_people, people_by_number, people_of, worklist
 from services.enrollment.persons.rights import (

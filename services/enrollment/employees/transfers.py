@@ -10,16 +10,6 @@ from services.enrollment.agencies.statements import arrival_of
 from services.enrollment.completions.reasons import NOT_KNOWN_YET
 from services.enrollment.completions.settling import Sequences
 from services.enrollment.completions.settling_keys import refolding_keys
-from services.enrollment.documents import (
-    EMPLOYEE_NUMBERS,
-    EMPLOYEES,
-    HEADCOUNTS,
-    Claim,
-    Confirmation,
-    Employee,
-    Placement,
-    Withdrawal,
-)
 from services.enrollment.employees.headcount import (
     headcount_keys,
     is_of_the_day,
@@ -29,6 +19,16 @@ from services.enrollment.employees.headcount import (
     recounting_keys,
 )
 from services.enrollment.employees.registration import moved
+from services.enrollment.persons.documents import (
+    EMPLOYEE_NUMBERS,
+    EMPLOYEES,
+    HEADCOUNTS,
+    Claim,
+    Confirmation,
+    Employee,
+    Placement,
+    Withdrawal,
+)
 from services.enrollment.persons.homes import MISTAKE, homes, with_claim, with_placement
 from services.enrollment.persons.persons import Person, person_keys, person_of
 from services.enrollment.terms import Terms

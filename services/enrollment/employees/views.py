@@ -8,8 +8,8 @@ from pydantic import BaseModel, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from services.enrollment.contests.doubts import DoubtfulView
-from services.enrollment.documents import Confirmation, Employee, Merge, PendingLink, Placement
 from services.enrollment.persons.current import is_held, waiting_links
+from services.enrollment.persons.documents import Confirmation, Employee, Merge, PendingLink, Placement
 from services.enrollment.persons.homes import Homes, homes
 from services.enrollment.persons.persons import Person, own_numbers
 from services.enrollment.persons.rights import knows, sees_all

@@ -6,7 +6,7 @@ from typing import Any, Final
 import msgspec
 
 from services.enrollment.agencies.trust import Trust
-from services.enrollment.documents import (
+from services.enrollment.persons.documents import (
     DISPUTED,
     LINKS,
     UNCLAIMED,

@@ -13,7 +13,7 @@ from operator import attrgetter
 from typing import Final, NamedTuple
 
 from services.enrollment.agencies.documents import Arrival
-from services.enrollment.documents import Claim, Confirmation, Employee, Placement, Withdrawal
+from services.enrollment.persons.documents import Claim, Confirmation, Employee, Placement, Withdrawal
 from shared.identity.identifiers import key
 
 MISTAKE: Final = "mistake"

@@ -11,10 +11,9 @@ import msgspec
 
 from services.enrollment.agencies.documents import REGISTER, REGISTERS, Arrival
 from services.enrollment.agencies.trust import TRUSTING, Trust, trust_of
-from services.enrollment.documents import (
+from services.enrollment.persons.documents import (
     EMPLOYEES,
     Claim,
-    Completion,
     Confirmation,
     Employee,
     Merge,
@@ -82,12 +81,12 @@ class Person(NamedTuple):
             return self._replace(main=file)
         return self._replace(merged=tuple(file if one.id == file.id else one for one in self.merged))
 
-    def judged(self, completion: Completion) -> tuple[Homes, ...]:
+    def judged(self, reported_file: str) -> tuple[Homes, ...]:
         """By whose people's homes senders are judged: the person's, and those of the file that it was reported under."""
         whole = homes(self.whole)
         if not self.merged:
             return (whole,)
-        file = next((one for one in self.files if one.id == file_of(completion)), self.main)
+        file = next((one for one in self.files if one.id == reported_file), self.main)
         return (whole, homes(_as_trusted(file, self.trust)))
 
 
@@ -178,11 +177,6 @@ def snapshots_of(employee: Employee) -> list[Snapshot]:
 def own_numbers(employee: Employee) -> list[str]:
     """Those that were registered under this file."""
     return employee.own_numbers or employee.numbers
-
-
-def file_of(completion: Completion) -> str:
-    """Id of the file that it is named by."""
-    return completion.file or completion.employee_id
 
 
 def person_keys(employee_id: str, state: State) -> Keys:

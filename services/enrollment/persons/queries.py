@@ -4,8 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from services.enrollment.agencies.documents import REGISTER, REGISTERS, Register
-from services.enrollment.documents import EMPLOYEE_NUMBERS, EMPLOYEES, HEADCOUNTS, Employee
 from services.enrollment.persons.current import waiting_links
+from services.enrollment.persons.documents import EMPLOYEE_NUMBERS, EMPLOYEES, HEADCOUNTS, Employee
 from services.enrollment.persons.persons import Person, person_of
 from shared.contracts.payload import EmployeeId
 from shared.pipeline.documents import Collection, Doc, State

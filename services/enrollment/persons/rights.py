@@ -12,8 +12,8 @@ from fastapi import Depends
 from fastapi.params import Depends as DependsParam
 
 from services.enrollment.agencies.register import Agencies, CurrentAgencies
-from services.enrollment.documents import Employee, PendingLink
 from services.enrollment.persons.current import waiting_links
+from services.enrollment.persons.documents import Employee, PendingLink
 from services.enrollment.persons.homes import homes
 from services.enrollment.persons.persons import Person
 from shared.contracts.people import MergeEmployees

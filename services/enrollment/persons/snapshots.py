@@ -6,7 +6,7 @@ from datetime import date, datetime
 from typing import Final
 
 from services.enrollment.agencies.documents import Arrival
-from services.enrollment.documents import Snapshot
+from services.enrollment.persons.documents import Snapshot
 
 MOST_DAYS: Final = 4
 """Latest ones, by arrival, of each of which the first and the newest are kept: whoever writes in an agency's name on

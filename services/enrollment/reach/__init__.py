@@ -6,7 +6,7 @@ operators order it, `routes.py`, and what they are told before: `previews.py`, i
 It owns the collection `sweeps`, and imports employees and what those rest on.
 """
 
-from services.enrollment.documents import SWEEPS
+from services.enrollment.reach.documents import SWEEPS
 from services.enrollment.reach.sweep import REACTIONS
 from shared.pipeline.capabilities import Capability
 

@@ -13,8 +13,9 @@ from services.enrollment.agencies.trust import trust_of
 from services.enrollment.bodies.documents import BODIES, Body, body_id
 from services.enrollment.bodies.queries import Effects
 from services.enrollment.completions.authority import organizer_of, register_for, standing
+from services.enrollment.completions.documents import COMPLETIONS, Completion
 from services.enrollment.completions.settling import content_standing, standing_now
-from services.enrollment.documents import COMPLETIONS, EMPLOYEES, Completion
+from services.enrollment.persons.documents import EMPLOYEES
 from services.enrollment.persons.homes import homes
 from services.enrollment.persons.persons import Person
 from services.enrollment.persons.queries import people_of

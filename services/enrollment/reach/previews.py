@@ -8,8 +8,9 @@ from services.enrollment.agencies.documents import AGENCIES, REGISTER, REGISTERS
 from services.enrollment.agencies.timeline import standing
 from services.enrollment.bodies.queries import all_bodies
 from services.enrollment.bodies.timeline import standing_body
-from services.enrollment.documents import COMPLETIONS, HEADCOUNTS
+from services.enrollment.completions.documents import COMPLETIONS
 from services.enrollment.employees.headcount import BEYOND
+from services.enrollment.persons.documents import HEADCOUNTS
 from services.enrollment.reach.outcomes import Certificates, certificates_after, people_after, said_after
 from services.enrollment.reach.views import ReachView
 from services.enrollment.terms import Terms

@@ -16,11 +16,13 @@ import msgspec
 
 from services.enrollment.agencies.documents import REGISTER, REGISTERS, Register
 from services.enrollment.bodies.documents import BODIES
+from services.enrollment.completions.documents import COMPLETIONS
 from services.enrollment.completions.settling import Changed, Sequences, settle
 from services.enrollment.completions.settling_keys import refold_keys, refolding_all_keys
-from services.enrollment.documents import COMPLETIONS, EMPLOYEES, SWEEP, SWEEPS, Sweep
 from services.enrollment.persons.current import as_it_stands
+from services.enrollment.persons.documents import EMPLOYEES
 from services.enrollment.persons.persons import person_of
+from services.enrollment.reach.documents import SWEEP, SWEEPS, Sweep
 from services.enrollment.terms import Terms
 from shared.contracts.cloudevents import event_id
 from shared.contracts.payload import CompletionId, EmployeeId, Payload

@@ -3,7 +3,7 @@
 It owns the collection `listings`, and imports completions.
 """
 
-from services.enrollment.documents import LISTINGS
+from services.enrollment.reconciliation.documents import LISTINGS
 from services.enrollment.reconciliation.reconciling import REACTIONS
 from shared.pipeline.capabilities import Capability
 

@@ -7,17 +7,10 @@ from fastapi import APIRouter
 from fastapi.responses import Response
 from pydantic import BaseModel
 
+from services.enrollment.certificates.documents import HELD, RENDERINGS, STORED_PDFS, rendering_id
+from services.enrollment.completions.documents import COMPLETIONS, Completion
 from services.enrollment.completions.settling import DONE
-from services.enrollment.documents import (
-    COMPLETIONS,
-    HELD,
-    RENDERINGS,
-    STORED_PDFS,
-    Completion,
-    issued_version,
-    rendering_id,
-    stated_version,
-)
+from services.enrollment.reconciliation.documents import issued_version, stated_version
 from services.enrollment.reconciliation.reconciling import PDF, PDF_HELD, lacks
 from services.enrollment.terms import Terms
 from shared.contracts.cloudevents import event_id

@@ -10,8 +10,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapp
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple
 
+from services.enrollment.certificates.documents import RENDERINGS, rendering_id
+from services.enrollment.completions.documents import COMPLETIONS
 from services.enrollment.completions.settling import DONE
-from services.enrollment.documents import COMPLETIONS, LISTINGS, RENDERINGS, Listing, rendering_id
+from services.enrollment.reconciliation.documents import LISTINGS, Listing
 from services.enrollment.reconciliation.reconciling import LISTING
 from shared.contracts.cloudevents import event_id
 from shared.contracts.enrollment import Lagging, ListCompletions, PartitionList

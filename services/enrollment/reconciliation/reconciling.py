@@ -8,20 +8,12 @@ from typing import Final
 
 import msgspec
 
+from services.enrollment.certificates.documents import RENDERINGS, STORED_PDFS, rendering_id
+from services.enrollment.completions.documents import COMPLETIONS, Completion
 from services.enrollment.completions.settling import DONE, restate
 from services.enrollment.completions.settling_keys import settling_keys
-from services.enrollment.documents import (
-    COMPLETIONS,
-    LISTINGS,
-    RENDERINGS,
-    STORED_PDFS,
-    Completion,
-    Listing,
-    issued_version,
-    rendering_id,
-    stated_version,
-)
 from services.enrollment.persons.persons import person_of
+from services.enrollment.reconciliation.documents import LISTINGS, Listing, issued_version, stated_version
 from services.enrollment.terms import Terms
 from shared.contracts.enrollment import CompletionsListed, ListCompletions, RestateCompletion
 from shared.contracts.lists import Claim

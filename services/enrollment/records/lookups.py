@@ -1,12 +1,7 @@
 """What an employee number means to routes: the person that its record belongs to by now, and a completion of it."""
 
-from services.enrollment.documents import (
-    COMPLETIONS,
-    EMPLOYEE_NUMBERS,
-    EMPLOYEES,
-    Employee,
-)
-from services.enrollment.persons.persons import file_of
+from services.enrollment.completions.documents import COMPLETIONS, file_of
+from services.enrollment.persons.documents import EMPLOYEE_NUMBERS, EMPLOYEES, Employee
 from services.enrollment.terms import Terms
 from shared.contracts.payload import CompletionId, EmployeeId
 from shared.pipeline.storage.mongo import MongoStore

@@ -13,8 +13,8 @@ from services.enrollment.bodies.documents import BODIES, Body, body_id
 from services.enrollment.bodies.timeline import called_now
 from services.enrollment.completions.agency_names import concerned
 from services.enrollment.completions.authority import Grounds, Register, organizer_of, standing
+from services.enrollment.completions.documents import Completion
 from services.enrollment.completions.reasons import Names, uncertified, without_ground
-from services.enrollment.documents import Completion
 from services.enrollment.persons.persons import Person
 from services.enrollment.persons.queries import people_of
 from services.enrollment.rendering.held_renderings import held_of

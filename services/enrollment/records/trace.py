@@ -5,14 +5,9 @@ from typing import NamedTuple
 
 from fastapi import APIRouter
 
-from services.enrollment.documents import (
-    COMPLETIONS,
-    HELD,
-    RENDERINGS,
-    Completion,
-    Employee,
-    rendering_id,
-)
+from services.enrollment.certificates.documents import HELD, RENDERINGS, rendering_id
+from services.enrollment.completions.documents import COMPLETIONS, Completion
+from services.enrollment.persons.documents import Employee
 from services.enrollment.reconciliation.reconciling import PDF, PDF_HELD
 from services.enrollment.records.lookups import person_of_number
 from services.enrollment.records.notes import Looked, looked_up, note_of

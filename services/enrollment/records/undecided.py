@@ -7,7 +7,8 @@ many were not is told.
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from services.enrollment.documents import Completion, Employee
+from services.enrollment.completions.documents import Completion
+from services.enrollment.persons.documents import Employee
 from shared.pipeline.books import DEAD_LETTERS, DECISIONS, OPEN, PACKED, WAITING, Decision
 from shared.pipeline.documents import Collection
 from shared.pipeline.storage.mongo import MongoStore

@@ -7,9 +7,10 @@ from typing import Literal
 
 from pydantic import BaseModel
 
+from services.enrollment.completions.documents import Completion
 from services.enrollment.completions.settling import facts_standing, revocations_standing
-from services.enrollment.documents import Completion, Employee
 from services.enrollment.learning_hours.duty import duty
+from services.enrollment.persons.documents import Employee
 from services.enrollment.records.notes import Looked, note_of
 from services.enrollment.terms import Terms
 from shared.contracts.payload import Jp

@@ -3,7 +3,7 @@
 It owns the collections `renderings` and `stored_pdfs`, and imports completions and certificates.
 """
 
-from services.enrollment.documents import RENDERINGS, STORED_PDFS
+from services.enrollment.certificates.documents import RENDERINGS, STORED_PDFS
 from services.enrollment.rendering.handlers import REACTIONS
 from shared.pipeline.capabilities import Capability
 

@@ -4,9 +4,7 @@ from zlib import crc32
 
 import msgspec
 
-from services.enrollment.documents import (
-    COMPLETIONS,
-)
+from services.enrollment.completions.documents import COMPLETIONS
 from services.enrollment.terms import Terms
 from shared.contracts.enrollment import (
     CertificateRendered,

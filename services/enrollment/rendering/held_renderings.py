@@ -4,18 +4,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
 
+from services.enrollment.certificates.documents import HELD, RENDERINGS, SUPERSEDED, Rendering, rendering_id
 from services.enrollment.certificates.face import CertificateFace
 from services.enrollment.certificates.pdf import drawing, not_drawn
+from services.enrollment.completions.documents import COMPLETIONS, Completion
 from services.enrollment.completions.settling import content_standing
-from services.enrollment.documents import (
-    COMPLETIONS,
-    HELD,
-    RENDERINGS,
-    SUPERSEDED,
-    Completion,
-    Rendering,
-    rendering_id,
-)
 from shared.pipeline.storage.mongo import MongoStore
 from shared.pipeline.work import QUEUED
 from shared.workers.periodic import Periodic

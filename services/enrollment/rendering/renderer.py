@@ -20,8 +20,8 @@ from typing import Any
 import msgspec
 from prometheus_client import Counter
 
+from services.enrollment.certificates.documents import HELD, RENDERINGS, STORED_PDFS, Rendering, StoredPdf
 from services.enrollment.certificates.pdf import CertificateNotRendered, NotDrawable, drawing, render
-from services.enrollment.documents import HELD, RENDERINGS, STORED_PDFS, Rendering, StoredPdf
 from shared.contracts.cloudevents import event_id
 from shared.contracts.enrollment import StoreRendering
 from shared.failpoints import failpoint

@@ -13,7 +13,7 @@ from urllib.parse import quote, unquote
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 
-from services.enrollment.documents import Completion
+from services.enrollment.completions.documents import Completion
 from services.enrollment.verification.pages import (
     POLICY,
     REFRESH_S,

@@ -1,0 +1,121 @@
+"""Certificates, their numbers, and the work of drawing them. A certificate stands in its completion, under its lock."""
+
+from datetime import datetime
+from decimal import Decimal
+
+import msgspec
+
+from services.enrollment.certificates.face import CertificateFace, Signatory
+from shared.contracts.payload import CertificateId, CompletionId, EmployeeId
+from shared.pipeline.documents import Collection
+
+
+class Printed(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a certificate shows beside its content, and which one that is: reinstated, it comes back as it was."""
+
+    content: bytes
+    """Digest; empty: nothing was printed, as it was revoked before it was issued."""
+    revision: int
+    """Of that content: the highest that changed nothing of what is printed."""
+    employment_type: str
+    opd: str
+    golongan: str | None = None
+    pangkat: str | None = None
+    jabatan: str | None = None
+    signatory: Signatory | None = None
+
+
+class Certificate(msgspec.Struct, frozen=True):
+    id: CertificateId
+    number: str
+    revision: int
+    code: str
+    earlier_codes: list[str]
+    issued_at: datetime
+    completion_version: int
+    holder_name: str
+    """As printed; a later change of name doesn't change a certificate."""
+    holder_number: str
+    jp: Decimal
+    """By rate, as printed: what other completions leave of a cap doesn't change a certificate."""
+    revoked: bool = False
+    sha256: str | None = None
+    """Of the stored PDF of this revision; None until it is made."""
+    series: str = ""
+    place: int = 0
+    """The number is the `place`-th of its series: see Sequence."""
+    printed: Printed | None = None
+    """None: from before that was kept; its rendering has it."""
+
+
+class Sequence(msgspec.Struct, frozen=True):
+    """The last number that a body gave out in a year; its lock makes numbers gapless."""
+
+    id: str = msgspec.field(name="_id")
+    last: int
+    free: list[int] = []
+    """Below `last`, and nobody's: given out by a database that was lost before anybody was told."""
+
+
+class GivenIssue(msgspec.Struct, frozen=True):
+    revision: int
+    content_digest: str
+    at: datetime
+
+
+class Given(msgspec.Struct, frozen=True):
+    """What was told about a certificate after the backup that this database was restored from (adoption.py)."""
+
+    id: CompletionId = msgspec.field(name="_id")
+    number: str
+    series: str
+    place: int
+    revision: int
+    """The highest."""
+    issues: list[GivenIssue] = []
+
+
+class Rendering(msgspec.Struct, frozen=True):
+    """Work: a PDF to be made. Inserted by the consumer; its state is the workers' (shared/pipeline/work.py)."""
+
+    id: str = msgspec.field(name="_id")
+    certificate_id: CertificateId
+    completion_id: CompletionId
+    employee_id: EmployeeId
+    revision: int
+    face: CertificateFace
+    traceparent: str | None
+    due: datetime
+    state: str = "queued"
+    lease: str = ""
+    attempts: int = 0
+    undrawn: tuple[str, ...] = ()
+    """While it is held: characters of the face that no font has."""
+    drawing: str = ""
+    """What could not draw them (`certificate_pdf.drawing`)."""
+
+
+HELD = "held"
+"""State of a rendering that waits for a version whose fonts draw it."""
+SUPERSEDED = "superseded"
+"""State of one that was held, and whose certificate has another revision since."""
+
+
+class StoredPdf(msgspec.Struct, frozen=True):
+    """Written once by a worker, never regenerated."""
+
+    id: str = msgspec.field(name="_id")
+    certificate_id: CertificateId
+    employee_id: EmployeeId
+    sha256: str
+    content: bytes
+
+
+SEQUENCES = Collection("sequences", Sequence)
+GIVEN = Collection("given", Given)
+RENDERINGS = Collection("renderings", Rendering, indexes=(("state", "due"),))
+STORED_PDFS = Collection("stored_pdfs", StoredPdf, indexes=(("certificate_id",),))
+
+
+def rendering_id(certificate_id: str, revision: int) -> str:
+    return f"{certificate_id}/{revision}"
