@@ -3,7 +3,8 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 PYTHON ?= python3
 BIN := .venv/bin
-# A worker a core, each file on one of them; the stack comes up once for all.
+# A worker a core, each file on one of them, folder by folder, so that no folder's services run on beside the next;
+# the stack comes up once for all.
 WORKERS ?= $(shell nproc 2>/dev/null || echo 2)
 # Each service that a test starts would compile all its modules again.
 unexport PYTHONDONTWRITEBYTECODE
@@ -19,7 +20,7 @@ demo: .venv/.dev ## A realistic day of the city, on real Kafka, MongoDB and SMTP
 up: .venv/.dev ## The same stack, kept running, until Ctrl-C; addresses in .run/stack.json; data stay until `clean`
 	@$(BIN)/python -m demo.up
 
-TESTS := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --tb=native
+TESTS := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --tb=native
 
 test: .venv/.dev ## The tests: unit, property, contract, integration, end-to-end, attacks, faults (half an hour or less on two cores)
 	@$(TESTS) -m "not full"

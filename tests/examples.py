@@ -5,7 +5,10 @@ from typing import Final
 
 from hypothesis import HealthCheck
 
-USUAL: Final = 150  # What KOMPETEN_EXAMPLES is measured by.
+USUAL: Final = 150
+"""What KOMPETEN_EXAMPLES is measured by."""
+ASKED: Final = 60
+"""Where nobody says how many: others each run, so that many runs together try many."""
 QUIET: Final = (
     HealthCheck.too_slow,
     HealthCheck.function_scoped_fixture,
@@ -15,4 +18,4 @@ QUIET: Final = (
 
 def examples(usual: int = USUAL) -> int:
     """As many as a property usually takes, in the proportion that is asked for."""
-    return max(1, usual * int(os.environ.get("KOMPETEN_EXAMPLES", USUAL)) // USUAL)
+    return max(1, usual * int(os.environ.get("KOMPETEN_EXAMPLES", ASKED)) // USUAL)

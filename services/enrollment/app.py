@@ -24,6 +24,7 @@ from services.enrollment.certificates.documents import GIVEN, HELD, RENDERINGS
 from services.enrollment.completions.documents import CONTESTED
 from services.enrollment.completions.handlers import settle_completions
 from services.enrollment.completions.reported_bodies import reported_bodies
+from services.enrollment.completions.terms import CompletionTerms, load_terms
 from services.enrollment.employees.adopted_homes import HomeAdoption
 from services.enrollment.persons.documents import DISPUTED, EMPLOYEES, LINKS, UNCLAIMED
 from services.enrollment.persons.persons import own_numbers
@@ -33,7 +34,6 @@ from services.enrollment.rendering.held_renderings import HeldRenderings
 from services.enrollment.rendering.renderer import Renderer
 from services.enrollment.routes import routers
 from services.enrollment.settings import EnrollmentSettings
-from services.enrollment.terms import Terms, load_terms
 from services.enrollment.waiting_watch import WaitingWatch
 from shared.contracts.topics import ENROLLMENT_EVENTS
 from shared.identity.database_key import LOOK_AT
@@ -47,7 +47,7 @@ from shared.pipeline.work import DEFERRED, LEASED, QUEUED, Counts, by_state
 from shared.service import ON_PAPER, Parts, Runner, make_parts, openapi_of
 from shared.settings.types import ring_of
 
-CAPABILITIES: tuple[Capability[Terms], ...] = (
+CAPABILITIES: tuple[Capability[CompletionTerms], ...] = (
     agencies.CAPABILITY,
     bodies.CAPABILITY,
     completions.CAPABILITY,
@@ -62,7 +62,7 @@ CAPABILITIES: tuple[Capability[Terms], ...] = (
 REACTIONS, COLLECTIONS = reactions_of(*CAPABILITIES), collections_of(*CAPABILITIES)
 
 
-def service_of(settings: EnrollmentSettings, terms: Terms) -> Service[Terms]:
+def service_of(settings: EnrollmentSettings, terms: CompletionTerms) -> Service[CompletionTerms]:
     return Service(
         name="enrollment",
         terms=terms,
@@ -78,7 +78,7 @@ def service_of(settings: EnrollmentSettings, terms: Terms) -> Service[Terms]:
     )
 
 
-def build(settings: EnrollmentSettings) -> Runner[Terms]:
+def build(settings: EnrollmentSettings) -> Runner[CompletionTerms]:
     secret, ring = settings.secret.get_secret_value(), ring_of(settings.link_keys)
     terms = load_terms(secret, settings.public_url, settings.epoch, ring)
     work: Mapping[Collection[Any], Counts] = {
@@ -88,7 +88,7 @@ def build(settings: EnrollmentSettings) -> Runner[Terms]:
         },  # of people, not of workers
         CONTESTED: {"undecided": {}},
     }
-    parts: Parts[Terms] = make_parts(
+    parts: Parts[CompletionTerms] = make_parts(
         service_of(settings, terms),
         settings,
         work,

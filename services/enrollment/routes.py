@@ -14,6 +14,7 @@ from services.enrollment.bodies.routes import bodies_router
 from services.enrollment.certificates.documents import STORED_PDFS, StoredPdf, rendering_id
 from services.enrollment.completions.documents import COMPLETIONS, Completion
 from services.enrollment.completions.settling import facts_standing
+from services.enrollment.completions.terms import CompletionTerms
 from services.enrollment.contests.routes import contests_router
 from services.enrollment.employees.own import own_home_router
 from services.enrollment.employees.routes import people_router
@@ -30,7 +31,6 @@ from services.enrollment.records.notes import looked_up
 from services.enrollment.records.trace import trace_router
 from services.enrollment.records.views import CompletionView, RecordView, completion_view, record_view
 from services.enrollment.rendering.held_renderings import held_of
-from services.enrollment.terms import Terms
 from services.enrollment.verification.routes import (
     BeingPrepared,
     Held,
@@ -83,7 +83,9 @@ class NumberBody(BaseModel):
     certificate_number: str = Field(min_length=1, max_length=300)
 
 
-def routers(parts: Parts[Terms], register: CurrentAgencies, events_per_second: int) -> list[APIRouter]:
+def routers(
+    parts: Parts[CompletionTerms], register: CurrentAgencies, events_per_second: int
+) -> list[APIRouter]:
     reads, prefix = Reads(parts), parts.service.topic_prefix
     door = Door(register, prefix, parts.sources.fault_of)
     rate = EventRate(events_per_second, saved=MOST_EVENTS)
@@ -110,7 +112,7 @@ def routers(parts: Parts[Terms], register: CurrentAgencies, events_per_second: i
 class Reads:
     """Reads go to MongoDB directly (majority); they change nothing."""
 
-    def __init__(self, parts: Parts[Terms]) -> None:
+    def __init__(self, parts: Parts[CompletionTerms]) -> None:
         self.store, self.terms = parts.store, parts.service.terms
 
     async def employee(self, caller: Principal) -> Employee:
@@ -203,7 +205,7 @@ def _may_act_on(completion: Completion, officer: Principal) -> bool:
     return officer.acts_for(facts_standing(completion).organizer_code)
 
 
-def _officer(parts: Parts[Terms], reads: Reads, register: CurrentAgencies) -> APIRouter:
+def _officer(parts: Parts[CompletionTerms], reads: Reads, register: CurrentAgencies) -> APIRouter:
     router = APIRouter(tags=["officer"], dependencies=officers_of_active(register))
 
     @router.post("/certificates/search", summary="Find a certificate by its number", **allow(Role.officer))

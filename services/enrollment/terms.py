@@ -1,13 +1,8 @@
-"""What enrollment's decisions rest on besides event and state: rules, ids, addresses."""
+"""What every decision of enrollment rests on besides event and state. A capability that needs more extends it."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-from services.enrollment.certificates.issuing_bodies import IssuingBodies, load_bodies
-from services.enrollment.learning_hours.duty import Duties, load_duties
-from services.enrollment.learning_hours.jp import Rates, load_rates
 from shared.identity.identifiers import Ids
-from shared.identity.link_keys import LinkKeys
 from shared.identity.links import Links
 
 
@@ -15,19 +10,4 @@ from shared.identity.links import Links
 class Terms:
     ids: Ids
     links: Links
-    rates: Rates
-    duties: Duties
-    bodies: IssuingBodies
-    epoch: int = 0
-
-    @property
-    def version(self) -> str:
-        """Of the rule files, noted in every decision."""
-        return f"{self.rates.version}-{self.bodies.version}"
-
-
-def load_terms(secret: str, public_url: str, epoch: int = 0, link_keys: Sequence[str] = ()) -> Terms:
-    """Reads all rule files; raises RulesInvalid with the row that is wrong. `link_keys`: see LinkKeys."""
-    ids = Ids(secret)
-    links = Links(public_url, ids, LinkKeys(ids, link_keys))
-    return Terms(ids, links, load_rates(), load_duties(), load_bodies(), epoch)
+    epoch: int

@@ -9,13 +9,14 @@ from shared.pipeline.documents import Collection, Document
 from shared.pipeline.reactions import Reaction
 
 T = TypeVar("T")
+T_contra = TypeVar("T_contra", contravariant=True)
 K = TypeVar("K", bound=Hashable)
 
 
 @dataclass(frozen=True)
-class Capability(Generic[T]):
+class Capability(Generic[T_contra]):
     name: str
-    reactions: Mapping[type[Payload], Reaction[T]]
+    reactions: Mapping[type[Payload], Reaction[T_contra]]
     collections: tuple[Collection[Document], ...]
 
 

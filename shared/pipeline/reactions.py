@@ -14,6 +14,7 @@ from shared.pipeline.records import Headers, Received
 from shared.pipeline.store import Store, Write
 
 T = TypeVar("T")
+T_contra = TypeVar("T_contra", contravariant=True)
 P = TypeVar("P", bound=Payload)
 
 
@@ -26,11 +27,11 @@ class Settled(Enum):
     NOTHING = auto()
 
 
-class Reaction(NamedTuple, Generic[T]):
+class Reaction(NamedTuple, Generic[T_contra]):
     """`keys` names what the decision may rest on; `decide` is pure: event, loaded state, terms -> outcome."""
 
-    keys: Callable[[Received[Payload], State, T], Keys]
-    decide: Callable[[Received[Payload], State, T], Outcome]
+    keys: Callable[[Received[Payload], State, T_contra], Keys]
+    decide: Callable[[Received[Payload], State, T_contra], Outcome]
     settled: Settled = Settled.ALL
 
 

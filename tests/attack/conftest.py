@@ -18,7 +18,7 @@ from tests.factories import BODIES
 from tests.unit.oidc_issuer import Issuer, serving_issuer
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def issuer() -> Iterator[Issuer]:
     """Everybody's, with a key set of the odd kind: that all else works beside it is a test too."""
     with serving_issuer() as issuer:
@@ -26,7 +26,7 @@ def issuer() -> Iterator[Issuer]:
         yield issuer
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def product(stack: Stack, issuer: Issuer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
     name = secrets.token_hex(4)
     kompeten = configure(
@@ -44,17 +44,17 @@ def product(stack: Stack, issuer: Issuer, tmp_path_factory: pytest.TempPathFacto
             yield product
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def victim(product: Product) -> Victim:
     return Victim(product, somebody("Tirta Contoh Sejahtera"), somebody("Ratna Contoh Lestari"))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def attacker(product: Product, issuer: Issuer) -> Attacker:
     return Attacker(product, issuer)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def untouched(victim: Victim) -> dict[str, Any]:
     """What nothing in the whole run may change."""
     return victim.state()

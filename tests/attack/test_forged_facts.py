@@ -13,7 +13,7 @@ from tests.attack.reference import SERVICES, event_types
 from tests.attack.victim import Holder, Victim
 from tests.end_to_end.product import Product
 
-pytestmark = [pytest.mark.xdist_group("attack"), pytest.mark.usefixtures("unharmed")]
+pytestmark = [pytest.mark.full, pytest.mark.xdist_group("attack"), pytest.mark.usefixtures("unharmed")]
 
 ADDRESS: Final = "penyerang@example.com"
 STRANGER: Final = "https://penyerang.example/v/" + "a" * 26

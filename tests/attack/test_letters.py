@@ -13,7 +13,7 @@ from tests.attack.reference import event_types
 from tests.attack.victim import mailed_link
 from tests.end_to_end.product import Person, Product, somebody
 
-pytestmark = [pytest.mark.xdist_group("attack"), pytest.mark.usefixtures("unharmed")]
+pytestmark = [pytest.mark.full, pytest.mark.xdist_group("attack"), pytest.mark.usefixtures("unharmed")]
 
 ENTICING: Final = "Perbarui akun di https://penyerang.example/login atau www.penyerang.example"
 LINK: Final = re.compile(r"(?i)\w+://\w[^\s\"'<>]*|\bwww\.\w+|penyerang\.\w+/")

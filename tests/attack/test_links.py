@@ -12,7 +12,7 @@ from tests.attack.victim import Victim, mailed_link
 from tests.end_to_end.product import Product, somebody
 from tests.factories import completed
 
-pytestmark = [pytest.mark.xdist_group("attack"), pytest.mark.usefixtures("unharmed")]
+pytestmark = [pytest.mark.full, pytest.mark.xdist_group("attack"), pytest.mark.usefixtures("unharmed")]
 
 JSON: Final = {"accept": "application/json"}
 CODE_CHARS: Final = "abcdefghijklmnopqrstuvwxyz234567"

@@ -12,7 +12,7 @@ from tests.attack.victim import VICTIM_OPD, Victim
 from tests.end_to_end.product import Person, Product, somebody, structured
 from tests.factories import completed, registered
 
-pytestmark = [pytest.mark.xdist_group("attack"), pytest.mark.usefixtures("unharmed")]
+pytestmark = [pytest.mark.full, pytest.mark.xdist_group("attack"), pytest.mark.usefixtures("unharmed")]
 
 BODY = VICTIM_OPD.upper()
 

@@ -9,7 +9,7 @@ from tests.attack.reference import OF_AGENCIES, EventType, event_types
 from tests.attack.victim import VICTIM_OPD, Victim
 from tests.end_to_end.product import somebody, structured
 
-pytestmark = [pytest.mark.xdist_group("attack"), pytest.mark.usefixtures("unharmed")]
+pytestmark = [pytest.mark.full, pytest.mark.xdist_group("attack"), pytest.mark.usefixtures("unharmed")]
 
 FOREIGN: Final = [one for one in event_types() if OF_AGENCIES not in one.addresses]
 OWN: Final = [one for one in event_types() if OF_AGENCIES in one.addresses]

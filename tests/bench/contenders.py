@@ -25,7 +25,7 @@ from pymongo.read_concern import ReadConcern
 
 from services.enrollment.completions.documents import COMPLETIONS
 from services.enrollment.completions.handlers import completion_keys, record_completion, settle_completions
-from services.enrollment.terms import Terms
+from services.enrollment.completions.terms import CompletionTerms
 from shared.contracts.agency import TrainingCompleted
 from shared.contracts.cloudevents import decode, encode, event_id, peek
 from shared.contracts.topics import agency_topic
@@ -65,7 +65,7 @@ class Peer:
     """What an expert would write around the same pure decision: bulk reads in three steps, fold, bulk write."""
 
     def __init__(self, kafka: KafkaConnection, mongo: str, run: str) -> None:
-        self.terms: Terms = load()
+        self.terms: CompletionTerms = load()
         self.client = connect(mongo)
         self.store = MongoStore(self.client, f"{run}_enrollment")
         self.database = self.store.database

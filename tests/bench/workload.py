@@ -11,8 +11,8 @@ from typing import Final
 from aiokafka import AIOKafkaProducer
 
 from services.enrollment.app import service_of
+from services.enrollment.completions.terms import CompletionTerms, load_terms
 from services.enrollment.settings import EnrollmentSettings
-from services.enrollment.terms import Terms, load_terms
 from shared.contracts.agency import EmployeeRegistered, Organizer, Training, TrainingCompleted
 from shared.contracts.cloudevents import STRUCTURED, encode
 from shared.contracts.payload import Payload
@@ -96,13 +96,13 @@ def cloudevent(payload: Payload) -> bytes:
     )
 
 
-def load(service: str = "enrollment") -> Terms:
+def load(service: str = "enrollment") -> CompletionTerms:
     return load_terms(SECRET, "http://localhost:8001")
 
 
 async def prepare(
     kafka: KafkaConnection, mongo: str, run: str, events: int, per_employee: int, employees: int = 0
-) -> tuple[Service[Terms], MongoStore]:
+) -> tuple[Service[CompletionTerms], MongoStore]:
     """Topics, a database with the employees registered, and the completions in the agency's topic. `employees`:
     how many, if not one for every `per_employee` events."""
     settings = settings_for(kafka, mongo, run)
@@ -116,7 +116,7 @@ async def prepare(
     return service, store
 
 
-async def _register(service: Service[Terms], store: MongoStore, employees: int, topic: str) -> None:
+async def _register(service: Service[CompletionTerms], store: MongoStore, employees: int, topic: str) -> None:
     reader = Reader(service)
     at = 0
     await store.position(position_id("setup", (topic, 0)), 0)

@@ -16,7 +16,7 @@ from confluent_kafka.admin import AdminClient
 from devstack import Stack
 from services.enrollment.app import COLLECTIONS, REACTIONS
 from services.enrollment.completions.handlers import settle_completions
-from services.enrollment.terms import Terms, load_terms
+from services.enrollment.completions.terms import CompletionTerms, load_terms
 from shared.contracts.agency import EmployeeRegistered
 from shared.contracts.topics import CONFIG, ENROLLMENT_COMMANDS, ENROLLMENT_EVENTS, PARTITIONS, agency_topic
 from shared.kafka.topics import create_topics
@@ -41,7 +41,7 @@ class Place:
 
     def __init__(self, stack: Stack, admin: AIOKafkaAdminClient, store: MongoStore, prefix: str) -> None:
         self.stack, self.admin, self.store, self.prefix = stack, admin, store, prefix
-        self.service: Service[Terms] = Service(
+        self.service: Service[CompletionTerms] = Service(
             name="enrollment",
             terms=load_terms(SECRET, "http://127.0.0.1:1"),
             reactions=REACTIONS,
@@ -58,7 +58,7 @@ class Place:
         return agency_topic(name, self.prefix)
 
     @asynccontextmanager
-    async def member(self, store: MongoStore | None = None) -> AsyncIterator[Consumer[Terms]]:
+    async def member(self, store: MongoStore | None = None) -> AsyncIterator[Consumer[CompletionTerms]]:
         publisher = Publisher(self.stack.kafka, "chaos")
         # Of its own: two consumers that share one end each other's transactions.
         store = store or MongoStore(self.store.client, self.store.database.name)
@@ -141,7 +141,9 @@ class Place:
         return found
 
 
-def failing_on(service: Service[Terms], rules: str, fails: Callable[[Coordinates], bool]) -> Service[Terms]:
+def failing_on(
+    service: Service[CompletionTerms], rules: str, fails: Callable[[Coordinates], bool]
+) -> Service[CompletionTerms]:
     """Enrollment in a version that meets a bug on these of the registrations."""
     known = REACTIONS[EmployeeRegistered]
 
@@ -154,7 +156,7 @@ def failing_on(service: Service[Terms], rules: str, fails: Callable[[Coordinates
     return replace(service, reactions=reactions, rules=rules)
 
 
-async def stopped(place: Place, member: Consumer[Terms], topic: str, why: str) -> None:
+async def stopped(place: Place, member: Consumer[CompletionTerms], topic: str, why: str) -> None:
     """The partition stands still, says so, and says so after a restart too."""
     await until(
         lambda: any(topic in fault and why in fault for fault in member.faults()),

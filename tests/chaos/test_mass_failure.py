@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from devstack import Stack
-from services.enrollment.terms import Terms
+from services.enrollment.completions.terms import CompletionTerms
 from shared.pipeline.places import position_id
 from shared.pipeline.reactions import Service
 from tests.chaos.members import Place, failing_on, place_of, stopped
@@ -23,7 +23,7 @@ async def place(stack: Stack) -> AsyncIterator[Place]:
         yield made
 
 
-def failing(service: Service[Terms], rules: str, first: int) -> Service[Terms]:
+def failing(service: Service[CompletionTerms], rules: str, first: int) -> Service[CompletionTerms]:
     """Enrollment in a version that meets a bug on every registration of one agency from that record on."""
     return failing_on(
         service, rules, lambda at: at.topic.endswith("agency.dinas-a.v1") and at.offset >= first

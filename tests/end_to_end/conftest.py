@@ -13,13 +13,13 @@ from tests.end_to_end.product import OTHER_OPD, Product, opened
 from tests.factories import BODIES, OPD
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def collector() -> Iterator[Collector]:
     with collecting() as collector:
         yield collector
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def product(
     stack: Stack, collector: Collector, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Product]:

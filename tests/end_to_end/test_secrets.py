@@ -20,7 +20,7 @@ from shared.identity.link_keys import LinkKeys
 from tests.end_to_end.product import Person, Product, opened, somebody, structured, until
 from tests.factories import BODIES, OPD, completed
 
-pytestmark = pytest.mark.xdist_group("end_to_end")
+pytestmark = [pytest.mark.full, pytest.mark.xdist_group("end_to_end")]
 
 PAGE = {"accept": "text/html"}
 
@@ -117,7 +117,6 @@ def codes(product: Product) -> dict[str, tuple[str, str]]:
     }
 
 
-@pytest.mark.full
 def test_link_keys_change_under_traffic(installation: Installation) -> None:
     product = installation.product
     before, old_link = installation.certified()
@@ -154,9 +153,7 @@ def test_link_keys_change_under_traffic(installation: Installation) -> None:
         assert status(f"{installation.kompeten.urls['enrollment']}/v/{code}") == 200
 
 
-@pytest.mark.parametrize(
-    "service", [SERVICES[0], *(pytest.param(one, marks=pytest.mark.full) for one in SERVICES[1:])]
-)
+@pytest.mark.parametrize("service", SERVICES)
 def test_another_identity_key_on_the_same_data_is_refused(installation: Installation, service: str) -> None:
     """It started, said that nothing was wrong, and gave a second number for each event that was sent again."""
     product, kompeten = installation.product, installation.kompeten
@@ -180,7 +177,6 @@ def test_another_identity_key_on_the_same_data_is_refused(installation: Installa
     assert installation.link_of(person) == link
 
 
-@pytest.mark.full
 def test_a_database_of_before_fingerprints_knows_its_key_by_its_ids(installation: Installation) -> None:
     product, kompeten = installation.product, installation.kompeten
     installation.certified()

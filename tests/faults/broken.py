@@ -70,7 +70,7 @@ def committed_by_itself() -> None:
     """The client commits offsets to Kafka by itself, and reading goes on from there."""
     consumer_module.AIOKafkaConsumer = functools.partial(Committing)  # type: ignore[misc,assignment]
 
-    async def take_over(self: Consumer[Any], tp: TopicPartition) -> None:
+    async def take_over(self: Consumer[Any], tp: TopicPartition, *asked: Any) -> None:
         assert self._consumer is not None
         committed = await self._consumer.committed(tp)
         await self.store.take_over(f"{self.service.name}/{tp.topic}/{tp.partition}", 0)

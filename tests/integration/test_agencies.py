@@ -14,7 +14,7 @@ from aiokafka.admin import NewTopic
 from devstack import Stack
 from services.enrollment.agencies.documents import REGISTER
 from services.enrollment.agencies.register import RegisterCopy
-from services.enrollment.terms import Terms
+from services.enrollment.completions.terms import CompletionTerms
 from shared.contracts.payload import Payload
 from shared.contracts.register import AddAgency, BeginRegister, ResumeAgency, SuspendAgency
 from shared.contracts.rights import service_user
@@ -40,7 +40,7 @@ TRAFFIC_EVERY_S: Final = 0.02
 
 @dataclass
 class Replica:
-    consumer: Consumer[Terms]
+    consumer: Consumer[CompletionTerms]
     sources: Sources
     delays_s: list[float] = field(default_factory=list)
     """From a record's arrival in the log to its decision, for all that this one decided."""

@@ -15,10 +15,10 @@ from services.enrollment.bodies.queries import MOST_UNKNOWN, Effects, all_bodies
 from services.enrollment.bodies.timeline import standing_body
 from services.enrollment.bodies.views import body_view
 from services.enrollment.completions.reported_bodies import Reported, reported_bodies
+from services.enrollment.completions.terms import CompletionTerms
 from services.enrollment.reach.outcomes import effects_on_body
 from services.enrollment.reach.sweep import Sweeper
 from services.enrollment.settings import EnrollmentSettings
-from services.enrollment.terms import Terms
 from services.enrollment.waiting_watch import WaitingWatch
 from shared.contracts.agency import TrainingCompleted
 from shared.contracts.bodies import AddBody, BeginBodies, BodySeed, ChangeBody
@@ -39,7 +39,7 @@ PUSDIK: Final = AddBody(code="PUSDIK", name="Pusat Pendidikan", issuing=AGENCIES
 
 
 @pytest.fixture
-async def parts(stack: Stack) -> AsyncIterator[Parts[Terms]]:
+async def parts(stack: Stack) -> AsyncIterator[Parts[CompletionTerms]]:
     name = f"bodies_{secrets.token_hex(4)}"
     settings = {**ON_PAPER, "mongo": stack.mongo, "database_prefix": name, "secret": SECRET}
     made = app.build(EnrollmentSettings(**settings)).parts
@@ -50,7 +50,7 @@ async def parts(stack: Stack) -> AsyncIterator[Parts[Terms]]:
 
 
 @pytest.fixture
-async def city(parts: Parts[Terms]) -> City:
+async def city(parts: Parts[CompletionTerms]) -> City:
     """With two agencies and one person."""
     made = City([parts.store], services=[ENROLLMENT])
     await made.deliver(
@@ -60,7 +60,7 @@ async def city(parts: Parts[Terms]) -> City:
 
 
 async def wait_for(
-    parts: Parts[Terms], code: str, count: int, opd: str = AGENCIES[0], first: int = 0
+    parts: Parts[CompletionTerms], code: str, count: int, opd: str = AGENCIES[0], first: int = 0
 ) -> None:
     """Completions of the person that wait for a body."""
     topic, documents = agency_topic(opd), []
@@ -78,7 +78,9 @@ async def wait_for(
     await rows.insert_many([dict(parts.store.encode(one)) for one in documents])
 
 
-async def test_what_completions_name_is_told_with_who_reported_it(parts: Parts[Terms], city: City) -> None:
+async def test_what_completions_name_is_told_with_who_reported_it(
+    parts: Parts[CompletionTerms], city: City
+) -> None:
     await city.deliver(
         [
             Sending(completed(NIP, code="A", organizer="PUSDIK"), "a", sender=AGENCIES[0]),
@@ -90,7 +92,9 @@ async def test_what_completions_name_is_told_with_who_reported_it(parts: Parts[T
     assert found == [Reported("PUSDIK", sorted(AGENCIES)), Reported("ITB", [AGENCIES[1]])]
 
 
-async def test_an_unknown_body_is_one_line_however_many_wait(parts: Parts[Terms], city: City) -> None:
+async def test_an_unknown_body_is_one_line_however_many_wait(
+    parts: Parts[CompletionTerms], city: City
+) -> None:
     await wait_for(parts, "Pus Dik", 3, first=5)
     await wait_for(parts, "PUS  DIK", 2, AGENCIES[1])
     await wait_for(parts, "X", 1, first=20)
@@ -102,7 +106,9 @@ async def test_an_unknown_body_is_one_line_however_many_wait(parts: Parts[Terms]
     assert not found.more
 
 
-async def test_operators_are_told_that_something_waits_for_them(parts: Parts[Terms], city: City) -> None:
+async def test_operators_are_told_that_something_waits_for_them(
+    parts: Parts[CompletionTerms], city: City
+) -> None:
     watch = WaitingWatch(parts.store)
     await watch.step()
     assert watch.remarks() == []
@@ -113,7 +119,7 @@ async def test_operators_are_told_that_something_waits_for_them(parts: Parts[Ter
     ]
 
 
-async def test_the_list_of_unknown_bodies_has_an_end_and_says_so(parts: Parts[Terms]) -> None:
+async def test_the_list_of_unknown_bodies_has_an_end_and_says_so(parts: Parts[CompletionTerms]) -> None:
     for n in range(MOST_UNKNOWN + 1):
         await wait_for(parts, f"BODY {n}", 1 + (n == 150), first=2 * n)
     found = await unknown_bodies(parts)
@@ -121,7 +127,7 @@ async def test_the_list_of_unknown_bodies_has_an_end_and_says_so(parts: Parts[Te
 
 
 async def test_a_preview_tells_what_would_be_decided_and_writes_nothing(
-    parts: Parts[Terms], city: City
+    parts: Parts[CompletionTerms], city: City
 ) -> None:
     await wait_for(parts, "pusdik", 2)
     await wait_for(parts, "Pus Dik", 1, first=7)
@@ -140,7 +146,7 @@ async def test_a_preview_tells_what_would_be_decided_and_writes_nothing(
 
 
 async def test_a_preview_tells_who_gets_a_certificate_and_who_gets_none_by_whom(
-    parts: Parts[Terms], city: City
+    parts: Parts[CompletionTerms], city: City
 ) -> None:
     async def judge(rehearsal: Rehearsal, body: str) -> Effects:
         return await effects_on_body(parts.store, rehearsal, body)
@@ -159,13 +165,15 @@ async def test_a_preview_tells_who_gets_a_certificate_and_who_gets_none_by_whom(
     assert (await preview(parts, other, LATER, judge)).verdict == "duplicate"
 
 
-async def test_a_body_is_its_agency_s_heir_s_after_a_succession(parts: Parts[Terms], city: City) -> None:
+async def test_a_body_is_its_agency_s_heir_s_after_a_succession(
+    parts: Parts[CompletionTerms], city: City
+) -> None:
     heir = ReplaceAgency(code=AGENCIES[0], heir=AGENCIES[1], operator="op", reason="Perwal")
     await city.deliver([Sending(PUSDIK, "add", sender=OFFICER), Sending(heir, "heir", sender=OFFICER)])
     assert [body_view(one).issuing for one in await all_bodies(parts)] == [AGENCIES[1]]
 
 
-async def test_what_waited_is_decided_with_the_body(parts: Parts[Terms], city: City) -> None:
+async def test_what_waited_is_decided_with_the_body(parts: Parts[CompletionTerms], city: City) -> None:
     await wait_for(parts, "pusdik", 2)
     await wait_for(parts, "Pus Dik", 1, first=7)
     await city.deliver([Sending(PUSDIK, "add", sender=OFFICER)])
@@ -176,7 +184,7 @@ async def test_what_waited_is_decided_with_the_body(parts: Parts[Terms], city: C
 
 
 async def test_a_completion_of_an_unknown_body_waits_until_the_body_is_entered(
-    parts: Parts[Terms], city: City
+    parts: Parts[CompletionTerms], city: City
 ) -> None:
     await city.deliver(
         [
@@ -208,7 +216,9 @@ class Submitted:
         await self.city.deliver([Sending(command, f"s-{len(self.commands)}", sender=OFFICER)])
 
 
-async def test_the_register_begins_when_all_is_read_and_once(parts: Parts[Terms], city: City) -> None:
+async def test_the_register_begins_when_all_is_read_and_once(
+    parts: Parts[CompletionTerms], city: City
+) -> None:
     await city.deliver([Sending(completed(NIP, code="A", organizer="ITB"), "a", sender=AGENCIES[1])])
     submitted, behind, asked = Submitted(city), True, 0
 
@@ -266,7 +276,7 @@ class Orders:
 
 
 async def test_what_knows_the_change_is_not_judged_again_when_another_body_changes(
-    parts: Parts[Terms], city: City
+    parts: Parts[CompletionTerms], city: City
 ) -> None:
     """While operators entered bodies one by one, each entry had all completions judged again that one of them before it
     concerned, and no sweep came to its end."""

@@ -7,7 +7,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from devstack import Stack
-from services.enrollment.terms import Terms
+from services.enrollment.completions.terms import CompletionTerms
 from shared.http.askers import Askers
 from shared.http.commands import Board, Commands
 from shared.pipeline.books import DEAD_LETTERS, DECISIONS, OPEN, REPLAYED, DeadLetter
@@ -32,7 +32,7 @@ async def publisher(stack: Stack) -> AsyncIterator[Publisher]:
     await made.stop()
 
 
-def bugs(place: Place, publisher: Publisher, caught_up: bool = True) -> "Bugs[Terms]":
+def bugs(place: Place, publisher: Publisher, caught_up: bool = True) -> "Bugs[CompletionTerms]":
     service, store = place.service, place.store
     commands = Commands(
         service.name,

@@ -12,13 +12,13 @@ import pytest
 from devstack import Stack
 from services.enrollment import app
 from services.enrollment.agencies.timeline import ACTIVE, Standing
+from services.enrollment.completions.terms import CompletionTerms
 from services.enrollment.contests.routes import contests_router
 from services.enrollment.employees.previews import preview
 from services.enrollment.employees.routes import people_router
 from services.enrollment.persons.documents import DISPUTED, EMPLOYEES, LINKS
 from services.enrollment.persons.queries import linked_people, people_by_number, people_of, worklist
 from services.enrollment.settings import EnrollmentSettings
-from services.enrollment.terms import Terms
 from shared.contracts.bodies import BeginBodies, BodySeed
 from shared.contracts.payload import EmployeeId
 from shared.contracts.people import ConfirmHome, MergeEmployees, SeparateEmployees
@@ -38,7 +38,7 @@ EARLIER, LATER = "198501012010011001", "198501012023211001"
 
 
 @pytest.fixture
-async def parts(stack: Stack) -> AsyncIterator[Parts[Terms]]:
+async def parts(stack: Stack) -> AsyncIterator[Parts[CompletionTerms]]:
     name = f"people_{secrets.token_hex(4)}"
     settings = {**ON_PAPER, "mongo": stack.mongo, "database_prefix": name, "secret": SECRET}
     made = app.build(EnrollmentSettings(**settings)).parts
@@ -51,7 +51,7 @@ async def parts(stack: Stack) -> AsyncIterator[Parts[Terms]]:
 class Story:
     """Two agencies, a body of the first one's, and a register that judges; each event as it is told."""
 
-    def __init__(self, parts: Parts[Terms]) -> None:
+    def __init__(self, parts: Parts[CompletionTerms]) -> None:
         self.city, self.ids, self.told = (
             City([parts.store], services=[ENROLLMENT]),
             parts.service.terms.ids,
@@ -76,7 +76,7 @@ class Story:
 
 
 @pytest.fixture
-async def story(parts: Parts[Terms]) -> Story:
+async def story(parts: Parts[CompletionTerms]) -> Story:
     return await Story(parts).begins()
 
 
@@ -84,7 +84,9 @@ def number(n: int) -> str:
     return f"198501012010011{n:03d}"
 
 
-async def test_a_worklist_has_pages_of_the_size_asked_for(parts: Parts[Terms], story: Story) -> None:
+async def test_a_worklist_has_pages_of_the_size_asked_for(
+    parts: Parts[CompletionTerms], story: Story
+) -> None:
     for sender in AGENCIES:
         await story.tell(sender, *(registered(number(n)) for n in range(5)))
     await story.tell(A, registered(number(9)))
@@ -103,7 +105,7 @@ async def test_a_worklist_has_pages_of_the_size_asked_for(parts: Parts[Terms], s
     assert plan["executionStats"]["totalDocsExamined"] <= 5, "by the index"
 
 
-async def test_people_are_read_with_all_their_files(parts: Parts[Terms], story: Story) -> None:
+async def test_people_are_read_with_all_their_files(parts: Parts[CompletionTerms], story: Story) -> None:
     await story.tell(A, registered(EARLIER, name="Old"))
     await story.tell(B, registered(LATER, name="New", previous_employee_number=EARLIER))
     page = await worklist(parts.store, LINKS, "", 10)
@@ -129,7 +131,7 @@ async def test_people_are_read_with_all_their_files(parts: Parts[Terms], story: 
     ],
 )
 async def test_an_officer_of_a_suspended_agency_is_refused_over_http(
-    parts: Parts[Terms], method: str, path: str
+    parts: Parts[CompletionTerms], method: str, path: str
 ) -> None:
     async def ready() -> list[Any]:
         return []
@@ -167,7 +169,7 @@ def merge(story: Story, home: str | None = None, opd: str | None = None) -> Merg
 
 
 async def test_a_transfer_is_shown_with_the_profile_that_would_stand_and_mails_that_would_go(
-    parts: Parts[Terms], story: Story
+    parts: Parts[CompletionTerms], story: Story
 ) -> None:
     await story.tell(A, registered(EARLIER, name="By A", email="a@example.org"))
     await story.tell(B, registered(EARLIER, name="By B", email="b@example.org"))
@@ -189,7 +191,7 @@ async def test_a_transfer_is_shown_with_the_profile_that_would_stand_and_mails_t
     assert found.main.open == ["disputed"], "nothing is written"
 
 
-async def test_what_would_be_refused_says_why(parts: Parts[Terms], story: Story) -> None:
+async def test_what_would_be_refused_says_why(parts: Parts[CompletionTerms], story: Story) -> None:
     await story.tell(A, registered(EARLIER))
     order = ConfirmHome(employee_id=story.id(EARLIER), agency=A, officer="o", opd=B, reason="SK")
     told = await preview(parts, order, FOR_ALL, NOW)
@@ -198,7 +200,7 @@ async def test_what_would_be_refused_says_why(parts: Parts[Terms], story: Story)
 
 
 async def test_of_another_agency_s_person_a_preview_says_how_much_and_not_who(
-    parts: Parts[Terms], story: Story
+    parts: Parts[CompletionTerms], story: Story
 ) -> None:
     await story.tell(A, registered(EARLIER, name="Old"))
     await story.tell(B, registered(LATER, name="New", previous_employee_number=EARLIER))
@@ -216,7 +218,7 @@ async def test_of_another_agency_s_person_a_preview_says_how_much_and_not_who(
 
 
 async def test_a_merge_is_shown_with_what_moves_and_counts_once_and_its_separation_the_reverse(
-    parts: Parts[Terms], story: Story
+    parts: Parts[CompletionTerms], story: Story
 ) -> None:
     await story.tell(A, registered(EARLIER, name="Old"))
     await story.tell(B, registered(LATER, name="New", previous_employee_number=EARLIER))
@@ -245,7 +247,7 @@ async def test_a_merge_is_shown_with_what_moves_and_counts_once_and_its_separati
     assert (back.moved.count, back.counted_once.count, back.counted_again.count) == (2, 0, 1)
 
 
-async def test_keeping_two_apart_is_shown_as_a_link_less(parts: Parts[Terms], story: Story) -> None:
+async def test_keeping_two_apart_is_shown_as_a_link_less(parts: Parts[CompletionTerms], story: Story) -> None:
     await story.tell(A, registered(EARLIER))
     await story.tell(B, registered(LATER, previous_employee_number=EARLIER))
     part = SeparateEmployees(employee_id=story.id(LATER), officer="o", opd=B, reason="x")

@@ -8,13 +8,13 @@ import pytest
 
 from services.enrollment.agencies.documents import REGISTER, REGISTERS
 from services.enrollment.completions.documents import COMPLETIONS
+from services.enrollment.completions.terms import CompletionTerms
 from services.enrollment.persons.documents import EMPLOYEES
 from services.enrollment.persons.homes import homes
 from services.enrollment.persons.queries import people_of
 from services.enrollment.reach.previews import preview
 from services.enrollment.reach.sweep import Sweeper
 from services.enrollment.reach.views import ReachView
-from services.enrollment.terms import Terms
 from shared.contracts.people import RefoldPeople
 from shared.contracts.register import (
     AddAgency,
@@ -46,7 +46,7 @@ def replace(heir: str = B) -> ReplaceAgency:
     return ReplaceAgency(code=A, heir=heir, operator="op", reason="Perwal 12/2026")
 
 
-async def judged_anew(parts: Parts[Terms], story: Story) -> None:
+async def judged_anew(parts: Parts[CompletionTerms], story: Story) -> None:
     """As the sweep does."""
     register = await parts.store.read(REGISTERS, REGISTER)
     assert register is not None
@@ -54,7 +54,7 @@ async def judged_anew(parts: Parts[Terms], story: Story) -> None:
     await story.tell(OFFICER, RefoldPeople(generation=register.generation, found=everybody))
 
 
-async def stand(parts: Parts[Terms]) -> tuple[int, int]:
+async def stand(parts: Parts[CompletionTerms]) -> tuple[int, int]:
     """How many certificates stand, and how many completions give hours."""
     found = await parts.store.select(COMPLETIONS, {})
     certificates = [one.certificate for one in found if one.certificate is not None]
@@ -72,7 +72,7 @@ async def reported(story: Story) -> Story:
 
 
 async def test_what_loses_its_certificate_and_keeps_its_hours_is_told_before_and_happens(
-    parts: Parts[Terms], reported: Story
+    parts: Parts[CompletionTerms], reported: Story
 ) -> None:
     assert await stand(parts) == (2, 2)
     told = await preview(parts, distrust(A), LATE)
@@ -88,7 +88,7 @@ async def test_what_loses_its_certificate_and_keeps_its_hours_is_told_before_and
 
 
 async def test_how_far_the_judging_anew_is_is_counted_until_it_is_done(
-    parts: Parts[Terms], reported: Story
+    parts: Parts[CompletionTerms], reported: Story
 ) -> None:
     orders = cast("Any", Orders(reported.city))
     sweeper = Sweeper(parts.store, orders, wait_s=0.0)
@@ -103,7 +103,7 @@ async def test_how_far_the_judging_anew_is_is_counted_until_it_is_done(
     assert await Sweeper(parts.store, orders).left() == {"people": 0, "completions": 0, "going": 0}
 
 
-async def test_people_whom_a_master_source_placed_are_counted(parts: Parts[Terms]) -> None:
+async def test_people_whom_a_master_source_placed_are_counted(parts: Parts[CompletionTerms]) -> None:
     story = Story(parts)
     read = (*ENROLLMENT.sources, agency_topic(MASTER))
     story.city = City([parts.store], services=[dataclasses.replace(ENROLLMENT, sources=read)])
@@ -121,7 +121,7 @@ async def test_people_whom_a_master_source_placed_are_counted(parts: Parts[Terms
 
 
 async def test_a_succession_counts_those_whose_agency_it_is_and_merged_ones_once(
-    parts: Parts[Terms], story: Story
+    parts: Parts[CompletionTerms], story: Story
 ) -> None:
     for n in (71, 72):
         await story.tell(A, registered(number(n)))
@@ -133,7 +133,9 @@ async def test_a_succession_counts_those_whose_agency_it_is_and_merged_ones_once
     assert (await preview(parts, replace(), LATE)).people == 3
 
 
-async def test_an_heir_that_is_suspended_or_too_small_is_warned_of(parts: Parts[Terms], story: Story) -> None:
+async def test_an_heir_that_is_suspended_or_too_small_is_warned_of(
+    parts: Parts[CompletionTerms], story: Story
+) -> None:
     for n in range(4):
         await story.tell(A, registered(number(n)))
     assert (await preview(parts, replace(), LATE)).warnings == []
@@ -149,7 +151,7 @@ async def test_an_heir_that_is_suspended_or_too_small_is_warned_of(parts: Parts[
 
 
 async def test_the_same_distrust_again_is_told_before_it_is_ordered(
-    parts: Parts[Terms], story: Story
+    parts: Parts[CompletionTerms], story: Story
 ) -> None:
     await story.tell(OFFICER, distrust(A))
     told = await preview(parts, distrust(A), LATE)
@@ -161,6 +163,6 @@ async def test_the_same_distrust_again_is_told_before_it_is_ordered(
     assert (await preview(parts, later, LATE)).verdict == "accepted"
 
 
-async def _decision(parts: Parts[Terms]) -> str:
+async def _decision(parts: Parts[CompletionTerms]) -> str:
     (register,) = await parts.store.select(REGISTERS, {})
     return register.distrusts[0].command

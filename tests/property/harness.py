@@ -18,7 +18,7 @@ from services.enrollment.app import COLLECTIONS as ENROLLMENT_COLLECTIONS
 from services.enrollment.app import REACTIONS as ENROLLMENT_REACTIONS
 from services.enrollment.certificates.documents import RENDERINGS
 from services.enrollment.completions.handlers import settle_completions
-from services.enrollment.terms import Terms, load_terms
+from services.enrollment.completions.terms import CompletionTerms, load_terms
 from services.incentive.app import COLLECTIONS as INCENTIVE_COLLECTIONS
 from services.incentive.app import REACTIONS as INCENTIVE_REACTIONS
 from services.incentive.points.handlers import settle_points
@@ -64,7 +64,7 @@ MOST_TURNS: Final = 5_000
 UNHURRIED: Final = LIMITS._replace(most_busy_s=float("inf"))
 """A batch is one on any machine."""
 
-ENROLLMENT: Final[Service[Terms]] = Service(
+ENROLLMENT: Final[Service[CompletionTerms]] = Service(
     name="enrollment",
     terms=TERMS,
     reactions=ENROLLMENT_REACTIONS,

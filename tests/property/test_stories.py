@@ -12,7 +12,7 @@ import pytest
 from services.enrollment.certificates.documents import RENDERINGS, SEQUENCES
 from services.enrollment.completions.documents import COMPLETIONS
 from services.enrollment.completions.settling import facts_standing
-from services.enrollment.terms import Terms
+from services.enrollment.completions.terms import CompletionTerms
 from services.incentive.points.documents import ACCOUNTS, POINT_ENTRIES
 from services.notification.letters.documents import LETTERS, MAILS
 from shared.contracts.agency import TrainingCompleted
@@ -215,7 +215,7 @@ async def test_a_batch_asks_for_keys_a_few_times_a_record_however_many_they_are(
     asked = 0
     known = ENROLLMENT.reactions[TrainingCompleted]
 
-    def keys(event: Any, state: State, terms: Terms) -> Keys:
+    def keys(event: Any, state: State, terms: CompletionTerms) -> Keys:
         nonlocal asked
         asked += 1
         return known.keys(event, state, terms)

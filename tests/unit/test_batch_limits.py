@@ -11,7 +11,7 @@ import pytest
 
 from services.enrollment.completions.documents import COMPLETIONS
 from services.enrollment.completions.handlers import settle_completions
-from services.enrollment.terms import Terms
+from services.enrollment.completions.terms import CompletionTerms
 from shared.contracts.cloudevents import STRUCTURED, peek
 from shared.contracts.pipeline import ReplayDeadLetter
 from shared.contracts.topics import ENROLLMENT_COMMANDS, agency_topic
@@ -159,7 +159,7 @@ async def turns_of_others(city: City) -> tuple[Decided, int]:
 
 
 async def test_what_cannot_be_settled_together_is_the_fault_of_the_record_that_can_not() -> None:
-    def settle(due: Sequence[Due[Any]], state: State, terms: Terms) -> Settlement:
+    def settle(due: Sequence[Due[Any]], state: State, terms: CompletionTerms) -> Settlement:
         if any(one.after.contents[0].facts.code == "BAD" for one in due):
             raise ZeroDivisionError
         return settle_completions(due, state, terms)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from services.enrollment.terms import Terms
+from services.enrollment.completions.terms import CompletionTerms
 from shared.contracts import cloudevents
 from shared.contracts.cloudevents import MOST_PARTS, STRUCTURED, TOO_MANY_PARTS, id_in
 from shared.contracts.topics import ENROLLMENT_COMMANDS, agency_topic
@@ -25,7 +25,7 @@ def document(**more: object) -> dict[str, Any]:
     return found | more
 
 
-def read(value: bytes, topic: str = agency_topic(AGENCIES[0])) -> Item[Terms]:
+def read(value: bytes, topic: str = agency_topic(AGENCIES[0])) -> Item[CompletionTerms]:
     return Reader(ENROLLMENT).read(Record(Coordinates(topic, 0, 0), 1_772_668_800_000, None, value, HEADERS))
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from services.enrollment.certificates.adoption import GivenNumbers, with_places
 from services.enrollment.certificates.documents import GIVEN, SEQUENCES, Certificate, Sequence
 from services.enrollment.completions.documents import COMPLETIONS
-from services.enrollment.terms import Terms
+from services.enrollment.completions.terms import CompletionTerms
 from shared.contracts.agency import TrainingCompleted
 from shared.contracts.cloudevents import encode
 from shared.contracts.enrollment import (
@@ -46,7 +46,7 @@ def id_of(completion: TrainingCompleted) -> str:
     return TERMS.ids.completion(TERMS.ids.employee(NIP), one.organizer.code, one.code, one.batch)
 
 
-class Lost(Given[Terms]):
+class Lost(Given[CompletionTerms]):
     """Keeps all that it published, as the log has it, with what the backup holds."""
 
     def __init__(self, *history: Payload) -> None:
@@ -62,7 +62,7 @@ class Lost(Given[Terms]):
         ]  # fmt: skip
 
 
-def restored(lost: Lost, told: list[Published] | None = None) -> Given[Terms]:
+def restored(lost: Lost, told: list[Published] | None = None) -> Given[CompletionTerms]:
     """Adopts twice, as after a crash in between."""
 
     async def adopted() -> MemoryStore:
@@ -97,13 +97,13 @@ def restored(lost: Lost, told: list[Published] | None = None) -> Given[Terms]:
     return again
 
 
-def certificate(of: Given[Terms], completion: TrainingCompleted) -> Certificate:
+def certificate(of: Given[CompletionTerms], completion: TrainingCompleted) -> Certificate:
     found = of.stored[COMPLETIONS, id_of(completion)].certificate  # type: ignore[attr-defined]
     assert found is not None
     return cast("Certificate", found)
 
 
-def places(of: Given[Terms]) -> list[int]:
+def places(of: Given[CompletionTerms]) -> list[int]:
     return [certificate(of, one).place for one in (FIRST, SECOND, THIRD)]
 
 

@@ -5,7 +5,7 @@ command line above all (cli/agency.py): no service has that right.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 from fastapi import APIRouter, Path
 from fastapi.responses import Response
@@ -39,7 +39,10 @@ async def _nobody() -> Mapping[str, int]:
     return {}
 
 
-def agencies_router(parts: Parts[Terms], claimed: Claimed = _nobody) -> APIRouter:
+AnyTerms = TypeVar("AnyTerms", bound=Terms)
+
+
+def agencies_router(parts: Parts[AnyTerms], claimed: Claimed = _nobody) -> APIRouter:
     router = APIRouter(prefix="/agencies", tags=["agencies"])
 
     @router.get("", summary="All agencies: who is connected, how, and what waits", **READERS)

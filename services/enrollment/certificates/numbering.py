@@ -7,7 +7,7 @@ import msgspec
 
 from services.enrollment.certificates.documents import Given, Sequence
 from services.enrollment.certificates.face import CertificateFace
-from services.enrollment.certificates.issuing_bodies import certificate_number, sequence_id
+from services.enrollment.certificates.issuing_bodies import IssuingBodies, certificate_number, sequence_id
 from services.enrollment.terms import Terms
 from services.enrollment.training import Facts
 from shared.contracts.payload import CertificateId
@@ -23,7 +23,7 @@ class Numbered(NamedTuple):
     """As it stands from now on; None where no number was taken from it."""
 
 
-def numbered(facts: Facts, given: Given | None, sequence: Sequence | None, terms: Terms) -> Numbered:
+def numbered(facts: Facts, given: Given | None, sequence: Sequence | None, bodies: IssuingBodies) -> Numbered:
     """The number that was told, else the lowest that is nobody's. `sequence`: of the facts' body and year."""
     if given is not None:
         return Numbered(given.number, given.series, given.place, None)
@@ -33,7 +33,7 @@ def numbered(facts: Facts, given: Given | None, sequence: Sequence | None, terms
         place, after = known.free[0], msgspec.structs.replace(known, free=known.free[1:])
     else:
         place, after = known.last + 1, msgspec.structs.replace(known, last=known.last + 1)
-    body = terms.bodies.at(facts.organizer_code, facts.completed_on)
+    body = bodies.at(facts.organizer_code, facts.completed_on)
     number = certificate_number(
         body, place, facts.organizer_code, facts.completed_on, facts.code, facts.batch
     )

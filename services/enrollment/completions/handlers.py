@@ -33,10 +33,10 @@ from services.enrollment.completions.settling import (
     standing_now,
 )
 from services.enrollment.completions.settling_keys import reach_of, recounted_together, settling_keys
+from services.enrollment.completions.terms import CompletionTerms
 from services.enrollment.learning_hours.jp import check
 from services.enrollment.persons.documents import EMPLOYEE_NUMBERS, EmployeeNumberAlias
 from services.enrollment.persons.persons import person_of
-from services.enrollment.terms import Terms
 from services.enrollment.training import Facts
 from shared.contracts.agency import TrainingCompleted
 from shared.contracts.enrollment import (
@@ -71,7 +71,7 @@ REPORTED_BEFORE: Final = "this content was reported before"
 # Completions: members of a set of contents; which one stands is a fold over the set.
 
 
-def completion_keys(event: Received[TrainingCompleted], state: State, terms: Terms) -> Keys:
+def completion_keys(event: Received[TrainingCompleted], state: State, terms: CompletionTerms) -> Keys:
     data = event.data
     number, code = data.employee_number, data.training.organizer.code
     yield Doc(EMPLOYEE_NUMBERS, number)
@@ -103,14 +103,16 @@ def completion_keys(event: Received[TrainingCompleted], state: State, terms: Ter
         yield from settling_keys(completion_id, known.employee_id, state, terms, facts)
 
 
-def _file(event: Received[TrainingCompleted], alias: EmployeeNumberAlias | None, terms: Terms) -> EmployeeId:
+def _file(
+    event: Received[TrainingCompleted], alias: EmployeeNumberAlias | None, terms: CompletionTerms
+) -> EmployeeId:
     if alias is None:
         return terms.ids.employee(event.data.employee_number)
     return alias.file_at(arrival_of(event)) if alias.left else alias.employee_id
 
 
 def _named(
-    file: EmployeeId, alias: EmployeeNumberAlias | None, facts: Facts, state: State, terms: Terms
+    file: EmployeeId, alias: EmployeeNumberAlias | None, facts: Facts, state: State, terms: CompletionTerms
 ) -> CompletionId:
     """The id that the completion has. Reported under its number before that left a file, it went along under its name."""
     own = _named_in(file, facts, state, terms)
@@ -126,7 +128,7 @@ def _named(
 # them: by the id of its own spelling, else among the person's completions.
 
 
-def _naming_keys(file: EmployeeId, facts: Facts, terms: Terms) -> Keys:
+def _naming_keys(file: EmployeeId, facts: Facts, terms: CompletionTerms) -> Keys:
     before = _id_before(file, facts, terms)
     if before is not None:
         yield Doc(COMPLETIONS, before)
@@ -136,7 +138,7 @@ def _naming_keys(file: EmployeeId, facts: Facts, terms: Terms) -> Keys:
         yield LOAD
 
 
-def _named_in(file: EmployeeId, facts: Facts, state: State, terms: Terms) -> CompletionId:
+def _named_in(file: EmployeeId, facts: Facts, state: State, terms: CompletionTerms) -> CompletionId:
     own, before = completion_id_of(file, facts, terms), _id_before(file, facts, terms)
     if before is not None and state.get(COMPLETIONS, before) is not None:
         return before
@@ -151,7 +153,7 @@ def _named_in(file: EmployeeId, facts: Facts, state: State, terms: Terms) -> Com
     return own if own in same or not same else min(same)
 
 
-def _id_before(file: EmployeeId, facts: Facts, terms: Terms) -> CompletionId | None:
+def _id_before(file: EmployeeId, facts: Facts, terms: CompletionTerms) -> CompletionId | None:
     return terms.ids.completion_before(file, facts.organizer_code, facts.code, facts.batch)
 
 
@@ -179,11 +181,11 @@ def _judged(event: Received[TrainingCompleted], state: State) -> bool:
     )
 
 
-def completion_id_of(file: EmployeeId, facts: Facts, terms: Terms) -> CompletionId:
+def completion_id_of(file: EmployeeId, facts: Facts, terms: CompletionTerms) -> CompletionId:
     return terms.ids.completion(file, facts.organizer_code, facts.code, facts.batch)
 
 
-def record_completion(event: Received[TrainingCompleted], state: State, terms: Terms) -> Outcome:
+def record_completion(event: Received[TrainingCompleted], state: State, terms: CompletionTerms) -> Outcome:
     """A first content is accepted, another one is a correction or superseded, a known one is a duplicate. What its sender
     has no right to say is kept, and does not stand."""
     data = event.data
@@ -279,14 +281,14 @@ _ALONE: Final = "without the employee's own agency"
 _OR_REPORT: Final = ", or have that agency report them too"
 
 
-def _weight(year: str, state: State, terms: Terms) -> int:
+def _weight(year: str, state: State, terms: CompletionTerms) -> int:
     if not year:
         return 1
     years = recounted_together({year}, state, terms)
     return 1 + sum(state.count(COMPLETIONS, "learning_year", one) for one in years)
 
 
-def settle_completions(due: Sequence[Due[Completion]], state: State, terms: Terms) -> Settlement:
+def settle_completions(due: Sequence[Due[Completion]], state: State, terms: CompletionTerms) -> Settlement:
     """What follows from an employee's completions that agencies' records of a batch changed."""
     person = person_of(due[0].after.employee_id, state)
     assert person is not None
@@ -303,12 +305,12 @@ def _changed(before: Completion | None, after: Completion, event: Received[Any])
 
 
 def revocation_keys(
-    event: Received[RevokeCertificate] | Received[ReinstateCertificate], state: State, terms: Terms
+    event: Received[RevokeCertificate] | Received[ReinstateCertificate], state: State, terms: CompletionTerms
 ) -> Keys:
     yield from settling_keys(event.data.completion_id, event.data.employee_id, state, terms)
 
 
-def revoke_certificate(event: Received[RevokeCertificate], state: State, terms: Terms) -> Outcome:
+def revoke_certificate(event: Received[RevokeCertificate], state: State, terms: CompletionTerms) -> Outcome:
     data = event.data
     known = _known(data.completion_id, data.employee_id, state)
     revocation = Revocation(id=event.id, reason=data.reason, officer=data.officer, opd=data.opd, at=event.now)
@@ -328,7 +330,9 @@ def revoke_certificate(event: Received[RevokeCertificate], state: State, terms: 
     return _resettled(known, after, event, state, terms, content)
 
 
-def reinstate_certificate(event: Received[ReinstateCertificate], state: State, terms: Terms) -> Outcome:
+def reinstate_certificate(
+    event: Received[ReinstateCertificate], state: State, terms: CompletionTerms
+) -> Outcome:
     data = event.data
     known = _known(data.completion_id, data.employee_id, state)
     reinstatement = Reinstatement(
@@ -387,7 +391,7 @@ def _resettled(
     after: Completion,
     event: Received[RevokeCertificate] | Received[ReinstateCertificate],
     state: State,
-    terms: Terms,
+    terms: CompletionTerms,
     content: bytes,
 ) -> Outcome:
     person = person_of(after.employee_id, state)
@@ -425,7 +429,7 @@ def _answer(completion: Completion) -> dict[str, str | int | bool | None]:
     }
 
 
-REACTIONS: dict[type[Payload], Reaction[Terms]] = {
+REACTIONS: dict[type[Payload], Reaction[CompletionTerms]] = {
     TrainingCompleted: react(completion_keys, record_completion, settled=Settled.NOTHING),
     RevokeCertificate: react(revocation_keys, revoke_certificate),
     ReinstateCertificate: react(revocation_keys, reinstate_certificate),

@@ -59,10 +59,10 @@ from services.enrollment.completions.settling_keys import (
     year_of,
     years_of,
 )
+from services.enrollment.completions.terms import CompletionTerms
 from services.enrollment.learning_hours.jp import Credit, Learning, credit_learnings
 from services.enrollment.persons.documents import Employee
 from services.enrollment.persons.persons import Person
-from services.enrollment.terms import Terms
 from services.enrollment.training import Facts
 from shared.contracts.enrollment import (
     NO_LINK,
@@ -199,7 +199,7 @@ def settle(
     changed: Sequence[Changed],
     person: Person,
     state: State,
-    terms: Terms,
+    terms: CompletionTerms,
     sequences: Sequences | None = None,
 ) -> Settled:
     """Of one person. All but the sets of contents and revocations is worked out here. `sequences`: as those who were
@@ -230,7 +230,7 @@ def settle(
     return settled
 
 
-def _twins(changed: Sequence[Changed], person: Person, state: State, terms: Terms) -> list[Changed]:
+def _twins(changed: Sequence[Changed], person: Person, state: State, terms: CompletionTerms) -> list[Changed]:
     """Completions of the same trainings that were reported under other numbers of the person: one of each counts."""
     if not person.merged:
         return []
@@ -269,7 +269,9 @@ class _Stated(NamedTuple):
         return self.now.content
 
 
-def _all_stated(changed: Sequence[Changed], person: Person, state: State, terms: Terms) -> dict[str, _Stated]:
+def _all_stated(
+    changed: Sequence[Changed], person: Person, state: State, terms: CompletionTerms
+) -> dict[str, _Stated]:
     found: dict[str, tuple[Changed, Completion, _Now]] = {}
     for one in changed:
         register = register_of(one.after, state)
@@ -288,7 +290,7 @@ def _all_stated(changed: Sequence[Changed], person: Person, state: State, terms:
 
 
 def _counted_once(
-    those: Mapping[str, tuple[Completion, "_Now"]], person: Person, terms: Terms
+    those: Mapping[str, tuple[Completion, "_Now"]], person: Person, terms: CompletionTerms
 ) -> dict[str, str]:
     """Of a training that was reported under several numbers: by id of one that does not count, the id of the one that
     does, which is a certified one first, then that of the older file."""
@@ -308,7 +310,9 @@ def _counted_once(
     return twins
 
 
-def _stated(one: Changed, after: Completion, now: "_Now", employee: Employee, terms: Terms) -> _Stated:
+def _stated(
+    one: Changed, after: Completion, now: "_Now", employee: Employee, terms: CompletionTerms
+) -> _Stated:
     """In a version of its own where the content that stands, whether it counts, whose it is, whether it is certified, or
     its place among others is another than before."""
     before = one.before
@@ -372,14 +376,14 @@ def _arrived(completion: Completion, facts: Facts) -> Arrival | None:
     return None if completion.backed else completion.asked_since or first_asked(completion, facts)
 
 
-def _years(one: _Stated, terms: Terms) -> set[str]:
+def _years(one: _Stated, terms: CompletionTerms) -> set[str]:
     """Its year too when it comes revoked: what is published about it gives the year's total."""
     if one.content is None:
         return set()
     return years_of(one.completion.employee_id, one.content.facts, terms)
 
 
-def _years_before(one: Completion, terms: Terms) -> set[str]:
+def _years_before(one: Completion, terms: CompletionTerms) -> set[str]:
     """In which it leaves room for others, should it count no more."""
     if not one.learning_year or not one.standing:
         return {one.learning_year} - {""}
@@ -393,7 +397,7 @@ def _settle(
     year: "_Year",
     sequences: Sequences,
     state: State,
-    terms: Terms,
+    terms: CompletionTerms,
 ) -> tuple[Completion, list[Put], list[Fact]]:
     """The completion itself: its certificate and its JP. `sequences`: as those before it left them."""
     before, (after, now) = one.before, stated
@@ -444,7 +448,12 @@ class Restated(NamedTuple):
 
 
 def restate(
-    known: Completion, person: Person, state: State, terms: Terms, now: datetime, traceparent: str | None
+    known: Completion,
+    person: Person,
+    state: State,
+    terms: CompletionTerms,
+    now: datetime,
+    traceparent: str | None,
 ) -> Restated:
     """What stands, said once more in a version of its own, since an event id never says two things. Letters keep
     their names, which come from the revision."""
@@ -489,7 +498,7 @@ def restate(
 
 
 def _as_printed(
-    certificate: Certificate, facts: Facts, employee: Employee, item: Rendering | None, terms: Terms
+    certificate: Certificate, facts: Facts, employee: Employee, item: Rendering | None, terms: CompletionTerms
 ) -> CertificateFace:
     """The face that was issued, by what the certificate keeps; of one from before that was kept by its rendering `item`,
     and where that is gone by what stands now."""
@@ -512,7 +521,7 @@ def _as_printed(
 
 
 def _issued_before(
-    certificate: Certificate, stands: Content, employee: Employee, state: State, terms: Terms
+    certificate: Certificate, stands: Content, employee: Employee, state: State, terms: CompletionTerms
 ) -> CertificateFace | None:
     """The face of a revoked certificate, if it certified what stands: it comes back as it was, whatever people and bodies
     are called by now. None: it was corrected since."""
@@ -581,7 +590,7 @@ def facts_standing(completion: Completion) -> Facts:
     return content_standing(completion).facts
 
 
-def _by_rate(facts: Facts, completion_id: str, terms: Terms) -> Decimal:
+def _by_rate(facts: Facts, completion_id: str, terms: CompletionTerms) -> Decimal:
     """JP by rate, whatever other completions leave of a cap: what the certificate states."""
     return credit_learnings([learning_of(completion_id, facts)], terms.rates)[completion_id].asked
 
@@ -595,7 +604,7 @@ class _Year(NamedTuple):
     totals: dict[str, Decimal]
     """By year."""
 
-    def credit(self, completion: Completion, facts: Facts, terms: Terms) -> Credit:
+    def credit(self, completion: Completion, facts: Facts, terms: CompletionTerms) -> Credit:
         """Of one that does not count: what its rate gives, and nothing of it."""
         known = self.credits.get(completion.id)
         if known is not None:
@@ -605,7 +614,9 @@ class _Year(NamedTuple):
         return Credit(asked, Decimal(0), rule, reason=_id(reason), reason_en=_en(reason))
 
     @classmethod
-    def of(cls, stated: Mapping[str, _Stated], years: set[str], state: State, terms: Terms) -> "_Year":
+    def of(
+        cls, stated: Mapping[str, _Stated], years: set[str], state: State, terms: CompletionTerms
+    ) -> "_Year":
         found = cls({}, {}, {})
         by_owner: dict[str, list[Learning]] = {}
         for year in sorted(recounted_together(years, state, terms)):
@@ -627,7 +638,7 @@ class _Year(NamedTuple):
 
 
 def _credited(
-    before: Completion, after: Completion, year: _Year, now: _Now, terms: Terms
+    before: Completion, after: Completion, year: _Year, now: _Now, terms: CompletionTerms
 ) -> tuple[Completion, Fact | None]:
     """The completion with its JP, and what is said when they are others than before."""
     credit = year.credits.get(after.id)
@@ -670,7 +681,7 @@ def _why_nothing(completion: Completion) -> tuple[str, Bilingual | None]:
 
 
 def _others(
-    stated: Mapping[str, _Stated], year: _Year, terms: Terms
+    stated: Mapping[str, _Stated], year: _Year, terms: CompletionTerms
 ) -> Iterable[tuple[Completion, Fact | None]]:
     """Completions whose JP the coming or going of those changed; and those of before it was kept what they reach."""
     for id, credit in year.credits.items():
@@ -726,7 +737,7 @@ def _certified(
     revoked: bool,
     sequences: Sequences,
     state: State,
-    terms: Terms,
+    terms: CompletionTerms,
     year: _Year,
 ) -> tuple[Completion, list[Put], list[Fact]]:
     """A first certificate with the next number, or a new revision under the old one; none of them when revoked."""
@@ -739,7 +750,7 @@ def _certified(
     if certificate is None:
         id, before_revision = terms.ids.certificate(after.id), 0
         from_sequence = sequences.get(sequence_of(facts)) or state.get(SEQUENCES, sequence_of(facts))
-        number, series, place, sequence = numbered(facts, given, from_sequence, terms)
+        number, series, place, sequence = numbered(facts, given, from_sequence, terms.bodies)
         if sequence is not None:
             sequences[sequence.id] = sequence
     else:
@@ -830,7 +841,7 @@ def _uncertified(
     withheld: Uncertified,
     year: _Year,
     state: State,
-    terms: Terms,
+    terms: CompletionTerms,
 ) -> Fact:
     facts, names = stands.facts, names_of(completion, state)
     credit, external = year.credit(completion, facts, terms), facts.external_certificate
@@ -866,7 +877,7 @@ def _issued(
     facts: Facts,
     credit: Credit,
     digest: str,
-    terms: Terms,
+    terms: CompletionTerms,
     told_at: datetime,
     *,
     reinstated: bool | None,
@@ -901,7 +912,13 @@ def _issued(
 
 
 def _revoked(
-    completion: Completion, facts: Facts, now: _Now, state: State, terms: Terms, *, counted: bool | None
+    completion: Completion,
+    facts: Facts,
+    now: _Now,
+    state: State,
+    terms: CompletionTerms,
+    *,
+    counted: bool | None,
 ) -> Fact:
     """`counted`: whether it did until now; None: nobody knows any more."""
     certificate = completion.certificate
@@ -962,7 +979,7 @@ def _rendering(
     completion: Completion,
     certificate: Certificate,
     face: CertificateFace,
-    terms: Terms,
+    terms: CompletionTerms,
     now: datetime,
     traceparent: str | None,
 ) -> Rendering:
@@ -984,7 +1001,9 @@ def _rendering(
     )
 
 
-def _face(number: str, facts: Facts, employee: Employee, jp: Decimal, terms: Terms) -> CertificateFace:
+def _face(
+    number: str, facts: Facts, employee: Employee, jp: Decimal, terms: CompletionTerms
+) -> CertificateFace:
     """Still without day of issue, code and revision."""
     profile = employee.profile
     return CertificateFace(

@@ -9,10 +9,10 @@ from services.enrollment.certificates.issuing_bodies import sequence_id
 from services.enrollment.completions.agency_names import issuing_of, names_keys
 from services.enrollment.completions.authority import organizer_of, register_keys
 from services.enrollment.completions.documents import COMPLETIONS, CONTESTED, Completion
+from services.enrollment.completions.terms import CompletionTerms
 from services.enrollment.learning_hours.jp import Rates
 from services.enrollment.persons.documents import EMPLOYEES
 from services.enrollment.persons.persons import Person, person_keys, person_of
-from services.enrollment.terms import Terms
 from services.enrollment.training import Facts
 from shared.contracts.payload import CompletionId, EmployeeId
 from shared.pipeline.documents import LOAD, Doc, Docs, Keys, Lock, State
@@ -22,7 +22,7 @@ def year_of(employee_id: str, completed_on: date) -> str:
     return f"{employee_id}/{completed_on.year}"
 
 
-def years_of(employee_id: str, facts: Facts, terms: Terms) -> set[str]:
+def years_of(employee_id: str, facts: Facts, terms: CompletionTerms) -> set[str]:
     """Its year, and those in which it takes from a cap."""
     return {f"{employee_id}/{year}" for year in _tied(facts, terms.rates)}
 
@@ -50,12 +50,12 @@ class _Span:
         return {f"{employee_id}/{year}" for year in range(first, last + 1)}
 
 
-def reach_of(year: str, employee_id: str, facts: Facts, terms: Terms) -> str:
+def reach_of(year: str, employee_id: str, facts: Facts, terms: CompletionTerms) -> str:
     """`year`: in which it counts, if any. See Completion.reaches."""
     return employee_id if year and len(years_of(employee_id, facts, terms)) > 1 else ""
 
 
-def recounted_together(years: set[str], state: State, terms: Terms) -> set[str]:
+def recounted_together(years: set[str], state: State, terms: CompletionTerms) -> set[str]:
     """With all years that completions tie to these: what one of them takes in a year is gone for the others there, and
     what those leave it decides what it takes in its own."""
     by_owner: dict[str, set[int]] = {}
@@ -79,7 +79,7 @@ def sequence_of(facts: Facts) -> str:
 
 
 def settling_keys(
-    completion_id: str, file: str, state: State, terms: Terms, facts: Facts | None = None
+    completion_id: str, file: str, state: State, terms: CompletionTerms, facts: Facts | None = None
 ) -> Keys:
     """All that `settle` may look at: the person, the completion and those of the same training, the years that they leave
     and enter, the body's sequence.
@@ -110,7 +110,7 @@ def settling_keys(
     yield from _issuing_names(sorted(ids), state)
 
 
-def refolding_keys(file: str, state: State, terms: Terms) -> Keys:
+def refolding_keys(file: str, state: State, terms: CompletionTerms) -> Keys:
     """The same for all completions of a person: who may say what about them is another than before."""
     yield from person_keys(file, state)
     person = person_of(file, state)
@@ -128,7 +128,7 @@ def refolding_keys(file: str, state: State, terms: Terms) -> Keys:
     yield from _issuing_names([one.id for one in own], state)
 
 
-def refolding_all_keys(files: Sequence[str], state: State, terms: Terms) -> Keys:
+def refolding_all_keys(files: Sequence[str], state: State, terms: CompletionTerms) -> Keys:
     """The same for many people, in as few rounds as for one."""
     for file in files:
         yield Lock("employee/" + file)
@@ -151,7 +151,7 @@ def refolding_all_keys(files: Sequence[str], state: State, terms: Terms) -> Keys
         yield from refolding_keys(file, state, terms)
 
 
-def merging_keys(files: Sequence[str], state: State, terms: Terms) -> Keys:
+def merging_keys(files: Sequence[str], state: State, terms: CompletionTerms) -> Keys:
     """The same for all completions of two people who become one, or of one that becomes two."""
     for file in files:
         yield from refolding_keys(file, state, terms)
@@ -176,7 +176,7 @@ def merging_keys(files: Sequence[str], state: State, terms: Terms) -> Keys:
                 )
 
 
-def refold_keys(completions: Sequence[tuple[str, str]], state: State, terms: Terms) -> Keys:
+def refold_keys(completions: Sequence[tuple[str, str]], state: State, terms: CompletionTerms) -> Keys:
     """The same for some completions of many people, each with its person; in as few rounds as for one."""
     for id, employee_id in completions:
         yield Lock("employee/" + employee_id)
@@ -198,7 +198,9 @@ def refold_keys(completions: Sequence[tuple[str, str]], state: State, terms: Ter
         yield from settling_keys(id, employee_id, state, terms)
 
 
-def _refolded(ids: Iterable[str], owner: str, state: State, terms: Terms, facts: Facts | None = None) -> Keys:
+def _refolded(
+    ids: Iterable[str], owner: str, state: State, terms: CompletionTerms, facts: Facts | None = None
+) -> Keys:
     span, incoming = _Span(terms.rates), [] if facts is None else [facts]
     years = span.years(owner, incoming) if incoming else set[str]()
     for id in ids:
@@ -236,7 +238,7 @@ def _sequence_keys(facts: Facts) -> Keys:
     yield Doc(SEQUENCES, sequence)
 
 
-def same_training(facts: Facts, person: Person, terms: Terms) -> list[CompletionId]:
+def same_training(facts: Facts, person: Person, terms: CompletionTerms) -> list[CompletionId]:
     """Ids under which the person's files have a completion of this training, if they have one."""
     return [
         terms.ids.completion(one.id, facts.organizer_code, facts.code, facts.batch) for one in person.files

@@ -9,12 +9,12 @@ from pydantic import BaseModel, Field
 from services.enrollment.completions.contents import contest_state
 from services.enrollment.completions.documents import COMPLETIONS, CONTESTED, Completion, Contest
 from services.enrollment.completions.settling import content_standing, revocations_standing
+from services.enrollment.completions.terms import CompletionTerms
 from services.enrollment.persons.homes import homes
 from services.enrollment.persons.persons import Person
 from services.enrollment.persons.queries import people_of
 from services.enrollment.persons.rights import knows, sees_all
 from services.enrollment.records.notes import Looked, looked_up, note_of
-from services.enrollment.terms import Terms
 from shared.contracts.enrollment import ContestCompletion, DecideContest
 from shared.contracts.payload import NO_CONTROLS, Jp, Reason
 from shared.http.access import Principal
@@ -127,7 +127,7 @@ async def contested_page(store: MongoStore, caller: Principal, after: str, limit
 
 
 async def preview(
-    parts: Parts[Terms], order: Order, completion: Completion, caller: Principal, now: datetime
+    parts: Parts[CompletionTerms], order: Order, completion: Completion, caller: Principal, now: datetime
 ) -> ContestPreviewView:
     """Decides the order on what stands now; writes nothing."""
     rehearsal = await rehearse_command(parts.service, parts.store, order, order.employee_id, now)

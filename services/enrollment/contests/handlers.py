@@ -23,8 +23,8 @@ from services.enrollment.completions.documents import (
 )
 from services.enrollment.completions.settling import Changed, settle
 from services.enrollment.completions.settling_keys import settling_keys
+from services.enrollment.completions.terms import CompletionTerms
 from services.enrollment.persons.persons import person_of
-from services.enrollment.terms import Terms
 from shared.contracts.enrollment import ContestCompletion, DecideContest
 from shared.contracts.payload import Payload
 from shared.pipeline.documents import Doc, Keys, State
@@ -44,12 +44,12 @@ BACKED: Final = (
 Command = Received[ContestCompletion] | Received[DecideContest]
 
 
-def contest_keys(event: Command, state: State, terms: Terms) -> Keys:
+def contest_keys(event: Command, state: State, terms: CompletionTerms) -> Keys:
     yield Doc(CONTESTED, event.data.completion_id)
     yield from settling_keys(event.data.completion_id, event.data.employee_id, state, terms)
 
 
-def contest_completion(event: Received[ContestCompletion], state: State, terms: Terms) -> Outcome:
+def contest_completion(event: Received[ContestCompletion], state: State, terms: CompletionTerms) -> Outcome:
     """By an officer of the person's agency, or one who acts for all. Kept whoever says it: whether it counts is a fold
     over what stands (`effective_contests`), so that nothing hangs on which of the two is decided first."""
     data = event.data
@@ -75,7 +75,7 @@ def contest_completion(event: Received[ContestCompletion], state: State, terms: 
     return _accepted(reason, after, changes, facts, event, terms)
 
 
-def decide_contest(event: Received[DecideContest], state: State, terms: Terms) -> Outcome:
+def decide_contest(event: Received[DecideContest], state: State, terms: CompletionTerms) -> Outcome:
     """By an officer who acts for all."""
     data = event.data
     known = _known(event, state)
@@ -121,7 +121,7 @@ def _arrived(contest: Contest) -> tuple[bool, Arrival | None, datetime, str]:
 
 
 def _settled(
-    known: Completion, after: Completion, event: Command, state: State, terms: Terms
+    known: Completion, after: Completion, event: Command, state: State, terms: CompletionTerms
 ) -> tuple[Completion, list[Put | Remove], list[Fact]]:
     person = person_of(after.employee_id, state)
     if person is None or not after.contents:
@@ -150,7 +150,7 @@ def _accepted(
     changes: Sequence[Put | Remove],
     facts: Sequence[Fact],
     event: Command,
-    terms: Terms,
+    terms: CompletionTerms,
 ) -> Outcome:
     return Outcome(
         Verdict.ACCEPTED,
@@ -163,7 +163,7 @@ def _accepted(
     )
 
 
-def _repeated(same: bool, known: Completion, event: Command, terms: Terms) -> Outcome:
+def _repeated(same: bool, known: Completion, event: Command, terms: CompletionTerms) -> Outcome:
     if not same:
         reason = "this Idempotency-Key was used for another request: take a new key"
         return _refused("idempotency-key-reused", reason, event, terms)
@@ -174,7 +174,7 @@ def _refused(
     problem: str,
     reason: str,
     event: Command,
-    terms: Terms,
+    terms: CompletionTerms,
     changes: Sequence[Put | Remove] = (),
     facts: Sequence[Fact] = (),
 ) -> Outcome:
@@ -194,11 +194,11 @@ def _answer(completion: Completion) -> dict[str, str | int | bool | None]:
     return {"completion_id": completion.id, "counts": bool(completion.learning_year)}
 
 
-def _content(event: Command, terms: Terms) -> bytes:
+def _content(event: Command, terms: CompletionTerms) -> bytes:
     return terms.ids.content(_JSON.encode(event.data.model_dump(mode="json")))
 
 
-REACTIONS: dict[type[Payload], Reaction[Terms]] = {
+REACTIONS: dict[type[Payload], Reaction[CompletionTerms]] = {
     ContestCompletion: react(contest_keys, contest_completion),
     DecideContest: react(contest_keys, decide_contest),
 }

@@ -8,6 +8,7 @@ from fastapi.responses import Response
 
 from services.enrollment.agencies.register import CurrentAgencies
 from services.enrollment.completions.documents import COMPLETIONS, Completion
+from services.enrollment.completions.terms import CompletionTerms
 from services.enrollment.contests.doubts import (
     COMPLETION_ID,
     ContestBody,
@@ -20,7 +21,6 @@ from services.enrollment.contests.doubts import (
 )
 from services.enrollment.persons.queries import people_of
 from services.enrollment.persons.rights import found, not_found, officers_of_active, sees_all
-from services.enrollment.terms import Terms
 from shared.contracts.enrollment import ContestCompletion, DecideContest
 from shared.http.access import ALL_AGENCIES, Caller, Principal, Role, allow
 from shared.http.commands import Asked, Asking, commanding
@@ -33,7 +33,7 @@ After = Annotated[str, Query(pattern=f"^$|{COMPLETION_ID}", description="`next` 
 Limit = Annotated[int, Query(ge=1, le=200, description="Of completions.")]
 
 
-def contests_router(parts: Parts[Terms], register: CurrentAgencies) -> APIRouter:
+def contests_router(parts: Parts[CompletionTerms], register: CurrentAgencies) -> APIRouter:
     router = APIRouter(prefix="/completions", tags=["officer"], dependencies=officers_of_active(register))
     store = parts.store
 
@@ -74,7 +74,7 @@ def contests_router(parts: Parts[Terms], register: CurrentAgencies) -> APIRouter
     return router
 
 
-async def _give(parts: Parts[Terms], order: Order, asked: Asked) -> Response:
+async def _give(parts: Parts[CompletionTerms], order: Order, asked: Asked) -> Response:
     about = f"/{order.contest_id}" if isinstance(order, DecideContest) else ""
     route = f"{order.TYPE}/{order.completion_id}{about}"
     return await parts.commands.answer(order, asked, route=route, key=order.employee_id)

@@ -13,12 +13,12 @@ from services.enrollment.agencies.statements import arrival_of
 from services.enrollment.completions.documents import COMPLETIONS, Completion
 from services.enrollment.completions.settling import Changed, Sequences, settle
 from services.enrollment.completions.settling_keys import merging_keys
+from services.enrollment.completions.terms import CompletionTerms
 from services.enrollment.employees.registration import moved
 from services.enrollment.persons.current import as_it_stands, is_held, later, recorded
 from services.enrollment.persons.documents import EMPLOYEES, Employee, Merge
 from services.enrollment.persons.homes import homes
 from services.enrollment.persons.persons import Person, own_numbers, person_of
-from services.enrollment.terms import Terms
 from shared.contracts.payload import EmployeeId, Payload
 from shared.contracts.people import MergeEmployees, SeparateEmployees
 from shared.identity.identifiers import key
@@ -38,11 +38,11 @@ MOST_BY_ALL: Final = 40
 # Two become one.
 
 
-def joining_keys(event: Received[MergeEmployees], state: State, terms: Terms) -> Keys:
+def joining_keys(event: Received[MergeEmployees], state: State, terms: CompletionTerms) -> Keys:
     yield from merging_keys([event.data.employee_id, event.data.into], state, terms)
 
 
-def merge_employees(event: Received[MergeEmployees], state: State, terms: Terms) -> Outcome:
+def merge_employees(event: Received[MergeEmployees], state: State, terms: CompletionTerms) -> Outcome:
     """By an officer who acts for all, or for the home of the person that the other one joins."""
     data = event.data
     content = terms.ids.content(
@@ -105,7 +105,9 @@ def _told(file: Employee, person: Person) -> Fact:
     return told._replace(payload=told.payload.model_copy(update={"held": is_held(person.whole)}))
 
 
-def _joined(file: Employee, main: Employee, event: Received[MergeEmployees], terms: Terms) -> Employee:
+def _joined(
+    file: Employee, main: Employee, event: Received[MergeEmployees], terms: CompletionTerms
+) -> Employee:
     """Mails to it go where the person's go from now on; where that is another address, its own is told, as at any
     change."""
     changed = file.profile.email != main.profile.email
@@ -132,11 +134,11 @@ def _moved(one: Completion, to: EmployeeId, file: str, event: Received[Any]) -> 
 # And one two again.
 
 
-def parting_keys(event: Received[SeparateEmployees], state: State, terms: Terms) -> Keys:
+def parting_keys(event: Received[SeparateEmployees], state: State, terms: CompletionTerms) -> Keys:
     yield from merging_keys([event.data.employee_id], state, terms)
 
 
-def separate_employees(event: Received[SeparateEmployees], state: State, terms: Terms) -> Outcome:
+def separate_employees(event: Received[SeparateEmployees], state: State, terms: CompletionTerms) -> Outcome:
     data = event.data
     content = terms.ids.content(_JSON.encode((data.employee_id, data.reason, data.officer, data.opd)))
     person = person_of(data.employee_id, state)
@@ -204,7 +206,7 @@ def _with_word(file: Employee, word: Merge) -> tuple[Employee, bool]:
 
 
 def _noted(
-    person: Person, known: Person, event: Received[Any], content: bytes, state: State, terms: Terms
+    person: Person, known: Person, event: Received[Any], content: bytes, state: State, terms: CompletionTerms
 ) -> Outcome:
     """Whose the record is, is as before; whose the person is may be another one's by this word."""
     after, changes, facts = moved(known, person, event, state, terms)
@@ -244,7 +246,7 @@ def _answered(
     return Outcome(verdict, reason, person.main.id, content, changes, facts, answer=answer)
 
 
-REACTIONS: dict[type[Payload], Reaction[Terms]] = {
+REACTIONS: dict[type[Payload], Reaction[CompletionTerms]] = {
     MergeEmployees: react(joining_keys, merge_employees),
     SeparateEmployees: react(parting_keys, separate_employees),
 }

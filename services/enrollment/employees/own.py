@@ -8,11 +8,11 @@ from fastapi.responses import Response
 from pydantic import BaseModel, Field
 
 from services.enrollment.agencies.register import CurrentAgencies
+from services.enrollment.completions.terms import CompletionTerms
 from services.enrollment.employees.views import WhoseState, state_of
 from services.enrollment.persons.homes import homes
 from services.enrollment.persons.persons import Person
 from services.enrollment.persons.queries import people_by_number
-from services.enrollment.terms import Terms
 from shared.contracts.people import ConfirmHome
 from shared.contracts.register import KnownAgencyCode
 from shared.http.access import Caller, Principal, Role, allow
@@ -42,7 +42,7 @@ class OwnHomeBody(BaseModel):
     agency: KnownAgencyCode = Field(description="Code of the one of `choices` that is yours.")
 
 
-def own_home_router(parts: Parts[Terms], register: CurrentAgencies) -> APIRouter:
+def own_home_router(parts: Parts[CompletionTerms], register: CurrentAgencies) -> APIRouter:
     router = APIRouter(prefix="/me", tags=["employee"])
 
     @router.get("/home", summary="Whose person I am, and who says so", **EMPLOYEE)

@@ -8,6 +8,7 @@ from typing import Final
 
 from services.enrollment.completions.documents import COMPLETIONS, Completion
 from services.enrollment.completions.settling import facts_standing
+from services.enrollment.completions.terms import CompletionTerms
 from services.enrollment.employees.views import (
     PeoplePreviewView,
     PersonChangeView,
@@ -23,7 +24,6 @@ from services.enrollment.persons.persons import Person
 from services.enrollment.persons.queries import people_in, people_of
 from services.enrollment.persons.rights import knows
 from services.enrollment.records.views import jp_by_year
-from services.enrollment.terms import Terms
 from shared.contracts.enrollment import CertificateIssued, CertificateRevoked
 from shared.contracts.people import ConfirmHome, MergeEmployees, SeparateEmployees
 from shared.http.access import Principal
@@ -40,7 +40,9 @@ People = Mapping[str, Person]
 Completions = Mapping[str, Completion]
 
 
-async def preview(parts: Parts[Terms], order: Order, caller: Principal, now: datetime) -> PeoplePreviewView:
+async def preview(
+    parts: Parts[CompletionTerms], order: Order, caller: Principal, now: datetime
+) -> PeoplePreviewView:
     """Of people of whom the caller does not know all, how many completions it concerns, and nothing else."""
     ids = [order.employee_id, *([order.into] if isinstance(order, MergeEmployees) else [])]
     rehearsal = await rehearse_command(parts.service, parts.store, order, order.employee_id, now)

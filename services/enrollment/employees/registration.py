@@ -18,6 +18,7 @@ from services.enrollment.completions.contents import is_reported_under
 from services.enrollment.completions.documents import COMPLETIONS, file_of
 from services.enrollment.completions.settling import Changed, Sequences, settle
 from services.enrollment.completions.settling_keys import merging_keys, refolding_keys
+from services.enrollment.completions.terms import CompletionTerms
 from services.enrollment.employees.headcount import counted, headcount_keys, moves_counted
 from services.enrollment.persons.current import as_it_stands, standing_snapshot, waiting_links
 from services.enrollment.persons.documents import (
@@ -40,7 +41,6 @@ from services.enrollment.persons.persons import (
     snapshots_of,
 )
 from services.enrollment.persons.snapshots import newest_of, with_snapshot
-from services.enrollment.terms import Terms
 from shared.contracts.agency import EmployeeChanged, EmployeeRegistered, EmployeeSnapshot
 from shared.contracts.payload import EmployeeId, Payload
 from shared.contracts.people import SeparateEmployees
@@ -74,7 +74,7 @@ class _Plan(NamedTuple):
     """The file that the number belonged to by a link until now."""
 
 
-def employee_keys(event: Received[EmployeeSnapshot], state: State, terms: Terms) -> Keys:
+def employee_keys(event: Received[EmployeeSnapshot], state: State, terms: CompletionTerms) -> Keys:
     numbers = _numbers(event.data)
     for number in numbers:
         yield Doc(EMPLOYEE_NUMBERS, number)
@@ -119,7 +119,7 @@ def _numbers(data: EmployeeSnapshot) -> list[str]:
     return [current] if previous in (None, current) else [previous, current]
 
 
-def _candidates(event: Received[EmployeeSnapshot], state: State, terms: Terms) -> list[EmployeeId]:
+def _candidates(event: Received[EmployeeSnapshot], state: State, terms: CompletionTerms) -> list[EmployeeId]:
     """All files that it may be about."""
     numbers = _numbers(event.data)
     aliases = [state.get(EMPLOYEE_NUMBERS, number) for number in numbers]
@@ -133,7 +133,7 @@ def _judges(event: Received[EmployeeSnapshot], state: State) -> bool:
     return register_for("", state).judges(arrival_of(event))
 
 
-def _plan(event: Received[EmployeeSnapshot], state: State, terms: Terms) -> _Plan:
+def _plan(event: Received[EmployeeSnapshot], state: State, terms: CompletionTerms) -> _Plan:
     *earlier, current = numbers = _numbers(event.data)
     aliases = {number: state.get(EMPLOYEE_NUMBERS, number) for number in numbers}
     arrival = arrival_of(event)
@@ -239,7 +239,7 @@ def _with_word(file: Employee, event: Received[EmployeeSnapshot], state: State) 
     return file if placements is file.placements else msgspec.structs.replace(file, placements=placements)
 
 
-def record_employee(event: Received[EmployeeSnapshot], state: State, terms: Terms) -> Outcome:
+def record_employee(event: Received[EmployeeSnapshot], state: State, terms: CompletionTerms) -> Outcome:
     """Kept as its sender's newest word; it stands if the sender is the person's home. A number not seen before becomes an
     alias, and what waited for it is decided."""
     plan, arrival = _plan(event, state, terms), arrival_of(event)
@@ -417,7 +417,7 @@ def _left(
     owner: Person,
     event: Received[EmployeeSnapshot],
     state: State,
-    terms: Terms,
+    terms: CompletionTerms,
 ) -> tuple[list[Put | Remove], list[Fact]]:
     """The file that the number belonged to, without it; what was reported under the number goes along to its owner."""
     person = person_of(file_id, state)
@@ -472,7 +472,7 @@ def moved(
     person: Person,
     event: Received[Any],
     state: State,
-    terms: Terms,
+    terms: CompletionTerms,
     sequences: Sequences | None = None,
 ) -> tuple[Person, list[Put | Remove], list[Fact]]:
     """What is written and told when somebody said something about a person: it as it stands, and its completions where
@@ -568,7 +568,7 @@ def _newer(stands: Snapshot) -> str:
     return f"a snapshot of {stands.as_of.isoformat()} stands: where that time is wrong, send this one with a later time"
 
 
-REACTIONS: dict[type[Payload], Reaction[Terms]] = {
+REACTIONS: dict[type[Payload], Reaction[CompletionTerms]] = {
     EmployeeRegistered: react(employee_keys, record_employee, settled=Settled.LOOKED_AT),
     EmployeeChanged: react(employee_keys, record_employee, settled=Settled.LOOKED_AT),
 }

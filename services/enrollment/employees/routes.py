@@ -10,6 +10,7 @@ from fastapi import APIRouter, Path, Query
 from fastapi.responses import Response
 
 from services.enrollment.agencies.register import CurrentAgencies
+from services.enrollment.completions.terms import CompletionTerms
 from services.enrollment.contests.doubts import completions_of
 from services.enrollment.employees.previews import Order, preview
 from services.enrollment.employees.views import (
@@ -40,7 +41,6 @@ from services.enrollment.persons.rights import (
     officers_of_active,
     opd_of,
 )
-from services.enrollment.terms import Terms
 from shared.contracts.payload import EmployeeId
 from shared.contracts.people import ConfirmHome, MergeEmployees, SeparateEmployees
 from shared.http.access import Caller, Principal, Role, allow
@@ -54,7 +54,7 @@ After = Annotated[str, Query(pattern=f"^$|{EMPLOYEE_ID}", description="`next` of
 Limit = Annotated[int, Query(ge=1, le=200, description="Of people that are looked at.")]
 
 
-def people_router(parts: Parts[Terms], register: CurrentAgencies) -> APIRouter:
+def people_router(parts: Parts[CompletionTerms], register: CurrentAgencies) -> APIRouter:
     router = APIRouter(prefix="/people", tags=["people"], dependencies=officers_of_active(register))
     store, orders = parts.store, Orders(parts, register)
 
@@ -122,7 +122,7 @@ class Orders:
     """Commands as they are asked for, of those who may; the rest raises Problem. A repetition is not looked at again: who
     has let a person go sees it no more. `asked`: None for a preview."""
 
-    def __init__(self, parts: Parts[Terms], register: CurrentAgencies) -> None:
+    def __init__(self, parts: Parts[CompletionTerms], register: CurrentAgencies) -> None:
         self._parts, self._register = parts, register
 
     async def home(

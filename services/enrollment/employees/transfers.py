@@ -10,6 +10,7 @@ from services.enrollment.agencies.statements import arrival_of
 from services.enrollment.completions.reasons import NOT_KNOWN_YET
 from services.enrollment.completions.settling import Sequences
 from services.enrollment.completions.settling_keys import refolding_keys
+from services.enrollment.completions.terms import CompletionTerms
 from services.enrollment.employees.headcount import (
     headcount_keys,
     is_of_the_day,
@@ -31,7 +32,6 @@ from services.enrollment.persons.documents import (
 )
 from services.enrollment.persons.homes import MISTAKE, homes, with_claim, with_placement
 from services.enrollment.persons.persons import Person, person_keys, person_of
-from services.enrollment.terms import Terms
 from shared.contracts.agency import EmployeeReleased
 from shared.contracts.payload import Payload
 from shared.contracts.people import AdoptHomes, ConfirmHome
@@ -54,7 +54,7 @@ MOST_BY_ALL: Final = 40
 # An agency takes a person back, or says that it is no more its own.
 
 
-def leaving_keys(event: Received[EmployeeReleased], state: State, terms: Terms) -> Keys:
+def leaving_keys(event: Received[EmployeeReleased], state: State, terms: CompletionTerms) -> Keys:
     number = event.data.employee_number
     yield Doc(EMPLOYEE_NUMBERS, number)
     yield LOAD
@@ -67,7 +67,7 @@ def leaving_keys(event: Received[EmployeeReleased], state: State, terms: Terms) 
     yield from recounting_keys(person_of(file, state), event.sender)
 
 
-def take_leave(event: Received[EmployeeReleased], state: State, terms: Terms) -> Outcome:
+def take_leave(event: Received[EmployeeReleased], state: State, terms: CompletionTerms) -> Outcome:
     """Kept whoever says it; it ends what the same agency claims, and nothing else. The master source's word ends all."""
     data = event.data
     alias = state.get(EMPLOYEE_NUMBERS, data.employee_number)
@@ -112,7 +112,7 @@ def _placed_nowhere(
     person: Person,
     content: bytes,
     state: State,
-    terms: Terms,
+    terms: CompletionTerms,
 ) -> Outcome:
     placement = Placement(event.sender, "", arrival_of(event), event.data.reason)
     if placement in known.placements:
@@ -127,12 +127,12 @@ def _placed_nowhere(
 # An officer decides.
 
 
-def confirming_keys(event: Received[ConfirmHome], state: State, terms: Terms) -> Keys:
+def confirming_keys(event: Received[ConfirmHome], state: State, terms: CompletionTerms) -> Keys:
     yield from refolding_keys(event.data.employee_id, state, terms)
     yield from recounting_keys(person_of(event.data.employee_id, state), event.data.agency)
 
 
-def confirm_home(event: Received[ConfirmHome], state: State, terms: Terms) -> Outcome:
+def confirm_home(event: Received[ConfirmHome], state: State, terms: CompletionTerms) -> Outcome:
     """By an officer who acts for all, or for the agency that lets the person go; or by the person, of agencies that
     dispute it."""
     data = event.data
@@ -205,7 +205,7 @@ def _answer(person: Person) -> dict[str, str | int | bool | None]:
 # People from before homes were noted.
 
 
-def adoption_keys(event: Received[AdoptHomes], state: State, terms: Terms) -> Keys:
+def adoption_keys(event: Received[AdoptHomes], state: State, terms: CompletionTerms) -> Keys:
     ids = [*(one.employee_id for one in event.data.homes), *event.data.unknown]
     yield Doc(REGISTERS, REGISTER)
     for id in ids:
@@ -219,7 +219,7 @@ def adoption_keys(event: Received[AdoptHomes], state: State, terms: Terms) -> Ke
             yield from refolding_keys(id, state, terms)
 
 
-def adopt_homes(event: Received[AdoptHomes], state: State, terms: Terms) -> Outcome:
+def adopt_homes(event: Received[AdoptHomes], state: State, terms: CompletionTerms) -> Outcome:
     """The first who reported a person is the home, provisionally; where it is known already nothing changes."""
     register = state.get(REGISTERS, REGISTER)
     judging = register is not None and register.judges_from is not None
@@ -252,7 +252,7 @@ def adopt_homes(event: Received[AdoptHomes], state: State, terms: Terms) -> Outc
     return Outcome(Verdict.ACCEPTED if changes else Verdict.NOTHING, changes=changes, facts=facts)
 
 
-REACTIONS: dict[type[Payload], Reaction[Terms]] = {
+REACTIONS: dict[type[Payload], Reaction[CompletionTerms]] = {
     EmployeeReleased: react(leaving_keys, take_leave),
     ConfirmHome: react(confirming_keys, confirm_home),
     AdoptHomes: react(adoption_keys, adopt_homes),

@@ -9,11 +9,11 @@ from services.enrollment.agencies.timeline import standing
 from services.enrollment.bodies.queries import all_bodies
 from services.enrollment.bodies.timeline import standing_body
 from services.enrollment.completions.documents import COMPLETIONS
+from services.enrollment.completions.terms import CompletionTerms
 from services.enrollment.employees.headcount import BEYOND
 from services.enrollment.persons.documents import HEADCOUNTS
 from services.enrollment.reach.outcomes import Certificates, certificates_after, people_after, said_after
 from services.enrollment.reach.views import ReachView
-from services.enrollment.terms import Terms
 from shared.contracts.register import DistrustAgency, ReplaceAgency, TrustAgency
 from shared.pipeline.outcome import Verdict
 from shared.pipeline.processing.rehearsal import rehearse_command
@@ -55,7 +55,7 @@ _NAMED_BY: Final = (("claims", "agency"), ("withdrawals", "agency"), ("placement
 """What an agency says of a person: a list of its file, and the field that names the sender."""
 
 
-async def preview(parts: Parts[Terms], order: Order, now: datetime) -> ReachView:
+async def preview(parts: Parts[CompletionTerms], order: Order, now: datetime) -> ReachView:
     rehearsal = await rehearse_command(parts.service, parts.store, order, REGISTER, now)
     ((_, outcome),) = rehearsal.outcomes
     if outcome.verdict is not Verdict.ACCEPTED:

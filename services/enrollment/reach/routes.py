@@ -7,9 +7,9 @@ from fastapi.responses import Response
 
 from services.enrollment.agencies.documents import REGISTER
 from services.enrollment.agencies.routes import OPERATOR, Code
+from services.enrollment.completions.terms import CompletionTerms
 from services.enrollment.reach.previews import Order, preview
 from services.enrollment.reach.views import DistrustBody, ReachView, SuccessionBody, TrustBody
-from services.enrollment.terms import Terms
 from shared.contracts.register import DistrustAgency, ReplaceAgency, TrustAgency
 from shared.http.access import Caller, Principal, Role, allow
 from shared.http.commands import Asked, Asking
@@ -19,7 +19,7 @@ LOOK = allow(Role.operator)
 NOTHING_WRITTEN = "What that would reach; nothing is written"
 
 
-def reach_router(parts: Parts[Terms]) -> APIRouter:
+def reach_router(parts: Parts[CompletionTerms]) -> APIRouter:
     router = APIRouter(prefix="/agencies/{code}", tags=["agencies"])
 
     @router.post("/distrusts", summary="Have what an agency sent in some time count for nothing", **OPERATOR)
@@ -53,7 +53,7 @@ def reach_router(parts: Parts[Terms]) -> APIRouter:
     return router
 
 
-async def _give(parts: Parts[Terms], order: Order, asked: Asked) -> Response:
+async def _give(parts: Parts[CompletionTerms], order: Order, asked: Asked) -> Response:
     route = f"{order.TYPE}/{order.code}"
     return await parts.commands.answer(order, asked, route=route, key=REGISTER)
 

@@ -19,11 +19,11 @@ from services.enrollment.bodies.documents import BODIES
 from services.enrollment.completions.documents import COMPLETIONS
 from services.enrollment.completions.settling import Changed, Sequences, settle
 from services.enrollment.completions.settling_keys import refold_keys, refolding_all_keys
+from services.enrollment.completions.terms import CompletionTerms
 from services.enrollment.persons.current import as_it_stands
 from services.enrollment.persons.documents import EMPLOYEES
 from services.enrollment.persons.persons import person_of
 from services.enrollment.reach.documents import SWEEP, SWEEPS, Sweep
-from services.enrollment.terms import Terms
 from shared.contracts.cloudevents import event_id
 from shared.contracts.payload import CompletionId, EmployeeId, Payload
 from shared.contracts.people import EndSweep, RefoldCompletions, Refolded, RefoldPeople
@@ -215,11 +215,11 @@ def _completions_of(changed: _Changed) -> list[dict[str, Any]]:
 # Decisions.
 
 
-def sweeping_keys(event: Received[RefoldCompletions], state: State, terms: Terms) -> Keys:
+def sweeping_keys(event: Received[RefoldCompletions], state: State, terms: CompletionTerms) -> Keys:
     yield from refold_keys([(one.completion_id, one.employee_id) for one in event.data.found], state, terms)
 
 
-def refold_completions(event: Received[RefoldCompletions], state: State, terms: Terms) -> Outcome:
+def refold_completions(event: Received[RefoldCompletions], state: State, terms: CompletionTerms) -> Outcome:
     changes: list[Put | Remove] = []
     facts: list[Fact] = []
     by_employee: dict[str, list[Changed]] = {}
@@ -244,11 +244,11 @@ def refold_completions(event: Received[RefoldCompletions], state: State, terms: 
     return Outcome(Verdict.ACCEPTED if changes else Verdict.NOTHING, changes=changes, facts=facts)
 
 
-def people_keys(event: Received[RefoldPeople], state: State, terms: Terms) -> Keys:
+def people_keys(event: Received[RefoldPeople], state: State, terms: CompletionTerms) -> Keys:
     yield from refolding_all_keys(event.data.found, state, terms)
 
 
-def refold_people(event: Received[RefoldPeople], state: State, terms: Terms) -> Outcome:
+def refold_people(event: Received[RefoldPeople], state: State, terms: CompletionTerms) -> Outcome:
     generation = event.data.generation
     changes: list[Put | Remove] = []
     facts: list[Fact] = []
@@ -271,19 +271,19 @@ def refold_people(event: Received[RefoldPeople], state: State, terms: Terms) -> 
     return Outcome(Verdict.ACCEPTED if changes else Verdict.NOTHING, changes=changes, facts=facts)
 
 
-def ending_keys(event: Received[EndSweep], state: State, terms: Terms) -> Keys:
+def ending_keys(event: Received[EndSweep], state: State, terms: CompletionTerms) -> Keys:
     yield Lock("sweep")
     yield Doc(SWEEPS, SWEEP)
 
 
-def end_sweep(event: Received[EndSweep], state: State, terms: Terms) -> Outcome:
+def end_sweep(event: Received[EndSweep], state: State, terms: CompletionTerms) -> Outcome:
     known = state.get(SWEEPS, SWEEP)
     if known is not None and known.generation >= event.data.generation:
         return Outcome(Verdict.NOTHING, "ended before", SWEEP)
     return Outcome(Verdict.ACCEPTED, "", SWEEP, changes=[Put(SWEEPS, Sweep(SWEEP, event.data.generation))])
 
 
-REACTIONS: dict[type[Payload], Reaction[Terms]] = {
+REACTIONS: dict[type[Payload], Reaction[CompletionTerms]] = {
     RefoldCompletions: react(sweeping_keys, refold_completions),
     RefoldPeople: react(people_keys, refold_people),
     EndSweep: react(ending_keys, end_sweep),

@@ -10,9 +10,9 @@ from pydantic import BaseModel
 from services.enrollment.certificates.documents import HELD, RENDERINGS, STORED_PDFS, rendering_id
 from services.enrollment.completions.documents import COMPLETIONS, Completion
 from services.enrollment.completions.settling import DONE
+from services.enrollment.completions.terms import CompletionTerms
 from services.enrollment.reconciliation.documents import issued_version, stated_version
 from services.enrollment.reconciliation.reconciling import PDF, PDF_HELD, lacks
-from services.enrollment.terms import Terms
 from shared.contracts.cloudevents import event_id
 from shared.contracts.enrollment import RestateCompletion
 from shared.contracts.payload import Reason
@@ -72,7 +72,7 @@ def entry_of(one: Completion, item: str, stored: set[str], states: dict[str, str
     )
 
 
-def restatements_router(parts: Parts[Terms]) -> APIRouter:
+def restatements_router(parts: Parts[CompletionTerms]) -> APIRouter:
     router = APIRouter(prefix="/admin", tags=["operators"])
 
     @router.post(

@@ -12,9 +12,9 @@ from services.enrollment.certificates.documents import RENDERINGS, STORED_PDFS, 
 from services.enrollment.completions.documents import COMPLETIONS, Completion
 from services.enrollment.completions.settling import DONE, restate
 from services.enrollment.completions.settling_keys import settling_keys
+from services.enrollment.completions.terms import CompletionTerms
 from services.enrollment.persons.persons import person_of
 from services.enrollment.reconciliation.documents import LISTINGS, Listing, issued_version, stated_version
-from services.enrollment.terms import Terms
 from shared.contracts.enrollment import CompletionsListed, ListCompletions, RestateCompletion
 from shared.contracts.lists import Claim
 from shared.contracts.payload import CompletionId, Payload
@@ -83,13 +83,13 @@ BOOKS: Final = Books(_keys, _lacks)
 # Lists.
 
 
-def listing_keys(event: Received[ListCompletions], state: State, terms: Terms) -> Keys:
+def listing_keys(event: Received[ListCompletions], state: State, terms: CompletionTerms) -> Keys:
     yield Lock("listing")
     yield Doc(LISTINGS, LISTING)
     yield from note_keys(event.data.incomplete, state, BOOKS, terms)
 
 
-def list_completions(event: Received[ListCompletions], state: State, terms: Terms) -> Outcome:
+def list_completions(event: Received[ListCompletions], state: State, terms: CompletionTerms) -> Outcome:
     data = event.data
     if data.until is not None and data.until > event.now:
         raise Rejected(
@@ -123,7 +123,7 @@ def list_completions(event: Received[ListCompletions], state: State, terms: Term
 # Restatements.
 
 
-def restatement_keys(event: Received[RestateCompletion], state: State, terms: Terms) -> Keys:
+def restatement_keys(event: Received[RestateCompletion], state: State, terms: CompletionTerms) -> Keys:
     data = event.data
     yield from settling_keys(data.completion_id, data.employee_id, state, terms)
     completion = state.get(COMPLETIONS, data.completion_id)
@@ -132,7 +132,7 @@ def restatement_keys(event: Received[RestateCompletion], state: State, terms: Te
         yield Doc(STORED_PDFS, item)
 
 
-def restate_completion(event: Received[RestateCompletion], state: State, terms: Terms) -> Outcome:
+def restate_completion(event: Received[RestateCompletion], state: State, terms: CompletionTerms) -> Outcome:
     data = event.data
     known, person = state.get(COMPLETIONS, data.completion_id), person_of(data.employee_id, state)
     if known is not None and data.employee_id not in (known.employee_id, known.file):
@@ -156,7 +156,7 @@ def restate_completion(event: Received[RestateCompletion], state: State, terms: 
     return Outcome(Verdict.ACCEPTED, "", known.id, content, settled.changes, settled.facts, answer=answer)
 
 
-REACTIONS: dict[type[Payload], Reaction[Terms]] = {
+REACTIONS: dict[type[Payload], Reaction[CompletionTerms]] = {
     ListCompletions: react(listing_keys, list_completions),
     RestateCompletion: react(restatement_keys, restate_completion),
     **reviewing(BOOKS),

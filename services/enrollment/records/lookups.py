@@ -1,8 +1,8 @@
 """What an employee number means to routes: the person that its record belongs to by now, and a completion of it."""
 
 from services.enrollment.completions.documents import COMPLETIONS, file_of
+from services.enrollment.completions.terms import CompletionTerms
 from services.enrollment.persons.documents import EMPLOYEE_NUMBERS, EMPLOYEES, Employee
-from services.enrollment.terms import Terms
 from shared.contracts.payload import CompletionId, EmployeeId
 from shared.pipeline.storage.mongo import MongoStore
 
@@ -17,7 +17,7 @@ async def person_of_number(store: MongoStore, number: str) -> Employee | None:
 
 
 async def completion_meant(
-    store: MongoStore, terms: Terms, number: str, organizer: str, training: str, batch: str
+    store: MongoStore, terms: CompletionTerms, number: str, organizer: str, training: str, batch: str
 ) -> tuple[CompletionId, EmployeeId]:
     """The completion of a training that somebody means who names the person by any of its numbers, and whose it is: the
     one that was reported under this number, else under another one; where none was yet, the one that will be."""

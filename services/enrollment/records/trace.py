@@ -7,6 +7,7 @@ from fastapi import APIRouter
 
 from services.enrollment.certificates.documents import HELD, RENDERINGS, rendering_id
 from services.enrollment.completions.documents import COMPLETIONS, Completion
+from services.enrollment.completions.terms import CompletionTerms
 from services.enrollment.persons.documents import Employee
 from services.enrollment.reconciliation.reconciling import PDF, PDF_HELD
 from services.enrollment.records.lookups import person_of_number
@@ -19,7 +20,6 @@ from services.enrollment.records.undecided import (
     undecided,
 )
 from services.enrollment.rendering.held_renderings import what_to_do, why_held
-from services.enrollment.terms import Terms
 from shared.http.access import Role, allow
 from shared.http.decisions import in_order
 from shared.http.problems import Problem
@@ -35,7 +35,7 @@ MOST_COMPLETIONS, MOST_DECISIONS = 200, 500
 SERVICE = "enrollment"
 
 
-def trace_router(parts: Parts[Terms]) -> APIRouter:
+def trace_router(parts: Parts[CompletionTerms]) -> APIRouter:
     router = APIRouter(prefix="/admin", tags=["operators"])
 
     @router.post(
@@ -49,7 +49,7 @@ def trace_router(parts: Parts[Terms]) -> APIRouter:
     return router
 
 
-async def trace(store: MongoStore, terms: Terms, wanted: Wanted) -> Trace:
+async def trace(store: MongoStore, terms: CompletionTerms, wanted: Wanted) -> Trace:
     decisions: list[Decision] = []
     completions: list[Completion] = []
     person: Employee | None = None

@@ -9,10 +9,10 @@ from pydantic import BaseModel
 
 from services.enrollment.completions.documents import Completion
 from services.enrollment.completions.settling import facts_standing, revocations_standing
+from services.enrollment.completions.terms import CompletionTerms
 from services.enrollment.learning_hours.duty import duty
 from services.enrollment.persons.documents import Employee
 from services.enrollment.records.notes import Looked, note_of
-from services.enrollment.terms import Terms
 from shared.contracts.payload import Jp
 from shared.contracts.vocabulary import Form
 
@@ -75,7 +75,7 @@ class RecordView(BaseModel):
 
 
 def record_view(
-    employee: Employee, completions: list[Completion], looked: Looked, terms: Terms
+    employee: Employee, completions: list[Completion], looked: Looked, terms: CompletionTerms
 ) -> RecordView:
     """Of those that stand or stood: what nobody may say of the employee is shown to officers, not as the employee's."""
     shown = [one for one in completions if one.standing]
@@ -100,7 +100,7 @@ def jp_by_year(completions: Iterable[Completion]) -> dict[int, Decimal]:
     return totals
 
 
-def completion_view(completion: Completion, looked: Looked, terms: Terms) -> CompletionView:
+def completion_view(completion: Completion, looked: Looked, terms: CompletionTerms) -> CompletionView:
     facts, note = facts_standing(completion), note_of(completion, looked)
     return CompletionView(
         completion_id=completion.id,
@@ -125,7 +125,7 @@ def completion_view(completion: Completion, looked: Looked, terms: Terms) -> Com
     )
 
 
-def certificate_view(completion: Completion, terms: Terms) -> CertificateView | None:
+def certificate_view(completion: Completion, terms: CompletionTerms) -> CertificateView | None:
     certificate = completion.certificate
     if certificate is None:
         return None

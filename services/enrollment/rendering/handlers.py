@@ -5,7 +5,7 @@ from zlib import crc32
 import msgspec
 
 from services.enrollment.completions.documents import COMPLETIONS
-from services.enrollment.terms import Terms
+from services.enrollment.completions.terms import CompletionTerms
 from shared.contracts.enrollment import (
     CertificateRendered,
     StoreRendering,
@@ -19,7 +19,7 @@ from shared.pipeline.reactions import Reaction, Settled, react
 from shared.pipeline.records import Received
 
 
-def rendering_keys(event: Received[StoreRendering], state: State, terms: Terms) -> Keys:
+def rendering_keys(event: Received[StoreRendering], state: State, terms: CompletionTerms) -> Keys:
     yield Doc(COMPLETIONS, event.data.completion_id)
     yield LOAD
     completion = state.get(COMPLETIONS, event.data.completion_id)
@@ -27,7 +27,7 @@ def rendering_keys(event: Received[StoreRendering], state: State, terms: Terms) 
         yield Lock("employee/" + completion.employee_id)
 
 
-def store_rendering(event: Received[StoreRendering], state: State, terms: Terms) -> Outcome:
+def store_rendering(event: Received[StoreRendering], state: State, terms: CompletionTerms) -> Outcome:
     data = event.data
     completion = state.get(COMPLETIONS, data.completion_id)
     certificate = None if completion is None else completion.certificate
@@ -64,6 +64,6 @@ def store_rendering(event: Received[StoreRendering], state: State, terms: Terms)
     )
 
 
-REACTIONS: dict[type[Payload], Reaction[Terms]] = {
+REACTIONS: dict[type[Payload], Reaction[CompletionTerms]] = {
     StoreRendering: react(rendering_keys, store_rendering, settled=Settled.LOOKED_AT),
 }

@@ -198,10 +198,12 @@ class Consumer(Generic[T]):
             self._assignments.new = False
             self._forget()
         await self._look_at_positions()
-        for tp in consumer.assignment():
-            if tp not in self.next and tp not in self.stopped:
+        if new := [tp for tp in consumer.assignment() if tp not in self.next and tp not in self.stopped]:
+            # Asked once for all: each question waits for the fetch before it, which the broker holds for a while.
+            beginnings, ends = await consumer.beginning_offsets(new), await consumer.end_offsets(new)
+            for tp in new:
                 await self._delivered()
-                await self._take_over(tp)
+                await self._take_over(tp, beginnings[tp], ends[tp])
                 self._offsets_at = 0.0
         # Before the first batch: a copy that stays ahead of a position that was set back looks like a lost database.
         await self._note_offsets()
@@ -417,14 +419,15 @@ class Consumer(Generic[T]):
                 return []
         return found
 
-    async def _take_over(self, tp: TopicPartition) -> None:
-        """Reads where the group stands, publishes what may not have been, and goes on from there."""
+    async def _take_over(self, tp: TopicPartition, beginning: int, end: int) -> None:
+        """Reads where the group stands, publishes what may not have been, and goes on from there. `end`: as it was
+        asked before; who had the partition may have decided more since."""
         assert self._consumer is not None
-        beginning = (await self._consumer.beginning_offsets([tp]))[tp]
-        end = (await self._consumer.end_offsets([tp]))[tp]
         position = await self.store.take_over(
             position_id(self.service.name, (tp.topic, tp.partition)), beginning
         )
+        if position.next > end:
+            end = (await self._consumer.end_offsets([tp]))[tp]
         self._unverified.pop(tp, None)
         await self.offsets.look(self._consumer, tp, position)
         if position.failing_rules not in ("", self.service.rules):
