@@ -163,6 +163,7 @@ STORIES: dict[str, list[Step]] = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", STORIES)
 async def test_all_orders_of_its_facts_end_in_the_same_accounts(name: str) -> None:
     city = City()
@@ -203,6 +204,7 @@ def _fact(record: Record) -> Payload:
     return decode(record.value, record.headers, structured, BY_TYPE[type]).data
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize("name", STORIES)
 async def test_its_story_ends_alike_however_it_is_read(name: str, seed: int) -> None:

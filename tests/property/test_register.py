@@ -82,6 +82,7 @@ def by_hand(sendings: list[Sending]) -> dict[str, Standing | None]:
     return {code: Standing(code, **one) for code, one in stands.items()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(20))
 async def test_any_weather_ends_in_the_same_register(seed: int) -> None:
     random = Random(seed)

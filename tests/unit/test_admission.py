@@ -22,6 +22,8 @@ from shared.http.health import Check
 from shared.http.problems import Problem
 from shared.http.shares import Shares
 
+pytestmark = pytest.mark.slow
+
 WITHIN_S = 20
 PDF = b"%PDF-1.7" * 40_000
 

@@ -1266,6 +1266,7 @@ def test_a_person_ends_a_dispute_about_itself_and_does_nothing_else() -> None:
     assert made.when(back, sender="person").verdict is Verdict.REFUSED
 
 
+@pytest.mark.slow
 def test_order_never_decides_what_a_master_source_says() -> None:
     said = [
         (registered(NIP, name="One", email="one@a.example"), HOME),

@@ -28,6 +28,8 @@ from tests.factories import as_record, completed, registered
 from tests.memory_store import MemorySession
 from tests.property.harness import AGENCIES, ENROLLMENT, TERMS, City, Sending
 
+pytestmark = pytest.mark.slow
+
 HEADERS = (("content-type", STRUCTURED.encode()),)
 NUMBERS = [f"19800101200001{1 + n % 2}{n:03}" for n in range(30)]
 TP = ("agency.dinas-a.v1", 0)

@@ -462,6 +462,7 @@ def test_same_face_same_bytes_in_this_and_another_process() -> None:
         assert pool.submit(render, pickle.loads(pickle.dumps(one))).result(timeout=60) == first
 
 
+@pytest.mark.slow
 def test_threads_do_not_share_a_compiler() -> None:
     faces = [face(number=str(index)) for index in range(40)]
     with ThreadPoolExecutor(4) as pool:

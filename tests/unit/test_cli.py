@@ -313,6 +313,7 @@ def test_no_option_takes_a_token_or_a_number_and_employee_takes_no_value() -> No
             assert options["--employee"].is_flag
 
 
+@pytest.mark.slow
 def test_the_file_at_the_root_runs_it_from_any_folder(tmp_path: Path) -> None:
     for name in ("cli", "shared"):
         (tmp_path / name).mkdir()
@@ -326,6 +327,7 @@ def test_the_file_at_the_root_runs_it_from_any_folder(tmp_path: Path) -> None:
     assert "nothing says where enrollment is" in json.loads(done.stdout)["error"]
 
 
+@pytest.mark.slow
 def test_completion_is_there_for_the_shell() -> None:
     env = {
         **os.environ,
@@ -698,6 +700,7 @@ def test_a_busy_service_gets_the_same_order_again(cli: Cli) -> None:
     assert first.headers["idempotency-key"] == second.headers["idempotency-key"]
 
 
+@pytest.mark.slow
 def test_a_mass_replay_goes_on_after_a_failure_and_sums_up(cli: Cli) -> None:
     ids = [f"agency.x.v1/0/{n}/0" for n in range(250)]
     cli.world.letters["enrollment"] = [letter(id, "f9") for id in ids] + [letter(A, "other")]
@@ -744,6 +747,7 @@ def test_a_mass_replay_stops_when_the_service_is_away_and_says_what_was_not_aske
     assert done.json["outcomes"] == {"accepted": 1, "not asked": 5}
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_a_mass_replay_with_its_summary(cli: Cli) -> None:
     cli.world.letters["enrollment"] = [letter(f"agency.x.v1/0/{n}/0") for n in range(6)]
     argv = [sys.executable, "-m", "cli", "dead-letters", "replay", "--since", "1d", *WHY]
@@ -1326,6 +1330,7 @@ def test_publish_splits_what_is_too_large_for_whatever_stands_between(cli: Cli) 
     assert "evt-2" in path.with_name("events.jsonl.refused.jsonl").read_text()
 
 
+@pytest.mark.slow
 def test_publish_sends_only_what_was_not_taken_again(cli: Cli) -> None:
     path = cli.file(lines(3))
     first = [

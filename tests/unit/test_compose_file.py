@@ -154,6 +154,7 @@ def test_services_do_not_wait_for_ever_for_a_set_up_that_failed(compose: dict[st
         assert after == {"condition": "service_completed_successfully", "required": False}
 
 
+@pytest.mark.slow
 def test_a_container_is_made_anew_when_one_of_its_secrets_changed(
     compose: dict[str, Any], tmp_path: Path
 ) -> None:

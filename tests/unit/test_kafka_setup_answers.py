@@ -9,6 +9,8 @@ import pytest
 from devstack.processes import ROOT
 from shared.contracts.services import SERVICES
 
+pytestmark = pytest.mark.slow
+
 HIDDEN = "hunter2-0f1e2d3c"
 
 

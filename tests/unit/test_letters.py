@@ -208,6 +208,7 @@ ENTICING = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("said", ENTICING)
 @pytest.mark.parametrize(("template", "language"), EVERY_KIND)
 def test_no_text_of_an_event_becomes_a_link(template: str, language: str, said: str) -> None:

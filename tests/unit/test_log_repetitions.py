@@ -62,6 +62,7 @@ def test_a_line_that_repeats_is_written_at_once_and_then_counted(log: Log) -> No
     )
 
 
+@pytest.mark.slow
 def test_a_night_of_it_is_some_lines_and_its_end_is_told_too(log: Log) -> None:
     for _ in range(10 * 3600):
         log.library.error("Unable connect to node with id %s", 1)

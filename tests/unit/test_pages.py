@@ -348,6 +348,7 @@ async def test_a_typed_code_is_read_with_forbearance(
         assert str(answer.url.join(answer.headers["location"])) == f"http://kompeten.example/v/{code}"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("typed", "code"), [row for row in TYPED if "/" not in row[0].rstrip("./")])
 @pytest.mark.parametrize("headers", [BROWSER, DATA], ids=["page", "data"])
 async def test_an_address_with_something_put_around_its_code_shows_the_certificate(

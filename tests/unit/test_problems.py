@@ -313,6 +313,7 @@ async def serving(application: Any) -> AsyncIterator[str]:
         await task
 
 
+@pytest.mark.slow
 async def test_declared_size_over_the_limit_is_refused_before_the_body_is_read() -> None:
     async with serving(app(admission=Admission(1000))) as address:
         host, port = address.removeprefix("http://").split(":")
@@ -334,6 +335,7 @@ async def test_declared_size_over_the_limit_is_refused_before_the_body_is_read()
     assert b"/problems/too-large" in answer
 
 
+@pytest.mark.slow
 async def test_chunked_body_is_cut_off_at_the_limit() -> None:
     sent = 0
 

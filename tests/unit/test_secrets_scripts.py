@@ -10,6 +10,8 @@ from pydantic import SecretStr
 
 from shared.settings.types import MAX_LINK_KEYS, ring_of
 
+pytestmark = pytest.mark.slow
+
 DEPLOY = Path(__file__).parents[2] / "deploy"
 EXISTING = "kompeten_secret"
 

@@ -123,6 +123,7 @@ def test_every_setting_has_an_example_that_it_takes(
         assert answer(cls) is None
 
 
+@pytest.mark.slow
 @EACH
 def test_each_wrong_value_is_answered_by_what_to_write(
     cls: type[FromEnvironment], name: str, environment: Any
@@ -147,6 +148,7 @@ def test_an_empty_variable_is_none(cls: type[FromEnvironment], name: str, enviro
         check(line, name, field, cls.service)
 
 
+@pytest.mark.slow
 @EACH
 def test_each_file_that_cannot_be_taken_is_answered_by_what_to_do(
     cls: type[FromEnvironment], name: str, environment: Any, tmp_path: Path

@@ -77,6 +77,7 @@ def test_the_issuer_knows_who_can_reach_it(host: str, loopback: bool) -> None:
     assert is_loopback(host) is loopback
 
 
+@pytest.mark.slow
 def test_the_issuer_refuses_to_be_reached_by_others() -> None:
     argv = [sys.executable, "-m", "devstack.issuer", "--port", "1", "--host", "0.0.0.0"]
     done = subprocess.run(argv, capture_output=True, text=True, check=False)
