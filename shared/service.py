@@ -56,6 +56,9 @@ DISK_NEARLY_FULL = 0.95
 class Worker(Protocol):
     """Work outside the pipeline: `run` goes on until `stop`, then ends what it has in hand."""
 
+    name: str
+    """As readiness calls it, whatever its class is called."""
+
     async def run(self) -> None: ...
 
     def stop(self) -> None: ...
@@ -220,8 +223,7 @@ class Runner(Generic[T]):
             if isinstance(worker, ReachCheck):  # its remarks are below
                 continue
             faults = worker.faults()
-            name = type(worker).__name__.lower()
-            checks.append(Check(name, not faults, "; ".join(faults) or "Works off what is due."))
+            checks.append(Check(worker.name, not faults, "; ".join(faults) or "Works off what is due."))
         for name, remarks in self.parts.remarks.items():
             told = remarks()
             said = "; ".join(told)
@@ -259,7 +261,7 @@ class Runner(Generic[T]):
             return await self._end(servers.values(), parts)
         parts.add(asyncio.create_task(self.consumer.run(), name="consumer"))
         for worker in self.parts.workers:
-            parts.add(asyncio.create_task(self._work(worker), name=type(worker).__name__))
+            parts.add(asyncio.create_task(self._work(worker), name=worker.name))
         log.info("started")
         stopping = asyncio.create_task(self._stop.wait(), name="stop")
         await asyncio.wait({stopping, *parts}, return_when=asyncio.FIRST_COMPLETED)

@@ -13,6 +13,8 @@ MOST_NAMED: Final = 5
 
 
 class WaitingWatch(Periodic):
+    name = "waitingwatch"
+
     def __init__(self, store: MongoStore) -> None:
         super().__init__(LOOK_EVERY_S)
         self._store = store

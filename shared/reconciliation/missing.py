@@ -40,6 +40,8 @@ LACKING: Final = Gauge(
 class Reconciliation(Periodic, Generic[T]):
     """Any replica may: a look changes nothing, and what follows from it is a command."""
 
+    name = "reconciliation"
+
     def __init__(self, service: Service[T], store: MongoStore, commands: Commands) -> None:
         super().__init__(EVERY_S)
         self._reader = Reader(service)

@@ -25,6 +25,8 @@ class Backlog(Periodic):
     that is in none.
     """
 
+    name = "backlog"
+
     def __init__(
         self,
         service: str,

@@ -37,6 +37,8 @@ log = logging.getLogger(__name__)
 class Bugs(Periodic, Generic[T]):
     """Any replica may: the commands of two are the same, and the second changes nothing."""
 
+    name = "bugs"
+
     def __init__(
         self, service: Service[T], store: MongoStore, commands: Commands, caught_up: Callable[[], bool]
     ) -> None:

@@ -13,6 +13,8 @@ class Periodic(ABC):
     """`run` goes on until `stop`. While the database or the broker is away, readiness says so, and it tries again soon,
     however rarely it looks otherwise."""
 
+    name: str
+
     def __init__(self, every_s: float) -> None:
         self._every_s = every_s
         self._stopping = asyncio.Event()

@@ -16,6 +16,8 @@ log = logging.getLogger(__name__)
 
 
 class ReachCheck(Periodic):
+    name = "reachcheck"
+
     def __init__(self, what: str, ask: Callable[[], Awaitable[str]], do: str) -> None:
         """`ask`: a few words about what is wrong; empty: nothing. `do`: what to do then."""
         super().__init__(EVERY_S)

@@ -58,6 +58,8 @@ class Budgets:
 class Waits(Periodic, Generic[T]):
     """Any replica may: the commands of two are the same, and the second changes nothing."""
 
+    name = "waits"
+
     def __init__(
         self,
         service: Service[T],

@@ -20,6 +20,8 @@ BEGINNING_S: Final = 2.0
 class Beginning(Periodic):
     """Any replica may: of two commands the second changes nothing."""
 
+    name = "beginning"
+
     def __init__(self, store: MongoStore, commands: Commands, setting: Sequence[str]) -> None:
         super().__init__(LOOK_EVERY_S)
         self._store, self._commands, self._setting = store, commands, tuple(setting)

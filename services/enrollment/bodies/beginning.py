@@ -29,6 +29,8 @@ Reports = Iterable[tuple[str, Iterable[str]]]
 class BodiesBeginning(Periodic):
     """Any replica may: of two commands the second changes nothing."""
 
+    name = "bodiesbeginning"
+
     def __init__(
         self,
         store: MongoStore,

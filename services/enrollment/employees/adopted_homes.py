@@ -28,6 +28,8 @@ UNKNOWN: Final = {"home_known": {"$ne": True}}
 class HomeAdoption(Periodic):
     """Any replica may: of two commands about the same person the second changes nothing."""
 
+    name = "homeadoption"
+
     def __init__(self, store: MongoStore, commands: Commands, topic_prefix: str) -> None:
         super().__init__(LOOK_EVERY_S)
         self._store, self._commands, self._prefix = store, commands, topic_prefix

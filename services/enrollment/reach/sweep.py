@@ -69,6 +69,8 @@ class _Changed(NamedTuple):
 class Sweeper(Periodic):
     """Any replica may: of two commands about the same completions the second changes nothing."""
 
+    name = "sweeper"
+
     def __init__(self, store: MongoStore, commands: Commands, wait_s: float = LONGEST_TRANSACTION_S) -> None:
         super().__init__(LOOK_EVERY_S)
         self._store, self._commands, self._wait_s = store, commands, wait_s

@@ -62,6 +62,8 @@ class Change(NamedTuple):
 class Lister(Periodic):
     """Any replica may: of two lists of the same stretch the second is void."""
 
+    name = "lister"
+
     def __init__(
         self,
         store: MongoStore,

@@ -40,6 +40,8 @@ class _Alike(NamedTuple):
 
 
 class HeldRenderings(Periodic):
+    name = "heldrenderings"
+
     def __init__(self, store: MongoStore) -> None:
         super().__init__(LOOK_EVERY_S)
         self._store = store

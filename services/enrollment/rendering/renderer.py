@@ -46,6 +46,8 @@ MOST_KEPT = 1_000
 class Renderer:
     """Leases renderings, makes them in `workers` processes, stores the PDFs, tells the pipeline."""
 
+    name = "renderer"
+
     def __init__(
         self,
         store: MongoStore,

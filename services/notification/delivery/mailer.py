@@ -71,6 +71,8 @@ log = logging.getLogger(__name__)
 class Mailer:
     """One a replica; any number of replicas share the queue."""
 
+    name = "mailer"
+
     def __init__(
         self,
         store: "MongoStore",

@@ -102,6 +102,8 @@ class Teller:
 class Untold(Periodic):
     """Looks at all mails that ended once, when it starts; then at those that ended since it looked last."""
 
+    name = "untold"
+
     def __init__(self, store: "MongoStore", teller: Teller, caught_up: Callable[[], bool]) -> None:
         super().__init__(LOOK_EVERY_S)
         self._store, self._teller, self._caught_up = store, teller, caught_up

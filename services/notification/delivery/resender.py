@@ -22,6 +22,8 @@ DONE, VOID = "done", "void"
 
 
 class Resender(Periodic):
+    name = "resender"
+
     def __init__(self, store: "MongoStore", wake: "Callable[[], None]", lease_s: float = 60.0) -> None:
         """`wake`: the mailers have something to do."""
         super().__init__(EVERY_S)

@@ -15,6 +15,8 @@ MOST = 500
 
 
 class Ticker(Periodic):
+    name = "ticker"
+
     def __init__(self, store: MongoStore, commands: Commands, caught_up: Callable[[], bool]) -> None:
         """While the consumer is behind nothing is due: the points may be among what it has not read yet."""
         super().__init__(EVERY_S)
