@@ -32,8 +32,8 @@ from shared.pipeline.consuming.consumer import Consumer
 from shared.pipeline.consuming.sources import Sources
 from shared.pipeline.documents import Collection
 from shared.pipeline.errors import Unavailable
+from shared.pipeline.handlers import Service
 from shared.pipeline.kafka.publisher import Publisher
-from shared.pipeline.reactions import Service
 from shared.pipeline.restore.restoring import Restoration
 from shared.pipeline.storage.mongo import MongoStore, connect
 from shared.pipeline.work import Counting, Counts

@@ -56,7 +56,7 @@ def _module(service: str, name: str) -> ModuleType | None:
 def reference_files(find: Find = _module) -> dict[str, str]:
     """File name below docs/reference -> text."""
     return {
-        **contract_files(reactions(find)),
+        **contract_files(handlers(find)),
         "problems.md": f"{GENERATED}# Problems\n\n{_PROBLEMS}\n\n{problems.reference_table()}",
         "settings.md": f"{GENERATED}# Settings\n\n{_SETTINGS}\n\n{reference_table(settings_classes(find))}"
         f"\n{_SET_UP}\n\n{reference_table([SetUpSettings])}\n{_OTHERS}\n\n{other_names_table()}",
@@ -64,12 +64,12 @@ def reference_files(find: Find = _module) -> dict[str, str]:
     }
 
 
-def reactions(find: Find = _module) -> Readers:
-    """Service -> classes in the table REACTIONS of its app, which adds up those of its capabilities."""
+def handlers(find: Find = _module) -> Readers:
+    """Service -> classes in the table HANDLERS of its app, which adds up those of its capabilities."""
     found: dict[str, tuple[Any, ...]] = {}
     for service in SERVICES:
         if (app := find(service, "app")) is not None:
-            found[service] = tuple(_offered(app, "REACTIONS"))
+            found[service] = tuple(_offered(app, "HANDLERS"))
             for payload in found[service]:
                 if payload not in EVENT_TYPES:
                     raise Incomplete(f"{app.__name__} reacts to {payload.__name__}: add it to EVENT_TYPES")

@@ -1,4 +1,4 @@
-"""Enrollment as a whole: its reactions, topics, routes and workers."""
+"""Enrollment as a whole: its handlers, topics, routes and workers."""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -38,10 +38,10 @@ from services.enrollment.waiting_watch import WaitingWatch
 from shared.contracts.topics import ENROLLMENT_EVENTS
 from shared.identity.database_key import LOOK_AT
 from shared.identity.identifiers import Ids
-from shared.pipeline.capabilities import Capability, collections_of, reactions_of
+from shared.pipeline.capabilities import Capability, collections_of, handlers_of
 from shared.pipeline.documents import Collection
+from shared.pipeline.handlers import Service
 from shared.pipeline.operations.triage import TRIAGE
-from shared.pipeline.reactions import Service
 from shared.pipeline.storage.mongo import MongoStore
 from shared.pipeline.work import DEFERRED, LEASED, QUEUED, Counts, by_state
 from shared.service import ON_PAPER, Parts, Runner, make_parts, openapi_of
@@ -59,14 +59,14 @@ CAPABILITIES: tuple[Capability[CompletionTerms], ...] = (
     Capability("restore", {}, (GIVEN,)),
     Capability("operations", TRIAGE, ()),
 )
-REACTIONS, COLLECTIONS = reactions_of(*CAPABILITIES), collections_of(*CAPABILITIES)
+HANDLERS, COLLECTIONS = handlers_of(*CAPABILITIES), collections_of(*CAPABILITIES)
 
 
 def service_of(settings: EnrollmentSettings, terms: CompletionTerms) -> Service[CompletionTerms]:
     return Service(
         name="enrollment",
         terms=terms,
-        reactions=REACTIONS,
+        handlers=HANDLERS,
         settle=settle_completions,
         collections=COLLECTIONS,
         sources=(),  # the agencies' topics: those of the register

@@ -1,4 +1,4 @@
-"""Incentive as a whole: its reactions, topics and routes."""
+"""Incentive as a whole: its handlers, topics and routes."""
 
 from typing import Any
 
@@ -8,9 +8,9 @@ from services.incentive.routes import routers
 from services.incentive.settings import IncentiveSettings
 from services.incentive.terms import Terms, load_terms
 from shared.contracts.topics import ENROLLMENT_EVENTS, INCENTIVE_EVENTS
-from shared.pipeline.capabilities import Capability, collections_of, reactions_of
+from shared.pipeline.capabilities import Capability, collections_of, handlers_of
+from shared.pipeline.handlers import Service
 from shared.pipeline.operations.triage import TRIAGE
-from shared.pipeline.reactions import Service
 from shared.service import ON_PAPER, Parts, Runner, make_parts, openapi_of
 
 CAPABILITIES: tuple[Capability[Terms], ...] = (
@@ -18,14 +18,14 @@ CAPABILITIES: tuple[Capability[Terms], ...] = (
     reconciliation.CAPABILITY,
     Capability("operations", TRIAGE, ()),
 )
-REACTIONS, COLLECTIONS = reactions_of(*CAPABILITIES), collections_of(*CAPABILITIES)
+HANDLERS, COLLECTIONS = handlers_of(*CAPABILITIES), collections_of(*CAPABILITIES)
 
 
 def service_of(settings: IncentiveSettings, terms: Terms) -> Service[Terms]:
     return Service(
         name="incentive",
         terms=terms,
-        reactions=REACTIONS,
+        handlers=HANDLERS,
         settle=settle_points,
         collections=COLLECTIONS,
         sources=(ENROLLMENT_EVENTS,),

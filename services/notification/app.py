@@ -1,4 +1,4 @@
-"""Notification as a whole: its reactions, topics, routes and workers."""
+"""Notification as a whole: its handlers, topics, routes and workers."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -17,10 +17,10 @@ from services.notification.terms import Terms, load_terms
 from shared.contracts.topics import ENROLLMENT_EVENTS, INCENTIVE_EVENTS
 from shared.identity.database_key import LOOK_AT
 from shared.identity.identifiers import Ids
-from shared.pipeline.capabilities import Capability, collections_of, reactions_of
+from shared.pipeline.capabilities import Capability, collections_of, handlers_of
 from shared.pipeline.documents import Collection
+from shared.pipeline.handlers import Service
 from shared.pipeline.operations.triage import TRIAGE
-from shared.pipeline.reactions import Service
 from shared.pipeline.storage.mongo import MongoStore
 from shared.pipeline.work import DEFERRED, LEASED, QUEUED, Counts, by_state
 from shared.service import ON_PAPER, Parts, Runner, make_parts, openapi_of
@@ -33,7 +33,7 @@ CAPABILITIES: tuple[Capability[Terms], ...] = (
     reconciliation.CAPABILITY,
     Capability("operations", TRIAGE, ()),
 )
-REACTIONS, COLLECTIONS = reactions_of(*CAPABILITIES), collections_of(*CAPABILITIES)
+HANDLERS, COLLECTIONS = handlers_of(*CAPABILITIES), collections_of(*CAPABILITIES)
 
 WORK: Final[Mapping[Collection[Any], Counts]] = {
     MAILS: {
@@ -52,7 +52,7 @@ def service_of(settings: NotificationSettings, terms: Terms) -> Service[Terms]:
     return Service(
         name="notification",
         terms=terms,
-        reactions=REACTIONS,
+        handlers=HANDLERS,
         collections=COLLECTIONS,
         sources=(ENROLLMENT_EVENTS, INCENTIVE_EVENTS),
         topic_prefix=settings.topic_prefix,

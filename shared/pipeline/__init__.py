@@ -2,7 +2,7 @@
 
 Here is what a service and its handlers are given; the rooms below drive it.
 
-reactions.py      what a service is to the pipeline: its table of reactions
+handlers.py       what a service is to the pipeline: its table of handlers
 capabilities.py   the parts of a service, and how their tables and collections are added up
 records.py        a record as the log holds it, an event as a handler sees it
 documents.py      what a decision may rest on (`Lock`, `Doc`, `Docs`) and what an attempt has loaded (`State`)

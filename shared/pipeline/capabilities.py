@@ -1,4 +1,4 @@
-"""A service is a list of capabilities: each brings its reactions and its collections, and nobody else's."""
+"""A service is a list of capabilities: each brings its handlers and its collections, and nobody else's."""
 
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from typing import Any, Generic, TypeVar
 
 from shared.contracts.payload import Payload
 from shared.pipeline.documents import Collection, Document
-from shared.pipeline.reactions import Reaction
+from shared.pipeline.handlers import Handler
 
 T = TypeVar("T")
 T_contra = TypeVar("T_contra", contravariant=True)
@@ -16,16 +16,14 @@ K = TypeVar("K", bound=Hashable)
 @dataclass(frozen=True)
 class Capability(Generic[T_contra]):
     name: str
-    reactions: Mapping[type[Payload], Reaction[T_contra]]
+    handlers: Mapping[type[Payload], Handler[T_contra]]
     collections: tuple[Collection[Document], ...]
 
 
-def reactions_of(*capabilities: Capability[T]) -> dict[type[Payload], Reaction[T]]:
+def handlers_of(*capabilities: Capability[T]) -> dict[type[Payload], Handler[T]]:
     """All of them; raises ValueError when two react to one type."""
-    _refuse_twice(
-        "the event type", ((payload.TYPE, one) for one in capabilities for payload in one.reactions)
-    )
-    return {payload: reaction for one in capabilities for payload, reaction in one.reactions.items()}
+    _refuse_twice("the event type", ((payload.TYPE, one) for one in capabilities for payload in one.handlers))
+    return {payload: handler for one in capabilities for payload, handler in one.handlers.items()}
 
 
 def collections_of(*capabilities: Capability[Any]) -> tuple[Collection[Document], ...]:

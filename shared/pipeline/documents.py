@@ -1,6 +1,6 @@
 """What a decision may rest on, and what an attempt has loaded and changed since.
 
-A `keys` function yields needs: `Lock` (a name on which concurrent attempts collide), `Doc` (one document)
+A `needs` function yields needs: `Lock` (a name on which concurrent attempts collide), `Doc` (one document)
 and `Docs` (all documents whose field has a value). It yields `LOAD` before it looks at the state: what was
 named so far is locked and loaded, for the whole batch at once, before its next line runs. Whoever changes a
 document, or who belongs to a set, yields a lock that covers it; so what was loaded under the lock is what
@@ -69,12 +69,12 @@ class Load(NamedTuple):
 
 
 LOAD = Load()
-Keys = Iterator[Need | Load]
+Needs = Iterator[Need | Load]
 Key = tuple[Collection[Document], str]
 
 
 class NotLoaded(LookupError):
-    """A document was looked at that no `keys` function asked for."""
+    """A document was looked at that no `needs` function asked for."""
 
 
 By = str | Callable[[Any], Hashable]

@@ -1,7 +1,7 @@
-"""What an event's `keys` say when others may wait for what it brings, or it for them."""
+"""What an event's `needs` say when others may wait for what it brings, or it for them."""
 
 from shared.pipeline.books import WAITING
-from shared.pipeline.documents import Docs, Keys, Lock
+from shared.pipeline.documents import Docs, Lock, Needs
 from shared.pipeline.records import Coordinates
 
 WAITING_PAGE = 500
@@ -12,8 +12,8 @@ def waits_for(lacks: str) -> Lock:
     return Lock("lacks/" + lacks)
 
 
-def waiting_for(lacks: str) -> Keys:
-    """For the `keys` of an event that brings what others lack (see `Outcome.appeared`)."""
+def waiting_for(lacks: str) -> Needs:
+    """For the `needs` of an event that brings what others lack (see `Outcome.appeared`)."""
     yield waits_for(lacks)
     yield Docs(WAITING, "lacks", lacks, WAITING_PAGE)
 

@@ -16,9 +16,9 @@ from shared.contracts.pipeline import ReviewDiscrepancies
 from shared.http.commands import Commands
 from shared.observability.telemetry import root_traceparent
 from shared.pipeline.books import DISCREPANCIES
+from shared.pipeline.handlers import Service
 from shared.pipeline.processing.items import Reader
 from shared.pipeline.processing.rehearsal import rehearse
-from shared.pipeline.reactions import Service
 from shared.pipeline.records import Coordinates, Record
 from shared.pipeline.storage.mongo import MongoStore
 from shared.reconciliation.routes import WAITS, reasons

@@ -16,11 +16,11 @@ from shared.contracts.pipeline import ReplayDeadLetter
 from shared.http.commands import Commands
 from shared.observability.telemetry import root_traceparent
 from shared.pipeline.books import BUG, DEAD_LETTER_CHUNKS, DEAD_LETTERS, OPEN, DeadLetter
+from shared.pipeline.handlers import Service
 from shared.pipeline.operations.triage import is_split
 from shared.pipeline.outcome import Verdict
 from shared.pipeline.processing.items import Reader
 from shared.pipeline.processing.rehearsal import rehearse
-from shared.pipeline.reactions import Service
 from shared.pipeline.records import Record
 from shared.pipeline.storage.mongo import MongoStore
 from shared.workers.periodic import Periodic

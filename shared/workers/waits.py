@@ -16,10 +16,10 @@ from shared.contracts.pipeline import GiveUpWaiting, ReleaseWaiting
 from shared.http.commands import Commands
 from shared.observability.telemetry import root_traceparent
 from shared.pipeline.books import WAITING
+from shared.pipeline.handlers import Service
 from shared.pipeline.outcome import Verdict
 from shared.pipeline.processing.items import Reader
 from shared.pipeline.processing.rehearsal import rehearse
-from shared.pipeline.reactions import Service
 from shared.pipeline.storage.mongo import MongoStore
 from shared.workers.periodic import Periodic
 

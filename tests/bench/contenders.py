@@ -24,7 +24,7 @@ from pymongo import InsertOne, ReadPreference, ReplaceOne, WriteConcern
 from pymongo.read_concern import ReadConcern
 
 from services.enrollment.completions.documents import COMPLETIONS
-from services.enrollment.completions.handlers import completion_keys, record_completion, settle_completions
+from services.enrollment.completions.handlers import completion_needs, record_completion, settle_completions
 from services.enrollment.completions.terms import CompletionTerms
 from shared.contracts.agency import TrainingCompleted
 from shared.contracts.cloudevents import decode, encode, event_id, peek
@@ -103,7 +103,7 @@ class Peer:
 
     async def loaded(self, events: Sequence[Event], session: object) -> State:
         state = State()
-        running = [completion_keys(event, state, self.terms) for event in events]
+        running = [completion_needs(event, state, self.terms) for event in events]
         while running:
             needs: set[Need] = set()
             paused = []

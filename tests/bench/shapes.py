@@ -61,11 +61,11 @@ from shared.contracts.topics import (
     NOTIFICATION_COMMANDS,
     agency_topic,
 )
+from shared.pipeline.handlers import Service
 from shared.pipeline.limits import LIMITS, Limits
 from shared.pipeline.places import TopicPartition, position_id
 from shared.pipeline.processing.attempt import Attempt, Decided
 from shared.pipeline.processing.items import Reader
-from shared.pipeline.reactions import Service
 from shared.pipeline.records import Coordinates, Record
 from shared.pipeline.storage.mongo import MongoStore
 from shared.pipeline.store import Session

@@ -20,10 +20,10 @@ from shared.contracts.topics import agency_topic, topic_specs
 from shared.contracts.vocabulary import EmploymentType, Form, Pathway
 from shared.kafka.connection import KafkaConnection
 from shared.kafka.topics import create_topics
+from shared.pipeline.handlers import Service
 from shared.pipeline.places import position_id
 from shared.pipeline.processing.attempt import Attempt
 from shared.pipeline.processing.items import Reader
-from shared.pipeline.reactions import Service
 from shared.pipeline.records import Coordinates, Record
 from shared.pipeline.storage.mongo import MongoStore, connect
 

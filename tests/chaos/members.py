@@ -14,7 +14,7 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from devstack import Stack
-from services.enrollment.app import COLLECTIONS, REACTIONS
+from services.enrollment.app import COLLECTIONS, HANDLERS
 from services.enrollment.completions.handlers import settle_completions
 from services.enrollment.completions.terms import CompletionTerms, load_terms
 from shared.contracts.agency import EmployeeRegistered
@@ -23,10 +23,10 @@ from shared.kafka.topics import create_topics
 from shared.pipeline.books import DEAD_LETTER_CHUNKS, DEAD_LETTERS, DECISIONS, POSITIONS, DeadLetter, Position
 from shared.pipeline.consuming.consumer import Consumer
 from shared.pipeline.documents import State
+from shared.pipeline.handlers import Handler, Service
 from shared.pipeline.kafka.publisher import Publisher
 from shared.pipeline.outcome import Outcome
 from shared.pipeline.places import position_id
-from shared.pipeline.reactions import Reaction, Service
 from shared.pipeline.records import Coordinates, Received
 from shared.pipeline.storage.mongo import MongoStore, connect
 from tests.chaos.system import producer, put, until
@@ -44,7 +44,7 @@ class Place:
         self.service: Service[CompletionTerms] = Service(
             name="enrollment",
             terms=load_terms(SECRET, "http://127.0.0.1:1"),
-            reactions=REACTIONS,
+            handlers=HANDLERS,
             settle=settle_completions,
             collections=COLLECTIONS,
             sources=tuple(agency_topic(one) for one in AGENCIES),
@@ -145,15 +145,15 @@ def failing_on(
     service: Service[CompletionTerms], rules: str, fails: Callable[[Coordinates], bool]
 ) -> Service[CompletionTerms]:
     """Enrollment in a version that meets a bug on these of the registrations."""
-    known = REACTIONS[EmployeeRegistered]
+    known = HANDLERS[EmployeeRegistered]
 
     def decide(event: Received[Any], state: State, terms: Any) -> Outcome:
         if fails(event.at):
             raise ZeroDivisionError
         return known.decide(event, state, terms)
 
-    reactions = {**REACTIONS, EmployeeRegistered: Reaction(known.keys, decide)}
-    return replace(service, reactions=reactions, rules=rules)
+    handlers = {**HANDLERS, EmployeeRegistered: Handler(known.needs, decide)}
+    return replace(service, handlers=handlers, rules=rules)
 
 
 async def stopped(place: Place, member: Consumer[CompletionTerms], topic: str, why: str) -> None:

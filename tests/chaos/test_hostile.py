@@ -20,13 +20,13 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.record.util import calc_crc32c
 
 from devstack.kompeten import SERVICES
-from services.enrollment.app import REACTIONS as ENROLLMENT
+from services.enrollment.app import HANDLERS as ENROLLMENT
 from services.enrollment.completions.documents import COMPLETIONS
 from services.enrollment.completions.settling import facts_standing
 from services.enrollment.intake.routes import MEDIA_TYPES
-from services.incentive.app import REACTIONS as INCENTIVE
+from services.incentive.app import HANDLERS as INCENTIVE
 from services.incentive.points.documents import EARNED_COMPLETIONS
-from services.notification.app import REACTIONS as NOTIFICATION
+from services.notification.app import HANDLERS as NOTIFICATION
 from shared.contracts.cloudevents import Undecodable, peek
 from shared.contracts.topics import (
     ENROLLMENT_COMMANDS,
@@ -84,8 +84,8 @@ async def test_no_record_ends_a_service_or_costs_another_record(running: System)
     assert len(sent) == RECORDS + len(GARBLED)
     await decided(running)
 
-    for service, (reactions, topics) in READS.items():
-        types = {payload.TYPE for payload in reactions}
+    for service, (handlers, topics) in READS.items():
+        types = {payload.TYPE for payload in handlers}
         mine = [one for one in sent if one.record.topic in topics]
         decisions = decisions_of(running, service)
         letters = letters_of(running, service)
@@ -313,7 +313,7 @@ def raw_of(system: System, service: str, letter: DeadLetter) -> Content:
 
 
 def passed_over(record: Hostile, types: set[str]) -> bool:
-    """A type on its own topic that the service has no reaction to leaves no decision."""
+    """A type on its own topic that the service has no handler for leaves no decision."""
     try:
         type, _ = peek(record.value, record.headers)
     except Undecodable:

@@ -25,8 +25,8 @@ from tools.reference import (
     REFERENCE,
     Incomplete,
     api_documents,
+    handlers,
     main,
-    reactions,
     reference_files,
     settings_classes,
     stale,
@@ -129,11 +129,11 @@ def test_asyncapi_has_every_channel_of_the_installation_and_every_event() -> Non
     named = {message["name"] for message in document["components"]["messages"].values()}
     assert named == {payload.TYPE for payload in EVENT_TYPES}
     receivers = {name.split(".")[0] for name in document["operations"] if ".receive." in name}
-    assert receivers == {service for service, table in reactions().items() if table}
+    assert receivers == {service for service, table in handlers().items() if table}
 
 
 def test_every_reference_in_asyncapi_leads_somewhere() -> None:
-    document = asyncapi(reactions())
+    document = asyncapi(handlers())
     for reference_ in _references(document):
         if reference_.startswith("./"):
             assert (REFERENCE / reference_).is_file(), reference_
@@ -155,7 +155,7 @@ def _references(node: Any) -> Iterator[str]:
 
 
 def test_asyncapi_examples_are_valid_and_readable() -> None:
-    document = asyncapi(reactions())
+    document = asyncapi(handlers())
     schemas = [(f"./schemas/{payload.TYPE}.json", schema_of(payload)) for payload in EVENT_TYPES]
     known = {payload.TYPE: payload for payload in EVENT_TYPES}
     registry: Registry[Any] = Registry().with_resources(
@@ -213,14 +213,14 @@ def _empty(service: str, name: str) -> ModuleType | None:
 
 
 def test_a_service_that_is_there_but_lacks_what_it_must_offer_is_an_error() -> None:
-    with pytest.raises(Incomplete, match=r"services\.enrollment\.app has no REACTIONS"):
-        reactions(_empty)
+    with pytest.raises(Incomplete, match=r"services\.enrollment\.app has no HANDLERS"):
+        handlers(_empty)
     with pytest.raises(Incomplete, match=r"services\.enrollment\.settings has no EnrollmentSettings"):
         settings_classes(_empty)
 
 
 def test_what_a_service_does_not_have_yet_is_left_out() -> None:
-    assert reactions(_none) == {}
+    assert handlers(_none) == {}
     assert [cls.__name__ for cls in settings_classes(_none)] == ["Settings"]
     assert api_documents(_none) == {}
 
@@ -234,7 +234,7 @@ def test_an_application_that_describes_itself_is_picked_up() -> None:
         if (service, name) != ("incentive", "app"):
             return None
         found = ModuleType(name)
-        found.REACTIONS = {}  # type: ignore[attr-defined]
+        found.HANDLERS = {}  # type: ignore[attr-defined]
         found.openapi = lambda: {"openapi": "3.1.0", "info": {"title": service}}  # type: ignore[attr-defined]
         return found
 

@@ -15,16 +15,16 @@ from typing import Any, Final, Generic, NamedTuple, TypeVar
 from msgspec.structs import replace
 
 from services.enrollment.app import COLLECTIONS as ENROLLMENT_COLLECTIONS
-from services.enrollment.app import REACTIONS as ENROLLMENT_REACTIONS
+from services.enrollment.app import HANDLERS as ENROLLMENT_HANDLERS
 from services.enrollment.certificates.documents import RENDERINGS
 from services.enrollment.completions.handlers import settle_completions
 from services.enrollment.completions.terms import CompletionTerms, load_terms
 from services.incentive.app import COLLECTIONS as INCENTIVE_COLLECTIONS
-from services.incentive.app import REACTIONS as INCENTIVE_REACTIONS
+from services.incentive.app import HANDLERS as INCENTIVE_HANDLERS
 from services.incentive.points.handlers import settle_points
 from services.incentive.terms import load_terms as load_incentive_terms
 from services.notification.app import COLLECTIONS as NOTIFICATION_COLLECTIONS
-from services.notification.app import REACTIONS as NOTIFICATION_REACTIONS
+from services.notification.app import HANDLERS as NOTIFICATION_HANDLERS
 from services.notification.letters import documents as notification
 from services.notification.terms import load_terms as load_notification_terms
 from shared.contracts.cloudevents import STRUCTURED, event_id
@@ -40,11 +40,11 @@ from shared.contracts.topics import (
 )
 from shared.pipeline.books import Outgoing
 from shared.pipeline.documents import Collection, Document
+from shared.pipeline.handlers import Adoption, Published, Service
 from shared.pipeline.limits import LIMITS, Limits
 from shared.pipeline.places import TopicPartition, partition_of, position_id
 from shared.pipeline.processing.attempt import Attempt, Decided
 from shared.pipeline.processing.items import Reader
-from shared.pipeline.reactions import Adoption, Published, Service
 from shared.pipeline.records import Coordinates, Headers, Record
 from shared.pipeline.storage.mongo import MongoStore
 from shared.pipeline.store import Session
@@ -67,7 +67,7 @@ UNHURRIED: Final = LIMITS._replace(most_busy_s=float("inf"))
 ENROLLMENT: Final[Service[CompletionTerms]] = Service(
     name="enrollment",
     terms=TERMS,
-    reactions=ENROLLMENT_REACTIONS,
+    handlers=ENROLLMENT_HANDLERS,
     settle=settle_completions,
     collections=ENROLLMENT_COLLECTIONS,
     sources=tuple(agency_topic(opd) for opd in AGENCIES),
@@ -76,7 +76,7 @@ ENROLLMENT: Final[Service[CompletionTerms]] = Service(
 INCENTIVE: Final = Service(
     name="incentive",
     terms=load_incentive_terms(),
-    reactions=INCENTIVE_REACTIONS,
+    handlers=INCENTIVE_HANDLERS,
     settle=settle_points,
     collections=INCENTIVE_COLLECTIONS,
     sources=(ENROLLMENT_EVENTS,),
@@ -85,7 +85,7 @@ INCENTIVE: Final = Service(
 NOTIFICATION: Final = Service(
     name="notification",
     terms=load_notification_terms(SECRET, "https://kompeten.example"),
-    reactions=NOTIFICATION_REACTIONS,
+    handlers=NOTIFICATION_HANDLERS,
     collections=NOTIFICATION_COLLECTIONS,
     sources=(ENROLLMENT_EVENTS, INCENTIVE_EVENTS),
 )

@@ -21,9 +21,9 @@ from shared.contracts.topics import (
 from shared.pipeline.books import DEAD_LETTERS, DECISIONS, DeadLetter, WaitingRecord
 from shared.pipeline.epochs import MOST_VERSION
 from shared.pipeline.errors import Rejected
+from shared.pipeline.handlers import Service
 from shared.pipeline.processing.items import Reader
 from shared.pipeline.processing.rehearsal import rehearse
-from shared.pipeline.reactions import Service
 from shared.pipeline.records import Record
 from shared.pipeline.waiting import waiting_id
 from tests.factories import MOMENT, as_record, completed, registered
@@ -58,7 +58,7 @@ def test_a_type_counts_on_its_own_topic_alone(
     item = Reader(service).read(as_record(EXAMPLES[payload], topic=topic))
     if belongs(payload, topic, service):
         assert item.fault is None
-        assert (item.event is not None) == (payload in service.reactions)
+        assert (item.event is not None) == (payload in service.handlers)
     else:
         assert isinstance(item.fault, Rejected)
         assert "counts on the topic" in str(item.fault)

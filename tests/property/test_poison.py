@@ -10,16 +10,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import model_validator
 
-from services.enrollment.app import REACTIONS
+from services.enrollment.app import HANDLERS
 from services.enrollment.completions.documents import COMPLETIONS
 from shared.contracts.agency import TrainingCompleted
 from shared.contracts.cloudevents import STRUCTURED
 from shared.contracts.topics import ENROLLMENT_EVENTS, agency_topic
 from shared.pipeline.books import DEAD_LETTER_CHUNKS, DEAD_LETTERS, DECISIONS, WAITING
 from shared.pipeline.documents import State
+from shared.pipeline.handlers import Handler, Service
 from shared.pipeline.outcome import Outcome, Put, Verdict
 from shared.pipeline.processing.burial import CHUNK_BYTES
-from shared.pipeline.reactions import Reaction, Service
 from shared.pipeline.records import Headers, Received, Record
 from tests.examples import examples
 from tests.factories import as_record, completed, completion_recorded, registered
@@ -124,8 +124,8 @@ async def test_chunks_join_to_the_value_in_order_of_their_ids() -> None:
 
 
 def breaking(fault: Exception | Outcome) -> Service[Any]:
-    """Enrollment with a reaction that fails on the training POISONED."""
-    known = REACTIONS[TrainingCompleted]
+    """Enrollment with a handler that fails on the training POISONED."""
+    known = HANDLERS[TrainingCompleted]
 
     def decide(event: Received[Any], state: State, terms: Any) -> Outcome:
         outcome = known.decide(event, state, terms)
@@ -135,22 +135,22 @@ def breaking(fault: Exception | Outcome) -> Service[Any]:
             return fault
         return outcome
 
-    return replace(ENROLLMENT, reactions={**REACTIONS, TrainingCompleted: Reaction(known.keys, decide)})
+    return replace(ENROLLMENT, handlers={**HANDLERS, TrainingCompleted: Handler(known.needs, decide)})
 
 
-def breaking_keys(fault: Exception) -> Service[Any]:
-    known = REACTIONS[TrainingCompleted]
+def breaking_needs(fault: Exception) -> Service[Any]:
+    known = HANDLERS[TrainingCompleted]
 
     def keys(event: Received[Any], state: State, terms: Any) -> Any:
         if event.data.training.code == "POISONED":
             raise fault
-        yield from known.keys(event, state, terms)
+        yield from known.needs(event, state, terms)
 
-    return replace(ENROLLMENT, reactions={**REACTIONS, TrainingCompleted: Reaction(keys, known.decide)})
+    return replace(ENROLLMENT, handlers={**HANDLERS, TrainingCompleted: Handler(keys, known.decide)})
 
 
 @pytest.mark.parametrize("place", [0, 1, 2], ids=["first", "middle", "last"])
-@pytest.mark.parametrize("breaks", [breaking, breaking_keys], ids=["the handler", "its keys"])
+@pytest.mark.parametrize("breaks", [breaking, breaking_needs], ids=["the handler", "its keys"])
 async def test_a_bug_costs_its_own_record_alone_and_tells_nothing_personal(breaks: Any, place: int) -> None:
     city = await with_registered(breaks(KeyError(f"Budi Ma'ruf {BUDI}")))
     batch = [good("A"), good("B")]
@@ -197,9 +197,9 @@ async def test_a_bug_in_reading_costs_its_own_record_alone() -> None:
                 raise KeyError(BUDI)
             return self
 
-    reactions = {kind: one for kind, one in REACTIONS.items() if kind is not TrainingCompleted}
-    reactions[Unreadable] = REACTIONS[TrainingCompleted]
-    city = await with_registered(replace(ENROLLMENT, reactions=reactions))
+    handlers = {kind: one for kind, one in HANDLERS.items() if kind is not TrainingCompleted}
+    handlers[Unreadable] = HANDLERS[TrainingCompleted]
+    city = await with_registered(replace(ENROLLMENT, handlers=handlers))
     await decide(city, good("A"), good("POISONED"), good("B"))
     (dead,) = await city.documents("enrollment", DEAD_LETTERS)
     assert dead.kind == "bug"

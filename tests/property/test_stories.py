@@ -20,8 +20,8 @@ from shared.contracts.enrollment import JpCredited
 from shared.contracts.pipeline import ReleaseWaiting
 from shared.contracts.topics import ENROLLMENT_COMMANDS
 from shared.pipeline.books import DEAD_LETTERS, DECISIONS, WAITING
-from shared.pipeline.documents import Keys, State
-from shared.pipeline.reactions import Reaction
+from shared.pipeline.documents import Needs, State
+from shared.pipeline.handlers import Handler
 from shared.pipeline.waiting import WAITING_PAGE
 from tests.factories import changed, completed, registered, reinstate, revoke
 from tests.memory_store import MemoryStore
@@ -213,15 +213,15 @@ async def test_what_waits_under_an_earlier_number_follows_the_employee() -> None
 async def test_a_batch_asks_for_keys_a_few_times_a_record_however_many_they_are() -> None:
     """Each change of the batch had them all asked again: 800 events took 1.7 s, and four times that twice as many."""
     asked = 0
-    known = ENROLLMENT.reactions[TrainingCompleted]
+    known = ENROLLMENT.handlers[TrainingCompleted]
 
-    def keys(event: Any, state: State, terms: CompletionTerms) -> Keys:
+    def keys(event: Any, state: State, terms: CompletionTerms) -> Needs:
         nonlocal asked
         asked += 1
-        return known.keys(event, state, terms)
+        return known.needs(event, state, terms)
 
-    counting = {**ENROLLMENT.reactions, TrainingCompleted: Reaction(keys, known.decide)}
-    city = City(services=[replace(ENROLLMENT, reactions=counting)])
+    counting = {**ENROLLMENT.handlers, TrainingCompleted: Handler(keys, known.decide)}
+    city = City(services=[replace(ENROLLMENT, handlers=counting)])
     numbers = [f"1985010120100110{n:02d}" for n in range(1, 41)]
     for sending in sent(*(registered(one) for one in numbers), *(completed(one) for one in numbers)):
         city.send(sending)

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from shared.pipeline.handlers import Service
 from shared.pipeline.limits import LIMITS
 from shared.pipeline.processing import pace
-from shared.pipeline.reactions import Service
 from tests.bench.shapes import SHAPES, Bench, Shape
 from tests.memory_store import MemoryStore
 from tests.property.harness import SERVICES
@@ -53,7 +53,7 @@ def test_each_handler_has_a_shape_of_its_own(service: Service[Any]) -> None:
     triage = {one for one in ("replay", "discard", "release", "give-up") if service.name != "enrollment"}
     missing = {
         payload.TYPE
-        for payload in service.reactions
+        for payload in service.handlers
         if payload.TYPE not in shown and not any(f".{one}.v1" in payload.TYPE for one in triage)
     }
     assert not missing, f"{missing} have no row in tests/bench/shapes.py"

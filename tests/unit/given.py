@@ -8,8 +8,8 @@ from msgspec.structs import replace
 
 from shared.contracts.payload import Payload
 from shared.pipeline.documents import Collection, Doc, Docs, Document, Load, Need, State
+from shared.pipeline.handlers import Service
 from shared.pipeline.outcome import Due, Outcome, Put
-from shared.pipeline.reactions import Service
 from shared.pipeline.records import Coordinates, Received
 
 T = TypeVar("T")
@@ -44,16 +44,16 @@ class Given(Generic[T]):
             data=payload, id=id or str(self.arrived), type=payload.TYPE, time=time or self.now, sender=sender,
             now=self.now, traceparent=None, at=Coordinates("topic", 0, self.arrived), arrived=self.now,
         )  # fmt: skip
-        reaction = self.service.reactions[type(payload)]
+        handler = self.service.handlers[type(payload)]
         state, needs = State(), list[Need]()
-        for need in reaction.keys(event, state, self.service.terms):
+        for need in handler.needs(event, state, self.service.terms):
             if isinstance(need, Load):
                 self._load(state, needs)
                 needs = []
             else:
                 needs.append(need)
         self._load(state, needs)
-        outcome = reaction.decide(event, state, self.service.terms)
+        outcome = handler.decide(event, state, self.service.terms)
         if (left := outcome.unsettled) is not None:
             assert self.service.settle is not None
             due = Due(state.get(left.collection, left.document.id), left.document, event)

@@ -22,8 +22,8 @@ from shared.contracts.enrollment import (
 )
 from shared.contracts.payload import Payload
 from shared.pipeline.epochs import VERSIONS, epoch_of, next_version
+from shared.pipeline.handlers import Published
 from shared.pipeline.outcome import Verdict
-from shared.pipeline.reactions import Published
 from shared.pipeline.store import Session, Write
 from tests.factories import NIP, completed, registered, reinstate, rendering, revoke
 from tests.memory_store import MemoryStore

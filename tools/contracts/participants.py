@@ -8,7 +8,7 @@ from shared.contracts.payload import Payload
 from shared.contracts.topics import AGENCY, COMMANDS
 
 Readers = Mapping[str, Iterable[type[Payload]]]
-"""Service -> the classes in its table of reactions."""
+"""Service -> the classes in its table of handlers."""
 
 AGENCIES: Final = "agency systems"
 

@@ -12,8 +12,8 @@ command changes) and `views.py` (what is shown).
 """
 
 from services.enrollment.agencies.documents import AGENCIES, REGISTERS
-from services.enrollment.agencies.handlers import REACTIONS
-from services.enrollment.agencies.reaching_back import REACTIONS as REACHING_BACK
+from services.enrollment.agencies.handlers import HANDLERS
+from services.enrollment.agencies.reaching_back import HANDLERS as REACHING_BACK
 from shared.pipeline.capabilities import Capability
 
-CAPABILITY = Capability("agencies", {**REACTIONS, **REACHING_BACK}, (AGENCIES, REGISTERS))
+CAPABILITY = Capability("agencies", {**HANDLERS, **REACHING_BACK}, (AGENCIES, REGISTERS))

@@ -32,9 +32,9 @@ from services.enrollment.agencies.timeline import Standing, after, standing, wit
 from services.enrollment.terms import Terms
 from shared.contracts.payload import Payload
 from shared.contracts.register import AddAgency, BeginRegister, ChangeAgency, ResumeAgency, SuspendAgency
-from shared.pipeline.documents import Doc, Keys, Lock, State
+from shared.pipeline.documents import Doc, Lock, Needs, State
+from shared.pipeline.handlers import Handler, handler
 from shared.pipeline.outcome import Outcome, Put, Remove, Verdict
-from shared.pipeline.reactions import Reaction, react
 from shared.pipeline.records import Received
 from shared.pipeline.waiting import waiting_for
 
@@ -44,7 +44,7 @@ _JSON = msgspec.json.Encoder(order="deterministic")
 # Operators' commands, each about one agency.
 
 
-def agency_keys(event: Received[AboutOne], state: State, terms: Terms) -> Keys:
+def agency_needs(event: Received[AboutOne], state: State, terms: Terms) -> Needs:
     yield Lock(LOCK)
     yield Doc(REGISTERS, REGISTER)
     yield Doc(AGENCIES, event.data.code)
@@ -153,7 +153,7 @@ def _outcome(
 # How the register begins.
 
 
-def beginning_keys(event: Received[BeginRegister], state: State, terms: Terms) -> Keys:
+def beginning_needs(event: Received[BeginRegister], state: State, terms: Terms) -> Needs:
     yield Lock(LOCK)
     yield Doc(REGISTERS, REGISTER)
     for code in event.data.codes:
@@ -173,10 +173,10 @@ def begin_register(event: Received[BeginRegister], state: State, terms: Terms) -
     return Outcome(Verdict.ACCEPTED, "", SUBJECT, changes=[*changes, Put(REGISTERS, register)])
 
 
-REACTIONS: dict[type[Payload], Reaction[Terms]] = {
-    AddAgency: react(agency_keys, add_agency),
-    ChangeAgency: react(agency_keys, change_agency),
-    SuspendAgency: react(agency_keys, suspend_agency),
-    ResumeAgency: react(agency_keys, resume_agency),
-    BeginRegister: react(beginning_keys, begin_register),
+HANDLERS: dict[type[Payload], Handler[Terms]] = {
+    AddAgency: handler(agency_needs, add_agency),
+    ChangeAgency: handler(agency_needs, change_agency),
+    SuspendAgency: handler(agency_needs, suspend_agency),
+    ResumeAgency: handler(agency_needs, resume_agency),
+    BeginRegister: handler(beginning_needs, begin_register),
 }

@@ -29,9 +29,9 @@ from services.enrollment.agencies.timeline import standing, with_statement
 from services.enrollment.terms import Terms
 from shared.contracts.payload import Payload
 from shared.contracts.register import DistrustAgency, ReplaceAgency, TrustAgency
-from shared.pipeline.documents import Doc, Keys, Lock, State
+from shared.pipeline.documents import Doc, Lock, Needs, State
+from shared.pipeline.handlers import Handler, handler
 from shared.pipeline.outcome import Outcome, Put, Remove, Verdict
-from shared.pipeline.reactions import Reaction, react
 from shared.pipeline.records import Received
 
 About = TypeVar("About", DistrustAgency, TrustAgency, ReplaceAgency)
@@ -40,7 +40,7 @@ MOST: Final = 50
 """Of each kind, of all agencies: every decision looks at them."""
 
 
-def agency_keys(event: Received[About], state: State, terms: Terms) -> Keys:
+def agency_needs(event: Received[About], state: State, terms: Terms) -> Needs:
     yield Lock(LOCK)
     yield Doc(REGISTERS, REGISTER)
     yield Doc(AGENCIES, event.data.code)
@@ -222,8 +222,8 @@ def _content(event: Received[About], terms: Terms) -> bytes:
     return terms.ids.content(_JSON.encode(event.data.model_dump(mode="json")))
 
 
-REACTIONS: dict[type[Payload], Reaction[Terms]] = {
-    DistrustAgency: react(agency_keys, distrust_agency),
-    TrustAgency: react(agency_keys, trust_agency),
-    ReplaceAgency: react(agency_keys, replace_agency),
+HANDLERS: dict[type[Payload], Handler[Terms]] = {
+    DistrustAgency: handler(agency_needs, distrust_agency),
+    TrustAgency: handler(agency_needs, trust_agency),
+    ReplaceAgency: handler(agency_needs, replace_agency),
 }

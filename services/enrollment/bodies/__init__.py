@@ -12,7 +12,7 @@ command changes) and `views.py` (what is shown).
 """
 
 from services.enrollment.bodies.documents import BODIES
-from services.enrollment.bodies.handlers import REACTIONS
+from services.enrollment.bodies.handlers import HANDLERS
 from shared.pipeline.capabilities import Capability
 
-CAPABILITY = Capability("bodies", REACTIONS, (BODIES,))
+CAPABILITY = Capability("bodies", HANDLERS, (BODIES,))

@@ -24,9 +24,9 @@ from services.enrollment.bodies.timeline import BodyStanding, after, standing_bo
 from services.enrollment.terms import Terms
 from shared.contracts.bodies import MOST_ALIASES, AddBody, BeginBodies, BodySeed, ChangeBody
 from shared.contracts.payload import Payload
-from shared.pipeline.documents import Doc, Keys, Lock, State
+from shared.pipeline.documents import Doc, Lock, Needs, State
+from shared.pipeline.handlers import Handler, Settled, handler
 from shared.pipeline.outcome import Outcome, Put, Remove, Verdict
-from shared.pipeline.reactions import Reaction, Settled, react
 from shared.pipeline.records import Received
 from shared.pipeline.waiting import waiting_for
 
@@ -38,7 +38,7 @@ _JSON = msgspec.json.Encoder(order="deterministic")
 # Operators' commands, each about one body.
 
 
-def body_keys(event: Received[AboutOne], state: State, terms: Terms) -> Keys:
+def body_needs(event: Received[AboutOne], state: State, terms: Terms) -> Needs:
     data = event.data
     yield Lock(LOCK)
     yield Doc(REGISTERS, REGISTER)
@@ -167,7 +167,7 @@ def _outcome(
 # How the register of bodies begins.
 
 
-def beginning_keys(event: Received[BeginBodies], state: State, terms: Terms) -> Keys:
+def beginning_needs(event: Received[BeginBodies], state: State, terms: Terms) -> Needs:
     yield Lock(LOCK)
     yield Doc(REGISTERS, REGISTER)
     for seed in event.data.bodies:
@@ -204,8 +204,8 @@ def _seeded(seed: BodySeed) -> tuple[str, BodySaid]:
 
 
 # What is said of bodies rests on the register alone, never on what a batch left unsettled.
-REACTIONS: dict[type[Payload], Reaction[Terms]] = {
-    AddBody: react(body_keys, add_body, settled=Settled.NOTHING),
-    ChangeBody: react(body_keys, change_body, settled=Settled.NOTHING),
-    BeginBodies: react(beginning_keys, begin_bodies, settled=Settled.NOTHING),
+HANDLERS: dict[type[Payload], Handler[Terms]] = {
+    AddBody: handler(body_needs, add_body, settled=Settled.NOTHING),
+    ChangeBody: handler(body_needs, change_body, settled=Settled.NOTHING),
+    BeginBodies: handler(beginning_needs, begin_bodies, settled=Settled.NOTHING),
 }

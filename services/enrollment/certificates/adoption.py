@@ -16,7 +16,7 @@ from services.enrollment.terms import Terms
 from shared.contracts.cloudevents import Event, Undecodable, decode, peek
 from shared.contracts.enrollment import CertificateIssued, CertificateRevoked
 from shared.contracts.payload import Payload
-from shared.pipeline.reactions import Published
+from shared.pipeline.handlers import Published
 from shared.pipeline.store import Session, Store, Write
 
 _TYPES: dict[str, type[Payload]] = {one.TYPE: one for one in (CertificateIssued, CertificateRevoked)}

@@ -10,7 +10,7 @@ learning hours, persons and the two registers.
 
 from services.enrollment.certificates.documents import SEQUENCES
 from services.enrollment.completions.documents import COMPLETIONS
-from services.enrollment.completions.handlers import REACTIONS
+from services.enrollment.completions.handlers import HANDLERS
 from shared.pipeline.capabilities import Capability
 
-CAPABILITY = Capability("completions", REACTIONS, (COMPLETIONS, SEQUENCES))
+CAPABILITY = Capability("completions", HANDLERS, (COMPLETIONS, SEQUENCES))

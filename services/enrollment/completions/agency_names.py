@@ -10,10 +10,10 @@ from services.enrollment.bodies.documents import BODIES, Body, body_id
 from services.enrollment.bodies.timeline import called_now, standing_body
 from services.enrollment.completions.authority import organizer_of
 from services.enrollment.completions.documents import Completion
-from shared.pipeline.documents import Doc, Keys, NotLoaded, State
+from shared.pipeline.documents import Doc, Needs, NotLoaded, State
 
 
-def names_keys(codes: Iterable[str]) -> Keys:
+def names_needs(codes: Iterable[str]) -> Needs:
     """Without a lock: a name decides nothing."""
     for code in sorted({*codes} - {""}):
         yield Doc(AGENCIES, code)

@@ -28,7 +28,7 @@ from services.enrollment.persons.homes import Homes, homes
 from services.enrollment.persons.persons import Person
 from shared.contracts.lists import GROUNDLESS
 from shared.identity.identifiers import key
-from shared.pipeline.documents import Doc, Keys, State
+from shared.pipeline.documents import Doc, Needs, State
 
 
 class Grounds(StrEnum):
@@ -63,7 +63,7 @@ class Register(NamedTuple):
         return self.judges_from is not None and arrival is not None and arrival > self.judges_from
 
 
-def register_keys(code: str) -> Keys:
+def register_needs(code: str) -> Needs:
     """Without a lock: what changes the register has all that was decided by an older one decided again."""
     yield Doc(REGISTERS, REGISTER)
     if code:

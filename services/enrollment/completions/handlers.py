@@ -10,8 +10,8 @@ from services.enrollment.agencies.documents import REGISTER, REGISTERS
 from services.enrollment.agencies.statements import arrival_of
 from services.enrollment.bodies.documents import BODIES, body_id, lacks_body
 from services.enrollment.bodies.timeline import standing_body
-from services.enrollment.completions.agency_names import issuing_of, names_keys
-from services.enrollment.completions.authority import Grounds, register_for, register_keys, standing, why_not
+from services.enrollment.completions.agency_names import issuing_of, names_needs
+from services.enrollment.completions.authority import Grounds, register_for, register_needs, standing, why_not
 from services.enrollment.completions.contents import (
     MOST_CONTENTS,
     begun,
@@ -45,10 +45,10 @@ from shared.contracts.enrollment import (
 )
 from shared.contracts.payload import CompletionId, EmployeeId, Payload
 from shared.identity.identifiers import key, training_key
-from shared.pipeline.documents import LOAD, Doc, Docs, Keys, State
+from shared.pipeline.documents import LOAD, Doc, Docs, Needs, State
 from shared.pipeline.errors import Rejected, Waiting
+from shared.pipeline.handlers import Handler, Settled, handler
 from shared.pipeline.outcome import Due, Outcome, Put, Settlement, Unsettled, Verdict
-from shared.pipeline.reactions import Reaction, Settled, react
 from shared.pipeline.records import Received
 from shared.pipeline.waiting import waits_for
 
@@ -71,11 +71,11 @@ REPORTED_BEFORE: Final = "this content was reported before"
 # Completions: members of a set of contents; which one stands is a fold over the set.
 
 
-def completion_keys(event: Received[TrainingCompleted], state: State, terms: CompletionTerms) -> Keys:
+def completion_needs(event: Received[TrainingCompleted], state: State, terms: CompletionTerms) -> Needs:
     data = event.data
     number, code = data.employee_number, data.training.organizer.code
     yield Doc(EMPLOYEE_NUMBERS, number)
-    yield from register_keys(code)
+    yield from register_needs(code)
     yield LOAD
     if (body := state.get(BODIES, body_id(code))) is not None and body.alias_of:
         yield Doc(BODIES, body.alias_of)
@@ -87,14 +87,14 @@ def completion_keys(event: Received[TrainingCompleted], state: State, terms: Com
     if body is not None and body.alias_of:
         yield LOAD
     facts = facts_of(data, organizer_code(code, state))
-    yield from names_keys((event.sender, issuing_of(facts.organizer_code, state)))
+    yield from names_needs((event.sender, issuing_of(facts.organizer_code, state)))
     # An unknown employee will have this id; whoever changes an alias locks its employee too.
     file = _file(event, alias, terms)
-    yield from _naming_keys(file, facts, terms)
+    yield from _naming_needs(file, facts, terms)
     if alias is not None and alias.left:  # few numbers have left a file
         yield Doc(COMPLETIONS, completion_id_of(file, facts, terms))
         yield Doc(COMPLETIONS, completion_id_of(alias.left, facts, terms))
-        yield from _naming_keys(alias.left, facts, terms)
+        yield from _naming_needs(alias.left, facts, terms)
         yield LOAD
     completion_id = _named(file, alias, facts, state, terms)
     yield from settling_keys(completion_id, file, state, terms, facts)
@@ -128,7 +128,7 @@ def _named(
 # them: by the id of its own spelling, else among the person's completions.
 
 
-def _naming_keys(file: EmployeeId, facts: Facts, terms: CompletionTerms) -> Keys:
+def _naming_needs(file: EmployeeId, facts: Facts, terms: CompletionTerms) -> Needs:
     before = _id_before(file, facts, terms)
     if before is not None:
         yield Doc(COMPLETIONS, before)
@@ -304,9 +304,9 @@ def _changed(before: Completion | None, after: Completion, event: Received[Any])
 # Revocations and reinstatements: members of sets too, so they may come before what they concern.
 
 
-def revocation_keys(
+def revocation_needs(
     event: Received[RevokeCertificate] | Received[ReinstateCertificate], state: State, terms: CompletionTerms
-) -> Keys:
+) -> Needs:
     yield from settling_keys(event.data.completion_id, event.data.employee_id, state, terms)
 
 
@@ -429,8 +429,8 @@ def _answer(completion: Completion) -> dict[str, str | int | bool | None]:
     }
 
 
-REACTIONS: dict[type[Payload], Reaction[CompletionTerms]] = {
-    TrainingCompleted: react(completion_keys, record_completion, settled=Settled.NOTHING),
-    RevokeCertificate: react(revocation_keys, revoke_certificate),
-    ReinstateCertificate: react(revocation_keys, reinstate_certificate),
+HANDLERS: dict[type[Payload], Handler[CompletionTerms]] = {
+    TrainingCompleted: handler(completion_needs, record_completion, settled=Settled.NOTHING),
+    RevokeCertificate: handler(revocation_needs, revoke_certificate),
+    ReinstateCertificate: handler(revocation_needs, reinstate_certificate),
 }

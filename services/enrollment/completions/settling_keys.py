@@ -6,16 +6,16 @@ from datetime import date
 
 from services.enrollment.certificates.documents import GIVEN, RENDERINGS, SEQUENCES, rendering_id
 from services.enrollment.certificates.issuing_bodies import sequence_id
-from services.enrollment.completions.agency_names import issuing_of, names_keys
-from services.enrollment.completions.authority import organizer_of, register_keys
+from services.enrollment.completions.agency_names import issuing_of, names_needs
+from services.enrollment.completions.authority import organizer_of, register_needs
 from services.enrollment.completions.documents import COMPLETIONS, CONTESTED, Completion
 from services.enrollment.completions.terms import CompletionTerms
 from services.enrollment.learning_hours.jp import Rates
 from services.enrollment.persons.documents import EMPLOYEES
-from services.enrollment.persons.persons import Person, person_keys, person_of
+from services.enrollment.persons.persons import Person, person_needs, person_of
 from services.enrollment.training import Facts
 from shared.contracts.payload import CompletionId, EmployeeId
-from shared.pipeline.documents import LOAD, Doc, Docs, Keys, Lock, State
+from shared.pipeline.documents import LOAD, Doc, Docs, Lock, Needs, State
 
 
 def year_of(employee_id: str, completed_on: date) -> str:
@@ -80,7 +80,7 @@ def sequence_of(facts: Facts) -> str:
 
 def settling_keys(
     completion_id: str, file: str, state: State, terms: CompletionTerms, facts: Facts | None = None
-) -> Keys:
+) -> Needs:
     """All that `settle` may look at: the person, the completion and those of the same training, the years that they leave
     and enter, the body's sequence.
 
@@ -90,14 +90,14 @@ def settling_keys(
     yield Docs(COMPLETIONS, "reaches", file)
     if facts is not None:
         yield Docs(COMPLETIONS, "learning_year", year_of(file, facts.completed_on))
-    yield from person_keys(file, state)
+    yield from person_needs(file, state)
     person = person_of(file, state)
     owner = file if person is None else person.main.id
     if owner != file:
         yield Docs(COMPLETIONS, "reaches", owner)
         yield LOAD
     if facts is not None:
-        yield from _sequence_keys(facts)
+        yield from _sequence_needs(facts)
     ids = {completion_id}
     if person is not None and person.merged:
         known = state.get(COMPLETIONS, completion_id)
@@ -110,9 +110,9 @@ def settling_keys(
     yield from _issuing_names(sorted(ids), state)
 
 
-def refolding_keys(file: str, state: State, terms: CompletionTerms) -> Keys:
+def refolding_needs(file: str, state: State, terms: CompletionTerms) -> Needs:
     """The same for all completions of a person: who may say what about them is another than before."""
-    yield from person_keys(file, state)
+    yield from person_needs(file, state)
     person = person_of(file, state)
     owner = file if person is None else person.main.id
     yield Docs(COMPLETIONS, "employee_id", owner)
@@ -128,14 +128,14 @@ def refolding_keys(file: str, state: State, terms: CompletionTerms) -> Keys:
     yield from _issuing_names([one.id for one in own], state)
 
 
-def refolding_all_keys(files: Sequence[str], state: State, terms: CompletionTerms) -> Keys:
+def refolding_all_needs(files: Sequence[str], state: State, terms: CompletionTerms) -> Needs:
     """The same for many people, in as few rounds as for one."""
     for file in files:
         yield Lock("employee/" + file)
         yield Doc(EMPLOYEES, file)
         yield Docs(COMPLETIONS, "employee_id", file)
         yield Docs(COMPLETIONS, "reaches", file)
-    yield from register_keys("")
+    yield from register_needs("")
     yield LOAD
     merged, others = list[str](), list[str]()
     for file in files:
@@ -148,13 +148,13 @@ def refolding_all_keys(files: Sequence[str], state: State, terms: CompletionTerm
             yield from _refolded(ids, file, state, terms)
     yield from _issuing_names(others, state)
     for file in merged:  # few
-        yield from refolding_keys(file, state, terms)
+        yield from refolding_needs(file, state, terms)
 
 
-def merging_keys(files: Sequence[str], state: State, terms: CompletionTerms) -> Keys:
+def merging_needs(files: Sequence[str], state: State, terms: CompletionTerms) -> Needs:
     """The same for all completions of two people who become one, or of one that becomes two."""
     for file in files:
-        yield from refolding_keys(file, state, terms)
+        yield from refolding_needs(file, state, terms)
     yield LOAD
     people = [person for person in (person_of(file, state) for file in files) if person is not None]
     owners = {person.main.id: person for person in people}
@@ -176,14 +176,14 @@ def merging_keys(files: Sequence[str], state: State, terms: CompletionTerms) -> 
                 )
 
 
-def refold_keys(completions: Sequence[tuple[str, str]], state: State, terms: CompletionTerms) -> Keys:
+def refold_needs(completions: Sequence[tuple[str, str]], state: State, terms: CompletionTerms) -> Needs:
     """The same for some completions of many people, each with its person; in as few rounds as for one."""
     for id, employee_id in completions:
         yield Lock("employee/" + employee_id)
         yield Doc(EMPLOYEES, employee_id)
         yield Doc(COMPLETIONS, id)
         yield Docs(COMPLETIONS, "reaches", employee_id)
-    yield from register_keys("")
+    yield from register_needs("")
     yield LOAD
     merged, others = list[tuple[str, str]](), list[str]()
     for id, employee_id in completions:
@@ -200,14 +200,14 @@ def refold_keys(completions: Sequence[tuple[str, str]], state: State, terms: Com
 
 def _refolded(
     ids: Iterable[str], owner: str, state: State, terms: CompletionTerms, facts: Facts | None = None
-) -> Keys:
+) -> Needs:
     span, incoming = _Span(terms.rates), [] if facts is None else [facts]
     years = span.years(owner, incoming) if incoming else set[str]()
     for id in ids:
         one = state.get(COMPLETIONS, id)  # looked at: what the batch left unsettled of it is settled first
         if terms.epoch:
             yield Doc(GIVEN, id)
-        yield from register_keys("" if one is None else organizer_of(one))
+        yield from register_needs("" if one is None else organizer_of(one))
         if one is None:
             continue
         if one.contests:
@@ -216,23 +216,23 @@ def _refolded(
             yield Doc(RENDERINGS, rendering_id(certificate.id, certificate.revision))
         if one.contents:
             years |= span.years(owner, [*(content.facts for content in one.contents), *incoming])
-        yield from names_keys(content.sender for content in one.contents)
+        yield from names_needs(content.sender for content in one.contents)
         if one.certificate is None:
             for said in {sequence_of(content.facts): content.facts for content in one.contents}.values():
-                yield from _sequence_keys(said)
+                yield from _sequence_needs(said)
     for year in sorted(recounted_together(years, state, terms)):
         yield Docs(COMPLETIONS, "learning_year", year)
 
 
-def _issuing_names(ids: Sequence[str], state: State) -> Keys:
+def _issuing_names(ids: Sequence[str], state: State) -> Needs:
     """Of the agencies that issue for their bodies, once those are loaded."""
     known = [one for one in (state.get(COMPLETIONS, id) for id in ids) if one is not None and one.contents]
     if known:
         yield LOAD
-        yield from names_keys(issuing_of(organizer_of(one), state) for one in known)
+        yield from names_needs(issuing_of(organizer_of(one), state) for one in known)
 
 
-def _sequence_keys(facts: Facts) -> Keys:
+def _sequence_needs(facts: Facts) -> Needs:
     sequence = sequence_of(facts)
     yield Lock("sequence/" + sequence)
     yield Doc(SEQUENCES, sequence)

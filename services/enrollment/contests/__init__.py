@@ -5,7 +5,7 @@
 """
 
 from services.enrollment.completions.documents import CONTESTED
-from services.enrollment.contests.handlers import REACTIONS
+from services.enrollment.contests.handlers import HANDLERS
 from shared.pipeline.capabilities import Capability
 
-CAPABILITY = Capability("contests", REACTIONS, (CONTESTED,))
+CAPABILITY = Capability("contests", HANDLERS, (CONTESTED,))

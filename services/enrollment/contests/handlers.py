@@ -27,9 +27,9 @@ from services.enrollment.completions.terms import CompletionTerms
 from services.enrollment.persons.persons import person_of
 from shared.contracts.enrollment import ContestCompletion, DecideContest
 from shared.contracts.payload import Payload
-from shared.pipeline.documents import Doc, Keys, State
+from shared.pipeline.documents import Doc, Needs, State
+from shared.pipeline.handlers import Handler, handler
 from shared.pipeline.outcome import Fact, Outcome, Put, Remove, Verdict
-from shared.pipeline.reactions import Reaction, react
 from shared.pipeline.records import Received
 
 _JSON = msgspec.json.Encoder(order="deterministic")
@@ -44,7 +44,7 @@ BACKED: Final = (
 Command = Received[ContestCompletion] | Received[DecideContest]
 
 
-def contest_keys(event: Command, state: State, terms: CompletionTerms) -> Keys:
+def contest_needs(event: Command, state: State, terms: CompletionTerms) -> Needs:
     yield Doc(CONTESTED, event.data.completion_id)
     yield from settling_keys(event.data.completion_id, event.data.employee_id, state, terms)
 
@@ -198,7 +198,7 @@ def _content(event: Command, terms: CompletionTerms) -> bytes:
     return terms.ids.content(_JSON.encode(event.data.model_dump(mode="json")))
 
 
-REACTIONS: dict[type[Payload], Reaction[CompletionTerms]] = {
-    ContestCompletion: react(contest_keys, contest_completion),
-    DecideContest: react(contest_keys, decide_contest),
+HANDLERS: dict[type[Payload], Handler[CompletionTerms]] = {
+    ContestCompletion: handler(contest_needs, contest_completion),
+    DecideContest: handler(contest_needs, decide_contest),
 }

@@ -7,9 +7,9 @@
 It owns the collections `employee_numbers`, `employees` and `headcounts`, and imports contests and what those rest on.
 """
 
-from services.enrollment.employees.merging import REACTIONS as MERGING
-from services.enrollment.employees.registration import REACTIONS as REGISTRATION
-from services.enrollment.employees.transfers import REACTIONS as TRANSFERS
+from services.enrollment.employees.merging import HANDLERS as MERGING
+from services.enrollment.employees.registration import HANDLERS as REGISTRATION
+from services.enrollment.employees.transfers import HANDLERS as TRANSFERS
 from services.enrollment.persons.documents import EMPLOYEE_NUMBERS, EMPLOYEES, HEADCOUNTS
 from shared.pipeline.capabilities import Capability
 

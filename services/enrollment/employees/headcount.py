@@ -13,7 +13,7 @@ from services.enrollment.agencies.timeline import standing
 from services.enrollment.persons.documents import HEADCOUNTS, FullHour, Headcount
 from services.enrollment.persons.homes import homes
 from services.enrollment.persons.persons import Person, employee_sources
-from shared.pipeline.documents import Doc, Keys, Lock, State
+from shared.pipeline.documents import Doc, Lock, Needs, State
 from shared.pipeline.errors import Waiting
 from shared.pipeline.outcome import Put
 
@@ -21,7 +21,7 @@ BEYOND: Final = 1.1
 """Of the headcount: people come before others have gone."""
 
 
-def headcount_keys(agency: str) -> Keys:
+def headcount_needs(agency: str) -> Needs:
     yield Lock("headcount/" + agency)
     yield Doc(HEADCOUNTS, agency)
     yield Doc(AGENCIES, agency)
@@ -41,13 +41,13 @@ def counted(agency: str, more: int, state: State) -> Put:
     return Put(HEADCOUNTS, after)
 
 
-def recounting_keys(person: Person | None, *agencies: str) -> Keys:
+def recounting_needs(person: Person | None, *agencies: str) -> Needs:
     """`agencies`: that may come to claim the person. So may all that ever did, by a word that is decided late."""
     if person is None:
         return
     heir = person.trust.heir
     for agency in sorted({heir(one) for one in (*employee_sources(person.whole), *agencies) if one}):
-        yield from headcount_keys(agency)
+        yield from headcount_needs(agency)
 
 
 def recounted(before: Person, after: Person, state: State) -> list[Put]:

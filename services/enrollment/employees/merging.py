@@ -12,7 +12,7 @@ import msgspec
 from services.enrollment.agencies.statements import arrival_of
 from services.enrollment.completions.documents import COMPLETIONS, Completion
 from services.enrollment.completions.settling import Changed, Sequences, settle
-from services.enrollment.completions.settling_keys import merging_keys
+from services.enrollment.completions.settling_keys import merging_needs
 from services.enrollment.completions.terms import CompletionTerms
 from services.enrollment.employees.registration import moved
 from services.enrollment.persons.current import as_it_stands, is_held, later, recorded
@@ -22,10 +22,10 @@ from services.enrollment.persons.persons import Person, own_numbers, person_of
 from shared.contracts.payload import EmployeeId, Payload
 from shared.contracts.people import MergeEmployees, SeparateEmployees
 from shared.identity.identifiers import key
-from shared.pipeline.documents import Keys, State
+from shared.pipeline.documents import Needs, State
 from shared.pipeline.epochs import next_version
+from shared.pipeline.handlers import Handler, handler
 from shared.pipeline.outcome import Fact, Outcome, Put, Remove, Verdict
-from shared.pipeline.reactions import Reaction, react
 from shared.pipeline.records import Received
 
 _JSON = msgspec.json.Encoder(order="deterministic")
@@ -38,8 +38,8 @@ MOST_BY_ALL: Final = 40
 # Two become one.
 
 
-def joining_keys(event: Received[MergeEmployees], state: State, terms: CompletionTerms) -> Keys:
-    yield from merging_keys([event.data.employee_id, event.data.into], state, terms)
+def joining_needs(event: Received[MergeEmployees], state: State, terms: CompletionTerms) -> Needs:
+    yield from merging_needs([event.data.employee_id, event.data.into], state, terms)
 
 
 def merge_employees(event: Received[MergeEmployees], state: State, terms: CompletionTerms) -> Outcome:
@@ -134,8 +134,8 @@ def _moved(one: Completion, to: EmployeeId, file: str, event: Received[Any]) -> 
 # And one two again.
 
 
-def parting_keys(event: Received[SeparateEmployees], state: State, terms: CompletionTerms) -> Keys:
-    yield from merging_keys([event.data.employee_id], state, terms)
+def parting_needs(event: Received[SeparateEmployees], state: State, terms: CompletionTerms) -> Needs:
+    yield from merging_needs([event.data.employee_id], state, terms)
 
 
 def separate_employees(event: Received[SeparateEmployees], state: State, terms: CompletionTerms) -> Outcome:
@@ -246,7 +246,7 @@ def _answered(
     return Outcome(verdict, reason, person.main.id, content, changes, facts, answer=answer)
 
 
-REACTIONS: dict[type[Payload], Reaction[CompletionTerms]] = {
-    MergeEmployees: react(joining_keys, merge_employees),
-    SeparateEmployees: react(parting_keys, separate_employees),
+HANDLERS: dict[type[Payload], Handler[CompletionTerms]] = {
+    MergeEmployees: handler(joining_needs, merge_employees),
+    SeparateEmployees: handler(parting_needs, separate_employees),
 }

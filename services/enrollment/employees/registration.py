@@ -17,9 +17,9 @@ from services.enrollment.completions.authority import register_for
 from services.enrollment.completions.contents import is_reported_under
 from services.enrollment.completions.documents import COMPLETIONS, file_of
 from services.enrollment.completions.settling import Changed, Sequences, settle
-from services.enrollment.completions.settling_keys import merging_keys, refolding_keys
+from services.enrollment.completions.settling_keys import merging_needs, refolding_needs
 from services.enrollment.completions.terms import CompletionTerms
-from services.enrollment.employees.headcount import counted, headcount_keys, moves_counted
+from services.enrollment.employees.headcount import counted, headcount_needs, moves_counted
 from services.enrollment.persons.current import as_it_stands, standing_snapshot, waiting_links
 from services.enrollment.persons.documents import (
     EMPLOYEE_NUMBERS,
@@ -36,7 +36,7 @@ from services.enrollment.persons.homes import homes, with_claim, with_placement
 from services.enrollment.persons.persons import (
     Person,
     own_numbers,
-    person_keys,
+    person_needs,
     person_of,
     snapshots_of,
 )
@@ -45,10 +45,10 @@ from shared.contracts.agency import EmployeeChanged, EmployeeRegistered, Employe
 from shared.contracts.payload import EmployeeId, Payload
 from shared.contracts.people import SeparateEmployees
 from shared.identity.identifiers import key
-from shared.pipeline.documents import LOAD, Doc, Keys, State
+from shared.pipeline.documents import LOAD, Doc, Needs, State
 from shared.pipeline.errors import Rejected
+from shared.pipeline.handlers import Handler, Settled, handler
 from shared.pipeline.outcome import Fact, Outcome, Put, Remove, Verdict
-from shared.pipeline.reactions import Reaction, Settled, react
 from shared.pipeline.records import Received
 from shared.pipeline.waiting import waiting_for
 
@@ -74,7 +74,7 @@ class _Plan(NamedTuple):
     """The file that the number belonged to by a link until now."""
 
 
-def employee_keys(event: Received[EmployeeSnapshot], state: State, terms: CompletionTerms) -> Keys:
+def employee_needs(event: Received[EmployeeSnapshot], state: State, terms: CompletionTerms) -> Needs:
     numbers = _numbers(event.data)
     for number in numbers:
         yield Doc(EMPLOYEE_NUMBERS, number)
@@ -85,17 +85,17 @@ def employee_keys(event: Received[EmployeeSnapshot], state: State, terms: Comple
     for number in numbers:
         if state.get(EMPLOYEE_NUMBERS, number) is None:
             yield from waiting_for(terms.ids.lacks_employee(number))
-            yield from headcount_keys(_sender(event, state))
+            yield from headcount_needs(_sender(event, state))
     for file in _candidates(event, state, terms):
-        yield from person_keys(file, state)
+        yield from person_needs(file, state)
     plan = _plan(event, state, terms)
     if plan.leaves is not None:
-        yield from merging_keys([plan.leaves, plan.file], state, terms)
+        yield from merging_needs([plan.leaves, plan.file], state, terms)
     person = person_of(plan.file, state)
     if _is_new_to(_sender(event, state), person) or _is_master(event, state):
-        yield from headcount_keys(_sender(event, state))
+        yield from headcount_needs(_sender(event, state))
     if person is not None and _moves_homes(person, plan.file, event, state):
-        yield from refolding_keys(plan.file, state, terms)
+        yield from refolding_needs(plan.file, state, terms)
 
 
 def _is_new_to(agency: str, person: Person | None) -> bool:
@@ -568,7 +568,7 @@ def _newer(stands: Snapshot) -> str:
     return f"a snapshot of {stands.as_of.isoformat()} stands: where that time is wrong, send this one with a later time"
 
 
-REACTIONS: dict[type[Payload], Reaction[CompletionTerms]] = {
-    EmployeeRegistered: react(employee_keys, record_employee, settled=Settled.LOOKED_AT),
-    EmployeeChanged: react(employee_keys, record_employee, settled=Settled.LOOKED_AT),
+HANDLERS: dict[type[Payload], Handler[CompletionTerms]] = {
+    EmployeeRegistered: handler(employee_needs, record_employee, settled=Settled.LOOKED_AT),
+    EmployeeChanged: handler(employee_needs, record_employee, settled=Settled.LOOKED_AT),
 }

@@ -9,15 +9,15 @@ from services.enrollment.agencies.documents import REGISTER, REGISTERS, Arrival
 from services.enrollment.agencies.statements import arrival_of
 from services.enrollment.completions.reasons import NOT_KNOWN_YET
 from services.enrollment.completions.settling import Sequences
-from services.enrollment.completions.settling_keys import refolding_keys
+from services.enrollment.completions.settling_keys import refolding_needs
 from services.enrollment.completions.terms import CompletionTerms
 from services.enrollment.employees.headcount import (
-    headcount_keys,
+    headcount_needs,
     is_of_the_day,
     more_people,
     moves_counted,
     recounted,
-    recounting_keys,
+    recounting_needs,
 )
 from services.enrollment.employees.registration import moved
 from services.enrollment.persons.documents import (
@@ -31,15 +31,15 @@ from services.enrollment.persons.documents import (
     Withdrawal,
 )
 from services.enrollment.persons.homes import MISTAKE, homes, with_claim, with_placement
-from services.enrollment.persons.persons import Person, person_keys, person_of
+from services.enrollment.persons.persons import Person, person_needs, person_of
 from shared.contracts.agency import EmployeeReleased
 from shared.contracts.payload import Payload
 from shared.contracts.people import AdoptHomes, ConfirmHome
 from shared.identity.identifiers import key
-from shared.pipeline.documents import LOAD, Doc, Keys, State
+from shared.pipeline.documents import LOAD, Doc, Needs, State
 from shared.pipeline.errors import Rejected, Waiting
+from shared.pipeline.handlers import Handler, handler
 from shared.pipeline.outcome import Fact, Outcome, Put, Remove, Verdict
-from shared.pipeline.reactions import Reaction, react
 from shared.pipeline.records import Received
 from shared.pipeline.waiting import waits_for
 
@@ -54,7 +54,7 @@ MOST_BY_ALL: Final = 40
 # An agency takes a person back, or says that it is no more its own.
 
 
-def leaving_keys(event: Received[EmployeeReleased], state: State, terms: CompletionTerms) -> Keys:
+def leaving_needs(event: Received[EmployeeReleased], state: State, terms: CompletionTerms) -> Needs:
     number = event.data.employee_number
     yield Doc(EMPLOYEE_NUMBERS, number)
     yield LOAD
@@ -63,8 +63,8 @@ def leaving_keys(event: Received[EmployeeReleased], state: State, terms: Complet
         yield waits_for(terms.ids.lacks_employee(number))
         return
     file = alias.file_at(arrival_of(event))
-    yield from refolding_keys(file, state, terms)
-    yield from recounting_keys(person_of(file, state), event.sender)
+    yield from refolding_needs(file, state, terms)
+    yield from recounting_needs(person_of(file, state), event.sender)
 
 
 def take_leave(event: Received[EmployeeReleased], state: State, terms: CompletionTerms) -> Outcome:
@@ -127,9 +127,9 @@ def _placed_nowhere(
 # An officer decides.
 
 
-def confirming_keys(event: Received[ConfirmHome], state: State, terms: CompletionTerms) -> Keys:
-    yield from refolding_keys(event.data.employee_id, state, terms)
-    yield from recounting_keys(person_of(event.data.employee_id, state), event.data.agency)
+def confirming_needs(event: Received[ConfirmHome], state: State, terms: CompletionTerms) -> Needs:
+    yield from refolding_needs(event.data.employee_id, state, terms)
+    yield from recounting_needs(person_of(event.data.employee_id, state), event.data.agency)
 
 
 def confirm_home(event: Received[ConfirmHome], state: State, terms: CompletionTerms) -> Outcome:
@@ -205,18 +205,18 @@ def _answer(person: Person) -> dict[str, str | int | bool | None]:
 # People from before homes were noted.
 
 
-def adoption_keys(event: Received[AdoptHomes], state: State, terms: CompletionTerms) -> Keys:
+def adoption_needs(event: Received[AdoptHomes], state: State, terms: CompletionTerms) -> Needs:
     ids = [*(one.employee_id for one in event.data.homes), *event.data.unknown]
     yield Doc(REGISTERS, REGISTER)
     for id in ids:
-        yield from person_keys(id, state)
+        yield from person_needs(id, state)
     for agency in {one.agency for one in event.data.homes}:
-        yield from headcount_keys(agency)
+        yield from headcount_needs(agency)
     yield LOAD
     register = state.get(REGISTERS, REGISTER)
     if register is not None and register.judges_from is not None:
         for id in ids:
-            yield from refolding_keys(id, state, terms)
+            yield from refolding_needs(id, state, terms)
 
 
 def adopt_homes(event: Received[AdoptHomes], state: State, terms: CompletionTerms) -> Outcome:
@@ -252,8 +252,8 @@ def adopt_homes(event: Received[AdoptHomes], state: State, terms: CompletionTerm
     return Outcome(Verdict.ACCEPTED if changes else Verdict.NOTHING, changes=changes, facts=facts)
 
 
-REACTIONS: dict[type[Payload], Reaction[CompletionTerms]] = {
-    EmployeeReleased: react(leaving_keys, take_leave),
-    ConfirmHome: react(confirming_keys, confirm_home),
-    AdoptHomes: react(adoption_keys, adopt_homes),
+HANDLERS: dict[type[Payload], Handler[CompletionTerms]] = {
+    EmployeeReleased: handler(leaving_needs, take_leave),
+    ConfirmHome: handler(confirming_needs, confirm_home),
+    AdoptHomes: handler(adoption_needs, adopt_homes),
 }

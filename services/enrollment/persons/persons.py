@@ -21,7 +21,7 @@ from services.enrollment.persons.documents import (
     Snapshot,
 )
 from services.enrollment.persons.homes import Homes, homes, homes_of
-from shared.pipeline.documents import LOAD, Doc, Keys, Lock, State
+from shared.pipeline.documents import LOAD, Doc, Lock, Needs, State
 
 
 class Person(NamedTuple):
@@ -179,7 +179,7 @@ def own_numbers(employee: Employee) -> list[str]:
     return employee.own_numbers or employee.numbers
 
 
-def person_keys(employee_id: str, state: State) -> Keys:
+def person_needs(employee_id: str, state: State) -> Needs:
     """The person that a file belongs to, with all its files. Locked by the main one too, which covers all completions."""
     yield Lock("employee/" + employee_id)
     yield Doc(EMPLOYEES, employee_id)
@@ -198,7 +198,7 @@ def person_keys(employee_id: str, state: State) -> Keys:
 
 
 def person_of(employee_id: str, state: State) -> Person | None:
-    """As `person_keys` loaded it; None: nobody has this id."""
+    """As `person_needs` loaded it; None: nobody has this id."""
     file = state.get(EMPLOYEES, employee_id)
     if file is not None and file.merged_into:
         file = state.get(EMPLOYEES, file.merged_into)

@@ -7,7 +7,7 @@ It owns the collection `sweeps`, and imports employees and what those rest on.
 """
 
 from services.enrollment.reach.documents import SWEEPS
-from services.enrollment.reach.sweep import REACTIONS
+from services.enrollment.reach.sweep import HANDLERS
 from shared.pipeline.capabilities import Capability
 
-CAPABILITY = Capability("reach", REACTIONS, (SWEEPS,))
+CAPABILITY = Capability("reach", HANDLERS, (SWEEPS,))

@@ -18,7 +18,7 @@ from services.enrollment.agencies.documents import REGISTER, REGISTERS, Register
 from services.enrollment.bodies.documents import BODIES
 from services.enrollment.completions.documents import COMPLETIONS
 from services.enrollment.completions.settling import Changed, Sequences, settle
-from services.enrollment.completions.settling_keys import refold_keys, refolding_all_keys
+from services.enrollment.completions.settling_keys import refold_needs, refolding_all_needs
 from services.enrollment.completions.terms import CompletionTerms
 from services.enrollment.persons.current import as_it_stands
 from services.enrollment.persons.documents import EMPLOYEES
@@ -29,9 +29,9 @@ from shared.contracts.payload import CompletionId, EmployeeId, Payload
 from shared.contracts.people import EndSweep, RefoldCompletions, Refolded, RefoldPeople
 from shared.http.commands import Commands
 from shared.observability.telemetry import root_traceparent
-from shared.pipeline.documents import Collection, Doc, Keys, Lock, State
+from shared.pipeline.documents import Collection, Doc, Lock, Needs, State
+from shared.pipeline.handlers import Handler, handler
 from shared.pipeline.outcome import Fact, Outcome, Put, Remove, Verdict
-from shared.pipeline.reactions import Reaction, react
 from shared.pipeline.records import Received
 from shared.pipeline.storage.mongo import MongoStore
 from shared.workers.periodic import Periodic
@@ -217,8 +217,8 @@ def _completions_of(changed: _Changed) -> list[dict[str, Any]]:
 # Decisions.
 
 
-def sweeping_keys(event: Received[RefoldCompletions], state: State, terms: CompletionTerms) -> Keys:
-    yield from refold_keys([(one.completion_id, one.employee_id) for one in event.data.found], state, terms)
+def sweeping_needs(event: Received[RefoldCompletions], state: State, terms: CompletionTerms) -> Needs:
+    yield from refold_needs([(one.completion_id, one.employee_id) for one in event.data.found], state, terms)
 
 
 def refold_completions(event: Received[RefoldCompletions], state: State, terms: CompletionTerms) -> Outcome:
@@ -246,8 +246,8 @@ def refold_completions(event: Received[RefoldCompletions], state: State, terms: 
     return Outcome(Verdict.ACCEPTED if changes else Verdict.NOTHING, changes=changes, facts=facts)
 
 
-def people_keys(event: Received[RefoldPeople], state: State, terms: CompletionTerms) -> Keys:
-    yield from refolding_all_keys(event.data.found, state, terms)
+def people_needs(event: Received[RefoldPeople], state: State, terms: CompletionTerms) -> Needs:
+    yield from refolding_all_needs(event.data.found, state, terms)
 
 
 def refold_people(event: Received[RefoldPeople], state: State, terms: CompletionTerms) -> Outcome:
@@ -273,7 +273,7 @@ def refold_people(event: Received[RefoldPeople], state: State, terms: Completion
     return Outcome(Verdict.ACCEPTED if changes else Verdict.NOTHING, changes=changes, facts=facts)
 
 
-def ending_keys(event: Received[EndSweep], state: State, terms: CompletionTerms) -> Keys:
+def ending_needs(event: Received[EndSweep], state: State, terms: CompletionTerms) -> Needs:
     yield Lock("sweep")
     yield Doc(SWEEPS, SWEEP)
 
@@ -285,8 +285,8 @@ def end_sweep(event: Received[EndSweep], state: State, terms: CompletionTerms) -
     return Outcome(Verdict.ACCEPTED, "", SWEEP, changes=[Put(SWEEPS, Sweep(SWEEP, event.data.generation))])
 
 
-REACTIONS: dict[type[Payload], Reaction[CompletionTerms]] = {
-    RefoldCompletions: react(sweeping_keys, refold_completions),
-    RefoldPeople: react(people_keys, refold_people),
-    EndSweep: react(ending_keys, end_sweep),
+HANDLERS: dict[type[Payload], Handler[CompletionTerms]] = {
+    RefoldCompletions: handler(sweeping_needs, refold_completions),
+    RefoldPeople: handler(people_needs, refold_people),
+    EndSweep: handler(ending_needs, end_sweep),
 }

@@ -4,7 +4,7 @@ It owns the collection `listings`, and imports completions.
 """
 
 from services.enrollment.reconciliation.documents import LISTINGS
-from services.enrollment.reconciliation.reconciling import REACTIONS
+from services.enrollment.reconciliation.reconciling import HANDLERS
 from shared.pipeline.capabilities import Capability
 
-CAPABILITY = Capability("reconciliation", REACTIONS, (LISTINGS,))
+CAPABILITY = Capability("reconciliation", HANDLERS, (LISTINGS,))

@@ -18,12 +18,12 @@ from services.enrollment.reconciliation.documents import LISTINGS, Listing, issu
 from shared.contracts.enrollment import CompletionsListed, ListCompletions, RestateCompletion
 from shared.contracts.lists import Claim
 from shared.contracts.payload import CompletionId, Payload
-from shared.pipeline.documents import LOAD, Doc, Keys, Lock, State
+from shared.pipeline.documents import LOAD, Doc, Lock, Needs, State
 from shared.pipeline.errors import Rejected
-from shared.pipeline.operations.discrepancies import Books, note_keys, noted, reviewing
+from shared.pipeline.handlers import Handler, handler
+from shared.pipeline.operations.discrepancies import Books, note_needs, noted, reviewing
 from shared.pipeline.outcome import Fact, Outcome, Put, Remove, Verdict
 from shared.pipeline.places import key_into
-from shared.pipeline.reactions import Reaction, react
 from shared.pipeline.records import Received
 
 _JSON = msgspec.json.Encoder(order="deterministic")
@@ -35,7 +35,7 @@ PDF_HELD: Final = "pdf held"
 # Does enrollment itself have what belongs to a completion?
 
 
-def _keys(ids: Sequence[CompletionId], state: State, terms: object) -> Keys:
+def _needs(ids: Sequence[CompletionId], state: State, terms: object) -> Needs:
     for id in ids:
         yield Doc(COMPLETIONS, id)
     yield LOAD
@@ -78,15 +78,15 @@ def lacks(completion: Completion, being_rendered: bool) -> list[str]:
     ]
 
 
-BOOKS: Final = Books(_keys, _lacks)
+BOOKS: Final = Books(_needs, _lacks)
 
 # Lists.
 
 
-def listing_keys(event: Received[ListCompletions], state: State, terms: CompletionTerms) -> Keys:
+def listing_needs(event: Received[ListCompletions], state: State, terms: CompletionTerms) -> Needs:
     yield Lock("listing")
     yield Doc(LISTINGS, LISTING)
-    yield from note_keys(event.data.incomplete, state, BOOKS, terms)
+    yield from note_needs(event.data.incomplete, state, BOOKS, terms)
 
 
 def list_completions(event: Received[ListCompletions], state: State, terms: CompletionTerms) -> Outcome:
@@ -123,7 +123,7 @@ def list_completions(event: Received[ListCompletions], state: State, terms: Comp
 # Restatements.
 
 
-def restatement_keys(event: Received[RestateCompletion], state: State, terms: CompletionTerms) -> Keys:
+def restatement_needs(event: Received[RestateCompletion], state: State, terms: CompletionTerms) -> Needs:
     data = event.data
     yield from settling_keys(data.completion_id, data.employee_id, state, terms)
     completion = state.get(COMPLETIONS, data.completion_id)
@@ -156,8 +156,8 @@ def restate_completion(event: Received[RestateCompletion], state: State, terms: 
     return Outcome(Verdict.ACCEPTED, "", known.id, content, settled.changes, settled.facts, answer=answer)
 
 
-REACTIONS: dict[type[Payload], Reaction[CompletionTerms]] = {
-    ListCompletions: react(listing_keys, list_completions),
-    RestateCompletion: react(restatement_keys, restate_completion),
+HANDLERS: dict[type[Payload], Handler[CompletionTerms]] = {
+    ListCompletions: handler(listing_needs, list_completions),
+    RestateCompletion: handler(restatement_needs, restate_completion),
     **reviewing(BOOKS),
 }

@@ -4,7 +4,7 @@ It owns the collections `renderings` and `stored_pdfs`, and imports completions 
 """
 
 from services.enrollment.certificates.documents import RENDERINGS, STORED_PDFS
-from services.enrollment.rendering.handlers import REACTIONS
+from services.enrollment.rendering.handlers import HANDLERS
 from shared.pipeline.capabilities import Capability
 
-CAPABILITY = Capability("rendering", REACTIONS, (RENDERINGS, STORED_PDFS))
+CAPABILITY = Capability("rendering", HANDLERS, (RENDERINGS, STORED_PDFS))

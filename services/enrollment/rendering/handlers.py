@@ -11,15 +11,15 @@ from shared.contracts.enrollment import (
     StoreRendering,
 )
 from shared.contracts.payload import Payload
-from shared.pipeline.documents import LOAD, Doc, Keys, Lock, State
+from shared.pipeline.documents import LOAD, Doc, Lock, Needs, State
 from shared.pipeline.epochs import VERSIONS
 from shared.pipeline.errors import Rejected
+from shared.pipeline.handlers import Handler, Settled, handler
 from shared.pipeline.outcome import Fact, Outcome, Put, Verdict
-from shared.pipeline.reactions import Reaction, Settled, react
 from shared.pipeline.records import Received
 
 
-def rendering_keys(event: Received[StoreRendering], state: State, terms: CompletionTerms) -> Keys:
+def rendering_needs(event: Received[StoreRendering], state: State, terms: CompletionTerms) -> Needs:
     yield Doc(COMPLETIONS, event.data.completion_id)
     yield LOAD
     completion = state.get(COMPLETIONS, event.data.completion_id)
@@ -64,6 +64,6 @@ def store_rendering(event: Received[StoreRendering], state: State, terms: Comple
     )
 
 
-REACTIONS: dict[type[Payload], Reaction[CompletionTerms]] = {
-    StoreRendering: react(rendering_keys, store_rendering, settled=Settled.LOOKED_AT),
+HANDLERS: dict[type[Payload], Handler[CompletionTerms]] = {
+    StoreRendering: handler(rendering_needs, store_rendering, settled=Settled.LOOKED_AT),
 }

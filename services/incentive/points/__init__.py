@@ -9,7 +9,7 @@ It owns the collections `people`, `earned_completions`, `point_entries` and `acc
 """
 
 from services.incentive.points.documents import ACCOUNTS, EARNED_COMPLETIONS, PEOPLE, POINT_ENTRIES
-from services.incentive.points.handlers import REACTIONS
+from services.incentive.points.handlers import HANDLERS
 from shared.pipeline.capabilities import Capability
 
-CAPABILITY = Capability("points", REACTIONS, (PEOPLE, EARNED_COMPLETIONS, POINT_ENTRIES, ACCOUNTS))
+CAPABILITY = Capability("points", HANDLERS, (PEOPLE, EARNED_COMPLETIONS, POINT_ENTRIES, ACCOUNTS))

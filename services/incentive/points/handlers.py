@@ -14,15 +14,15 @@ from services.incentive.points.settling import Entered, first_settlement, month_
 from services.incentive.terms import Terms
 from shared.contracts.enrollment import CompletionRecorded, CompletionRestated, EmployeeRecorded
 from shared.contracts.payload import EmployeeId, Payload
-from shared.pipeline.documents import LOAD, Doc, Docs, Keys, Lock, State
+from shared.pipeline.documents import LOAD, Doc, Docs, Lock, Needs, State
+from shared.pipeline.handlers import Handler, Settled, handler
 from shared.pipeline.outcome import Due, Outcome, Put, Settlement, Unsettled, Verdict
-from shared.pipeline.reactions import Reaction, Settled, react
 from shared.pipeline.records import Received
 
 Said = Received[CompletionRecorded] | Received[CompletionRestated]
 
 
-def person_keys(event: Received[EmployeeRecorded], state: State, terms: Terms) -> Keys:
+def person_needs(event: Received[EmployeeRecorded], state: State, terms: Terms) -> Needs:
     yield Lock("employee/" + event.data.employee_id)
     yield Doc(PEOPLE, event.data.employee_id)
 
@@ -36,10 +36,10 @@ def record_person(event: Received[EmployeeRecorded], state: State, terms: Terms)
     return Outcome(Verdict.ACCEPTED, subject=data.employee_id, changes=[Put(PEOPLE, person)])
 
 
-def completion_keys(event: Said, state: State, terms: Terms) -> Keys:
+def completion_needs(event: Said, state: State, terms: Terms) -> Needs:
     """Under the locks of whose the completion is, and of whose it was."""
     data = event.data
-    yield from _account_keys(data.employee_id)
+    yield from _account_needs(data.employee_id)
     yield Doc(EARNED_COMPLETIONS, data.completion_id)
     yield Docs(EARNED_COMPLETIONS, "month", month_of(data.employee_id, data.completed_on))
     yield LOAD
@@ -47,12 +47,12 @@ def completion_keys(event: Said, state: State, terms: Terms) -> Keys:
     if known is None:
         return
     for person in _others(data.employee_id, (known.employee_id, known.account)):
-        yield from _account_keys(person)
+        yield from _account_needs(person)
     if known.month:
         yield Docs(EARNED_COMPLETIONS, "month", known.month)
 
 
-def _account_keys(person: EmployeeId) -> Keys:
+def _account_needs(person: EmployeeId) -> Needs:
     yield Lock("employee/" + person)
     yield Doc(ACCOUNTS, person)
 
@@ -61,16 +61,16 @@ def _others(person: EmployeeId, people: Iterable[EmployeeId]) -> list[EmployeeId
     return sorted({*people} - {person, ""})
 
 
-def restated_keys(event: Received[CompletionRestated], state: State, terms: Terms) -> Keys:
+def restated_needs(event: Received[CompletionRestated], state: State, terms: Terms) -> Needs:
     """The ledgers too of all who have entries of the completion."""
     data = event.data
-    yield from completion_keys(event, state, terms)
+    yield from completion_needs(event, state, terms)
     yield Docs(POINT_ENTRIES, "completion_id", data.completion_id)
     yield LOAD
     for entry in state.all(POINT_ENTRIES, "completion_id", data.completion_id):
         yield Docs(EARNED_COMPLETIONS, "month", f"{entry.employee_id}/{entry.month}")
     for person in _with_entries(data, state):
-        yield from _account_keys(person)
+        yield from _account_needs(person)
         yield Docs(POINT_ENTRIES, "employee_id", person)
 
 
@@ -138,8 +138,8 @@ def _as_said(event: Said, known: EarnedCompletion | None, first_settlement: int)
     )
 
 
-REACTIONS: dict[type[Payload], Reaction[Terms]] = {
-    EmployeeRecorded: react(person_keys, record_person, settled=Settled.NOTHING),
-    CompletionRecorded: react(completion_keys, award_points, settled=Settled.NOTHING),
-    CompletionRestated: react(restated_keys, award_points_anew),
+HANDLERS: dict[type[Payload], Handler[Terms]] = {
+    EmployeeRecorded: handler(person_needs, record_person, settled=Settled.NOTHING),
+    CompletionRecorded: handler(completion_needs, award_points, settled=Settled.NOTHING),
+    CompletionRestated: handler(restated_needs, award_points_anew),
 }

@@ -6,13 +6,13 @@ from typing import Final
 from services.incentive.points.documents import EARNED_COMPLETIONS, POINT_ENTRIES
 from shared.contracts.lists import Claim
 from shared.contracts.payload import CompletionId
-from shared.pipeline.documents import Doc, Docs, Keys, State
+from shared.pipeline.documents import Doc, Docs, Needs, State
 from shared.pipeline.operations.discrepancies import Books
 
 POINTS, VERSION, ENTRIES = "points", "version", "entries"
 
 
-def _keys(ids: Sequence[CompletionId], state: State, terms: object) -> Keys:
+def _needs(ids: Sequence[CompletionId], state: State, terms: object) -> Needs:
     for id in ids:
         yield Doc(EARNED_COMPLETIONS, id)
         yield Docs(POINT_ENTRIES, "completion_id", id)
@@ -32,4 +32,4 @@ def amiss(settled: int, points: int, in_ledger: int) -> list[str]:
     return [POINTS] * (not settled) + [ENTRIES] * (points != in_ledger)
 
 
-BOOKS: Final = Books(_keys, _lacks)
+BOOKS: Final = Books(_needs, _lacks)

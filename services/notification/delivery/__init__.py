@@ -10,7 +10,7 @@ of each mail. Of notification's other parts it imports letters alone (.importlin
 """
 
 from services.notification.delivery.documents import ALLOWANCES, MAIL_ORDERS, ORDERS_GIVEN
-from services.notification.delivery.handlers import REACTIONS
+from services.notification.delivery.handlers import HANDLERS
 from shared.pipeline.capabilities import Capability
 
-CAPABILITY = Capability("delivery", REACTIONS, (ALLOWANCES, ORDERS_GIVEN, MAIL_ORDERS))
+CAPABILITY = Capability("delivery", HANDLERS, (ALLOWANCES, ORDERS_GIVEN, MAIL_ORDERS))

@@ -5,13 +5,13 @@ from services.notification.letters.documents import MAIL_NOTES, MAILS, MailNote
 from services.notification.terms import Terms
 from shared.contracts.notification import NoteMail, ResendMail
 from shared.contracts.payload import Payload
-from shared.pipeline.documents import Doc, Keys, Lock, State
+from shared.pipeline.documents import Doc, Lock, Needs, State
+from shared.pipeline.handlers import Handler, handler
 from shared.pipeline.outcome import Outcome, Put, Verdict
-from shared.pipeline.reactions import Reaction, react
 from shared.pipeline.records import Received
 
 
-def note_keys(event: Received[NoteMail], state: State, terms: Terms) -> Keys:
+def note_needs(event: Received[NoteMail], state: State, terms: Terms) -> Needs:
     yield Lock("mail/" + event.data.letter_id)
     yield Doc(MAIL_NOTES, event.data.letter_id)
 
@@ -26,7 +26,7 @@ def note_mail(event: Received[NoteMail], state: State, terms: Terms) -> Outcome:
     return Outcome(Verdict.ACCEPTED, subject=data.letter_id, changes=[Put(MAIL_NOTES, note)])
 
 
-def resend_keys(event: Received[ResendMail], state: State, terms: Terms) -> Keys:
+def resend_needs(event: Received[ResendMail], state: State, terms: Terms) -> Needs:
     yield Lock("mail/" + event.data.letter_id)
     yield Doc(MAILS, event.data.letter_id)
     yield Doc(ORDERS_GIVEN, event.data.letter_id)
@@ -65,7 +65,7 @@ def order_resend(event: Received[ResendMail], state: State, terms: Terms) -> Out
     )
 
 
-REACTIONS: dict[type[Payload], Reaction[Terms]] = {
-    NoteMail: react(note_keys, note_mail),
-    ResendMail: react(resend_keys, order_resend),
+HANDLERS: dict[type[Payload], Handler[Terms]] = {
+    NoteMail: handler(note_needs, note_mail),
+    ResendMail: handler(resend_needs, order_resend),
 }

@@ -19,11 +19,11 @@ from services.notification.letters.documents import (
     MAILS,
     SETTLED_POINTS,
 )
-from services.notification.letters.handlers import REACTIONS
+from services.notification.letters.handlers import HANDLERS
 from shared.pipeline.capabilities import Capability
 
 CAPABILITY = Capability(
     "letters",
-    REACTIONS,
+    HANDLERS,
     (CONTACTS, SETTLED_POINTS, LETTERS, MAILS, MAIL_CANCELLATIONS, MAIL_NOTES),
 )

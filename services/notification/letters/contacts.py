@@ -24,7 +24,7 @@ from services.notification.terms import Terms
 from shared.contracts.enrollment import EmployeeRecorded
 from shared.contracts.payload import CertificateId, CompletionId, EmployeeId
 from shared.observability.redaction import hinted
-from shared.pipeline.documents import LOAD, Doc, Keys, Lock, State
+from shared.pipeline.documents import LOAD, Doc, Lock, Needs, State
 from shared.pipeline.outcome import Outcome, Put, Verdict
 from shared.pipeline.records import Received
 from shared.pipeline.waiting import waiting_for
@@ -34,7 +34,7 @@ def lacks_contact(employee_id: EmployeeId) -> str:
     return "contact/" + employee_id
 
 
-def contact_keys(event: Received[EmployeeRecorded], state: State, terms: Terms) -> Keys:
+def contact_needs(event: Received[EmployeeRecorded], state: State, terms: Terms) -> Needs:
     employee_id = event.data.employee_id
     yield Lock("employee/" + employee_id)
     yield Doc(CONTACTS, employee_id)

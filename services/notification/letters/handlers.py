@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from services.notification.letters.contacts import contact_keys, lacks_contact, record_contact
+from services.notification.letters.contacts import contact_needs, lacks_contact, record_contact
 from services.notification.letters.documents import (
     COLLECTING,
     CONTACTS,
@@ -39,10 +39,10 @@ from shared.contracts.enrollment import (
 from shared.contracts.incentive import PointsSettled
 from shared.contracts.notification import ReleaseLetter
 from shared.contracts.payload import CertificateId, CompletionId, EmployeeId, Payload
-from shared.pipeline.documents import LOAD, Doc, Docs, Keys, Lock, State
+from shared.pipeline.documents import LOAD, Doc, Docs, Lock, Needs, State
 from shared.pipeline.errors import Rejected, Waiting
+from shared.pipeline.handlers import Handler, handler
 from shared.pipeline.outcome import Outcome, Put, Verdict
-from shared.pipeline.reactions import Reaction, react
 from shared.pipeline.records import Received
 from shared.pipeline.waiting import waits_for
 
@@ -50,18 +50,18 @@ LONGEST_WAIT = timedelta(seconds=60)
 Told = Received[CertificateIssued] | Received[CertificateRevoked] | Received[CompletionUncertified]
 
 
-def certificate_keys(event: Told, state: State, terms: Terms) -> Keys:
+def certificate_needs(event: Told, state: State, terms: Terms) -> Needs:
     data = event.data
     yield Doc(CONTACTS, data.employee_id)
     yield Doc(SETTLED_POINTS, data.completion_id)
     yield Doc(LETTERS, letter_id(data, terms))
     yield Doc(MAIL_NOTES, letter_id(data, terms))
-    yield from _letters_keys(data.employee_id, data.completion_id, state)
+    yield from _letters_needs(data.employee_id, data.completion_id, state)
     if state.get(CONTACTS, data.employee_id) is None:
         yield waits_for(lacks_contact(data.employee_id))
 
 
-def _letters_keys(employee_id: EmployeeId, completion_id: CompletionId, state: State) -> Keys:
+def _letters_needs(employee_id: EmployeeId, completion_id: CompletionId, state: State) -> Needs:
     """Letters of a completion, under the locks of whose it is, and of whose it was when the live ones were begun."""
     yield Lock("employee/" + employee_id)
     yield Docs(LETTERS, "completion_id", completion_id)
@@ -278,10 +278,10 @@ def _released(letter: Letter, points: SettledPoints | None, now: datetime) -> li
     return [Put(LETTERS, letter), Put(MAILS, queued(letter, now))]
 
 
-def points_keys(event: Received[PointsSettled], state: State, terms: Terms) -> Keys:
+def points_needs(event: Received[PointsSettled], state: State, terms: Terms) -> Needs:
     data = event.data
     yield Doc(SETTLED_POINTS, data.completion_id)
-    yield from _letters_keys(data.employee_id, data.completion_id, state)
+    yield from _letters_needs(data.employee_id, data.completion_id, state)
 
 
 def note_points(event: Received[PointsSettled], state: State, terms: Terms) -> Outcome:
@@ -324,7 +324,7 @@ def note_points(event: Received[PointsSettled], state: State, terms: Terms) -> O
     return Outcome(Verdict.ACCEPTED, subject=data.completion_id, changes=changes)
 
 
-def release_keys(event: Received[ReleaseLetter], state: State, terms: Terms) -> Keys:
+def release_needs(event: Received[ReleaseLetter], state: State, terms: Terms) -> Needs:
     yield Doc(LETTERS, event.data.letter_id)
     yield LOAD
     letter = state.get(LETTERS, event.data.letter_id)
@@ -346,11 +346,11 @@ def release_letter(event: Received[ReleaseLetter], state: State, terms: Terms) -
     return Outcome(Verdict.ACCEPTED, subject=letter.id, changes=_released(letter, points, event.now))
 
 
-REACTIONS: dict[type[Payload], Reaction[Terms]] = {
-    EmployeeRecorded: react(contact_keys, record_contact),
-    CertificateIssued: react(certificate_keys, write_issued_letter),
-    CertificateRevoked: react(certificate_keys, write_revoked_letter),
-    CompletionUncertified: react(certificate_keys, write_recorded_letter),
-    PointsSettled: react(points_keys, note_points),
-    ReleaseLetter: react(release_keys, release_letter),
+HANDLERS: dict[type[Payload], Handler[Terms]] = {
+    EmployeeRecorded: handler(contact_needs, record_contact),
+    CertificateIssued: handler(certificate_needs, write_issued_letter),
+    CertificateRevoked: handler(certificate_needs, write_revoked_letter),
+    CompletionUncertified: handler(certificate_needs, write_recorded_letter),
+    PointsSettled: handler(points_needs, note_points),
+    ReleaseLetter: handler(release_needs, release_letter),
 }

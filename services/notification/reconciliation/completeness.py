@@ -7,13 +7,13 @@ from typing import Final
 from services.notification.letters.documents import ISSUED, LETTERS, MAIL_NOTES, MAILS, RELEASED
 from shared.contracts.lists import Claim
 from shared.contracts.payload import CompletionId
-from shared.pipeline.documents import LOAD, Doc, Docs, Keys, State
+from shared.pipeline.documents import LOAD, Doc, Docs, Needs, State
 from shared.pipeline.operations.discrepancies import Books
 
 LETTER, MAIL = "letter", "mail"
 
 
-def _keys(ids: Sequence[CompletionId], state: State, terms: object) -> Keys:
+def _needs(ids: Sequence[CompletionId], state: State, terms: object) -> Needs:
     for id in ids:
         yield Docs(LETTERS, "completion_id", id)
     yield LOAD
@@ -42,4 +42,4 @@ def _lacks(claim: Claim, state: State) -> list[str]:
     return lacks + [MAIL] * bool(gone)
 
 
-BOOKS: Final = Books(_keys, _lacks)
+BOOKS: Final = Books(_needs, _lacks)

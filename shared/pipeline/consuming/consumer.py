@@ -32,6 +32,7 @@ from shared.pipeline.consuming.offsets import CommittedOffsets
 from shared.pipeline.consuming.sources import Sources
 from shared.pipeline.consuming.telling import tell
 from shared.pipeline.errors import MassFailure, Moved, Unavailable
+from shared.pipeline.handlers import Service
 from shared.pipeline.kafka.client import Assignments, client_of, start
 from shared.pipeline.kafka.publisher import Publisher, close
 from shared.pipeline.kafka.reading import read_batches_our_way
@@ -41,7 +42,6 @@ from shared.pipeline.processing.burial import where
 from shared.pipeline.processing.items import Item, Reader
 from shared.pipeline.processing.mass_failure import Failures, FailureWatch
 from shared.pipeline.processing.pace import Pace
-from shared.pipeline.reactions import Service
 from shared.pipeline.records import Coordinates, Record
 from shared.pipeline.restore.restoring import Restoration, note_of
 from shared.pipeline.store import Session, Store

@@ -14,11 +14,11 @@ from shared.observability.telemetry import (
     record_span,
     root_traceparent,
 )
+from shared.pipeline.handlers import Service
 from shared.pipeline.outcome import Fact, Outcome, Verdict
 from shared.pipeline.processing.attempt import Decided
 from shared.pipeline.processing.burial import LONGEST_TYPE
 from shared.pipeline.processing.items import Item
-from shared.pipeline.reactions import Service
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)

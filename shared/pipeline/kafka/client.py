@@ -11,7 +11,7 @@ from aiokafka.errors import UnknownTopicOrPartitionError
 from shared.kafka.access import SET_UP
 from shared.kafka.connection import KafkaConnection
 from shared.pipeline.errors import Unavailable
-from shared.pipeline.reactions import Service
+from shared.pipeline.handlers import Service
 
 # Of each partition so much is fetched ahead: at 4 MiB a service that lagged held 40 MB more.
 FETCH_BYTES = 1024 * 1024

@@ -1,5 +1,5 @@
 """Commands that every service knows.
 
-triage.py         reactions to commands about what waits and about dead letters
-discrepancies.py  reactions to lists of what a service should have
+triage.py         handlers of commands about what waits and about dead letters
+discrepancies.py  handlers of lists of what a service should have
 """

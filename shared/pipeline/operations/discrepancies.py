@@ -1,4 +1,4 @@
-"""Reactions of every service that keeps books about completions: are they complete?
+"""Handlers of every service that keeps books about completions: are they complete?
 
 What a list of enrollment's claims and these books lack is noted, and taken back when a later look finds it. A look
 locks no employee: a claim stays true (versions only grow), and nothing is reported before a second look.
@@ -13,9 +13,9 @@ from shared.contracts.lists import Claim, claims_of
 from shared.contracts.payload import CompletionId, Payload
 from shared.contracts.pipeline import ReviewDiscrepancies
 from shared.pipeline.books import DISCREPANCIES, Discrepancy
-from shared.pipeline.documents import Doc, Keys, Lock, State
+from shared.pipeline.documents import Doc, Lock, Needs, State
+from shared.pipeline.handlers import Handler, handler
 from shared.pipeline.outcome import Outcome, Put, Remove, Verdict
-from shared.pipeline.reactions import Reaction, react
 from shared.pipeline.records import Received
 
 T = TypeVar("T")
@@ -26,14 +26,14 @@ NOTES = Lock("discrepancies")
 class Books(NamedTuple):
     """How a service finds out whether it has all that belongs to a completion."""
 
-    keys: Callable[[Sequence[CompletionId], State, Any], Keys]
+    needs: Callable[[Sequence[CompletionId], State, Any], Needs]
     """What `lacks` looks at; the last argument are the service's terms."""
     lacks: Callable[[Claim, State], list[str]]
     """Names of what is missing; empty when nothing is."""
 
 
 def noted(claims: Iterable[Claim], state: State, books: Books, now: datetime) -> list[Put | Remove]:
-    """The notes as they are from now on; the documents of `note_keys` must be loaded."""
+    """The notes as they are from now on; the documents of `note_needs` must be loaded."""
     changes: list[Put | Remove] = []
     for claim in claims:
         known = state.get(DISCREPANCIES, claim.completion_id)
@@ -55,18 +55,18 @@ def noted(claims: Iterable[Claim], state: State, books: Books, now: datetime) ->
     return changes
 
 
-def note_keys(ids: Sequence[CompletionId], state: State, books: Books, terms: object) -> Keys:
+def note_needs(ids: Sequence[CompletionId], state: State, books: Books, terms: object) -> Needs:
     yield NOTES
     for id in ids:
         yield Doc(DISCREPANCIES, id)
-    yield from books.keys(ids, state, terms)
+    yield from books.needs(ids, state, terms)
 
 
-def reviewing(books: Books) -> dict[type[Payload], Reaction[Any]]:
+def reviewing(books: Books) -> dict[type[Payload], Handler[Any]]:
     """For a service that makes notes: looks again, at its own command."""
 
-    def keys(event: Received[ReviewDiscrepancies], state: State, terms: object) -> Keys:
-        yield from note_keys(event.data.completion_ids, state, books, terms)
+    def needs(event: Received[ReviewDiscrepancies], state: State, terms: object) -> Needs:
+        yield from note_needs(event.data.completion_ids, state, books, terms)
 
     def review(event: Received[ReviewDiscrepancies], state: State, terms: object) -> Outcome:
         found = [state.get(DISCREPANCIES, id) for id in dict.fromkeys(event.data.completion_ids)]
@@ -82,14 +82,14 @@ def reviewing(books: Books) -> dict[type[Payload], Reaction[Any]]:
             changes=changes,
         )
 
-    return {ReviewDiscrepancies: react(keys, review)}
+    return {ReviewDiscrepancies: handler(needs, review)}
 
 
-def reconciling(books: Books) -> dict[type[Payload], Reaction[Any]]:
+def reconciling(books: Books) -> dict[type[Payload], Handler[Any]]:
     """For a service that reads enrollment's lists."""
 
-    def keys(event: Received[CompletionsListed], state: State, terms: object) -> Keys:
-        yield from note_keys(
+    def needs(event: Received[CompletionsListed], state: State, terms: object) -> Needs:
+        yield from note_needs(
             [one.completion_id for one in claims_of(event.data.completions)], state, books, terms
         )
 
@@ -101,4 +101,4 @@ def reconciling(books: Books) -> dict[type[Payload], Reaction[Any]]:
             Verdict.ACCEPTED, f"{lacking} of {len(claims)} lack something" if lacking else "", changes=changes
         )
 
-    return {CompletionsListed: react(keys, compare), **reviewing(books)}
+    return {CompletionsListed: handler(needs, compare), **reviewing(books)}

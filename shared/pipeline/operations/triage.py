@@ -1,4 +1,4 @@
-"""Reactions that every service has: to its own commands about records that wait, and about dead letters.
+"""Handlers that every service has: to its own commands about records that wait, and about dead letters.
 
 All of them go through the log like everything else, so that two operators at once, a repetition and a crash
 end in one place; who asked and why stays in the decision and in the dead letter.
@@ -24,9 +24,9 @@ from shared.pipeline.books import (
     Resolution,
 )
 from shared.pipeline.channels import is_known
-from shared.pipeline.documents import LOAD, Doc, Docs, Keys, Lock, State
+from shared.pipeline.documents import LOAD, Doc, Docs, Lock, Needs, State
+from shared.pipeline.handlers import Handler, Settled, handler
 from shared.pipeline.outcome import Again, Fact, Outcome, Put, Verdict
-from shared.pipeline.reactions import Reaction, Settled, react
 from shared.pipeline.records import Received, Record
 from shared.pipeline.waiting import WAITING_PAGE, waiting_for
 
@@ -40,9 +40,9 @@ _TYPES = {payload.TYPE: payload for payload in EVENT_TYPES}
 # Records that wait.
 
 
-def waiting_keys(
+def waiting_needs(
     event: Received[ReleaseWaiting] | Received[GiveUpWaiting], state: State, terms: object
-) -> Keys:
+) -> Needs:
     yield from waiting_for(event.data.lacks)
 
 
@@ -81,9 +81,9 @@ def _asked(operator: str | None, reason: str | None) -> dict[str, str | int | bo
 # Dead letters.
 
 
-def dead_letter_keys(
+def dead_letter_needs(
     event: Received[ReplayDeadLetter] | Received[DiscardDeadLetter], state: State, terms: object
-) -> Keys:
+) -> Needs:
     id = event.data.dead_letter
     yield Lock("dead-letter/" + id)
     yield Doc(DEAD_LETTERS, id)
@@ -224,9 +224,9 @@ def _resolved(
     )
 
 
-TRIAGE: dict[type[Payload], Reaction[Any]] = {
-    ReleaseWaiting: react(waiting_keys, release, settled=Settled.NOTHING),
-    GiveUpWaiting: react(waiting_keys, give_up, settled=Settled.NOTHING),
-    ReplayDeadLetter: react(dead_letter_keys, replay, settled=Settled.NOTHING),
-    DiscardDeadLetter: react(dead_letter_keys, discard, settled=Settled.NOTHING),
+TRIAGE: dict[type[Payload], Handler[Any]] = {
+    ReleaseWaiting: handler(waiting_needs, release, settled=Settled.NOTHING),
+    GiveUpWaiting: handler(waiting_needs, give_up, settled=Settled.NOTHING),
+    ReplayDeadLetter: handler(dead_letter_needs, replay, settled=Settled.NOTHING),
+    DiscardDeadLetter: handler(dead_letter_needs, discard, settled=Settled.NOTHING),
 }

@@ -1,4 +1,4 @@
-"""One attempt at a batch: lock and load what the keys name, fold the handlers, write.
+"""One attempt at a batch: lock and load what the needs name, fold the handlers, write.
 
 Any failure throws all of it away: the caller starts again from the records.
 """
@@ -32,6 +32,7 @@ from shared.pipeline.books import (
 )
 from shared.pipeline.documents import Collection, Doc, Document, Key, Lock, State
 from shared.pipeline.errors import Rejected, Waiting
+from shared.pipeline.handlers import Settled
 from shared.pipeline.limits import LIMITS, Limits
 from shared.pipeline.outcome import Due, Fact, Outcome, Put, Remove, Settlement, Unsettled, Verdict
 from shared.pipeline.places import TopicPartition, digest, partition_of, position_id
@@ -40,7 +41,6 @@ from shared.pipeline.processing.gathering import Gathering
 from shared.pipeline.processing.items import EPOCH, Item, Reader
 from shared.pipeline.processing.mass_failure import Failures
 from shared.pipeline.processing.pace import Pace
-from shared.pipeline.reactions import Settled
 from shared.pipeline.records import PackedBatch, Received, Record
 from shared.pipeline.store import Advance, Encoded, Session, Store, Write
 from shared.pipeline.waiting import WAITING_PAGE, kind_of, waiting_id
@@ -226,7 +226,7 @@ class Attempt(Generic[T]):
             if item.fault is not None:
                 raise item.fault
             assert item.event is not None
-            assert item.reaction is not None
+            assert item.handler is not None
             await self.gathering.again(item, self.ahead)
             if self.wants_settled(item):  # what was left joined a set that it had looked at before
                 await self.settle()
@@ -236,7 +236,7 @@ class Attempt(Generic[T]):
             event = item.event
             if item.waited is not None or item.letter is not None:
                 event = msgspec.structs.replace(event, now=EPOCH + timedelta(milliseconds=cause.timestamp_ms))
-            outcome = item.reaction.decide(event, self.state, self.service.terms)
+            outcome = item.handler.decide(event, self.state, self.service.terms)
             if outcome.unsettled is not None and self.one_by_one:
                 outcome = self.settled(outcome, outcome.unsettled, event)
             changes = self.prepared(outcome.changes)
@@ -278,9 +278,9 @@ class Attempt(Generic[T]):
     # What follows from several records of the batch together.
 
     def wants_settled(self, item: Item[T]) -> bool:
-        if item.reaction is None or not self.left or item.reaction.settled is Settled.NOTHING:
+        if item.handler is None or not self.left or item.handler.settled is Settled.NOTHING:
             return False
-        return item.reaction.settled is Settled.ALL or not self.left.isdisjoint(item.rests_on)
+        return item.handler.settled is Settled.ALL or not self.left.isdisjoint(item.rests_on)
 
     def settled(self, outcome: Outcome, unsettled: Unsettled, event: Received[Payload]) -> Outcome:
         """The outcome with what follows from it alone."""
@@ -468,7 +468,7 @@ class Attempt(Generic[T]):
         self.decide(item, Outcome(verdict, reason=reason), cause)
 
     async def has_room(self, record: Record, moment: datetime) -> bool:
-        """Whether the bytes of what its sender got wrong are kept. Not by `keys`: what is wrong, only deciding shows."""
+        """Whether the bytes of what its sender got wrong are kept. Not by `needs`: what is wrong, only deciding shows."""
         topic = record.at.topic
         await self.gathering.meet([Lock("dead-bytes/" + topic), Doc(DEAD_BYTES, topic)])
         known = self.dead_bytes.get(topic) or self.state.get(DEAD_BYTES, topic)

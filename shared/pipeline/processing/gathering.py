@@ -1,4 +1,4 @@
-"""What the records of an attempt may rest on: asked of their `keys`, locked and loaded in a few rounds for all."""
+"""What the records of an attempt may rest on: asked of their `needs`, locked and loaded in a few rounds for all."""
 
 import sys
 from collections import deque
@@ -12,10 +12,10 @@ from shared.pipeline.documents import (
     Doc,
     Docs,
     Document,
-    Keys,
     Load,
     Lock,
     Need,
+    Needs,
     State,
     weight_of,
 )
@@ -46,11 +46,11 @@ class Gathering(Generic[T]):
         self._in_sets = 0
 
     async def gather(self, items: Sequence[Item[T]], *, bounded: bool = False) -> int:
-        """Locks and loads what the items' `keys` name: one round of bulk calls for each LOAD among them.
+        """Locks and loads what the items' `needs` name: one round of bulk calls for each LOAD among them.
 
         For how many of the items, from the first on: `bounded`, those are left that would ask for too much.
         """
-        running: list[tuple[int, Item[T], Keys]] = []
+        running: list[tuple[int, Item[T], Needs]] = []
         needs: Asked = {}
         through, surplus = len(items), 0
         for n, item in enumerate(items):
@@ -58,7 +58,7 @@ class Gathering(Generic[T]):
                 through = n
                 break
             if item.event is not None and item.fault is None:
-                before, keys = len(needs), self._keys_of(item)
+                before, keys = len(needs), self._needs_of(item)
                 if self._ask(n, item, keys, needs):
                     running.append((n, item, keys))
                 weights = sum(weight_of(need) for need in islice(reversed(needs), len(needs) - before))
@@ -75,7 +75,7 @@ class Gathering(Generic[T]):
                 await self.pace.give_way()
         return through
 
-    def _waiters(self, needs: Asked) -> list[tuple[int, Item[T], Keys]]:
+    def _waiters(self, needs: Asked) -> list[tuple[int, Item[T], Needs]]:
         """What waits for something that one of the records may bring is decided with it: its needs come along."""
         found = []
         for need, n in needs.items():
@@ -83,11 +83,11 @@ class Gathering(Generic[T]):
                 for waiting in self.state.all(WAITING, "lacks", need.value):
                     waiter = self.reader.read(waiting.record(), waiting)
                     if waiter.fault is None:
-                        found.append((n, waiter, self._keys_of(waiter)))
+                        found.append((n, waiter, self._needs_of(waiter)))
         return found
 
     async def again(self, item: Item[T], ahead: deque[Item[T]]) -> None:
-        """Asks an item anew whose keys rest on what an earlier record of the batch changed since they were asked.
+        """Asks an item anew whose needs rest on what an earlier record of the batch changed since they were asked.
 
         It alone, as long as all is there: asked with all others at every change, 1,000 contents of one completion took
         minutes. `ahead`: those that come next; where something has to be loaded, they come along.
@@ -95,7 +95,7 @@ class Gathering(Generic[T]):
         if not self._overtaken(item):
             return
         needs: Asked = {}
-        self._ask(0, item, self._keys_of(item), needs)
+        self._ask(0, item, self._needs_of(item), needs)
         if needs and item.fault is None:
             others = [one for one in islice(ahead, ASKED_WITH_ONE) if self._overtaken(one)]
             await self.gather([item, *others])
@@ -104,13 +104,13 @@ class Gathering(Generic[T]):
         """Loads those that are not there yet."""
         await self.load({need: 0 for need in needs if need not in self.state.met})
 
-    def _keys_of(self, item: Item[T]) -> Keys:
+    def _needs_of(self, item: Item[T]) -> Needs:
         assert item.event is not None
-        assert item.reaction is not None
+        assert item.handler is not None
         item.rests_on, item.asked_at = [], self.state.changes
-        return item.reaction.keys(item.event, self.state, self.service.terms)
+        return item.handler.needs(item.event, self.state, self.service.terms)
 
-    def _ask(self, n: int, item: Item[T], keys: Keys, needs: Asked) -> bool:
+    def _ask(self, n: int, item: Item[T], keys: Needs, needs: Asked) -> bool:
         """Adds what the item lacks, up to the next LOAD that has to wait for it; False when it is through."""
         wanting = False
         self.state.looked_at = item.rests_on

@@ -1,4 +1,4 @@
-"""From a record to an event with its reaction, or to the reason why it is none."""
+"""From a record to an event with its handler, or to the reason why it is none."""
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -23,8 +23,8 @@ from shared.pipeline.channels import fault_of_channel, is_known
 from shared.pipeline.documents import Key
 from shared.pipeline.epochs import fault_of_version
 from shared.pipeline.errors import Rejected
+from shared.pipeline.handlers import Handler, Service
 from shared.pipeline.kafka.unpacking import problem
-from shared.pipeline.reactions import Reaction, Service
 from shared.pipeline.records import PackedBatch, Received, Record
 
 T = TypeVar("T")
@@ -35,12 +35,12 @@ LONGEST_SOURCE = 200
 
 @dataclass(slots=True)
 class Item(Generic[T]):
-    """A record on its way through an attempt: an event with its reaction, a fault, or neither (not ours)."""
+    """A record on its way through an attempt: an event with its handler, a fault, or neither (not ours)."""
 
     record: Record
     event_type: str = ""
     event: Received[Payload] | None = None
-    reaction: Reaction[T] | None = None
+    handler: Handler[T] | None = None
     fault: Exception | None = None
     waited: WaitingRecord | None = None
     letter: DeadLetter | None = None
@@ -50,7 +50,7 @@ class Item(Generic[T]):
     edited_by: str = ""
     """See `Again`."""
     rests_on: list[Key] = field(default_factory=list)
-    """What its keys looked at, in this attempt."""
+    """What its needs looked at, in this attempt."""
     asked_at: int = 0
     """After how many changes of the state."""
     source: str = ""
@@ -62,7 +62,7 @@ class Item(Generic[T]):
             self.record,
             self.event_type,
             self.event,
-            self.reaction,
+            self.handler,
             self.fault,
             self.waited,
             self.letter,
@@ -77,7 +77,7 @@ class Reader(Generic[T]):
 
     def __init__(self, service: Service[T]) -> None:
         self.service = service
-        self.types = {payload.TYPE: payload for payload in service.reactions}
+        self.types = {payload.TYPE: payload for payload in service.handlers}
         self._agencies = service.topic_prefix + AGENCY.partition("{")[0]
 
     def read(self, record: Record, waited: WaitingRecord | None = None) -> Item[T]:
@@ -127,7 +127,7 @@ class Reader(Generic[T]):
                 at=record.at,
                 arrived=now,
             )
-            item.reaction = self.service.reactions[payload]
+            item.handler = self.service.handlers[payload]
         except Undecodable as error:
             item.fault = Rejected(str(error), error.alike)
         except Exception as error:  # noqa: BLE001 - a fault of this record; nothing around could bisect to it

@@ -11,11 +11,11 @@ from shared.contracts.cloudevents import STRUCTURED, encode
 from shared.contracts.payload import MOST, Payload, milliseconds
 from shared.pipeline.books import Outgoing, WaitingRecord
 from shared.pipeline.documents import Collection, Document
+from shared.pipeline.handlers import Service
 from shared.pipeline.outcome import Outcome
 from shared.pipeline.places import partition_of
 from shared.pipeline.processing.attempt import Attempt
 from shared.pipeline.processing.items import Reader
-from shared.pipeline.reactions import Service
 from shared.pipeline.records import Coordinates, Record
 from shared.pipeline.store import Advance, Session, Store, Write
 

@@ -24,9 +24,9 @@ from shared.kafka.connection import KafkaConnection
 from shared.pipeline.books import POSITIONS, Position
 from shared.pipeline.epochs import CURRENT, EPOCHS, End, Epoch
 from shared.pipeline.errors import Unavailable
+from shared.pipeline.handlers import Published, Service
 from shared.pipeline.kafka.publisher import close
 from shared.pipeline.places import position_id
-from shared.pipeline.reactions import Published, Service
 from shared.pipeline.store import Session, Store, Write
 
 T = TypeVar("T")

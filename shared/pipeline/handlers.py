@@ -1,4 +1,4 @@
-"""What a service is to the pipeline: its table of reactions, its collections, its topics."""
+"""What a service is to the pipeline: its table of handlers, its collections, its topics."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from typing import Any, Generic, NamedTuple, Protocol, TypeVar, cast
 from shared.contracts.catalogue import EVENT_TYPES
 from shared.contracts.payload import Payload
 from shared.contracts.topics import COMMANDS
-from shared.pipeline.documents import Collection, Document, Keys, State
+from shared.pipeline.documents import Collection, Document, Needs, State
 from shared.pipeline.outcome import Due, Outcome, Settlement
 from shared.pipeline.records import Headers, Received
 from shared.pipeline.store import Store, Write
@@ -23,26 +23,26 @@ class Settled(Enum):
 
     ALL = auto()
     LOOKED_AT = auto()
-    """Documents that its keys look at."""
+    """Documents that its needs look at."""
     NOTHING = auto()
 
 
-class Reaction(NamedTuple, Generic[T_contra]):
-    """`keys` names what the decision may rest on; `decide` is pure: event, loaded state, terms -> outcome."""
+class Handler(NamedTuple, Generic[T_contra]):
+    """`needs` names what the decision may rest on; `decide` is pure: event, loaded state, terms -> outcome."""
 
-    keys: Callable[[Received[Payload], State, T_contra], Keys]
+    needs: Callable[[Received[Payload], State, T_contra], Needs]
     decide: Callable[[Received[Payload], State, T_contra], Outcome]
     settled: Settled = Settled.ALL
 
 
-def react(
-    keys: Callable[[Received[P], State, T], Keys],
+def handler(
+    needs: Callable[[Received[P], State, T], Needs],
     decide: Callable[[Received[P], State, T], Outcome],
     *,
     settled: Settled = Settled.ALL,
-) -> Reaction[T]:
+) -> Handler[T]:
     """A row of the table: both functions take the same event. The table pairs them with its class."""
-    return cast("Reaction[T]", Reaction(keys, decide, settled))  # type: ignore[arg-type]
+    return cast("Handler[T]", Handler(needs, decide, settled))  # type: ignore[arg-type]
 
 
 Settle = Callable[[Sequence[Due[Any]], State, T], Settlement]
@@ -71,7 +71,7 @@ class Service(Generic[T]):
     name: str
     terms: T
     """Rules, secrets and addresses that decisions use: all that is neither event nor state."""
-    reactions: Mapping[type[Payload], Reaction[T]]
+    handlers: Mapping[type[Payload], Handler[T]]
     collections: tuple[Collection[Document], ...]
     sources: tuple[str, ...]
     """Topics that it reads, besides its own commands; without the prefix."""
@@ -84,7 +84,7 @@ class Service(Generic[T]):
     rules: str = "1"
     """Version of handlers and rules, noted in decisions and dead letters."""
     settle: Settle[T] | None = None
-    """Where outcomes of its reactions leave something `unsettled`."""
+    """Where outcomes of its handlers leave something `unsettled`."""
 
     @property
     def group(self) -> str:
