@@ -18,7 +18,7 @@ from shared.contracts.rights import rights_of_service
 from shared.contracts.topics import PARTITIONS, topic_specs
 from shared.http.app import create_app, create_internal_app
 from shared.http.askers import Askers
-from shared.http.commands import Board, Commands
+from shared.http.commands import Commands, DecisionWaiter
 from shared.http.connections import server_config
 from shared.http.health import Check
 from shared.http.listening import listening_faults
@@ -41,10 +41,10 @@ from shared.reconciliation.missing import Reconciliation
 from shared.settings.common import Settings
 from shared.settings.reading import EXIT_STATUS
 from shared.version import deciding_version
-from shared.workers.backlog import Backlog
-from shared.workers.bugs import Bugs
+from shared.workers.backlog import BacklogMetrics
+from shared.workers.bugs import BugReplayer
 from shared.workers.reach import ReachCheck
-from shared.workers.waits import Budgets, Waits
+from shared.workers.waits import Budgets, WaitingSweeper
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -75,13 +75,13 @@ async def _no_ends(places: Sequence[tuple[str, int]]) -> dict[tuple[str, int], i
 
 
 @dataclass
-class Parts(Generic[T]):
+class Components(Generic[T]):
     """What routes and workers of a service are built from."""
 
     service: Service[T]
     store: MongoStore
     publisher: Publisher
-    board: Board
+    decision_waiter: DecisionWaiter
     commands: Commands
     askers: Askers
     sources: Sources
@@ -107,13 +107,13 @@ class Parts(Generic[T]):
     """Names of remarks that quote what agencies wrote (titles, codes). Readiness is public, and says how many."""
 
 
-def make_parts(
+def make_components(
     service: Service[T],
     settings: Settings,
     work: Mapping[Collection[Any], Counts],
     waits: Mapping[str, timedelta] | None = None,
-) -> Parts[T]:
-    """With the workers that every service has. `work`: see `Parts.work`. `waits`: how long records wait for a kind of
+) -> Components[T]:
+    """With the workers that every service has. `work`: see `Components.work`. `waits`: how long records wait for a kind of
     thing, whatever their type."""
     service = replace(service, rules=deciding_version(service.name, service.rules))
     store = MongoStore(
@@ -121,26 +121,26 @@ def make_parts(
         f"{settings.database_prefix}_{service.name}",
     )
     publisher = Publisher(settings.kafka_connection(), client_id=f"kompeten-{service.name}")
-    board = Board(store, service.commands_topic)
+    decision_waiter = DecisionWaiter(store, service.commands_topic)
     askers = Askers(service.name, settings.secret.get_secret_value())
-    commands = Commands(service.name, service.commands_topic, publisher, board, askers)
+    commands = Commands(service.name, service.commands_topic, publisher, decision_waiter, askers)
     own = {
         spec.name: spec.partitions
         for spec in topic_specs((), settings.topic_prefix)
         if spec.name in service.topics
     }
     sources = Sources(service.name, settings.kafka_connection(), own)
-    parts = Parts(service, store, publisher, board, commands, askers, sources, work=work)
-    parts.told.append(board.decided)
-    parts.remarks["sources"] = sources.remarks
+    components = Components(service, store, publisher, decision_waiter, commands, askers, sources, work=work)
+    components.told.append(decision_waiter.decided)
+    components.remarks["sources"] = sources.remarks
     budgets = Budgets.of_hours(settings.waiting_budget_h, settings.waiting_budgets_h, waits)
-    parts.workers += [
-        Backlog(service.name, store, parts.work, parts.counted),
-        Waits(service, store, commands, budgets, lambda: parts.caught_up()),
-        Bugs(service, store, commands, lambda: parts.caught_up()),
+    components.workers += [
+        BacklogMetrics(service.name, store, components.work, components.counted),
+        WaitingSweeper(service, store, commands, budgets, lambda: components.caught_up()),
+        BugReplayer(service, store, commands, lambda: components.caught_up()),
         Reconciliation(service, store, commands),
     ]
-    return parts
+    return components
 
 
 def own_topics(service: str, prefix: str) -> dict[str, Wanted]:
@@ -166,29 +166,31 @@ def access_of(settings: Settings) -> OidcAccess:
 class Runner(Generic[T]):
     """One process of a service."""
 
-    def __init__(self, settings: Settings, parts: Parts[T], routers: Sequence[APIRouter]) -> None:
-        self.settings, self.parts = settings, parts
+    def __init__(self, settings: Settings, components: Components[T], routers: Sequence[APIRouter]) -> None:
+        self.settings, self.components = settings, components
         self.prepared, self._refused = False, False
         kafka = settings.kafka_connection()
-        name = parts.service.name
+        name = components.service.name
         self.topics = TopicCheck(kafka, own_topics(name, settings.topic_prefix), f"kompeten-{name}")
-        self.restoration = Restoration(parts.service, parts.store, kafka, parts.sources.partitions)
+        self.restoration = Restoration(
+            components.service, components.store, kafka, components.sources.partitions
+        )
         self.consumer = Consumer(
-            parts.service,
-            parts.store,
-            parts.publisher,
+            components.service,
+            components.store,
+            components.publisher,
             kafka,
-            parts.sources.own,
+            components.sources.own,
             self._decided,
             self.restoration,
-            parts.sources,
+            components.sources,
         )
-        parts.caught_up, parts.log_ends = self.consumer.caught_up, self.consumer.ends
+        components.caught_up, components.log_ends = self.consumer.caught_up, self.consumer.ends
         self._disk_used = 0.0
-        parts.remarks["disk of MongoDB"] = self._disk
-        parts.remarks["offsets"] = self.consumer.offsets.remarks
-        parts.readiness = self.readiness
-        name, access = parts.service.name, access_of(settings)
+        components.remarks["disk of MongoDB"] = self._disk
+        components.remarks["offsets"] = self.consumer.offsets.remarks
+        components.readiness = self.readiness
+        name, access = components.service.name, access_of(settings)
         self.app: FastAPI = create_app(name, routers=routers, readiness=self.readiness, access=access)
         self.internal_app: FastAPI = create_internal_app(name, self.app, access)
         issuer = ReachCheck(
@@ -196,14 +198,14 @@ class Runner(Generic[T]):
             access.trouble,
             "nobody can sign in; check KOMPETEN_OIDC_ISSUER (KOMPETEN_OIDC_JWKS_URL), or mend it there",
         )
-        parts.workers.append(issuer)
-        parts.remarks["issuer"] = issuer.remarks
+        components.workers.append(issuer)
+        components.remarks["issuer"] = issuer.remarks
         self._stop, self._ending = asyncio.Event(), asyncio.Event()
 
     def _decided(self, decisions: Sequence[Decision]) -> None:
-        for tell in self.parts.told:
+        for tell in self.components.told:
             tell(decisions)
-        for wake in self.parts.woken:
+        for wake in self.components.woken:
             wake()
 
     async def readiness(self) -> list[Check]:
@@ -219,15 +221,15 @@ class Runner(Generic[T]):
             doing = self.restoration.fault() or "has not looked at the database yet"
             checks.append(Check("restoration", False, f"{doing}; workers wait for it."))
             return checks
-        for worker in self.parts.workers:
+        for worker in self.components.workers:
             if isinstance(worker, ReachCheck):  # its remarks are below
                 continue
             faults = worker.faults()
             checks.append(Check(worker.name, not faults, "; ".join(faults) or "Works off what is due."))
-        for name, remarks in self.parts.remarks.items():
+        for name, remarks in self.components.remarks.items():
             told = remarks()
             said = "; ".join(told)
-            if told and name in self.parts.quoting:
+            if told and name in self.components.quoting:
                 said = f"{len(told)} to look at: `kompeten status` tells what."
             checks.append(Check(name, True, said or "Nothing to mend.", warning=bool(told)))
         return checks
@@ -235,10 +237,12 @@ class Runner(Generic[T]):
     async def _database(self) -> Check:
         try:
             # Sooner than the driver, which looks for a server as long as the checks may take altogether.
-            await asyncio.wait_for(self.parts.store.ping(), DATABASE_ANSWERS_WITHIN_S)
-            self._disk_used = await asyncio.wait_for(self.parts.store.disk_used(), 1.0) or self._disk_used
+            await asyncio.wait_for(self.components.store.ping(), DATABASE_ANSWERS_WITHIN_S)
+            self._disk_used = (
+                await asyncio.wait_for(self.components.store.disk_used(), 1.0) or self._disk_used
+            )
         except (Unavailable, TimeoutError) as error:
-            why = f"{str(error) or self.parts.store.why_away()}{''.join(f'; {one}' for one in self._disk())}"
+            why = f"{str(error) or self.components.store.why_away()}{''.join(f'; {one}' for one in self._disk())}"
             return Check("database", False, f"{why}. Nothing is lost, work goes on when it is back.")
         return Check("database", self.prepared, "Answers." if self.prepared else "Is being prepared.")
 
@@ -256,17 +260,17 @@ class Runner(Generic[T]):
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self._stop.set)
         servers = self._servers()
-        parts = {asyncio.create_task(server.serve(), name=name) for name, server in servers.items()}
-        if not await self._prepare(parts):
-            return await self._end(servers.values(), parts)
-        parts.add(asyncio.create_task(self.consumer.run(), name="consumer"))
-        for worker in self.parts.workers:
-            parts.add(asyncio.create_task(self._work(worker), name=worker.name))
+        components = {asyncio.create_task(server.serve(), name=name) for name, server in servers.items()}
+        if not await self._prepare(components):
+            return await self._end(servers.values(), components)
+        components.add(asyncio.create_task(self.consumer.run(), name="consumer"))
+        for worker in self.components.workers:
+            components.add(asyncio.create_task(self._work(worker), name=worker.name))
         log.info("started")
         stopping = asyncio.create_task(self._stop.wait(), name="stop")
-        await asyncio.wait({stopping, *parts}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({stopping, *components}, return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
-        return await self._end(servers.values(), parts)
+        return await self._end(servers.values(), components)
 
     def _servers(self) -> dict[str, "_Server"]:
         settings = self.settings
@@ -288,14 +292,16 @@ class Runner(Generic[T]):
         if not self._ending.is_set():
             await worker.run()
 
-    async def _prepare(self, parts: set["asyncio.Task[None]"]) -> bool:
+    async def _prepare(self, components: set["asyncio.Task[None]"]) -> bool:
         """Collections, indexes and the identity key, as soon as MongoDB answers; meanwhile the process is live but not
         ready. False: it is to end."""
-        while not self._stop.is_set() and not any(task.done() for task in parts):
+        while not self._stop.is_set() and not any(task.done() for task in components):
             try:
-                await self.parts.store.prepare([*self.parts.service.collections, IDENTITY])
+                await self.components.store.prepare([*self.components.service.collections, IDENTITY])
                 await hold(
-                    self.parts.store, Ids(self.settings.secret.get_secret_value()), self.parts.evidence
+                    self.components.store,
+                    Ids(self.settings.secret.get_secret_value()),
+                    self.components.evidence,
                 )
             except WrongKey as error:
                 log.critical("%s", error)
@@ -310,10 +316,10 @@ class Runner(Generic[T]):
                 return True
         return False
 
-    async def _end(self, servers: Iterable["_Server"], parts: set["asyncio.Task[None]"]) -> int:
+    async def _end(self, servers: Iterable["_Server"], components: set["asyncio.Task[None]"]) -> int:
         """The batch and the items in hand are finished, within the time that the settings allow."""
         failed = [
-            task for task in parts if task.done() and (task.cancelled() or task.exception() is not None)
+            task for task in components if task.done() and (task.cancelled() or task.exception() is not None)
         ]
         for task in failed:
             why = None if task.cancelled() else task.exception()
@@ -321,16 +327,16 @@ class Runner(Generic[T]):
         by_itself = not self._stop.is_set()
         self._ending.set()
         self.consumer.stop()
-        for worker in self.parts.workers:
+        for worker in self.components.workers:
             worker.stop()
         for server in servers:
             server.should_exit = True
-        _, late = await asyncio.wait(parts, timeout=self.settings.stop_timeout_s)
+        _, late = await asyncio.wait(components, timeout=self.settings.stop_timeout_s)
         for task in late:
             log.error("%s did not end within %s s", task.get_name(), self.settings.stop_timeout_s)
             task.cancel()
-        await self.parts.publisher.stop()
-        self.parts.store.client.close()
+        await self.components.publisher.stop()
+        self.components.store.client.close()
         log.info("stopped")
         if self._refused:
             return EXIT_STATUS
@@ -354,7 +360,7 @@ def openapi_of(runner: Runner[T]) -> dict[str, Any]:
     try:
         return runner.app.openapi()
     finally:
-        runner.parts.store.client.close()
+        runner.components.store.client.close()
 
 
 class _Server(uvicorn.Server):

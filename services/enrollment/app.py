@@ -44,7 +44,7 @@ from shared.pipeline.handlers import Service
 from shared.pipeline.operations.triage import TRIAGE
 from shared.pipeline.storage.mongo import MongoStore
 from shared.pipeline.work import DEFERRED, LEASED, QUEUED, Counts, by_state
-from shared.service import ON_PAPER, Parts, Runner, make_parts, openapi_of
+from shared.service import ON_PAPER, Components, Runner, make_components, openapi_of
 from shared.settings.types import ring_of
 
 CAPABILITIES: tuple[Capability[CompletionTerms], ...] = (
@@ -88,59 +88,59 @@ def build(settings: EnrollmentSettings) -> Runner[CompletionTerms]:
         },  # of people, not of workers
         CONTESTED: {"undecided": {}},
     }
-    parts: Parts[CompletionTerms] = make_parts(
+    components: Components[CompletionTerms] = make_components(
         service_of(settings, terms),
         settings,
         work,
         {kind: timedelta(days=settings.unknown_body_days) for kind in (LACKED, NO_ROOM, TOO_FAST)},
     )
-    parts.evidence = knows_employees
-    register = RegisterCopy(parts.store, settings.agencies, settings.topic_prefix)
-    beginning = Beginning(parts.store, parts.commands, settings.agencies)
-    parts.sources.register = register
-    parts.told.append(register.decided)
-    parts.workers.append(beginning)
-    adoption = HomeAdoption(parts.store, parts.commands, settings.topic_prefix)
-    parts.workers.append(adoption)
-    sweeper = Sweeper(parts.store, parts.commands)
-    parts.workers.append(sweeper)
-    parts.remarks["register"] = sweeper.remarks
-    parts.counted["judged_anew"] = sweeper.left
-    parts.remarks["agencies"] = beginning.remarks
-    watch = WaitingWatch(parts.store)
-    parts.workers.append(watch)
-    parts.remarks["waiting"] = watch.remarks
-    held = HeldRenderings(parts.store)
-    parts.workers.append(held)
-    parts.remarks["fonts"] = held.remarks
-    parts.quoting |= {"waiting", "fonts", "bodies"}
-    store = parts.store
+    components.evidence = knows_employees
+    register = RegisterCopy(components.store, settings.agencies, settings.topic_prefix)
+    beginning = Beginning(components.store, components.commands, settings.agencies)
+    components.sources.register = register
+    components.told.append(register.decided)
+    components.workers.append(beginning)
+    adoption = HomeAdoption(components.store, components.commands, settings.topic_prefix)
+    components.workers.append(adoption)
+    sweeper = Sweeper(components.store, components.commands)
+    components.workers.append(sweeper)
+    components.remarks["register"] = sweeper.remarks
+    components.counted["judged_anew"] = sweeper.left
+    components.remarks["agencies"] = beginning.remarks
+    watch = WaitingWatch(components.store)
+    components.workers.append(watch)
+    components.remarks["waiting"] = watch.remarks
+    held = HeldRenderings(components.store)
+    components.workers.append(held)
+    components.remarks["fonts"] = held.remarks
+    components.quoting |= {"waiting", "fonts", "bodies"}
+    store = components.store
     bodies_beginning = BodiesBeginning(
         store,
-        parts.commands,
+        components.commands,
         settings.bodies,
         terms.bodies.agencies,
         lambda: reported_bodies(store),
         # Judged from then on: whose people are known by then are not judged by nobody's.
-        lambda: parts.caught_up() and adoption.done,
+        lambda: components.caught_up() and adoption.done,
     )
-    parts.workers.append(bodies_beginning)
-    parts.remarks["bodies"] = bodies_beginning.remarks
+    components.workers.append(bodies_beginning)
+    components.remarks["bodies"] = bodies_beginning.remarks
     if settings.pdf_workers:
-        renderer = Renderer(parts.store, parts.commands, settings.pdf_workers)
-        parts.workers.append(renderer)
-        parts.remarks["certificates"] = renderer.remarks
-    parts.workers.append(
+        renderer = Renderer(components.store, components.commands, settings.pdf_workers)
+        components.workers.append(renderer)
+        components.remarks["certificates"] = renderer.remarks
+    components.workers.append(
         Lister(
-            parts.store,
-            parts.commands,
-            parts.service.name,
-            parts.sources.known,
-            lambda places: parts.log_ends(places),
+            components.store,
+            components.commands,
+            components.service.name,
+            components.sources.known,
+            lambda places: components.log_ends(places),
             settings.list_every_s,
         )
     )
-    return Runner(settings, parts, routers(parts, register, settings.events_per_second))
+    return Runner(settings, components, routers(components, register, settings.events_per_second))
 
 
 async def knows_employees(store: MongoStore, ids: Ids) -> bool | None:

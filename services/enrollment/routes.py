@@ -51,7 +51,7 @@ from shared.http.decisions import decisions_router
 from shared.http.problems import Problem
 from shared.identity.links import Expired, NotOurs
 from shared.reconciliation.routes import reconciliation_router
-from shared.service import Parts
+from shared.service import Components
 
 MOST_FOUND = 20
 CertificateIdPath = Annotated[str, Path(pattern=r"^crt_[0-9a-f]{32}$")]
@@ -84,26 +84,26 @@ class NumberBody(BaseModel):
 
 
 def routers(
-    parts: Parts[CompletionTerms], register: CurrentAgencies, events_per_second: int
+    components: Components[CompletionTerms], register: CurrentAgencies, events_per_second: int
 ) -> list[APIRouter]:
-    reads, prefix = Reads(parts), parts.service.topic_prefix
-    door = Door(register, prefix, parts.sources.fault_of)
+    reads, prefix = Reads(components), components.service.topic_prefix
+    door = Door(register, prefix, components.sources.fault_of)
     rate = EventRate(events_per_second, saved=MOST_EVENTS)
     return [
-        intake_router(parts.publisher, door, prefix, rate),
-        agencies_router(parts, lambda: people_claimed(parts.store)),
-        reach_router(parts),
-        bodies_router(parts, lambda rehearsal, body: effects_on_body(parts.store, rehearsal, body)),
-        own_home_router(parts, register),
-        people_router(parts, register),
-        contests_router(parts, register),
+        intake_router(components.publisher, door, prefix, rate),
+        agencies_router(components, lambda: people_claimed(components.store)),
+        reach_router(components),
+        bodies_router(components, lambda rehearsal, body: effects_on_body(components.store, rehearsal, body)),
+        own_home_router(components, register),
+        people_router(components, register),
+        contests_router(components, register),
         _own_record(reads),
-        _officer(parts, reads, register),
-        decisions_router(parts.store, prefix, parts.askers, door.named),
-        admin_router(parts),
-        trace_router(parts),
-        reconciliation_router(parts.store, ledger),
-        restatements_router(parts),
+        _officer(components, reads, register),
+        decisions_router(components.store, prefix, components.askers, door.named),
+        admin_router(components),
+        trace_router(components),
+        reconciliation_router(components.store, ledger),
+        restatements_router(components),
         verification_router(reads.by_code, reads.is_held),
         download_router(reads.by_link),
     ]
@@ -112,8 +112,8 @@ def routers(
 class Reads:
     """Reads go to MongoDB directly (majority); they change nothing."""
 
-    def __init__(self, parts: Parts[CompletionTerms]) -> None:
-        self.store, self.terms = parts.store, parts.service.terms
+    def __init__(self, components: Components[CompletionTerms]) -> None:
+        self.store, self.terms = components.store, components.service.terms
 
     async def employee(self, caller: Principal) -> Employee:
         if caller.employee_number is None:
@@ -205,7 +205,7 @@ def _may_act_on(completion: Completion, officer: Principal) -> bool:
     return officer.acts_for(facts_standing(completion).organizer_code)
 
 
-def _officer(parts: Parts[CompletionTerms], reads: Reads, register: CurrentAgencies) -> APIRouter:
+def _officer(components: Components[CompletionTerms], reads: Reads, register: CurrentAgencies) -> APIRouter:
     router = APIRouter(tags=["officer"], dependencies=officers_of_active(register))
 
     @router.post("/certificates/search", summary="Find a certificate by its number", **allow(Role.officer))
@@ -232,7 +232,7 @@ def _officer(parts: Parts[CompletionTerms], reads: Reads, register: CurrentAgenc
             officer=asked.caller.subject,
             opd=asked.caller.opd_of_commands,
         )
-        return await parts.commands.answer(
+        return await components.commands.answer(
             command, asked, route=f"revoke/{completion.id}", key=completion.employee_id
         )
 
@@ -255,7 +255,7 @@ def _officer(parts: Parts[CompletionTerms], reads: Reads, register: CurrentAgenc
             officer=asked.caller.subject,
             opd=asked.caller.opd_of_commands,
         )
-        return await parts.commands.answer(
+        return await components.commands.answer(
             command, asked, route=f"reinstate/{completion.id}", key=completion.employee_id
         )
 
@@ -285,7 +285,9 @@ def _officer(parts: Parts[CompletionTerms], reads: Reads, register: CurrentAgenc
             officer=asked.caller.subject,
             opd=asked.caller.opd_of_commands,
         )
-        return await parts.commands.answer(command, asked, route=f"revoke/{completion_id}", key=employee_id)
+        return await components.commands.answer(
+            command, asked, route=f"revoke/{completion_id}", key=employee_id
+        )
 
     return router
 

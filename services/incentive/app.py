@@ -11,7 +11,7 @@ from shared.contracts.topics import ENROLLMENT_EVENTS, INCENTIVE_EVENTS
 from shared.pipeline.capabilities import Capability, collections_of, handlers_of
 from shared.pipeline.handlers import Service
 from shared.pipeline.operations.triage import TRIAGE
-from shared.service import ON_PAPER, Parts, Runner, make_parts, openapi_of
+from shared.service import ON_PAPER, Components, Runner, make_components, openapi_of
 
 CAPABILITIES: tuple[Capability[Terms], ...] = (
     points.CAPABILITY,
@@ -37,8 +37,10 @@ def service_of(settings: IncentiveSettings, terms: Terms) -> Service[Terms]:
 
 
 def build(settings: IncentiveSettings) -> Runner[Terms]:
-    parts: Parts[Terms] = make_parts(service_of(settings, load_terms(settings.epoch)), settings, {})
-    return Runner(settings, parts, routers(parts))
+    components: Components[Terms] = make_components(
+        service_of(settings, load_terms(settings.epoch)), settings, {}
+    )
+    return Runner(settings, components, routers(components))
 
 
 def openapi() -> dict[str, Any]:

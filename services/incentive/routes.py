@@ -12,14 +12,14 @@ from shared.http.admin import admin_router
 from shared.http.decisions import decisions_router
 from shared.http.traces import traces_router
 from shared.reconciliation.routes import reconciliation_router
-from shared.service import Parts
+from shared.service import Components
 
 
-def routers(parts: Parts[Terms]) -> list[APIRouter]:
+def routers(components: Components[Terms]) -> list[APIRouter]:
     return [
-        own_points_router(parts),
-        decisions_router(parts.store, parts.service.topic_prefix, parts.askers),
-        admin_router(parts),
-        traces_router(partial(trace, parts.store)),
-        reconciliation_router(parts.store, ledger),
+        own_points_router(components),
+        decisions_router(components.store, components.service.topic_prefix, components.askers),
+        admin_router(components),
+        traces_router(partial(trace, components.store)),
+        reconciliation_router(components.store, ledger),
     ]

@@ -6,11 +6,11 @@ from typing import Any, Final
 from services.notification import delivery, letters, reconciliation
 from services.notification.delivery.mailer import HANDING_OVER, Mailer
 from services.notification.delivery.policy import HELD, UNKNOWN
-from services.notification.delivery.reporter import Teller, Untold
+from services.notification.delivery.reporter import DeliveryReporter, UnreportedDeliveries
 from services.notification.delivery.resender import Resender
 from services.notification.delivery.smtp import trouble
 from services.notification.letters.documents import LETTERS, MAILS
-from services.notification.letters.timers import Ticker
+from services.notification.letters.timers import LetterTimers
 from services.notification.routes import routers
 from services.notification.settings import NotificationSettings
 from services.notification.terms import Terms, load_terms
@@ -23,7 +23,7 @@ from shared.pipeline.handlers import Service
 from shared.pipeline.operations.triage import TRIAGE
 from shared.pipeline.storage.mongo import MongoStore
 from shared.pipeline.work import DEFERRED, LEASED, QUEUED, Counts, by_state
-from shared.service import ON_PAPER, Parts, Runner, make_parts, openapi_of
+from shared.service import ON_PAPER, Components, Runner, make_components, openapi_of
 from shared.settings.types import ring_of
 from shared.workers.reach import ReachCheck
 
@@ -63,11 +63,11 @@ def service_of(settings: NotificationSettings, terms: Terms) -> Service[Terms]:
 def build(settings: NotificationSettings) -> Runner[Terms]:
     secret, ring = settings.secret.get_secret_value(), ring_of(settings.link_keys)
     terms = load_terms(secret, settings.public_url, settings.reissue_quiet_s, ring)
-    parts: Parts[Terms] = make_parts(service_of(settings, terms), settings, WORK)
-    parts.evidence = knows_letters
-    teller = Teller(parts.commands, settings.epoch)
+    components: Components[Terms] = make_components(service_of(settings, terms), settings, WORK)
+    components.evidence = knows_letters
+    reporter = DeliveryReporter(components.commands, settings.epoch)
     mailer = Mailer(
-        parts.store,
+        components.store,
         settings.smtp(),
         settings.mail_from,
         terms,
@@ -75,7 +75,7 @@ def build(settings: NotificationSettings) -> Runner[Terms]:
         connections=settings.mail_connections,
         unknown=settings.mail_unknown,
         epoch=settings.epoch,
-        teller=teller,
+        reporter=reporter,
     )
     server = ReachCheck(
         "mail server",
@@ -83,16 +83,16 @@ def build(settings: NotificationSettings) -> Runner[Terms]:
         "mails will wait; check KOMPETEN_SMTP_HOST and the settings beside it, or mend it there",
     )
     # While mails wait for it, that is a fault of the mailer's.
-    parts.remarks["mail server"] = lambda: [] if mailer.circuit.open else server.remarks()
-    parts.woken.append(mailer.wake)
-    parts.workers += [
+    components.remarks["mail server"] = lambda: [] if mailer.circuit.open else server.remarks()
+    components.woken.append(mailer.wake)
+    components.workers += [
         mailer,
         server,
-        Resender(parts.store, mailer.wake),
-        Untold(parts.store, teller, lambda: parts.caught_up()),
-        Ticker(parts.store, parts.commands, lambda: parts.caught_up()),
+        Resender(components.store, mailer.wake),
+        UnreportedDeliveries(components.store, reporter, lambda: components.caught_up()),
+        LetterTimers(components.store, components.commands, lambda: components.caught_up()),
     ]
-    return Runner(settings, parts, routers(parts))
+    return Runner(settings, components, routers(components))
 
 
 async def knows_letters(store: MongoStore, ids: Ids) -> bool | None:

@@ -20,7 +20,7 @@ from shared.http.problems import Problem
 from shared.http.traces import traces_router
 from shared.pipeline.storage.mongo import MongoStore
 from shared.reconciliation.routes import reconciliation_router
-from shared.service import Parts
+from shared.service import Components
 
 MOST_MAILS: Final = 200
 
@@ -37,29 +37,29 @@ class MailView(BaseModel):
     sent_at: datetime | None
 
 
-def routers(parts: Parts[Terms]) -> list[APIRouter]:
+def routers(components: Components[Terms]) -> list[APIRouter]:
     return [
-        _own_mails(parts),
-        decisions_router(parts.store, parts.service.topic_prefix, parts.askers),
-        admin_router(parts),
-        mails_router(parts),
-        traces_router(partial(trace, parts.store)),
-        reconciliation_router(parts.store, ledger),
+        _own_mails(components),
+        decisions_router(components.store, components.service.topic_prefix, components.askers),
+        admin_router(components),
+        mails_router(components),
+        traces_router(partial(trace, components.store)),
+        reconciliation_router(components.store, ledger),
     ]
 
 
-def _own_mails(parts: Parts[Terms]) -> APIRouter:
+def _own_mails(components: Components[Terms]) -> APIRouter:
     router = APIRouter(tags=["own mails"])
 
     @router.get("/me/mails", summary="What was mailed to me, and what became of it", **allow(Role.employee))
     async def my_mails(caller: Caller) -> list[MailView]:
         if caller.employee_number is None:
             raise Problem("forbidden", "Your token names no employee number: sign in as an employee.")
-        contacts = await parts.store.select(CONTACTS, {"employee_numbers": caller.employee_number})
+        contacts = await components.store.select(CONTACTS, {"employee_numbers": caller.employee_number})
         contact = own_of(contacts)
         if contact is None:
             raise Problem("not-found", "You are not registered yet: ask your agency's personnel office.")
-        mails = await _mails_of(parts.store, contact)
+        mails = await _mails_of(components.store, contact)
         return [
             MailView(
                 template=mail.letter.template,

@@ -52,10 +52,10 @@ from shared.pipeline.books import (
 )
 from shared.pipeline.operations.triage import edited, fault_of_edit
 from shared.pipeline.places import position_id
-from shared.pipeline.processing.items import Reader
+from shared.pipeline.processing.messages import Decoder
 from shared.pipeline.processing.rehearsal import rehearse
 from shared.pipeline.records import Record
-from shared.service import Parts
+from shared.service import Components
 from shared.workers.bugs import record_of
 
 log = logging.getLogger(__name__)
@@ -68,21 +68,21 @@ MOST_LOOKED_AT: Final = 100
 """The latest of a group, in which they are looked for: one type may be most of it."""
 
 
-def admin_router(parts: Parts[Any]) -> APIRouter:
+def admin_router(components: Components[Any]) -> APIRouter:
     router = APIRouter(prefix="/admin", tags=["operators"])
-    store, service = parts.store, parts.service
-    reader: Reader[Any] = Reader(service)
+    store, service = components.store, components.service
+    decoder: Decoder[Any] = Decoder(service)
 
     @router.get(
         "/status", summary="How the service stands: partitions, lag, what waits, what failed", **READERS
     )
     async def status() -> StatusView:
-        checks = await parts.readiness()
+        checks = await components.readiness()
         positions = [
             one for one in await store.select(POSITIONS, {}) if one.id.startswith(service.name + "/")
         ]
         places = {_place(one.id): one for one in positions}
-        ends = await parts.log_ends(list(places))
+        ends = await components.log_ends(list(places))
         partitions = []
         for (topic, partition), one in sorted(places.items()):
             end = ends.get((topic, partition))
@@ -101,7 +101,7 @@ def admin_router(parts: Parts[Any]) -> APIRouter:
             service=service.name,
             ready=all(check.ok for check in checks),
             faults=[f"{check.name}: {check.sentence}" for check in checks if not check.ok],
-            remarks=[f"{name}: {one}" for name, told in parts.remarks.items() for one in told()],
+            remarks=[f"{name}: {one}" for name, told in components.remarks.items() for one in told()],
             rules=service.rules,
             partitions=partitions,
             waiting=await store.size(WAITING),
@@ -113,9 +113,9 @@ def admin_router(parts: Parts[Any]) -> APIRouter:
                 collection.name: {
                     name: await store.count(collection, filter) for name, filter in counts.items()
                 }
-                for collection, counts in parts.work.items()
+                for collection, counts in components.work.items()
             }
-            | {kind: dict(await counting()) for kind, counting in parts.counted.items()},
+            | {kind: dict(await counting()) for kind, counting in components.counted.items()},
         )
 
     @router.get("/dead-letters", summary="Open dead letters by what failed alike, latest first", **READERS)
@@ -196,7 +196,7 @@ def admin_router(parts: Parts[Any]) -> APIRouter:
             if (fault := fault_of_edit(record, text)) is not None:
                 raise Problem("edit-refused", fault)
             record = edited(record, text)
-        rehearsal = await rehearse(reader, store, [(record, None)], milliseconds(datetime.now(UTC)))
+        rehearsal = await rehearse(decoder, store, [(record, None)], milliseconds(datetime.now(UTC)))
         outcome = rehearsal.outcomes[0][1] if rehearsal.outcomes else None
         return RehearsalView(
             verdict="nothing" if outcome is None else outcome.verdict.value,
@@ -280,7 +280,7 @@ def admin_router(parts: Parts[Any]) -> APIRouter:
         if position is None:
             raise Problem("not-found", "This service does not read this partition: look at its status.")
         if body.next is not None and body.next > position.next:
-            check_forward(position.next, body, (await parts.log_ends([place])).get(place))
+            check_forward(position.next, body, (await components.log_ends([place])).get(place))
         note = f"by {caller.subject} on {datetime.now(UTC):%Y-%m-%d %H:%M} UTC: {body.reason}"
         if body.next is None:
             await store.start(id, note, accepted_rules=service.rules)
@@ -290,11 +290,11 @@ def admin_router(parts: Parts[Any]) -> APIRouter:
         return StartedView(topic=body.topic, partition=body.partition, next=body.next, note=note)
 
     async def _answer(command: Payload, asked: Asking, route: str, key: str) -> Response:
-        return await parts.commands.answer(command, asked, route=route, key=key)
+        return await components.commands.answer(command, asked, route=route, key=key)
 
     async def _subject(record: Record) -> str:
         """What it is about, if a handler can tell; nothing is written."""
-        rehearsal = await rehearse(reader, store, [(record, None)], milliseconds(datetime.now(UTC)))
+        rehearsal = await rehearse(decoder, store, [(record, None)], milliseconds(datetime.now(UTC)))
         return rehearsal.outcomes[0][1].subject if rehearsal.outcomes else ""
 
     async def _found(id: str) -> DeadLetter:

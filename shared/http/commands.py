@@ -42,7 +42,7 @@ IdempotencyKey = Annotated[
 ]
 
 
-class Asked(NamedTuple):
+class CommandRequest(NamedTuple):
     """Who asks for something to be done, under which key of their own, in which trace."""
 
     caller: Principal
@@ -50,14 +50,14 @@ class Asked(NamedTuple):
     traceparent: str
 
 
-def _asked(caller: Caller, request: Request, idempotency_key: IdempotencyKey = None) -> Asked:
-    return Asked(caller, idempotency_key, request.state.traceparent)
+def _asked(caller: Caller, request: Request, idempotency_key: IdempotencyKey = None) -> CommandRequest:
+    return CommandRequest(caller, idempotency_key, request.state.traceparent)
 
 
-Asking = Annotated[Asked, Depends(_asked)]
+Asking = Annotated[CommandRequest, Depends(_asked)]
 
 
-class Board:
+class DecisionWaiter:
     """Where waiting requests hear of decisions: from the own consumer, or from the database when another
     replica's consumer decided. One poller asks for all waiting ids at once, not one a request.
     """
@@ -122,8 +122,15 @@ class Place(NamedTuple):
 class Commands:
     """Submits a service's own commands. `route` of an answer names the resource too: a key is of one request."""
 
-    def __init__(self, service: str, topic: str, publisher: Publisher, board: Board, askers: Askers) -> None:
-        self._service, self._topic, self._publisher, self._board = service, topic, publisher, board
+    def __init__(
+        self, service: str, topic: str, publisher: Publisher, decision_waiter: DecisionWaiter, askers: Askers
+    ) -> None:
+        self._service, self._topic, self._publisher, self._decision_waiter = (
+            service,
+            topic,
+            publisher,
+            decision_waiter,
+        )
         self._askers = askers
 
     async def submit(
@@ -162,10 +169,10 @@ class Commands:
 
     async def decision(self, place: Place, within_s: float) -> Decision | None:
         """What was decided about a command; None: not within that time."""
-        return await self._board.wait(place, within_s)
+        return await self._decision_waiter.wait(place, within_s)
 
     async def answer(
-        self, payload: Payload, asked: Asked, *, route: str, key: str, id: str | None = None
+        self, payload: Payload, asked: CommandRequest, *, route: str, key: str, id: str | None = None
     ) -> Response:
         """The decision that stands, or 202 with the address at which it will be. `id`: of a command that is the
         same whoever gives it."""
@@ -192,11 +199,11 @@ class Commands:
             if accepted:  # it may be in the log all the same: told 503, 20 of 20 commands were
                 return pending(id)
             return problem_response(Problem("not-ready"))
-        decision = await self._board.wait(place, ANSWER_WITHIN_S)
+        decision = await self._decision_waiter.wait(place, ANSWER_WITHIN_S)
         if decision is None:
             return pending(id)
         if decision.verdict == Verdict.DUPLICATE and asked.idempotency_key is not None:
-            decision = await self._board.first(decision)
+            decision = await self._decision_waiter.first(decision)
         return answered(decision)
 
 

@@ -17,7 +17,7 @@ from shared.http.commands import Commands
 from shared.observability.telemetry import root_traceparent
 from shared.pipeline.books import DISCREPANCIES
 from shared.pipeline.handlers import Service
-from shared.pipeline.processing.items import Reader
+from shared.pipeline.processing.messages import Decoder
 from shared.pipeline.processing.rehearsal import rehearse
 from shared.pipeline.records import Coordinates, Record
 from shared.pipeline.storage.mongo import MongoStore
@@ -44,7 +44,7 @@ class Reconciliation(Periodic, Generic[T]):
 
     def __init__(self, service: Service[T], store: MongoStore, commands: Commands) -> None:
         super().__init__(EVERY_S)
-        self._reader = Reader(service)
+        self._reader = Decoder(service)
         self._service, self._store, self._commands = service, store, commands
         self._shown: set[tuple[str, str]] = set()
 

@@ -18,7 +18,7 @@ _WAITING: Final = Gauge("kompeten_waiting_records", "Records that wait for what 
 _WORK: Final = Gauge("kompeten_open_work", "Work that is not done yet", ["service", "kind", "state"])
 
 
-class Backlog(Periodic):
+class BacklogMetrics(Periodic):
     """Counts every few seconds rather than on a scrape, which must not touch the database.
 
     `work`: collections of work (shared/pipeline/work.py) and what is counted of each that is not done; `counted`: work

@@ -19,7 +19,7 @@ from shared.pipeline.books import BUG, DEAD_LETTER_CHUNKS, DEAD_LETTERS, OPEN, D
 from shared.pipeline.handlers import Service
 from shared.pipeline.operations.triage import is_split
 from shared.pipeline.outcome import Verdict
-from shared.pipeline.processing.items import Reader
+from shared.pipeline.processing.messages import Decoder
 from shared.pipeline.processing.rehearsal import rehearse
 from shared.pipeline.records import Record
 from shared.pipeline.storage.mongo import MongoStore
@@ -34,7 +34,7 @@ MOST_A_SECOND: Final = 50
 log = logging.getLogger(__name__)
 
 
-class Bugs(Periodic, Generic[T]):
+class BugReplayer(Periodic, Generic[T]):
     """Any replica may: the commands of two are the same, and the second changes nothing."""
 
     name = "bugs"
@@ -44,7 +44,7 @@ class Bugs(Periodic, Generic[T]):
     ) -> None:
         """`caught_up`: what the service has still to read comes before what it failed on."""
         super().__init__(AGAIN_S)
-        self._service, self._reader = service, Reader(service)
+        self._service, self._reader = service, Decoder(service)
         self._store, self._commands, self._caught_up = store, commands, caught_up
         self._after = ""
 

@@ -18,7 +18,7 @@ from shared.observability.telemetry import root_traceparent
 from shared.pipeline.books import WAITING
 from shared.pipeline.handlers import Service
 from shared.pipeline.outcome import Verdict
-from shared.pipeline.processing.items import Reader
+from shared.pipeline.processing.messages import Decoder
 from shared.pipeline.processing.rehearsal import rehearse
 from shared.pipeline.storage.mongo import MongoStore
 from shared.workers.periodic import Periodic
@@ -55,7 +55,7 @@ class Budgets:
         return self.by_type.get(event_type, self.default)
 
 
-class Waits(Periodic, Generic[T]):
+class WaitingSweeper(Periodic, Generic[T]):
     """Any replica may: the commands of two are the same, and the second changes nothing."""
 
     name = "waits"
@@ -70,7 +70,7 @@ class Waits(Periodic, Generic[T]):
     ) -> None:
         """`caught_up`: while the consumer is behind, what they lack may be among what it has not read yet."""
         super().__init__(EVERY_S)
-        self._reader = Reader(service)
+        self._reader = Decoder(service)
         self._store, self._commands, self._budgets, self._caught_up = store, commands, budgets, caught_up
         self._after = ""
 

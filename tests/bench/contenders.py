@@ -37,7 +37,7 @@ from shared.pipeline.kafka.client import FETCH_BYTES
 from shared.pipeline.kafka.publisher import HEADERS, Publisher
 from shared.pipeline.outcome import Due, Fact, Put, Remove
 from shared.pipeline.places import partition_of
-from shared.pipeline.processing.items import EPOCH
+from shared.pipeline.processing.messages import EPOCH
 from shared.pipeline.records import Coordinates, Received
 from shared.pipeline.storage.mongo import MongoStore, connect
 from shared.pipeline.storage.mongo import encode as bson_of

@@ -65,7 +65,7 @@ from shared.pipeline.handlers import Service
 from shared.pipeline.limits import LIMITS, Limits
 from shared.pipeline.places import TopicPartition, position_id
 from shared.pipeline.processing.attempt import Attempt, Decided
-from shared.pipeline.processing.items import Reader
+from shared.pipeline.processing.messages import Decoder
 from shared.pipeline.records import Coordinates, Record
 from shared.pipeline.storage.mongo import MongoStore
 from shared.pipeline.store import Session
@@ -113,7 +113,7 @@ class Bench:
     """A service's consumer without Kafka: one partition a topic, decided as the real one decides."""
 
     def __init__(self, service: Service[Any], store: Store, limits: Limits = LIMITS) -> None:
-        self.service, self.store, self.reader, self.limits = service, store, Reader[Any](service), limits
+        self.service, self.store, self.reader, self.limits = service, store, Decoder[Any](service), limits
         self.next: dict[str, int] = {}
         self.sent = 0
         self.decided: list[Decided] = []

@@ -23,7 +23,7 @@ from shared.kafka.topics import create_topics
 from shared.pipeline.handlers import Service
 from shared.pipeline.places import position_id
 from shared.pipeline.processing.attempt import Attempt
-from shared.pipeline.processing.items import Reader
+from shared.pipeline.processing.messages import Decoder
 from shared.pipeline.records import Coordinates, Record
 from shared.pipeline.storage.mongo import MongoStore, connect
 
@@ -117,7 +117,7 @@ async def prepare(
 
 
 async def _register(service: Service[CompletionTerms], store: MongoStore, employees: int, topic: str) -> None:
-    reader = Reader(service)
+    reader = Decoder(service)
     at = 0
     await store.position(position_id("setup", (topic, 0)), 0)
     while at < employees:

@@ -20,7 +20,7 @@ from shared.contracts.register import AddAgency, BeginRegister, ResumeAgency, Su
 from shared.contracts.rights import service_user
 from shared.contracts.topics import CONFIG, ENROLLMENT_COMMANDS, PARTITIONS
 from shared.http.askers import Askers
-from shared.http.commands import Board, Commands
+from shared.http.commands import Commands, DecisionWaiter
 from shared.kafka.admin import KafkaAdmin
 from shared.kafka.admin.acls import Acl
 from shared.kafka.connection import SCRAM, KafkaConnection
@@ -119,7 +119,7 @@ async def city_on(stack: Stack) -> AsyncIterator[City]:
         ends.push_async_callback(publisher.stop)
         topic = place.service.commands_topic
         askers = Askers("enrollment", "s" * 32)
-        commands = Commands("enrollment", topic, publisher, Board(place.store, topic), askers)
+        commands = Commands("enrollment", topic, publisher, DecisionWaiter(place.store, topic), askers)
         made = City(place, commands)
         await made.says(BeginRegister(codes=OLD))
         yield made

@@ -28,7 +28,7 @@ from shared.contracts.register import BeginRegister, ReplaceAgency
 from shared.contracts.topics import agency_topic
 from shared.pipeline.books import DECISIONS, WAITING, WaitingRecord
 from shared.pipeline.processing.rehearsal import Rehearsal
-from shared.service import ON_PAPER, Parts
+from shared.service import ON_PAPER, Components
 from tests.factories import as_record, completed, registered
 from tests.property.harness import AGENCIES, ENROLLMENT, OFFICER, SECRET, City, Sending
 
@@ -39,10 +39,10 @@ PUSDIK: Final = AddBody(code="PUSDIK", name="Pusat Pendidikan", issuing=AGENCIES
 
 
 @pytest.fixture
-async def parts(stack: Stack) -> AsyncIterator[Parts[CompletionTerms]]:
+async def components(stack: Stack) -> AsyncIterator[Components[CompletionTerms]]:
     name = f"bodies_{secrets.token_hex(4)}"
     settings = {**ON_PAPER, "mongo": stack.mongo, "database_prefix": name, "secret": SECRET}
-    made = app.build(EnrollmentSettings(**settings)).parts
+    made = app.build(EnrollmentSettings(**settings)).components
     await made.store.prepare(made.service.collections)
     yield made
     await made.store.client.drop_database(made.store.database.name)
@@ -50,9 +50,9 @@ async def parts(stack: Stack) -> AsyncIterator[Parts[CompletionTerms]]:
 
 
 @pytest.fixture
-async def city(parts: Parts[CompletionTerms]) -> City:
+async def city(components: Components[CompletionTerms]) -> City:
     """With two agencies and one person."""
-    made = City([parts.store], services=[ENROLLMENT])
+    made = City([components.store], services=[ENROLLMENT])
     await made.deliver(
         [Sending(BeginRegister(codes=AGENCIES), "begin", sender=OFFICER), Sending(registered(NIP), "person")]
     )
@@ -60,7 +60,7 @@ async def city(parts: Parts[CompletionTerms]) -> City:
 
 
 async def wait_for(
-    parts: Parts[CompletionTerms], code: str, count: int, opd: str = AGENCIES[0], first: int = 0
+    components: Components[CompletionTerms], code: str, count: int, opd: str = AGENCIES[0], first: int = 0
 ) -> None:
     """Completions of the person that wait for a body."""
     topic, documents = agency_topic(opd), []
@@ -74,12 +74,12 @@ async def wait_for(
                 since=NOW + timedelta(seconds=n), kind=LACKED,
             )
         )  # fmt: skip
-    rows = parts.store.database[WAITING.name]
-    await rows.insert_many([dict(parts.store.encode(one)) for one in documents])
+    rows = components.store.database[WAITING.name]
+    await rows.insert_many([dict(components.store.encode(one)) for one in documents])
 
 
 async def test_what_completions_name_is_told_with_who_reported_it(
-    parts: Parts[CompletionTerms], city: City
+    components: Components[CompletionTerms], city: City
 ) -> None:
     await city.deliver(
         [
@@ -88,17 +88,17 @@ async def test_what_completions_name_is_told_with_who_reported_it(
             Sending(completed(NIP, code="B", organizer="ITB"), "c", sender=AGENCIES[1]),
         ]
     )
-    found = [Reported(one.code, sorted(one.agencies)) for one in await reported_bodies(parts.store)]
+    found = [Reported(one.code, sorted(one.agencies)) for one in await reported_bodies(components.store)]
     assert found == [Reported("PUSDIK", sorted(AGENCIES)), Reported("ITB", [AGENCIES[1]])]
 
 
 async def test_an_unknown_body_is_one_line_however_many_wait(
-    parts: Parts[CompletionTerms], city: City
+    components: Components[CompletionTerms], city: City
 ) -> None:
-    await wait_for(parts, "Pus Dik", 3, first=5)
-    await wait_for(parts, "PUS  DIK", 2, AGENCIES[1])
-    await wait_for(parts, "X", 1, first=20)
-    found = await unknown_bodies(parts)
+    await wait_for(components, "Pus Dik", 3, first=5)
+    await wait_for(components, "PUS  DIK", 2, AGENCIES[1])
+    await wait_for(components, "X", 1, first=20)
+    found = await unknown_bodies(components)
     assert [(one.code, one.waiting, one.agencies, one.since) for one in found.bodies] == [
         ("Pus Dik", 5, list(AGENCIES), NOW),
         ("X", 1, [AGENCIES[0]], NOW + timedelta(seconds=20)),
@@ -107,84 +107,88 @@ async def test_an_unknown_body_is_one_line_however_many_wait(
 
 
 async def test_operators_are_told_that_something_waits_for_them(
-    parts: Parts[CompletionTerms], city: City
+    components: Components[CompletionTerms], city: City
 ) -> None:
-    watch = WaitingWatch(parts.store)
+    watch = WaitingWatch(components.store)
     await watch.step()
     assert watch.remarks() == []
-    await wait_for(parts, "Pus Dik", 2)
+    await wait_for(components, "Pus Dik", 2)
     await watch.step()
     assert watch.remarks() == [
         "completions wait for bodies that nobody entered (pus dik): `kompeten body unknown`"
     ]
 
 
-async def test_the_list_of_unknown_bodies_has_an_end_and_says_so(parts: Parts[CompletionTerms]) -> None:
+async def test_the_list_of_unknown_bodies_has_an_end_and_says_so(
+    components: Components[CompletionTerms],
+) -> None:
     for n in range(MOST_UNKNOWN + 1):
-        await wait_for(parts, f"BODY {n}", 1 + (n == 150), first=2 * n)
-    found = await unknown_bodies(parts)
+        await wait_for(components, f"BODY {n}", 1 + (n == 150), first=2 * n)
+    found = await unknown_bodies(components)
     assert (len(found.bodies), found.more, found.bodies[0].code) == (MOST_UNKNOWN, True, "BODY 150")
 
 
 async def test_a_preview_tells_what_would_be_decided_and_writes_nothing(
-    parts: Parts[CompletionTerms], city: City
+    components: Components[CompletionTerms], city: City
 ) -> None:
-    await wait_for(parts, "pusdik", 2)
-    await wait_for(parts, "Pus Dik", 1, first=7)
-    before = await parts.store.size(DECISIONS)
-    told = await preview(parts, PUSDIK, LATER)
+    await wait_for(components, "pusdik", 2)
+    await wait_for(components, "Pus Dik", 1, first=7)
+    before = await components.store.size(DECISIONS)
+    told = await preview(components, PUSDIK, LATER)
     assert (told.verdict, told.waiting, told.decided) == ("accepted", 2, {"accepted": 2})
-    told = await preview(parts, AddBody(**{**dict(PUSDIK), "aliases": ("Pus Dik",)}), LATER)
+    told = await preview(components, AddBody(**{**dict(PUSDIK), "aliases": ("Pus Dik",)}), LATER)
     assert (told.waiting, told.decided) == (3, {"accepted": 3})
-    told = await preview(parts, AddBody(**{**dict(PUSDIK), "issuing": "dinas-x"}), LATER)
+    told = await preview(components, AddBody(**{**dict(PUSDIK), "issuing": "dinas-x"}), LATER)
     assert (told.verdict, "no agency dinas-x" in (told.reason or "")) == ("refused", True)
-    told = await preview(parts, ChangeBody(code="PUSDIK", name="X", operator="op", reason="why"), LATER)
+    told = await preview(components, ChangeBody(code="PUSDIK", name="X", operator="op", reason="why"), LATER)
     assert told.verdict == "refused"
-    assert await parts.store.select(BODIES, {}) == []
-    assert await parts.store.size(DECISIONS) == before
-    assert await parts.store.count(WAITING, {}) == 3
+    assert await components.store.select(BODIES, {}) == []
+    assert await components.store.size(DECISIONS) == before
+    assert await components.store.count(WAITING, {}) == 3
 
 
 async def test_a_preview_tells_who_gets_a_certificate_and_who_gets_none_by_whom(
-    parts: Parts[CompletionTerms], city: City
+    components: Components[CompletionTerms], city: City
 ) -> None:
     async def judge(rehearsal: Rehearsal, body: str) -> Effects:
-        return await effects_on_body(parts.store, rehearsal, body)
+        return await effects_on_body(components.store, rehearsal, body)
 
     await city.deliver([Sending(BeginBodies(bodies=()), "begin-bodies", sender=OFFICER)])
     for n, sender in enumerate((AGENCIES[0], AGENCIES[0], AGENCIES[1])):
         event = completed(NIP, code=f"K-{n}", organizer="PUSDIK")
         await city.deliver([Sending(event, f"k-{n}", sender=sender)])
     other = AddBody(**{**dict(PUSDIK), "issuing": AGENCIES[1]})
-    told = await preview(parts, other, LATER, judge)
+    told = await preview(components, other, LATER, judge)
     assert (told.recorded, told.certified, told.uncertified) == (3, 1, {AGENCIES[0]: 2})
     await city.deliver([Sending(other, "add", sender=OFFICER)])
     change = ChangeBody(code="PUSDIK", issuing=AGENCIES[0], operator="op", reason="it was wrong")
-    told = await preview(parts, change, LATER, judge)
+    told = await preview(components, change, LATER, judge)
     assert (told.recorded, told.certificates_issued, told.certificates_revoked) == (0, 2, 0)
-    assert (await preview(parts, other, LATER, judge)).verdict == "duplicate"
+    assert (await preview(components, other, LATER, judge)).verdict == "duplicate"
 
 
 async def test_a_body_is_its_agency_s_heir_s_after_a_succession(
-    parts: Parts[CompletionTerms], city: City
+    components: Components[CompletionTerms], city: City
 ) -> None:
     heir = ReplaceAgency(code=AGENCIES[0], heir=AGENCIES[1], operator="op", reason="Perwal")
     await city.deliver([Sending(PUSDIK, "add", sender=OFFICER), Sending(heir, "heir", sender=OFFICER)])
-    assert [body_view(one).issuing for one in await all_bodies(parts)] == [AGENCIES[1]]
+    assert [body_view(one).issuing for one in await all_bodies(components)] == [AGENCIES[1]]
 
 
-async def test_what_waited_is_decided_with_the_body(parts: Parts[CompletionTerms], city: City) -> None:
-    await wait_for(parts, "pusdik", 2)
-    await wait_for(parts, "Pus Dik", 1, first=7)
+async def test_what_waited_is_decided_with_the_body(
+    components: Components[CompletionTerms], city: City
+) -> None:
+    await wait_for(components, "pusdik", 2)
+    await wait_for(components, "Pus Dik", 1, first=7)
     await city.deliver([Sending(PUSDIK, "add", sender=OFFICER)])
-    assert await parts.store.count(WAITING, {}) == 1
+    assert await components.store.count(WAITING, {}) == 1
     change = ChangeBody(code="PUSDIK", aliases=("Pus Dik",), operator="op", reason="another spelling")
     await city.deliver([Sending(change, "change", sender=OFFICER)])
-    assert await parts.store.count(WAITING, {}) == 0
+    assert await components.store.count(WAITING, {}) == 0
 
 
 async def test_a_completion_of_an_unknown_body_waits_until_the_body_is_entered(
-    parts: Parts[CompletionTerms], city: City
+    components: Components[CompletionTerms], city: City
 ) -> None:
     await city.deliver(
         [
@@ -192,17 +196,17 @@ async def test_a_completion_of_an_unknown_body_waits_until_the_body_is_entered(
             Sending(completed(NIP, code="A", organizer="Pus Dik"), "a", sender=AGENCIES[0]),
         ]
     )
-    (waiting,) = await parts.store.select(WAITING, {})
+    (waiting,) = await components.store.select(WAITING, {})
     assert (waiting.kind, waiting.lacks) == (LACKED, lacks_body("PUS DIK"))
-    (line,) = (await unknown_bodies(parts)).bodies
+    (line,) = (await unknown_bodies(components)).bodies
     assert (line.code, line.waiting, line.agencies) == ("Pus Dik", 1, [AGENCIES[0]])
     command = AddBody(**{**dict(PUSDIK), "aliases": ("Pus Dik",)})
-    told = await preview(parts, command, LATER)
+    told = await preview(components, command, LATER)
     assert (told.waiting, told.decided) == (1, {"accepted": 1})
     await city.deliver([Sending(command, "add", sender=OFFICER)])
-    (decision,) = await parts.store.select(DECISIONS, {"e": "a", "v": "accepted"})
+    (decision,) = await components.store.select(DECISIONS, {"e": "a", "v": "accepted"})
     assert decision.subject.startswith("cmp_")
-    assert (await unknown_bodies(parts)).bodies == []
+    assert (await unknown_bodies(components)).bodies == []
 
 
 class Submitted:
@@ -217,7 +221,7 @@ class Submitted:
 
 
 async def test_the_register_begins_when_all_is_read_and_once(
-    parts: Parts[CompletionTerms], city: City
+    components: Components[CompletionTerms], city: City
 ) -> None:
     await city.deliver([Sending(completed(NIP, code="A", organizer="ITB"), "a", sender=AGENCIES[1])])
     submitted, behind, asked = Submitted(city), True, 0
@@ -225,12 +229,12 @@ async def test_the_register_begins_when_all_is_read_and_once(
     async def reported() -> list[Reported]:
         nonlocal asked
         asked += 1
-        return await reported_bodies(parts.store)
+        return await reported_bodies(components.store)
 
     setting = {"PUSDIK": AGENCIES[0], "LAN RI": "outside"}
     ruled = {"BADAN": AGENCIES[1], "DISKOMINFO": "diskominfo"}
     beginning = BodiesBeginning(
-        parts.store, submitted, setting, ruled, reported, lambda: not behind  # type: ignore[arg-type]
+        components.store, submitted, setting, ruled, reported, lambda: not behind  # type: ignore[arg-type]
     )  # fmt: skip
     await beginning.step()
     assert (submitted.commands, asked) == ([], 0), "what is not read yet may name bodies"
@@ -239,7 +243,7 @@ async def test_the_register_begins_when_all_is_read_and_once(
         await beginning.step()
     assert [type(one) for one in submitted.commands] == [BeginBodies]
     assert asked == 1
-    standing = {one.id: standing_body(one) for one in await parts.store.select(BODIES, {})}
+    standing = {one.id: standing_body(one) for one in await components.store.select(BODIES, {})}
     assert {id: (one.issuing, one.outside, one.used_by) for id, one in standing.items() if one} == {
         "pusdik": (AGENCIES[0], False, ()),
         "lan ri": ("", True, ()),
@@ -276,7 +280,7 @@ class Orders:
 
 
 async def test_what_knows_the_change_is_not_judged_again_when_another_body_changes(
-    parts: Parts[CompletionTerms], city: City
+    components: Components[CompletionTerms], city: City
 ) -> None:
     """While operators entered bodies one by one, each entry had all completions judged again that one of them before it
     concerned, and no sweep came to its end."""
@@ -285,7 +289,7 @@ async def test_what_knows_the_change_is_not_judged_again_when_another_body_chang
     reported = [completed(NIP, code=f"K-{n}", organizer="ITB" if n > 2 else "PUSDIK") for n in range(5)]
     await city.deliver([Sending(one, one.training.code) for one in reported])
     orders = Orders(city)
-    sweeper = Sweeper(parts.store, cast("Any", orders))
+    sweeper = Sweeper(components.store, cast("Any", orders))
     for code, swept in (("PUSDIK", [3]), ("ITB", [3, 2])):
         change = ChangeBody(code=code, outside=True, operator="op", reason="SK 9")
         await city.deliver([Sending(change, f"change-{code}", sender=OFFICER)])

@@ -9,10 +9,10 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from devstack import Stack
 from services.enrollment.completions.terms import CompletionTerms
 from shared.http.askers import Askers
-from shared.http.commands import Board, Commands
+from shared.http.commands import Commands, DecisionWaiter
 from shared.pipeline.books import DEAD_LETTERS, DECISIONS, OPEN, REPLAYED, DeadLetter
 from shared.pipeline.kafka.publisher import Publisher
-from shared.workers.bugs import PAGE, Bugs
+from shared.workers.bugs import PAGE, BugReplayer
 from tests.chaos.members import Place, failing_on, place_of
 from tests.chaos.test_positions import events
 
@@ -32,16 +32,16 @@ async def publisher(stack: Stack) -> AsyncIterator[Publisher]:
     await made.stop()
 
 
-def bugs(place: Place, publisher: Publisher, caught_up: bool = True) -> "Bugs[CompletionTerms]":
+def bugs(place: Place, publisher: Publisher, caught_up: bool = True) -> "BugReplayer[CompletionTerms]":
     service, store = place.service, place.store
     commands = Commands(
         service.name,
         service.commands_topic,
         publisher,
-        Board(store, service.commands_topic),
+        DecisionWaiter(store, service.commands_topic),
         Askers(service.name, "s" * 32),
     )
-    return Bugs(service, store, commands, lambda: caught_up)
+    return BugReplayer(service, store, commands, lambda: caught_up)
 
 
 async def letters(place: Place, state: str) -> list[DeadLetter]:

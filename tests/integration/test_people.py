@@ -26,7 +26,7 @@ from shared.contracts.register import BeginRegister
 from shared.http.access import Principal, Role
 from shared.http.app import create_app
 from shared.pipeline.books import DECISIONS
-from shared.service import ON_PAPER, Parts
+from shared.service import ON_PAPER, Components
 from tests.factories import completed, registered
 from tests.property.harness import AGENCIES, ENROLLMENT, OFFICER, SECRET, City, Sending
 from tests.unit.registers import Connected
@@ -38,10 +38,10 @@ EARLIER, LATER = "198501012010011001", "198501012023211001"
 
 
 @pytest.fixture
-async def parts(stack: Stack) -> AsyncIterator[Parts[CompletionTerms]]:
+async def components(stack: Stack) -> AsyncIterator[Components[CompletionTerms]]:
     name = f"people_{secrets.token_hex(4)}"
     settings = {**ON_PAPER, "mongo": stack.mongo, "database_prefix": name, "secret": SECRET}
-    made = app.build(EnrollmentSettings(**settings)).parts
+    made = app.build(EnrollmentSettings(**settings)).components
     await made.store.prepare(made.service.collections)
     yield made
     await made.store.client.drop_database(made.store.database.name)
@@ -51,10 +51,10 @@ async def parts(stack: Stack) -> AsyncIterator[Parts[CompletionTerms]]:
 class Story:
     """Two agencies, a body of the first one's, and a register that judges; each event as it is told."""
 
-    def __init__(self, parts: Parts[CompletionTerms]) -> None:
+    def __init__(self, components: Components[CompletionTerms]) -> None:
         self.city, self.ids, self.told = (
-            City([parts.store], services=[ENROLLMENT]),
-            parts.service.terms.ids,
+            City([components.store], services=[ENROLLMENT]),
+            components.service.terms.ids,
             0,
         )
 
@@ -76,8 +76,8 @@ class Story:
 
 
 @pytest.fixture
-async def story(parts: Parts[CompletionTerms]) -> Story:
-    return await Story(parts).begins()
+async def story(components: Components[CompletionTerms]) -> Story:
+    return await Story(components).begins()
 
 
 def number(n: int) -> str:
@@ -85,7 +85,7 @@ def number(n: int) -> str:
 
 
 async def test_a_worklist_has_pages_of_the_size_asked_for(
-    parts: Parts[CompletionTerms], story: Story
+    components: Components[CompletionTerms], story: Story
 ) -> None:
     for sender in AGENCIES:
         await story.tell(sender, *(registered(number(n)) for n in range(5)))
@@ -94,29 +94,31 @@ async def test_a_worklist_has_pages_of_the_size_asked_for(
     after: str | None = ""
     sizes = []
     while after is not None:
-        page = await worklist(parts.store, DISPUTED, after, 2)
+        page = await worklist(components.store, DISPUTED, after, 2)
         seen += [one.main.id for one in page.people]
         sizes.append(len(page.people))
         after = page.next
     assert (sizes, seen) == ([2, 2, 1], sorted(story.id(number(n)) for n in range(5)))
-    plan = await parts.store.database.command(
+    plan = await components.store.database.command(
         "explain", {"count": EMPLOYEES.name, "query": {"open": DISPUTED}}, verbosity="executionStats"
     )
     assert plan["executionStats"]["totalDocsExamined"] <= 5, "by the index"
 
 
-async def test_people_are_read_with_all_their_files(parts: Parts[CompletionTerms], story: Story) -> None:
+async def test_people_are_read_with_all_their_files(
+    components: Components[CompletionTerms], story: Story
+) -> None:
     await story.tell(A, registered(EARLIER, name="Old"))
     await story.tell(B, registered(LATER, name="New", previous_employee_number=EARLIER))
-    page = await worklist(parts.store, LINKS, "", 10)
+    page = await worklist(components.store, LINKS, "", 10)
     assert [one.main.profile.name for one in page.people] == ["New"]
-    linked = await linked_people(parts.store, page.people)
+    linked = await linked_people(components.store, page.people)
     assert {number: one.main.profile.name for number, one in linked.items()} == {EARLIER: "Old"}
     await story.tell(OFFICER, merge(story, home=B))
-    for found in (await people_of(parts.store, [story.id(LATER)])).values():
+    for found in (await people_of(components.store, [story.id(LATER)])).values():
         assert (found.main.id, [one.id for one in found.merged]) == (story.id(EARLIER), [story.id(LATER)])
-    assert set(await people_by_number(parts.store, [LATER, EARLIER, number(7)])) == {EARLIER, LATER}
-    assert await people_of(parts.store, ["emp_" + "0" * 32]) == {}
+    assert set(await people_by_number(components.store, [LATER, EARLIER, number(7)])) == {EARLIER, LATER}
+    assert await people_of(components.store, ["emp_" + "0" * 32]) == {}
 
 
 @pytest.mark.parametrize(
@@ -131,14 +133,14 @@ async def test_people_are_read_with_all_their_files(parts: Parts[CompletionTerms
     ],
 )
 async def test_an_officer_of_a_suspended_agency_is_refused_over_http(
-    parts: Parts[CompletionTerms], method: str, path: str
+    components: Components[CompletionTerms], method: str, path: str
 ) -> None:
     async def ready() -> list[Any]:
         return []
 
     async def answered(*agencies: Standing) -> httpx.Response:
         register = Connected(*agencies)
-        routes = [people_router(parts, register), contests_router(parts, register)]
+        routes = [people_router(components, register), contests_router(components, register)]
         app = create_app("enrollment", routers=routes, readiness=ready, access=IsAnOfficer())
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as client:
             return await client.request(method, path, headers={"Authorization": "Bearer x"}, json=BODY)
@@ -169,14 +171,14 @@ def merge(story: Story, home: str | None = None, opd: str | None = None) -> Merg
 
 
 async def test_a_transfer_is_shown_with_the_profile_that_would_stand_and_mails_that_would_go(
-    parts: Parts[CompletionTerms], story: Story
+    components: Components[CompletionTerms], story: Story
 ) -> None:
     await story.tell(A, registered(EARLIER, name="By A", email="a@example.org"))
     await story.tell(B, registered(EARLIER, name="By B", email="b@example.org"))
     await story.tell(A, completed(EARLIER, organizer="BKPSDM"))
-    before = await parts.store.size(DECISIONS)
+    before = await components.store.size(DECISIONS)
     order = ConfirmHome(employee_id=story.id(EARLIER), agency=B, officer="o", opd=None, reason="SK")
-    told = await preview(parts, order, FOR_ALL, NOW)
+    told = await preview(components, order, FOR_ALL, NOW)
     assert told.verdict == "accepted"
     (change,) = told.people
     was, will = change.before, change.after
@@ -186,27 +188,27 @@ async def test_a_transfer_is_shown_with_the_profile_that_would_stand_and_mails_t
     assert (will.name, will.email, will.home) == ("By B", "b***@example.org", B)
     assert (will.state, will.held, will.jp) == ("confirmed", False, was.jp)
     assert sum(will.jp.values()) > 0
-    assert await parts.store.size(DECISIONS) == before
-    (found,) = (await people_of(parts.store, [story.id(EARLIER)])).values()
+    assert await components.store.size(DECISIONS) == before
+    (found,) = (await people_of(components.store, [story.id(EARLIER)])).values()
     assert found.main.open == ["disputed"], "nothing is written"
 
 
-async def test_what_would_be_refused_says_why(parts: Parts[CompletionTerms], story: Story) -> None:
+async def test_what_would_be_refused_says_why(components: Components[CompletionTerms], story: Story) -> None:
     await story.tell(A, registered(EARLIER))
     order = ConfirmHome(employee_id=story.id(EARLIER), agency=A, officer="o", opd=B, reason="SK")
-    told = await preview(parts, order, FOR_ALL, NOW)
+    told = await preview(components, order, FOR_ALL, NOW)
     assert (told.verdict, told.people) == ("refused", [])
     assert "its officer lets the person go" in (told.reason or "")
 
 
 async def test_of_another_agency_s_person_a_preview_says_how_much_and_not_who(
-    parts: Parts[CompletionTerms], story: Story
+    components: Components[CompletionTerms], story: Story
 ) -> None:
     await story.tell(A, registered(EARLIER, name="Old"))
     await story.tell(B, registered(LATER, name="New", previous_employee_number=EARLIER))
     await story.tell(B, *(completed(LATER, code=code, organizer="BKPSDM") for code in "BC"))
     of_a = Principal("u", frozenset({Role.officer}), None, A, "https://sso.example")
-    told = await preview(parts, merge(story, home=B, opd=A), of_a, NOW)
+    told = await preview(components, merge(story, home=B, opd=A), of_a, NOW)
     stands = {one.employee_id: (one.before, one.after) for one in told.people}
     known, unknown = stands[story.id(EARLIER)], stands[story.id(LATER)]
     assert known[0] is not None
@@ -218,13 +220,13 @@ async def test_of_another_agency_s_person_a_preview_says_how_much_and_not_who(
 
 
 async def test_a_merge_is_shown_with_what_moves_and_counts_once_and_its_separation_the_reverse(
-    parts: Parts[CompletionTerms], story: Story
+    components: Components[CompletionTerms], story: Story
 ) -> None:
     await story.tell(A, registered(EARLIER, name="Old"))
     await story.tell(B, registered(LATER, name="New", previous_employee_number=EARLIER))
     for employee, codes in ((EARLIER, "AB"), (LATER, "BC")):
         await story.tell(A, *(completed(employee, code=code, organizer="BKPSDM") for code in codes))
-    told = await preview(parts, merge(story, home=B), FOR_ALL, NOW)
+    told = await preview(components, merge(story, home=B), FOR_ALL, NOW)
     changes = {one.employee_id: (one.before, one.after) for one in told.people}
     main, joining = changes[story.id(EARLIER)], changes[story.id(LATER)]
     assert joining[1] is None
@@ -240,18 +242,20 @@ async def test_a_merge_is_shown_with_what_moves_and_counts_once_and_its_separati
 
     await story.tell(OFFICER, merge(story, home=B))
     part = SeparateEmployees(employee_id=story.id(LATER), officer="o", opd=None, reason="x")
-    back = await preview(parts, part, FOR_ALL, NOW)
+    back = await preview(components, part, FOR_ALL, NOW)
     changes = {one.employee_id: (one.before, one.after) for one in back.people}
     assert changes[story.id(LATER)][0] is None
     assert [one.jp[2026] for _, one in changes.values() if one is not None] == [2 * each, 2 * each]
     assert (back.moved.count, back.counted_once.count, back.counted_again.count) == (2, 0, 1)
 
 
-async def test_keeping_two_apart_is_shown_as_a_link_less(parts: Parts[CompletionTerms], story: Story) -> None:
+async def test_keeping_two_apart_is_shown_as_a_link_less(
+    components: Components[CompletionTerms], story: Story
+) -> None:
     await story.tell(A, registered(EARLIER))
     await story.tell(B, registered(LATER, previous_employee_number=EARLIER))
     part = SeparateEmployees(employee_id=story.id(LATER), officer="o", opd=B, reason="x")
-    (change,) = (await preview(parts, part, FOR_ALL, NOW)).people
+    (change,) = (await preview(components, part, FOR_ALL, NOW)).people
     assert [one and one.links for one in (change.before, change.after)] == [1, 0]
     assert change.before is not None
     assert change.before.jp == dict[int, Decimal]()

@@ -25,13 +25,24 @@ from shared.contracts.register import (
     TrustAgency,
 )
 from shared.contracts.topics import agency_topic
-from shared.service import Parts
+from shared.service import Components
 from tests.factories import completed, registered
 from tests.integration.test_bodies import Orders
-from tests.integration.test_people import EARLIER, LATER, OFFICER, A, B, Story, merge, number, parts, story
+from tests.integration.test_people import (
+    EARLIER,
+    LATER,
+    OFFICER,
+    A,
+    B,
+    Story,
+    components,
+    merge,
+    number,
+    story,
+)
 from tests.property.harness import ENROLLMENT, City
 
-__all__ = ["parts", "story"]
+__all__ = ["components", "story"]
 LATE: Final = datetime(2027, 1, 1, tzinfo=UTC)
 MASTER: Final = "bkd"
 
@@ -46,17 +57,17 @@ def replace(heir: str = B) -> ReplaceAgency:
     return ReplaceAgency(code=A, heir=heir, operator="op", reason="Perwal 12/2026")
 
 
-async def judged_anew(parts: Parts[CompletionTerms], story: Story) -> None:
+async def judged_anew(components: Components[CompletionTerms], story: Story) -> None:
     """As the sweep does."""
-    register = await parts.store.read(REGISTERS, REGISTER)
+    register = await components.store.read(REGISTERS, REGISTER)
     assert register is not None
-    everybody = tuple(one.id for one in await parts.store.select(EMPLOYEES, {}))
+    everybody = tuple(one.id for one in await components.store.select(EMPLOYEES, {}))
     await story.tell(OFFICER, RefoldPeople(generation=register.generation, found=everybody))
 
 
-async def stand(parts: Parts[CompletionTerms]) -> tuple[int, int]:
+async def stand(components: Components[CompletionTerms]) -> tuple[int, int]:
     """How many certificates stand, and how many completions give hours."""
-    found = await parts.store.select(COMPLETIONS, {})
+    found = await components.store.select(COMPLETIONS, {})
     certificates = [one.certificate for one in found if one.certificate is not None]
     return sum(not one.revoked for one in certificates), sum(bool(one.learning_year) for one in found)
 
@@ -72,56 +83,60 @@ async def reported(story: Story) -> Story:
 
 
 async def test_what_loses_its_certificate_and_keeps_its_hours_is_told_before_and_happens(
-    parts: Parts[CompletionTerms], reported: Story
+    components: Components[CompletionTerms], reported: Story
 ) -> None:
-    assert await stand(parts) == (2, 2)
-    told = await preview(parts, distrust(A), LATE)
+    assert await stand(components) == (2, 2)
+    told = await preview(components, distrust(A), LATE)
     assert (told.completions, told.completions_alone) == (2, 1)
     assert (told.certificates_lost, told.hours_kept, told.certificates_issued) == (2, 1, 0)
     assert (told.since, told.until) == (distrust(A).since, None)
     await reported.tell(OFFICER, distrust(A))
-    await judged_anew(parts, reported)
-    assert await stand(parts) == (0, 1)
-    (said,) = (await parts.store.select(REGISTERS, {}))[0].distrusts
-    back = await preview(parts, TrustAgency(code=A, distrust=said.command, operator="op", reason="own"), LATE)
+    await judged_anew(components, reported)
+    assert await stand(components) == (0, 1)
+    (said,) = (await components.store.select(REGISTERS, {}))[0].distrusts
+    back = await preview(
+        components, TrustAgency(code=A, distrust=said.command, operator="op", reason="own"), LATE
+    )
     assert (back.certificates_issued, back.certificates_lost) == (2, 0)
 
 
 async def test_how_far_the_judging_anew_is_is_counted_until_it_is_done(
-    parts: Parts[CompletionTerms], reported: Story
+    components: Components[CompletionTerms], reported: Story
 ) -> None:
     orders = cast("Any", Orders(reported.city))
-    sweeper = Sweeper(parts.store, orders, wait_s=0.0)
+    sweeper = Sweeper(components.store, orders, wait_s=0.0)
     while (await sweeper.left())["going"]:
         await sweeper.step()
     assert await sweeper.left() == {"people": 0, "completions": 0, "going": 0}
     await reported.tell(OFFICER, distrust(A))
-    assert await Sweeper(parts.store, orders).left() == {"people": 0, "completions": 2, "going": 1}
-    await Sweeper(parts.store, orders).step()
-    assert await Sweeper(parts.store, orders).left() == {"people": 0, "completions": 0, "going": 1}
+    assert await Sweeper(components.store, orders).left() == {"people": 0, "completions": 2, "going": 1}
+    await Sweeper(components.store, orders).step()
+    assert await Sweeper(components.store, orders).left() == {"people": 0, "completions": 0, "going": 1}
     await sweeper.step()
-    assert await Sweeper(parts.store, orders).left() == {"people": 0, "completions": 0, "going": 0}
+    assert await Sweeper(components.store, orders).left() == {"people": 0, "completions": 0, "going": 0}
 
 
-async def test_people_whom_a_master_source_placed_are_counted(parts: Parts[CompletionTerms]) -> None:
-    story = Story(parts)
+async def test_people_whom_a_master_source_placed_are_counted(
+    components: Components[CompletionTerms],
+) -> None:
+    story = Story(components)
     read = (*ENROLLMENT.sources, agency_topic(MASTER))
-    story.city = City([parts.store], services=[dataclasses.replace(ENROLLMENT, sources=read)])
+    story.city = City([components.store], services=[dataclasses.replace(ENROLLMENT, sources=read)])
     await story.begins()
     await story.tell(OFFICER, AddAgency(code=MASTER, name="BKD", master=True, operator="op"))
     for n in range(4):
         await story.tell(A, registered(number(n)))
     for n, home in enumerate((B, B, A)):
         await story.tell(MASTER, registered(number(n), home=home))
-    told = await preview(parts, distrust(MASTER), LATE)
+    told = await preview(components, distrust(MASTER), LATE)
     assert (told.people, told.people_moved) == (3, 2)
     await story.tell(OFFICER, distrust(MASTER))
-    people = await people_of(parts.store, [story.id(number(n)) for n in range(4)])
+    people = await people_of(components.store, [story.id(number(n)) for n in range(4)])
     assert [homes(one.whole).home for one in people.values()] == [A] * 4
 
 
 async def test_a_succession_counts_those_whose_agency_it_is_and_merged_ones_once(
-    parts: Parts[CompletionTerms], story: Story
+    components: Components[CompletionTerms], story: Story
 ) -> None:
     for n in (71, 72):
         await story.tell(A, registered(number(n)))
@@ -130,39 +145,39 @@ async def test_a_succession_counts_those_whose_agency_it_is_and_merged_ones_once
     for one in (EARLIER, LATER):
         await story.tell(A, registered(one))
     await story.tell(OFFICER, merge(story, home=A))
-    assert (await preview(parts, replace(), LATE)).people == 3
+    assert (await preview(components, replace(), LATE)).people == 3
 
 
 async def test_an_heir_that_is_suspended_or_too_small_is_warned_of(
-    parts: Parts[CompletionTerms], story: Story
+    components: Components[CompletionTerms], story: Story
 ) -> None:
     for n in range(4):
         await story.tell(A, registered(number(n)))
-    assert (await preview(parts, replace(), LATE)).warnings == []
+    assert (await preview(components, replace(), LATE)).warnings == []
     await story.tell(
         OFFICER,
         ChangeAgency(code=B, headcount=2, operator="op", reason="counted"),
         SuspendAgency(code=B, operator="op", reason="leak"),
     )
-    told: ReachView = await preview(parts, replace(), LATE)
+    told: ReachView = await preview(components, replace(), LATE)
     suspended, small = told.warnings
     assert suspended.startswith(f"{B} is suspended")
     assert f"{B} has 2 people by the register, and both together have 4" in small
 
 
 async def test_the_same_distrust_again_is_told_before_it_is_ordered(
-    parts: Parts[CompletionTerms], story: Story
+    components: Components[CompletionTerms], story: Story
 ) -> None:
     await story.tell(OFFICER, distrust(A))
-    told = await preview(parts, distrust(A), LATE)
+    told = await preview(components, distrust(A), LATE)
     assert (told.verdict, told.reason) == (
         "duplicate",
-        f"so already: decision {await _decision(parts)} says it, and holds",
+        f"so already: decision {await _decision(components)} says it, and holds",
     )
     later = distrust(A).model_copy(update={"since": distrust(A).since + timedelta(days=1)})
-    assert (await preview(parts, later, LATE)).verdict == "accepted"
+    assert (await preview(components, later, LATE)).verdict == "accepted"
 
 
-async def _decision(parts: Parts[CompletionTerms]) -> str:
-    (register,) = await parts.store.select(REGISTERS, {})
+async def _decision(components: Components[CompletionTerms]) -> str:
+    (register,) = await components.store.select(REGISTERS, {})
     return register.distrusts[0].command

@@ -36,7 +36,7 @@ from services.enrollment.verification.routes import BeingPrepared, Held
 from shared.contracts.payload import CertificateId, CompletionId, EmployeeId
 from shared.contracts.topics import PARTITIONS
 from shared.http.askers import Askers
-from shared.http.commands import Board, Commands
+from shared.http.commands import Commands, DecisionWaiter
 from shared.http.traces import Wanted
 from shared.kafka.topics import create_topics
 from shared.pipeline.kafka.publisher import Publisher
@@ -90,7 +90,9 @@ async def rendering_by(
     topic = f"{store.database.name}.commands"
     await create_topics(stack.kafka, [(topic, PARTITIONS, {})])
     publisher = Publisher(stack.kafka, "render-test")
-    commands = Commands("enrollment", topic, publisher, Board(store, topic), Askers("enrollment", "s" * 32))
+    commands = Commands(
+        "enrollment", topic, publisher, DecisionWaiter(store, topic), Askers("enrollment", "s" * 32)
+    )
     renderer = Renderer(store, commands, workers=1, make=make)
     running = asyncio.create_task(renderer.run())
     try:

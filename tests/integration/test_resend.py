@@ -12,11 +12,11 @@ import pytest
 from msgspec.structs import replace
 
 from devstack.ports import HOST
-from services.notification.delivery import reporter as teller
+from services.notification.delivery import reporter as reporter
 from services.notification.delivery.documents import MAIL_ORDERS, MailOrder
 from services.notification.delivery.mailer import Mailer
 from services.notification.delivery.policy import NO_ADDRESS
-from services.notification.delivery.reporter import Teller, Untold
+from services.notification.delivery.reporter import DeliveryReporter, UnreportedDeliveries
 from services.notification.delivery.resender import Resender
 from services.notification.delivery.routes import mails_router
 from services.notification.delivery.smtp import SmtpServer
@@ -212,14 +212,14 @@ async def told(log: Log, count: int) -> list[NoteMail]:
 
 
 @pytest.fixture
-async def untold(mail_store: MongoStore) -> AsyncIterator[Callable[[], tuple[Untold, Log]]]:
+async def untold(mail_store: MongoStore) -> AsyncIterator[Callable[[], tuple[UnreportedDeliveries, Log]]]:
     running: list[asyncio.Task[None]] = []
 
-    def make() -> tuple[Untold, Log]:
+    def make() -> tuple[UnreportedDeliveries, Log]:
         log = Log()
-        telling = Teller(log, 0)  # type: ignore[arg-type]
+        telling = DeliveryReporter(log, 0)  # type: ignore[arg-type]
         running.append(asyncio.create_task(telling.run()))
-        return Untold(mail_store, telling, lambda: True), log
+        return UnreportedDeliveries(mail_store, telling, lambda: True), log
 
     yield make
     for one in running:
@@ -227,9 +227,11 @@ async def untold(mail_store: MongoStore) -> AsyncIterator[Callable[[], tuple[Unt
 
 
 async def test_what_a_killed_mailer_had_not_told_is_told_at_the_next_start(
-    mail_store: MongoStore, untold: Callable[[], tuple[Untold, Log]], monkeypatch: pytest.MonkeyPatch
+    mail_store: MongoStore,
+    untold: Callable[[], tuple[UnreportedDeliveries, Log]],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(teller, "PAGE", 2)
+    monkeypatch.setattr(reporter, "PAGE", 2)
     states: Sequence[str] = ("sent", "bounced", "queued", "sent", "sent", "skipped")
     await insert(mail_store, MAILS, *(replace(mail(n), state=one) for n, one in enumerate(states)))
     await mail_store.database[MAILS.name].update_one({"_id": "let_0004"}, {"$set": {"order": 1}})
@@ -251,7 +253,7 @@ async def test_what_a_killed_mailer_had_not_told_is_told_at_the_next_start(
 
 
 async def test_what_another_mailer_did_not_tell_is_told_by_those_that_run(
-    mail_store: MongoStore, untold: Callable[[], tuple[Untold, Log]]
+    mail_store: MongoStore, untold: Callable[[], tuple[UnreportedDeliveries, Log]]
 ) -> None:
     worker, log = untold()
     await worker.step()

@@ -10,10 +10,10 @@ import pytest
 from devstack import Stack
 from shared.contracts.agency import TrainingCompleted
 from shared.http.askers import Askers
-from shared.http.commands import Board, Commands
+from shared.http.commands import Commands, DecisionWaiter
 from shared.pipeline.books import DEAD_LETTERS, DECISIONS, WAITING, Decision, WaitingRecord
 from shared.pipeline.kafka.publisher import Publisher
-from shared.workers.waits import PAGE, Budgets, Waits
+from shared.workers.waits import PAGE, Budgets, WaitingSweeper
 from tests import factories
 from tests.chaos.members import Place, place_of
 from tests.chaos.traffic import AGENCIES, Message
@@ -52,16 +52,16 @@ async def waiting_since(place: Place, ages: list[timedelta]) -> None:
         )
 
 
-def waits(place: Place, publisher: Publisher, budgets: Budgets) -> "Waits[Any]":
+def waits(place: Place, publisher: Publisher, budgets: Budgets) -> "WaitingSweeper[Any]":
     service, store = place.service, place.store
     commands = Commands(
         service.name,
         service.commands_topic,
         publisher,
-        Board(store, service.commands_topic),
+        DecisionWaiter(store, service.commands_topic),
         Askers(service.name, "s" * 32),
     )
-    return Waits(service, store, commands, budgets, lambda: True)
+    return WaitingSweeper(service, store, commands, budgets, lambda: True)
 
 
 async def reasons(place: Place, count: int) -> dict[str, str]:

@@ -44,7 +44,7 @@ from shared.pipeline.handlers import Adoption, Published, Service
 from shared.pipeline.limits import LIMITS, Limits
 from shared.pipeline.places import TopicPartition, partition_of, position_id
 from shared.pipeline.processing.attempt import Attempt, Decided
-from shared.pipeline.processing.items import Reader
+from shared.pipeline.processing.messages import Decoder
 from shared.pipeline.records import Coordinates, Headers, Record
 from shared.pipeline.storage.mongo import MongoStore
 from shared.pipeline.store import Session
@@ -149,7 +149,7 @@ ROUGH = Weather(crash=0.1, interrupt=0.1, double=0.2, shuffle=0.3, shortage=0.3,
 class Member(Generic[T]):
     service: Service[T]
     store: AnyStore
-    reader: Reader[T]
+    decoder: Decoder[T]
     next: dict[TopicPartition, int] = field(default_factory=dict)
     decided: list[Decided] = field(default_factory=list)
 
@@ -171,7 +171,7 @@ class City:
         self.random, self.weather = random or Random(0), weather
         stores = stores or [MemoryStore(self._interrupted) for _ in services]
         self.members = {
-            service.name: Member(service, store, Reader(service))
+            service.name: Member(service, store, Decoder(service))
             for service, store in zip(services, stores, strict=True)
         }
         self.log: dict[TopicPartition, list[Record]] = {}
@@ -266,7 +266,7 @@ class City:
         expected = {tp: position.next for tp, position in positions.items()}
         items = {
             tp: [
-                member.reader.read(replace(record, turn=positions[tp].turn))
+                member.decoder.read(replace(record, turn=positions[tp].turn))
                 for record in self.log[tp][expected[tp] : expected[tp] + count]
             ]
             for tp, count in counts.items()
@@ -276,7 +276,7 @@ class City:
         limits = self._short() if short else UNHURRIED
 
         async def attempt(session: Session) -> Decided:
-            made = Attempt(member.reader, member.store, session, limits=limits)
+            made = Attempt(member.decoder, member.store, session, limits=limits)
             return await made.run(items, member.service.name, expected)
 
         decided = await member.store.attempt(attempt)
@@ -324,7 +324,7 @@ class City:
         if hasattr(terms, "epoch"):  # of a service that gives out versions
             terms = replaced(terms, epoch=epoch)
         member.service = replaced(member.service, terms=terms, epoch=epoch)
-        member.reader = Reader(member.service)
+        member.decoder = Decoder(member.service)
         if adoption is not None:
             await self._adopt(member, adoption)
         behind = [

@@ -22,7 +22,7 @@ from shared.pipeline.books import DEAD_LETTERS, DECISIONS, DeadLetter, WaitingRe
 from shared.pipeline.epochs import MOST_VERSION
 from shared.pipeline.errors import Rejected
 from shared.pipeline.handlers import Service
-from shared.pipeline.processing.items import Reader
+from shared.pipeline.processing.messages import Decoder
 from shared.pipeline.processing.rehearsal import rehearse
 from shared.pipeline.records import Record
 from shared.pipeline.waiting import waiting_id
@@ -55,7 +55,7 @@ def belongs(payload: type[Payload], topic: str, service: Service[Any]) -> bool:
 def test_a_type_counts_on_its_own_topic_alone(
     service: Service[Any], topic: str, payload: type[Payload]
 ) -> None:
-    item = Reader(service).read(as_record(EXAMPLES[payload], topic=topic))
+    item = Decoder(service).read(as_record(EXAMPLES[payload], topic=topic))
     if belongs(payload, topic, service):
         assert item.fault is None
         assert (item.event is not None) == (payload in service.handlers)
@@ -67,7 +67,7 @@ def test_a_type_counts_on_its_own_topic_alone(
 
 def test_a_topic_of_another_installation_is_none_of_ours() -> None:
     """A shared cluster: `other.agency.x.v1` under the prefix `kota.`"""
-    reader = Reader(OF_KOTA)
+    reader = Decoder(OF_KOTA)
     assert reader.read(as_record(registered(), topic="kota.agency.dinas-contoh.v1")).fault is None
     assert reader.read(as_record(registered(), topic="other.agency.dinas-contoh.v1")).fault is not None
 
@@ -180,7 +180,7 @@ def test_what_waited_since_an_older_version_is_held_against_its_topic_too() -> N
         partition=0, offset=0, timestamp_ms=record.timestamp_ms, key=None, value=record.value,
         headers=list(record.headers), turn=0, since=MOMENT,
     )  # fmt: skip
-    assert isinstance(Reader(ENROLLMENT).read(waiting.record(), waiting).fault, Rejected)
+    assert isinstance(Decoder(ENROLLMENT).read(waiting.record(), waiting).fault, Rejected)
 
 
 @pytest.mark.parametrize(
@@ -197,7 +197,7 @@ def test_a_version_from_beyond_all_epochs_is_refused(
     """The highest stands: 2**53 - 1 replaced a mail address for good."""
     for version, refused in ((MOST_VERSION, False), (MOST_VERSION + 1, True), (2**53 - 1, True)):
         forged = EXAMPLES[payload].model_copy(update={field: version})
-        item = Reader(service).read(as_record(forged, topic=topic))
+        item = Decoder(service).read(as_record(forged, topic=topic))
         assert (item.fault is not None) is refused
 
 

@@ -10,13 +10,13 @@ from shared.pipeline.books import EXPIRED
 from shared.pipeline.errors import Rejected, Waiting
 from shared.pipeline.outcome import Verdict
 from shared.pipeline.processing.burial import dead_letter
-from shared.pipeline.processing.items import Item, Reader
+from shared.pipeline.processing.messages import Decoder, Message
 from shared.pipeline.records import Coordinates, Headers, Record
 from tests.factories import NIP, as_record, completed
 from tests.property.harness import ENROLLMENT
 
 NOW = datetime(2026, 3, 5, tzinfo=UTC)
-READER = Reader(ENROLLMENT)
+READER = Decoder(ENROLLMENT)
 
 
 def read(
@@ -24,7 +24,7 @@ def read(
     topic: str = "agency.dinas-a.v1",
     key: bytes | None = None,
     headers: Headers = (),
-) -> Item[Any]:
+) -> Message[Any]:
     return READER.read(Record(Coordinates(topic, 0, 7), 0, key, json.dumps(document).encode(), headers))
 
 
@@ -37,13 +37,13 @@ def changed(**data: Any) -> dict[str, Any]:
     return event(data=event()["data"] | data)
 
 
-def group(item: Item[Any], error: Exception | None = None) -> str:
+def group(item: Message[Any], error: Exception | None = None) -> str:
     fault = error or item.fault
     assert fault is not None
     return dead_letter(item, EXPIRED, str(fault), fault, NOW, Verdict.REFUSED)[0].fingerprint
 
 
-def groups(*items: Item[Any]) -> int:
+def groups(*items: Message[Any]) -> int:
     return len({group(one) for one in items})
 
 
@@ -66,7 +66,7 @@ def test_types_that_do_not_exist_are_one_group_of_each_topic() -> None:
     ],
     ids=["key", "version", "field name", "length", "number of faults", "content type", "topic"],
 )
-def test_nothing_that_a_sender_chooses_makes_groups_of_its_own(sent: list[Item[Any]]) -> None:
+def test_nothing_that_a_sender_chooses_makes_groups_of_its_own(sent: list[Message[Any]]) -> None:
     assert groups(*sent) == 1
 
 

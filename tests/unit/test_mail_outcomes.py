@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import msgspec
 import pytest
 
-from services.notification.delivery.circuit_breaker import Circuit
+from services.notification.delivery.circuit_breaker import CircuitBreaker
 from services.notification.delivery.policy import (
     LONGEST_RETRY_S,
     MOST_ATTEMPTS,
@@ -82,7 +82,7 @@ def test_an_unsure_mail_is_held_by_policy_and_after_enough_repeats() -> None:
 
 
 def test_a_server_that_answers_but_takes_no_mail_is_tried_less_and_less() -> None:
-    circuit = Circuit(first_pause_s=1)
+    circuit = CircuitBreaker(first_pause_s=1)
     pauses = []
     for _ in range(4):
         circuit.failed("our sender address is refused", refuses=True)
@@ -95,7 +95,7 @@ def test_a_server_that_answers_but_takes_no_mail_is_tried_less_and_less() -> Non
 
 
 def test_connections_that_fail_together_fail_once() -> None:
-    circuit = Circuit(first_pause_s=1)
+    circuit = CircuitBreaker(first_pause_s=1)
     assert circuit.failed("no connection")
     assert not any(circuit.failed("no connection") for _ in range(8))
     assert 0 < circuit.pause_s <= 1

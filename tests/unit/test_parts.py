@@ -10,7 +10,7 @@ from services.enrollment.completions.terms import CompletionTerms
 from shared.contracts import cloudevents
 from shared.contracts.cloudevents import MOST_PARTS, STRUCTURED, TOO_MANY_PARTS, id_in
 from shared.contracts.topics import ENROLLMENT_COMMANDS, agency_topic
-from shared.pipeline.processing.items import Item, Reader
+from shared.pipeline.processing.messages import Decoder, Message
 from shared.pipeline.records import Coordinates, Record
 from tests.factories import as_record, completed
 from tests.property.harness import AGENCIES, ENROLLMENT
@@ -25,8 +25,8 @@ def document(**more: object) -> dict[str, Any]:
     return found | more
 
 
-def read(value: bytes, topic: str = agency_topic(AGENCIES[0])) -> Item[CompletionTerms]:
-    return Reader(ENROLLMENT).read(Record(Coordinates(topic, 0, 0), 1_772_668_800_000, None, value, HEADERS))
+def read(value: bytes, topic: str = agency_topic(AGENCIES[0])) -> Message[CompletionTerms]:
+    return Decoder(ENROLLMENT).read(Record(Coordinates(topic, 0, 0), 1_772_668_800_000, None, value, HEADERS))
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from services.enrollment.agencies.documents import AGENCIES, Agency
 from shared.contracts.topics import agency_topic
 from shared.pipeline.books import POSITIONS, Position
 from shared.pipeline.places import position_id
-from shared.service import Parts
+from shared.service import Components
 
 
 class Traffic(NamedTuple):
@@ -19,21 +19,23 @@ class Traffic(NamedTuple):
     undecided: int | None
 
 
-async def all_agencies(parts: Parts[Any]) -> list[Agency]:
+async def all_agencies(components: Components[Any]) -> list[Agency]:
     """By code."""
-    return await parts.store.select(AGENCIES, {}, sort=[("_id", 1)])
+    return await components.store.select(AGENCIES, {}, sort=[("_id", 1)])
 
 
-async def traffic_of(parts: Parts[Any], codes: Sequence[str]) -> dict[str, Traffic]:
+async def traffic_of(components: Components[Any], codes: Sequence[str]) -> dict[str, Traffic]:
     """By code; two questions for all of them."""
-    service = parts.service
+    service = components.service
     topics = {code: agency_topic(code, service.topic_prefix) for code in codes}
     ids = {code: position_id(service.name, (topic, 0)) for code, topic in topics.items()}
-    found = await parts.store.select(POSITIONS, {"_id": {"$in": list(ids.values())}})
+    found = await components.store.select(POSITIONS, {"_id": {"$in": list(ids.values())}})
     positions = {one.id: one for one in found}
-    ends = await parts.log_ends([(topic, 0) for topic in topics.values()])
+    ends = await components.log_ends([(topic, 0) for topic in topics.values()])
     return {
-        code: _traffic(topic, parts.sources.fault_of(topic), positions.get(ids[code]), ends.get((topic, 0)))
+        code: _traffic(
+            topic, components.sources.fault_of(topic), positions.get(ids[code]), ends.get((topic, 0))
+        )
         for code, topic in topics.items()
     }
 

@@ -15,9 +15,9 @@ from shared.contracts.agency import TrainingCompleted
 from shared.contracts.bodies import AddBody, ChangeBody
 from shared.pipeline.books import WAITING, WaitingRecord
 from shared.pipeline.outcome import Verdict
-from shared.pipeline.processing.items import Reader, sender_of
+from shared.pipeline.processing.messages import Decoder, sender_of
 from shared.pipeline.processing.rehearsal import Rehearsal, rehearse_command
-from shared.service import Parts
+from shared.service import Components
 
 MOST_UNKNOWN: Final = 200
 
@@ -41,17 +41,17 @@ Judge = Callable[[Rehearsal, str], Awaitable[Effects]]
 """Of what was rehearsed about a body, by its id: whoever knows completions says it."""
 
 
-async def all_bodies(parts: Parts[Any]) -> list[Body]:
+async def all_bodies(components: Components[Any]) -> list[Body]:
     """Without aliases, by code; their agencies as they are called now."""
-    trust = trust_of(await parts.store.read(REGISTERS, REGISTER))
-    found = await parts.store.select(BODIES, {}, sort=[("_id", 1)])
+    trust = trust_of(await components.store.read(REGISTERS, REGISTER))
+    found = await components.store.select(BODIES, {}, sort=[("_id", 1)])
     called = [called_now(one, trust.heir) for one in found if not one.alias_of]
     return [one for one in called if one is not None]
 
 
-async def unknown_bodies(parts: Parts[Any]) -> UnknownBodiesView:
+async def unknown_bodies(components: Components[Any]) -> UnknownBodiesView:
     """One line a body that completions wait for. It reads what waits for bodies, by an index, and nothing else."""
-    found = await parts.store.aggregate(WAITING, [
+    found = await components.store.aggregate(WAITING, [
         {"$match": {"event_type": TrainingCompleted.TYPE, "kind": LACKED}},
         {"$group": {
             "_id": "$lacks", "waiting": {"$sum": 1}, "topics": {"$addToSet": "$topic"}, "since": {"$min": "$since"},
@@ -61,10 +61,10 @@ async def unknown_bodies(parts: Parts[Any]) -> UnknownBodiesView:
         {"$limit": MOST_UNKNOWN + 1},
     ])  # fmt: skip
     shown = found[:MOST_UNKNOWN]
-    firsts = await parts.store.select(WAITING, {"_id": {"$in": [one["first"] for one in shown]}})
-    reader: Reader[Any] = Reader(parts.service)
-    codes = {one.id: _code(one, reader) for one in firsts}
-    prefix = parts.service.topic_prefix
+    firsts = await components.store.select(WAITING, {"_id": {"$in": [one["first"] for one in shown]}})
+    decoder: Decoder[Any] = Decoder(components.service)
+    codes = {one.id: _code(one, decoder) for one in firsts}
+    prefix = components.service.topic_prefix
     return UnknownBodiesView(
         bodies=[
             UnknownBodyView(
@@ -79,17 +79,17 @@ async def unknown_bodies(parts: Parts[Any]) -> UnknownBodiesView:
     )
 
 
-def _code(waiting: WaitingRecord, reader: Reader[Any]) -> str:
+def _code(waiting: WaitingRecord, decoder: Decoder[Any]) -> str:
     """As it is reported; empty where that can't be read any more."""
-    event = reader.read(waiting.record(), waiting).event
+    event = decoder.read(waiting.record(), waiting).event
     return event.data.training.organizer.code if event and isinstance(event.data, TrainingCompleted) else ""
 
 
 async def preview(
-    parts: Parts[Any], command: AddBody | ChangeBody, now: datetime, judge: Judge | None = None
+    components: Components[Any], command: AddBody | ChangeBody, now: datetime, judge: Judge | None = None
 ) -> PreviewView:
     """Decides the order, and what waits for it, on what stands now; writes nothing."""
-    rehearsal = await rehearse_command(parts.service, parts.store, command, REGISTER, now)
+    rehearsal = await rehearse_command(components.service, components.store, command, REGISTER, now)
     (_, own), *others = rehearsal.outcomes
     lacked = [lacks_body(one) for one in spellings(command.code, command.aliases)]
     verdicts = Counter(outcome.verdict for _, outcome in others)
@@ -98,7 +98,7 @@ async def preview(
     return PreviewView(
         verdict=own.verdict.value,
         reason=own.reason or None,
-        waiting=await parts.store.count(WAITING, {"lacks": {"$in": lacked}}),
+        waiting=await components.store.count(WAITING, {"lacks": {"$in": lacked}}),
         decided={
             verdict.value: count for verdict, count in verdicts.items() if verdict is not Verdict.WAITING
         },

@@ -20,12 +20,12 @@ from services.enrollment.bodies.views import (
 )
 from shared.http.access import Caller, Role, allow
 from shared.http.commands import Asking, commanding
-from shared.service import Parts
+from shared.service import Components
 
 OPERATOR = allow(Role.operator)
 
 
-def bodies_router(parts: Parts[Any], judge: Judge | None = None) -> APIRouter:
+def bodies_router(components: Components[Any], judge: Judge | None = None) -> APIRouter:
     """`judge`: says what becomes of completions, for a preview."""
     router = APIRouter(prefix="/bodies", tags=["bodies"])
 
@@ -35,7 +35,7 @@ def bodies_router(parts: Parts[Any], judge: Judge | None = None) -> APIRouter:
         **allow(Role.officer, Role.operator, Role.auditor),
     )
     async def bodies() -> list[BodyView]:
-        return [body_view(one) for one in await all_bodies(parts)]
+        return [body_view(one) for one in await all_bodies(components)]
 
     @router.get(
         "/unknown",
@@ -43,13 +43,13 @@ def bodies_router(parts: Parts[Any], judge: Judge | None = None) -> APIRouter:
         **allow(Role.operator, Role.auditor),
     )
     async def unknown() -> UnknownBodiesView:
-        return await unknown_bodies(parts)
+        return await unknown_bodies(components)
 
     @router.post(
         "/preview", summary="What adding or changing a body would do; nothing is written", **OPERATOR
     )
     async def look(body: PreviewBody, caller: Caller) -> PreviewView:
-        return await preview(parts, body.command(caller.subject), datetime.now(UTC), judge)
+        return await preview(components, body.command(caller.subject), datetime.now(UTC), judge)
 
     @router.post(
         "", summary="Say who issues for a body; what waits for it is decided", **commanding(OPERATOR)
@@ -57,7 +57,7 @@ def bodies_router(parts: Parts[Any], judge: Judge | None = None) -> APIRouter:
     async def add(body: BodyEntry, asked: Asking) -> Response:
         command = body.command(asked.caller.subject)
         route = f"body/add/{body_id(body.code)}"
-        return await parts.commands.answer(command, asked, route=route, key=REGISTER)
+        return await components.commands.answer(command, asked, route=route, key=REGISTER)
 
     @router.patch(
         "", summary="Change or confirm what is named; the rest stays as it is", **commanding(OPERATOR)
@@ -65,6 +65,6 @@ def bodies_router(parts: Parts[Any], judge: Judge | None = None) -> APIRouter:
     async def change(body: BodyChange, asked: Asking) -> Response:
         command = body.command(asked.caller.subject)
         route = f"body/change/{body_id(body.code)}"
-        return await parts.commands.answer(command, asked, route=route, key=REGISTER)
+        return await components.commands.answer(command, asked, route=route, key=REGISTER)
 
     return router

@@ -21,7 +21,7 @@ from shared.http.access import Principal
 from shared.pipeline.outcome import Verdict
 from shared.pipeline.processing.rehearsal import rehearse_command
 from shared.pipeline.storage.mongo import MongoStore
-from shared.service import Parts
+from shared.service import Components
 
 Order = ContestCompletion | DecideContest
 COMPLETION_ID: Final = r"^cmp_[0-9a-f]{32}$"
@@ -127,16 +127,20 @@ async def contested_page(store: MongoStore, caller: Principal, after: str, limit
 
 
 async def preview(
-    parts: Parts[CompletionTerms], order: Order, completion: Completion, caller: Principal, now: datetime
+    components: Components[CompletionTerms],
+    order: Order,
+    completion: Completion,
+    caller: Principal,
+    now: datetime,
 ) -> ContestPreviewView:
     """Decides the order on what stands now; writes nothing."""
-    rehearsal = await rehearse_command(parts.service, parts.store, order, order.employee_id, now)
+    rehearsal = await rehearse_command(components.service, components.store, order, order.employee_id, now)
     ((_, outcome),) = rehearsal.outcomes
     if outcome.verdict is not Verdict.ACCEPTED:
         return ContestPreviewView(verdict=outcome.verdict.value, reason=outcome.reason or None)
     changed = [document for _, _, document, _ in rehearsal.changes]
     (after,) = (one for one in changed if isinstance(one, Completion) and one.id == completion.id)
-    looked = await looked_up(parts.store, [completion, after])
+    looked = await looked_up(components.store, [completion, after])
     return ContestPreviewView(
         verdict=Verdict.ACCEPTED.value,
         reason=outcome.reason or None,

@@ -23,19 +23,19 @@ from services.enrollment.persons.queries import people_of
 from services.enrollment.persons.rights import found, not_found, officers_of_active, sees_all
 from shared.contracts.enrollment import ContestCompletion, DecideContest
 from shared.http.access import ALL_AGENCIES, Caller, Principal, Role, allow
-from shared.http.commands import Asked, Asking, commanding
+from shared.http.commands import Asking, CommandRequest, commanding
 from shared.http.problems import Problem
 from shared.pipeline.storage.mongo import MongoStore
-from shared.service import Parts
+from shared.service import Components
 
 OFFICER: Final = allow(Role.officer)
 After = Annotated[str, Query(pattern=f"^$|{COMPLETION_ID}", description="`next` of the page before.")]
 Limit = Annotated[int, Query(ge=1, le=200, description="Of completions.")]
 
 
-def contests_router(parts: Parts[CompletionTerms], register: CurrentAgencies) -> APIRouter:
+def contests_router(components: Components[CompletionTerms], register: CurrentAgencies) -> APIRouter:
     router = APIRouter(prefix="/completions", tags=["officer"], dependencies=officers_of_active(register))
-    store = parts.store
+    store = components.store
 
     @router.get(
         "/contested",
@@ -54,30 +54,30 @@ def contests_router(parts: Parts[CompletionTerms], register: CurrentAgencies) ->
     )
     async def contest(body: ContestBody, asked: Asking) -> Response:
         order, _ = await _contest(store, body, asked.caller)
-        return await _give(parts, order, asked)
+        return await _give(components, order, asked)
 
     @router.post("/contests/preview", summary="What that would change; nothing is written", **OFFICER)
     async def preview_contest(body: ContestBody, caller: Caller) -> ContestPreviewView:
-        return await preview(parts, *await _contest(store, body, caller), caller, datetime.now(UTC))
+        return await preview(components, *await _contest(store, body, caller), caller, datetime.now(UTC))
 
     @router.post("/contests/decisions", summary="Decide about a contest", **commanding(OFFICER))
     async def decide(body: ContestDecisionBody, asked: Asking) -> Response:
         order, _ = await _decision(store, body, asked.caller)
-        return await _give(parts, order, asked)
+        return await _give(components, order, asked)
 
     @router.post(
         "/contests/decisions/preview", summary="What that would change; nothing is written", **OFFICER
     )
     async def preview_decision(body: ContestDecisionBody, caller: Caller) -> ContestPreviewView:
-        return await preview(parts, *await _decision(store, body, caller), caller, datetime.now(UTC))
+        return await preview(components, *await _decision(store, body, caller), caller, datetime.now(UTC))
 
     return router
 
 
-async def _give(parts: Parts[CompletionTerms], order: Order, asked: Asked) -> Response:
+async def _give(components: Components[CompletionTerms], order: Order, asked: CommandRequest) -> Response:
     about = f"/{order.contest_id}" if isinstance(order, DecideContest) else ""
     route = f"{order.TYPE}/{order.completion_id}{about}"
-    return await parts.commands.answer(order, asked, route=route, key=order.employee_id)
+    return await components.commands.answer(order, asked, route=route, key=order.employee_id)
 
 
 async def _contest(

@@ -13,7 +13,7 @@ from shared.http.commands import Commands
 from shared.observability.telemetry import root_traceparent
 from shared.pipeline.books import DECISIONS
 from shared.pipeline.outcome import Verdict
-from shared.pipeline.processing.items import sender_of
+from shared.pipeline.processing.messages import sender_of
 from shared.pipeline.storage.mongo import MongoStore
 from shared.workers.periodic import Periodic
 

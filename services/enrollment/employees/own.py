@@ -19,7 +19,7 @@ from shared.http.access import Caller, Principal, Role, allow
 from shared.http.commands import Asking, commanding
 from shared.http.problems import Problem
 from shared.pipeline.storage.mongo import MongoStore
-from shared.service import Parts
+from shared.service import Components
 
 EMPLOYEE: Final = allow(Role.employee)
 REASON: Final = "the person said so, signed in"
@@ -42,12 +42,12 @@ class OwnHomeBody(BaseModel):
     agency: KnownAgencyCode = Field(description="Code of the one of `choices` that is yours.")
 
 
-def own_home_router(parts: Parts[CompletionTerms], register: CurrentAgencies) -> APIRouter:
+def own_home_router(components: Components[CompletionTerms], register: CurrentAgencies) -> APIRouter:
     router = APIRouter(prefix="/me", tags=["employee"])
 
     @router.get("/home", summary="Whose person I am, and who says so", **EMPLOYEE)
     async def own_home(caller: Caller) -> OwnHomeView:
-        whose = homes((await _own(parts.store, caller)).whole)
+        whose = homes((await _own(components.store, caller)).whole)
         names = {code: one.name for code, one in (await register.agencies()).items()}
         return OwnHomeView(
             home=None if whose.home is None else _named(whose.home, names),
@@ -57,13 +57,13 @@ def own_home_router(parts: Parts[CompletionTerms], register: CurrentAgencies) ->
 
     @router.post("/home", summary="Say which of them is my agency", **commanding(EMPLOYEE))
     async def choose(body: OwnHomeBody, asked: Asking) -> Response:
-        person = await _own(parts.store, asked.caller)
+        person = await _own(components.store, asked.caller)
         # Not the subject: some issuers use the employee number.
         order = ConfirmHome(
             employee_id=person.main.id, agency=body.agency, officer="", opd=None, own=True, reason=REASON
         )
         route = f"{order.TYPE}/own/{person.main.id}"
-        return await parts.commands.answer(order, asked, route=route, key=person.main.id)
+        return await components.commands.answer(order, asked, route=route, key=person.main.id)
 
     return router
 

@@ -31,7 +31,7 @@ from shared.observability.redaction import hinted
 from shared.pipeline.documents import Document
 from shared.pipeline.outcome import Verdict
 from shared.pipeline.processing.rehearsal import Rehearsal, rehearse_command
-from shared.service import Parts
+from shared.service import Components
 
 MOST_SHOWN: Final = 50
 Order = ConfirmHome | MergeEmployees | SeparateEmployees
@@ -41,16 +41,16 @@ Completions = Mapping[str, Completion]
 
 
 async def preview(
-    parts: Parts[CompletionTerms], order: Order, caller: Principal, now: datetime
+    components: Components[CompletionTerms], order: Order, caller: Principal, now: datetime
 ) -> PeoplePreviewView:
     """Of people of whom the caller does not know all, how many completions it concerns, and nothing else."""
     ids = [order.employee_id, *([order.into] if isinstance(order, MergeEmployees) else [])]
-    rehearsal = await rehearse_command(parts.service, parts.store, order, order.employee_id, now)
+    rehearsal = await rehearse_command(components.service, components.store, order, order.employee_id, now)
     ((_, outcome),) = rehearsal.outcomes
     if outcome.verdict is not Verdict.ACCEPTED:
         return PeoplePreviewView(verdict=outcome.verdict.value, reason=outcome.reason or None)
-    before: People = {one.main.id: one for one in (await people_of(parts.store, ids)).values()}
-    found = await parts.store.select(COMPLETIONS, {"employee_id": {"$in": sorted(before)}})
+    before: People = {one.main.id: one for one in (await people_of(components.store, ids)).values()}
+    found = await components.store.select(COMPLETIONS, {"employee_id": {"$in": sorted(before)}})
     shown = compared(before, {one.id: one for one in found}, rehearsal)
     unknown = {id for id, one in before.items() if not knows(caller, one.whole)}
     return _hidden(shown, unknown) if unknown else shown

@@ -44,8 +44,8 @@ from services.enrollment.persons.rights import (
 from shared.contracts.payload import EmployeeId
 from shared.contracts.people import ConfirmHome, MergeEmployees, SeparateEmployees
 from shared.http.access import Caller, Principal, Role, allow
-from shared.http.commands import Asked, Asking, command_id, commanding
-from shared.service import Parts
+from shared.http.commands import Asking, CommandRequest, command_id, commanding
+from shared.service import Components
 
 READERS: Final = allow(Role.officer, Role.operator, Role.auditor)
 DECIDERS: Final = allow(Role.officer, Role.operator)
@@ -54,9 +54,9 @@ After = Annotated[str, Query(pattern=f"^$|{EMPLOYEE_ID}", description="`next` of
 Limit = Annotated[int, Query(ge=1, le=200, description="Of people that are looked at.")]
 
 
-def people_router(parts: Parts[CompletionTerms], register: CurrentAgencies) -> APIRouter:
+def people_router(components: Components[CompletionTerms], register: CurrentAgencies) -> APIRouter:
     router = APIRouter(prefix="/people", tags=["people"], dependencies=officers_of_active(register))
-    store, orders = parts.store, Orders(parts, register)
+    store, orders = components.store, Orders(components, register)
 
     @router.post("/search", summary="A person by number: whose it is, by whose word, what waits", **READERS)
     async def search(body: SearchBody, caller: Caller) -> PersonView:
@@ -97,7 +97,9 @@ def people_router(parts: Parts[CompletionTerms], register: CurrentAgencies) -> A
         "/{employee_id}/homes/preview", summary="What that would change; nothing is written", **DECIDERS
     )
     async def preview_home(employee_id: EmployeeIdPath, body: HomeBody, caller: Caller) -> PeoplePreviewView:
-        return await preview(parts, await orders.home(employee_id, body, caller), caller, datetime.now(UTC))
+        return await preview(
+            components, await orders.home(employee_id, body, caller), caller, datetime.now(UTC)
+        )
 
     @router.post("/merges", summary="Say that two records are one person's", **commanding(DECIDERS))
     async def merge(body: MergeBody, asked: Asking) -> Response:
@@ -105,7 +107,7 @@ def people_router(parts: Parts[CompletionTerms], register: CurrentAgencies) -> A
 
     @router.post("/merges/preview", summary="What that would change; nothing is written", **DECIDERS)
     async def preview_merge(body: MergeBody, caller: Caller) -> PeoplePreviewView:
-        return await preview(parts, await orders.merge(body, caller), caller, datetime.now(UTC))
+        return await preview(components, await orders.merge(body, caller), caller, datetime.now(UTC))
 
     @router.post("/separations", summary="Say that a record is a person of its own", **commanding(DECIDERS))
     async def separate(body: SeparationBody, asked: Asking) -> Response:
@@ -113,7 +115,7 @@ def people_router(parts: Parts[CompletionTerms], register: CurrentAgencies) -> A
 
     @router.post("/separations/preview", summary="What that would change; nothing is written", **DECIDERS)
     async def preview_separation(body: SeparationBody, caller: Caller) -> PeoplePreviewView:
-        return await preview(parts, await orders.separation(body, caller), caller, datetime.now(UTC))
+        return await preview(components, await orders.separation(body, caller), caller, datetime.now(UTC))
 
     return router
 
@@ -122,11 +124,11 @@ class Orders:
     """Commands as they are asked for, of those who may; the rest raises Problem. A repetition is not looked at again: who
     has let a person go sees it no more. `asked`: None for a preview."""
 
-    def __init__(self, parts: Parts[CompletionTerms], register: CurrentAgencies) -> None:
-        self._parts, self._register = parts, register
+    def __init__(self, components: Components[CompletionTerms], register: CurrentAgencies) -> None:
+        self._parts, self._register = components, register
 
     async def home(
-        self, employee_id: EmployeeId, body: HomeBody, caller: Principal, asked: Asked | None = None
+        self, employee_id: EmployeeId, body: HomeBody, caller: Principal, asked: CommandRequest | None = None
     ) -> ConfirmHome:
         opd = opd_of(caller)
         order = ConfirmHome(
@@ -139,7 +141,9 @@ class Orders:
             check_agency(body.agency, await self._register.agencies())
         return order
 
-    async def merge(self, body: MergeBody, caller: Principal, asked: Asked | None = None) -> MergeEmployees:
+    async def merge(
+        self, body: MergeBody, caller: Principal, asked: CommandRequest | None = None
+    ) -> MergeEmployees:
         order = MergeEmployees(
             employee_id=EmployeeId(body.employee_id),
             into=EmployeeId(body.into),
@@ -167,7 +171,7 @@ class Orders:
             reason=body.reason,
         )
 
-    async def give(self, order: Order, asked: Asked) -> Response:
+    async def give(self, order: Order, asked: CommandRequest) -> Response:
         return await self._parts.commands.answer(order, asked, route=_route(order), key=order.employee_id)
 
     async def _person(self, id: str) -> Person | None:
@@ -179,7 +183,7 @@ def _route(order: Order) -> str:
     return f"{order.TYPE}/{about}"
 
 
-def _repeats(order: Order, person: Person | None, asked: Asked | None) -> bool:
+def _repeats(order: Order, person: Person | None, asked: CommandRequest | None) -> bool:
     """Whether this very request was decided before."""
     if person is None or asked is None or asked.idempotency_key is None:
         return False

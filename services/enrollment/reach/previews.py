@@ -18,7 +18,7 @@ from shared.contracts.register import DistrustAgency, ReplaceAgency, TrustAgency
 from shared.pipeline.outcome import Verdict
 from shared.pipeline.processing.rehearsal import rehearse_command
 from shared.pipeline.storage.mongo import MongoStore
-from shared.service import Parts
+from shared.service import Components
 
 MOST_LOOKED_AT: Final = 100_000
 """Documents of a kind: a second or two."""
@@ -55,19 +55,19 @@ _NAMED_BY: Final = (("claims", "agency"), ("withdrawals", "agency"), ("placement
 """What an agency says of a person: a list of its file, and the field that names the sender."""
 
 
-async def preview(parts: Parts[CompletionTerms], order: Order, now: datetime) -> ReachView:
-    rehearsal = await rehearse_command(parts.service, parts.store, order, REGISTER, now)
+async def preview(components: Components[CompletionTerms], order: Order, now: datetime) -> ReachView:
+    rehearsal = await rehearse_command(components.service, components.store, order, REGISTER, now)
     ((_, outcome),) = rehearsal.outcomes
     if outcome.verdict is not Verdict.ACCEPTED:
         return ReachView(verdict=outcome.verdict.value, reason=outcome.reason or None)
-    time, said = await _time_of(parts.store, order), said_after(rehearsal)
-    reported = await _completions(parts.store, order.code, time)
-    people = await people_after(parts.store, _people(order, time), order.code, said)
+    time, said = await _time_of(components.store, order), said_after(rehearsal)
+    reported = await _completions(components.store, order.code, time)
+    people = await people_after(components.store, _people(order, time), order.code, said)
     certificates = Certificates()
     if not isinstance(order, ReplaceAgency):  # nothing is judged otherwise by a succession
         reached = [{"$match": time.said_by(order.code, "contents", "sender")}]
-        certificates = await certificates_after(parts.store, [*_latest(time), *reached], said)
-    issued = [standing_body(one) for one in await all_bodies(parts)]
+        certificates = await certificates_after(components.store, [*_latest(time), *reached], said)
+    issued = [standing_body(one) for one in await all_bodies(components)]
     return ReachView(
         verdict=Verdict.ACCEPTED.value,
         reason=outcome.reason or None,
@@ -82,7 +82,7 @@ async def preview(parts: Parts[CompletionTerms], order: Order, now: datetime) ->
         people_moved=people.moved,
         more=reported.get("all") == MOST_LOOKED_AT or people.more or certificates.more,
         bodies=[one.code for one in issued if one is not None and one.issuing == order.code],
-        warnings=await _warnings(parts.store, order, people.at_home),
+        warnings=await _warnings(components.store, order, people.at_home),
         follows=_FOLLOWS[type(order)],
     )
 

@@ -12,31 +12,31 @@ from services.enrollment.reach.previews import Order, preview
 from services.enrollment.reach.views import DistrustBody, ReachView, SuccessionBody, TrustBody
 from shared.contracts.register import DistrustAgency, ReplaceAgency, TrustAgency
 from shared.http.access import Caller, Principal, Role, allow
-from shared.http.commands import Asked, Asking
-from shared.service import Parts
+from shared.http.commands import Asking, CommandRequest
+from shared.service import Components
 
 LOOK = allow(Role.operator)
 NOTHING_WRITTEN = "What that would reach; nothing is written"
 
 
-def reach_router(parts: Parts[CompletionTerms]) -> APIRouter:
+def reach_router(components: Components[CompletionTerms]) -> APIRouter:
     router = APIRouter(prefix="/agencies/{code}", tags=["agencies"])
 
     @router.post("/distrusts", summary="Have what an agency sent in some time count for nothing", **OPERATOR)
     async def distrust(code: Code, body: DistrustBody, asked: Asking) -> Response:
-        return await _give(parts, _distrust(code, body, asked.caller), asked)
+        return await _give(components, _distrust(code, body, asked.caller), asked)
 
     @router.post("/distrusts/preview", summary=NOTHING_WRITTEN, **LOOK)
     async def preview_distrust(code: Code, body: DistrustBody, caller: Caller) -> ReachView:
-        return await preview(parts, _distrust(code, body, caller), datetime.now(UTC))
+        return await preview(components, _distrust(code, body, caller), datetime.now(UTC))
 
     @router.post("/trusts", summary="Take a distrust back: all counts as before it", **OPERATOR)
     async def trust(code: Code, body: TrustBody, asked: Asking) -> Response:
-        return await _give(parts, _trust(code, body, asked.caller), asked)
+        return await _give(components, _trust(code, body, asked.caller), asked)
 
     @router.post("/trusts/preview", summary=NOTHING_WRITTEN, **LOOK)
     async def preview_trust(code: Code, body: TrustBody, caller: Caller) -> ReachView:
-        return await preview(parts, _trust(code, body, caller), datetime.now(UTC))
+        return await preview(components, _trust(code, body, caller), datetime.now(UTC))
 
     @router.post(
         "/successions",
@@ -44,18 +44,18 @@ def reach_router(parts: Parts[CompletionTerms]) -> APIRouter:
         **OPERATOR,
     )
     async def replace(code: Code, body: SuccessionBody, asked: Asking) -> Response:
-        return await _give(parts, _succession(code, body, asked.caller), asked)
+        return await _give(components, _succession(code, body, asked.caller), asked)
 
     @router.post("/successions/preview", summary=NOTHING_WRITTEN, **LOOK)
     async def preview_succession(code: Code, body: SuccessionBody, caller: Caller) -> ReachView:
-        return await preview(parts, _succession(code, body, caller), datetime.now(UTC))
+        return await preview(components, _succession(code, body, caller), datetime.now(UTC))
 
     return router
 
 
-async def _give(parts: Parts[CompletionTerms], order: Order, asked: Asked) -> Response:
+async def _give(components: Components[CompletionTerms], order: Order, asked: CommandRequest) -> Response:
     route = f"{order.TYPE}/{order.code}"
-    return await parts.commands.answer(order, asked, route=route, key=REGISTER)
+    return await components.commands.answer(order, asked, route=route, key=REGISTER)
 
 
 def _distrust(code: str, body: DistrustBody, caller: Principal) -> DistrustAgency:

@@ -21,7 +21,7 @@ from shared.http.commands import Asking, commanding
 from shared.http.problems import Problem
 from shared.pipeline.storage.mongo import MongoStore
 from shared.reconciliation.routes import CompletionId, Entry, Some
-from shared.service import Parts
+from shared.service import Components
 
 
 class RestatementBody(BaseModel):
@@ -72,7 +72,7 @@ def entry_of(one: Completion, item: str, stored: set[str], states: dict[str, str
     )
 
 
-def restatements_router(parts: Parts[CompletionTerms]) -> APIRouter:
+def restatements_router(components: Components[CompletionTerms]) -> APIRouter:
     router = APIRouter(prefix="/admin", tags=["operators"])
 
     @router.post(
@@ -81,7 +81,7 @@ def restatements_router(parts: Parts[CompletionTerms]) -> APIRouter:
         **commanding(allow(Role.operator)),
     )
     async def restate(body: RestatementBody, asked: Asking) -> Response:
-        completion = await parts.store.read(COMPLETIONS, body.completion_id)
+        completion = await components.store.read(COMPLETIONS, body.completion_id)
         if completion is None:
             raise Problem("not-found", "There is no completion of this id.")
         command = RestateCompletion(
@@ -93,7 +93,7 @@ def restatements_router(parts: Parts[CompletionTerms]) -> APIRouter:
         )
         # The same whoever asks: nothing is done twice for one version.
         id = event_id(0, completion.id, completion.version, command.TYPE)
-        return await parts.commands.answer(
+        return await components.commands.answer(
             command, asked, route=f"restate/{completion.id}", key=completion.employee_id, id=id
         )
 

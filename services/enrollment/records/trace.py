@@ -29,13 +29,13 @@ from shared.pipeline.outcome import Verdict
 from shared.pipeline.records import Coordinates
 from shared.pipeline.storage.mongo import MongoStore
 from shared.pipeline.waiting import kind_of, waiting_id
-from shared.service import Parts
+from shared.service import Components
 
 MOST_COMPLETIONS, MOST_DECISIONS = 200, 500
 SERVICE = "enrollment"
 
 
-def trace_router(parts: Parts[CompletionTerms]) -> APIRouter:
+def trace_router(components: Components[CompletionTerms]) -> APIRouter:
     router = APIRouter(prefix="/admin", tags=["operators"])
 
     @router.post(
@@ -44,7 +44,7 @@ def trace_router(parts: Parts[CompletionTerms]) -> APIRouter:
         **allow(Role.operator, Role.auditor),
     )
     async def traces(body: Wanted) -> Trace:
-        return await trace(parts.store, parts.service.terms, body)
+        return await trace(components.store, components.service.terms, body)
 
     return router
 

@@ -19,7 +19,7 @@ from services.incentive.terms import Terms
 from shared.http.access import Caller, Role, allow
 from shared.http.numbers import own_of
 from shared.http.problems import Problem
-from shared.service import Parts
+from shared.service import Components
 
 
 class LineView(BaseModel):
@@ -64,30 +64,32 @@ class PointsView(BaseModel):
     """Completions that have no points now, and why; those completed latest first."""
 
 
-def own_points_router(parts: Parts[Terms]) -> APIRouter:
+def own_points_router(components: Components[Terms]) -> APIRouter:
     router = APIRouter(tags=["own points"])
 
     @router.get("/me/points", summary="My points, and how each came about", **allow(Role.employee))
     async def my_points(caller: Caller) -> PointsView:
         if caller.employee_number is None:
             raise Problem("forbidden", "Your token names no employee number: sign in as an employee.")
-        person = own_of(await parts.store.select(PEOPLE, {"employee_numbers": caller.employee_number}))
+        person = own_of(await components.store.select(PEOPLE, {"employee_numbers": caller.employee_number}))
         if person is None:
             raise Problem("not-found", "You are not registered yet: ask your agency's personnel office.")
-        entries = await parts.store.select(POINT_ENTRIES, {"employee_id": person.id}, sort=[("sequence", -1)])
+        entries = await components.store.select(
+            POINT_ENTRIES, {"employee_id": person.id}, sort=[("sequence", -1)]
+        )
         ids = sorted({entry.completion_id for entry in entries})
-        earned = await parts.store.select(EARNED_COMPLETIONS, {"_id": {"$in": ids}})
+        earned = await components.store.select(EARNED_COMPLETIONS, {"_id": {"$in": ids}})
         titles = {one.id: one.title for one in earned}
-        nothing = await parts.store.select(EARNED_COMPLETIONS, {"employee_id": person.id, "points": 0})
+        nothing = await components.store.select(EARNED_COMPLETIONS, {"employee_id": person.id, "points": 0})
         # From the ledger itself: what is shown always adds up.
         balance = sum(entry.points for entry in entries)
-        level = level_of(balance, parts.service.terms.rules)
+        level = level_of(balance, components.service.terms.rules)
         return PointsView(
             balance=balance,
             level=level.id,
             level_name=level.name.id,
             entries=[_view(entry, titles.get(entry.completion_id, entry.title)) for entry in entries],
-            without_points=without_points(nothing, parts.service.terms.rules),
+            without_points=without_points(nothing, components.service.terms.rules),
         )
 
     return router

@@ -7,7 +7,7 @@ from typing import Final
 LONGEST_PAUSE_S: Final = 60.0
 
 
-class Circuit:
+class CircuitBreaker:
     """Open from a failure on until the server works; pauses double, with jitter. One that answered again after it had
     refused us takes a few mails on trial, and is open until it took one."""
 

@@ -19,13 +19,13 @@ from operator import attrgetter
 from time import monotonic, time_ns
 from typing import TYPE_CHECKING, Final, Literal
 
-from services.notification.delivery.circuit_breaker import Circuit
+from services.notification.delivery.circuit_breaker import CircuitBreaker
 from services.notification.delivery.metrics import LEASES_LOST, REPEATED
 from services.notification.delivery.metrics import MAILS as COUNTED
 from services.notification.delivery.policy import UNKNOWN, Patience, Seen, outcome, unsure
 from services.notification.delivery.preparation import Preparation, Ready
 from services.notification.delivery.refusals import Refusals, domain_of
-from services.notification.delivery.reporter import Teller
+from services.notification.delivery.reporter import DeliveryReporter
 from services.notification.delivery.smtp import (
     IDLE_S,
     Accepted,
@@ -87,13 +87,13 @@ class Mailer:
         retry_s: float = 30.0,
         pause_s: float = 1.0,
         epoch: int = 0,
-        teller: Teller | None = None,
+        reporter: DeliveryReporter | None = None,
     ) -> None:
         """First delay of a mail that was put off (`retry_s`), of all while the server is away (`pause_s`).
         `letters_a_day`: to an unconfirmed address; None: no limit."""
         self._preparation = Preparation(store, sender, terms, letters_a_day, epoch)
-        self._teller = teller
-        self.circuit = Circuit(pause_s)
+        self._reporter = reporter
+        self.circuit = CircuitBreaker(pause_s)
         self._store, self._sender, self._patience = store, sender, Patience(unknown, retry_s)
         self._envelope_from = address(*parseaddr(sender)).addr_spec
         self._queue = WorkQueue(store, MAILS, lease_s)
@@ -113,8 +113,8 @@ class Mailer:
         try:
             async with asyncio.TaskGroup() as tasks:
                 noting = [tasks.create_task(self._note_for_ever())]
-                if self._teller is not None:
-                    noting.append(tasks.create_task(self._teller.run()))
+                if self._reporter is not None:
+                    noting.append(tasks.create_task(self._reporter.run()))
                 abandoned = tasks.create_task(self._again(self._resolve_abandoned))
                 # One lane prepares its batch while the other's is sent.
                 lanes = [tasks.create_task(self._again(self._lane)) for _ in range(2)]
@@ -124,8 +124,8 @@ class Mailer:
                     task.cancel()
         finally:
             self._running = False
-            if self._teller is not None:
-                await self._teller.end()
+            if self._reporter is not None:
+                await self._reporter.end()
             await self._connections.close()
 
     def stop(self) -> None:
@@ -380,8 +380,8 @@ class Mailer:
                 log.warning("%d outcomes of mails wait: %s", len(notes), error)
                 await asyncio.sleep(DATABASE_PAUSE_S)
         self._database_away = False
-        if self._teller is not None:
-            self._teller.add(notes)
+        if self._reporter is not None:
+            self._reporter.add(notes)
         for note in notes:
             COUNTED.labels(note.state).inc()
         if lost:

@@ -1,7 +1,7 @@
 """Tells the log what became of mails, so that a database restored from a backup hears of them again.
 
 Nothing else knows that a mail went out: it leaves no event, and a mail server does not remember. Who dies between the
-outcome and the telling leaves a mail without a note: `Untold` finds it, of any mailer.
+outcome and the telling leaves a mail without a note: `UnreportedDeliveries` finds it, of any mailer.
 """
 
 import asyncio
@@ -45,7 +45,7 @@ class Told(NamedTuple):
     order: int = 0
 
 
-class Teller:
+class DeliveryReporter:
     """One a mailer."""
 
     def __init__(self, commands: Commands, epoch: int) -> None:
@@ -99,14 +99,16 @@ class Teller:
         await self._commands.submit(command, id=id, key=told.id, traceparent=root_traceparent(id))
 
 
-class Untold(Periodic):
+class UnreportedDeliveries(Periodic):
     """Looks at all mails that ended once, when it starts; then at those that ended since it looked last."""
 
     name = "untold"
 
-    def __init__(self, store: "MongoStore", teller: Teller, caught_up: Callable[[], bool]) -> None:
+    def __init__(
+        self, store: "MongoStore", reporter: DeliveryReporter, caught_up: Callable[[], bool]
+    ) -> None:
         super().__init__(LOOK_EVERY_S)
-        self._store, self._teller, self._caught_up = store, teller, caught_up
+        self._store, self._reporter, self._caught_up = store, reporter, caught_up
         self._looked_at: datetime | None = None
 
     async def step(self) -> float | None:
@@ -116,7 +118,7 @@ class Untold(Periodic):
         found = 0
         async for those in self._ended():
             untold = await self._without_note(those)
-            self._teller.tell(untold)
+            self._reporter.tell(untold)
             found += len(untold)
         if found:
             log.warning("%d mails had ended and were not in the log: told now", found)

@@ -18,7 +18,7 @@ from shared.http.admin import OPERATOR, READERS, Limit
 from shared.http.admin_views import Id
 from shared.http.commands import Asking, commanding
 from shared.http.problems import Problem
-from shared.service import Parts
+from shared.service import Components
 
 Said = Annotated[str | None, Query(max_length=200, description="Part of the reason")]
 State = Annotated[str | None, Query(pattern=f"^({'|'.join(RESENDABLE)})$")]
@@ -70,9 +70,9 @@ def _group(**group: Any) -> MailGroupView:
     return MailGroupView(do=do, **group)
 
 
-def mails_router(parts: Parts[Terms]) -> APIRouter:
+def mails_router(components: Components[Terms]) -> APIRouter:
     router = APIRouter(prefix="/admin", tags=["operators"])
-    store = parts.store
+    store = components.store
 
     @router.get("/mails", summary="Mails that ended without going out, by what was said", **READERS)
     async def groups(limit: Limit = 50) -> list[MailGroupView]:
@@ -129,6 +129,6 @@ def mails_router(parts: Parts[Terms]) -> APIRouter:
                 "refused", f"It is {mail.state}: only a mail that ended without going out is sent again."
             )
         command = ResendMail(letter_id=body.id, operator=asked.caller.subject, reason=body.reason)
-        return await parts.commands.answer(command, asked, route=f"resend/{body.id}", key=body.id)
+        return await components.commands.answer(command, asked, route=f"resend/{body.id}", key=body.id)
 
     return router

@@ -14,7 +14,7 @@ EVERY_S = 1.0
 MOST = 500
 
 
-class Ticker(Periodic):
+class LetterTimers(Periodic):
     name = "ticker"
 
     def __init__(self, store: MongoStore, commands: Commands, caught_up: Callable[[], bool]) -> None:

@@ -39,8 +39,8 @@ from shared.pipeline.kafka.reading import read_batches_our_way
 from shared.pipeline.places import digest, position_id
 from shared.pipeline.processing.attempt import Attempt, Decided
 from shared.pipeline.processing.burial import where
-from shared.pipeline.processing.items import Item, Reader
 from shared.pipeline.processing.mass_failure import Failures, FailureWatch
+from shared.pipeline.processing.messages import Decoder, Message
 from shared.pipeline.processing.pace import Pace
 from shared.pipeline.records import Coordinates, Record
 from shared.pipeline.restore.restoring import Restoration, note_of
@@ -86,7 +86,7 @@ class Consumer(Generic[T]):
         self._subscribed: tuple[str, ...] = ()
         self.service, self.store, self.publisher = service, store, publisher
         self.kafka, self.partitions, self.on_decided = kafka, partitions, on_decided
-        self.reader = Reader(service)
+        self.decoder = Decoder(service)
         self.next: dict[TopicPartition, int] = {}
         self.published: dict[TopicPartition, int] = {}
         """As `next`, but what these records caused is acknowledged too."""
@@ -107,7 +107,7 @@ class Consumer(Generic[T]):
         self._consumer: AIOKafkaConsumer | None = None
         self._delivery: asyncio.Task[None] | None = None
         self._watch = FailureWatch()
-        self._rest: dict[TopicPartition, list[Item[T]]] = {}
+        self._rest: dict[TopicPartition, list[Message[T]]] = {}
         """Of the batch before, what did not fit into its transaction."""
         self._arrivals: Arrivals[TopicPartition] = Arrivals(lambda tp: tp.topic == service.commands_topic)
         self._looked_at = 0.0
@@ -207,7 +207,7 @@ class Consumer(Generic[T]):
                 self._offsets_at = 0.0
         # Before the first batch: a copy that stays ahead of a position that was set back looks like a lost database.
         await self._note_offsets()
-        rest, self._rest = {tp: items for tp, items in self._rest.items() if tp in self.next}, {}
+        rest, self._rest = {tp: messages for tp, messages in self._rest.items() if tp in self.next}, {}
         batch = rest or await self._fetch()
         if batch is None:
             return
@@ -238,7 +238,7 @@ class Consumer(Generic[T]):
             )
         await self._note_offsets()
 
-    async def _fetch(self) -> dict[TopicPartition, list[Item[T]]] | None:
+    async def _fetch(self) -> dict[TopicPartition, list[Message[T]]] | None:
         """What comes next, decoded; None when partitions have to be taken over first."""
         assert self._consumer is not None
         try:
@@ -282,14 +282,16 @@ class Consumer(Generic[T]):
             # It comes again with the next fetch; what the client has given out it does not give twice.
         return fetched
 
-    async def _read(self, records: Sequence[Record]) -> list[Item[T]]:
-        pace, items = Pace(), []
+    async def _read(self, records: Sequence[Record]) -> list[Message[T]]:
+        pace, messages = Pace(), []
         for record in records:
-            items.append(self.reader.read(record))
+            messages.append(self.decoder.read(record))
             await pace.give_way()
-        return items
+        return messages
 
-    def _still_read(self, batch: dict[TopicPartition, list[Item[T]]]) -> dict[TopicPartition, list[Item[T]]]:
+    def _still_read(
+        self, batch: dict[TopicPartition, list[Message[T]]]
+    ) -> dict[TopicPartition, list[Message[T]]]:
         """Without what came while its topic was taken from those that are read; it stays in the log."""
         topics = self._topics()
         for tp in [tp for tp in batch if tp.topic not in topics]:
@@ -320,17 +322,17 @@ class Consumer(Generic[T]):
                     self._consumer.resume(tp)
         return self._arrivals.take(more, MOST_RECORDS)
 
-    async def _decide(self, batch: dict[TopicPartition, list[Item[T]]]) -> None:
+    async def _decide(self, batch: dict[TopicPartition, list[Message[T]]]) -> None:
         """One transaction for all partitions of the batch; what it left pending is published while the next batch
         is fetched and decided, and acknowledged before that one is written."""
         started = time.perf_counter()
-        items: dict[tuple[str, int], list[Item[T]]] = {
+        messages: dict[tuple[str, int], list[Message[T]]] = {
             (tp.topic, tp.partition): those for tp, those in batch.items()
         }
         expected = {(tp.topic, tp.partition): self.next[tp] for tp in batch}
         failpoint("before-transaction")
         try:
-            decided = await self._attempt(items, expected)
+            decided = await self._attempt(messages, expected)
         except Moved:
             for tp in batch:
                 self.next.pop(tp, None)
@@ -369,11 +371,11 @@ class Consumer(Generic[T]):
             self._delivery = None
 
     async def _attempt(
-        self, items: dict[tuple[str, int], list[Item[T]]], expected: dict[tuple[str, int], int]
+        self, messages: dict[tuple[str, int], list[Message[T]]], expected: dict[tuple[str, int], int]
     ) -> Decided:
         async def work(session: Session) -> Decided:
-            decided = await Attempt(self.reader, self.store, session).run(
-                items, self.service.name, expected, before_writes=self._may_write
+            decided = await Attempt(self.decoder, self.store, session).run(
+                messages, self.service.name, expected, before_writes=self._may_write
             )
             failpoint("before-commit")
             return decided
@@ -384,7 +386,7 @@ class Consumer(Generic[T]):
             raise
         except Exception as error:
             await self._delivered()  # a fault of the delivery is none of these records'
-            (tp, those), *others = items.items()
+            (tp, those), *others = messages.items()
             if not others and len(those) == 1:
                 if isinstance(those[0].fault, WriteFault):
                     raise

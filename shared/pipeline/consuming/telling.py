@@ -18,7 +18,7 @@ from shared.pipeline.handlers import Service
 from shared.pipeline.outcome import Fact, Outcome, Verdict
 from shared.pipeline.processing.attempt import Decided
 from shared.pipeline.processing.burial import LONGEST_TYPE
-from shared.pipeline.processing.items import Item
+from shared.pipeline.processing.messages import Message
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -27,41 +27,46 @@ log = logging.getLogger(__name__)
 def tell(service: Service[T], decided: Decided, seconds: float) -> None:
     """After the batch is committed and published, so that nothing is told twice or of what was undone."""
     end_ns = time.time_ns()
-    for item, outcome in decided.outcomes:
+    for message, outcome in decided.outcomes:
         if outcome.verdict in (Verdict.REFUSED, Verdict.BUG):
-            _log_refusal(item, outcome)
+            _log_refusal(message, outcome)
     if is_tracing():
-        for n, (item, outcome) in enumerate(decided.outcomes):
+        for n, (message, outcome) in enumerate(decided.outcomes):
             facts = [*outcome.facts, *decided.followed.get(n, ())]
-            _record_spans(service, item, outcome, facts, end_ns - int(seconds * 1e9), end_ns)
+            _record_spans(service, message, outcome, facts, end_ns - int(seconds * 1e9), end_ns)
 
 
-def _log_refusal(item: Item[Any], outcome: Outcome) -> None:
-    event = item.event
+def _log_refusal(message: Message[Any], outcome: Outcome) -> None:
+    event = message.event
     ids = parse_traceparent(event.traceparent) if event is not None else None
     with log_context(trace_id=None if ids is None else ids[0], event_id=None if event is None else event.id):
         log.log(
             logging.ERROR if outcome.verdict is Verdict.BUG else logging.WARNING,
             "%s: record %s",
             "handler failed" if outcome.verdict is Verdict.BUG else "refused",
-            item.record.at,
-            extra={"event_type": item.event_type[:LONGEST_TYPE], "reason": outcome.reason},
+            message.record.at,
+            extra={"event_type": message.event_type[:LONGEST_TYPE], "reason": outcome.reason},
         )
 
 
 def _record_spans(
-    service: Service[T], item: Item[Any], outcome: Outcome, facts: Sequence[Fact], start_ns: int, end_ns: int
+    service: Service[T],
+    message: Message[Any],
+    outcome: Outcome,
+    facts: Sequence[Fact],
+    start_ns: int,
+    end_ns: int,
 ) -> None:
     """The decision below the event that it is about; below it the events that it caused, under the ids
     that they carry as their own traceparent."""
-    event = item.event
+    event = message.event
     if event is None:
         return
     # One that came without a trace is the root of its own: nobody recorded the span that stands in for its sender.
     made_up = root_traceparent(f"{event.sender}/{event.id}") == event.traceparent
     parent = None if made_up else event.traceparent
     # By service: two of them decide the same event.
-    own = child_traceparent(event.traceparent, f"{service.name}/{item.record.at}/{item.record.turn}")
+    own = child_traceparent(event.traceparent, f"{service.name}/{message.record.at}/{message.record.turn}")
     record_span(
         f"decide {event.type}",
         own,

@@ -1,6 +1,6 @@
 """From a record to its decision.
 
-items.py          from a record to an event and the handler of it
+messages.py       from a record to an event and the handler of it
 attempt.py        one transaction: decide (pure), settle what several records changed, write
 gathering.py      ... before that: ask what decisions may rest on, lock and load it
 pace.py           ... while HTTP and heartbeats have their turns

@@ -38,8 +38,8 @@ from shared.pipeline.outcome import Due, Fact, Outcome, Put, Remove, Settlement,
 from shared.pipeline.places import TopicPartition, digest, partition_of, position_id
 from shared.pipeline.processing.burial import dead_letter, weighed, where, without_bytes
 from shared.pipeline.processing.gathering import Gathering
-from shared.pipeline.processing.items import EPOCH, Item, Reader
 from shared.pipeline.processing.mass_failure import Failures
+from shared.pipeline.processing.messages import EPOCH, Decoder, Message
 from shared.pipeline.processing.pace import Pace
 from shared.pipeline.records import PackedBatch, Received, Record
 from shared.pipeline.store import Advance, Encoded, Session, Store, Write
@@ -58,7 +58,7 @@ class Decided(NamedTuple):
     steps: list[Advance]
     taken: dict[TopicPartition, int]
     decisions: list[Decision]
-    outcomes: "Sequence[tuple[Item[Any], Outcome]]"
+    outcomes: "Sequence[tuple[Message[Any], Outcome]]"
     """What led to each of the decisions."""
     followed: Mapping[int, Sequence[Fact]]
     """By the place of an outcome: the facts that followed from it when the batch was settled."""
@@ -94,7 +94,7 @@ class Attempt(Generic[T]):
 
     def __init__(
         self,
-        reader: Reader[T],
+        decoder: Decoder[T],
         store: Store,
         session: Session,
         *,
@@ -102,15 +102,15 @@ class Attempt(Generic[T]):
         one_by_one: bool = False,
     ) -> None:
         """`one_by_one`: what follows from a record is worked out at once, and its faults are the record's."""
-        self.reader, self.service, self.store, self.session = reader, reader.service, store, session
+        self.decoder, self.service, self.store, self.session = decoder, decoder.service, store, session
         self.limits, self.pace = limits, Pace()
         self.begin(one_by_one)
 
     def begin(self, one_by_one: bool) -> None:
         self.one_by_one = one_by_one
         self.state = State()
-        self.gathering = Gathering(self.reader, self.session, self.state, self.pace, self.limits)
-        self.ahead: deque[Item[T]] = deque()
+        self.gathering = Gathering(self.decoder, self.session, self.state, self.pace, self.limits)
+        self.ahead: deque[Message[T]] = deque()
         """Records that are decided next."""
         self.unsettled: dict[str, dict[str, Left]] = {}
         """By aggregate, then by id of the document."""
@@ -120,7 +120,7 @@ class Attempt(Generic[T]):
         self.encoded: dict[tuple[Collection[Document], str], Encoded] = {}
         self.inserts: list[Write] = []
         self.decisions: list[Decision] = []
-        self.outcomes: list[tuple[Item[T], Outcome]] = []
+        self.outcomes: list[tuple[Message[T], Outcome]] = []
         self.followed: dict[int, list[Fact]] = {}
         """By the place of an outcome: what followed from it once all of its batch was settled."""
         self.taking: TopicPartition = ("", 0)
@@ -137,7 +137,7 @@ class Attempt(Generic[T]):
 
     async def run(
         self,
-        batch: Mapping[TopicPartition, Sequence[Item[T]]],
+        batch: Mapping[TopicPartition, Sequence[Message[T]]],
         group: str,
         expected: Mapping[TopicPartition, int],
         before_writes: Callable[[Failures], Awaitable[None]] = _at_once,
@@ -154,8 +154,8 @@ class Attempt(Generic[T]):
             taken = await self.decide_all(batch)
         steps: list[Advance] = []
         failures: dict[TopicPartition, list[str | None]] = {}
-        for tp, items in taken.items():
-            last = items[-1].record
+        for tp, messages in taken.items():
+            last = messages[-1].record
             step = Advance(
                 position_id(group, tp),
                 expected[tp],
@@ -165,31 +165,33 @@ class Attempt(Generic[T]):
                 digest(last),
             )
             steps.append(step)
-            failures[tp] = [self.bugs.get(id(item)) for item in items]
+            failures[tp] = [self.bugs.get(id(message)) for message in messages]
         await before_writes(failures)
         # The fence first: to who has lost the partition, decisions that are there already look like a bad record.
         await self.session.advance(steps)
         await self.session.write([*self.inserts, *self.writes(), *self.notes()])
-        counts = {tp: len(items) for tp, items in taken.items()}
+        counts = {tp: len(messages) for tp, messages in taken.items()}
         return Decided(steps, counts, self.decisions, self.outcomes, self.followed, failures, self.outgoing)
 
     async def decide_all(
-        self, batch: Mapping[TopicPartition, Sequence[Item[T]]]
-    ) -> dict[TopicPartition, list[Item[T]]]:
+        self, batch: Mapping[TopicPartition, Sequence[Message[T]]]
+    ) -> dict[TopicPartition, list[Message[T]]]:
         """The records that were taken of each partition, from its first on."""
-        arrived = list(self.as_arrived({tp: [item.fresh() for item in those] for tp, those in batch.items()}))
-        del arrived[await self.gathering.gather([item for _, item in arrived], bounded=True) :]
-        self.ahead = deque(item for _, item in arrived)
-        taken: dict[TopicPartition, list[Item[T]]] = {}
+        arrived = list(
+            self.as_arrived({tp: [message.fresh() for message in those] for tp, those in batch.items()})
+        )
+        del arrived[await self.gathering.gather([message for _, message in arrived], bounded=True) :]
+        self.ahead = deque(message for _, message in arrived)
+        taken: dict[TopicPartition, list[Message[T]]] = {}
         self.pace.begin()
-        for tp, item in arrived:
+        for tp, message in arrived:
             if taken and self.is_full():
                 break
             self.taking = tp
-            await self.fold(self.ahead.popleft(), item.record)
+            await self.fold(self.ahead.popleft(), message.record)
             if self.unsettled_weight >= self.limits.most_unsettled:
                 await self.settle()
-            taken.setdefault(tp, []).append(item)
+            taken.setdefault(tp, []).append(message)
         await self.settle()
         return taken
 
@@ -201,62 +203,62 @@ class Attempt(Generic[T]):
         )
 
     def as_arrived(
-        self, items: Mapping[TopicPartition, Sequence[Item[T]]]
-    ) -> Iterator[tuple[TopicPartition, Item[T]]]:
+        self, messages: Mapping[TopicPartition, Sequence[Message[T]]]
+    ) -> Iterator[tuple[TopicPartition, Message[T]]]:
         """All partitions' items by the log's time; each partition keeps its order. Our own commands come after others
         of the same millisecond, as effects after their causes."""
-        if len(items) == 1:
-            ((tp, those),) = items.items()
-            return ((tp, item) for item in those)
+        if len(messages) == 1:
+            ((tp, those),) = messages.items()
+            return ((tp, message) for message in those)
         own = self.service.commands_topic
         runs = [
-            [(tp, item) for item in those]
-            for tp, those in sorted(items.items(), key=lambda one: one[0][0] == own)
+            [(tp, message) for message in those]
+            for tp, those in sorted(messages.items(), key=lambda one: one[0][0] == own)
         ]
         return heapq.merge(*runs, key=lambda one: one[1].record.timestamp_ms)
 
-    async def fold(self, item: Item[T], cause: Record) -> None:
+    async def fold(self, message: Message[T], cause: Record) -> None:
         """Decides one record and applies what follows; its own faults end in a decision too."""
-        if item.event is None and item.fault is None:
+        if message.event is None and message.fault is None:
             return
-        if self.wants_settled(item):
+        if self.wants_settled(message):
             await self.settle()
         await self.pace.give_way()
         try:
-            if item.fault is not None:
-                raise item.fault
-            assert item.event is not None
-            assert item.handler is not None
-            await self.gathering.again(item, self.ahead)
-            if self.wants_settled(item):  # what was left joined a set that it had looked at before
+            if message.fault is not None:
+                raise message.fault
+            assert message.event is not None
+            assert message.handler is not None
+            await self.gathering.again(message, self.ahead)
+            if self.wants_settled(message):  # what was left joined a set that it had looked at before
                 await self.settle()
-                await self.gathering.again(item, self.ahead)
-            if item.fault is not None:
-                raise item.fault
-            event = item.event
-            if item.waited is not None or item.letter is not None:
+                await self.gathering.again(message, self.ahead)
+            if message.fault is not None:
+                raise message.fault
+            event = message.event
+            if message.waited is not None or message.letter is not None:
                 event = msgspec.structs.replace(event, now=EPOCH + timedelta(milliseconds=cause.timestamp_ms))
-            outcome = item.handler.decide(event, self.state, self.service.terms)
+            outcome = message.handler.decide(event, self.state, self.service.terms)
             if outcome.unsettled is not None and self.one_by_one:
                 outcome = self.settled(outcome, outcome.unsettled, event)
             changes = self.prepared(outcome.changes)
             outgoing = [self.outgoing_of(fact, event) for fact in outcome.facts]
         except Waiting as waiting:
-            await self.keep_waiting(item, waiting, cause)
+            await self.keep_waiting(message, waiting, cause)
         except Unsettleable:
             raise
         except Rejected as error:
-            kind = PACKED if isinstance(item.record.value, PackedBatch) else "rejected"
-            await self.bury(item, kind, str(error), error, cause)
+            kind = PACKED if isinstance(message.record.value, PackedBatch) else "rejected"
+            await self.bury(message, kind, str(error), error, cause)
         except Exception as error:  # noqa: BLE001 - kept as a bug of this event; the batch goes on
-            await self.bury(item, BUG, where(error), error, cause)
+            await self.bury(message, BUG, where(error), error, cause)
         else:
             self.apply(changes)
             for record in outgoing:
                 self.send(record)
             if outcome.again:
                 outcome = await self.decide_again(outcome, cause)
-            self.decide(item, outcome, cause)
+            self.decide(message, outcome, cause)
             if outcome.unsettled is not None:
                 self.leave(outcome.unsettled, event)
             await self.release(outcome, cause)
@@ -277,10 +279,10 @@ class Attempt(Generic[T]):
 
     # What follows from several records of the batch together.
 
-    def wants_settled(self, item: Item[T]) -> bool:
-        if item.handler is None or not self.left or item.handler.settled is Settled.NOTHING:
+    def wants_settled(self, message: Message[T]) -> bool:
+        if message.handler is None or not self.left or message.handler.settled is Settled.NOTHING:
             return False
-        return item.handler.settled is Settled.ALL or not self.left.isdisjoint(item.rests_on)
+        return message.handler.settled is Settled.ALL or not self.left.isdisjoint(message.rests_on)
 
     def settled(self, outcome: Outcome, unsettled: Unsettled, event: Received[Payload]) -> Outcome:
         """The outcome with what follows from it alone."""
@@ -340,35 +342,35 @@ class Attempt(Generic[T]):
 
     async def decide_again(self, outcome: Outcome, cause: Record) -> Outcome:
         """Decides the records that the outcome names; who asked for it is told what became of them."""
-        items = []
+        messages = []
         for one in outcome.again:
-            item = self.reader.read(one.record, one.waited)
-            item.letter, item.last, item.edited_by = one.letter, one.last, one.edited_by
-            items.append(item)
+            message = self.decoder.read(one.record, one.waited)
+            message.letter, message.last, message.edited_by = one.letter, one.last, one.edited_by
+            messages.append(message)
         first = len(self.outcomes)
-        await self.fold_now(items, cause)
-        became = {id(item): outcome for item, outcome in self.outcomes[first:]}
-        verdicts = [became[id(item)] for item in items if id(item) in became]
-        answer = {**outcome.answer, "decided_again": len(items)}
-        if len(items) == 1:
+        await self.fold_now(messages, cause)
+        became = {id(message): outcome for message, outcome in self.outcomes[first:]}
+        verdicts = [became[id(message)] for message in messages if id(message) in became]
+        answer = {**outcome.answer, "decided_again": len(messages)}
+        if len(messages) == 1:
             answer |= {
                 "outcome": verdicts[0].verdict.value if verdicts else Verdict.NOTHING.value,
                 "outcome_reason": verdicts[0].reason if verdicts else "",
             }
         return msgspec.structs.replace(outcome, answer=answer)
 
-    async def fold_now(self, items: Sequence[Item[T]], cause: Record) -> None:
+    async def fold_now(self, messages: Sequence[Message[T]], cause: Record) -> None:
         """All asked at once: by an earlier number each of those that waited for it asked for itself."""
-        await self.gathering.gather(items)
-        self.ahead.extendleft(reversed(items))
-        for _ in items:
+        await self.gathering.gather(messages)
+        self.ahead.extendleft(reversed(messages))
+        for _ in messages:
             await self.fold(self.ahead.popleft(), cause)
 
     async def release(self, outcome: Outcome, cause: Record) -> None:
         """Decides what waited for the things that appeared; a full page is followed by a command to oneself."""
         for lacks in outcome.appeared:
             page = self.state.all(WAITING, "lacks", lacks)
-            await self.fold_now([self.reader.read(waiting.record(), waiting) for waiting in page], cause)
+            await self.fold_now([self.decoder.read(waiting.record(), waiting) for waiting in page], cause)
             # Where none of them could be decided the next page can't either: a look in vain would go on for ever.
             if len(page) >= WAITING_PAGE and self.state.count(WAITING, "lacks", lacks) < len(page):
                 command = ReleaseWaiting(lacks=lacks, page=cause.at.offset)
@@ -409,13 +411,15 @@ class Attempt(Generic[T]):
         self.pending.setdefault(taking or self.taking, []).append(record)
         self.outgoing_bytes += len(record.value) + len(record.key) + 64
 
-    def decide(self, item: Item[T], outcome: Outcome, cause: Record) -> None:
-        event = item.event
-        if item.edited_by:
-            outcome = msgspec.structs.replace(outcome, answer={**outcome.answer, "edited_by": item.edited_by})
+    def decide(self, message: Message[T], outcome: Outcome, cause: Record) -> None:
+        event = message.event
+        if message.edited_by:
+            outcome = msgspec.structs.replace(
+                outcome, answer={**outcome.answer, "edited_by": message.edited_by}
+            )
         decision = Decision(
-            id=f"{item.record.at}/{item.record.turn}",
-            event_id=event.id if event is not None else id_in(item.record.value, item.record.headers),
+            id=f"{message.record.at}/{message.record.turn}",
+            event_id=event.id if event is not None else id_in(message.record.value, message.record.headers),
             verdict=outcome.verdict.value,
             decided_at=EPOCH + timedelta(milliseconds=cause.timestamp_ms),
             subject=outcome.subject,
@@ -423,49 +427,51 @@ class Attempt(Generic[T]):
             reason=outcome.reason,
             answer=outcome.answer,
             rules=self.service.rules,
-            source=item.source,
+            source=message.source,
         )
         self.decisions.append(decision)
-        self.outcomes.append((item, outcome))
+        self.outcomes.append((message, outcome))
         self.insert(DECISIONS, decision)
-        if item.waited is not None and outcome.verdict is not Verdict.WAITING:
-            self.state.apply(WAITING, item.waited.id, None)
+        if message.waited is not None and outcome.verdict is not Verdict.WAITING:
+            self.state.apply(WAITING, message.waited.id, None)
 
-    async def keep_waiting(self, item: Item[T], waiting: Waiting, cause: Record) -> None:
-        record, event = item.record, item.event
+    async def keep_waiting(self, message: Message[T], waiting: Waiting, cause: Record) -> None:
+        record, event = message.record, message.event
         assert event is not None
-        if item.last:
-            await self.bury(item, EXPIRED, f"{waiting}; {item.last}", waiting, cause)
+        if message.last:
+            await self.bury(message, EXPIRED, f"{waiting}; {message.last}", waiting, cause)
             return
         id = waiting_id(record.at)
         since = (
-            item.waited.since
-            if item.waited is not None
+            message.waited.since
+            if message.waited is not None
             else EPOCH + timedelta(milliseconds=cause.timestamp_ms)
         )
         document = WaitingRecord(
-            id=id, lacks=waiting.lacks, reason=str(waiting), event_type=item.event_type, event_id=event.id,
+            id=id, lacks=waiting.lacks, reason=str(waiting), event_type=message.event_type, event_id=event.id,
             topic=record.at.topic, partition=record.at.partition, offset=record.at.offset,
             timestamp_ms=record.timestamp_ms, key=record.key, value=record.value, headers=list(record.headers),
             turn=record.turn, since=since, kind=kind_of(waiting.lacks),
         )  # fmt: skip
         self.encoded[WAITING, id] = self.store.encode(document)
         self.state.apply(WAITING, id, document)
-        self.decide(item, Outcome(Verdict.WAITING, reason=str(waiting), subject=waiting.lacks), cause)
+        self.decide(message, Outcome(Verdict.WAITING, reason=str(waiting), subject=waiting.lacks), cause)
 
-    async def bury(self, item: Item[T], kind: str, reason: str, error: Exception, cause: Record) -> None:
+    async def bury(
+        self, message: Message[T], kind: str, reason: str, error: Exception, cause: Record
+    ) -> None:
         moment = EPOCH + timedelta(milliseconds=cause.timestamp_ms)
-        letter, chunks = dead_letter(item, kind, reason, error, moment, self.service.rules)
+        letter, chunks = dead_letter(message, kind, reason, error, moment, self.service.rules)
         if kind == BUG:
-            self.bugs[id(item)] = letter.fingerprint
+            self.bugs[id(message)] = letter.fingerprint
         # What waited in vain may have been right, and is replayed when its employee is known.
-        elif kind != EXPIRED and not await self.has_room(item.record, moment):
-            letter, chunks = without_bytes(letter, item.record), []
+        elif kind != EXPIRED and not await self.has_room(message.record, moment):
+            letter, chunks = without_bytes(letter, message.record), []
         self.insert(DEAD_LETTERS, letter)
         for chunk in chunks:
             self.insert(DEAD_LETTER_CHUNKS, chunk)
         verdict = Verdict.BUG if kind == BUG else Verdict.REFUSED
-        self.decide(item, Outcome(verdict, reason=reason), cause)
+        self.decide(message, Outcome(verdict, reason=reason), cause)
 
     async def has_room(self, record: Record, moment: datetime) -> bool:
         """Whether the bytes of what its sender got wrong are kept. Not by `needs`: what is wrong, only deciding shows."""

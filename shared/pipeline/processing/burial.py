@@ -12,7 +12,7 @@ from shared.pipeline.books import DeadBytes, DeadLetter, DeadLetterChunk
 from shared.pipeline.channels import is_known
 from shared.pipeline.errors import Rejected, Waiting
 from shared.pipeline.places import digest
-from shared.pipeline.processing.items import Item
+from shared.pipeline.processing.messages import Message
 from shared.pipeline.records import Record
 from shared.pipeline.waiting import kind_of
 
@@ -48,10 +48,10 @@ def without_bytes(letter: DeadLetter, record: Record) -> DeadLetter:
 
 
 def dead_letter(
-    item: Item[Any], kind: str, reason: str, error: Exception, moment: datetime, rules: str
+    message: Message[Any], kind: str, reason: str, error: Exception, moment: datetime, rules: str
 ) -> tuple[DeadLetter, list[DeadLetterChunk]]:
     """`rules`: the version of handlers and rules that failed, at that moment."""
-    record = item.record
+    record = message.record
     value = None if record.value is None else bytes(record.value)
     key, headers = record.key, list(record.headers)
     id = f"{record.at}/{record.turn}"
@@ -65,8 +65,8 @@ def dead_letter(
         id=id,
         kind=kind,
         reason=reason,
-        fingerprint=fingerprint(item, error),
-        event_type=item.event_type[:LONGEST_TYPE],
+        fingerprint=fingerprint(message, error),
+        event_type=message.event_type[:LONGEST_TYPE],
         topic=record.at.topic,
         partition=record.at.partition,
         offset=record.at.offset,
@@ -76,9 +76,9 @@ def dead_letter(
         headers=headers,
         chunks=len(body),
         head_chunks=len(head),
-        first_failed_at=moment if item.letter is None else item.letter.first_failed_at,
+        first_failed_at=moment if message.letter is None else message.letter.first_failed_at,
         last_failed_at=moment,
-        attempts=1 if item.letter is None else item.letter.attempts + 1,
+        attempts=1 if message.letter is None else message.letter.attempts + 1,
         rules=rules,
         turn=record.turn,
     )
@@ -97,13 +97,17 @@ def where(error: Exception) -> str:
     return f"{type(error).__name__} in {place}"
 
 
-def fingerprint(item: Item[Any], error: Exception) -> str:
+def fingerprint(message: Message[Any], error: Exception) -> str:
     """Groups dead letters that fail alike: type of event, kind of error, its text without figures.
 
     Nothing of it is a sender's to choose without end: of types that don't exist its topic takes the place, and what lacks
     something is told by the kind of that. A sender with 10,000 types of its own made 10,000 groups.
     """
-    about = item.event_type if not item.event_type or is_known(item.event_type) else item.record.at.topic
+    about = (
+        message.event_type
+        if not message.event_type or is_known(message.event_type)
+        else message.record.at.topic
+    )
     if isinstance(error, Waiting):
         text = f"lacks {kind_of(error.lacks)}"
     elif isinstance(error, Rejected):

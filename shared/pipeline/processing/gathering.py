@@ -20,7 +20,7 @@ from shared.pipeline.documents import (
     weight_of,
 )
 from shared.pipeline.limits import Limits
-from shared.pipeline.processing.items import Item, Reader
+from shared.pipeline.processing.messages import Decoder, Message
 from shared.pipeline.processing.pace import Pace
 from shared.pipeline.store import Session
 
@@ -40,27 +40,29 @@ ASKED_WITH_ONE = 50
 class Gathering(Generic[T]):
     """One attempt's questions and loads."""
 
-    def __init__(self, reader: Reader[T], session: Session, state: State, pace: Pace, limits: Limits) -> None:
-        self.reader, self.service, self.session = reader, reader.service, session
+    def __init__(
+        self, decoder: Decoder[T], session: Session, state: State, pace: Pace, limits: Limits
+    ) -> None:
+        self.decoder, self.service, self.session = decoder, decoder.service, session
         self.state, self.pace, self.limits = state, pace, limits
         self._in_sets = 0
 
-    async def gather(self, items: Sequence[Item[T]], *, bounded: bool = False) -> int:
+    async def gather(self, messages: Sequence[Message[T]], *, bounded: bool = False) -> int:
         """Locks and loads what the items' `needs` name: one round of bulk calls for each LOAD among them.
 
         For how many of the items, from the first on: `bounded`, those are left that would ask for too much.
         """
-        running: list[tuple[int, Item[T], Needs]] = []
+        running: list[tuple[int, Message[T], Needs]] = []
         needs: Asked = {}
-        through, surplus = len(items), 0
-        for n, item in enumerate(items):
+        through, surplus = len(messages), 0
+        for n, message in enumerate(messages):
             if bounded and surplus >= self.limits.most_asked:
                 through = n
                 break
-            if item.event is not None and item.fault is None:
-                before, keys = len(needs), self._needs_of(item)
-                if self._ask(n, item, keys, needs):
-                    running.append((n, item, keys))
+            if message.event is not None and message.fault is None:
+                before, keys = len(needs), self._needs_of(message)
+                if self._ask(n, message, keys, needs):
+                    running.append((n, message, keys))
                 weights = sum(weight_of(need) for need in islice(reversed(needs), len(needs) - before))
                 surplus += max(0, weights - self.limits.usually_asked)
             await self.pace.give_way()
@@ -69,51 +71,51 @@ class Gathering(Generic[T]):
             through = min([through, *(needs[need] for need in left)])
             running += self._waiters(needs)
             needs, asking, running = {}, running, []
-            for n, item, keys in asking:
-                if n < through and self._ask(n, item, keys, needs):
-                    running.append((n, item, keys))
+            for n, message, keys in asking:
+                if n < through and self._ask(n, message, keys, needs):
+                    running.append((n, message, keys))
                 await self.pace.give_way()
         return through
 
-    def _waiters(self, needs: Asked) -> list[tuple[int, Item[T], Needs]]:
+    def _waiters(self, needs: Asked) -> list[tuple[int, Message[T], Needs]]:
         """What waits for something that one of the records may bring is decided with it: its needs come along."""
         found = []
         for need, n in needs.items():
             if isinstance(need, Docs) and need.collection is WAITING and need in self.state.met:
                 for waiting in self.state.all(WAITING, "lacks", need.value):
-                    waiter = self.reader.read(waiting.record(), waiting)
+                    waiter = self.decoder.read(waiting.record(), waiting)
                     if waiter.fault is None:
                         found.append((n, waiter, self._needs_of(waiter)))
         return found
 
-    async def again(self, item: Item[T], ahead: deque[Item[T]]) -> None:
+    async def again(self, message: Message[T], ahead: deque[Message[T]]) -> None:
         """Asks an item anew whose needs rest on what an earlier record of the batch changed since they were asked.
 
         It alone, as long as all is there: asked with all others at every change, 1,000 contents of one completion took
         minutes. `ahead`: those that come next; where something has to be loaded, they come along.
         """
-        if not self._overtaken(item):
+        if not self._overtaken(message):
             return
         needs: Asked = {}
-        self._ask(0, item, self._needs_of(item), needs)
-        if needs and item.fault is None:
+        self._ask(0, message, self._needs_of(message), needs)
+        if needs and message.fault is None:
             others = [one for one in islice(ahead, ASKED_WITH_ONE) if self._overtaken(one)]
-            await self.gather([item, *others])
+            await self.gather([message, *others])
 
     async def meet(self, needs: Iterable[Need]) -> None:
         """Loads those that are not there yet."""
         await self.load({need: 0 for need in needs if need not in self.state.met})
 
-    def _needs_of(self, item: Item[T]) -> Needs:
-        assert item.event is not None
-        assert item.handler is not None
-        item.rests_on, item.asked_at = [], self.state.changes
-        return item.handler.needs(item.event, self.state, self.service.terms)
+    def _needs_of(self, message: Message[T]) -> Needs:
+        assert message.event is not None
+        assert message.handler is not None
+        message.rests_on, message.asked_at = [], self.state.changes
+        return message.handler.needs(message.event, self.state, self.service.terms)
 
-    def _ask(self, n: int, item: Item[T], keys: Needs, needs: Asked) -> bool:
+    def _ask(self, n: int, message: Message[T], keys: Needs, needs: Asked) -> bool:
         """Adds what the item lacks, up to the next LOAD that has to wait for it; False when it is through."""
         wanting = False
-        self.state.looked_at = item.rests_on
+        self.state.looked_at = message.rests_on
         try:
             for need in keys:
                 if isinstance(need, Load):
@@ -123,14 +125,14 @@ class Gathering(Generic[T]):
                     needs.setdefault(need, n)
                     wanting = True
         except Exception as error:  # noqa: BLE001 - a fault of this event, not of the batch
-            item.fault = error
+            message.fault = error
         finally:
             self.state.looked_at = None
         return False
 
-    def _overtaken(self, item: Item[T]) -> bool:
+    def _overtaken(self, message: Message[T]) -> bool:
         changed_at = self.state.changed_at
-        return any(changed_at.get(key, 0) > item.asked_at for key in item.rests_on)
+        return any(changed_at.get(key, 0) > message.asked_at for key in message.rests_on)
 
     async def load(self, needs: Asked, most: int = sys.maxsize) -> list[Need]:
         """Locks, documents and sets; the sets that are left once all of the attempt have `most` documents: never those

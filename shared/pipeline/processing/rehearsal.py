@@ -15,7 +15,7 @@ from shared.pipeline.handlers import Service
 from shared.pipeline.outcome import Outcome
 from shared.pipeline.places import partition_of
 from shared.pipeline.processing.attempt import Attempt
-from shared.pipeline.processing.items import Reader
+from shared.pipeline.processing.messages import Decoder
 from shared.pipeline.records import Coordinates, Record
 from shared.pipeline.store import Advance, Session, Store, Write
 
@@ -56,7 +56,7 @@ class _Reading:
 
 
 async def rehearse(
-    reader: Reader[T],
+    decoder: Decoder[T],
     store: Store,
     records: Sequence[tuple[Record, WaitingRecord | None]],
     now_ms: int,
@@ -67,11 +67,11 @@ async def rehearse(
     """
 
     async def work(session: Session) -> NoReturn:
-        attempt: Attempt[T] = Attempt(reader, store, _Reading(session), one_by_one=True)
-        items = [reader.read(record, waited) for record, waited in records]
-        await attempt.gathering.gather(items)
-        for item in items:
-            await attempt.fold(item, msgspec.structs.replace(item.record, timestamp_ms=now_ms))
+        attempt: Attempt[T] = Attempt(decoder, store, _Reading(session), one_by_one=True)
+        messages = [decoder.read(record, waited) for record, waited in records]
+        await attempt.gathering.gather(messages)
+        for message in messages:
+            await attempt.fold(message, msgspec.structs.replace(message.record, timestamp_ms=now_ms))
         state = attempt.state
         changes = [
             (collection, id, document, state.stored(collection, id))
@@ -110,4 +110,4 @@ async def rehearse_command(
         value=value,
         headers=(("content-type", STRUCTURED.encode()),),
     )
-    return await rehearse(Reader(service), store, [(record, None)], record.timestamp_ms)
+    return await rehearse(Decoder(service), store, [(record, None)], record.timestamp_ms)

@@ -34,7 +34,7 @@ LONGEST_SOURCE = 200
 
 
 @dataclass(slots=True)
-class Item(Generic[T]):
+class Message(Generic[T]):
     """A record on its way through an attempt: an event with its handler, a fault, or neither (not ours)."""
 
     record: Record
@@ -56,9 +56,9 @@ class Item(Generic[T]):
     source: str = ""
     """Of the event, as its sender says it; nothing rests on it."""
 
-    def fresh(self) -> "Item[T]":
+    def fresh(self) -> "Message[T]":
         """As it was read, for another attempt."""
-        return Item(
+        return Message(
             self.record,
             self.event_type,
             self.event,
@@ -72,7 +72,7 @@ class Item(Generic[T]):
         )
 
 
-class Reader(Generic[T]):
+class Decoder(Generic[T]):
     """Decodes records for a service. Done once a batch, however many attempts it takes."""
 
     def __init__(self, service: Service[T]) -> None:
@@ -80,9 +80,9 @@ class Reader(Generic[T]):
         self.types = {payload.TYPE: payload for payload in service.handlers}
         self._agencies = service.topic_prefix + AGENCY.partition("{")[0]
 
-    def read(self, record: Record, waited: WaitingRecord | None = None) -> Item[T]:
+    def read(self, record: Record, waited: WaitingRecord | None = None) -> Message[T]:
         """A type that the service does not react to, on its own topic, leaves the item without event and fault."""
-        item: Item[T] = Item(record, waited=waited)
+        message: Message[T] = Message(record, waited=waited)
         try:
             if isinstance(record.value, PackedBatch):
                 raise Undecodable(problem(record.value))
@@ -93,19 +93,19 @@ class Reader(Generic[T]):
                 )
             if record.at.topic.startswith(self._agencies) and parts_of(record.value or b"") > MOST_PARTS:
                 raise Undecodable(TOO_MANY_PARTS)
-            item.event_type, document = peek(record.value, record.headers)
-            if not is_known(item.event_type):
+            message.event_type, document = peek(record.value, record.headers)
+            if not is_known(message.event_type):
                 raise Undecodable("its type is unknown: docs/reference/events.md lists those that exist")
             if (
-                fault := fault_of_channel(item.event_type, record.at.topic, self.service.topic_prefix)
+                fault := fault_of_channel(message.event_type, record.at.topic, self.service.topic_prefix)
             ) is not None:
                 raise Undecodable(fault)
-            payload = self.types.get(item.event_type)
+            payload = self.types.get(message.event_type)
             if payload is None:
-                return item
+                return message
             assert record.value is not None
             # Before it is known to be right: its sender looks for it by both.
-            item.source = source_in(document, record.headers)[:LONGEST_SOURCE]
+            message.source = source_in(document, record.headers)[:LONGEST_SOURCE]
             event = decode(record.value, record.headers, document, payload)
             if (fault := fault_of_version(event.data)) is not None:
                 raise Undecodable(fault)
@@ -116,10 +116,10 @@ class Reader(Generic[T]):
             )
             if parse_traceparent(traceparent) is None:  # else each of its consequences would begin a trace
                 traceparent = root_traceparent(f"{sender}/{event.attributes.id}")
-            item.event = Received(
+            message.event = Received(
                 data=event.data,
                 id=event.attributes.id,
-                type=item.event_type,
+                type=message.event_type,
                 time=check_clock(event.attributes, now),
                 sender=sender,
                 now=now,
@@ -127,12 +127,12 @@ class Reader(Generic[T]):
                 at=record.at,
                 arrived=now,
             )
-            item.handler = self.service.handlers[payload]
+            message.handler = self.service.handlers[payload]
         except Undecodable as error:
-            item.fault = Rejected(str(error), error.alike)
+            message.fault = Rejected(str(error), error.alike)
         except Exception as error:  # noqa: BLE001 - a fault of this record; nothing around could bisect to it
-            item.fault = error
-        return item
+            message.fault = error
+        return message
 
 
 @lru_cache(maxsize=1024)
