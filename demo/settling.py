@@ -26,7 +26,7 @@ from shared.contracts.topics import (
     agency_topic,
 )
 from shared.pipeline.books import POSITIONS
-from shared.pipeline.places import position_id
+from shared.pipeline.partitioner import position_id
 
 POLL_S: Final = 0.25
 STILL_S: Final = 1.0

@@ -113,8 +113,8 @@ def make_components(
     work: Mapping[Collection[Any], Counts],
     waits: Mapping[str, timedelta] | None = None,
 ) -> Components[T]:
-    """With the workers that every service has. `work`: see `Components.work`. `waits`: how long records wait for a kind of
-    thing, whatever their type."""
+    """With the workers that every service has. `work`: see `Components.work`. `waits`: how long records wait for a
+    kind of thing, whatever their type."""
     service = replace(service, rules=deciding_version(service.name, service.rules))
     store = MongoStore(
         connect(settings.mongo.get_secret_value(), f"kompeten-{service.name}"),

@@ -36,7 +36,7 @@ from shared.contracts.payload import CompletionId, Payload
 from shared.contracts.pipeline import ReleaseWaiting
 from shared.contracts.topics import AGENCY, COMMANDS, agency_topic
 from shared.identity.identifiers import Ids
-from shared.pipeline.records import Coordinates, Record
+from shared.pipeline.records import Record, RecordMetadata
 from tools.contracts.examples import EXAMPLES, MOMENT, NI_PPPK, NIP
 
 P = TypeVar("P", bound=Payload)
@@ -183,7 +183,7 @@ def as_record(
             ("content-type", b"application/json"),
             *((f"ce_{name}", text.encode()) for name, text in named.items()),
         )
-    at = Coordinates(topic or _topic(payload), partition, offset)
+    at = RecordMetadata(topic or _topic(payload), partition, offset)
     moment = arrived or time or MOMENT
     return Record(at=at, timestamp_ms=int(moment.timestamp() * 1000), key=key, value=value, headers=headers)
 

@@ -52,7 +52,7 @@ class MemoryStore:
     def encode(self, document: Document) -> BsonDocument:
         return encode(document)
 
-    async def attempt(self, work: Callable[[Session], Awaitable[R]], *, as_holder: bool = False) -> R:
+    async def unit_of_work(self, work: Callable[[Session], Awaitable[R]], *, as_holder: bool = False) -> R:
         while True:
             session = MemorySession(self)
             try:
@@ -76,7 +76,7 @@ class MemoryStore:
             await session.write([Write(POSITIONS, id, encode(position), new=True)])
             return position
 
-        return await self.attempt(work)
+        return await self.unit_of_work(work)
 
     async def set_back(self, id: str, next: int, note: str = "") -> None:
         turn = (await self.position(id, next)).turn + TURNS_A_REPLAY
@@ -98,7 +98,7 @@ class MemoryStore:
                 await session.write([Write(POSITIONS, id, encode(changed), new=False)])
             return bool(found)
 
-        return await self.attempt(work)
+        return await self.unit_of_work(work)
 
     async def read(self, collection: Collection[D], id: str) -> D | None:
         found = self.collections.get(collection.name, {}).get(id)

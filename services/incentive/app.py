@@ -10,13 +10,13 @@ from services.incentive.terms import Terms, load_terms
 from shared.contracts.topics import ENROLLMENT_EVENTS, INCENTIVE_EVENTS
 from shared.pipeline.capabilities import Capability, collections_of, handlers_of
 from shared.pipeline.handlers import Service
-from shared.pipeline.operations.triage import TRIAGE
+from shared.pipeline.operations.dead_letter_commands import DEAD_LETTER_COMMANDS
 from shared.service import ON_PAPER, Components, Runner, make_components, openapi_of
 
 CAPABILITIES: tuple[Capability[Terms], ...] = (
     points.CAPABILITY,
     reconciliation.CAPABILITY,
-    Capability("operations", TRIAGE, ()),
+    Capability("operations", DEAD_LETTER_COMMANDS, ()),
 )
 HANDLERS, COLLECTIONS = handlers_of(*CAPABILITIES), collections_of(*CAPABILITIES)
 

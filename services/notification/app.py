@@ -20,7 +20,7 @@ from shared.identity.identifiers import Ids
 from shared.pipeline.capabilities import Capability, collections_of, handlers_of
 from shared.pipeline.documents import Collection
 from shared.pipeline.handlers import Service
-from shared.pipeline.operations.triage import TRIAGE
+from shared.pipeline.operations.dead_letter_commands import DEAD_LETTER_COMMANDS
 from shared.pipeline.storage.mongo import MongoStore
 from shared.pipeline.work import DEFERRED, LEASED, QUEUED, Counts, by_state
 from shared.service import ON_PAPER, Components, Runner, make_components, openapi_of
@@ -31,7 +31,7 @@ CAPABILITIES: tuple[Capability[Terms], ...] = (
     letters.CAPABILITY,
     delivery.CAPABILITY,
     reconciliation.CAPABILITY,
-    Capability("operations", TRIAGE, ()),
+    Capability("operations", DEAD_LETTER_COMMANDS, ()),
 )
 HANDLERS, COLLECTIONS = handlers_of(*CAPABILITIES), collections_of(*CAPABILITIES)
 

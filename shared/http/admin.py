@@ -50,10 +50,10 @@ from shared.pipeline.books import (
     WAITING,
     DeadLetter,
 )
-from shared.pipeline.operations.triage import edited, fault_of_edit
-from shared.pipeline.places import position_id
+from shared.pipeline.operations.dead_letter_commands import edited, fault_of_edit
+from shared.pipeline.partitioner import position_id
+from shared.pipeline.processing.dry_run import run_dry
 from shared.pipeline.processing.messages import Decoder
-from shared.pipeline.processing.rehearsal import rehearse
 from shared.pipeline.records import Record
 from shared.service import Components
 from shared.workers.bugs import record_of
@@ -196,8 +196,8 @@ def admin_router(components: Components[Any]) -> APIRouter:
             if (fault := fault_of_edit(record, text)) is not None:
                 raise Problem("edit-refused", fault)
             record = edited(record, text)
-        rehearsal = await rehearse(decoder, store, [(record, None)], milliseconds(datetime.now(UTC)))
-        outcome = rehearsal.outcomes[0][1] if rehearsal.outcomes else None
+        run = await run_dry(decoder, store, [(record, None)], milliseconds(datetime.now(UTC)))
+        outcome = run.outcomes[0][1] if run.outcomes else None
         return RehearsalView(
             verdict="nothing" if outcome is None else outcome.verdict.value,
             reason=outcome.reason or None
@@ -211,12 +211,12 @@ def admin_router(components: Components[Any]) -> APIRouter:
                     change="removed" if document is None else "changed" if stood else "new",
                     document=None if document is None else msgspec.to_builtins(document),
                 )
-                for collection, id, document, stood in rehearsal.changes
+                for collection, id, document, stood in run.changes
                 if document is not None or stood
             ],
             events=[
                 EventView(type=one["type"], subject=one["subject"], data=one["data"])
-                for one in (json.loads(event.value) for event in rehearsal.events)
+                for one in (json.loads(event.value) for event in run.events)
             ],
         )
 
@@ -294,8 +294,8 @@ def admin_router(components: Components[Any]) -> APIRouter:
 
     async def _subject(record: Record) -> str:
         """What it is about, if a handler can tell; nothing is written."""
-        rehearsal = await rehearse(decoder, store, [(record, None)], milliseconds(datetime.now(UTC)))
-        return rehearsal.outcomes[0][1].subject if rehearsal.outcomes else ""
+        run = await run_dry(decoder, store, [(record, None)], milliseconds(datetime.now(UTC)))
+        return run.outcomes[0][1].subject if run.outcomes else ""
 
     async def _found(id: str) -> DeadLetter:
         found = await store.read(DEAD_LETTERS, id)

@@ -23,7 +23,7 @@ from shared.pipeline.books import DECISIONS, Decision
 from shared.pipeline.errors import Unavailable
 from shared.pipeline.kafka.publisher import Publisher
 from shared.pipeline.outcome import Verdict
-from shared.pipeline.places import partition_of
+from shared.pipeline.partitioner import partition_of
 from shared.pipeline.storage.mongo import MongoStore
 
 ANSWER_WITHIN_S = 2.0
@@ -82,7 +82,7 @@ class DecisionWaiter:
         while len(self._recent) > REMEMBERED:
             self._recent.popitem(last=False)
 
-    async def wait(self, place: "Place", within_s: float) -> Decision | None:
+    async def wait(self, place: "SubmittedCommand", within_s: float) -> Decision | None:
         at = f"{place.topic}/{place.partition}/{place.offset}"
         if (known := self._recent.get(at)) is not None:
             return known
@@ -111,7 +111,7 @@ class DecisionWaiter:
                 self.decided(await self._store.select(DECISIONS, {"e": {"$in": ids}}))
 
 
-class Place(NamedTuple):
+class SubmittedCommand(NamedTuple):
     id: str
     """Of the command; its decision is found under it."""
     topic: str
@@ -142,7 +142,7 @@ class Commands:
         traceparent: str | None = None,
         on_accepted: Callable[[], None] | None = None,
         caller: Principal | None = None,
-    ) -> Place:
+    ) -> SubmittedCommand:
         """Writes the command to the log. Raises Unavailable, also when only the acknowledgement is missing;
         `on_accepted` tells the two apart. `caller`: who gives it; none when the service itself does."""
         now, own = datetime.now(UTC), child_traceparent(traceparent, id)
@@ -165,9 +165,9 @@ class Commands:
             on_accepted=on_accepted,
         )
         record_span(f"publish {payload.TYPE}", own, traceparent, start_ns, time.time_ns(), kind="producer")
-        return Place(id, self._topic, partition, offset)
+        return SubmittedCommand(id, self._topic, partition, offset)
 
-    async def decision(self, place: Place, within_s: float) -> Decision | None:
+    async def decision(self, place: SubmittedCommand, within_s: float) -> Decision | None:
         """What was decided about a command; None: not within that time."""
         return await self._decision_waiter.wait(place, within_s)
 

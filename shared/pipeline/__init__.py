@@ -5,12 +5,12 @@ Here is what a service and its handlers are given; the rooms below drive it.
 handlers.py       what a service is to the pipeline: its table of handlers
 capabilities.py   the parts of a service, and how their tables and collections are added up
 records.py        a record as the log holds it, an event as a handler sees it
-documents.py      what a decision may rest on (`Lock`, `Doc`, `Docs`) and what an attempt has loaded (`State`)
-waiting.py        `keys` of what others may wait for
+documents.py      what a decision may rest on (`Lock`, `Doc`, `Docs`) and what a unit of work has loaded (`State`)
+waiting.py        `needs` of what others may wait for
 outcome.py        what a handler returns
 errors.py         three ways not to accept a record, three to give up a batch
 channels.py       whether a type may come by a topic
-places.py         a position's name, a key's partition
+partitioner.py    a key's partition, a position's name
 limits.py         how much one transaction takes on
 epochs.py         how a database put back from a backup counts on
 store.py          what is asked of a database

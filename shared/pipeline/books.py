@@ -8,7 +8,7 @@ import msgspec
 
 from shared.pipeline.documents import Collection, Document
 from shared.pipeline.epochs import EPOCHS
-from shared.pipeline.records import Coordinates, PackedBatch, Record
+from shared.pipeline.records import PackedBatch, Record, RecordMetadata
 
 
 class Outgoing(msgspec.Struct, frozen=True, array_like=True):
@@ -124,9 +124,9 @@ class DeadLetter(msgspec.Struct, frozen=True):
     state: str = OPEN
     resolution: Resolution | None = None
     left_out_bytes: int = 0
-    """Above 0 key, value and headers are not kept, see burial.py: the log has them, for as long as it keeps records."""
+    """Above 0 key, value and headers are not kept (dead_letters.py): the log has them, as long as it keeps records."""
     left_out_digest: bytes = b""
-    """Of the record in the log (places.py)."""
+    """Of the record in the log (partitioner.py)."""
 
     def record(self, chunks: "Sequence[DeadLetterChunk]" = ()) -> Record:
         """To be decided again. `chunks`: those of this letter, in any order, if it has any."""
@@ -140,7 +140,7 @@ class DeadLetter(msgspec.Struct, frozen=True):
             head = b"".join(parts[f"{self.id}/head/{n}"] for n in range(self.head_chunks))
             key, headers = _HEAD.decode(head)
         return Record(
-            at=Coordinates(self.topic, self.partition, self.offset),
+            at=RecordMetadata(self.topic, self.partition, self.offset),
             timestamp_ms=self.timestamp_ms,
             key=key,
             value=value,
@@ -189,7 +189,7 @@ class WaitingRecord(msgspec.Struct, frozen=True):
 
     def record(self) -> Record:
         return Record(
-            at=Coordinates(self.topic, self.partition, self.offset),
+            at=RecordMetadata(self.topic, self.partition, self.offset),
             timestamp_ms=self.timestamp_ms,
             key=self.key,
             value=self.value,

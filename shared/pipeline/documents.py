@@ -1,6 +1,6 @@
-"""What a decision may rest on, and what an attempt has loaded and changed since.
+"""What a decision may rest on, and what a unit of work has loaded and changed since.
 
-A `needs` function yields needs: `Lock` (a name on which concurrent attempts collide), `Doc` (one document)
+A `needs` function yields needs: `Lock` (a name on which concurrent ones collide), `Doc` (one document)
 and `Docs` (all documents whose field has a value). It yields `LOAD` before it looks at the state: what was
 named so far is locked and loaded, for the whole batch at once, before its next line runs. Whoever changes a
 document, or who belongs to a set, yields a lock that covers it; so what was loaded under the lock is what
@@ -179,7 +179,7 @@ Sets = dict[Collection[Document], dict[str, dict[str, _Members]]]
 
 
 class State:
-    """The working state of one attempt: later records of the batch see what earlier ones changed."""
+    """The working state of one unit of work: later records of the batch see what earlier ones changed."""
 
     def __init__(self) -> None:
         self.met: set[Need] = set()
@@ -193,7 +193,7 @@ class State:
         self._stored: set[Key] = set()
         # Only values that were asked for.
         self._sets: Sets = {}
-        # The same of what this attempt changed, for all values: a set may be asked for after a change put one into it.
+        # The same of what was changed since, for all values: a set may be asked for after a change put one into it.
         self._changed_into: Sets = {}
 
     def get(self, collection: Collection[D], id: str) -> D | None:
@@ -242,7 +242,7 @@ class State:
     def loaded(
         self, needs: Iterable[Need], documents: Iterable[tuple[Collection[Document], Document]]
     ) -> None:
-        """Takes what a load found; a document changed by this attempt keeps its change."""
+        """Takes what a load found; a document changed by this unit of work keeps its change."""
         for need in needs:
             self.met.add(need)
             if isinstance(need, Doc):

@@ -11,7 +11,7 @@ P = TypeVar("P", bound=Payload)
 Headers = tuple[tuple[str, bytes | None], ...]  # Kafka lets a header have no value
 
 
-class Coordinates(NamedTuple):
+class RecordMetadata(NamedTuple):
     topic: str
     partition: int
     offset: int
@@ -28,7 +28,7 @@ class PackedBatch(bytes):
 
 
 class Record(msgspec.Struct, frozen=True):
-    at: Coordinates
+    at: RecordMetadata
     timestamp_ms: int
     """The log's own time of arrival (LogAppendTime): `now` for whatever is decided."""
     key: bytes | None
@@ -59,7 +59,7 @@ class Received(msgspec.Struct, Generic[P], frozen=True):
     sender: str
     now: datetime
     traceparent: str | None
-    at: Coordinates
+    at: RecordMetadata
     arrived: datetime
     """The log's time of arrival, whenever it is decided; `now` is later for what waited or is replayed."""
 

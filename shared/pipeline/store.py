@@ -40,7 +40,7 @@ class Session(Protocol):
     """One transaction."""
 
     async def lock(self, names: Iterable[str]) -> None:
-        """Two attempts that lock a name collide, whether anything of that name exists or not."""
+        """Two that lock a name collide, whether anything of that name exists or not."""
 
     async def find(self, collection: Collection[Document], ids: Sequence[str]) -> list[Document]: ...
 
@@ -67,10 +67,10 @@ class Store(Protocol):
     def encode(self, document: Document) -> Encoded:
         """Raises ValueError, TypeError or OverflowError on what the database can't hold."""
 
-    async def attempt(self, work: Callable[[Session], Awaitable[R]], *, as_holder: bool = False) -> R:
+    async def unit_of_work(self, work: Callable[[Session], Awaitable[R]], *, as_holder: bool = False) -> R:
         """Runs `work` in a transaction until one commits; nothing of a failed one is kept.
 
-        `as_holder`: for one attempt at a time, which ends when somebody else takes a position over (`take_over`).
+        `as_holder`: for one unit of work at a time, which ends when somebody else takes a position over (`take_over`).
         Raises Moved as it comes, and Unavailable when the database is away.
         """
 

@@ -2,7 +2,7 @@
 
 from shared.pipeline.books import WAITING
 from shared.pipeline.documents import Docs, Lock, Needs
-from shared.pipeline.records import Coordinates
+from shared.pipeline.records import RecordMetadata
 
 WAITING_PAGE = 500
 
@@ -23,7 +23,7 @@ def kind_of(lacks: str) -> str:
     return lacks.partition("/")[0]
 
 
-def waiting_id(at: Coordinates) -> str:
+def waiting_id(at: RecordMetadata) -> str:
     """Sorts as the log does, since what waited is decided in order of id. Without the zeros offset 100 came
     before 98: a correction before its original, and a certificate issued twice for nothing."""
     return f"{at.topic}/{at.partition}/{at.offset:019d}"

@@ -17,9 +17,9 @@ from shared.http.commands import Commands
 from shared.observability.telemetry import root_traceparent
 from shared.pipeline.books import DISCREPANCIES
 from shared.pipeline.handlers import Service
+from shared.pipeline.processing.dry_run import run_dry
 from shared.pipeline.processing.messages import Decoder
-from shared.pipeline.processing.rehearsal import rehearse
-from shared.pipeline.records import Coordinates, Record
+from shared.pipeline.records import Record, RecordMetadata
 from shared.pipeline.storage.mongo import MongoStore
 from shared.reconciliation.routes import WAITS, reasons
 from shared.workers.periodic import Periodic
@@ -72,7 +72,7 @@ class Reconciliation(Periodic, Generic[T]):
     async def _review(self, ids: list[CompletionId], now: datetime) -> set[str]:
         """Those that still lack the same; the notes about others are put right."""
         command = ReviewDiscrepancies(completion_ids=tuple(ids))
-        rehearsal = await rehearse(
+        rehearsal = await run_dry(
             self._reader, self._store, [(self._record(command), None)], milliseconds(now)
         )
         changed = {id for collection, id, _, _ in rehearsal.changes if collection is DISCREPANCIES}
@@ -91,7 +91,7 @@ class Reconciliation(Periodic, Generic[T]):
             command, id="rehearsal", source=f"urn:kompeten:{self._service.name}", time=now,
             subject="discrepancies", partitionkey="discrepancies", traceparent=None,
         )  # fmt: skip
-        at = Coordinates(self._service.commands_topic, 0, 0)
+        at = RecordMetadata(self._service.commands_topic, 0, 0)
         return Record(at, milliseconds(now), None, value, (("content-type", STRUCTURED.encode()),))
 
 

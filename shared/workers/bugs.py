@@ -17,10 +17,10 @@ from shared.http.commands import Commands
 from shared.observability.telemetry import root_traceparent
 from shared.pipeline.books import BUG, DEAD_LETTER_CHUNKS, DEAD_LETTERS, OPEN, DeadLetter
 from shared.pipeline.handlers import Service
-from shared.pipeline.operations.triage import is_split
+from shared.pipeline.operations.dead_letter_commands import is_split
 from shared.pipeline.outcome import Verdict
+from shared.pipeline.processing.dry_run import run_dry
 from shared.pipeline.processing.messages import Decoder
-from shared.pipeline.processing.rehearsal import rehearse
 from shared.pipeline.records import Record
 from shared.pipeline.storage.mongo import MongoStore
 from shared.workers.periodic import Periodic
@@ -69,8 +69,8 @@ class BugReplayer(Periodic, Generic[T]):
         """Each in a dry run of its own: one that fails says nothing about the others."""
         now_ms = milliseconds(datetime.now(UTC))
         record = await record_of(self._store, letter)
-        rehearsal = await rehearse(self._reader, self._store, [(record, None)], now_ms)
-        return all(outcome.verdict is not Verdict.BUG for _, outcome in rehearsal.outcomes)
+        run = await run_dry(self._reader, self._store, [(record, None)], now_ms)
+        return all(outcome.verdict is not Verdict.BUG for _, outcome in run.outcomes)
 
     async def _replay(self, letter: DeadLetter) -> None:
         rules = self._service.rules

@@ -18,8 +18,8 @@ from shared.observability.telemetry import root_traceparent
 from shared.pipeline.books import WAITING
 from shared.pipeline.handlers import Service
 from shared.pipeline.outcome import Verdict
+from shared.pipeline.processing.dry_run import run_dry
 from shared.pipeline.processing.messages import Decoder
-from shared.pipeline.processing.rehearsal import rehearse
 from shared.pipeline.storage.mongo import MongoStore
 from shared.workers.periodic import Periodic
 
@@ -113,10 +113,8 @@ class WaitingSweeper(Periodic, Generic[T]):
         if not page:
             return
         now_ms = milliseconds(datetime.now(UTC))
-        rehearsal = await rehearse(self._reader, self._store, [(one.record(), one) for one in page], now_ms)
-        moved = {
-            record.at for record, outcome in rehearsal.outcomes if outcome.verdict is not Verdict.WAITING
-        }
+        run = await run_dry(self._reader, self._store, [(one.record(), one) for one in page], now_ms)
+        moved = {record.at for record, outcome in run.outcomes if outcome.verdict is not Verdict.WAITING}
         lacking = {one.lacks for one in page if one.record().at in moved}
         if lacking:
             log.warning("%d records waited for what is there: decided now", len(moved))

@@ -7,7 +7,7 @@ from typing import Any, Final
 import pytest
 
 from shared.contracts.topics import ENROLLMENT_EVENTS
-from shared.pipeline.records import Coordinates, Record
+from shared.pipeline.records import Record, RecordMetadata
 from tests.attack.attacker import cloud_event
 from tests.attack.reference import SERVICES, event_types
 from tests.attack.victim import Holder, Victim
@@ -43,7 +43,9 @@ def forge(product: Product, holder: Holder, *events: dict[str, Any]) -> None:
 
 def record_of(event: dict[str, Any], key: str) -> Record:
     headers = (("content-type", b"application/cloudevents+json; charset=UTF-8"),)
-    return Record(Coordinates(ENROLLMENT_EVENTS, 0, 0), 0, key.encode(), json.dumps(event).encode(), headers)
+    return Record(
+        RecordMetadata(ENROLLMENT_EVENTS, 0, 0), 0, key.encode(), json.dumps(event).encode(), headers
+    )
 
 
 def letters(product: Product, holder: Holder) -> list[str]:

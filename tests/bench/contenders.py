@@ -36,9 +36,9 @@ from shared.pipeline.documents import Collection, Doc, Docs, Document, Load, Loc
 from shared.pipeline.kafka.client import FETCH_BYTES
 from shared.pipeline.kafka.publisher import HEADERS, Publisher
 from shared.pipeline.outcome import Due, Fact, Put, Remove
-from shared.pipeline.places import partition_of
+from shared.pipeline.partitioner import partition_of
 from shared.pipeline.processing.messages import EPOCH
-from shared.pipeline.records import Coordinates, Received
+from shared.pipeline.records import Received, RecordMetadata
 from shared.pipeline.storage.mongo import MongoStore, connect
 from shared.pipeline.storage.mongo import encode as bson_of
 from shared.service import tune_gc
@@ -58,7 +58,7 @@ def received(
     now = EPOCH.fromtimestamp(timestamp_ms / 1000, EPOCH.tzinfo)
     attributes = event.attributes
     return Received(event.data, attributes.id, attributes.type, attributes.time or now, OPD, now,
-                    attributes.traceparent, Coordinates("", 0, offset), now)  # fmt: skip
+                    attributes.traceparent, RecordMetadata("", 0, offset), now)  # fmt: skip
 
 
 class Peer:

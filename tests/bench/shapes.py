@@ -63,10 +63,10 @@ from shared.contracts.topics import (
 )
 from shared.pipeline.handlers import Service
 from shared.pipeline.limits import LIMITS, Limits
-from shared.pipeline.places import TopicPartition, position_id
-from shared.pipeline.processing.attempt import Attempt, Decided
+from shared.pipeline.partitioner import TopicPartition, position_id
 from shared.pipeline.processing.messages import Decoder
-from shared.pipeline.records import Coordinates, Record
+from shared.pipeline.processing.unit_of_work import Decided, UnitOfWork
+from shared.pipeline.records import Record, RecordMetadata
 from shared.pipeline.storage.mongo import MongoStore
 from shared.pipeline.store import Session
 from tests.bench.workload import employee_number
@@ -129,11 +129,11 @@ class Bench:
             for tp in left:
                 await self.store.position(position_id(self.service.name, tp), 0)
 
-            async def attempt(session: Session) -> Decided:
-                made: Attempt[Any] = Attempt(self.reader, self.store, session, limits=self.limits)
+            async def unit_of_work(session: Session) -> Decided:
+                made: UnitOfWork[Any] = UnitOfWork(self.reader, self.store, session, limits=self.limits)
                 return await made.run(items, self.service.name, expected)  # noqa: B023
 
-            done.append(await self.store.attempt(attempt))
+            done.append(await self.store.unit_of_work(unit_of_work))
             left = {tp: records[done[-1].taken.get(tp, 0) :] for tp, records in left.items()}
         self.decided += done
         return done
@@ -150,7 +150,7 @@ class Bench:
             moment = ARRIVED + timedelta(seconds=self.sent, milliseconds=n)
             records.setdefault((topic, 0), []).append(
                 Record(
-                    Coordinates(topic, 0, at), int(moment.timestamp() * 1000), None, one.value, one.headers
+                    RecordMetadata(topic, 0, at), int(moment.timestamp() * 1000), None, one.value, one.headers
                 )
             )
         return records

@@ -21,10 +21,10 @@ from shared.contracts.vocabulary import EmploymentType, Form, Pathway
 from shared.kafka.connection import KafkaConnection
 from shared.kafka.topics import create_topics
 from shared.pipeline.handlers import Service
-from shared.pipeline.places import position_id
-from shared.pipeline.processing.attempt import Attempt
+from shared.pipeline.partitioner import position_id
 from shared.pipeline.processing.messages import Decoder
-from shared.pipeline.records import Coordinates, Record
+from shared.pipeline.processing.unit_of_work import UnitOfWork
+from shared.pipeline.records import Record, RecordMetadata
 from shared.pipeline.storage.mongo import MongoStore, connect
 
 OPD = "bench"
@@ -122,13 +122,15 @@ async def _register(service: Service[CompletionTerms], store: MongoStore, employ
     await store.position(position_id("setup", (topic, 0)), 0)
     while at < employees:
         records = [
-            Record(Coordinates(topic, 0, n), int(MOMENT.timestamp() * 1000), None, cloudevent(registered(n)))
+            Record(
+                RecordMetadata(topic, 0, n), int(MOMENT.timestamp() * 1000), None, cloudevent(registered(n))
+            )
             for n in range(at, min(at + 1000, employees))
         ]
         items = {(topic, 0): [reader.read(record) for record in records]}
         start = at
-        decided = await store.attempt(
-            lambda s: Attempt(reader, store, s).run(items, "setup", {(topic, 0): start})  # noqa: B023
+        decided = await store.unit_of_work(
+            lambda s: UnitOfWork(reader, store, s).run(items, "setup", {(topic, 0): start})  # noqa: B023
         )
         at += decided.taken[topic, 0]  # a batch ends when it has done enough
 

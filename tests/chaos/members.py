@@ -26,8 +26,8 @@ from shared.pipeline.documents import State
 from shared.pipeline.handlers import Handler, Service
 from shared.pipeline.kafka.publisher import Publisher
 from shared.pipeline.outcome import Outcome
-from shared.pipeline.places import position_id
-from shared.pipeline.records import Coordinates, Received
+from shared.pipeline.partitioner import position_id
+from shared.pipeline.records import Received, RecordMetadata
 from shared.pipeline.storage.mongo import MongoStore, connect
 from tests.chaos.system import producer, put, until
 from tests.chaos.traffic import AGENCIES, Message
@@ -142,7 +142,7 @@ class Place:
 
 
 def failing_on(
-    service: Service[CompletionTerms], rules: str, fails: Callable[[Coordinates], bool]
+    service: Service[CompletionTerms], rules: str, fails: Callable[[RecordMetadata], bool]
 ) -> Service[CompletionTerms]:
     """Enrollment in a version that meets a bug on these of the registrations."""
     known = HANDLERS[EmployeeRegistered]

@@ -41,7 +41,7 @@ from shared.pipeline.books import DEAD_LETTERS, DECISIONS, WAITING
 from shared.pipeline.documents import Collection, Document
 from shared.pipeline.errors import Unavailable
 from shared.pipeline.kafka.publisher import Publisher
-from shared.pipeline.places import position_id
+from shared.pipeline.partitioner import position_id
 from tests.chaos import ledger
 from tests.chaos.ledger import Decided, Found, Published
 from tests.chaos.traffic import CONNECTED, ISSUERS, Message, Traffic

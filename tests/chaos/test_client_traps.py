@@ -111,8 +111,10 @@ async def test_a_batch_has_an_end_however_much_is_there(place: Place) -> None:
     await place.send(messages)
 
     class Counting(MongoStore):
-        async def attempt(self, work: Callable[[Session], Awaitable[R]], *, as_holder: bool = False) -> R:
-            found = await super().attempt(work, as_holder=as_holder)
+        async def unit_of_work(
+            self, work: Callable[[Session], Awaitable[R]], *, as_holder: bool = False
+        ) -> R:
+            found = await super().unit_of_work(work, as_holder=as_holder)
             batches.append(sum(found.taken.values()))  # type: ignore[attr-defined]
             return found
 
@@ -168,11 +170,13 @@ async def test_what_a_failed_attempt_was_given_is_given_again(place: Place) -> N
     class Failing(MongoStore):
         faults = 3
 
-        async def attempt(self, work: Callable[[Session], Awaitable[R]], *, as_holder: bool = False) -> R:
+        async def unit_of_work(
+            self, work: Callable[[Session], Awaitable[R]], *, as_holder: bool = False
+        ) -> R:
             if self.faults:
                 self.faults -= 1
                 raise RuntimeError("as a bulk write that can't be repeated")
-            return await super().attempt(work, as_holder=as_holder)
+            return await super().unit_of_work(work, as_holder=as_holder)
 
     async with place.member(Failing(place.store.client, place.store.database.name)) as member:
         found = await place.decided(topic, count)
@@ -359,12 +363,12 @@ async def test_what_is_cancelled_in_a_transaction_leaves_nothing_behind(place: P
         await session.lock(["hot"])
         await session.write([decision("after")])
 
-    running = asyncio.create_task(place.store.attempt(slow))
+    running = asyncio.create_task(place.store.unit_of_work(slow))
     async with asyncio.timeout(WITHIN_S):
         await begun.wait()
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running
     async with asyncio.timeout(SOON_S):  # MongoDB itself ends a transaction after 60 s
-        await place.store.attempt(quick)
+        await place.store.unit_of_work(quick)
     assert [one.id for one in await place.store.select(DECISIONS, {})] == ["after"]

@@ -8,7 +8,7 @@ import pytest
 from devstack import Stack
 from services.enrollment.completions.terms import CompletionTerms
 from shared.pipeline.handlers import Service
-from shared.pipeline.places import position_id
+from shared.pipeline.partitioner import position_id
 from tests.chaos.members import Place, failing_on, place_of, stopped
 from tests.chaos.test_positions import events, others_go_on
 

@@ -177,11 +177,11 @@ class Held(MongoStore):
         super().__init__(like.client, like.database.name)
         self.begun, self.go, self.came_to = asyncio.Event(), asyncio.Event(), list[str]()
 
-    async def attempt(self, work: Callable[[Session], Awaitable[R]], *, as_holder: bool = False) -> R:
+    async def unit_of_work(self, work: Callable[[Session], Awaitable[R]], *, as_holder: bool = False) -> R:
         self.begun.set()
         await self.go.wait()
         try:
-            result = await super().attempt(work, as_holder=as_holder)
+            result = await super().unit_of_work(work, as_holder=as_holder)
         except Moved:
             self.came_to.append("moved")
             raise

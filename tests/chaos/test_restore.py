@@ -19,7 +19,7 @@ from services.notification.reconciliation.snapshot import ledger as notification
 from shared.contracts.enrollment import CertificateIssued, CertificateRevoked
 from shared.contracts.topics import ENROLLMENT_EVENTS
 from shared.pipeline.books import DECISIONS
-from shared.pipeline.places import position_id
+from shared.pipeline.partitioner import position_id
 from shared.pipeline.storage.mongo import MongoStore, connect
 from shared.reconciliation.routes import Ledger, Some
 from tests.chaos.backups import Backup, backup, put_back

@@ -16,7 +16,7 @@ from shared.kafka.connection import KafkaConnection
 from shared.pipeline.books import PACKED
 from shared.pipeline.kafka import reading
 from shared.pipeline.kafka.unpacking import MOST_UNPACKED_BYTES
-from shared.pipeline.operations.triage import edited
+from shared.pipeline.operations.dead_letter_commands import edited
 from tests.chaos.members import Place, place_of
 from tests.chaos.system import producer
 from tests.chaos.test_poison import CONTENT_TYPE, good, raw

@@ -14,7 +14,7 @@ from shared.contracts.payload import CompletionId, EmployeeId, Payload
 from shared.contracts.pipeline import GiveUpWaiting, ReplayDeadLetter
 from shared.contracts.topics import COMMANDS, agency_topic
 from shared.identity.identifiers import Ids
-from shared.pipeline.places import partition_of
+from shared.pipeline.partitioner import partition_of
 from shared.pipeline.records import Headers
 from tests import factories
 from tests.factories import Mode

@@ -43,7 +43,7 @@ async def keep(store: Store, *seats: Seat) -> None:
     async def work(session: Session) -> None:
         await session.write([put(store, seat, new=True) for seat in seats])
 
-    await store.attempt(work)
+    await store.unit_of_work(work)
 
 
 async def seat(store: Store, id: str) -> Seat | None:
@@ -51,7 +51,7 @@ async def seat(store: Store, id: str) -> Seat | None:
         found = await session.find(SEATS, [id])
         return found[0] if found else None  # type: ignore[return-value]
 
-    return await store.attempt(work)
+    return await store.unit_of_work(work)
 
 
 def step(expected: int, next: int, position: str = PARTITION, *pending: Outgoing) -> Advance:
@@ -115,7 +115,7 @@ class StoreContract:
                 ]
             )
 
-        await store.attempt(work)
+        await store.unit_of_work(work)
         there = [one for id in "1234" if (one := await seat(store, id)) is not None]
         assert there == [Seat(id="1", taken=1), Seat(id="3"), Seat(id="4")]
 
@@ -131,7 +131,7 @@ class StoreContract:
         async def work(session: Session) -> None:
             await session.write([put(store, Seat(id="1"), new=False), Write(SEATS, "2", None, new=False)])
 
-        await store.attempt(work)
+        await store.unit_of_work(work)
         assert await seat(store, "1") == Seat(id="1")
 
     async def test_an_attempt_that_fails_leaves_nothing(self, store: Store) -> None:
@@ -147,7 +147,7 @@ class StoreContract:
             raise LookupError
 
         with pytest.raises(LookupError):
-            await store.attempt(work)
+            await store.unit_of_work(work)
         assert await seat(store, "1") == Seat(id="1")
         assert await seat(store, "2") is None
         assert (await store.position(PARTITION, 0)).next == 0
@@ -161,7 +161,7 @@ class StoreContract:
             async def work(session: Session) -> list[str]:
                 return sorted(one.id for one in await session.find_by(SEATS, "room", ["A", "C", "Z"], limit))
 
-            return await store.attempt(work)
+            return await store.unit_of_work(work)
 
         assert await look(0) == ["A1", "A2", "A3", "C1", "C2", "C3"]
         assert await look(2) == ["A1", "A2", "C1", "C2"]
@@ -174,7 +174,7 @@ class StoreContract:
                 found = await session.find_few_by(SEATS, "room", ["A", "C", "Z"], most)
                 return None if found is None else sorted(one.id for one in found)
 
-            return await store.attempt(work)
+            return await store.unit_of_work(work)
 
         assert await look(6) == ["A1", "A2", "A3", "C1", "C2", "C3"]
         assert await look(5) is None
@@ -185,7 +185,7 @@ class StoreContract:
         async def work(session: Session) -> list[str]:
             return await session.present(SEATS, "room", ["C", "A", "Z"])
 
-        assert sorted(await store.attempt(work)) == ["A", "C"]
+        assert sorted(await store.unit_of_work(work)) == ["A", "C"]
 
     async def test_an_attempt_sees_what_it_wrote(self, store: Store) -> None:
         await keep(store, Seat(id="1"), Seat(id="2"))
@@ -200,7 +200,7 @@ class StoreContract:
             )
             return [one.id for one in await session.find_by(SEATS, "room", ["A"], 0)]
 
-        assert await store.attempt(work) == ["3"]
+        assert await store.unit_of_work(work) == ["3"]
 
     # Racing.
 
@@ -215,7 +215,7 @@ class StoreContract:
             taken = found[0].taken if found else 0  # type: ignore[attr-defined]
             await session.write([put(store, Seat(id="1", taken=taken + 1), new=not found)])
 
-        await asyncio.gather(*(store.attempt(work) for _ in range(20)))
+        await asyncio.gather(*(store.unit_of_work(work) for _ in range(20)))
         assert await seat(store, "1") == Seat(id="1", taken=20)
 
     async def test_two_who_lock_the_same_unknown_name_are_applied_one_after_the_other(
@@ -235,7 +235,7 @@ class StoreContract:
                 if not await session.find(SEATS, [other]):
                     await session.write([put(store, Seat(id=own), new=True)])
 
-            await store.attempt(work)
+            await store.unit_of_work(work)
 
         await asyncio.gather(one("1", "2"), one("2", "1"))
         assert len([id for id in "12" if await seat(store, id)]) == 1
@@ -255,11 +255,11 @@ class StoreContract:
                     await other.lock(["seat/1"])
                     await other.write([put(store, Seat(id="1", taken=2), new=False)])
 
-                await store.attempt(meanwhile)
+                await store.unit_of_work(meanwhile)
             await session.lock(["seat/1"])
             await session.write([put(store, Seat(id="2", taken=seen[-1]), new=True)])
 
-        await store.attempt(work)
+        await store.unit_of_work(work)
         assert seen == [1, 2]
         assert await seat(store, "2") == Seat(id="2", taken=2)
 
@@ -274,10 +274,10 @@ class StoreContract:
                     [put(store, Seat(id="2"), new=True), put(store, Seat(id="1", taken=9), new=False)]
                 )
 
-            await store.attempt(meanwhile)
+            await store.unit_of_work(meanwhile)
             return [one.taken for one in await session.find_by(SEATS, "room", ["A"], 0)]  # type: ignore[attr-defined]
 
-        assert await store.attempt(work) == [0]
+        assert await store.unit_of_work(work) == [0]
 
     # Positions.
 
@@ -288,7 +288,7 @@ class StoreContract:
     async def test_a_step_moves_the_position_and_keeps_what_is_to_be_published(self, store: Store) -> None:
         await store.position(PARTITION, 3)
         record = Outgoing("enrollment.events.v1", 2, b"emp_1", b'{"a":1}\x00\xff')
-        await store.attempt(lambda session: session.advance([step(3, 8, PARTITION, record)]))
+        await store.unit_of_work(lambda session: session.advance([step(3, 8, PARTITION, record)]))
         position = await store.position(PARTITION, 0)
         assert (position.next, position.pending) == (8, [record])
         assert (position.last_timestamp_ms, position.last_digest) == (1_767_000_000_008, b"digest08")
@@ -302,7 +302,7 @@ class StoreContract:
             await session.advance([step(0, 1, "other"), step(4, 8)])
 
         with pytest.raises(Moved):
-            await store.attempt(work)
+            await store.unit_of_work(work)
         assert await seat(store, "1") is None
         assert (await store.position("other", 0)).next == 0
 
@@ -315,7 +315,7 @@ class StoreContract:
                 await session.advance([step(0, 5)])
 
             try:
-                await store.attempt(work)
+                await store.unit_of_work(work)
             except Moved:
                 return False
             return True
@@ -326,19 +326,19 @@ class StoreContract:
 
     async def test_an_unknown_position_cannot_move(self, store: Store) -> None:
         with pytest.raises(Moved):
-            await store.attempt(lambda session: session.advance([step(0, 1)]))
+            await store.unit_of_work(lambda session: session.advance([step(0, 1)]))
 
     async def test_a_stopped_position_refuses_every_step_and_says_why(self, store: Store) -> None:
         await store.position(PARTITION, 3)
         await store.stop(PARTITION, "topic recreated")
         with pytest.raises(Moved):
-            await store.attempt(lambda session: session.advance([step(3, 8)]))
+            await store.unit_of_work(lambda session: session.advance([step(3, 8)]))
         position = await store.position(PARTITION, 0)
         assert (position.next, position.stopped) == (3, "topic recreated")
 
     async def test_a_position_set_back_moves_on_from_there_in_a_turn_of_its_own(self, store: Store) -> None:
         await store.position(PARTITION, 0)
-        await store.attempt(lambda session: session.advance([step(0, 8)]))
+        await store.unit_of_work(lambda session: session.advance([step(0, 8)]))
         await store.stop(PARTITION, "an operator looks at it")
         await store.set_back(PARTITION, 3)
         position = await store.position(PARTITION, 0)
@@ -349,8 +349,8 @@ class StoreContract:
             b"",
         )
         with pytest.raises(Moved):
-            await store.attempt(lambda session: session.advance([step(8, 9)]))
-        await store.attempt(lambda session: session.advance([step(3, 4)]))
+            await store.unit_of_work(lambda session: session.advance([step(8, 9)]))
+        await store.unit_of_work(lambda session: session.advance([step(3, 4)]))
         assert (await store.position(PARTITION, 0)).turn == position.turn
 
 

@@ -27,7 +27,7 @@ from shared.contracts.people import RefoldCompletions
 from shared.contracts.register import BeginRegister, ReplaceAgency
 from shared.contracts.topics import agency_topic
 from shared.pipeline.books import DECISIONS, WAITING, WaitingRecord
-from shared.pipeline.processing.rehearsal import Rehearsal
+from shared.pipeline.processing.dry_run import DryRun
 from shared.service import ON_PAPER, Components
 from tests.factories import as_record, completed, registered
 from tests.property.harness import AGENCIES, ENROLLMENT, OFFICER, SECRET, City, Sending
@@ -150,8 +150,8 @@ async def test_a_preview_tells_what_would_be_decided_and_writes_nothing(
 async def test_a_preview_tells_who_gets_a_certificate_and_who_gets_none_by_whom(
     components: Components[CompletionTerms], city: City
 ) -> None:
-    async def judge(rehearsal: Rehearsal, body: str) -> Effects:
-        return await effects_on_body(components.store, rehearsal, body)
+    async def judge(run: DryRun, body: str) -> Effects:
+        return await effects_on_body(components.store, run, body)
 
     await city.deliver([Sending(BeginBodies(bodies=()), "begin-bodies", sender=OFFICER)])
     for n, sender in enumerate((AGENCIES[0], AGENCIES[0], AGENCIES[1])):

@@ -36,7 +36,7 @@ from shared.contracts.payload import Payload, milliseconds
 from shared.contracts.topics import ENROLLMENT_COMMANDS, ENROLLMENT_EVENTS, agency_topic
 from shared.http.traces import Wanted, WantedIds
 from shared.pipeline.books import DISCREPANCIES
-from shared.pipeline.places import partition_of
+from shared.pipeline.partitioner import partition_of
 from shared.pipeline.storage.mongo import MongoStore, connect
 from shared.reconciliation.routes import Entry, Some
 from tests.factories import as_record, completed, registered

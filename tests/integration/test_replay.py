@@ -12,7 +12,7 @@ from shared.kafka.topics import create_topics
 from shared.pipeline.books import DECISIONS, WAITING
 from shared.pipeline.consuming.consumer import Consumer
 from shared.pipeline.kafka.publisher import Publisher
-from shared.pipeline.places import position_id
+from shared.pipeline.partitioner import position_id
 from shared.pipeline.storage.mongo import MongoStore, connect
 from tests.factories import OTHER_NIP, as_record, completed, registered
 from tests.property.harness import AGENCIES, ENROLLMENT

@@ -42,10 +42,10 @@ from shared.pipeline.books import Outgoing
 from shared.pipeline.documents import Collection, Document
 from shared.pipeline.handlers import Adoption, Published, Service
 from shared.pipeline.limits import LIMITS, Limits
-from shared.pipeline.places import TopicPartition, partition_of, position_id
-from shared.pipeline.processing.attempt import Attempt, Decided
+from shared.pipeline.partitioner import TopicPartition, partition_of, position_id
 from shared.pipeline.processing.messages import Decoder
-from shared.pipeline.records import Coordinates, Headers, Record
+from shared.pipeline.processing.unit_of_work import Decided, UnitOfWork
+from shared.pipeline.records import Headers, Record, RecordMetadata
 from shared.pipeline.storage.mongo import MongoStore
 from shared.pipeline.store import Session
 from tests.factories import as_record
@@ -189,7 +189,7 @@ class City:
     ) -> Record:
         records = self.log.setdefault((topic, partition), [])
         self.now_ms += 1000
-        record = Record(Coordinates(topic, partition, len(records)), self.now_ms, key, value, headers)
+        record = Record(RecordMetadata(topic, partition, len(records)), self.now_ms, key, value, headers)
         records.append(record)
         return record
 
@@ -275,11 +275,11 @@ class City:
         short = self.random.random() < self.weather.shortage
         limits = self._short() if short else UNHURRIED
 
-        async def attempt(session: Session) -> Decided:
-            made = Attempt(member.decoder, member.store, session, limits=limits)
+        async def unit_of_work(session: Session) -> Decided:
+            made = UnitOfWork(member.decoder, member.store, session, limits=limits)
             return await made.run(items, member.service.name, expected)
 
-        decided = await member.store.attempt(attempt)
+        decided = await member.store.unit_of_work(unit_of_work)
         member.decided.append(decided)
         pending = [record for step in decided.steps for record in step.pending]
         if self.random.random() < self.weather.shuffle:
@@ -350,7 +350,7 @@ class City:
         ]
         await adoption.adopt(told, member.store)
         writes = await adoption.finish(member.store)
-        await member.store.attempt(lambda session: session.write(writes))
+        await member.store.unit_of_work(lambda session: session.write(writes))
 
     def backup(self, name: str) -> "Backup":
         """All of a service's database as it is at this moment."""

@@ -14,7 +14,7 @@ from services.enrollment.completions import contents as completions
 from services.enrollment.completions.contents import content_of, facts_of, standing_before, with_content
 from services.enrollment.completions.documents import COMPLETIONS, Completion, Content
 from services.enrollment.completions.settling import facts_standing
-from shared.pipeline.records import Coordinates, Received
+from shared.pipeline.records import Received, RecordMetadata
 from tests.examples import QUIET, examples
 from tests.factories import completed, registered
 from tests.property.harness import AGENCIES, ROUGH, TERMS, City, Sending
@@ -33,7 +33,7 @@ def content(sender: str, score: int, hour: int, revision: int) -> Content:
     time = SENT_FROM + timedelta(hours=hour)
     event = Received(
         data=data, id="1", type=data.TYPE, time=time, sender=sender, now=time, traceparent=None,
-        at=Coordinates("agency.x.v1", 0, hour), arrived=time,
+        at=RecordMetadata("agency.x.v1", 0, hour), arrived=time,
     )  # fmt: skip
     return content_of(facts_of(data, data.training.organizer.code), event, TERMS.ids)
 

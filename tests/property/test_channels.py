@@ -22,8 +22,8 @@ from shared.pipeline.books import DEAD_LETTERS, DECISIONS, DeadLetter, WaitingRe
 from shared.pipeline.epochs import MOST_VERSION
 from shared.pipeline.errors import Rejected
 from shared.pipeline.handlers import Service
+from shared.pipeline.processing.dry_run import run_dry
 from shared.pipeline.processing.messages import Decoder
-from shared.pipeline.processing.rehearsal import rehearse
 from shared.pipeline.records import Record
 from shared.pipeline.waiting import waiting_id
 from tests.factories import MOMENT, as_record, completed, registered
@@ -168,9 +168,9 @@ async def test_a_dry_run_says_what_a_replay_would() -> None:
     city, forged = await city_with_certificate()
     member = city.members["enrollment"]
     record = as_record(forged, topic=agency_topic(MINE))
-    rehearsal = await rehearse(member.reader, member.store, [(record, None)], milliseconds(city.now))
-    assert [outcome.verdict for _, outcome in rehearsal.outcomes] == ["refused"]
-    assert not rehearsal.events
+    run = await run_dry(member.reader, member.store, [(record, None)], milliseconds(city.now))
+    assert [outcome.verdict for _, outcome in run.outcomes] == ["refused"]
+    assert not run.events
 
 
 def test_what_waited_since_an_older_version_is_held_against_its_topic_too() -> None:

@@ -12,7 +12,7 @@ from shared.contracts.enrollment import ListCompletions, PartitionList
 from shared.contracts.lists import Claim, claims_of, grouped
 from shared.contracts.payload import CompletionId
 from shared.contracts.topics import ENROLLMENT_COMMANDS, ENROLLMENT_EVENTS, PARTITIONS
-from shared.pipeline.places import key_into, partition_of
+from shared.pipeline.partitioner import key_into, partition_of
 from shared.pipeline.records import Record
 from tests.factories import as_record, completed, registered
 from tests.property.harness import ENROLLMENT, MORNING, City, Sending

@@ -19,7 +19,7 @@ from shared.pipeline.books import DEAD_LETTER_CHUNKS, DEAD_LETTERS, DECISIONS, W
 from shared.pipeline.documents import State
 from shared.pipeline.handlers import Handler, Service
 from shared.pipeline.outcome import Outcome, Put, Verdict
-from shared.pipeline.processing.burial import CHUNK_BYTES
+from shared.pipeline.processing.dead_letters import CHUNK_BYTES
 from shared.pipeline.records import Headers, Received, Record
 from tests.examples import examples
 from tests.factories import as_record, completed, completion_recorded, registered

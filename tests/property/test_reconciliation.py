@@ -45,7 +45,7 @@ from shared.contracts.topics import (
 )
 from shared.pipeline.books import DEAD_LETTERS, DECISIONS, DISCREPANCIES
 from shared.pipeline.documents import Collection, Document
-from shared.pipeline.places import partition_of
+from shared.pipeline.partitioner import partition_of
 from tests.examples import QUIET, examples
 from tests.factories import as_record, completed, registered, revoke
 from tests.memory_store import MemoryStore

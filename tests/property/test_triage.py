@@ -12,7 +12,7 @@ from shared.contracts.payload import Payload, milliseconds
 from shared.contracts.pipeline import DiscardDeadLetter, GiveUpWaiting, ReleaseWaiting, ReplayDeadLetter
 from shared.contracts.topics import ENROLLMENT_COMMANDS, agency_topic
 from shared.pipeline.books import DEAD_LETTERS, DECISIONS, WAITING, DeadLetter, Decision
-from shared.pipeline.processing.rehearsal import rehearse
+from shared.pipeline.processing.dry_run import run_dry
 from shared.pipeline.records import Record
 from shared.pipeline.waiting import WAITING_PAGE
 from tests.factories import as_record, completed, registered
@@ -226,14 +226,14 @@ async def test_a_rehearsal_shows_what_would_follow_and_writes_nothing() -> None:
         name: await city.documents("enrollment", one) for name, one in (("d", DECISIONS), ("e", EMPLOYEES))
     }
     mended = Record(dead.record().at, dead.timestamp_ms, None, json.dumps(event_of()).encode(), JSON, 1)
-    rehearsal = await rehearse(member.reader, member.store, [(mended, None)], milliseconds(city.now))
-    assert [outcome.verdict for _, outcome in rehearsal.outcomes] == ["accepted"]
-    assert {collection.name for collection, *_ in rehearsal.changes} >= {
+    run = await run_dry(member.reader, member.store, [(mended, None)], milliseconds(city.now))
+    assert [outcome.verdict for _, outcome in run.outcomes] == ["accepted"]
+    assert {collection.name for collection, *_ in run.changes} >= {
         "completions",
         "renderings",
         "sequences",
     }
-    types = [json.loads(event.value)["type"] for event in rehearsal.events]
+    types = [json.loads(event.value)["type"] for event in run.events]
     assert "id.go.bandung.certificate.issued.v1" in types
     assert await completions(city) == []
     assert before == {

@@ -10,7 +10,7 @@ from shared.contracts.payload import Payload
 from shared.pipeline.documents import Collection, Doc, Docs, Document, Load, Need, State
 from shared.pipeline.handlers import Service
 from shared.pipeline.outcome import Due, Outcome, Put
-from shared.pipeline.records import Coordinates, Received
+from shared.pipeline.records import Received, RecordMetadata
 
 T = TypeVar("T")
 D = TypeVar("D", bound=Document)
@@ -42,7 +42,7 @@ class Given(Generic[T]):
         self.now += timedelta(seconds=after_s)
         event = Received(
             data=payload, id=id or str(self.arrived), type=payload.TYPE, time=time or self.now, sender=sender,
-            now=self.now, traceparent=None, at=Coordinates("topic", 0, self.arrived), arrived=self.now,
+            now=self.now, traceparent=None, at=RecordMetadata("topic", 0, self.arrived), arrived=self.now,
         )  # fmt: skip
         handler = self.service.handlers[type(payload)]
         state, needs = State(), list[Need]()

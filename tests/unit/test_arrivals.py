@@ -3,16 +3,16 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.pipeline.consuming.arrivals import Arrivals
-from shared.pipeline.records import Coordinates, Record
+from shared.pipeline.consuming.merge_by_time import MergeByTime
+from shared.pipeline.records import Record, RecordMetadata
 
 
 def record(topic: str, offset: int, at_ms: int) -> Record:
-    return Record(Coordinates(topic, 0, offset), at_ms, None, b"")
+    return Record(RecordMetadata(topic, 0, offset), at_ms, None, b"")
 
 
-def made() -> Arrivals[str]:
-    return Arrivals(lambda topic: topic == "commands")
+def made() -> MergeByTime[str]:
+    return MergeByTime(lambda topic: topic == "commands")
 
 
 def flat(taken: dict[str, list[Record]]) -> dict[str, list[int]]:

@@ -20,9 +20,10 @@ from shared.pipeline.books import DEAD_LETTERS, WAITING
 from shared.pipeline.documents import State
 from shared.pipeline.limits import Limits
 from shared.pipeline.outcome import Due, Settlement
-from shared.pipeline.places import position_id
-from shared.pipeline.processing import gathering, pace
-from shared.pipeline.processing.attempt import Attempt, Decided
+from shared.pipeline.partitioner import position_id
+from shared.pipeline.processing import loader as gathering
+from shared.pipeline.processing import pace
+from shared.pipeline.processing.unit_of_work import Decided, UnitOfWork
 from shared.pipeline.store import Session
 from tests.factories import as_record, completed, registered
 from tests.memory_store import MemorySession
@@ -41,12 +42,12 @@ async def decided(city: City, usually_asked: int, most_asked: int) -> Decided:
     position = await member.store.position(position_id("enrollment", TP), 0)
     items = {TP: [member.reader.read(record) for record in city.log[TP][position.next :]]}
 
-    async def attempt(session: Session) -> Decided:
+    async def unit_of_work(session: Session) -> Decided:
         limits = Limits(usually_asked=usually_asked, most_asked=most_asked)
-        made = Attempt(member.reader, member.store, session, limits=limits)
+        made = UnitOfWork(member.reader, member.store, session, limits=limits)
         return await made.run(items, "enrollment", {TP: position.next})
 
-    return await member.store.attempt(attempt)
+    return await member.store.unit_of_work(unit_of_work)
 
 
 @pytest.mark.parametrize(
@@ -76,11 +77,11 @@ async def decided_within(city: City, limits: Limits) -> list[Decided]:
         assert records == len(city.log[TP]) - position.next
         items = {TP: [member.reader.read(record) for record in city.log[TP][position.next :]]}
 
-        async def attempt(session: Session) -> Decided:
-            made = Attempt(member.reader, member.store, session, limits=limits)
+        async def unit_of_work(session: Session) -> Decided:
+            made = UnitOfWork(member.reader, member.store, session, limits=limits)
             return await made.run(items, "enrollment", {TP: position.next})  # noqa: B023
 
-        found.append(await member.store.attempt(attempt))
+        found.append(await member.store.unit_of_work(unit_of_work))
         member.next[TP] = found[-1].steps[0].next
         assert found[-1].taken[TP] > 0, "it stands still"
     return found

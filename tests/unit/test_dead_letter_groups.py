@@ -9,9 +9,9 @@ import pytest
 from shared.pipeline.books import EXPIRED
 from shared.pipeline.errors import Rejected, Waiting
 from shared.pipeline.outcome import Verdict
-from shared.pipeline.processing.burial import dead_letter
+from shared.pipeline.processing.dead_letters import dead_letter
 from shared.pipeline.processing.messages import Decoder, Message
-from shared.pipeline.records import Coordinates, Headers, Record
+from shared.pipeline.records import Headers, Record, RecordMetadata
 from tests.factories import NIP, as_record, completed
 from tests.property.harness import ENROLLMENT
 
@@ -25,7 +25,7 @@ def read(
     key: bytes | None = None,
     headers: Headers = (),
 ) -> Message[Any]:
-    return READER.read(Record(Coordinates(topic, 0, 7), 0, key, json.dumps(document).encode(), headers))
+    return READER.read(Record(RecordMetadata(topic, 0, 7), 0, key, json.dumps(document).encode(), headers))
 
 
 def event(**changes: Any) -> dict[str, Any]:

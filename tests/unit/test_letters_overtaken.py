@@ -16,7 +16,7 @@ from services.notification.terms import load_terms
 from shared.contracts.enrollment import CertificateIssued
 from shared.pipeline.documents import Doc, Docs, State
 from shared.pipeline.outcome import Put
-from shared.pipeline.records import Coordinates, Received
+from shared.pipeline.records import Received, RecordMetadata
 from tests import factories
 
 TERMS = load_terms("0123456789abcdef" * 4, "https://kompeten.example", reissue_quiet_s=0)
@@ -27,7 +27,7 @@ def issued(revision: int) -> Received[CertificateIssued]:
     of_enrollment = factories.genuine(TERMS.ids, factories.certificate_issued().completion_id, revision)
     data = factories.certificate_issued(completion_version=revision, **of_enrollment)
     assert isinstance(data, CertificateIssued)
-    at = Coordinates("enrollment.events.v1", 0, revision)
+    at = RecordMetadata("enrollment.events.v1", 0, revision)
     return Received(data, f"event-{revision}", data.TYPE, MOMENT, "enrollment", MOMENT, None, at, MOMENT)
 
 

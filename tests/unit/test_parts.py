@@ -11,7 +11,7 @@ from shared.contracts import cloudevents
 from shared.contracts.cloudevents import MOST_PARTS, STRUCTURED, TOO_MANY_PARTS, id_in
 from shared.contracts.topics import ENROLLMENT_COMMANDS, agency_topic
 from shared.pipeline.processing.messages import Decoder, Message
-from shared.pipeline.records import Coordinates, Record
+from shared.pipeline.records import Record, RecordMetadata
 from tests.factories import as_record, completed
 from tests.property.harness import AGENCIES, ENROLLMENT
 
@@ -26,7 +26,9 @@ def document(**more: object) -> dict[str, Any]:
 
 
 def read(value: bytes, topic: str = agency_topic(AGENCIES[0])) -> Message[CompletionTerms]:
-    return Decoder(ENROLLMENT).read(Record(Coordinates(topic, 0, 0), 1_772_668_800_000, None, value, HEADERS))
+    return Decoder(ENROLLMENT).read(
+        Record(RecordMetadata(topic, 0, 0), 1_772_668_800_000, None, value, HEADERS)
+    )
 
 
 @pytest.fixture

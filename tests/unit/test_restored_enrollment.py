@@ -74,13 +74,13 @@ def restored(lost: Lost, told: list[Published] | None = None) -> Given[Completio
                 for (collection, id), one in lost.backup.items() if collection is SEQUENCES
             ])  # fmt: skip
 
-        await store.attempt(before)
+        await store.unit_of_work(before)
         for _ in range(2):
             adoption = GivenNumbers(RESTORED.terms)
             for one in lost.told if told is None else told:
                 await adoption.adopt([one], store)
         writes = await adoption.finish(store)
-        await store.attempt(lambda session: session.write(writes))
+        await store.unit_of_work(lambda session: session.write(writes))
         return store
 
     async def documents() -> dict[Any, Any]:

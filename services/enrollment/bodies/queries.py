@@ -15,8 +15,8 @@ from shared.contracts.agency import TrainingCompleted
 from shared.contracts.bodies import AddBody, ChangeBody
 from shared.pipeline.books import WAITING, WaitingRecord
 from shared.pipeline.outcome import Verdict
+from shared.pipeline.processing.dry_run import DryRun, run_command_dry
 from shared.pipeline.processing.messages import Decoder, sender_of
-from shared.pipeline.processing.rehearsal import Rehearsal, rehearse_command
 from shared.service import Components
 
 MOST_UNKNOWN: Final = 200
@@ -37,7 +37,7 @@ class Effects(NamedTuple):
     """And how many lose theirs."""
 
 
-Judge = Callable[[Rehearsal, str], Awaitable[Effects]]
+Judge = Callable[[DryRun, str], Awaitable[Effects]]
 """Of what was rehearsed about a body, by its id: whoever knows completions says it."""
 
 
@@ -89,7 +89,7 @@ async def preview(
     components: Components[Any], command: AddBody | ChangeBody, now: datetime, judge: Judge | None = None
 ) -> PreviewView:
     """Decides the order, and what waits for it, on what stands now; writes nothing."""
-    rehearsal = await rehearse_command(components.service, components.store, command, REGISTER, now)
+    rehearsal = await run_command_dry(components.service, components.store, command, REGISTER, now)
     (_, own), *others = rehearsal.outcomes
     lacked = [lacks_body(one) for one in spellings(command.code, command.aliases)]
     verdicts = Counter(outcome.verdict for _, outcome in others)

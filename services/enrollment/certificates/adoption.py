@@ -46,7 +46,7 @@ class GivenNumbers:
             )
 
         if told:
-            await store.attempt(work)
+            await store.unit_of_work(work)
         for events in told.values():
             for event in events:
                 data = cast("CertificateIssued | CertificateRevoked", event.data)
@@ -60,7 +60,7 @@ class GivenNumbers:
         async def work(session: Session) -> list[Numbers]:
             return cast("list[Numbers]", await session.find(SEQUENCES, sorted(self._places)))
 
-        known = {one.id: one for one in await store.attempt(work)}
+        known = {one.id: one for one in await store.unit_of_work(work)}
         after = [
             with_places(known.get(id) or Numbers(id=id, last=0), those) for id, those in self._places.items()
         ]

@@ -19,7 +19,7 @@ from shared.contracts.enrollment import ContestCompletion, DecideContest
 from shared.contracts.payload import NO_CONTROLS, Jp, Reason
 from shared.http.access import Principal
 from shared.pipeline.outcome import Verdict
-from shared.pipeline.processing.rehearsal import rehearse_command
+from shared.pipeline.processing.dry_run import run_command_dry
 from shared.pipeline.storage.mongo import MongoStore
 from shared.service import Components
 
@@ -134,7 +134,7 @@ async def preview(
     now: datetime,
 ) -> ContestPreviewView:
     """Decides the order on what stands now; writes nothing."""
-    rehearsal = await rehearse_command(components.service, components.store, order, order.employee_id, now)
+    rehearsal = await run_command_dry(components.service, components.store, order, order.employee_id, now)
     ((_, outcome),) = rehearsal.outcomes
     if outcome.verdict is not Verdict.ACCEPTED:
         return ContestPreviewView(verdict=outcome.verdict.value, reason=outcome.reason or None)

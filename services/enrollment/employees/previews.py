@@ -30,7 +30,7 @@ from shared.http.access import Principal
 from shared.observability.redaction import hinted
 from shared.pipeline.documents import Document
 from shared.pipeline.outcome import Verdict
-from shared.pipeline.processing.rehearsal import Rehearsal, rehearse_command
+from shared.pipeline.processing.dry_run import DryRun, run_command_dry
 from shared.service import Components
 
 MOST_SHOWN: Final = 50
@@ -45,7 +45,7 @@ async def preview(
 ) -> PeoplePreviewView:
     """Of people of whom the caller does not know all, how many completions it concerns, and nothing else."""
     ids = [order.employee_id, *([order.into] if isinstance(order, MergeEmployees) else [])]
-    rehearsal = await rehearse_command(components.service, components.store, order, order.employee_id, now)
+    rehearsal = await run_command_dry(components.service, components.store, order, order.employee_id, now)
     ((_, outcome),) = rehearsal.outcomes
     if outcome.verdict is not Verdict.ACCEPTED:
         return PeoplePreviewView(verdict=outcome.verdict.value, reason=outcome.reason or None)
@@ -56,7 +56,7 @@ async def preview(
     return _hidden(shown, unknown) if unknown else shown
 
 
-def compared(before: People, completions: Completions, rehearsal: Rehearsal) -> PeoplePreviewView:
+def compared(before: People, completions: Completions, rehearsal: DryRun) -> PeoplePreviewView:
     """`completions`: all of those people, as they stand."""
     after = _after(before, rehearsal)
     now = dict(completions)
@@ -105,13 +105,13 @@ def _nameless(stand: StandView | None) -> StandView | None:
     return stand.model_copy(update={"name": "", "email": None, "employee_numbers": [], "jp": {}})
 
 
-def _after(before: People, rehearsal: Rehearsal) -> People:
+def _after(before: People, rehearsal: DryRun) -> People:
     files: dict[str, Employee] = {file.id: file for person in before.values() for file in person.files}
     files.update({one.id: one for one in _changed(rehearsal) if isinstance(one, Employee)})
     return people_in(files, [one.id for one in files.values() if not one.merged_into])
 
 
-def _changed(rehearsal: Rehearsal) -> list[Document | None]:
+def _changed(rehearsal: DryRun) -> list[Document | None]:
     return [document for _, _, document, _ in rehearsal.changes]
 
 

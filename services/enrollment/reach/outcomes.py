@@ -20,7 +20,7 @@ from services.enrollment.persons.homes import homes
 from services.enrollment.persons.persons import Person
 from services.enrollment.persons.queries import people_of
 from shared.pipeline.documents import Collection, Doc, State
-from shared.pipeline.processing.rehearsal import Rehearsal
+from shared.pipeline.processing.dry_run import DryRun
 from shared.pipeline.storage.mongo import MongoStore
 
 MOST_JUDGED: Final = 10_000
@@ -56,7 +56,7 @@ class People(NamedTuple):
     more: bool = False
 
 
-def said_after(rehearsal: Rehearsal) -> Said:
+def said_after(rehearsal: DryRun) -> Said:
     changed = [(collection, document) for collection, _, document, _ in rehearsal.changes]
     return Said(
         next((one for where, one in changed if where is REGISTERS and isinstance(one, Register)), None),
@@ -97,7 +97,7 @@ async def certificates_after(store: MongoStore, stages: Sequence[Raw], said: Sai
     return found
 
 
-async def effects_on_body(store: MongoStore, rehearsal: Rehearsal, body: str) -> Effects:
+async def effects_on_body(store: MongoStore, rehearsal: DryRun, body: str) -> Effects:
     """`body`: its id. Of those that wait by what was rehearsed, of those recorded before as the sweep judges them."""
     made = [
         document

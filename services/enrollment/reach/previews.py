@@ -16,7 +16,7 @@ from services.enrollment.reach.outcomes import Certificates, certificates_after,
 from services.enrollment.reach.views import ReachView
 from shared.contracts.register import DistrustAgency, ReplaceAgency, TrustAgency
 from shared.pipeline.outcome import Verdict
-from shared.pipeline.processing.rehearsal import rehearse_command
+from shared.pipeline.processing.dry_run import run_command_dry
 from shared.pipeline.storage.mongo import MongoStore
 from shared.service import Components
 
@@ -56,7 +56,7 @@ _NAMED_BY: Final = (("claims", "agency"), ("withdrawals", "agency"), ("placement
 
 
 async def preview(components: Components[CompletionTerms], order: Order, now: datetime) -> ReachView:
-    rehearsal = await rehearse_command(components.service, components.store, order, REGISTER, now)
+    rehearsal = await run_command_dry(components.service, components.store, order, REGISTER, now)
     ((_, outcome),) = rehearsal.outcomes
     if outcome.verdict is not Verdict.ACCEPTED:
         return ReachView(verdict=outcome.verdict.value, reason=outcome.reason or None)

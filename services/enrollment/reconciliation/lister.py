@@ -22,7 +22,7 @@ from shared.contracts.payload import CompletionId, milliseconds
 from shared.http.commands import Commands
 from shared.observability.telemetry import root_traceparent
 from shared.pipeline.books import POSITIONS
-from shared.pipeline.places import partition_of
+from shared.pipeline.partitioner import partition_of
 from shared.pipeline.storage.mongo import MongoStore
 from shared.workers.periodic import Periodic
 

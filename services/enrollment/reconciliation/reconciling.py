@@ -23,7 +23,7 @@ from shared.pipeline.errors import Rejected
 from shared.pipeline.handlers import Handler, handler
 from shared.pipeline.operations.discrepancies import Books, note_needs, noted, reviewing
 from shared.pipeline.outcome import Fact, Outcome, Put, Remove, Verdict
-from shared.pipeline.places import key_into
+from shared.pipeline.partitioner import key_into
 from shared.pipeline.records import Received
 
 _JSON = msgspec.json.Encoder(order="deterministic")

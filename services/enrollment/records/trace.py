@@ -26,7 +26,7 @@ from shared.http.problems import Problem
 from shared.http.traces import Missing, Step, Trace, Wanted
 from shared.pipeline.books import DEAD_LETTERS, DECISIONS, OPEN, WAITING, Decision
 from shared.pipeline.outcome import Verdict
-from shared.pipeline.records import Coordinates
+from shared.pipeline.records import RecordMetadata
 from shared.pipeline.storage.mongo import MongoStore
 from shared.pipeline.waiting import kind_of, waiting_id
 from shared.service import Components
@@ -164,7 +164,7 @@ async def _undone(store: MongoStore, one: Decision) -> Missing | None:
     """What is still to be done about a record that was not accepted."""
     if one.verdict == Verdict.WAITING:
         topic, partition, offset, _ = one.id.rsplit("/", 3)
-        waiting = await store.read(WAITING, waiting_id(Coordinates(topic, int(partition), int(offset))))
+        waiting = await store.read(WAITING, waiting_id(RecordMetadata(topic, int(partition), int(offset))))
         if waiting is None:
             return None
         return Missing(service=SERVICE, what=kind_of(waiting.lacks), do=waiting.reason)

@@ -3,8 +3,8 @@
 consumer.py       takes batches, has them decided, knows where each partition stands
 sources.py        which topics of others are read now, and why one is not
 fairness.py       ... and of each topic no more than its share
-arrivals.py       records of several partitions in the order in which the logs took them
+merge_by_time.py  records of several partitions in the order in which the logs took them
 offsets.py        whether Kafka still has its copy of the positions
-telling.py        spans and lines about a batch once it stands
+observability.py  spans and lines about a batch once it stands
 metrics.py        ... and figures
 """

@@ -26,23 +26,23 @@ from shared.kafka.access import explained
 from shared.kafka.connection import KafkaConnection
 from shared.pipeline.books import Decision, Position
 from shared.pipeline.consuming import metrics
-from shared.pipeline.consuming.arrivals import Arrivals
 from shared.pipeline.consuming.fairness import shares
+from shared.pipeline.consuming.merge_by_time import MergeByTime
+from shared.pipeline.consuming.observability import tell
 from shared.pipeline.consuming.offsets import CommittedOffsets
 from shared.pipeline.consuming.sources import Sources
-from shared.pipeline.consuming.telling import tell
 from shared.pipeline.errors import MassFailure, Moved, Unavailable
 from shared.pipeline.handlers import Service
 from shared.pipeline.kafka.client import Assignments, client_of, start
 from shared.pipeline.kafka.publisher import Publisher, close
 from shared.pipeline.kafka.reading import read_batches_our_way
-from shared.pipeline.places import digest, position_id
-from shared.pipeline.processing.attempt import Attempt, Decided
-from shared.pipeline.processing.burial import where
-from shared.pipeline.processing.mass_failure import Failures, FailureWatch
+from shared.pipeline.partitioner import digest, position_id
+from shared.pipeline.processing.dead_letters import where
+from shared.pipeline.processing.failure_guard import FailureGuard, Failures
 from shared.pipeline.processing.messages import Decoder, Message
 from shared.pipeline.processing.pace import Pace
-from shared.pipeline.records import Coordinates, Record
+from shared.pipeline.processing.unit_of_work import Decided, UnitOfWork
+from shared.pipeline.records import Record, RecordMetadata
 from shared.pipeline.restore.restoring import Restoration, note_of
 from shared.pipeline.store import Session, Store
 
@@ -106,10 +106,12 @@ class Consumer(Generic[T]):
         self._assignments = Assignments()
         self._consumer: AIOKafkaConsumer | None = None
         self._delivery: asyncio.Task[None] | None = None
-        self._watch = FailureWatch()
+        self._watch = FailureGuard()
         self._rest: dict[TopicPartition, list[Message[T]]] = {}
         """Of the batch before, what did not fit into its transaction."""
-        self._arrivals: Arrivals[TopicPartition] = Arrivals(lambda tp: tp.topic == service.commands_topic)
+        self._merging: MergeByTime[TopicPartition] = MergeByTime(
+            lambda tp: tp.topic == service.commands_topic
+        )
         self._looked_at = 0.0
         self._stopping = asyncio.Event()
         self._offsets_at = 0.0
@@ -256,7 +258,7 @@ class Consumer(Generic[T]):
         if self._assignments.new:  # read from where Kafka thinks we stand
             return None
         batch = {tp: ours for tp, records in fetched.items() if (ours := await self._ours(tp, records))}
-        if self._arrivals or self._restoring():
+        if self._merging or self._restoring():
             batch = await self._as_arrived(batch)
         return {tp: await self._read(records) for tp, records in batch.items()}
 
@@ -309,18 +311,18 @@ class Consumer(Generic[T]):
         assert self._consumer is not None
         assert self.restoration is not None
         for tp, records in fetched.items():
-            self._arrivals.add(tp, records)
+            self._merging.add(tp, records)
         more = []
         for tp in self.next:
             with contextlib.suppress(IllegalStateError):  # taken from us meanwhile
                 end = self.restoration.ends.get(position_id(self.service.name, (tp.topic, tp.partition)), 0)
                 if await self._consumer.position(tp) < end:
                     more.append(tp)
-                if self._arrivals.held(tp) > MOST_HELD:
+                if self._merging.held(tp) > MOST_HELD:
                     self._consumer.pause(tp)
                 elif tp in self._consumer.paused():
                     self._consumer.resume(tp)
-        return self._arrivals.take(more, MOST_RECORDS)
+        return self._merging.take(more, MOST_RECORDS)
 
     async def _decide(self, batch: dict[TopicPartition, list[Message[T]]]) -> None:
         """One transaction for all partitions of the batch; what it left pending is published while the next batch
@@ -332,7 +334,7 @@ class Consumer(Generic[T]):
         expected = {(tp.topic, tp.partition): self.next[tp] for tp in batch}
         failpoint("before-transaction")
         try:
-            decided = await self._attempt(messages, expected)
+            decided = await self._unit_of_work(messages, expected)
         except Moved:
             for tp in batch:
                 self.next.pop(tp, None)
@@ -370,18 +372,18 @@ class Consumer(Generic[T]):
             await self._delivery
             self._delivery = None
 
-    async def _attempt(
+    async def _unit_of_work(
         self, messages: dict[tuple[str, int], list[Message[T]]], expected: dict[tuple[str, int], int]
     ) -> Decided:
         async def work(session: Session) -> Decided:
-            decided = await Attempt(self.decoder, self.store, session).run(
+            decided = await UnitOfWork(self.decoder, self.store, session).run(
                 messages, self.service.name, expected, before_writes=self._may_write
             )
             failpoint("before-commit")
             return decided
 
         try:
-            return await self.store.attempt(work, as_holder=True)
+            return await self.store.unit_of_work(work, as_holder=True)
         except (Moved, Unavailable, MassFailure):
             raise
         except Exception as error:
@@ -392,11 +394,11 @@ class Consumer(Generic[T]):
                     raise
                 # Without its text: a bulk write error repeats the whole document.
                 log.error("record %s can't be written: %s", those[0].record.at, where(error))
-                return await self._attempt(
+                return await self._unit_of_work(
                     {tp: [replace(those[0], fault=WriteFault(str(type(error).__name__)))]}, expected
                 )
             half = {tp: those[: max(1, len(those) // 2)]}  # the rest comes next
-            return await self._attempt(half, {tp: expected[tp]})
+            return await self._unit_of_work(half, {tp: expected[tp]})
 
     async def _ours(self, tp: TopicPartition, records: list[Raw]) -> list[Record]:
         """The records from `next` on; a partition that doesn't continue where we stood is taken over or stopped."""
@@ -433,7 +435,7 @@ class Consumer(Generic[T]):
         self._unverified.pop(tp, None)
         await self.offsets.look(self._consumer, tp, position)
         if position.failing_rules not in ("", self.service.rules):
-            # Where these fail too, the attempt is thrown away, and the partition stops again where it stands.
+            # Where these fail too, the unit of work is thrown away, and the partition stops again where it stands.
             log.warning("partition %s/%s goes on: other handlers and rules than those that failed", *tp)
             await self.store.start(position.id, f"by version {self.service.rules}")
             position = msgspec.structs.replace(position, stopped="")
@@ -461,14 +463,14 @@ class Consumer(Generic[T]):
         self._passed.clear()
         self._asked_ends.clear()
         self._rest.clear()
-        self._arrivals.clear()
+        self._merging.clear()
         self.stopped.clear()
         self._unverified.clear()
 
     def _seek(self, tp: TopicPartition, offset: int) -> bool:
         assert self._consumer is not None
         self._rest.pop(tp, None)
-        self._arrivals.forget(tp)
+        self._merging.forget(tp)
         try:
             self._consumer.seek(tp, offset)
             self._consumer.resume(tp)  # it may have been ahead of the others
@@ -493,7 +495,7 @@ class Consumer(Generic[T]):
         """Nothing came, so all that was given to us is decided."""
         assert self._consumer is not None
         for tp, records in self.lag().items():
-            if records and not self._arrivals.held(tp):
+            if records and not self._merging.held(tp):
                 with contextlib.suppress(IllegalStateError):  # taken from us meanwhile
                     self._passed[tp] = await self._consumer.position(tp)
 
@@ -528,7 +530,7 @@ class Consumer(Generic[T]):
         assert self._consumer is not None
         self.next.pop(tp, None)
         self._rest.pop(tp, None)
-        self._arrivals.forget(tp)
+        self._merging.forget(tp)
         self.stopped[tp] = why
         try:
             self._consumer.seek(tp, 0)  # a position, so that getmany serves the others
@@ -554,7 +556,7 @@ class Consumer(Generic[T]):
         for tp in [tp for tp in self.next if tp.topic not in self._subscribed]:
             self.next.pop(tp)
             self._rest.pop(tp, None)
-            self._arrivals.forget(tp)
+            self._merging.forget(tp)
         self._consumer.subscribe(self._subscribed, listener=self._assignments)
 
     async def _disconnect(self) -> None:
@@ -620,7 +622,7 @@ def gap(next: int, beginning: int) -> str:
 
 def _record(record: Raw, turn: int) -> Record:
     return Record(
-        at=Coordinates(record.topic, record.partition, record.offset),
+        at=RecordMetadata(record.topic, record.partition, record.offset),
         timestamp_ms=record.timestamp,
         key=record.key,
         value=record.value,

@@ -9,7 +9,7 @@ from prometheus_client import Counter, Gauge, Histogram
 if TYPE_CHECKING:
     from aiokafka import TopicPartition
 
-    from shared.pipeline.processing.attempt import Decided
+    from shared.pipeline.processing.unit_of_work import Decided
 
 DECISIONS = Counter("kompeten_decisions_total", "Records decided", ["service", "verdict"])
 EVENTS = Counter("kompeten_events_published_total", "Events published", ["service"])

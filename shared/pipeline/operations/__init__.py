@@ -1,5 +1,5 @@
 """Commands that every service knows.
 
-triage.py         handlers of commands about what waits and about dead letters
+dead_letter_commands.py  handlers of commands about what waits and about dead letters
 discrepancies.py  handlers of lists of what a service should have
 """

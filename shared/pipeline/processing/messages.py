@@ -35,7 +35,7 @@ LONGEST_SOURCE = 200
 
 @dataclass(slots=True)
 class Message(Generic[T]):
-    """A record on its way through an attempt: an event with its handler, a fault, or neither (not ours)."""
+    """A record on its way through a unit of work: an event with its handler, a fault, or neither (not ours)."""
 
     record: Record
     event_type: str = ""
@@ -50,14 +50,14 @@ class Message(Generic[T]):
     edited_by: str = ""
     """See `Again`."""
     rests_on: list[Key] = field(default_factory=list)
-    """What its needs looked at, in this attempt."""
+    """What its needs looked at, in this unit of work."""
     asked_at: int = 0
     """After how many changes of the state."""
     source: str = ""
     """Of the event, as its sender says it; nothing rests on it."""
 
     def fresh(self) -> "Message[T]":
-        """As it was read, for another attempt."""
+        """As it was read, for another unit of work."""
         return Message(
             self.record,
             self.event_type,
@@ -73,7 +73,7 @@ class Message(Generic[T]):
 
 
 class Decoder(Generic[T]):
-    """Decodes records for a service. Done once a batch, however many attempts it takes."""
+    """Decodes records for a service. Done once a batch, however many units of work it takes."""
 
     def __init__(self, service: Service[T]) -> None:
         self.service = service

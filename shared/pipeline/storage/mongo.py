@@ -177,12 +177,12 @@ class MongoStore:
             async with await self.client.start_session() as session:
                 yield session
             return
-        # One for all attempts: a new transaction of a session ends the one before, should its end be lost.
+        # One for all units of work: a new transaction of a session ends the one before, should its end be lost.
         if self._holding is None:
             self._holding = await self.client.start_session()
         yield self._holding
 
-    async def attempt(self, work: Callable[[Session], Awaitable[R]], *, as_holder: bool = False) -> R:
+    async def unit_of_work(self, work: Callable[[Session], Awaitable[R]], *, as_holder: bool = False) -> R:
         async with translated():
             tries = 0
             while True:

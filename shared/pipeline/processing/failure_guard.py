@@ -15,7 +15,7 @@ Failures = Mapping[Place, Sequence[str | None]]
 """Of each partition, in order: the fingerprint of each record that met a bug, None for the others."""
 
 
-class FailureWatch:
+class FailureGuard:
     """What the last records of each partition came to; since the start of this process."""
 
     def __init__(self) -> None:

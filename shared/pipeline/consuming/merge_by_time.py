@@ -13,7 +13,7 @@ from shared.pipeline.records import Record
 TP = TypeVar("TP", bound=Hashable)
 
 
-class Arrivals(Generic[TP]):
+class MergeByTime(Generic[TP]):
     """Holds what was fetched until nothing earlier can come."""
 
     def __init__(self, last: Callable[[TP], bool]) -> None:

@@ -1,4 +1,4 @@
-"""One attempt at a batch: lock and load what the needs name, fold the handlers, write.
+"""One unit of work: lock and load what the needs name, decide each record, write.
 
 Any failure throws all of it away: the caller starts again from the records.
 """
@@ -35,10 +35,10 @@ from shared.pipeline.errors import Rejected, Waiting
 from shared.pipeline.handlers import Settled
 from shared.pipeline.limits import LIMITS, Limits
 from shared.pipeline.outcome import Due, Fact, Outcome, Put, Remove, Settlement, Unsettled, Verdict
-from shared.pipeline.places import TopicPartition, digest, partition_of, position_id
-from shared.pipeline.processing.burial import dead_letter, weighed, where, without_bytes
-from shared.pipeline.processing.gathering import Gathering
-from shared.pipeline.processing.mass_failure import Failures
+from shared.pipeline.partitioner import TopicPartition, digest, partition_of, position_id
+from shared.pipeline.processing.dead_letters import dead_letter, weighed, where, without_bytes
+from shared.pipeline.processing.failure_guard import Failures
+from shared.pipeline.processing.loader import Loader
 from shared.pipeline.processing.messages import EPOCH, Decoder, Message
 from shared.pipeline.processing.pace import Pace
 from shared.pipeline.records import PackedBatch, Received, Record
@@ -53,7 +53,7 @@ LARGEST_OUTGOING_BYTES = MOST_RECORD_BYTES - 4096
 
 
 class Decided(NamedTuple):
-    """What a committed attempt has decided; `taken` records of each partition, from its first on."""
+    """What a committed unit of work has decided; `taken` records of each partition, from its first on."""
 
     steps: list[Advance]
     taken: dict[TopicPartition, int]
@@ -89,7 +89,7 @@ class Left(NamedTuple):
 Change = tuple[Put | Remove, Encoded | None]
 
 
-class Attempt(Generic[T]):
+class UnitOfWork(Generic[T]):
     """One transaction's work. Made anew for each try, so that nothing of a failed one is kept."""
 
     def __init__(
@@ -109,7 +109,7 @@ class Attempt(Generic[T]):
     def begin(self, one_by_one: bool) -> None:
         self.one_by_one = one_by_one
         self.state = State()
-        self.gathering = Gathering(self.decoder, self.session, self.state, self.pace, self.limits)
+        self.loader = Loader(self.decoder, self.session, self.state, self.pace, self.limits)
         self.ahead: deque[Message[T]] = deque()
         """Records that are decided next."""
         self.unsettled: dict[str, dict[str, Left]] = {}
@@ -145,7 +145,7 @@ class Attempt(Generic[T]):
         """Decides the batch, or as much of its beginning as its bounds allow.
 
         `before_writes` is awaited before the positions are moved on, which replaces what was pending there; told
-        which records met bugs, it may throw the attempt away.
+        which records met bugs, it may throw the unit of work away.
         """
         try:
             taken = await self.decide_all(batch)
@@ -180,7 +180,7 @@ class Attempt(Generic[T]):
         arrived = list(
             self.as_arrived({tp: [message.fresh() for message in those] for tp, those in batch.items()})
         )
-        del arrived[await self.gathering.gather([message for _, message in arrived], bounded=True) :]
+        del arrived[await self.loader.load_needs([message for _, message in arrived], bounded=True) :]
         self.ahead = deque(message for _, message in arrived)
         taken: dict[TopicPartition, list[Message[T]]] = {}
         self.pace.begin()
@@ -188,7 +188,7 @@ class Attempt(Generic[T]):
             if taken and self.is_full():
                 break
             self.taking = tp
-            await self.fold(self.ahead.popleft(), message.record)
+            await self.decide_record(self.ahead.popleft(), message.record)
             if self.unsettled_weight >= self.limits.most_unsettled:
                 await self.settle()
             taken.setdefault(tp, []).append(message)
@@ -217,7 +217,7 @@ class Attempt(Generic[T]):
         ]
         return heapq.merge(*runs, key=lambda one: one[1].record.timestamp_ms)
 
-    async def fold(self, message: Message[T], cause: Record) -> None:
+    async def decide_record(self, message: Message[T], cause: Record) -> None:
         """Decides one record and applies what follows; its own faults end in a decision too."""
         if message.event is None and message.fault is None:
             return
@@ -229,10 +229,10 @@ class Attempt(Generic[T]):
                 raise message.fault
             assert message.event is not None
             assert message.handler is not None
-            await self.gathering.again(message, self.ahead)
+            await self.loader.again(message, self.ahead)
             if self.wants_settled(message):  # what was left joined a set that it had looked at before
                 await self.settle()
-                await self.gathering.again(message, self.ahead)
+                await self.loader.again(message, self.ahead)
             if message.fault is not None:
                 raise message.fault
             event = message.event
@@ -249,9 +249,9 @@ class Attempt(Generic[T]):
             raise
         except Rejected as error:
             kind = PACKED if isinstance(message.record.value, PackedBatch) else "rejected"
-            await self.bury(message, kind, str(error), error, cause)
+            await self.to_dead_letter(message, kind, str(error), error, cause)
         except Exception as error:  # noqa: BLE001 - kept as a bug of this event; the batch goes on
-            await self.bury(message, BUG, where(error), error, cause)
+            await self.to_dead_letter(message, BUG, where(error), error, cause)
         else:
             self.apply(changes)
             for record in outgoing:
@@ -348,7 +348,7 @@ class Attempt(Generic[T]):
             message.letter, message.last, message.edited_by = one.letter, one.last, one.edited_by
             messages.append(message)
         first = len(self.outcomes)
-        await self.fold_now(messages, cause)
+        await self.decide_now(messages, cause)
         became = {id(message): outcome for message, outcome in self.outcomes[first:]}
         verdicts = [became[id(message)] for message in messages if id(message) in became]
         answer = {**outcome.answer, "decided_again": len(messages)}
@@ -359,18 +359,18 @@ class Attempt(Generic[T]):
             }
         return msgspec.structs.replace(outcome, answer=answer)
 
-    async def fold_now(self, messages: Sequence[Message[T]], cause: Record) -> None:
+    async def decide_now(self, messages: Sequence[Message[T]], cause: Record) -> None:
         """All asked at once: by an earlier number each of those that waited for it asked for itself."""
-        await self.gathering.gather(messages)
+        await self.loader.load_needs(messages)
         self.ahead.extendleft(reversed(messages))
         for _ in messages:
-            await self.fold(self.ahead.popleft(), cause)
+            await self.decide_record(self.ahead.popleft(), cause)
 
     async def release(self, outcome: Outcome, cause: Record) -> None:
         """Decides what waited for the things that appeared; a full page is followed by a command to oneself."""
         for lacks in outcome.appeared:
             page = self.state.all(WAITING, "lacks", lacks)
-            await self.fold_now([self.decoder.read(waiting.record(), waiting) for waiting in page], cause)
+            await self.decide_now([self.decoder.read(waiting.record(), waiting) for waiting in page], cause)
             # Where none of them could be decided the next page can't either: a look in vain would go on for ever.
             if len(page) >= WAITING_PAGE and self.state.count(WAITING, "lacks", lacks) < len(page):
                 command = ReleaseWaiting(lacks=lacks, page=cause.at.offset)
@@ -439,7 +439,7 @@ class Attempt(Generic[T]):
         record, event = message.record, message.event
         assert event is not None
         if message.last:
-            await self.bury(message, EXPIRED, f"{waiting}; {message.last}", waiting, cause)
+            await self.to_dead_letter(message, EXPIRED, f"{waiting}; {message.last}", waiting, cause)
             return
         id = waiting_id(record.at)
         since = (
@@ -457,7 +457,7 @@ class Attempt(Generic[T]):
         self.state.apply(WAITING, id, document)
         self.decide(message, Outcome(Verdict.WAITING, reason=str(waiting), subject=waiting.lacks), cause)
 
-    async def bury(
+    async def to_dead_letter(
         self, message: Message[T], kind: str, reason: str, error: Exception, cause: Record
     ) -> None:
         moment = EPOCH + timedelta(milliseconds=cause.timestamp_ms)
@@ -476,7 +476,7 @@ class Attempt(Generic[T]):
     async def has_room(self, record: Record, moment: datetime) -> bool:
         """Whether the bytes of what its sender got wrong are kept. Not by `needs`: what is wrong, only deciding shows."""
         topic = record.at.topic
-        await self.gathering.meet([Lock("dead-bytes/" + topic), Doc(DEAD_BYTES, topic)])
+        await self.loader.meet([Lock("dead-bytes/" + topic), Doc(DEAD_BYTES, topic)])
         known = self.dead_bytes.get(topic) or self.state.get(DEAD_BYTES, topic)
         self.dead_bytes[topic], kept = weighed(known, record, moment)
         return kept

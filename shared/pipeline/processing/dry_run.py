@@ -13,16 +13,16 @@ from shared.pipeline.books import Outgoing, WaitingRecord
 from shared.pipeline.documents import Collection, Document
 from shared.pipeline.handlers import Service
 from shared.pipeline.outcome import Outcome
-from shared.pipeline.places import partition_of
-from shared.pipeline.processing.attempt import Attempt
+from shared.pipeline.partitioner import partition_of
 from shared.pipeline.processing.messages import Decoder
-from shared.pipeline.records import Coordinates, Record
+from shared.pipeline.processing.unit_of_work import UnitOfWork
+from shared.pipeline.records import Record, RecordMetadata
 from shared.pipeline.store import Advance, Session, Store, Write
 
 T = TypeVar("T")
 
 
-class Rehearsal(NamedTuple):
+class DryRun(NamedTuple):
     """What would be decided, about the records and about what waits for them; and what would follow."""
 
     outcomes: list[tuple[Record, Outcome]]
@@ -34,12 +34,12 @@ class Rehearsal(NamedTuple):
 class _Over(Exception):
     """Ends the transaction, so that nothing of it stays."""
 
-    def __init__(self, rehearsal: Rehearsal) -> None:
-        self.rehearsal = rehearsal
+    def __init__(self, run: DryRun) -> None:
+        self.run = run
 
 
 class _Reading:
-    """A session that only reads: its locks would have the consumer's attempts begin again."""
+    """A session that only reads: its locks would have the consumer's units of work begin again."""
 
     def __init__(self, session: Session) -> None:
         self.find, self.find_by, self.present = session.find, session.find_by, session.present
@@ -55,41 +55,41 @@ class _Reading:
         raise AssertionError("a rehearsal moves no position")
 
 
-async def rehearse(
+async def run_dry(
     decoder: Decoder[T],
     store: Store,
     records: Sequence[tuple[Record, WaitingRecord | None]],
     now_ms: int,
-) -> Rehearsal:
+) -> DryRun:
     """Decides records, some of which waited, one after the other. `now_ms`: what a decision takes for the present.
 
     Raises Unavailable when the database is away.
     """
 
     async def work(session: Session) -> NoReturn:
-        attempt: Attempt[T] = Attempt(decoder, store, _Reading(session), one_by_one=True)
+        unit: UnitOfWork[T] = UnitOfWork(decoder, store, _Reading(session), one_by_one=True)
         messages = [decoder.read(record, waited) for record, waited in records]
-        await attempt.gathering.gather(messages)
+        await unit.loader.load_needs(messages)
         for message in messages:
-            await attempt.fold(message, msgspec.structs.replace(message.record, timestamp_ms=now_ms))
-        state = attempt.state
+            await unit.decide_record(message, msgspec.structs.replace(message.record, timestamp_ms=now_ms))
+        state = unit.state
         changes = [
             (collection, id, document, state.stored(collection, id))
             for (collection, id), document in state.changed.items()
         ]
-        outcomes = [(one.record, outcome) for one, outcome in attempt.outcomes]
-        raise _Over(Rehearsal(outcomes, changes, attempt.outgoing))
+        outcomes = [(one.record, outcome) for one, outcome in unit.outcomes]
+        raise _Over(DryRun(outcomes, changes, unit.outgoing))
 
     try:
-        await store.attempt(work)
+        await store.unit_of_work(work)
     except _Over as over:
-        return over.rehearsal
+        return over.run
     raise AssertionError("unreachable")
 
 
-async def rehearse_command(
+async def run_command_dry(
     service: Service[T], store: Store, command: Payload, key: str, now: datetime
-) -> Rehearsal:
+) -> DryRun:
     """The same of a command that nobody has given yet, as if it came after all that is in the log.
 
     Raises Unavailable when the database is away.
@@ -104,10 +104,10 @@ async def rehearse_command(
         traceparent=None,
     )
     record = Record(
-        at=Coordinates(service.commands_topic, partition_of(key), MOST),
+        at=RecordMetadata(service.commands_topic, partition_of(key), MOST),
         timestamp_ms=milliseconds(now),
         key=key.encode(),
         value=value,
         headers=(("content-type", STRUCTURED.encode()),),
     )
-    return await rehearse(Decoder(service), store, [(record, None)], record.timestamp_ms)
+    return await run_dry(Decoder(service), store, [(record, None)], record.timestamp_ms)

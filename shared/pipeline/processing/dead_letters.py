@@ -11,7 +11,7 @@ import msgspec
 from shared.pipeline.books import DeadBytes, DeadLetter, DeadLetterChunk
 from shared.pipeline.channels import is_known
 from shared.pipeline.errors import Rejected, Waiting
-from shared.pipeline.places import digest
+from shared.pipeline.partitioner import digest
 from shared.pipeline.processing.messages import Message
 from shared.pipeline.records import Record
 from shared.pipeline.waiting import kind_of

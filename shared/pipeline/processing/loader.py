@@ -1,4 +1,4 @@
-"""What the records of an attempt may rest on: asked of their `needs`, locked and loaded in a few rounds for all."""
+"""What the records of a unit of work may rest on: asked of their `needs`, locked and loaded in a few rounds for all."""
 
 import sys
 from collections import deque
@@ -29,7 +29,7 @@ Asked = dict[Need, int]
 """Needs in the order in which they were asked for, each with the place of the first record that asked."""
 
 SETS_AT_ONCE = 100
-# Sets that have no more documents on average are small: all others of the attempt are loaded by one call, as long as
+# Sets that have no more documents on average are small: all others of the unit of work are loaded by one call, as long as
 # it finds no more documents than that.
 FEW = 5
 MOST_AT_ONCE = 5_000
@@ -37,8 +37,8 @@ MOST_AT_ONCE = 5_000
 ASKED_WITH_ONE = 50
 
 
-class Gathering(Generic[T]):
-    """One attempt's questions and loads."""
+class Loader(Generic[T]):
+    """One unit of work's questions and loads."""
 
     def __init__(
         self, decoder: Decoder[T], session: Session, state: State, pace: Pace, limits: Limits
@@ -47,7 +47,7 @@ class Gathering(Generic[T]):
         self.state, self.pace, self.limits = state, pace, limits
         self._in_sets = 0
 
-    async def gather(self, messages: Sequence[Message[T]], *, bounded: bool = False) -> int:
+    async def load_needs(self, messages: Sequence[Message[T]], *, bounded: bool = False) -> int:
         """Locks and loads what the items' `needs` name: one round of bulk calls for each LOAD among them.
 
         For how many of the items, from the first on: `bounded`, those are left that would ask for too much.
@@ -100,7 +100,7 @@ class Gathering(Generic[T]):
         self._ask(0, message, self._needs_of(message), needs)
         if needs and message.fault is None:
             others = [one for one in islice(ahead, ASKED_WITH_ONE) if self._overtaken(one)]
-            await self.gather([message, *others])
+            await self.load_needs([message, *others])
 
     async def meet(self, needs: Iterable[Need]) -> None:
         """Loads those that are not there yet."""
@@ -135,7 +135,7 @@ class Gathering(Generic[T]):
         return any(changed_at.get(key, 0) > message.asked_at for key in message.rests_on)
 
     async def load(self, needs: Asked, most: int = sys.maxsize) -> list[Need]:
-        """Locks, documents and sets; the sets that are left once all of the attempt have `most` documents: never those
+        """Locks, documents and sets; the sets that are left once all have `most` documents: never those
         of its first record, which would wait for ever."""
         locks = [need.name for need in needs if isinstance(need, Lock)]
         docs: dict[Collection[Document], list[str]] = {}

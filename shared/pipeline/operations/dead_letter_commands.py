@@ -224,7 +224,7 @@ def _resolved(
     )
 
 
-TRIAGE: dict[type[Payload], Handler[Any]] = {
+DEAD_LETTER_COMMANDS: dict[type[Payload], Handler[Any]] = {
     ReleaseWaiting: handler(waiting_needs, release, settled=Settled.NOTHING),
     GiveUpWaiting: handler(waiting_needs, give_up, settled=Settled.NOTHING),
     ReplayDeadLetter: handler(dead_letter_needs, replay, settled=Settled.NOTHING),

@@ -16,9 +16,9 @@ from shared.observability.telemetry import (
 )
 from shared.pipeline.handlers import Service
 from shared.pipeline.outcome import Fact, Outcome, Verdict
-from shared.pipeline.processing.attempt import Decided
-from shared.pipeline.processing.burial import LONGEST_TYPE
+from shared.pipeline.processing.dead_letters import LONGEST_TYPE
 from shared.pipeline.processing.messages import Message
+from shared.pipeline.processing.unit_of_work import Decided
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
