@@ -22,7 +22,7 @@ from services.enrollment.bodies.documents import LACKED
 from services.enrollment.certificates.adoption import GivenNumbers
 from services.enrollment.certificates.documents import GIVEN, HELD, RENDERINGS
 from services.enrollment.completions.documents import CONTESTED
-from services.enrollment.completions.handlers import settle_completions
+from services.enrollment.completions.handlers import recalculate_completions
 from services.enrollment.completions.reported_bodies import reported_bodies
 from services.enrollment.completions.terms import CompletionTerms, load_terms
 from services.enrollment.employees.adopted_homes import HomeAdoption
@@ -67,7 +67,7 @@ def service_of(settings: EnrollmentSettings, terms: CompletionTerms) -> Service[
         name="enrollment",
         terms=terms,
         handlers=HANDLERS,
-        settle=settle_completions,
+        recalculate=recalculate_completions,
         collections=COLLECTIONS,
         sources=(),  # the agencies' topics: those of the register
         events_topic=ENROLLMENT_EVENTS,

@@ -13,7 +13,7 @@ from services.enrollment.agencies.routes import agencies_router
 from services.enrollment.bodies.routes import bodies_router
 from services.enrollment.certificates.documents import STORED_PDFS, StoredPdf, rendering_id
 from services.enrollment.completions.documents import COMPLETIONS, Completion
-from services.enrollment.completions.settling import facts_standing
+from services.enrollment.completions.recalculation import facts_standing
 from services.enrollment.completions.terms import CompletionTerms
 from services.enrollment.contests.routes import contests_router
 from services.enrollment.employees.own import own_home_router

@@ -3,7 +3,7 @@
 from typing import Any
 
 from services.incentive import points, reconciliation
-from services.incentive.points.handlers import settle_points
+from services.incentive.points.handlers import recalculate_points
 from services.incentive.routes import routers
 from services.incentive.settings import IncentiveSettings
 from services.incentive.terms import Terms, load_terms
@@ -26,7 +26,7 @@ def service_of(settings: IncentiveSettings, terms: Terms) -> Service[Terms]:
         name="incentive",
         terms=terms,
         handlers=HANDLERS,
-        settle=settle_points,
+        recalculate=recalculate_points,
         collections=COLLECTIONS,
         sources=(ENROLLMENT_EVENTS,),
         events_topic=INCENTIVE_EVENTS,

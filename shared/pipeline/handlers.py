@@ -9,7 +9,7 @@ from shared.contracts.catalogue import EVENT_TYPES
 from shared.contracts.payload import Payload
 from shared.contracts.topics import COMMANDS
 from shared.pipeline.documents import Collection, Document, Needs, State
-from shared.pipeline.outcome import Due, Outcome, Settlement
+from shared.pipeline.outcome import Due, Outcome, Recalculation
 from shared.pipeline.records import Headers, Received
 from shared.pipeline.store import Store, Write
 
@@ -18,8 +18,8 @@ T_contra = TypeVar("T_contra", contravariant=True)
 P = TypeVar("P", bound=Payload)
 
 
-class Settled(Enum):
-    """What earlier records of a batch left unsettled, and must be settled before a handler decides."""
+class Recalculated(Enum):
+    """What earlier records of a batch left stale, and must be recalculated before a handler decides."""
 
     ALL = auto()
     LOOKED_AT = auto()
@@ -32,20 +32,20 @@ class Handler(NamedTuple, Generic[T_contra]):
 
     needs: Callable[[Received[Payload], State, T_contra], Needs]
     decide: Callable[[Received[Payload], State, T_contra], Outcome]
-    settled: Settled = Settled.ALL
+    recalculated: Recalculated = Recalculated.ALL
 
 
 def handler(
     needs: Callable[[Received[P], State, T], Needs],
     decide: Callable[[Received[P], State, T], Outcome],
     *,
-    settled: Settled = Settled.ALL,
+    recalculated: Recalculated = Recalculated.ALL,
 ) -> Handler[T]:
     """A row of the table: both functions take the same event. The table pairs them with its class."""
-    return cast("Handler[T]", Handler(needs, decide, settled))  # type: ignore[arg-type]
+    return cast("Handler[T]", Handler(needs, decide, recalculated))  # type: ignore[arg-type]
 
 
-Settle = Callable[[Sequence[Due[Any]], State, T], Settlement]
+Recalculate = Callable[[Sequence[Due[Any]], State, T], Recalculation]
 """What follows from changed documents of one aggregate, however many records changed them. Pure, as `decide` is."""
 
 
@@ -83,8 +83,8 @@ class Service(Generic[T]):
     adoption: Adoption | None = None
     rules: str = "1"
     """Version of handlers and rules, noted in decisions and dead letters."""
-    settle: Settle[T] | None = None
-    """Where outcomes of its handlers leave something `unsettled`."""
+    recalculate: Recalculate[T] | None = None
+    """Where outcomes of its handlers leave something `stale`."""
 
     @property
     def group(self) -> str:

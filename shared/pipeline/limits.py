@@ -17,7 +17,7 @@ class Limits(NamedTuple):
     """Those of records that waited included."""
     most_busy_s: float = 0.5
     """CPU time of deciding."""
-    most_unsettled: int = 5_000
+    most_stale: int = 5_000
     """Documents to be recounted, before they are: each may become an event of some 600 bytes."""
     most_pending_bytes: int = 4_000_000
     """Of outgoing events. MongoDB's limit is 16 MB a document; the rest is for what one record more adds."""

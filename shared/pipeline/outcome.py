@@ -59,10 +59,10 @@ class Again(NamedTuple):
     """Not empty: the operator who mended it; its decision says so."""
 
 
-class Unsettled(NamedTuple):
+class Stale(NamedTuple):
     """A document as a record changed it, from which more follows: worked out once for all records of a batch that
-    change the same aggregate (`Service.settle`). One record at a time, n completions of a person's year were recounted
-    n times, and each recount told of all that it moved."""
+    change the same aggregate (`Service.recalculate`). One record at a time, n completions of a person's year were
+    recounted n times, and each recount told of all that it moved."""
 
     aggregate: str
     collection: Collection[Document]
@@ -72,16 +72,16 @@ class Unsettled(NamedTuple):
 
 
 class Due(NamedTuple, Generic[D]):
-    """A document to be settled."""
+    """A document to be recalculated."""
 
     before: D | None
-    """As it was settled last; None: never."""
+    """As it was recalculated last; None: never."""
     after: D
     event: Received[Any]
     """The last one that changed it."""
 
 
-class Settlement(NamedTuple):
+class Recalculation(NamedTuple):
     changes: Sequence[Put | Remove]
     """All that were due are among them."""
     facts: Sequence[tuple[Fact, Due[Any]]]
@@ -100,6 +100,6 @@ class Outcome(msgspec.Struct, frozen=True):
     appeared: Sequence[str] = ()
     """What records may have been waiting for and is there now (`Waiting.lacks`)."""
     again: Sequence[Again] = ()
-    unsettled: Unsettled | None = None
+    stale: Stale | None = None
     answer: dict[str, str | int | bool | None] = {}
     """For an HTTP caller who waits for the decision."""

@@ -24,7 +24,11 @@ from pymongo import InsertOne, ReadPreference, ReplaceOne, WriteConcern
 from pymongo.read_concern import ReadConcern
 
 from services.enrollment.completions.documents import COMPLETIONS
-from services.enrollment.completions.handlers import completion_needs, record_completion, settle_completions
+from services.enrollment.completions.handlers import (
+    completion_needs,
+    recalculate_completions,
+    record_completion,
+)
 from services.enrollment.completions.terms import CompletionTerms
 from shared.contracts.agency import TrainingCompleted
 from shared.contracts.cloudevents import decode, encode, event_id, peek
@@ -75,24 +79,24 @@ class Peer:
     async def decide(self, events: Sequence[Event], session: object, transactional: bool) -> Facts:
         state = await self.loaded(events, session)
         facts: Facts = []
-        unsettled: dict[str, dict[str, tuple[Document | None, Event]]] = {}
+        stale: dict[str, dict[str, tuple[Document | None, Event]]] = {}
         for event in events:
             outcome = record_completion(event, state, self.terms)
             self.apply(outcome.changes, state)
             facts += [self.encoded(fact, event) for fact in outcome.facts]
-            if (left := outcome.unsettled) is not None:
-                those = unsettled.setdefault(left.aggregate, {})
+            if (left := outcome.stale) is not None:
+                those = stale.setdefault(left.aggregate, {})
                 id = left.document.id
                 before = those[id][0] if id in those else state.get(left.collection, id)
                 those[id] = (before, event)
                 state.apply(left.collection, left.document.id, left.document)
-        for those in unsettled.values():
+        for those in stale.values():
             due = [
                 Due[Any](before, state.get(COMPLETIONS, id), event) for id, (before, event) in those.items()
             ]
-            settlement = settle_completions(due, state, self.terms)
-            self.apply(settlement.changes, state)
-            facts += [self.encoded(fact, cause.event) for fact, cause in settlement.facts]
+            recalculation = recalculate_completions(due, state, self.terms)
+            self.apply(recalculation.changes, state)
+            facts += [self.encoded(fact, cause.event) for fact, cause in recalculation.facts]
         await self.write(state, session)
         return facts
 

@@ -10,8 +10,8 @@ from typing import Any, Final, Literal, NamedTuple
 
 from services.enrollment.certificates.documents import Sequence as Numbers
 from services.enrollment.completions.documents import Completion
-from services.enrollment.completions.settling import facts_standing, learning_in_year
-from services.enrollment.completions.settling_keys import sequence_of
+from services.enrollment.completions.recalculation import facts_standing, learning_in_year
+from services.enrollment.completions.recalculation_needs import sequence_of
 from services.enrollment.learning_hours.jp import credit_learnings
 from services.enrollment.learning_hours.jp_rates import load_rates
 from services.enrollment.persons.documents import Employee

@@ -15,7 +15,7 @@ from confluent_kafka.admin import AdminClient
 
 from devstack import Stack
 from services.enrollment.app import COLLECTIONS, HANDLERS
-from services.enrollment.completions.handlers import settle_completions
+from services.enrollment.completions.handlers import recalculate_completions
 from services.enrollment.completions.terms import CompletionTerms, load_terms
 from shared.contracts.agency import EmployeeRegistered
 from shared.contracts.topics import CONFIG, ENROLLMENT_COMMANDS, ENROLLMENT_EVENTS, PARTITIONS, agency_topic
@@ -45,7 +45,7 @@ class Place:
             name="enrollment",
             terms=load_terms(SECRET, "http://127.0.0.1:1"),
             handlers=HANDLERS,
-            settle=settle_completions,
+            recalculate=recalculate_completions,
             collections=COLLECTIONS,
             sources=tuple(agency_topic(one) for one in AGENCIES),
             events_topic=ENROLLMENT_EVENTS,

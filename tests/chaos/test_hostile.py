@@ -22,7 +22,7 @@ from aiokafka.record.util import calc_crc32c
 from devstack.kompeten import SERVICES
 from services.enrollment.app import HANDLERS as ENROLLMENT
 from services.enrollment.completions.documents import COMPLETIONS
-from services.enrollment.completions.settling import facts_standing
+from services.enrollment.completions.recalculation import facts_standing
 from services.enrollment.intake.routes import MEDIA_TYPES
 from services.incentive.app import HANDLERS as INCENTIVE
 from services.incentive.points.documents import EARNED_COMPLETIONS

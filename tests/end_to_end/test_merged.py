@@ -12,7 +12,7 @@ import pytest
 from cli.answers import Held
 from cli.books import findings
 from devstack.kompeten import SERVICES
-from services.enrollment.completions.settling import SAME_TRAINING
+from services.enrollment.completions.recalculation import SAME_TRAINING
 from services.notification.letters.documents import ADDRESS_CHANGED, ISSUED
 from shared.contracts.payload import EmployeeId, Payload
 from shared.contracts.people import MergeEmployees, SeparateEmployees

@@ -65,7 +65,7 @@ async def look(city: City) -> list[Payload]:
     LACKING.clear()
     worker, commands = worker_of(city)
     await worker.step()
-    await city.settle()
+    await city.recalculate()
     return commands.given
 
 
@@ -100,7 +100,7 @@ async def test_a_record_that_waits_is_the_reason(city: City) -> None:
     event: CertificateIssued = certificate_issued(employee_id="emp_" + "1" * 32, **of_nobody)
     record = as_record(event, id="unknown-contact", time=city.now)
     city.append(ENROLLMENT_EVENTS, 0, None, record.value, record.headers)
-    await city.settle()
+    await city.recalculate()
     await noted(city, event.completion_id)
     assert await look(city) == []
     assert (counted("lost"), counted("waiting")) == (0, 1)

@@ -67,11 +67,11 @@ async def city(stack: Stack) -> AsyncIterator[City]:
     city = City(stores)
     for n, person in enumerate(PEOPLE):
         city.send(Sending(registered(person), f"person-{person}", sender=AGENCIES[n % 2]))
-    await city.settle()
+    await city.recalculate()
     for n, person in enumerate(PEOPLE):
         for code in CODES:
             city.send(Sending(work(person, code), f"{person}-{code}", sender=AGENCIES[n % 2]))
-    await city.settle()
+    await city.recalculate()
     yield city
     for store in stores:
         await client.drop_database(store.database.name)
@@ -95,7 +95,7 @@ async def lists(city: City) -> Counter[tuple[Claim, int]]:
     """How often each claim was listed in which partition, by one look of the worker."""
     before = {tp: len(records) for tp, records in city.log.items()}
     await look(city)
-    await city.settle()
+    await city.recalculate()
     found = Counter[tuple[Claim, int]]()
     for (topic, partition), records in city.log.items():
         if topic == ENROLLMENT_EVENTS:
@@ -161,7 +161,7 @@ async def test_what_a_lagging_partition_brings_late_is_listed_then(city: City) -
         await city.batch(member, {tp: city.lag(member)[tp]})
     (mark,) = await city.documents("enrollment", LISTINGS)
     assert list(mark.lagging) == [f"enrollment/{topic}/0"]
-    await city.settle()
+    await city.recalculate()
     (completion,) = [
         one for one in await city.documents("enrollment", COMPLETIONS) if one.contents[0].facts.code == "LATE"
     ]
@@ -194,7 +194,7 @@ async def test_what_has_no_certificate_of_ours_lacks_none_anywhere(city: City) -
     city.send(Sending(registered(PEOPLE[0], name="Rina"), "again", sender=AGENCIES[0]))
     abroad = completed(PEOPLE[0], code="LAN", organizer="LAN", start_date="2026-01-07", form="seminar")
     city.send(Sending(abroad, "abroad", sender=AGENCIES[0]))
-    await city.settle()
+    await city.recalculate()
     (one,) = [one for one in await city.documents("enrollment", COMPLETIONS) if not one.certified]
     assert (one.certificate, one.jp_rule != "") == (None, True)
 
@@ -240,7 +240,7 @@ async def test_what_nobody_may_say_is_traced_with_the_reason_and_missed_nowhere(
     city.send(Sending(registered(PEOPLE[0], name="Rina"), "again", sender=AGENCIES[0]))
     stranger = completed(PEOPLE[0], code="STRANGER", organizer="LAN", start_date="2026-01-07")
     city.send(Sending(stranger, "stranger", sender=AGENCIES[1]))
-    await city.settle()
+    await city.recalculate()
     (one,) = [one for one in await city.documents("enrollment", COMPLETIONS) if not one.standing]
     found = await enrollment_trace(store, TERMS, Wanted(completion_id=one.id))
     (why,) = [step for step in found.steps if step.what == "kept, does not stand"]
@@ -256,7 +256,7 @@ async def test_what_waits_for_its_body_is_said_to_lack_that(city: City) -> None:
     await store.keep([judging], REGISTERS)
     city.send(Sending(registered(PEOPLE[0], name="Rina"), "again", sender=AGENCIES[0]))
     city.send(Sending(completed(PEOPLE[0], code="NEW", organizer="PUSDIK"), "lacks-body", sender=AGENCIES[0]))
-    await city.settle()
+    await city.recalculate()
     found = await enrollment_trace(store, TERMS, Wanted(event_id="lacks-body"))
     ((what, do),) = [(one.what, one.do) for one in found.missing]
     assert what == "body"

@@ -17,11 +17,11 @@ from msgspec.structs import replace
 from services.enrollment.app import COLLECTIONS as ENROLLMENT_COLLECTIONS
 from services.enrollment.app import HANDLERS as ENROLLMENT_HANDLERS
 from services.enrollment.certificates.documents import RENDERINGS
-from services.enrollment.completions.handlers import settle_completions
+from services.enrollment.completions.handlers import recalculate_completions
 from services.enrollment.completions.terms import CompletionTerms, load_terms
 from services.incentive.app import COLLECTIONS as INCENTIVE_COLLECTIONS
 from services.incentive.app import HANDLERS as INCENTIVE_HANDLERS
-from services.incentive.points.handlers import settle_points
+from services.incentive.points.handlers import recalculate_points
 from services.incentive.terms import load_terms as load_incentive_terms
 from services.notification.app import COLLECTIONS as NOTIFICATION_COLLECTIONS
 from services.notification.app import HANDLERS as NOTIFICATION_HANDLERS
@@ -68,7 +68,7 @@ ENROLLMENT: Final[Service[CompletionTerms]] = Service(
     name="enrollment",
     terms=TERMS,
     handlers=ENROLLMENT_HANDLERS,
-    settle=settle_completions,
+    recalculate=recalculate_completions,
     collections=ENROLLMENT_COLLECTIONS,
     sources=tuple(agency_topic(opd) for opd in AGENCIES),
     events_topic=ENROLLMENT_EVENTS,
@@ -77,7 +77,7 @@ INCENTIVE: Final = Service(
     name="incentive",
     terms=load_incentive_terms(),
     handlers=INCENTIVE_HANDLERS,
-    settle=settle_points,
+    recalculate=recalculate_points,
     collections=INCENTIVE_COLLECTIONS,
     sources=(ENROLLMENT_EVENTS,),
     events_topic=INCENTIVE_EVENTS,
@@ -225,9 +225,9 @@ class City:
             self.send(sending)
             while self.random.random() < 0.4:
                 await self.work()
-        await self.settle()
+        await self.recalculate()
 
-    async def settle(self) -> None:
+    async def recalculate(self) -> None:
         """Until nothing is left to do."""
         for _ in range(MOST_TURNS):
             while await self.work():
@@ -301,7 +301,7 @@ class City:
         draw = self.random.randint
         return Limits(
             usually_asked=0, most_asked=draw(1, 30), most_in_sets=draw(1, 20), most_decisions=draw(1, 20),
-            most_unsettled=draw(1, 10),
+            most_stale=draw(1, 10),
         )  # fmt: skip
 
     async def start_again(self, name: str) -> None:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from services.enrollment.certificates.documents import SEQUENCES
 from services.enrollment.certificates.issuing_bodies import sequence_id
 from services.enrollment.completions.documents import COMPLETIONS, Completion
-from services.enrollment.completions.settling import facts_standing, learning_in_year
+from services.enrollment.completions.recalculation import facts_standing, learning_in_year
 from services.enrollment.learning_hours.jp import credit_learnings
 from services.enrollment.persons.documents import EMPLOYEES
 from services.incentive.points.documents import ACCOUNTS, EARNED_COMPLETIONS, POINT_ENTRIES, EarnedCompletion

@@ -10,7 +10,7 @@ import pytest
 from services.enrollment.agencies.documents import REGISTER, REGISTERS
 from services.enrollment.certificates.documents import SEQUENCES
 from services.enrollment.completions.documents import COMPLETIONS, Completion
-from services.enrollment.completions.settling import facts_standing
+from services.enrollment.completions.recalculation import facts_standing
 from services.enrollment.persons.current import is_held
 from services.enrollment.persons.documents import EMPLOYEES, Employee
 from services.enrollment.persons.homes import homes
@@ -302,11 +302,11 @@ async def test_a_webinar_of_five_hundred_people_of_forty_agencies_is_five_hundre
     homes_of = {person_number(n): agencies[n % 40] for n in range(500)}
     for number, agency in homes_of.items():
         city.send(Sending(registered(number), f"person-{number}", city.now, agency))
-    await city.settle()
+    await city.recalculate()
     for number in homes_of:
         webinar = seminar(number, code="WEBINAR", organizer="BKPSDM", form="webinar", start_date="2026-05-20")
         city.send(Sending(webinar, f"webinar-{number}", city.now, BKPSDM))
-    await city.settle()
+    await city.recalculate()
     found = await city.documents("enrollment", COMPLETIONS)
     assert (len(found), {one.grounds for one in found}) == (500, {"issuing"})
     assert len({one.certificate.number for one in found if one.certificate}) == 500

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from services.enrollment.agencies.documents import REGISTER, REGISTERS
 from services.enrollment.certificates.adoption import GivenNumbers
 from services.enrollment.completions.documents import COMPLETIONS
-from services.enrollment.completions.settling import facts_standing
+from services.enrollment.completions.recalculation import facts_standing
 from services.enrollment.persons.documents import EMPLOYEE_NUMBERS, EMPLOYEES
 from shared.contracts.agency import EmployeeReleased, EmployeeSnapshot
 from shared.contracts.bodies import AddBody, BeginBodies, BodySeed, ChangeBody
@@ -276,7 +276,7 @@ async def swept(city: City) -> None:
         found=tuple(one.id for one in await city.documents("enrollment", EMPLOYEES)),
     )
     city.command(ENROLLMENT_COMMANDS, people, f"people-{register.generation}-{city.now_ms}", "sweep")
-    await city.settle()
+    await city.recalculate()
     while True:
         old = [
             one for one in await city.documents("enrollment", COMPLETIONS)
@@ -289,7 +289,7 @@ async def swept(city: City) -> None:
             found=tuple(Refolded(completion_id=one.id, employee_id=one.employee_id) for one in old),
         )
         city.command(ENROLLMENT_COMMANDS, command, f"refold-{register.generation}-{city.now_ms}", "sweep")
-        await city.settle()
+        await city.recalculate()
 
 
 async def ended(city: City) -> dict[str, Any]:
@@ -366,18 +366,18 @@ async def test_what_is_decided_first_changes_nothing(
             await decided(rough)
     assert kept is not None
     await as_logged(calm)
-    await rough.settle()
+    await rough.recalculate()
     for city in (calm, rough):
-        await city.settle()
+        await city.recalculate()
         await swept(city)
     before = await ended(rough)
     same(before, await ended(calm))
     await rough.restored("enrollment", kept, GivenNumbers(TERMS))
-    await rough.settle()
+    await rough.recalculate()
     await swept(rough)
     same(await ended(rough), before)
     await rough.start_again("enrollment")
-    await rough.settle()
+    await rough.recalculate()
     await swept(rough)
     same(await ended(rough), before)
     told_one_thing_each(rough)
@@ -433,7 +433,7 @@ async def test_what_came_under_a_number_before_it_left_a_record_is_found_again_b
     ]
     assert sorted(facts_standing(one).code for one in those) == ["A", "B"], "and the first one went along"
     await city.start_again("enrollment")
-    await city.settle()
+    await city.recalculate()
     same(await ended(city), before)
 
 

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from services.enrollment.completions import contents as completions
 from services.enrollment.completions.contents import content_of, facts_of, standing_before, with_content
 from services.enrollment.completions.documents import COMPLETIONS, Completion, Content
-from services.enrollment.completions.settling import facts_standing
+from services.enrollment.completions.recalculation import facts_standing
 from shared.pipeline.records import Received, RecordMetadata
 from tests.examples import QUIET, examples
 from tests.factories import completed, registered

@@ -106,7 +106,7 @@ def on_mine(city: City, payload: Payload, id: str) -> Record:
 async def test_a_command_on_an_agencys_topic_is_kept_and_does_nothing_even_when_replayed() -> None:
     city, forged = await city_with_certificate()
     on_mine(city, forged, "forged")
-    await city.settle()
+    await city.recalculate()
     (letter,) = await city.documents("enrollment", DEAD_LETTERS)
     assert (letter.kind, letter.topic) == ("rejected", agency_topic(MINE))
     assert (await replayed(city, letter)).answer["outcome"] == "refused"
@@ -119,7 +119,7 @@ async def replayed(city: City, letter: DeadLetter, event: dict[str, Any] | None 
     id = f"replay-{city.now_ms}"
     record = as_record(command, id=id, topic=ENROLLMENT_COMMANDS, time=city.now)
     city.append(ENROLLMENT_COMMANDS, 0, None, record.value, record.headers)
-    await city.settle()
+    await city.recalculate()
     (decision,) = [one for one in await city.documents("enrollment", DECISIONS) if one.event_id == id]
     return decision
 
@@ -129,14 +129,14 @@ async def test_an_agency_replays_nothing_in_the_name_of_another() -> None:
     broken = json.loads(as_record(completed(BUDI, code="BROKEN"), id="broken").value or b"")
     broken["data"]["completed_on"] = "2019-01-01"
     city.append(agency_topic(ANOTHERS), 0, None, json.dumps(broken).encode(), JSON)
-    await city.settle()
+    await city.recalculate()
     (letter,) = await city.documents("enrollment", DEAD_LETTERS)
     mended = json.loads(as_record(completed(BUDI, code="FORGED"), id="broken").value or b"")
     forged = ReplayDeadLetter(
         dead_letter=letter.id, operator="nobody", reason="forged", event=json.dumps(mended)
     )
     on_mine(city, forged, "forged")
-    await city.settle()
+    await city.recalculate()
     assert len(await city.documents("enrollment", COMPLETIONS)) == 1
     states = {one.id: one.state for one in await city.documents("enrollment", DEAD_LETTERS)}
     assert states[letter.id] == "open"
@@ -148,7 +148,7 @@ async def test_an_operators_edit_keeps_type_and_subject_and_its_decision_names_t
     event = json.loads(as_record(completed(BUDI, code="MENDED"), id="faulty").value or b"")
     faulty = event | {"subject": "completion-7", "data": event["data"] | {"completed_on": "2019-01-01"}}
     city.append(agency_topic(MINE), 0, None, json.dumps(faulty).encode(), JSON)
-    await city.settle()
+    await city.recalculate()
     (letter,) = await city.documents("enrollment", DEAD_LETTERS)
     another = json.loads(as_record(registered(BUDI, name="Another Name"), id="faulty").value or b"")
     for edit, why in (
@@ -207,6 +207,6 @@ async def test_a_refused_event_is_found_by_its_source_too() -> None:
     event = json.loads(as_record(completed(BUDI), id="wrong", source="urn:simpeg").value or b"")
     event["data"]["completed_on"] = "30/02/2026"
     city.append(agency_topic(MINE), 0, None, json.dumps(event).encode(), JSON)
-    await city.settle()
+    await city.recalculate()
     (decision,) = await city.documents("enrollment", DECISIONS)
     assert (decision.verdict, decision.event_id, decision.source) == ("refused", "wrong", "urn:simpeg")

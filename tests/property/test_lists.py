@@ -99,7 +99,7 @@ async def test_lists_cost_less_than_a_hundredth_of_the_traffic() -> None:
     record = as_record(command, id="list", topic=ENROLLMENT_COMMANDS, time=city.now)
     before = len(records_of(city, ENROLLMENT_EVENTS))
     city.append(ENROLLMENT_COMMANDS, 0, None, record.value, record.headers)
-    await city.settle()
+    await city.recalculate()
     made = records_of(city, ENROLLMENT_EVENTS)
     assert len(made) == before + PARTITIONS
     made = [one for one in made if b"completions.listed" in (one.value or b"")]

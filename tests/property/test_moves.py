@@ -118,13 +118,13 @@ def shuffled(city: City, random: Random) -> None:
 async def ends_alike(steps: list[Step], seed: int) -> City:
     calm = City()
     await happened(calm, steps)
-    await calm.settle()
+    await calm.recalculate()
     await whole(calm)
     rough = City(random=Random(seed))
     await happened(rough, steps)
     shuffled(rough, rough.random)
     rough.weather = ROUGH
-    await rough.settle()
+    await rough.recalculate()
     await whole(rough)
     assert await observe(rough) == await observe(calm)
     return rough
@@ -215,7 +215,7 @@ async def test_a_separation_tells_nobody_of_the_other_s_address() -> None:
     """Merged, the person is written to where the later record was, and its own address is told; separated, nobody is."""
     city = City()
     await happened(city, [("report", 0, "A"), ("merge", 1, 0)])
-    await city.settle()
+    await city.recalculate()
     assert await told(city) == [(FILES[0], "rina0@example.org")]
     await city.deliver([Sending((await said(city, ("part", 1))), "parted", sender=OFFICER)])  # type: ignore[arg-type]
     await whole(city)

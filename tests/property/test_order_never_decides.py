@@ -46,7 +46,7 @@ async def stays_when_replayed(
     before = await observe(city)
     published, decided = sum(map(len, city.log.values())), len(city.members["enrollment"].decided)
     await city.start_again("enrollment")
-    await city.settle()
+    await city.recalculate()
     again = city.members["enrollment"].decided[decided:]
     verdicts = {one.verdict for batch in again for one in batch.decisions}
     assert verdicts <= NOTHING_NEW

@@ -213,7 +213,7 @@ async def test_what_waited_and_then_breaks_is_buried_once_and_waits_no_more() ->
     service = city.members["enrollment"]
     assert len(await city.documents("enrollment", WAITING)) == 2
     city.send(Sending(registered(BUDI), "registered"))
-    await city.settle()
+    await city.recalculate()
     (dead,) = await city.documents("enrollment", DEAD_LETTERS)
     assert (dead.kind, dead.id) == ("bug", f"{TOPIC}/0/0/1")
     assert await city.documents("enrollment", WAITING) == []
@@ -245,7 +245,7 @@ async def test_a_head_larger_than_a_document_is_kept_in_parts(kind: str) -> None
     key, headers = HEADS[kind]
     city = await with_registered()
     await decide(city, good("A"), Record(good("?").at, 0, key, GOOD, headers), good("B"))
-    await city.settle()  # what is so large may be all that a batch takes on
+    await city.recalculate()  # what is so large may be all that a batch takes on
     (dead,) = await city.documents("enrollment", DEAD_LETTERS)
     assert (dead.kind, dead.value, dead.chunks, dead.key, dead.headers) == ("rejected", GOOD, 0, None, [])
     chunks = {one.id: one.value for one in await city.documents("enrollment", DEAD_LETTER_CHUNKS)}

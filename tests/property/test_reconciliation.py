@@ -71,7 +71,7 @@ async def command(city: City, topic: str, payload: Payload, id: str = "command")
     """The verdict on it."""
     record = as_record(payload, id=id, topic=topic, source="urn:kompeten:operator", time=city.now)
     sent = city.append(topic, 0, None, record.value, record.headers)
-    await city.settle()
+    await city.recalculate()
     service = topic.split(".")[0]
     (decision,) = [one for one in await city.documents(service, DECISIONS) if one.id == f"{sent.at}/0"]
     return decision.verdict
@@ -214,7 +214,7 @@ async def test_where_nothing_was_lost_a_list_finds_nothing(history: list[Sending
         if city.random.random() < 0.3:
             record = as_record(await list_of(city), id="list", topic=ENROLLMENT_COMMANDS, time=city.now)
             city.append(ENROLLMENT_COMMANDS, 0, None, record.value, record.headers)
-    await city.settle()
+    await city.recalculate()
     await reviewed(city)
     assert [await lacking(city, service) for service in city.members] == [{}, {}, {}]
     await listed(city)
@@ -297,8 +297,8 @@ async def test_after_a_restore_nothing_is_missing(
         adoption = GivenNumbers(TERMS) if service == "enrollment" else None
         await city.restored(service, backup, adoption)
         if data.draw(st.booleans()):
-            await city.settle()
-    await city.settle()
+            await city.recalculate()
+    await city.recalculate()
     assert await found_by_reconcile(city) == []
     await listed(city)
     await reviewed(city)
@@ -455,7 +455,7 @@ async def test_a_replay_from_the_first_record_lists_and_restates_nothing_again(s
     before = await observe(city)
     published = sum(len(records) for records in city.log.values())
     await city.start_again(service)
-    await city.settle()
+    await city.recalculate()
     assert sum(len(records) for records in city.log.values()) == published
     assert await observe(city) == before
     assert [await lacking(city, name) for name in city.members] == [{}, {}, {}]

@@ -91,7 +91,7 @@ async def test_any_weather_ends_in_the_same_register(seed: int) -> None:
     await calm.deliver(sendings)
     await rough.deliver(sendings)
     await rough.start_again("enrollment")
-    await rough.settle()
+    await rough.recalculate()
     assert await ended(rough) == await ended(calm)
     agencies, bodies, _ = await ended(calm)
     assert {one.id: standing(one) for one in agencies} == by_hand(sendings)

@@ -11,7 +11,7 @@ import pytest
 
 from services.enrollment.certificates.documents import RENDERINGS, SEQUENCES
 from services.enrollment.completions.documents import COMPLETIONS
-from services.enrollment.completions.settling import facts_standing
+from services.enrollment.completions.recalculation import facts_standing
 from services.enrollment.completions.terms import CompletionTerms
 from services.incentive.points.documents import ACCOUNTS, POINT_ENTRIES
 from services.notification.letters.documents import LETTERS, MAILS
@@ -157,7 +157,7 @@ async def test_one_completion_sent_five_times_is_one_of_everything(
     for n in range(batches):
         for sending in copies[n::batches]:
             city.send(sending)
-        await city.settle()
+        await city.recalculate()
     await promises(city)
     (completion,) = await city.documents("enrollment", COMPLETIONS)
     (sequence,) = await city.documents("enrollment", SEQUENCES)
@@ -184,7 +184,7 @@ async def test_records_that_wait_for_one_employee_are_released_page_by_page() ->
     days = ("2026-03-04", "2025-03-04")
     for sending in sent(*(completed(BUDI, code=f"T{n}", start_date=days[n % 2]) for n in range(many))):
         city.send(sending)
-    await city.settle()
+    await city.recalculate()
     assert len(await city.documents("enrollment", WAITING)) == many
     city.send(sent(registered(BUDI))[0])
     (tp,) = city.lag(city.members["enrollment"])
@@ -194,7 +194,7 @@ async def test_records_that_wait_for_one_employee_are_released_page_by_page() ->
     commands = [record for (topic, _), records in city.log.items() for record in records
                 if topic == ENROLLMENT_COMMANDS]  # fmt: skip
     assert [ReleaseWaiting.TYPE.encode() in (one.value or b"") for one in commands] == [True]
-    await city.settle()
+    await city.recalculate()
     await promises(city)
     assert await city.documents("enrollment", WAITING) == []
     assert len(await city.documents("enrollment", COMPLETIONS)) == many
@@ -236,7 +236,7 @@ async def test_a_page_that_is_released_is_loaded_at_once() -> None:
     city = City(services=[ENROLLMENT])
     for sending in sent(*(completed(SRI, code=f"T{n}") for n in range(50))):
         city.send(sending)
-    await city.settle()
+    await city.recalculate()
     city.send(Sending(changed(SRI, previous_employee_number=SRI_EARLIER), "changed"))
     store = city.members["enrollment"].store
     assert isinstance(store, MemoryStore)

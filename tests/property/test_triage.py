@@ -39,7 +39,7 @@ async def city_with_dead_letter(*, known: bool = True) -> tuple[City, DeadLetter
     if known:
         await city.deliver([Sending(registered(BUDI), "registered")])
     city.append(TOPIC, 0, None, json.dumps(event_of(completed_on="2019-01-01")).encode(), JSON)
-    await city.settle()
+    await city.recalculate()
     (dead,) = await city.documents("enrollment", DEAD_LETTERS)
     return city, dead
 
@@ -50,7 +50,7 @@ async def command(city: City, payload: Payload, id: str) -> Decision:
         payload, id=id, topic=ENROLLMENT_COMMANDS, source="urn:kompeten:enrollment", time=city.now
     )
     sent = city.append(ENROLLMENT_COMMANDS, 0, None, record.value, record.headers)
-    await city.settle()
+    await city.recalculate()
     (decision,) = [one for one in await city.documents("enrollment", DECISIONS) if one.id == f"{sent.at}/0"]
     return decision
 
@@ -196,7 +196,7 @@ async def test_a_look_in_vain_at_more_than_a_page_comes_to_an_end() -> None:
     for n in range(WAITING_PAGE + 3):
         day = ("2026-03-04", "2025-03-04")[n % 2]  # of one year no more than 400 are recorded
         city.send(Sending(completed(BUDI, code=f"C{n}", start_date=day), f"c{n}"))
-    await city.settle()
+    await city.recalculate()
     lacks = (await city.documents("enrollment", WAITING))[0].lacks
     look = ReleaseWaiting(lacks=lacks, page=0, operator=OFFICER, reason=WHY)
     assert (await command(city, look, "l1")).verdict == "accepted"
@@ -212,7 +212,7 @@ async def test_seventeen_megabytes_are_put_together_for_a_replay() -> None:
     event = event_of() | {"note": "A" * 17_000_000}
     event["data"]["completed_on"] = "2019-01-01"
     city.append(TOPIC, 0, None, json.dumps(event).encode(), JSON)
-    await city.settle()
+    await city.recalculate()
     (dead,) = await city.documents("enrollment", DEAD_LETTERS)
     assert dead.chunks == 3
     decision = await command(city, replay(dead), "r1")

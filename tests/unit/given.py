@@ -54,12 +54,12 @@ class Given(Generic[T]):
                 needs.append(need)
         self._load(state, needs)
         outcome = handler.decide(event, state, self.service.terms)
-        if (left := outcome.unsettled) is not None:
-            assert self.service.settle is not None
+        if (left := outcome.stale) is not None:
+            assert self.service.recalculate is not None
             due = Due(state.get(left.collection, left.document.id), left.document, event)
-            settlement = self.service.settle([due], state, self.service.terms)
-            facts = [fact for fact, _ in settlement.facts]
-            outcome = replace(outcome, changes=settlement.changes, facts=facts, unsettled=None)
+            recalculation = self.service.recalculate([due], state, self.service.terms)
+            facts = [fact for fact, _ in recalculation.facts]
+            outcome = replace(outcome, changes=recalculation.changes, facts=facts, stale=None)
         for change in outcome.changes:
             if isinstance(change, Put):
                 self.stored[change.collection, change.document.id] = change.document

@@ -27,7 +27,7 @@ from services.enrollment.bodies.documents import BODIES, Body, BodySaid, BodySta
 from services.enrollment.certificates.documents import SEQUENCES
 from services.enrollment.completions.contents import with_content
 from services.enrollment.completions.documents import COMPLETIONS, CONTESTED, Completion
-from services.enrollment.completions.settling import DECIDED_AGAINST, DOUBTED, NO_MORE, facts_standing
+from services.enrollment.completions.recalculation import DECIDED_AGAINST, DOUBTED, NO_MORE, facts_standing
 from services.enrollment.contests.handlers import MOST_CONTESTS
 from services.enrollment.employees.registration import MOST_PENDING_LINKS
 from services.enrollment.employees.transfers import MOST_CONFIRMATIONS

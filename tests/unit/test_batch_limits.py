@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from services.enrollment.completions.documents import COMPLETIONS
-from services.enrollment.completions.handlers import settle_completions
+from services.enrollment.completions.handlers import recalculate_completions
 from services.enrollment.completions.terms import CompletionTerms
 from shared.contracts.cloudevents import STRUCTURED, peek
 from shared.contracts.pipeline import ReplayDeadLetter
@@ -19,7 +19,7 @@ from shared.pipeline import limits as pipeline
 from shared.pipeline.books import DEAD_LETTERS, WAITING
 from shared.pipeline.documents import State
 from shared.pipeline.limits import Limits
-from shared.pipeline.outcome import Due, Settlement
+from shared.pipeline.outcome import Due, Recalculation
 from shared.pipeline.partitioner import position_id
 from shared.pipeline.processing import loader as gathering
 from shared.pipeline.processing import pace
@@ -162,12 +162,12 @@ async def turns_of_others(city: City) -> tuple[Decided, int]:
 
 
 async def test_what_cannot_be_settled_together_is_the_fault_of_the_record_that_can_not() -> None:
-    def settle(due: Sequence[Due[Any]], state: State, terms: CompletionTerms) -> Settlement:
+    def recalculate(due: Sequence[Due[Any]], state: State, terms: CompletionTerms) -> Recalculation:
         if any(one.after.contents[0].facts.code == "BAD" for one in due):
             raise ZeroDivisionError
-        return settle_completions(due, state, terms)
+        return recalculate_completions(due, state, terms)
 
-    city = City(services=(replace(ENROLLMENT, settle=settle),))
+    city = City(services=(replace(ENROLLMENT, recalculate=recalculate),))
     city.send(Sending(registered(NUMBERS[0]), id="r"))
     for code in ("A", "BAD", "B"):
         city.send(Sending(completed(NUMBERS[0], code=code), id=code))

@@ -9,7 +9,7 @@ import pytest
 from services.enrollment.completions.contents import MOST_CONTENTS
 from services.enrollment.completions.documents import COMPLETIONS
 from services.enrollment.completions.handlers import MOST_COMPLETIONS, MOST_REVOCATIONS
-from services.enrollment.completions.settling import facts_standing
+from services.enrollment.completions.recalculation import facts_standing
 from services.enrollment.employees.registration import MOST_NUMBERS
 from services.enrollment.persons.documents import EMPLOYEES
 from shared.contracts.agency import TrainingCompleted

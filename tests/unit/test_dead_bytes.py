@@ -24,7 +24,7 @@ def city(monkeypatch: pytest.MonkeyPatch) -> City:
 
 
 async def letters(city: City, topic: str = TP[0]) -> list[DeadLetter]:
-    await city.settle()
+    await city.recalculate()
     return [one for one in await city.documents("enrollment", DEAD_LETTERS) if one.topic == topic]
 
 
@@ -60,7 +60,7 @@ async def test_what_was_not_kept_is_not_replayed_and_says_what_to_do(city: City)
     replay = ReplayDeadLetter(dead_letter=left_out.id, operator="o", reason="again", event="{}")
     record = as_record(replay, id="replay", topic=ENROLLMENT_COMMANDS)
     city.append(ENROLLMENT_COMMANDS, 0, None, record.value, record.headers)
-    await city.settle()
+    await city.recalculate()
     decision = city.members["enrollment"].decided[-1].decisions[-1]
     assert (decision.verdict, decision.answer) == ("refused", {"problem": "refused"})
     assert decision.reason.startswith("Its bytes were not kept")

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from services.enrollment.certificates.documents import RENDERINGS, SEQUENCES
 from services.enrollment.completions.documents import COMPLETIONS, Completion
-from services.enrollment.completions.settling import facts_standing
+from services.enrollment.completions.recalculation import facts_standing
 from services.enrollment.persons.documents import EMPLOYEES
 from shared.contracts.agency import Organizer, TrainingCompleted
 from shared.contracts.enrollment import (

@@ -25,7 +25,7 @@ from services.enrollment.terms import Terms
 from shared.contracts.bodies import MOST_ALIASES, AddBody, BeginBodies, BodySeed, ChangeBody
 from shared.contracts.payload import Payload
 from shared.pipeline.documents import Doc, Lock, Needs, State
-from shared.pipeline.handlers import Handler, Settled, handler
+from shared.pipeline.handlers import Handler, Recalculated, handler
 from shared.pipeline.outcome import Outcome, Put, Remove, Verdict
 from shared.pipeline.records import Received
 from shared.pipeline.waiting import waiting_for
@@ -203,9 +203,9 @@ def _seeded(seed: BodySeed) -> tuple[str, BodySaid]:
     return ADDED, BodySaid(code=seed.code, issuing=seed.issuing or "", outside=seed.outside)
 
 
-# What is said of bodies rests on the register alone, never on what a batch left unsettled.
+# What is said of bodies rests on the register alone, never on what a batch left stale.
 HANDLERS: dict[type[Payload], Handler[Terms]] = {
-    AddBody: handler(body_needs, add_body, settled=Settled.NOTHING),
-    ChangeBody: handler(body_needs, change_body, settled=Settled.NOTHING),
-    BeginBodies: handler(beginning_needs, begin_bodies, settled=Settled.NOTHING),
+    AddBody: handler(body_needs, add_body, recalculated=Recalculated.NOTHING),
+    ChangeBody: handler(body_needs, change_body, recalculated=Recalculated.NOTHING),
+    BeginBodies: handler(beginning_needs, begin_bodies, recalculated=Recalculated.NOTHING),
 }

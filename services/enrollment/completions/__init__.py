@@ -2,7 +2,7 @@
 
 A completion is a set of contents (contents.py); which of them stands is judged by who said it (authority.py). What
 follows - its certificate, the JP of the years that it touches, the facts that tell of it - is worked out for a batch at
-once (settling.py), from documents that settling_keys.py names.
+once (recalculation.py), from documents that recalculation_needs.py names.
 
 It owns the collections `completions` and `sequences` and the lock `employee/<id>`, and imports certificates,
 learning hours, persons and the two registers.

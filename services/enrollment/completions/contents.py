@@ -202,8 +202,8 @@ def _seen(content: Content) -> tuple[datetime, bytes, str]:
 
 
 def first_asked(completion: Completion, facts: Facts) -> Arrival | None:
-    """When the first content arrived that asks for the hours and points that this one does: what was settled before it
-    was kept since when those are asked has its place among others by that."""
+    """When the first content arrived that asks for the hours and points that this one does: what was recalculated before
+    it was kept since when those are asked has its place among others by that."""
     asked = asks(facts)
     same = [one for one in completion.contents if asks(one.facts) == asked]
     return min(same, key=_arrived).arrival if same else None

@@ -94,14 +94,14 @@ class Completion(msgspec.Struct, frozen=True):
     standing: bytes = b""
     """Digest of the content that stands."""
     grounds: str = ""
-    """By what it stands, see authority.py; empty: nothing does, or it was settled before that was kept."""
+    """By what it stands, see authority.py; empty: nothing does, or it was recalculated before that was kept."""
     backed: bool = True
     """The person's own agency stands behind it."""
     asked_since: Arrival | None = None
     """Of what the person's agency does not stand behind: since when what its hours and points follow from has stood
-    without a break. None: it does, or it was settled before that was kept."""
+    without a break. None: it does, or it was recalculated before that was kept."""
     reporter: str = ""
-    """Whose content stands; empty: nobody's does, or it was settled before that was kept."""
+    """Whose content stands; empty: nobody's does, or it was recalculated before that was kept."""
     contested: bool = False
     """It counts for nothing, as the person's agency contests it."""
     contest_upheld: bool = False
@@ -116,7 +116,7 @@ class Completion(msgspec.Struct, frozen=True):
     body: str = ""
     """Id of the organizer in the register of bodies; empty: from before there was one, or only a revocation has come."""
     judged: int = 0
-    """Generation of the register by which it was settled last."""
+    """Generation of the register by which it was recalculated last."""
     certificate: Certificate | None = None
     jp: Decimal = Decimal(0)
     jp_rule: str = ""

@@ -24,15 +24,19 @@ from services.enrollment.completions.contents import (
 )
 from services.enrollment.completions.documents import COMPLETIONS, Completion, Reinstatement, Revocation
 from services.enrollment.completions.reasons import NOT_KNOWN_YET, uncertified
-from services.enrollment.completions.settling import (
+from services.enrollment.completions.recalculation import (
     Changed,
     facts_standing,
     learning_of,
+    recalculate,
     revocations_standing,
-    settle,
     standing_now,
 )
-from services.enrollment.completions.settling_keys import reach_of, recounted_together, settling_keys
+from services.enrollment.completions.recalculation_needs import (
+    reach_of,
+    recalculation_needs,
+    recounted_together,
+)
 from services.enrollment.completions.terms import CompletionTerms
 from services.enrollment.learning_hours.jp import check
 from services.enrollment.persons.documents import EMPLOYEE_NUMBERS, EmployeeNumberAlias
@@ -47,8 +51,8 @@ from shared.contracts.payload import CompletionId, EmployeeId, Payload
 from shared.identity.identifiers import key, training_key
 from shared.pipeline.documents import LOAD, Doc, Docs, Needs, State
 from shared.pipeline.errors import Rejected, Waiting
-from shared.pipeline.handlers import Handler, Settled, handler
-from shared.pipeline.outcome import Due, Outcome, Put, Settlement, Unsettled, Verdict
+from shared.pipeline.handlers import Handler, Recalculated, handler
+from shared.pipeline.outcome import Due, Outcome, Put, Recalculation, Stale, Verdict
 from shared.pipeline.records import Received
 from shared.pipeline.waiting import waits_for
 
@@ -97,10 +101,10 @@ def completion_needs(event: Received[TrainingCompleted], state: State, terms: Co
         yield from _naming_needs(alias.left, facts, terms)
         yield LOAD
     completion_id = _named(file, alias, facts, state, terms)
-    yield from settling_keys(completion_id, file, state, terms, facts)
+    yield from recalculation_needs(completion_id, file, state, terms, facts)
     known = state.get(COMPLETIONS, completion_id)
     if known is not None and known.employee_id != file:
-        yield from settling_keys(completion_id, known.employee_id, state, terms, facts)
+        yield from recalculation_needs(completion_id, known.employee_id, state, terms, facts)
 
 
 def _file(
@@ -251,8 +255,8 @@ def record_completion(event: Received[TrainingCompleted], state: State, terms: C
         verdict, reason = Verdict.ACCEPTED, "" if stands.certified else withheld
     else:
         verdict, reason = Verdict.CORRECTION, "replaces the content that stood"
-    unsettled = Unsettled(person.main.id, COMPLETIONS, after, weight=_weight(now.year, state, terms))
-    return Outcome(verdict, reason, completion_id, content.digest, unsettled=unsettled)
+    stale = Stale(person.main.id, COMPLETIONS, after, weight=_weight(now.year, state, terms))
+    return Outcome(verdict, reason, completion_id, content.digest, stale=stale)
 
 
 def _why_full(year: str, after: Completion, state: State) -> str:
@@ -288,12 +292,16 @@ def _weight(year: str, state: State, terms: CompletionTerms) -> int:
     return 1 + sum(state.count(COMPLETIONS, "learning_year", one) for one in years)
 
 
-def settle_completions(due: Sequence[Due[Completion]], state: State, terms: CompletionTerms) -> Settlement:
+def recalculate_completions(
+    due: Sequence[Due[Completion]], state: State, terms: CompletionTerms
+) -> Recalculation:
     """What follows from an employee's completions that agencies' records of a batch changed."""
     person = person_of(due[0].after.employee_id, state)
     assert person is not None
-    settled = settle([_changed(one.before, one.after, one.event) for one in due], person, state, terms)
-    return Settlement(settled.changes, [(fact, due[place]) for fact, place in settled.facts])
+    recalculated = recalculate(
+        [_changed(one.before, one.after, one.event) for one in due], person, state, terms
+    )
+    return Recalculation(recalculated.changes, [(fact, due[place]) for fact, place in recalculated.facts])
 
 
 def _changed(before: Completion | None, after: Completion, event: Received[Any]) -> Changed:
@@ -307,7 +315,7 @@ def _changed(before: Completion | None, after: Completion, event: Received[Any])
 def revocation_needs(
     event: Received[RevokeCertificate] | Received[ReinstateCertificate], state: State, terms: CompletionTerms
 ) -> Needs:
-    yield from settling_keys(event.data.completion_id, event.data.employee_id, state, terms)
+    yield from recalculation_needs(event.data.completion_id, event.data.employee_id, state, terms)
 
 
 def revoke_certificate(event: Received[RevokeCertificate], state: State, terms: CompletionTerms) -> Outcome:
@@ -327,7 +335,7 @@ def revoke_certificate(event: Received[RevokeCertificate], state: State, terms: 
     after = msgspec.structs.replace(
         known, revocations=sorted([*known.revocations, revocation], key=lambda one: one.id)
     )
-    return _resettled(known, after, event, state, terms, content)
+    return _recalculated_again(known, after, event, state, terms, content)
 
 
 def reinstate_certificate(
@@ -356,7 +364,7 @@ def reinstate_certificate(
     after = msgspec.structs.replace(
         known, reinstatements=sorted([*known.reinstatements, reinstatement], key=lambda one: one.id)
     )
-    return _resettled(known, after, event, state, terms, content)
+    return _recalculated_again(known, after, event, state, terms, content)
 
 
 def _too_many(what: str, known: Completion, content: bytes) -> Outcome:
@@ -386,7 +394,7 @@ def _other_body(completion: Completion, opd: str | None) -> Outcome | None:
     return Outcome(Verdict.REFUSED, reason, completion.id, answer={"problem": "not-your-agency"})
 
 
-def _resettled(
+def _recalculated_again(
     before: Completion,
     after: Completion,
     event: Received[RevokeCertificate] | Received[ReinstateCertificate],
@@ -402,12 +410,12 @@ def _resettled(
             [Put(COMPLETIONS, after)], answer=_answer(after),
         )  # fmt: skip
     known = state.get(COMPLETIONS, after.id)
-    settled = settle([_changed(known, after, event)], person, state, terms)
-    facts = [fact for fact, _ in settled.facts]
+    recalculated = recalculate([_changed(known, after, event)], person, state, terms)
+    facts = [fact for fact, _ in recalculated.facts]
     reason = "" if facts else "noted; the certificate's status is as before"
     return Outcome(
-        Verdict.ACCEPTED, reason, after.id, content, settled.changes, facts,
-        answer=_answer(settled.completions[after.id]),
+        Verdict.ACCEPTED, reason, after.id, content, recalculated.changes, facts,
+        answer=_answer(recalculated.completions[after.id]),
     )  # fmt: skip
 
 
@@ -430,7 +438,7 @@ def _answer(completion: Completion) -> dict[str, str | int | bool | None]:
 
 
 HANDLERS: dict[type[Payload], Handler[CompletionTerms]] = {
-    TrainingCompleted: handler(completion_needs, record_completion, settled=Settled.NOTHING),
+    TrainingCompleted: handler(completion_needs, record_completion, recalculated=Recalculated.NOTHING),
     RevokeCertificate: handler(revocation_needs, revoke_certificate),
     ReinstateCertificate: handler(revocation_needs, reinstate_certificate),
 }

@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 
 from services.enrollment.completions.contents import contest_state
 from services.enrollment.completions.documents import COMPLETIONS, CONTESTED, Completion, Contest
-from services.enrollment.completions.settling import content_standing, revocations_standing
+from services.enrollment.completions.recalculation import content_standing, revocations_standing
 from services.enrollment.completions.terms import CompletionTerms
 from services.enrollment.persons.homes import homes
 from services.enrollment.persons.persons import Person

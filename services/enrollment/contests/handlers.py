@@ -21,8 +21,8 @@ from services.enrollment.completions.documents import (
     Contest,
     ContestDecision,
 )
-from services.enrollment.completions.settling import Changed, settle
-from services.enrollment.completions.settling_keys import settling_keys
+from services.enrollment.completions.recalculation import Changed, recalculate
+from services.enrollment.completions.recalculation_needs import recalculation_needs
 from services.enrollment.completions.terms import CompletionTerms
 from services.enrollment.persons.persons import person_of
 from shared.contracts.enrollment import ContestCompletion, DecideContest
@@ -46,7 +46,7 @@ Command = Received[ContestCompletion] | Received[DecideContest]
 
 def contest_needs(event: Command, state: State, terms: CompletionTerms) -> Needs:
     yield Doc(CONTESTED, event.data.completion_id)
-    yield from settling_keys(event.data.completion_id, event.data.employee_id, state, terms)
+    yield from recalculation_needs(event.data.completion_id, event.data.employee_id, state, terms)
 
 
 def contest_completion(event: Received[ContestCompletion], state: State, terms: CompletionTerms) -> Outcome:
@@ -126,8 +126,8 @@ def _settled(
     person = person_of(after.employee_id, state)
     if person is None or not after.contents:
         return after, [Put(COMPLETIONS, after)], []
-    settled = settle([Changed(known, after, event.now, event.traceparent)], person, state, terms)
-    return settled.completions[known.id], settled.changes, [fact for fact, _ in settled.facts]
+    recalculated = recalculate([Changed(known, after, event.now, event.traceparent)], person, state, terms)
+    return recalculated.completions[known.id], recalculated.changes, [fact for fact, _ in recalculated.facts]
 
 
 def _unheard(contest: Contest, completion: Completion, state: State) -> tuple[str, str]:

@@ -11,8 +11,8 @@ import msgspec
 
 from services.enrollment.agencies.statements import arrival_of
 from services.enrollment.completions.documents import COMPLETIONS, Completion
-from services.enrollment.completions.settling import Changed, Sequences, settle
-from services.enrollment.completions.settling_keys import merging_needs
+from services.enrollment.completions.recalculation import Changed, Sequences, recalculate
+from services.enrollment.completions.recalculation_needs import merging_needs
 from services.enrollment.completions.terms import CompletionTerms
 from services.enrollment.employees.registration import moved
 from services.enrollment.persons.current import as_it_stands, is_held, later, recorded
@@ -84,9 +84,9 @@ def merge_employees(event: Received[MergeEmployees], state: State, terms: Comple
         *(_moved(one, after.main.id, file.id, event) for one in theirs),
         *(Changed(one, one, event.now, event.traceparent) for one in own),
     ]
-    settled = settle(changed, after, state, terms)
-    changes = [*(Put(EMPLOYEES, one) for one in after.files), *settled.changes]
-    facts = [*facts, _told(after.merged[-1], after), *(fact for fact, _ in settled.facts)]
+    recalculated = recalculate(changed, after, state, terms)
+    changes = [*(Put(EMPLOYEES, one) for one in after.files), *recalculated.changes]
+    facts = [*facts, _told(after.merged[-1], after), *(fact for fact, _ in recalculated.facts)]
     return _answered(Verdict.ACCEPTED, "", after, content, changes, facts)
 
 
@@ -172,9 +172,9 @@ def separate_employees(event: Received[SeparateEmployees], state: State, terms: 
         ([one for one in theirs if one.file == file.id], went),
     ):
         changed = [_moved(one, whose.main.id, one.file or one.employee_id, event) for one in those]
-        settled = settle(changed, whose, state, terms, sequences)
-        changes += settled.changes
-        facts += [fact for fact, _ in settled.facts]
+        recalculated = recalculate(changed, whose, state, terms, sequences)
+        changes += recalculated.changes
+        facts += [fact for fact, _ in recalculated.facts]
     return _answered(Verdict.ACCEPTED, "", went, content, changes, facts)
 
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Final
 
 from services.enrollment.completions.documents import COMPLETIONS, Completion
-from services.enrollment.completions.settling import facts_standing
+from services.enrollment.completions.recalculation import facts_standing
 from services.enrollment.completions.terms import CompletionTerms
 from services.enrollment.employees.views import (
     PeoplePreviewView,

@@ -16,8 +16,8 @@ from services.enrollment.agencies.trust import trust_of
 from services.enrollment.completions.authority import register_for
 from services.enrollment.completions.contents import is_reported_under
 from services.enrollment.completions.documents import COMPLETIONS, file_of
-from services.enrollment.completions.settling import Changed, Sequences, settle
-from services.enrollment.completions.settling_keys import merging_needs, refolding_needs
+from services.enrollment.completions.recalculation import Changed, Sequences, recalculate
+from services.enrollment.completions.recalculation_needs import merging_needs, refolding_needs
 from services.enrollment.completions.terms import CompletionTerms
 from services.enrollment.employees.headcount import counted, headcount_needs, moves_counted
 from services.enrollment.persons.current import as_it_stands, standing_snapshot, waiting_links
@@ -47,7 +47,7 @@ from shared.contracts.people import SeparateEmployees
 from shared.identity.identifiers import key
 from shared.pipeline.documents import LOAD, Doc, Needs, State
 from shared.pipeline.errors import Rejected
-from shared.pipeline.handlers import Handler, Settled, handler
+from shared.pipeline.handlers import Handler, Recalculated, handler
 from shared.pipeline.outcome import Fact, Outcome, Put, Remove, Verdict
 from shared.pipeline.records import Received
 from shared.pipeline.waiting import waiting_for
@@ -440,9 +440,9 @@ def _left(
         for one in state.all(COMPLETIONS, "employee_id", person.main.id)
         if file_of(one) == file_id and is_reported_under(event.data.employee_number, one)
     ]
-    settled = settle(changed, owner, state, terms)
-    changes: list[Put | Remove] = [*(Put(EMPLOYEES, one) for one in after.files), *settled.changes]
-    return changes, [*facts, *(fact for fact, _ in settled.facts)]
+    recalculated = recalculate(changed, owner, state, terms)
+    changes: list[Put | Remove] = [*(Put(EMPLOYEES, one) for one in after.files), *recalculated.changes]
+    return changes, [*facts, *(fact for fact, _ in recalculated.facts)]
 
 
 def with_numbers(file: Employee, numbers: list[str]) -> Employee:
@@ -476,16 +476,16 @@ def moved(
     sequences: Sequences | None = None,
 ) -> tuple[Person, list[Put | Remove], list[Fact]]:
     """What is written and told when somebody said something about a person: it as it stands, and its completions where
-    somebody else may speak of them than before. `sequences`: see `settle`."""
+    somebody else may speak of them than before. `sequences`: see `recalculate`."""
     after, facts = as_it_stands(known, person, event, terms)
     files = {} if known is None else {one.id: one for one in known.files}
     changes: list[Put | Remove] = [Put(EMPLOYEES, one) for one in after.files if one != files.get(one.id)]
     if known is not None and _who_may(after) != _who_may(known):
         completions = state.all(COMPLETIONS, "employee_id", after.main.id)
         changed = [Changed(one, one, event.now, event.traceparent) for one in completions]
-        settled = settle(changed, after, state, terms, sequences)
-        changes += settled.changes
-        facts = [*facts, *(fact for fact, _ in settled.facts)]
+        recalculated = recalculate(changed, after, state, terms, sequences)
+        changes += recalculated.changes
+        facts = [*facts, *(fact for fact, _ in recalculated.facts)]
     return after, changes, facts
 
 
@@ -569,6 +569,6 @@ def _newer(stands: Snapshot) -> str:
 
 
 HANDLERS: dict[type[Payload], Handler[CompletionTerms]] = {
-    EmployeeRegistered: handler(employee_needs, record_employee, settled=Settled.LOOKED_AT),
-    EmployeeChanged: handler(employee_needs, record_employee, settled=Settled.LOOKED_AT),
+    EmployeeRegistered: handler(employee_needs, record_employee, recalculated=Recalculated.LOOKED_AT),
+    EmployeeChanged: handler(employee_needs, record_employee, recalculated=Recalculated.LOOKED_AT),
 }

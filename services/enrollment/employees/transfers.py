@@ -8,8 +8,8 @@ import msgspec
 from services.enrollment.agencies.documents import REGISTER, REGISTERS, Arrival
 from services.enrollment.agencies.statements import arrival_of
 from services.enrollment.completions.reasons import NOT_KNOWN_YET
-from services.enrollment.completions.settling import Sequences
-from services.enrollment.completions.settling_keys import refolding_needs
+from services.enrollment.completions.recalculation import Sequences
+from services.enrollment.completions.recalculation_needs import refolding_needs
 from services.enrollment.completions.terms import CompletionTerms
 from services.enrollment.employees.headcount import (
     headcount_needs,

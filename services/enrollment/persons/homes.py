@@ -210,7 +210,7 @@ class _Fold:
 
     def given(self, by: str, said: Confirmation) -> None:
         """By the officer of an agency that nobody confirmed: it speaks for itself, so that a person who was registered
-        first by a stranger is not settled on whomever the stranger names."""
+        first by a stranger is not recalculated on whomever the stranger names."""
         self.over([by], said.arrival)
         self.gave.add(by)
         self.gave.discard(said.agency)

@@ -14,7 +14,7 @@ from services.enrollment.bodies.documents import BODIES, Body, body_id
 from services.enrollment.bodies.queries import Effects
 from services.enrollment.completions.authority import organizer_of, register_for, standing
 from services.enrollment.completions.documents import COMPLETIONS, Completion
-from services.enrollment.completions.settling import content_standing, standing_now
+from services.enrollment.completions.recalculation import content_standing, standing_now
 from services.enrollment.persons.documents import EMPLOYEES
 from services.enrollment.persons.homes import homes
 from services.enrollment.persons.persons import Person

@@ -17,8 +17,8 @@ import msgspec
 from services.enrollment.agencies.documents import REGISTER, REGISTERS, Register
 from services.enrollment.bodies.documents import BODIES
 from services.enrollment.completions.documents import COMPLETIONS
-from services.enrollment.completions.settling import Changed, Sequences, settle
-from services.enrollment.completions.settling_keys import refold_needs, refolding_all_needs
+from services.enrollment.completions.recalculation import Changed, Sequences, recalculate
+from services.enrollment.completions.recalculation_needs import refold_needs, refolding_all_needs
 from services.enrollment.completions.terms import CompletionTerms
 from services.enrollment.persons.current import as_it_stands
 from services.enrollment.persons.documents import EMPLOYEES
@@ -240,9 +240,9 @@ def refold_completions(event: Received[RefoldCompletions], state: State, terms: 
         person = person_of(employee_id, state)
         if person is None:
             continue
-        settled = settle(changed, person, state, terms, sequences)
-        changes += settled.changes
-        facts += [fact for fact, _ in settled.facts]
+        recalculated = recalculate(changed, person, state, terms, sequences)
+        changes += recalculated.changes
+        facts += [fact for fact, _ in recalculated.facts]
     return Outcome(Verdict.ACCEPTED if changes else Verdict.NOTHING, changes=changes, facts=facts)
 
 
@@ -267,9 +267,9 @@ def refold_people(event: Received[RefoldPeople], state: State, terms: Completion
         after, said = as_it_stands(person, judged, event, terms)
         completions = state.all(COMPLETIONS, "employee_id", after.main.id)
         changed = [Changed(one, one, event.now, event.traceparent) for one in completions]
-        settled = settle(changed, after, state, terms, sequences)
-        changes += [*(Put(EMPLOYEES, one) for one in after.files), *settled.changes]
-        facts += [*said, *(fact for fact, _ in settled.facts)]
+        recalculated = recalculate(changed, after, state, terms, sequences)
+        changes += [*(Put(EMPLOYEES, one) for one in after.files), *recalculated.changes]
+        facts += [*said, *(fact for fact, _ in recalculated.facts)]
     return Outcome(Verdict.ACCEPTED if changes else Verdict.NOTHING, changes=changes, facts=facts)
 
 

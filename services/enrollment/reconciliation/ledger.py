@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from services.enrollment.certificates.documents import HELD, RENDERINGS, STORED_PDFS, rendering_id
 from services.enrollment.completions.documents import COMPLETIONS, Completion
-from services.enrollment.completions.settling import DONE
+from services.enrollment.completions.recalculation import DONE
 from services.enrollment.completions.terms import CompletionTerms
 from services.enrollment.reconciliation.documents import issued_version, stated_version
 from services.enrollment.reconciliation.reconciling import PDF, PDF_HELD, lacks

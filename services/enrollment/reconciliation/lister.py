@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 
 from services.enrollment.certificates.documents import RENDERINGS, rendering_id
 from services.enrollment.completions.documents import COMPLETIONS
-from services.enrollment.completions.settling import DONE
+from services.enrollment.completions.recalculation import DONE
 from services.enrollment.reconciliation.documents import LISTINGS, Listing
 from services.enrollment.reconciliation.reconciling import LISTING
 from shared.contracts.cloudevents import event_id

@@ -10,8 +10,8 @@ import msgspec
 
 from services.enrollment.certificates.documents import RENDERINGS, STORED_PDFS, rendering_id
 from services.enrollment.completions.documents import COMPLETIONS, Completion
-from services.enrollment.completions.settling import DONE, restate
-from services.enrollment.completions.settling_keys import settling_keys
+from services.enrollment.completions.recalculation import DONE, restate
+from services.enrollment.completions.recalculation_needs import recalculation_needs
 from services.enrollment.completions.terms import CompletionTerms
 from services.enrollment.persons.persons import person_of
 from services.enrollment.reconciliation.documents import LISTINGS, Listing, issued_version, stated_version
@@ -125,7 +125,7 @@ def list_completions(event: Received[ListCompletions], state: State, terms: Comp
 
 def restatement_needs(event: Received[RestateCompletion], state: State, terms: CompletionTerms) -> Needs:
     data = event.data
-    yield from settling_keys(data.completion_id, data.employee_id, state, terms)
+    yield from recalculation_needs(data.completion_id, data.employee_id, state, terms)
     completion = state.get(COMPLETIONS, data.completion_id)
     if completion is not None and (item := _item(completion)):
         yield Doc(RENDERINGS, item)

@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import BaseModel
 
 from services.enrollment.completions.documents import Completion
-from services.enrollment.completions.settling import facts_standing, revocations_standing
+from services.enrollment.completions.recalculation import facts_standing, revocations_standing
 from services.enrollment.completions.terms import CompletionTerms
 from services.enrollment.learning_hours.duty import duty
 from services.enrollment.persons.documents import Employee

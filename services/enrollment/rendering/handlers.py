@@ -14,7 +14,7 @@ from shared.contracts.payload import Payload
 from shared.pipeline.documents import LOAD, Doc, Lock, Needs, State
 from shared.pipeline.epochs import VERSIONS
 from shared.pipeline.errors import Rejected
-from shared.pipeline.handlers import Handler, Settled, handler
+from shared.pipeline.handlers import Handler, Recalculated, handler
 from shared.pipeline.outcome import Fact, Outcome, Put, Verdict
 from shared.pipeline.records import Received
 
@@ -65,5 +65,5 @@ def store_rendering(event: Received[StoreRendering], state: State, terms: Comple
 
 
 HANDLERS: dict[type[Payload], Handler[CompletionTerms]] = {
-    StoreRendering: handler(rendering_needs, store_rendering, settled=Settled.LOOKED_AT),
+    StoreRendering: handler(rendering_needs, store_rendering, recalculated=Recalculated.LOOKED_AT),
 }

@@ -8,7 +8,7 @@ from services.enrollment.certificates.documents import HELD, RENDERINGS, SUPERSE
 from services.enrollment.certificates.face import CertificateFace
 from services.enrollment.certificates.pdf import drawing, not_drawn
 from services.enrollment.completions.documents import COMPLETIONS, Completion
-from services.enrollment.completions.settling import content_standing
+from services.enrollment.completions.recalculation import content_standing
 from shared.pipeline.storage.mongo import MongoStore
 from shared.pipeline.work import QUEUED
 from shared.workers.periodic import Periodic

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from services.enrollment.certificates.face import EMBLEM, decimal_comma
 from services.enrollment.completions.documents import Completion
-from services.enrollment.completions.settling import facts_standing
+from services.enrollment.completions.recalculation import facts_standing
 from shared.contracts.employee_number import mask
 from shared.contracts.payload import Jp
 from shared.contracts.vocabulary import Bilingual

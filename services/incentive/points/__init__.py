@@ -1,6 +1,6 @@
 """What learning is worth in points: a ledger to which entries are appended, and that says why each is there.
 
-`handlers.py` hears of completions and people; `settling.py` compares what the rules give for a month with what was
+`handlers.py` hears of completions and people; `recalculation.py` compares what the rules give for a month with what was
 entered and appends the difference, with a reason (`reasons.py`); `routes.py` shows somebody their own.
 
 It owns the collections `people`, `earned_completions`, `point_entries` and `accounts`, and the locks

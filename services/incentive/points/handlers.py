@@ -10,13 +10,13 @@ from services.incentive.points.documents import (
     EarnedCompletion,
     Person,
 )
-from services.incentive.points.settling import Entered, first_settlement, month_of, settle
+from services.incentive.points.recalculation import Entered, first_settlement, month_of, recalculate
 from services.incentive.terms import Terms
 from shared.contracts.enrollment import CompletionRecorded, CompletionRestated, EmployeeRecorded
 from shared.contracts.payload import EmployeeId, Payload
 from shared.pipeline.documents import LOAD, Doc, Docs, Lock, Needs, State
-from shared.pipeline.handlers import Handler, Settled, handler
-from shared.pipeline.outcome import Due, Outcome, Put, Settlement, Unsettled, Verdict
+from shared.pipeline.handlers import Handler, Recalculated, handler
+from shared.pipeline.outcome import Due, Outcome, Put, Recalculation, Stale, Verdict
 from shared.pipeline.records import Received
 
 Said = Received[CompletionRecorded] | Received[CompletionRestated]
@@ -92,8 +92,8 @@ def award_points(event: Received[CompletionRecorded], state: State, terms: Terms
     weight = 1 + state.count(EARNED_COMPLETIONS, "month", month_of(data.employee_id, data.completed_on))
     # With those of whoever has its points, so that what is told of these comes after they were taken.
     holder = completion.account or completion.employee_id
-    unsettled = Unsettled(holder, EARNED_COMPLETIONS, completion, weight)
-    return Outcome(Verdict.ACCEPTED, subject=completion.id, unsettled=unsettled)
+    stale = Stale(holder, EARNED_COMPLETIONS, completion, weight)
+    return Outcome(Verdict.ACCEPTED, subject=completion.id, stale=stale)
 
 
 def award_points_anew(event: Received[CompletionRestated], state: State, terms: Terms) -> Outcome:
@@ -104,14 +104,14 @@ def award_points_anew(event: Received[CompletionRestated], state: State, terms: 
         return Outcome(Verdict.SUPERSEDED, f"version {known.version} stands", data.completion_id)
     completion = _as_said(event, known, first_settlement(event.now, terms))
     entered = Entered.of(completion.id, _with_entries(data, state), state)
-    settled = settle([Due(known, completion, event)], state, terms, entered)
+    settled = recalculate([Due(known, completion, event)], state, terms, entered)
     facts = [fact for fact, _ in settled.facts]
     return Outcome(Verdict.ACCEPTED, subject=completion.id, changes=settled.changes, facts=facts)
 
 
-def settle_points(due: Sequence[Due[EarnedCompletion]], state: State, terms: Terms) -> Settlement:
+def recalculate_points(due: Sequence[Due[EarnedCompletion]], state: State, terms: Terms) -> Recalculation:
     """What completions are worth that records of a batch changed: of one person, and those that became another's."""
-    return settle(due, state, terms)
+    return recalculate(due, state, terms)
 
 
 def _as_said(event: Said, known: EarnedCompletion | None, first_settlement: int) -> EarnedCompletion:
@@ -139,7 +139,7 @@ def _as_said(event: Said, known: EarnedCompletion | None, first_settlement: int)
 
 
 HANDLERS: dict[type[Payload], Handler[Terms]] = {
-    EmployeeRecorded: handler(person_needs, record_person, settled=Settled.NOTHING),
-    CompletionRecorded: handler(completion_needs, award_points, settled=Settled.NOTHING),
+    EmployeeRecorded: handler(person_needs, record_person, recalculated=Recalculated.NOTHING),
+    CompletionRecorded: handler(completion_needs, award_points, recalculated=Recalculated.NOTHING),
     CompletionRestated: handler(restated_needs, award_points_anew),
 }

@@ -81,10 +81,8 @@ def _contact(known: Contact | None, before: "_Settled", data: EmployeeRecorded) 
         return msgspec.structs.replace(
             known, version=data.version, employee_numbers=numbers, merged=[], settled_email=before.email
         )
-    unsettled = data.held or not numbers
-    after = (
-        before if unsettled else _Settled(data.email or before.email, _latest(before.at, data.addressed_at))
-    )
+    stale = data.held or not numbers
+    after = before if stale else _Settled(data.email or before.email, _latest(before.at, data.addressed_at))
     return Contact(
         id=data.employee_id,
         version=data.version,

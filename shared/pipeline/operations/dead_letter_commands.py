@@ -25,7 +25,7 @@ from shared.pipeline.books import (
 )
 from shared.pipeline.channels import is_known
 from shared.pipeline.documents import LOAD, Doc, Docs, Lock, Needs, State
-from shared.pipeline.handlers import Handler, Settled, handler
+from shared.pipeline.handlers import Handler, Recalculated, handler
 from shared.pipeline.outcome import Again, Fact, Outcome, Put, Verdict
 from shared.pipeline.records import Received, Record
 from shared.pipeline.waiting import WAITING_PAGE, waiting_for
@@ -225,8 +225,8 @@ def _resolved(
 
 
 DEAD_LETTER_COMMANDS: dict[type[Payload], Handler[Any]] = {
-    ReleaseWaiting: handler(waiting_needs, release, settled=Settled.NOTHING),
-    GiveUpWaiting: handler(waiting_needs, give_up, settled=Settled.NOTHING),
-    ReplayDeadLetter: handler(dead_letter_needs, replay, settled=Settled.NOTHING),
-    DiscardDeadLetter: handler(dead_letter_needs, discard, settled=Settled.NOTHING),
+    ReleaseWaiting: handler(waiting_needs, release, recalculated=Recalculated.NOTHING),
+    GiveUpWaiting: handler(waiting_needs, give_up, recalculated=Recalculated.NOTHING),
+    ReplayDeadLetter: handler(dead_letter_needs, replay, recalculated=Recalculated.NOTHING),
+    DiscardDeadLetter: handler(dead_letter_needs, discard, recalculated=Recalculated.NOTHING),
 }

@@ -1,7 +1,7 @@
 """From a record to its decision.
 
 messages.py       from a record to an event and the handler of it
-unit_of_work.py   one transaction: decide (pure), settle what several records changed, write
+unit_of_work.py   one transaction: decide (pure), recalculate what several records changed, write
 loader.py         ... before that: ask what decisions may rest on, lock and load it
 pace.py           ... while HTTP and heartbeats have their turns
 dead_letters.py   what can't be decided becomes a dead letter

@@ -32,9 +32,9 @@ from shared.pipeline.books import (
 )
 from shared.pipeline.documents import Collection, Doc, Document, Key, Lock, State
 from shared.pipeline.errors import Rejected, Waiting
-from shared.pipeline.handlers import Settled
+from shared.pipeline.handlers import Recalculated
 from shared.pipeline.limits import LIMITS, Limits
-from shared.pipeline.outcome import Due, Fact, Outcome, Put, Remove, Settlement, Unsettled, Verdict
+from shared.pipeline.outcome import Due, Fact, Outcome, Put, Recalculation, Remove, Stale, Verdict
 from shared.pipeline.partitioner import TopicPartition, digest, partition_of, position_id
 from shared.pipeline.processing.dead_letters import dead_letter, weighed, where, without_bytes
 from shared.pipeline.processing.failure_guard import Failures
@@ -61,7 +61,7 @@ class Decided(NamedTuple):
     outcomes: "Sequence[tuple[Message[Any], Outcome]]"
     """What led to each of the decisions."""
     followed: Mapping[int, Sequence[Fact]]
-    """By the place of an outcome: the facts that followed from it when the batch was settled."""
+    """By the place of an outcome: the facts that followed from it when the batch was recalculated."""
     failures: Failures
     outgoing: Sequence[Outgoing]
     """What is pending in all of the steps, in the order in which it was decided."""
@@ -71,12 +71,12 @@ async def _at_once(failures: Failures) -> None:
     """Nothing to wait for."""
 
 
-class Unsettleable(Exception):
-    """What follows from several records together can't be worked out: each is settled by itself, to find which."""
+class NotRecalculable(Exception):
+    """What follows from several records together can't be worked out: each is recalculated by itself, to find which."""
 
 
 class Left(NamedTuple):
-    """An unsettled document, by what it was before, the last event that changed it, and the place of its outcome."""
+    """An stale document, by what it was before, the last event that changed it, and the place of its outcome."""
 
     collection: Collection[Document]
     before: Document | None
@@ -112,17 +112,17 @@ class UnitOfWork(Generic[T]):
         self.loader = Loader(self.decoder, self.session, self.state, self.pace, self.limits)
         self.ahead: deque[Message[T]] = deque()
         """Records that are decided next."""
-        self.unsettled: dict[str, dict[str, Left]] = {}
+        self.stale: dict[str, dict[str, Left]] = {}
         """By aggregate, then by id of the document."""
         self.left: set[Key] = set()
         """The same documents."""
-        self.unsettled_weight = 0
+        self.stale_weight = 0
         self.encoded: dict[tuple[Collection[Document], str], Encoded] = {}
         self.inserts: list[Write] = []
         self.decisions: list[Decision] = []
         self.outcomes: list[tuple[Message[T], Outcome]] = []
         self.followed: dict[int, list[Fact]] = {}
-        """By the place of an outcome: what followed from it once all of its batch was settled."""
+        """By the place of an outcome: what followed from it once all of its batch was recalculated."""
         self.taking: TopicPartition = ("", 0)
         """Whose record is being decided."""
         self.outgoing: list[Outgoing] = []
@@ -149,7 +149,7 @@ class UnitOfWork(Generic[T]):
         """
         try:
             taken = await self.decide_all(batch)
-        except Unsettleable:
+        except NotRecalculable:
             self.begin(one_by_one=True)
             taken = await self.decide_all(batch)
         steps: list[Advance] = []
@@ -189,10 +189,10 @@ class UnitOfWork(Generic[T]):
                 break
             self.taking = tp
             await self.decide_record(self.ahead.popleft(), message.record)
-            if self.unsettled_weight >= self.limits.most_unsettled:
-                await self.settle()
+            if self.stale_weight >= self.limits.most_stale:
+                await self.recalculate()
             taken.setdefault(tp, []).append(message)
-        await self.settle()
+        await self.recalculate()
         return taken
 
     def is_full(self) -> bool:
@@ -221,8 +221,8 @@ class UnitOfWork(Generic[T]):
         """Decides one record and applies what follows; its own faults end in a decision too."""
         if message.event is None and message.fault is None:
             return
-        if self.wants_settled(message):
-            await self.settle()
+        if self.wants_recalculated(message):
+            await self.recalculate()
         await self.pace.give_way()
         try:
             if message.fault is not None:
@@ -230,8 +230,8 @@ class UnitOfWork(Generic[T]):
             assert message.event is not None
             assert message.handler is not None
             await self.loader.again(message, self.ahead)
-            if self.wants_settled(message):  # what was left joined a set that it had looked at before
-                await self.settle()
+            if self.wants_recalculated(message):  # what was left joined a set that it had looked at before
+                await self.recalculate()
                 await self.loader.again(message, self.ahead)
             if message.fault is not None:
                 raise message.fault
@@ -239,13 +239,13 @@ class UnitOfWork(Generic[T]):
             if message.waited is not None or message.letter is not None:
                 event = msgspec.structs.replace(event, now=EPOCH + timedelta(milliseconds=cause.timestamp_ms))
             outcome = message.handler.decide(event, self.state, self.service.terms)
-            if outcome.unsettled is not None and self.one_by_one:
-                outcome = self.settled(outcome, outcome.unsettled, event)
+            if outcome.stale is not None and self.one_by_one:
+                outcome = self.recalculated(outcome, outcome.stale, event)
             changes = self.prepared(outcome.changes)
             outgoing = [self.outgoing_of(fact, event) for fact in outcome.facts]
         except Waiting as waiting:
             await self.keep_waiting(message, waiting, cause)
-        except Unsettleable:
+        except NotRecalculable:
             raise
         except Rejected as error:
             kind = PACKED if isinstance(message.record.value, PackedBatch) else "rejected"
@@ -259,8 +259,8 @@ class UnitOfWork(Generic[T]):
             if outcome.again:
                 outcome = await self.decide_again(outcome, cause)
             self.decide(message, outcome, cause)
-            if outcome.unsettled is not None:
-                self.leave(outcome.unsettled, event)
+            if outcome.stale is not None:
+                self.leave(outcome.stale, event)
             await self.release(outcome, cause)
 
     def prepared(self, changes: Sequence[Put | Remove]) -> list[Change]:
@@ -279,32 +279,32 @@ class UnitOfWork(Generic[T]):
 
     # What follows from several records of the batch together.
 
-    def wants_settled(self, message: Message[T]) -> bool:
-        if message.handler is None or not self.left or message.handler.settled is Settled.NOTHING:
+    def wants_recalculated(self, message: Message[T]) -> bool:
+        if message.handler is None or not self.left or message.handler.recalculated is Recalculated.NOTHING:
             return False
-        return message.handler.settled is Settled.ALL or not self.left.isdisjoint(message.rests_on)
+        return message.handler.recalculated is Recalculated.ALL or not self.left.isdisjoint(message.rests_on)
 
-    def settled(self, outcome: Outcome, unsettled: Unsettled, event: Received[Payload]) -> Outcome:
+    def recalculated(self, outcome: Outcome, stale: Stale, event: Received[Payload]) -> Outcome:
         """The outcome with what follows from it alone."""
-        before = self.state.get(unsettled.collection, unsettled.document.id)
-        settlement = self.settlement([Due(before, unsettled.document, event)])
+        before = self.state.get(stale.collection, stale.document.id)
+        recalculation = self.recalculation([Due(before, stale.document, event)])
         return msgspec.structs.replace(
             outcome,
-            changes=[*outcome.changes, *settlement.changes],
-            facts=[*outcome.facts, *(fact for fact, _ in settlement.facts)],
-            unsettled=None,
+            changes=[*outcome.changes, *recalculation.changes],
+            facts=[*outcome.facts, *(fact for fact, _ in recalculation.facts)],
+            stale=None,
         )
 
-    def settlement(self, due: Sequence[Due[Any]]) -> Settlement:
-        assert self.service.settle is not None
-        return self.service.settle(due, self.state, self.service.terms)
+    def recalculation(self, due: Sequence[Due[Any]]) -> Recalculation:
+        assert self.service.recalculate is not None
+        return self.service.recalculate(due, self.state, self.service.terms)
 
-    def leave(self, unsettled: Unsettled, event: Received[Payload]) -> None:
+    def leave(self, stale: Stale, event: Received[Payload]) -> None:
         """Later records of the batch see the document; what follows from it is worked out after them."""
-        aggregate, collection, document, weight = unsettled
-        if aggregate not in self.unsettled:
-            self.unsettled_weight += weight
-        those = self.unsettled.setdefault(aggregate, {})
+        aggregate, collection, document, weight = stale
+        if aggregate not in self.stale:
+            self.stale_weight += weight
+        those = self.stale.setdefault(aggregate, {})
         known = those.pop(document.id, None)  # in the order of the last change
         before = self.state.get(collection, document.id) if known is None else known.before
         those[document.id] = Left(collection, before, event, len(self.outcomes) - 1, self.taking)
@@ -312,29 +312,29 @@ class UnitOfWork(Generic[T]):
         self.state.apply(collection, document.id, document)
         self.encoded.pop((collection, document.id), None)
 
-    async def settle(self) -> None:
-        """Works out what follows from all that was left unsettled; raises Unsettleable where that fails."""
-        unsettled, self.unsettled, self.unsettled_weight = self.unsettled, {}, 0
+    async def recalculate(self) -> None:
+        """Works out what follows from all that was left stale; raises NotRecalculable where that fails."""
+        stale, self.stale, self.stale_weight = self.stale, {}, 0
         self.left.clear()
-        for those in unsettled.values():
+        for those in stale.values():
             try:
                 due = [
                     # Not Due[Any](...): a call by way of the alias costs several times as much.
                     Due(left.before, cast("Any", self.state.get(left.collection, id)), left.event)
                     for id, left in those.items()
                 ]
-                settlement = self.settlement(due)
-                changes = self.prepared(settlement.changes)
+                recalculation = self.recalculation(due)
+                changes = self.prepared(recalculation.changes)
                 outgoing = [
                     (self.outgoing_of(fact, cause.event), those[cause.after.id].taking)
-                    for fact, cause in settlement.facts
+                    for fact, cause in recalculation.facts
                 ]
             except Exception as error:
-                raise Unsettleable from error
+                raise NotRecalculable from error
             self.apply(changes)
             for record, taking in outgoing:
                 self.send(record, taking)
-            for fact, cause in settlement.facts:
+            for fact, cause in recalculation.facts:
                 self.followed.setdefault(those[cause.after.id].outcome, []).append(fact)
             await self.pace.give_way()
 

@@ -39,7 +39,7 @@ from shared.contracts.payload import EmployeeId
 from shared.contracts.vocabulary import Bilingual
 from shared.pipeline.documents import State
 from shared.pipeline.epochs import VERSIONS, next_version
-from shared.pipeline.outcome import Due, Fact, Put, Settlement
+from shared.pipeline.outcome import Due, Fact, Put, Recalculation
 
 NOTHING: Final = Award(0, ())
 
@@ -180,9 +180,9 @@ def _worth(
         yield from (_Worth(those[id], award) for id, award in awards.items())
 
 
-def settle(
+def recalculate(
     due: Sequence[Due[EarnedCompletion]], state: State, terms: Terms, entered: Entered | None = None
-) -> Settlement:
+) -> Recalculation:
     """Ledger entries for what differs; a settlement for the completions that changed, be it with 0, and for those.
 
     `entered`: go by this, and note of each completion of these months what it says.
@@ -225,7 +225,7 @@ def settle(
         if entered is not None or changed != known or own is not None:
             completions.append(Put(EARNED_COMPLETIONS, changed))
     facts = [(_fact(one, ledgers, terms), causes.get(one.id, due[-1])) for one in settled]
-    return Settlement([*completions, *ledgers.changes()], facts)
+    return Recalculation([*completions, *ledgers.changes()], facts)
 
 
 def _left(month: str, completion: EarnedCompletion) -> Bilingual | None:

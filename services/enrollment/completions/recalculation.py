@@ -51,7 +51,7 @@ from services.enrollment.completions.documents import (
     file_of,
 )
 from services.enrollment.completions.reasons import Groundless, Uncertified, cut, uncertified, without_ground
-from services.enrollment.completions.settling_keys import (
+from services.enrollment.completions.recalculation_needs import (
     reach_of,
     recounted_together,
     same_training,
@@ -109,14 +109,14 @@ class Changed(NamedTuple):
     """A completion whose sets changed."""
 
     before: Completion
-    """As it was settled last."""
+    """As it was recalculated last."""
     after: Completion
     """Its sets as they are; of all else the certificate counts, which a worker may have added a PDF to."""
     now: datetime
     traceparent: str | None
 
 
-class Settled(NamedTuple):
+class Recalculated(NamedTuple):
     completions: dict[str, Completion]
     """Those that changed, as they are from now on."""
     changes: list[Put | Remove]
@@ -195,15 +195,15 @@ def _lost(known: Completion, issuing: str, register: Register) -> Groundless | N
 Sequences = dict[str, NumberSequence]
 
 
-def settle(
+def recalculate(
     changed: Sequence[Changed],
     person: Person,
     state: State,
     terms: CompletionTerms,
     sequences: Sequences | None = None,
-) -> Settled:
+) -> Recalculated:
     """Of one person. All but the sets of contents and revocations is worked out here. `sequences`: as those who were
-    settled before by the same decision left them; it takes note of what it uses."""
+    recalculated before by the same decision left them; it takes note of what it uses."""
     last = len(changed) - 1
     changed = [*changed, *_twins(changed, person, state, terms)]
     stated = _all_stated(changed, person, state, terms)
@@ -211,23 +211,25 @@ def settle(
     years.update(*(_years_before(one.before, terms) for one in changed))
     years.update(*(_years(one, terms) for one in stated.values()))
     year = _Year.of(stated, years, state, terms)
-    settled = Settled({}, [], [])
+    recalculated = Recalculated({}, [], [])
     sequences = {} if sequences is None else sequences
     for place, one in enumerate(changed):
         after, facts = stated[one.after.id].completion, list[Fact]()
         if stated[after.id].content is not None:
-            after, puts, facts = _settle(one, stated[after.id], person.main, year, sequences, state, terms)
-            settled.changes.extend(puts)
-        settled.completions[after.id] = after
-        settled.changes.append(Put(COMPLETIONS, after))
-        settled.changes.extend(_listed(after, stated[after.id].now, state))
-        settled.facts.extend((fact, min(place, last)) for fact in facts)
-    settled.changes.extend(Put(SEQUENCES, one) for one in sequences.values())
+            after, puts, facts = _recalculate(
+                one, stated[after.id], person.main, year, sequences, state, terms
+            )
+            recalculated.changes.extend(puts)
+        recalculated.completions[after.id] = after
+        recalculated.changes.append(Put(COMPLETIONS, after))
+        recalculated.changes.extend(_listed(after, stated[after.id].now, state))
+        recalculated.facts.extend((fact, min(place, last)) for fact in facts)
+    recalculated.changes.extend(Put(SEQUENCES, one) for one in sequences.values())
     for other, fact in _others(stated, year, terms):
-        settled.changes.append(Put(COMPLETIONS, other))
+        recalculated.changes.append(Put(COMPLETIONS, other))
         if fact is not None:
-            settled.facts.append((fact, last))
-    return settled
+            recalculated.facts.append((fact, last))
+    return recalculated
 
 
 def _twins(changed: Sequence[Changed], person: Person, state: State, terms: CompletionTerms) -> list[Changed]:
@@ -390,7 +392,7 @@ def _years_before(one: Completion, terms: CompletionTerms) -> set[str]:
     return {one.learning_year, *years_of(one.employee_id, facts_standing(one), terms)}
 
 
-def _settle(
+def _recalculate(
     one: Changed,
     stated: _Stated,
     employee: Employee,
@@ -574,7 +576,7 @@ def learning_in_year(completion: Completion, facts: Facts) -> Learning:
 
 
 def content_standing(completion: Completion) -> Content:
-    """As it was settled last."""
+    """As it was recalculated last."""
     return next(content for content in completion.contents if content.digest == completion.standing)
 
 

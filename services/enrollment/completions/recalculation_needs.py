@@ -1,4 +1,4 @@
-"""What `settle` may look at, as the `keys` of a decision name it: of one completion, of a person, of many."""
+"""What `recalculate` may look at, as the `keys` of a decision name it: of one completion, of a person, of many."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -78,11 +78,11 @@ def sequence_of(facts: Facts) -> str:
     return sequence_id(facts.organizer_code, facts.completed_on.year)
 
 
-def settling_keys(
+def recalculation_needs(
     completion_id: str, file: str, state: State, terms: CompletionTerms, facts: Facts | None = None
 ) -> Needs:
-    """All that `settle` may look at: the person, the completion and those of the same training, the years that they leave
-    and enter, the body's sequence.
+    """All that `recalculate` may look at: the person, the completion and those of the same training, the years that they
+    leave and enter, the body's sequence.
 
     `file`: of the person, or of one that was merged into it. `facts`: those of a content that comes in.
     """
@@ -195,7 +195,7 @@ def refold_needs(completions: Sequence[tuple[str, str]], state: State, terms: Co
             yield from _refolded([id], employee_id, state, terms)
     yield from _issuing_names(others, state)
     for id, employee_id in merged:  # few
-        yield from settling_keys(id, employee_id, state, terms)
+        yield from recalculation_needs(id, employee_id, state, terms)
 
 
 def _refolded(
@@ -204,7 +204,7 @@ def _refolded(
     span, incoming = _Span(terms.rates), [] if facts is None else [facts]
     years = span.years(owner, incoming) if incoming else set[str]()
     for id in ids:
-        one = state.get(COMPLETIONS, id)  # looked at: what the batch left unsettled of it is settled first
+        one = state.get(COMPLETIONS, id)  # looked at: what the batch left stale of it is recalculated first
         if terms.epoch:
             yield Doc(GIVEN, id)
         yield from register_needs("" if one is None else organizer_of(one))
