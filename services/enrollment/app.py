@@ -19,8 +19,8 @@ from services.enrollment.agencies.documents import NO_ROOM, TOO_FAST
 from services.enrollment.agencies.register import RegisterCopy
 from services.enrollment.bodies.beginning import BodiesBeginning
 from services.enrollment.bodies.documents import LACKED
-from services.enrollment.certificates.adoption import GivenNumbers
-from services.enrollment.certificates.documents import GIVEN, HELD, RENDERINGS
+from services.enrollment.certificates.documents import HELD, PRIOR_ISSUES, RENDERINGS
+from services.enrollment.certificates.restore import PriorIssues
 from services.enrollment.completions.documents import CONTESTED
 from services.enrollment.completions.handlers import recalculate_completions
 from services.enrollment.completions.reported_bodies import reported_bodies
@@ -29,7 +29,7 @@ from services.enrollment.employees.adopted_homes import HomeAdoption
 from services.enrollment.persons.documents import DISPUTED, EMPLOYEES, LINKS, UNCLAIMED
 from services.enrollment.persons.persons import own_numbers
 from services.enrollment.reach.sweep import Sweeper
-from services.enrollment.reconciliation.lister import Lister
+from services.enrollment.reconciliation.manifest_publisher import ManifestPublisher
 from services.enrollment.rendering.held_renderings import HeldRenderings
 from services.enrollment.rendering.renderer import Renderer
 from services.enrollment.routes import routers
@@ -56,7 +56,7 @@ CAPABILITIES: tuple[Capability[CompletionTerms], ...] = (
     employees.CAPABILITY,
     reach.CAPABILITY,
     reconciliation.CAPABILITY,
-    Capability("restore", {}, (GIVEN,)),
+    Capability("restore", {}, (PRIOR_ISSUES,)),
     Capability("operations", DEAD_LETTER_COMMANDS, ()),
 )
 HANDLERS, COLLECTIONS = handlers_of(*CAPABILITIES), collections_of(*CAPABILITIES)
@@ -73,7 +73,7 @@ def service_of(settings: EnrollmentSettings, terms: CompletionTerms) -> Service[
         events_topic=ENROLLMENT_EVENTS,
         topic_prefix=settings.topic_prefix,
         epoch=settings.epoch,
-        adoption=GivenNumbers(terms),
+        restore=PriorIssues(terms),
         rules=terms.version,
     )
 
@@ -131,7 +131,7 @@ def build(settings: EnrollmentSettings) -> Runner[CompletionTerms]:
         components.workers.append(renderer)
         components.remarks["certificates"] = renderer.remarks
     components.workers.append(
-        Lister(
+        ManifestPublisher(
             components.store,
             components.commands,
             components.service.name,

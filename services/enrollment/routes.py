@@ -25,7 +25,7 @@ from services.enrollment.persons.queries import people_claimed
 from services.enrollment.persons.rights import officers_of_active
 from services.enrollment.reach.outcomes import effects_on_body
 from services.enrollment.reach.routes import reach_router
-from services.enrollment.reconciliation.ledger import ledger, restatements_router
+from services.enrollment.reconciliation.snapshot import ledger, restatements_router
 from services.enrollment.records.lookups import completion_meant, person_of_number
 from services.enrollment.records.notes import looked_up
 from services.enrollment.records.trace import trace_router

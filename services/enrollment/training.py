@@ -14,7 +14,7 @@ class ExternalCertificate(msgspec.Struct, frozen=True, omit_defaults=True):
     issued_on: date | None = None
 
 
-class Facts(msgspec.Struct, frozen=True, omit_defaults=True):
+class CompletedTraining(msgspec.Struct, frozen=True, omit_defaults=True):
     """Business content of a completion: what makes it a copy, a correction, and what is printed."""
 
     code: str

@@ -10,9 +10,9 @@ from fastapi.openapi.utils import get_openapi
 
 from shared.http.access import Access
 from shared.http.admission import Admission
-from shared.http.edge import Edge
 from shared.http.health import Readiness, health_router
 from shared.http.internal import internal_router
+from shared.http.middleware import Middleware
 from shared.http.problems import describe_problems, install_problems
 from shared.http.routes import RouteTable, UndeclaredRoutes, undeclared_routes
 
@@ -91,7 +91,7 @@ def _complete(
     # Asked for at the first request: a caller may mount something on the application until it starts.
     routes = cache(lambda: RouteTable(app))
     admission = admission or Admission(MAX_BODY_BYTES)
-    app.add_middleware(Edge, service=service, access=access, admission=admission, routes=routes)
+    app.add_middleware(Middleware, service=service, access=access, admission=admission, routes=routes)
     refuse_undeclared(app)
     return app
 

@@ -56,7 +56,7 @@ class Published(NamedTuple):
     headers: Headers
 
 
-class Adoption(Protocol):
+class Restore(Protocol):
     """Takes over, after a restore, what the service had given out since the backup (restore/restoring.py)."""
 
     async def adopt(self, page: Sequence[Published], store: Store) -> int:
@@ -80,7 +80,7 @@ class Service(Generic[T]):
     topic_prefix: str = ""
     epoch: int = 0
     """Raised by one when the database was restored from a backup; part of every id and version from then on."""
-    adoption: Adoption | None = None
+    restore: Restore | None = None
     rules: str = "1"
     """Version of handlers and rules, noted in decisions and dead letters."""
     recalculate: Recalculate[T] | None = None

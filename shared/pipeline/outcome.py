@@ -37,7 +37,7 @@ class Remove(NamedTuple):
     id: str
 
 
-class Fact(NamedTuple):
+class OutgoingEvent(NamedTuple):
     """An event to publish. Its id follows from (aggregate, version, type), so a repetition has the same id."""
 
     payload: Payload
@@ -84,7 +84,7 @@ class Due(NamedTuple, Generic[D]):
 class Recalculation(NamedTuple):
     changes: Sequence[Put | Remove]
     """All that were due are among them."""
-    facts: Sequence[tuple[Fact, Due[Any]]]
+    facts: Sequence[tuple[OutgoingEvent, Due[Any]]]
     """Each with what it follows from: it goes out in the name, and at the time, of that event."""
 
 
@@ -96,7 +96,7 @@ class Outcome(msgspec.Struct, frozen=True):
     content: bytes = b""
     """Digest of the business content, by which a copy is known."""
     changes: Sequence[Put | Remove] = ()
-    facts: Sequence[Fact] = ()
+    facts: Sequence[OutgoingEvent] = ()
     appeared: Sequence[str] = ()
     """What records may have been waiting for and is there now (`Waiting.lacks`)."""
     again: Sequence[Again] = ()

@@ -10,7 +10,7 @@ from typing import Any
 
 from services.enrollment.certificates.pdf import CertificateFace, Signatory, render
 
-GIVEN = ("Budi", "Siti", "Agus", "Dewi", "Rizky", "Nurul", "Fitri", "Joko", "Ayu", "Hendra", "Maria")
+PRIOR_ISSUES = ("Budi", "Siti", "Agus", "Dewi", "Rizky", "Nurul", "Fitri", "Joko", "Ayu", "Hendra", "Maria")
 FAMILY = (
     "Santoso",
     "Rahmawati",
@@ -35,7 +35,7 @@ TITLES = (
 def face(index: int) -> CertificateFace:
     """The index-th invented face: no two have the same name, title, dates and address."""
     end = date(2026, 1, 5) + timedelta(days=index % 300)
-    name = f"{GIVEN[index % 11]} {FAMILY[index % 9]} {GIVEN[index // 99 % 11]}, {DEGREES[index % 7]}"
+    name = f"{PRIOR_ISSUES[index % 11]} {FAMILY[index % 9]} {PRIOR_ISSUES[index // 99 % 11]}, {DEGREES[index % 7]}"
     return CertificateFace(
         number=f"800.1.11.2/{index:05}/BKPSDM/2026",
         holder_name=name,

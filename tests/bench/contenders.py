@@ -39,7 +39,7 @@ from shared.pipeline.consuming.consumer import MOST_RECORDS, Consumer
 from shared.pipeline.documents import Collection, Doc, Docs, Document, Load, Lock, Need, State
 from shared.pipeline.kafka.client import FETCH_BYTES
 from shared.pipeline.kafka.publisher import HEADERS, Publisher
-from shared.pipeline.outcome import Due, Fact, Put, Remove
+from shared.pipeline.outcome import Due, OutgoingEvent, Put, Remove
 from shared.pipeline.partitioner import partition_of
 from shared.pipeline.processing.messages import EPOCH
 from shared.pipeline.records import Received, RecordMetadata
@@ -48,7 +48,7 @@ from shared.pipeline.storage.mongo import encode as bson_of
 from shared.service import tune_gc
 from tests.bench.workload import OPD, heard, load, settings_for
 
-Facts = list[tuple[bytes, bytes, int]]
+CompletedTraining = list[tuple[bytes, bytes, int]]
 Event = Received[TrainingCompleted]
 Found = list[tuple[Collection[Document], Document]]
 
@@ -76,9 +76,11 @@ class Peer:
         self.kafka, self.run = kafka, run
         self.topic_out = f"{run}.enrollment.events.v1"
 
-    async def decide(self, events: Sequence[Event], session: object, transactional: bool) -> Facts:
+    async def decide(
+        self, events: Sequence[Event], session: object, transactional: bool
+    ) -> CompletedTraining:
         state = await self.loaded(events, session)
-        facts: Facts = []
+        facts: CompletedTraining = []
         stale: dict[str, dict[str, tuple[Document | None, Event]]] = {}
         for event in events:
             outcome = record_completion(event, state, self.terms)
@@ -155,13 +157,13 @@ class Peer:
         for name, operations in by_collection.items():
             await self.database[name].bulk_write(operations, ordered=False, session=session)
 
-    def encoded(self, fact: Fact, event: Event) -> tuple[bytes, bytes, int]:
+    def encoded(self, fact: OutgoingEvent, event: Event) -> tuple[bytes, bytes, int]:
         id = event_id(0, fact.aggregate, fact.version, fact.payload.TYPE)
         value = encode(fact.payload, id=id, source="urn:bench", time=event.now, subject=fact.aggregate,
                        partitionkey=fact.key, traceparent=event.traceparent)  # fmt: skip
         return fact.key.encode(), value, partition_of(fact.key)
 
-    async def transaction(self, events: Sequence[Event]) -> Facts:
+    async def transaction(self, events: Sequence[Event]) -> CompletedTraining:
         async with (
             await self.client.start_session() as session,
             session.start_transaction(
@@ -259,7 +261,7 @@ async def faststream(kafka: KafkaConnection, mongo: str, run: str, events: int, 
         "max_partition_fetch_bytes": FETCH_BYTES,
     }
 
-    async def publish(facts: Facts) -> None:
+    async def publish(facts: CompletedTraining) -> None:
         acks = [
             await broker.publish(v, peer.topic_out, key=k, partition=p, no_confirm=True) for k, v, p in facts
         ]

@@ -13,7 +13,7 @@ import pytest
 
 from cli.answers import Held
 from cli.books import Finding, findings, merged
-from services.enrollment.reconciliation.ledger import ledger as enrollment_ledger
+from services.enrollment.reconciliation.snapshot import ledger as enrollment_ledger
 from services.incentive.reconciliation.snapshot import ledger as incentive_ledger
 from services.notification.reconciliation.snapshot import ledger as notification_ledger
 from shared.contracts.enrollment import CertificateIssued, CertificateRevoked

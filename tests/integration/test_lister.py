@@ -18,11 +18,11 @@ from services.enrollment.bodies.documents import BODIES, Body, BodySaid, BodySta
 from services.enrollment.certificates.documents import RENDERINGS
 from services.enrollment.completions.documents import COMPLETIONS
 from services.enrollment.persons.documents import EMPLOYEES
-from services.enrollment.reconciliation import lister
-from services.enrollment.reconciliation.documents import LISTINGS, Listing
-from services.enrollment.reconciliation.ledger import ledger as enrollment_ledger
-from services.enrollment.reconciliation.lister import Lister
+from services.enrollment.reconciliation import manifest_publisher as manifest_publisher
+from services.enrollment.reconciliation.documents import MANIFEST_CURSORS, ManifestCursor
+from services.enrollment.reconciliation.manifest_publisher import ManifestPublisher
 from services.enrollment.reconciliation.reconciling import LISTING
+from services.enrollment.reconciliation.snapshot import ledger as enrollment_ledger
 from services.enrollment.records.notes import looked_up
 from services.enrollment.records.trace import trace as enrollment_trace
 from services.enrollment.records.views import record_view
@@ -82,13 +82,15 @@ def work(person: str, code: str) -> Payload:
     return completed(person, code=code, start_date="2026-01-05", form="seminar")
 
 
-def worker(city: City) -> Lister:
+def worker(city: City) -> ManifestPublisher:
     async def ends(places: Sequence[tuple[str, int]]) -> dict[tuple[str, int], int]:
         return {place: len(city.log.get(place, [])) for place in places}
 
     member = city.members["enrollment"]
     commands: Any = IntoTheLog(city)
-    return Lister(member.store, commands, "enrollment", lambda: member.service.topics, ends, every_s=1)  # type: ignore[arg-type]
+    return ManifestPublisher(
+        member.store, commands, "enrollment", lambda: member.service.topics, ends, every_s=1
+    )  # type: ignore[arg-type]
 
 
 async def lists(city: City) -> Counter[tuple[Claim, int]]:
@@ -111,7 +113,7 @@ async def lists(city: City) -> Counter[tuple[Claim, int]]:
 
 async def look(city: City) -> None:
     """The worker's clock is the real one, and the log's must not be behind it."""
-    marks = await city.documents("enrollment", LISTINGS)
+    marks = await city.documents("enrollment", MANIFEST_CURSORS)
     while marks and datetime.now(UTC) - timedelta(seconds=2) <= marks[0].until:
         await asyncio.sleep(0.1)
     city.now_ms = max(city.now_ms, milliseconds(datetime.now(UTC)))
@@ -126,9 +128,9 @@ async def all_claims(city: City) -> Counter[tuple[Claim, int]]:
 
 
 async def test_each_change_is_listed_once_page_by_page(city: City, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lister, "PAGE", 7)
+    monkeypatch.setattr(manifest_publisher, "PAGE", 7)
     assert await lists(city) == await all_claims(city)
-    (mark,) = await city.documents("enrollment", LISTINGS)
+    (mark,) = await city.documents("enrollment", MANIFEST_CURSORS)
     assert datetime.now(UTC) - mark.until < timedelta(minutes=1)
     assert await lists(city) == Counter(), "nothing has changed since"
 
@@ -138,7 +140,7 @@ async def test_changes_of_one_moment_are_listed_once_too(
     city: City, monkeypatch: pytest.MonkeyPatch, page: int
 ) -> None:
     """The broker gives all records of a batch the same time."""
-    monkeypatch.setattr(lister, "PAGE", page)
+    monkeypatch.setattr(manifest_publisher, "PAGE", page)
     database = city.members["enrollment"].store.database  # type: ignore[union-attr]
     await database.completions.update_many({}, {"$set": {"stated_at": city.now}})
     assert await lists(city) == await all_claims(city)
@@ -147,7 +149,7 @@ async def test_changes_of_one_moment_are_listed_once_too(
 async def test_what_a_lagging_partition_brings_late_is_listed_then(city: City) -> None:
     member, topic = city.members["enrollment"], agency_topic(AGENCIES[0])
     store: Any = member.store
-    await store.keep([Listing(id=LISTING, until=city.now)], LISTINGS)
+    await store.keep([ManifestCursor(id=LISTING, until=city.now)], MANIFEST_CURSORS)
     late = as_record(work(PEOPLE[0], "LATE"), id="late")
     city.append(topic, 0, late.key, late.value, late.headers)
     other = as_record(work(PEOPLE[1], "OTHER"), id="other")
@@ -159,7 +161,7 @@ async def test_what_a_lagging_partition_brings_late_is_listed_then(city: City) -
     commands = [tp for tp, count in city.lag(member).items() if tp[0] == ENROLLMENT_COMMANDS]
     for tp in commands:
         await city.batch(member, {tp: city.lag(member)[tp]})
-    (mark,) = await city.documents("enrollment", LISTINGS)
+    (mark,) = await city.documents("enrollment", MANIFEST_CURSORS)
     assert list(mark.lagging) == [f"enrollment/{topic}/0"]
     await city.recalculate()
     (completion,) = [

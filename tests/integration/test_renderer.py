@@ -25,7 +25,7 @@ from services.enrollment.certificates.documents import (
 from services.enrollment.certificates.face import CertificateFace
 from services.enrollment.certificates.pdf import drawing, render
 from services.enrollment.completions.documents import COMPLETIONS, Completion
-from services.enrollment.reconciliation.ledger import ledger
+from services.enrollment.reconciliation.snapshot import ledger
 from services.enrollment.records.notes import looked_up
 from services.enrollment.records.trace import trace
 from services.enrollment.records.views import completion_view

@@ -40,7 +40,7 @@ from shared.contracts.topics import (
 )
 from shared.pipeline.books import Outgoing
 from shared.pipeline.documents import Collection, Document
-from shared.pipeline.handlers import Adoption, Published, Service
+from shared.pipeline.handlers import Published, Restore, Service
 from shared.pipeline.limits import LIMITS, Limits
 from shared.pipeline.partitioner import TopicPartition, partition_of, position_id
 from shared.pipeline.processing.messages import Decoder
@@ -311,7 +311,7 @@ class City:
             await member.store.set_back(position_id(name, tp), 0)
             member.next[tp] = 0
 
-    async def restored(self, name: str, at: "Backup", adoption: Adoption | None = None) -> None:
+    async def restored(self, name: str, at: "Backup", restore: Restore | None = None) -> None:
         """The database is lost and put back from a backup, a new epoch begins, and what came after the backup is decided
         again in the order of arrival, up to where the log ended."""
         member = self.members[name]
@@ -325,8 +325,8 @@ class City:
             terms = replaced(terms, epoch=epoch)
         member.service = replaced(member.service, terms=terms, epoch=epoch)
         member.decoder = Decoder(member.service)
-        if adoption is not None:
-            await self._adopt(member, adoption)
+        if restore is not None:
+            await self._adopt(member, restore)
         behind = [
             (record.timestamp_ms, tp[0] == member.service.commands_topic, tp)
             for tp in self.lag(member)
@@ -341,15 +341,15 @@ class City:
                 for _ in range(taken):
                     behind.remove(next(one for one in behind if one[2] == tp))
 
-    async def _adopt(self, member: Member[Any], adoption: Adoption) -> None:
+    async def _adopt(self, member: Member[Any], restore: Restore) -> None:
         told = [
             Published(record.value, record.headers)
             for (topic, _), records in self.log.items()
             if topic == member.service.events_topic
             for record in records
         ]
-        await adoption.adopt(told, member.store)
-        writes = await adoption.finish(member.store)
+        await restore.adopt(told, member.store)
+        writes = await restore.finish(member.store)
         await member.store.unit_of_work(lambda session: session.write(writes))
 
     def backup(self, name: str) -> "Backup":

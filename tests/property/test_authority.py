@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.enrollment.agencies.documents import REGISTER, REGISTERS
-from services.enrollment.certificates.adoption import GivenNumbers
+from services.enrollment.certificates.restore import PriorIssues
 from services.enrollment.completions.documents import COMPLETIONS
 from services.enrollment.completions.recalculation import facts_standing
 from services.enrollment.persons.documents import EMPLOYEE_NUMBERS, EMPLOYEES
@@ -372,7 +372,7 @@ async def test_what_is_decided_first_changes_nothing(
         await swept(city)
     before = await ended(rough)
     same(before, await ended(calm))
-    await rough.restored("enrollment", kept, GivenNumbers(TERMS))
+    await rough.restored("enrollment", kept, PriorIssues(TERMS))
     await rough.recalculate()
     await swept(rough)
     same(await ended(rough), before)

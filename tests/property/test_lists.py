@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.enrollment.completions.documents import COMPLETIONS
-from services.enrollment.reconciliation.documents import Listing
-from services.enrollment.reconciliation.lister import WORTH_A_LIST, progress
+from services.enrollment.reconciliation.documents import ManifestCursor
+from services.enrollment.reconciliation.manifest_publisher import WORTH_A_LIST, progress
 from shared.contracts.enrollment import ListCompletions, PartitionList
 from shared.contracts.lists import Claim, claims_of, grouped
 from shared.contracts.payload import CompletionId
@@ -47,7 +47,7 @@ def test_each_record_is_listed_after_it_was_decided_however_its_partition_lags(
     steps: list[tuple[int, tuple[int, ...]]],
 ) -> None:
     """A record came to each partition in each minute; at each step some are decided, up to a minute of its own."""
-    mark, decided, now = Listing(id="completions", until=at(0)), [0] * len(PLACES), 0
+    mark, decided, now = ManifestCursor(id="completions", until=at(0)), [0] * len(PLACES), 0
     listed: dict[tuple[int, int], int] = {}
     for pause, reached in [*steps, (1, (1000,) * len(PLACES))]:
         now += pause
@@ -57,7 +57,7 @@ def test_each_record_is_listed_after_it_was_decided_however_its_partition_lags(
             for minute in range(1, to + 1):
                 if any(span.after < at(minute) <= span.until for span in spans):
                     listed[place, minute] = listed.get((place, minute), 0) + 1
-        mark = Listing(id="completions", until=at(now), lagging=lagging)
+        mark = ManifestCursor(id="completions", until=at(now), lagging=lagging)
     assert listed.keys() == {(place, minute) for place in range(len(PLACES)) for minute in range(1, now + 1)}
     # As long as nothing lags, nothing is listed twice.
     if all(min(reached) >= 1000 for _, reached in steps):
@@ -65,7 +65,7 @@ def test_each_record_is_listed_after_it_was_decided_however_its_partition_lags(
 
 
 def test_a_new_partition_is_listed_from_where_lists_stand() -> None:
-    mark = Listing(id="completions", until=at(9))
+    mark = ManifestCursor(id="completions", until=at(9))
     lagging, spans = progress(mark, at(12), {"enrollment/new/0": at(3)})
     assert lagging == {"enrollment/new/0": at(9)}
     assert [(one.after, one.until) for one in spans] == [(at(9), at(12))]

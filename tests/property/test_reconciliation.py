@@ -15,12 +15,12 @@ from hypothesis import strategies as st
 
 from cli.answers import Held
 from cli.books import Finding, findings, merged
-from services.enrollment.certificates.adoption import GivenNumbers
 from services.enrollment.certificates.documents import RENDERINGS
+from services.enrollment.certificates.restore import PriorIssues
 from services.enrollment.completions.documents import COMPLETIONS, Completion
-from services.enrollment.reconciliation.documents import LISTINGS, issued_version, stated_version
-from services.enrollment.reconciliation.ledger import entry_of as enrollment_entry
+from services.enrollment.reconciliation.documents import MANIFEST_CURSORS, issued_version, stated_version
 from services.enrollment.reconciliation.reconciling import PDF
+from services.enrollment.reconciliation.snapshot import entry_of as enrollment_entry
 from services.incentive.points.documents import ACCOUNTS, EARNED_COMPLETIONS, POINT_ENTRIES
 from services.incentive.reconciliation.snapshot import entry_of as incentive_entry
 from services.notification.letters.documents import ISSUED, LETTERS, MAILS, REVOKED, SETTLED_POINTS
@@ -90,7 +90,7 @@ async def list_of(city: City) -> ListCompletions:
             one.id, stated_version(one), bool(one.learning_year), one.certified, issued_version(one)
         )
         by_partition.setdefault(partition_of(one.employee_id), []).append(claim)
-    listings = await city.documents("enrollment", LISTINGS)
+    listings = await city.documents("enrollment", MANIFEST_CURSORS)
     return ListCompletions(
         since=listings[0].until if listings else MORNING,
         until=city.now,
@@ -294,8 +294,8 @@ async def test_after_a_restore_nothing_is_missing(
     kept = {service: city.backup(service) for service in sorted(services)}
     await city.deliver(history[before:])
     for service, backup in kept.items():
-        adoption = GivenNumbers(TERMS) if service == "enrollment" else None
-        await city.restored(service, backup, adoption)
+        restore = PriorIssues(TERMS) if service == "enrollment" else None
+        await city.restored(service, backup, restore)
         if data.draw(st.booleans()):
             await city.recalculate()
     await city.recalculate()

@@ -19,7 +19,7 @@ from markupsafe import escape
 
 from services.enrollment.certificates.documents import Certificate
 from services.enrollment.completions.documents import Completion, Content, Revocation
-from services.enrollment.training import Facts
+from services.enrollment.training import CompletedTraining
 from services.enrollment.verification.pages import NOTICES, TEMPLATES, Subject, notice_page
 from services.enrollment.verification.routes import (
     BeingPrepared,
@@ -57,7 +57,7 @@ def completed(
     sha256: str | None = SHA,
     earlier_codes: Sequence[str] = (EARLIER,),
 ) -> Completion:
-    facts = Facts(
+    facts = CompletedTraining(
         code="SEC-1", batch="batch-17", title=title, form="workshop", pathway="classical", level="national",
         organizer_code="bkpsdm", organizer_name="BKPSDM Kota Contoh", start_date=date(2026, 4, 6),
         end_date=date(2026, 4, 7), completed_on=date(2026, 4, 7), place="Balai Kota", score=Decimal("87.5"),

@@ -8,8 +8,8 @@ from typing import Any, cast
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.enrollment.certificates.adoption import GivenNumbers, with_places
-from services.enrollment.certificates.documents import GIVEN, SEQUENCES, Certificate, Sequence
+from services.enrollment.certificates.documents import PRIOR_ISSUES, SEQUENCES, Certificate, NumberSequence
+from services.enrollment.certificates.restore import PriorIssues, with_places
 from services.enrollment.completions.documents import COMPLETIONS
 from services.enrollment.completions.terms import CompletionTerms
 from shared.contracts.agency import TrainingCompleted
@@ -76,10 +76,10 @@ def restored(lost: Lost, told: list[Published] | None = None) -> Given[Completio
 
         await store.unit_of_work(before)
         for _ in range(2):
-            adoption = GivenNumbers(RESTORED.terms)
+            restore = PriorIssues(RESTORED.terms)
             for one in lost.told if told is None else told:
-                await adoption.adopt([one], store)
-        writes = await adoption.finish(store)
+                await restore.adopt([one], store)
+        writes = await restore.finish(store)
         await store.unit_of_work(lambda session: session.write(writes))
         return store
 
@@ -87,7 +87,7 @@ def restored(lost: Lost, told: list[Published] | None = None) -> Given[Completio
         store = await adopted()
         return {
             (collection, one.id): one
-            for collection in (GIVEN, SEQUENCES)
+            for collection in (PRIOR_ISSUES, SEQUENCES)
             for one in await store.documents(cast("Any", collection))
         }
 
@@ -162,7 +162,7 @@ def test_without_adoption_numbers_would_change() -> None:
 
 
 def test_numbers_that_were_free_before_are_taken_first() -> None:
-    assert with_places(Sequence(id="x/2026", last=3, free=[2]), {2, 5}) == Sequence(
+    assert with_places(NumberSequence(id="x/2026", last=3, free=[2]), {2, 5}) == NumberSequence(
         id="x/2026", last=5, free=[4]
     )
 
@@ -226,7 +226,7 @@ def test_events_of_strangers_are_not_adopted() -> None:
     lost.tell(FIRST)
     forged = [one._replace(value=(one.value or b"").replace(b'"cmp_', b'"cmp_f')) for one in lost.told]
     again = restored(lost, [*forged, Published(b"{", ()), Published(None, ())])
-    assert not [key for key in again.stored if key[0] is GIVEN]
+    assert not [key for key in again.stored if key[0] is PRIOR_ISSUES]
 
 
 def test_a_pdf_of_a_certificate_that_this_database_does_not_issue_is_no_dead_letter() -> None:

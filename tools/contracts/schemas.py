@@ -11,7 +11,7 @@ from shared.contracts.payload import Payload
 from shared.contracts.topics import AGENCY
 from tools.contracts.compatibility import Direction
 from tools.contracts.examples import EXAMPLES
-from tools.contracts.meanings import MEANINGS
+from tools.contracts.field_descriptions import FIELD_DESCRIPTIONS
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 
@@ -56,9 +56,9 @@ class NoMeaning(LookupError):
 def _explain(schema: dict[str, Any], owner: str) -> None:
     for name, field in schema["properties"].items():
         if "description" not in field or field["description"] == _OF_NUMBERS:
-            if name not in MEANINGS:
+            if name not in FIELD_DESCRIPTIONS:
                 raise NoMeaning(f"{owner}.{name}")
-            field["description"] = MEANINGS[name]
+            field["description"] = FIELD_DESCRIPTIONS[name]
 
 
 _OF_NUMBERS: Final = "NIP or NI PPPK, as text"

@@ -43,12 +43,12 @@ class Certificate(msgspec.Struct, frozen=True):
     """Of the stored PDF of this revision; None until it is made."""
     series: str = ""
     place: int = 0
-    """The number is the `place`-th of its series: see Sequence."""
+    """The number is the `place`-th of its series: see NumberSequence."""
     printed: Printed | None = None
     """None: from before that was kept; its rendering has it."""
 
 
-class Sequence(msgspec.Struct, frozen=True):
+class NumberSequence(msgspec.Struct, frozen=True):
     """The last number that a body gave out in a year; its lock makes numbers gapless."""
 
     id: str = msgspec.field(name="_id")
@@ -57,14 +57,14 @@ class Sequence(msgspec.Struct, frozen=True):
     """Below `last`, and nobody's: given out by a database that was lost before anybody was told."""
 
 
-class GivenIssue(msgspec.Struct, frozen=True):
+class PriorRevision(msgspec.Struct, frozen=True):
     revision: int
     content_digest: str
     at: datetime
 
 
-class Given(msgspec.Struct, frozen=True):
-    """What was told about a certificate after the backup that this database was restored from (adoption.py)."""
+class PriorIssue(msgspec.Struct, frozen=True):
+    """What was told about a certificate after the backup that this database was restored from (restore.py)."""
 
     id: CompletionId = msgspec.field(name="_id")
     number: str
@@ -72,7 +72,7 @@ class Given(msgspec.Struct, frozen=True):
     place: int
     revision: int
     """The highest."""
-    issues: list[GivenIssue] = []
+    issues: list[PriorRevision] = []
 
 
 class Rendering(msgspec.Struct, frozen=True):
@@ -111,8 +111,8 @@ class StoredPdf(msgspec.Struct, frozen=True):
     content: bytes
 
 
-SEQUENCES = Collection("sequences", Sequence)
-GIVEN = Collection("given", Given)
+SEQUENCES = Collection("sequences", NumberSequence)
+PRIOR_ISSUES = Collection("given", PriorIssue)
 RENDERINGS = Collection("renderings", Rendering, indexes=(("state", "due"),))
 STORED_PDFS = Collection("stored_pdfs", StoredPdf, indexes=(("certificate_id",),))
 

@@ -1,15 +1,15 @@
-"""Number and revision of a certificate: the next ones, or those that were told before a restore (adoption.py)."""
+"""Number and revision of a certificate: the next ones, or those that were told before a restore (restore.py)."""
 
 from datetime import date, datetime
 from typing import NamedTuple
 
 import msgspec
 
-from services.enrollment.certificates.documents import Given, Sequence
+from services.enrollment.certificates.documents import NumberSequence, PriorIssue
 from services.enrollment.certificates.face import CertificateFace
 from services.enrollment.certificates.issuing_bodies import IssuingBodies, certificate_number, sequence_id
 from services.enrollment.terms import Terms
-from services.enrollment.training import Facts
+from services.enrollment.training import CompletedTraining
 from shared.contracts.payload import CertificateId
 
 _JSON = msgspec.json.Encoder(order="deterministic")
@@ -19,16 +19,18 @@ class Numbered(NamedTuple):
     number: str
     series: str
     place: int
-    sequence: Sequence | None
+    sequence: NumberSequence | None
     """As it stands from now on; None where no number was taken from it."""
 
 
-def numbered(facts: Facts, given: Given | None, sequence: Sequence | None, bodies: IssuingBodies) -> Numbered:
+def numbered(
+    facts: CompletedTraining, given: PriorIssue | None, sequence: NumberSequence | None, bodies: IssuingBodies
+) -> Numbered:
     """The number that was told, else the lowest that is nobody's. `sequence`: of the facts' body and year."""
     if given is not None:
         return Numbered(given.number, given.series, given.place, None)
     series = sequence_id(facts.organizer_code, facts.completed_on.year)
-    known = sequence or Sequence(id=series, last=0)
+    known = sequence or NumberSequence(id=series, last=0)
     if known.free:
         place, after = known.free[0], msgspec.structs.replace(known, free=known.free[1:])
     else:
@@ -45,7 +47,7 @@ class Issue(NamedTuple):
     at: datetime
 
 
-def issue(given: Given | None, before: int, content_digest: str, now: datetime) -> Issue:
+def issue(given: PriorIssue | None, before: int, content_digest: str, now: datetime) -> Issue:
     """Revision and moment of an issue after revision `before`.
 
     What was issued with this content keeps both, so that its code and PDF stay what they were; another
@@ -59,7 +61,7 @@ def issue(given: Given | None, before: int, content_digest: str, now: datetime) 
     return Issue(max(before, given.revision) + 1, now)
 
 
-def codes_before(id: CertificateId, revision: int, given: Given | None, terms: Terms) -> list[str]:
+def codes_before(id: CertificateId, revision: int, given: PriorIssue | None, terms: Terms) -> list[str]:
     """Of all revisions that somebody may hold, but for the one that stands."""
     highest = max(revision, 0 if given is None else given.revision)
     return [terms.ids.verification_code(id, one) for one in range(1, highest + 1) if one != revision]

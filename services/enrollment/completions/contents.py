@@ -11,7 +11,7 @@ import msgspec
 from services.enrollment.agencies.documents import Arrival
 from services.enrollment.agencies.statements import arrival_of
 from services.enrollment.completions.documents import Completion, Content, Contest, Revocation
-from services.enrollment.training import ExternalCertificate, Facts
+from services.enrollment.training import CompletedTraining, ExternalCertificate
 from shared.contracts.agency import TrainingCompleted
 from shared.contracts.payload import CompletionId, EmployeeId
 from shared.identity.identifiers import Ids, key, training_key
@@ -30,10 +30,10 @@ class ContestState(StrEnum):
     DISMISSED = "dismissed"
 
 
-def facts_of(event: TrainingCompleted, organizer: str) -> Facts:
+def facts_of(event: TrainingCompleted, organizer: str) -> CompletedTraining:
     """`organizer`: code of the body, where the event names it by an alias."""
     training, result, external = event.training, event.result, event.external_certificate
-    return Facts(
+    return CompletedTraining(
         code=training.code,
         batch=training.batch,
         title=training.title,
@@ -62,7 +62,7 @@ def begun(id: CompletionId, file: EmployeeId, owner: EmployeeId) -> Completion:
 
 
 def content_of(
-    facts: Facts, event: Received[TrainingCompleted], ids: Ids, known: Sequence[Content] = ()
+    facts: CompletedTraining, event: Received[TrainingCompleted], ids: Ids, known: Sequence[Content] = ()
 ) -> Content:
     """`facts` as one sender reported them; absent fields don't count, so a newer sender's null is no change, and neither
     is another spelling of the codes. `known`: of that completion; those from before that was so keep their digests."""
@@ -78,7 +78,7 @@ def content_of(
     )
 
 
-def _digest(facts: Facts, ids: Ids, known: Sequence[Content]) -> bytes:
+def _digest(facts: CompletedTraining, ids: Ids, known: Sequence[Content]) -> bytes:
     digests = {one.digest for one in known}
     spellings = {(one.facts.organizer_code, one.facts.code, one.facts.batch) for one in known}
     own = (facts.organizer_code, facts.code, facts.batch)
@@ -201,7 +201,7 @@ def _seen(content: Content) -> tuple[datetime, bytes, str]:
     return (content.first_time, content.digest, content.sender)
 
 
-def first_asked(completion: Completion, facts: Facts) -> Arrival | None:
+def first_asked(completion: Completion, facts: CompletedTraining) -> Arrival | None:
     """When the first content arrived that asks for the hours and points that this one does: what was recalculated before
     it was kept since when those are asked has its place among others by that."""
     asked = asks(facts)
@@ -225,7 +225,7 @@ def without_gaps(contents: Sequence[Content]) -> list[Content]:
     return found
 
 
-def asks(facts: Facts) -> tuple[object, ...]:
+def asks(facts: CompletedTraining) -> tuple[object, ...]:
     """All that hours and points depend on."""
     return (
         facts.form,

@@ -7,7 +7,7 @@ import msgspec
 
 from services.enrollment.agencies.documents import Arrival
 from services.enrollment.certificates.documents import Certificate
-from services.enrollment.training import Facts
+from services.enrollment.training import CompletedTraining
 from shared.contracts.payload import CompletionId, EmployeeId
 from shared.pipeline.documents import Collection
 
@@ -20,7 +20,7 @@ class Content(msgspec.Struct, frozen=True):
     first_time: datetime
     """The earliest that it was seen under: an event's time, or that of its arrival where a clock was ahead."""
     revision: int
-    facts: Facts
+    facts: CompletedTraining
     arrival: Arrival | None = None
     """The earliest of its copies'. None: from before it was kept."""
     timed: Arrival | None = None

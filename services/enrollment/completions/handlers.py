@@ -41,7 +41,7 @@ from services.enrollment.completions.terms import CompletionTerms
 from services.enrollment.learning_hours.jp import check
 from services.enrollment.persons.documents import EMPLOYEE_NUMBERS, EmployeeNumberAlias
 from services.enrollment.persons.persons import person_of
-from services.enrollment.training import Facts
+from services.enrollment.training import CompletedTraining
 from shared.contracts.agency import TrainingCompleted
 from shared.contracts.enrollment import (
     ReinstateCertificate,
@@ -116,7 +116,11 @@ def _file(
 
 
 def _named(
-    file: EmployeeId, alias: EmployeeNumberAlias | None, facts: Facts, state: State, terms: CompletionTerms
+    file: EmployeeId,
+    alias: EmployeeNumberAlias | None,
+    facts: CompletedTraining,
+    state: State,
+    terms: CompletionTerms,
 ) -> CompletionId:
     """The id that the completion has. Reported under its number before that left a file, it went along under its name."""
     own = _named_in(file, facts, state, terms)
@@ -132,7 +136,7 @@ def _named(
 # them: by the id of its own spelling, else among the person's completions.
 
 
-def _naming_needs(file: EmployeeId, facts: Facts, terms: CompletionTerms) -> Needs:
+def _naming_needs(file: EmployeeId, facts: CompletedTraining, terms: CompletionTerms) -> Needs:
     before = _id_before(file, facts, terms)
     if before is not None:
         yield Doc(COMPLETIONS, before)
@@ -142,7 +146,9 @@ def _naming_needs(file: EmployeeId, facts: Facts, terms: CompletionTerms) -> Nee
         yield LOAD
 
 
-def _named_in(file: EmployeeId, facts: Facts, state: State, terms: CompletionTerms) -> CompletionId:
+def _named_in(
+    file: EmployeeId, facts: CompletedTraining, state: State, terms: CompletionTerms
+) -> CompletionId:
     own, before = completion_id_of(file, facts, terms), _id_before(file, facts, terms)
     if before is not None and state.get(COMPLETIONS, before) is not None:
         return before
@@ -157,11 +163,11 @@ def _named_in(file: EmployeeId, facts: Facts, state: State, terms: CompletionTer
     return own if own in same or not same else min(same)
 
 
-def _id_before(file: EmployeeId, facts: Facts, terms: CompletionTerms) -> CompletionId | None:
+def _id_before(file: EmployeeId, facts: CompletedTraining, terms: CompletionTerms) -> CompletionId | None:
     return terms.ids.completion_before(file, facts.organizer_code, facts.code, facts.batch)
 
 
-def _has_quotes(facts: Facts) -> bool:
+def _has_quotes(facts: CompletedTraining) -> bool:
     return any(
         sign in training_key(code)
         for code in (facts.organizer_code, facts.code, facts.batch)
@@ -185,7 +191,7 @@ def _judged(event: Received[TrainingCompleted], state: State) -> bool:
     )
 
 
-def completion_id_of(file: EmployeeId, facts: Facts, terms: CompletionTerms) -> CompletionId:
+def completion_id_of(file: EmployeeId, facts: CompletedTraining, terms: CompletionTerms) -> CompletionId:
     return terms.ids.completion(file, facts.organizer_code, facts.code, facts.batch)
 
 

@@ -15,16 +15,16 @@ import msgspec
 from services.enrollment.agencies.documents import Arrival
 from services.enrollment.bodies.timeline import called_now
 from services.enrollment.certificates.documents import (
-    GIVEN,
+    PRIOR_ISSUES,
     RENDERINGS,
     SEQUENCES,
     STORED_PDFS,
     Certificate,
+    NumberSequence,
     Printed,
     Rendering,
     rendering_id,
 )
-from services.enrollment.certificates.documents import Sequence as NumberSequence
 from services.enrollment.certificates.face import WIB, CertificateFace
 from services.enrollment.certificates.numbering import codes_before, content_digest, issue, numbered
 from services.enrollment.completions.agency_names import names_of
@@ -63,7 +63,7 @@ from services.enrollment.completions.terms import CompletionTerms
 from services.enrollment.learning_hours.jp import Credit, Learning, credit_learnings
 from services.enrollment.persons.documents import Employee
 from services.enrollment.persons.persons import Person
-from services.enrollment.training import Facts
+from services.enrollment.training import CompletedTraining
 from shared.contracts.enrollment import (
     NO_LINK,
     NOT_VALID,
@@ -80,7 +80,7 @@ from shared.contracts.vocabulary import Bilingual, Form, Level
 from shared.identity.links import download_until
 from shared.pipeline.documents import State
 from shared.pipeline.epochs import next_version
-from shared.pipeline.outcome import Fact, Put, Remove
+from shared.pipeline.outcome import OutgoingEvent, Put, Remove
 
 REVOKED = "revoked"
 DONE = "done"
@@ -120,7 +120,7 @@ class Recalculated(NamedTuple):
     completions: dict[str, Completion]
     """Those that changed, as they are from now on."""
     changes: list[Put | Remove]
-    facts: list[tuple[Fact, int]]
+    facts: list[tuple[OutgoingEvent, int]]
     """Each with the place, among those that changed, of the one that it follows from."""
 
 
@@ -214,7 +214,7 @@ def recalculate(
     recalculated = Recalculated({}, [], [])
     sequences = {} if sequences is None else sequences
     for place, one in enumerate(changed):
-        after, facts = stated[one.after.id].completion, list[Fact]()
+        after, facts = stated[one.after.id].completion, list[OutgoingEvent]()
         if stated[after.id].content is not None:
             after, puts, facts = _recalculate(
                 one, stated[after.id], person.main, year, sequences, state, terms
@@ -372,7 +372,7 @@ def _place_before(before: Completion) -> tuple[bool, Arrival | None] | None:
     return (before.backed, _arrived(before, facts_standing(before))) if before.standing else None
 
 
-def _arrived(completion: Completion, facts: Facts) -> Arrival | None:
+def _arrived(completion: Completion, facts: CompletedTraining) -> Arrival | None:
     """Of one that the person's agency does not stand behind: since when it asks for these hours without a break, by which
     caps are shared. None: from before that was kept."""
     return None if completion.backed else completion.asked_since or first_asked(completion, facts)
@@ -400,13 +400,13 @@ def _recalculate(
     sequences: Sequences,
     state: State,
     terms: CompletionTerms,
-) -> tuple[Completion, list[Put], list[Fact]]:
+) -> tuple[Completion, list[Put], list[OutgoingEvent]]:
     """The completion itself: its certificate and its JP. `sequences`: as those before it left them."""
     before, (after, now) = one.before, stated
     stands = now.content
     assert stands is not None
     puts: list[Put] = []
-    facts: list[Fact] = []
+    facts: list[OutgoingEvent] = []
     if after.version != before.version:
         facts.append(_recorded(after, stands.facts, now))
         if after.learning_year and now.withheld is not None and after.certificate is None:
@@ -446,7 +446,7 @@ def _is_certified_anew(before: Completion, after: Completion, withdrawn: bool) -
 class Restated(NamedTuple):
     completion: Completion
     changes: list[Put | Remove]
-    facts: list[Fact]
+    facts: list[OutgoingEvent]
 
 
 def restate(
@@ -500,7 +500,11 @@ def restate(
 
 
 def _as_printed(
-    certificate: Certificate, facts: Facts, employee: Employee, item: Rendering | None, terms: CompletionTerms
+    certificate: Certificate,
+    facts: CompletedTraining,
+    employee: Employee,
+    item: Rendering | None,
+    terms: CompletionTerms,
 ) -> CertificateFace:
     """The face that was issued, by what the certificate keeps; of one from before that was kept by its rendering `item`,
     and where that is gone by what stands now."""
@@ -553,7 +557,7 @@ def _said_again(completion: Completion, stands: Content) -> Completion:
 
 
 def learning_of(
-    completion_id: str, facts: Facts, *, backed: bool = True, arrived: Arrival | None = None
+    completion_id: str, facts: CompletedTraining, *, backed: bool = True, arrived: Arrival | None = None
 ) -> Learning:
     return Learning(
         completion_id=completion_id,
@@ -569,7 +573,7 @@ def learning_of(
     )
 
 
-def learning_in_year(completion: Completion, facts: Facts) -> Learning:
+def learning_in_year(completion: Completion, facts: CompletedTraining) -> Learning:
     """With its place among the others of the year."""
     arrived = _arrived(completion, facts)
     return learning_of(completion.id, facts, backed=completion.backed, arrived=arrived)
@@ -588,11 +592,11 @@ def revocations_standing(completion: Completion) -> list[Revocation]:
     return [one for one in completion.revocations if one.id not in lifted]
 
 
-def facts_standing(completion: Completion) -> Facts:
+def facts_standing(completion: Completion) -> CompletedTraining:
     return content_standing(completion).facts
 
 
-def _by_rate(facts: Facts, completion_id: str, terms: CompletionTerms) -> Decimal:
+def _by_rate(facts: CompletedTraining, completion_id: str, terms: CompletionTerms) -> Decimal:
     """JP by rate, whatever other completions leave of a cap: what the certificate states."""
     return credit_learnings([learning_of(completion_id, facts)], terms.rates)[completion_id].asked
 
@@ -606,7 +610,7 @@ class _Year(NamedTuple):
     totals: dict[str, Decimal]
     """By year."""
 
-    def credit(self, completion: Completion, facts: Facts, terms: CompletionTerms) -> Credit:
+    def credit(self, completion: Completion, facts: CompletedTraining, terms: CompletionTerms) -> Credit:
         """Of one that does not count: what its rate gives, and nothing of it."""
         known = self.credits.get(completion.id)
         if known is not None:
@@ -641,7 +645,7 @@ class _Year(NamedTuple):
 
 def _credited(
     before: Completion, after: Completion, year: _Year, now: _Now, terms: CompletionTerms
-) -> tuple[Completion, Fact | None]:
+) -> tuple[Completion, OutgoingEvent | None]:
     """The completion with its JP, and what is said when they are others than before."""
     credit = year.credits.get(after.id)
     if credit is None:
@@ -684,7 +688,7 @@ def _why_nothing(completion: Completion) -> tuple[str, Bilingual | None]:
 
 def _others(
     stated: Mapping[str, _Stated], year: _Year, terms: CompletionTerms
-) -> Iterable[tuple[Completion, Fact | None]]:
+) -> Iterable[tuple[Completion, OutgoingEvent | None]]:
     """Completions whose JP the coming or going of those changed; and those of before it was kept what they reach."""
     for id, credit in year.credits.items():
         if id in stated:
@@ -741,14 +745,14 @@ def _certified(
     state: State,
     terms: CompletionTerms,
     year: _Year,
-) -> tuple[Completion, list[Put], list[Fact]]:
+) -> tuple[Completion, list[Put], list[OutgoingEvent]]:
     """A first certificate with the next number, or a new revision under the old one; none of them when revoked."""
     changes: list[Put] = []
     after, now, facts, certificate = one.after, one.now, stands.facts, one.after.certificate
     if certificate is not None and revoked:
         issued = msgspec.structs.replace(certificate, revoked=True)
         return msgspec.structs.replace(after, certificate=issued), changes, []
-    given = state.get(GIVEN, after.id) if terms.epoch else None
+    given = state.get(PRIOR_ISSUES, after.id) if terms.epoch else None
     if certificate is None:
         id, before_revision = terms.ids.certificate(after.id), 0
         from_sequence = sequences.get(sequence_of(facts)) or state.get(SEQUENCES, sequence_of(facts))
@@ -813,7 +817,7 @@ def _lifted(before: Completion, after: Completion) -> str | None:
     return max(new, key=lambda one: (one.at, one.id)).reason if new else None
 
 
-def _recorded(completion: Completion, facts: Facts, now: _Now) -> Fact:
+def _recorded(completion: Completion, facts: CompletedTraining, now: _Now) -> OutgoingEvent:
     standing = bool(completion.learning_year)
     _, why_not = _taken_back(now) or _why_nothing(completion)
     arrived = _arrived(completion, facts)
@@ -834,7 +838,7 @@ def _recorded(completion: Completion, facts: Facts, now: _Now) -> Fact:
         backed=completion.backed,
         arrived=None if arrived is None else arrived.at,
     )
-    return Fact(payload, completion.id, completion.version, completion.employee_id)
+    return OutgoingEvent(payload, completion.id, completion.version, completion.employee_id)
 
 
 def _uncertified(
@@ -844,7 +848,7 @@ def _uncertified(
     year: _Year,
     state: State,
     terms: CompletionTerms,
-) -> Fact:
+) -> OutgoingEvent:
     facts, names = stands.facts, names_of(completion, state)
     credit, external = year.credit(completion, facts, terms), facts.external_certificate
     reason = _reason_of(credit)
@@ -870,13 +874,13 @@ def _uncertified(
         external_issuer=None if external is None else external.issuer,
         external_certificate=None if external is None else external.number,
     )
-    return Fact(payload, completion.id, completion.version, completion.employee_id)
+    return OutgoingEvent(payload, completion.id, completion.version, completion.employee_id)
 
 
 def _issued(
     completion: Completion,
     certificate: Certificate,
-    facts: Facts,
+    facts: CompletedTraining,
     credit: Credit,
     digest: str,
     terms: CompletionTerms,
@@ -884,7 +888,7 @@ def _issued(
     *,
     reinstated: bool | None,
     lifted: str | None = None,
-) -> Fact:
+) -> OutgoingEvent:
     """`reinstated` None: nobody knows any more. `lifted`: why the officer lifted its revocation."""
     reason = _reason_of(credit)
     payload = CertificateIssued(
@@ -910,18 +914,18 @@ def _issued(
         reinstated=reinstated,
         reinstated_reason=lifted,
     )
-    return Fact(payload, certificate.id, completion.version, completion.employee_id)
+    return OutgoingEvent(payload, certificate.id, completion.version, completion.employee_id)
 
 
 def _revoked(
     completion: Completion,
-    facts: Facts,
+    facts: CompletedTraining,
     now: _Now,
     state: State,
     terms: CompletionTerms,
     *,
     counted: bool | None,
-) -> Fact:
+) -> OutgoingEvent:
     """`counted`: whether it did until now; None: nobody knows any more."""
     certificate = completion.certificate
     assert certificate is not None
@@ -942,7 +946,7 @@ def _revoked(
         series=certificate.series or None,
         place=certificate.place or None,
     )
-    return Fact(payload, certificate.id, completion.version, completion.employee_id)
+    return OutgoingEvent(payload, certificate.id, completion.version, completion.employee_id)
 
 
 def _why_withdrawn(now: _Now, completion: Completion, state: State) -> str | Bilingual:
@@ -962,7 +966,7 @@ def _hours_after(completion: Completion, counted: bool | None) -> HoursAfter | N
     return "taken_back" if counted else "none"
 
 
-def _jp_fact(completion: Completion, facts: Facts, totals: dict[str, Decimal]) -> Fact:
+def _jp_fact(completion: Completion, facts: CompletedTraining, totals: dict[str, Decimal]) -> OutgoingEvent:
     year = year_of(completion.employee_id, facts.completed_on)
     payload = JpCredited(
         completion_id=completion.id,
@@ -974,7 +978,7 @@ def _jp_fact(completion: Completion, facts: Facts, totals: dict[str, Decimal]) -
         reason=completion.jp_reason,
         year_total_jp=totals.get(year, Decimal(0)),
     )
-    return Fact(payload, completion.id, completion.version, completion.employee_id)
+    return OutgoingEvent(payload, completion.id, completion.version, completion.employee_id)
 
 
 def _rendering(
@@ -1004,7 +1008,7 @@ def _rendering(
 
 
 def _face(
-    number: str, facts: Facts, employee: Employee, jp: Decimal, terms: CompletionTerms
+    number: str, facts: CompletedTraining, employee: Employee, jp: Decimal, terms: CompletionTerms
 ) -> CertificateFace:
     """Still without day of issue, code and revision."""
     profile = employee.profile

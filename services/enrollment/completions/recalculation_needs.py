@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from services.enrollment.certificates.documents import GIVEN, RENDERINGS, SEQUENCES, rendering_id
+from services.enrollment.certificates.documents import PRIOR_ISSUES, RENDERINGS, SEQUENCES, rendering_id
 from services.enrollment.certificates.issuing_bodies import sequence_id
 from services.enrollment.completions.agency_names import issuing_of, names_needs
 from services.enrollment.completions.authority import organizer_of, register_needs
@@ -13,7 +13,7 @@ from services.enrollment.completions.terms import CompletionTerms
 from services.enrollment.learning_hours.jp import Rates
 from services.enrollment.persons.documents import EMPLOYEES
 from services.enrollment.persons.persons import Person, person_needs, person_of
-from services.enrollment.training import Facts
+from services.enrollment.training import CompletedTraining
 from shared.contracts.payload import CompletionId, EmployeeId
 from shared.pipeline.documents import LOAD, Doc, Docs, Lock, Needs, State
 
@@ -22,12 +22,12 @@ def year_of(employee_id: str, completed_on: date) -> str:
     return f"{employee_id}/{completed_on.year}"
 
 
-def years_of(employee_id: str, facts: Facts, terms: CompletionTerms) -> set[str]:
+def years_of(employee_id: str, facts: CompletedTraining, terms: CompletionTerms) -> set[str]:
     """Its year, and those in which it takes from a cap."""
     return {f"{employee_id}/{year}" for year in _tied(facts, terms.rates)}
 
 
-def _tied(facts: Facts, rates: Rates) -> range:
+def _tied(facts: CompletedTraining, rates: Rates) -> range:
     return rates.years_tied(facts.form, facts.start_date, facts.completed_on)
 
 
@@ -41,16 +41,16 @@ class _Span:
     def __call__(self, one: Completion) -> tuple[int, int]:
         return self.over(content.facts for content in one.contents)
 
-    def over(self, contents: Iterable[Facts]) -> tuple[int, int]:
+    def over(self, contents: Iterable[CompletedTraining]) -> tuple[int, int]:
         years = [_tied(facts, self.rates) for facts in contents]
         return min(one[0] for one in years), max(one[-1] for one in years)
 
-    def years(self, employee_id: str, contents: Iterable[Facts]) -> set[str]:
+    def years(self, employee_id: str, contents: Iterable[CompletedTraining]) -> set[str]:
         first, last = self.over(contents)
         return {f"{employee_id}/{year}" for year in range(first, last + 1)}
 
 
-def reach_of(year: str, employee_id: str, facts: Facts, terms: CompletionTerms) -> str:
+def reach_of(year: str, employee_id: str, facts: CompletedTraining, terms: CompletionTerms) -> str:
     """`year`: in which it counts, if any. See Completion.reaches."""
     return employee_id if year and len(years_of(employee_id, facts, terms)) > 1 else ""
 
@@ -74,12 +74,16 @@ def recounted_together(years: set[str], state: State, terms: CompletionTerms) ->
     return found
 
 
-def sequence_of(facts: Facts) -> str:
+def sequence_of(facts: CompletedTraining) -> str:
     return sequence_id(facts.organizer_code, facts.completed_on.year)
 
 
 def recalculation_needs(
-    completion_id: str, file: str, state: State, terms: CompletionTerms, facts: Facts | None = None
+    completion_id: str,
+    file: str,
+    state: State,
+    terms: CompletionTerms,
+    facts: CompletedTraining | None = None,
 ) -> Needs:
     """All that `recalculate` may look at: the person, the completion and those of the same training, the years that they
     leave and enter, the body's sequence.
@@ -199,14 +203,18 @@ def refold_needs(completions: Sequence[tuple[str, str]], state: State, terms: Co
 
 
 def _refolded(
-    ids: Iterable[str], owner: str, state: State, terms: CompletionTerms, facts: Facts | None = None
+    ids: Iterable[str],
+    owner: str,
+    state: State,
+    terms: CompletionTerms,
+    facts: CompletedTraining | None = None,
 ) -> Needs:
     span, incoming = _Span(terms.rates), [] if facts is None else [facts]
     years = span.years(owner, incoming) if incoming else set[str]()
     for id in ids:
         one = state.get(COMPLETIONS, id)  # looked at: what the batch left stale of it is recalculated first
         if terms.epoch:
-            yield Doc(GIVEN, id)
+            yield Doc(PRIOR_ISSUES, id)
         yield from register_needs("" if one is None else organizer_of(one))
         if one is None:
             continue
@@ -232,13 +240,13 @@ def _issuing_names(ids: Sequence[str], state: State) -> Needs:
         yield from names_needs(issuing_of(organizer_of(one), state) for one in known)
 
 
-def _sequence_needs(facts: Facts) -> Needs:
+def _sequence_needs(facts: CompletedTraining) -> Needs:
     sequence = sequence_of(facts)
     yield Lock("sequence/" + sequence)
     yield Doc(SEQUENCES, sequence)
 
 
-def same_training(facts: Facts, person: Person, terms: CompletionTerms) -> list[CompletionId]:
+def same_training(facts: CompletedTraining, person: Person, terms: CompletionTerms) -> list[CompletionId]:
     """Ids under which the person's files have a completion of this training, if they have one."""
     return [
         terms.ids.completion(one.id, facts.organizer_code, facts.code, facts.batch) for one in person.files

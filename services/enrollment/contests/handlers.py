@@ -29,7 +29,7 @@ from shared.contracts.enrollment import ContestCompletion, DecideContest
 from shared.contracts.payload import Payload
 from shared.pipeline.documents import Doc, Needs, State
 from shared.pipeline.handlers import Handler, handler
-from shared.pipeline.outcome import Fact, Outcome, Put, Remove, Verdict
+from shared.pipeline.outcome import Outcome, OutgoingEvent, Put, Remove, Verdict
 from shared.pipeline.records import Received
 
 _JSON = msgspec.json.Encoder(order="deterministic")
@@ -122,7 +122,7 @@ def _arrived(contest: Contest) -> tuple[bool, Arrival | None, datetime, str]:
 
 def _settled(
     known: Completion, after: Completion, event: Command, state: State, terms: CompletionTerms
-) -> tuple[Completion, list[Put | Remove], list[Fact]]:
+) -> tuple[Completion, list[Put | Remove], list[OutgoingEvent]]:
     person = person_of(after.employee_id, state)
     if person is None or not after.contents:
         return after, [Put(COMPLETIONS, after)], []
@@ -148,7 +148,7 @@ def _accepted(
     reason: str,
     completion: Completion,
     changes: Sequence[Put | Remove],
-    facts: Sequence[Fact],
+    facts: Sequence[OutgoingEvent],
     event: Command,
     terms: CompletionTerms,
 ) -> Outcome:
@@ -176,7 +176,7 @@ def _refused(
     event: Command,
     terms: CompletionTerms,
     changes: Sequence[Put | Remove] = (),
-    facts: Sequence[Fact] = (),
+    facts: Sequence[OutgoingEvent] = (),
 ) -> Outcome:
     content = _content(event, terms)
     return Outcome(

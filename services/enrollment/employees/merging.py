@@ -25,7 +25,7 @@ from shared.identity.identifiers import key
 from shared.pipeline.documents import Needs, State
 from shared.pipeline.epochs import next_version
 from shared.pipeline.handlers import Handler, handler
-from shared.pipeline.outcome import Fact, Outcome, Put, Remove, Verdict
+from shared.pipeline.outcome import Outcome, OutgoingEvent, Put, Remove, Verdict
 from shared.pipeline.records import Received
 
 _JSON = msgspec.json.Encoder(order="deterministic")
@@ -99,7 +99,7 @@ def _too_many(file: Employee, opd: str | None, content: bytes) -> Outcome | None
     return _refused("refused", reason, file.id, content)
 
 
-def _told(file: Employee, person: Person) -> Fact:
+def _told(file: Employee, person: Person) -> OutgoingEvent:
     """Nobody signs in by it any more, and its mails wait when the person's do."""
     told = recorded(Person(file))
     return told._replace(payload=told.payload.model_copy(update={"held": is_held(person.whole)}))
@@ -237,7 +237,7 @@ def _answered(
     person: Person,
     content: bytes,
     changes: Sequence[Put | Remove] = (),
-    facts: Sequence[Fact] = (),
+    facts: Sequence[OutgoingEvent] = (),
 ) -> Outcome:
     answer: dict[str, str | int | bool | None] = {
         "employee_id": person.main.id,

@@ -48,7 +48,7 @@ from shared.identity.identifiers import key
 from shared.pipeline.documents import LOAD, Doc, Needs, State
 from shared.pipeline.errors import Rejected
 from shared.pipeline.handlers import Handler, Recalculated, handler
-from shared.pipeline.outcome import Fact, Outcome, Put, Remove, Verdict
+from shared.pipeline.outcome import Outcome, OutgoingEvent, Put, Remove, Verdict
 from shared.pipeline.records import Received
 from shared.pipeline.waiting import waiting_for
 
@@ -289,7 +289,7 @@ SPOKEN_FOR: Final = "another agency registered its number"
 
 def _parted(
     file_id: EmployeeId, person: Person, event: Received[EmployeeSnapshot], state: State
-) -> list[Fact]:
+) -> list[OutgoingEvent]:
     """Orders that take back what an agency's officer merged on the agency's own word alone, once another agency registers
     one of the numbers: else who registered a stranger's number first would have the stranger's record for its own."""
     said_by = {person.trust.heir(one.agency) for one in person.file(file_id).claims}
@@ -303,7 +303,7 @@ def _parted(
         and file_id in (one.id, person.main.id)
     ]
     return [
-        Fact(
+        OutgoingEvent(
             SeparateEmployees(employee_id=one.id, officer="", opd=None, reason=SPOKEN_FOR),
             one.id,
             one.version,
@@ -418,7 +418,7 @@ def _left(
     event: Received[EmployeeSnapshot],
     state: State,
     terms: CompletionTerms,
-) -> tuple[list[Put | Remove], list[Fact]]:
+) -> tuple[list[Put | Remove], list[OutgoingEvent]]:
     """The file that the number belonged to, without it; what was reported under the number goes along to its owner."""
     person = person_of(file_id, state)
     assert person is not None
@@ -474,7 +474,7 @@ def moved(
     state: State,
     terms: CompletionTerms,
     sequences: Sequences | None = None,
-) -> tuple[Person, list[Put | Remove], list[Fact]]:
+) -> tuple[Person, list[Put | Remove], list[OutgoingEvent]]:
     """What is written and told when somebody said something about a person: it as it stands, and its completions where
     somebody else may speak of them than before. `sequences`: see `recalculate`."""
     after, facts = as_it_stands(known, person, event, terms)

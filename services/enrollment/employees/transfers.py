@@ -39,7 +39,7 @@ from shared.identity.identifiers import key
 from shared.pipeline.documents import LOAD, Doc, Needs, State
 from shared.pipeline.errors import Rejected, Waiting
 from shared.pipeline.handlers import Handler, handler
-from shared.pipeline.outcome import Fact, Outcome, Put, Remove, Verdict
+from shared.pipeline.outcome import Outcome, OutgoingEvent, Put, Remove, Verdict
 from shared.pipeline.records import Received
 from shared.pipeline.waiting import waits_for
 
@@ -224,7 +224,7 @@ def adopt_homes(event: Received[AdoptHomes], state: State, terms: CompletionTerm
     register = state.get(REGISTERS, REGISTER)
     judging = register is not None and register.judges_from is not None
     changes: list[Put | Remove] = []
-    facts: list[Fact] = []
+    facts: list[OutgoingEvent] = []
     adopted: Counter[str] = Counter()
     sequences: Sequences = {}
     claims = {

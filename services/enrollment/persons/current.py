@@ -26,7 +26,7 @@ from services.enrollment.terms import Terms
 from shared.contracts.enrollment import EmployeeRecorded
 from shared.contracts.vocabulary import EmploymentType
 from shared.pipeline.epochs import next_version
-from shared.pipeline.outcome import Fact
+from shared.pipeline.outcome import OutgoingEvent
 from shared.pipeline.records import Received
 
 _A_MOMENT: Final = timedelta(milliseconds=1)
@@ -56,7 +56,7 @@ def with_master_s(profile: Profile, whole: Employee, trust: Trust) -> Profile:
 
 def as_it_stands(
     known: Person | None, person: Person, event: Received[Any], terms: Terms
-) -> tuple[Person, list[Fact]]:
+) -> tuple[Person, list[OutgoingEvent]]:
     """The person with the snapshot that stands, under the number in force; in a version of its own, and told, where
     readers see a difference to what was `known`."""
     whole = person.whole
@@ -137,7 +137,7 @@ def waiting_links(person: Person, whole: Employee) -> list[PendingLink]:
     return sorted(found, key=lambda link: link.arrival)
 
 
-def recorded(person: Person) -> Fact:
+def recorded(person: Person) -> OutgoingEvent:
     employee = person.main
     profile = employee.profile
     payload = EmployeeRecorded(
@@ -153,4 +153,4 @@ def recorded(person: Person) -> Fact:
         addressed_at=employee.addressed_at,
         merged=tuple(employee.files),
     )
-    return Fact(payload, employee.id, employee.version, employee.id)
+    return OutgoingEvent(payload, employee.id, employee.version, employee.id)

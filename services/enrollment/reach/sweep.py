@@ -31,7 +31,7 @@ from shared.http.commands import Commands
 from shared.observability.telemetry import root_traceparent
 from shared.pipeline.documents import Collection, Doc, Lock, Needs, State
 from shared.pipeline.handlers import Handler, handler
-from shared.pipeline.outcome import Fact, Outcome, Put, Remove, Verdict
+from shared.pipeline.outcome import Outcome, OutgoingEvent, Put, Remove, Verdict
 from shared.pipeline.records import Received
 from shared.pipeline.storage.mongo import MongoStore
 from shared.workers.periodic import Periodic
@@ -223,7 +223,7 @@ def sweeping_needs(event: Received[RefoldCompletions], state: State, terms: Comp
 
 def refold_completions(event: Received[RefoldCompletions], state: State, terms: CompletionTerms) -> Outcome:
     changes: list[Put | Remove] = []
-    facts: list[Fact] = []
+    facts: list[OutgoingEvent] = []
     by_employee: dict[str, list[Changed]] = {}
     for one in event.data.found:
         known = state.get(COMPLETIONS, one.completion_id)
@@ -253,7 +253,7 @@ def people_needs(event: Received[RefoldPeople], state: State, terms: CompletionT
 def refold_people(event: Received[RefoldPeople], state: State, terms: CompletionTerms) -> Outcome:
     generation = event.data.generation
     changes: list[Put | Remove] = []
-    facts: list[Fact] = []
+    facts: list[OutgoingEvent] = []
     sequences: Sequences = {}
     people = {
         one.main.id: one for one in (person_of(file, state) for file in event.data.found) if one is not None

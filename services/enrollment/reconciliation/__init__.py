@@ -3,8 +3,8 @@
 It owns the collection `listings`, and imports completions.
 """
 
-from services.enrollment.reconciliation.documents import LISTINGS
+from services.enrollment.reconciliation.documents import MANIFEST_CURSORS
 from services.enrollment.reconciliation.reconciling import HANDLERS
 from shared.pipeline.capabilities import Capability
 
-CAPABILITY = Capability("reconciliation", HANDLERS, (LISTINGS,))
+CAPABILITY = Capability("reconciliation", HANDLERS, (MANIFEST_CURSORS,))

@@ -8,7 +8,7 @@ from services.enrollment.completions.documents import Completion
 from shared.pipeline.documents import Collection
 
 
-class Listing(msgspec.Struct, frozen=True):
+class ManifestCursor(msgspec.Struct, frozen=True):
     """How far what changed was listed to the services that keep books about it. Times are those of `stated_at`."""
 
     id: str = msgspec.field(name="_id")
@@ -17,7 +17,7 @@ class Listing(msgspec.Struct, frozen=True):
     """Positions that were not so far, and up to where they were."""
 
 
-LISTINGS = Collection("listings", Listing)
+MANIFEST_CURSORS = Collection("listings", ManifestCursor)
 
 
 def issued_version(completion: Completion) -> int | None:

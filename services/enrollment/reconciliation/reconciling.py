@@ -14,7 +14,12 @@ from services.enrollment.completions.recalculation import DONE, restate
 from services.enrollment.completions.recalculation_needs import recalculation_needs
 from services.enrollment.completions.terms import CompletionTerms
 from services.enrollment.persons.persons import person_of
-from services.enrollment.reconciliation.documents import LISTINGS, Listing, issued_version, stated_version
+from services.enrollment.reconciliation.documents import (
+    MANIFEST_CURSORS,
+    ManifestCursor,
+    issued_version,
+    stated_version,
+)
 from shared.contracts.enrollment import CompletionsListed, ListCompletions, RestateCompletion
 from shared.contracts.lists import Claim
 from shared.contracts.payload import CompletionId, Payload
@@ -22,7 +27,7 @@ from shared.pipeline.documents import LOAD, Doc, Lock, Needs, State
 from shared.pipeline.errors import Rejected
 from shared.pipeline.handlers import Handler, handler
 from shared.pipeline.operations.discrepancies import Books, note_needs, noted, reviewing
-from shared.pipeline.outcome import Fact, Outcome, Put, Remove, Verdict
+from shared.pipeline.outcome import Outcome, OutgoingEvent, Put, Remove, Verdict
 from shared.pipeline.partitioner import key_into
 from shared.pipeline.records import Received
 
@@ -85,7 +90,7 @@ BOOKS: Final = Books(_needs, _lacks)
 
 def listing_needs(event: Received[ListCompletions], state: State, terms: CompletionTerms) -> Needs:
     yield Lock("listing")
-    yield Doc(LISTINGS, LISTING)
+    yield Doc(MANIFEST_CURSORS, LISTING)
     yield from note_needs(event.data.incomplete, state, BOOKS, terms)
 
 
@@ -95,11 +100,11 @@ def list_completions(event: Received[ListCompletions], state: State, terms: Comp
         raise Rejected(
             "until lies ahead: nothing would be listed up to then; only what was decided is listed"
         )
-    known = state.get(LISTINGS, LISTING)
+    known = state.get(MANIFEST_CURSORS, LISTING)
     if known is not None and known.until != data.since:
         return Outcome(Verdict.NOTHING, f"listed up to {known.until.isoformat()} already")
     facts = [
-        Fact(
+        OutgoingEvent(
             CompletionsListed(completions=one.completions),
             f"list/{one.partition}",
             event.at.offset,
@@ -116,7 +121,7 @@ def list_completions(event: Received[ListCompletions], state: State, terms: Comp
     changes: list[Put | Remove] = noted(claims, state, BOOKS, event.now)
     if data.until is not None:
         lagging = {one.position: one.until for one in data.lagging}
-        changes.append(Put(LISTINGS, Listing(id=LISTING, until=data.until, lagging=lagging)))
+        changes.append(Put(MANIFEST_CURSORS, ManifestCursor(id=LISTING, until=data.until, lagging=lagging)))
     return Outcome(Verdict.ACCEPTED, changes=changes, facts=facts)
 
 

@@ -15,7 +15,7 @@ from shared.pipeline.documents import LOAD, Doc, Lock, Needs, State
 from shared.pipeline.epochs import VERSIONS
 from shared.pipeline.errors import Rejected
 from shared.pipeline.handlers import Handler, Recalculated, handler
-from shared.pipeline.outcome import Fact, Outcome, Put, Verdict
+from shared.pipeline.outcome import Outcome, OutgoingEvent, Put, Verdict
 from shared.pipeline.records import Received
 
 
@@ -54,7 +54,7 @@ def store_rendering(event: Received[StoreRendering], state: State, terms: Comple
         changes=[Put(COMPLETIONS, msgspec.structs.replace(completion, certificate=rendered))],
         # By the digest too: after a restore or a loss the PDF may be made anew, by another template than it was.
         facts=[
-            Fact(
+            OutgoingEvent(
                 fact,
                 certificate.id,
                 data.revision * VERSIONS + crc32(data.sha256.encode()),

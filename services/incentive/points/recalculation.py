@@ -39,7 +39,7 @@ from shared.contracts.payload import EmployeeId
 from shared.contracts.vocabulary import Bilingual
 from shared.pipeline.documents import State
 from shared.pipeline.epochs import VERSIONS, next_version
-from shared.pipeline.outcome import Due, Fact, Put, Recalculation
+from shared.pipeline.outcome import Due, OutgoingEvent, Put, Recalculation
 
 NOTHING: Final = Award(0, ())
 
@@ -265,7 +265,7 @@ def _is_by_other_rules(before: EarnedCompletion | None, award: Award, terms: Ter
     return lines_of(before.achievement(), terms.rules) != award.lines
 
 
-def _fact(completion: EarnedCompletion, ledgers: _Ledgers, terms: Terms) -> Fact:
+def _fact(completion: EarnedCompletion, ledgers: _Ledgers, terms: Terms) -> OutgoingEvent:
     balance = ledgers.account(completion.employee_id).balance
     level = level_of(balance, terms.rules)
     payload = PointsSettled(
@@ -281,4 +281,4 @@ def _fact(completion: EarnedCompletion, ledgers: _Ledgers, terms: Terms) -> Fact
         level_en=level.name.en,
         reason_en=completion.reason_en,
     )
-    return Fact(payload, completion.id, completion.settled, completion.employee_id)
+    return OutgoingEvent(payload, completion.id, completion.settled, completion.employee_id)

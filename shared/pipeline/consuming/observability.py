@@ -15,7 +15,7 @@ from shared.observability.telemetry import (
     root_traceparent,
 )
 from shared.pipeline.handlers import Service
-from shared.pipeline.outcome import Fact, Outcome, Verdict
+from shared.pipeline.outcome import Outcome, OutgoingEvent, Verdict
 from shared.pipeline.processing.dead_letters import LONGEST_TYPE
 from shared.pipeline.processing.messages import Message
 from shared.pipeline.processing.unit_of_work import Decided
@@ -53,7 +53,7 @@ def _record_spans(
     service: Service[T],
     message: Message[Any],
     outcome: Outcome,
-    facts: Sequence[Fact],
+    facts: Sequence[OutgoingEvent],
     start_ns: int,
     end_ns: int,
 ) -> None:

@@ -26,7 +26,7 @@ from shared.pipeline.books import (
 from shared.pipeline.channels import is_known
 from shared.pipeline.documents import LOAD, Doc, Docs, Lock, Needs, State
 from shared.pipeline.handlers import Handler, Recalculated, handler
-from shared.pipeline.outcome import Again, Fact, Outcome, Put, Verdict
+from shared.pipeline.outcome import Again, Outcome, OutgoingEvent, Put, Verdict
 from shared.pipeline.records import Received, Record
 from shared.pipeline.waiting import WAITING_PAGE, waiting_for
 
@@ -64,7 +64,7 @@ def give_up(event: Received[GiveUpWaiting], state: State, terms: object) -> Outc
     again = [Again(one.record(), waited=one, last=last) for one in those]
     facts = []
     if len(page) >= WAITING_PAGE and those:
-        facts = [Fact(data, "waiting/" + data.lacks, event.at.offset, data.lacks)]
+        facts = [OutgoingEvent(data, "waiting/" + data.lacks, event.at.offset, data.lacks)]
     return Outcome(
         Verdict.ACCEPTED,
         subject=data.lacks,

@@ -34,7 +34,7 @@ from shared.pipeline.documents import Collection, Doc, Document, Key, Lock, Stat
 from shared.pipeline.errors import Rejected, Waiting
 from shared.pipeline.handlers import Recalculated
 from shared.pipeline.limits import LIMITS, Limits
-from shared.pipeline.outcome import Due, Fact, Outcome, Put, Recalculation, Remove, Stale, Verdict
+from shared.pipeline.outcome import Due, Outcome, OutgoingEvent, Put, Recalculation, Remove, Stale, Verdict
 from shared.pipeline.partitioner import TopicPartition, digest, partition_of, position_id
 from shared.pipeline.processing.dead_letters import dead_letter, weighed, where, without_bytes
 from shared.pipeline.processing.failure_guard import Failures
@@ -60,7 +60,7 @@ class Decided(NamedTuple):
     decisions: list[Decision]
     outcomes: "Sequence[tuple[Message[Any], Outcome]]"
     """What led to each of the decisions."""
-    followed: Mapping[int, Sequence[Fact]]
+    followed: Mapping[int, Sequence[OutgoingEvent]]
     """By the place of an outcome: the facts that followed from it when the batch was recalculated."""
     failures: Failures
     outgoing: Sequence[Outgoing]
@@ -121,7 +121,7 @@ class UnitOfWork(Generic[T]):
         self.inserts: list[Write] = []
         self.decisions: list[Decision] = []
         self.outcomes: list[tuple[Message[T], Outcome]] = []
-        self.followed: dict[int, list[Fact]] = {}
+        self.followed: dict[int, list[OutgoingEvent]] = {}
         """By the place of an outcome: what followed from it once all of its batch was recalculated."""
         self.taking: TopicPartition = ("", 0)
         """Whose record is being decided."""
@@ -374,7 +374,9 @@ class UnitOfWork(Generic[T]):
             # Where none of them could be decided the next page can't either: a look in vain would go on for ever.
             if len(page) >= WAITING_PAGE and self.state.count(WAITING, "lacks", lacks) < len(page):
                 command = ReleaseWaiting(lacks=lacks, page=cause.at.offset)
-                self.send(self.outgoing_of(Fact(command, "waiting/" + lacks, cause.at.offset, lacks), None))
+                self.send(
+                    self.outgoing_of(OutgoingEvent(command, "waiting/" + lacks, cause.at.offset, lacks), None)
+                )
 
     def encode(self, document: Document) -> Encoded:
         encoded = self.store.encode(document)
@@ -385,7 +387,7 @@ class UnitOfWork(Generic[T]):
             )
         return encoded
 
-    def outgoing_of(self, fact: Fact, event: Received[Payload] | None) -> Outgoing:
+    def outgoing_of(self, fact: OutgoingEvent, event: Received[Payload] | None) -> Outgoing:
         payload = fact.payload
         id = event_id(self.service.epoch, fact.aggregate, fact.version, payload.TYPE)
         value = encode(

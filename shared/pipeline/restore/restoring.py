@@ -170,14 +170,14 @@ class Restoration(Generic[T]):
         ends = await kafka.end_offsets(sources)
         positions = await self._positions()
         since_ms = max((one.last_timestamp_ms for one in positions.values()), default=0) - MARGIN_MS
-        adoption = self._service.adoption
+        restore = self._service.restore
         writes: Sequence[Write] = ()
-        if adoption is not None and self._service.events_topic:
+        if restore is not None and self._service.events_topic:
             adopted = 0
             async for page in self._published(kafka, max(0, since_ms)):
-                adopted += await adoption.adopt(page, self._store)
+                adopted += await restore.adopt(page, self._store)
                 self._doing = f"adopts what it had published since the backup: {adopted} so far"
-            writes = await adoption.finish(self._store)
+            writes = await restore.finish(self._store)
             log.warning("%d of what was published since the backup adopted", adopted)
         behind = [
             End(self._id(tp), ends[tp])

@@ -6,7 +6,7 @@ A name means the same in every event. A field in neither place fails the generat
 from collections.abc import Mapping
 from typing import Final
 
-MEANINGS: Final[Mapping[str, str]] = {
+FIELD_DESCRIPTIONS: Final[Mapping[str, str]] = {
     "agency": "Code of the agency, as in its topic.",
     "balance": "All points of the employee, this completion's included.",
     "certificate_id": "Our id of the certificate; the same through all its revisions.",

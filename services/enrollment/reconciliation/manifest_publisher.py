@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 from services.enrollment.certificates.documents import RENDERINGS, rendering_id
 from services.enrollment.completions.documents import COMPLETIONS
 from services.enrollment.completions.recalculation import DONE
-from services.enrollment.reconciliation.documents import LISTINGS, Listing
+from services.enrollment.reconciliation.documents import MANIFEST_CURSORS, ManifestCursor
 from services.enrollment.reconciliation.reconciling import LISTING
 from shared.contracts.cloudevents import event_id
 from shared.contracts.enrollment import Lagging, ListCompletions, PartitionList
@@ -59,7 +59,7 @@ class Change(NamedTuple):
     """What would make up for what it seems to lack: id of a rendering, or "none" where more is missing than a PDF."""
 
 
-class Lister(Periodic):
+class ManifestPublisher(Periodic):
     """Any replica may: of two lists of the same stretch the second is void."""
 
     name = "lister"
@@ -86,7 +86,7 @@ class Lister(Periodic):
         reached = await self._reached(now)
         if not reached:
             return
-        mark = await self._store.read(LISTINGS, LISTING) or Listing(id=LISTING, until=NEVER)
+        mark = await self._store.read(MANIFEST_CURSORS, LISTING) or ManifestCursor(id=LISTING, until=NEVER)
         if now <= mark.until:
             return
         lagging, spans = progress(mark, now, reached)
@@ -144,7 +144,11 @@ class Lister(Periodic):
                 after, id = found[-1]["stated_at"], found[-1]["_id"]
 
     async def _list(
-        self, page: list[Change], mark: Listing, until: datetime | None, lagging: Mapping[str, datetime]
+        self,
+        page: list[Change],
+        mark: ManifestCursor,
+        until: datetime | None,
+        lagging: Mapping[str, datetime],
     ) -> None:
         by_partition: dict[int, list[Claim]] = {}
         for one in page:
@@ -183,7 +187,7 @@ async def _next(pages: AsyncIterator[list[Change]]) -> list[Change]:
 
 
 def progress(
-    mark: Listing, now: datetime, reached: Mapping[str, datetime]
+    mark: ManifestCursor, now: datetime, reached: Mapping[str, datetime]
 ) -> tuple[dict[str, datetime], list[Span]]:
     """Positions that lag, with how far each is; and the stretches of time that came to an end since `mark`."""
     before = {id: mark.lagging.get(id, mark.until) for id in reached}

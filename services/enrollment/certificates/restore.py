@@ -10,8 +10,13 @@ from typing import cast
 
 import msgspec
 
-from services.enrollment.certificates.documents import GIVEN, SEQUENCES, Given, GivenIssue
-from services.enrollment.certificates.documents import Sequence as Numbers
+from services.enrollment.certificates.documents import (
+    PRIOR_ISSUES,
+    SEQUENCES,
+    NumberSequence,
+    PriorIssue,
+    PriorRevision,
+)
 from services.enrollment.terms import Terms
 from shared.contracts.cloudevents import Event, Undecodable, decode, peek
 from shared.contracts.enrollment import CertificateIssued, CertificateRevoked
@@ -22,7 +27,7 @@ from shared.pipeline.store import Session, Store, Write
 _TYPES: dict[str, type[Payload]] = {one.TYPE: one for one in (CertificateIssued, CertificateRevoked)}
 
 
-class GivenNumbers:
+class PriorIssues:
     """Adopts pages of enrollment's own events, in any order and any number of times; `finish` once after them."""
 
     def __init__(self, terms: Terms) -> None:
@@ -38,11 +43,11 @@ class GivenNumbers:
                 told[cast("CertificateIssued | CertificateRevoked", event.data).completion_id].append(event)
 
         async def work(session: Session) -> None:
-            found = cast("list[Given]", await session.find(GIVEN, list(told)))
-            known: dict[str, Given] = {one.id: one for one in found}
+            found = cast("list[PriorIssue]", await session.find(PRIOR_ISSUES, list(told)))
+            known: dict[str, PriorIssue] = {one.id: one for one in found}
             given = [with_events(known.get(id), events) for id, events in told.items()]
             await session.write(
-                [Write(GIVEN, one.id, store.encode(one), new=one.id not in known) for one in given]
+                [Write(PRIOR_ISSUES, one.id, store.encode(one), new=one.id not in known) for one in given]
             )
 
         if told:
@@ -57,12 +62,13 @@ class GivenNumbers:
     async def finish(self, store: Store) -> list[Write]:
         """The sequences as they have to stand before the first decision."""
 
-        async def work(session: Session) -> list[Numbers]:
-            return cast("list[Numbers]", await session.find(SEQUENCES, sorted(self._places)))
+        async def work(session: Session) -> list[NumberSequence]:
+            return cast("list[NumberSequence]", await session.find(SEQUENCES, sorted(self._places)))
 
         known = {one.id: one for one in await store.unit_of_work(work)}
         after = [
-            with_places(known.get(id) or Numbers(id=id, last=0), those) for id, those in self._places.items()
+            with_places(known.get(id) or NumberSequence(id=id, last=0), those)
+            for id, those in self._places.items()
         ]
         return [Write(SEQUENCES, one.id, store.encode(one), new=False) for one in after]
 
@@ -80,11 +86,11 @@ class GivenNumbers:
         return event if ours else None
 
 
-def with_events(known: Given | None, events: Sequence[Event]) -> Given:
+def with_events(known: PriorIssue | None, events: Sequence[Event]) -> PriorIssue:
     """Of one certificate. The same however often and in whatever order they come."""
     for event in events:
         data = cast("CertificateIssued | CertificateRevoked", event.data)
-        given = known or Given(
+        given = known or PriorIssue(
             id=data.completion_id,
             number=data.certificate_number,
             series=data.series or "",
@@ -93,7 +99,7 @@ def with_events(known: Given | None, events: Sequence[Event]) -> Given:
         )
         issues = given.issues
         if isinstance(data, CertificateIssued) and data.content_digest is not None:
-            issue = GivenIssue(
+            issue = PriorRevision(
                 data.revision, data.content_digest, event.attributes.time or data.download_until
             )
             if all(one.revision != issue.revision for one in issues):
@@ -104,8 +110,8 @@ def with_events(known: Given | None, events: Sequence[Event]) -> Given:
     return known
 
 
-def with_places(numbers: Numbers, given: set[int]) -> Numbers:
-    """Counts on after the highest that was given out. Numbers that were decided and never told, since the database
+def with_places(numbers: NumberSequence, given: set[int]) -> NumberSequence:
+    """Counts on after the highest that was given out. NumberSequence that were decided and never told, since the database
     was lost in between, are free: they go first, so that no gap stays."""
     last = max(numbers.last, *given)
     free = [*numbers.free, *range(numbers.last + 1, last + 1)]

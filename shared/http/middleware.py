@@ -43,7 +43,7 @@ _PAGE_POLICY: Final = (
 _DATA_POLICY: Final = "default-src 'none'; frame-ancestors 'none'"
 
 
-class Edge:
+class Middleware:
     def __init__(
         self,
         app: ASGIApp,
