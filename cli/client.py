@@ -57,7 +57,7 @@ DECIDED_WITHIN_S: Final = 30.0
 POLL_S: Final = 0.25
 # An order is sent again under the same key when Kafka did not take it.
 TRIES: Final = 3
-LONGEST_PAUSE_S: Final = 10.0
+MAX_PAUSE_S: Final = 10.0
 BUSY: Final = (429, 503)
 NOT_YOURS: Final = "/problems/not-your-agency"
 UNKNOWN_AGENCY: Final = "/problems/unknown-agency"
@@ -370,7 +370,7 @@ class Service:
             response = self._send(method, path, json=body, headers=headers)
             if response.status_code not in BUSY or tried == TRIES:
                 break
-            time.sleep(min(pause_s(response), LONGEST_PAUSE_S))
+            time.sleep(min(pause_s(response), MAX_PAUSE_S))
         self._check(response)
         return response
 

@@ -20,7 +20,7 @@ from shared.settings.names import unknown
 from shared.settings.sources import environment
 
 T = TypeVar("T")
-LONGEST_REASON: Final = 1000
+MAX_REASON: Final = 1000
 
 
 class ServiceName(StrEnum):
@@ -111,8 +111,8 @@ def unanswered(desk: Desk, silent: dict[str, CannotAsk]) -> None:
 
 def checked_reason(reason: str) -> str:
     reason = reason.strip()
-    if not 0 < len(reason) <= LONGEST_REASON or not reason.isprintable():
-        raise CannotAsk(f"--reason must be one line of 1 to {LONGEST_REASON} characters")
+    if not 0 < len(reason) <= MAX_REASON or not reason.isprintable():
+        raise CannotAsk(f"--reason must be one line of 1 to {MAX_REASON} characters")
     if redact(reason) != reason:
         raise CannotAsk("--reason is kept and shown: leave employee numbers, addresses and tokens out of it")
     return reason

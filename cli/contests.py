@@ -16,7 +16,7 @@ from cli.orders import new_key
 from cli.people_view import show_contests
 from cli.screen import Screen
 
-MOST: Final = 200
+MAX_SHOWN: Final = 200
 """Rows of the worklist."""
 COMPLETION: Final = "cmp_"
 """What the ids of completions begin with."""
@@ -48,10 +48,10 @@ Upheld = Annotated[
 def list_contested(desk: Desk) -> int:
     """Completions that somebody contests and nobody has decided about: they count for nothing meanwhile."""
     try:
-        found = list(islice(desk.enrollment().contested(), MOST + 1))
+        found = list(islice(desk.enrollment().contested(), MAX_SHOWN + 1))
     except NotYours:
         raise NotYours(_OWN_CONTESTS) from None
-    shown, more = found[:MOST], len(found) > MOST
+    shown, more = found[:MAX_SHOWN], len(found) > MAX_SHOWN
     if not desk.answer({"completions": [one.model_dump(mode="json") for one in shown], "more": more}):
         show_contested(desk.out, shown, more=more)
     return DONE

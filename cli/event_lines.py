@@ -9,8 +9,8 @@ from pydantic_core import from_json
 from shared.contracts.cloudevents import json_fault, without_mark
 
 # The service takes 1 MiB at a time.
-MOST_BYTES: Final = 1_000_000
-TOO_LONG: Final = f"is longer than {MOST_BYTES} bytes: publish one event a line"
+MAX_BYTES: Final = 1_000_000
+TOO_LONG: Final = f"is longer than {MAX_BYTES} bytes: publish one event a line"
 _ONE_A_LINE: Final = "write each event on one line (`jq -c .` makes that of pretty-printed ones)"
 _NO_TABLE: Final = "CSV and other tables are not read"
 _CARRIAGE_RETURNS: Final = "its lines end with CR alone: have them end with LF (tr '\\r' '\\n')"
@@ -58,7 +58,7 @@ def _is_table(line: bytes) -> bool:
 
 def read_line(number: int, text: bytes) -> Line:
     """`fault`: why it cannot be part of a batch; what it says is judged by the service."""
-    if len(text) > MOST_BYTES:
+    if len(text) > MAX_BYTES:
         return Line(number, text[:1000], TOO_LONG)
     # Two files of Windows, one behind the other, have a mark in the middle.
     text = without_mark(text.strip()).strip()

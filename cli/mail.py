@@ -14,7 +14,7 @@ from cli.errors import DONE, CannotAsk, Missing
 from cli.orders import Chosen, Rate, carry_out, moment, new_key
 from cli.screen import Screen, local, short
 
-MOST_SHOWN: Final = 20
+MAX_SHOWN: Final = 20
 app: Final = typer.Typer(
     cls=ListByDefault, help="Mails that ended without going out: bounced, skipped, or nobody knows."
 )
@@ -44,7 +44,7 @@ def list_mails(desk: Desk, said: Said = None, state: OfState = None, since: Sinc
         return _list_groups(desk)
     mails = _ended(desk, said, state, since)
     if not desk.answer({"mails": [one.model_dump(mode="json") for one in mails]}):
-        for one in mails[:MOST_SHOWN]:
+        for one in mails[:MAX_SHOWN]:
             desk.out.line(
                 f"{one.id} {one.template}: {one.state} at {local(one.ended_at)}: {short(one.reason)}"
             )
@@ -106,7 +106,7 @@ def _ended(desk: Desk, said: str | None, state: State | None, since: str | None)
 
 def _show_what(out: Screen, mails: Sequence[EndedMail]) -> None:
     """What would be done, before it is asked for."""
-    for (state, reason), count in Counter((one.state, one.reason) for one in mails).most_common(MOST_SHOWN):
+    for (state, reason), count in Counter((one.state, one.reason) for one in mails).most_common(MAX_SHOWN):
         out.line(f"{count} {state}: {short(reason)}")
     cancelled = sum(one.cancelled is not None for one in mails)
     if cancelled:
@@ -114,5 +114,5 @@ def _show_what(out: Screen, mails: Sequence[EndedMail]) -> None:
 
 
 def _more(out: Screen, rows: int) -> None:
-    if rows > MOST_SHOWN:
-        out.line(f"and {rows - MOST_SHOWN} more: --json lists all")
+    if rows > MAX_SHOWN:
+        out.line(f"and {rows - MAX_SHOWN} more: --json lists all")

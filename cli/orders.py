@@ -18,8 +18,8 @@ from cli.command import Desk, each
 from cli.errors import DONE, NO, NOT_ASKED, CannotAsk, Missing, Refused
 
 # So many in a row were not asked: the service is away, and asking on would take a timeout for each.
-MOST_SILENT: Final = 3
-MOST_SHOWN: Final = 20
+MAX_SILENT: Final = 3
+MAX_SHOWN: Final = 20
 NOT_WELL: Final = frozenset({"refused", "rejected", "bug", "not found"})
 LETTERS: Final = "dead_letters"
 _AGO: Final = re.compile(r"(\d{1,6})([mhd])")
@@ -161,7 +161,7 @@ def _outcomes(chosen: Sequence[Chosen], give: Give, rate: float | None) -> Itera
         outcome = ordered(one, give)
         yield outcome
         silent = silent + 1 if outcome.outcome == "not asked" else 0
-        if silent == MOST_SILENT:
+        if silent == MAX_SILENT:
             return
 
 
@@ -188,11 +188,11 @@ def summary(desk: Desk, what: str, outcomes: Sequence[Outcome], named: str = LET
     if len(outcomes) > 1:
         desk.out.table((what, "count"), counts.most_common())
         outcomes = [one for one in outcomes if one.exit_status != DONE]
-    for one in outcomes[:MOST_SHOWN]:
+    for one in outcomes[:MAX_SHOWN]:
         why = f": {one.reason}" if one.reason else ""
         desk.out.line(f"{one.service} {one.id}: {one.outcome}{why}", "red" if one.exit_status else "green")
-    if len(outcomes) > MOST_SHOWN:
-        desk.out.line(f"and {len(outcomes) - MOST_SHOWN} more: --json lists all")
+    if len(outcomes) > MAX_SHOWN:
+        desk.out.line(f"and {len(outcomes) - MAX_SHOWN} more: --json lists all")
 
 
 def _shown(outcome: Outcome) -> dict[str, object]:

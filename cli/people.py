@@ -19,7 +19,7 @@ from cli.orders import new_key
 from cli.people_file import RECORD
 from cli.people_view import changes, show_links, show_open, show_person
 
-MOST: Final = 200
+MAX_SHOWN: Final = 200
 """Rows of a worklist."""
 app: Final = typer.Typer(
     no_args_is_help=True, help="People: whose somebody is, what waits for a decision, and the decisions."
@@ -90,8 +90,8 @@ def unclaimed(desk: Desk) -> int:
 @command(app, "links")
 def links(desk: Desk) -> int:
     """Pairs of numbers that an agency says are one person's, and has no say over."""
-    found = list(islice(desk.enrollment().open_links(), MOST + 1))
-    shown, more = found[:MOST], len(found) > MOST
+    found = list(islice(desk.enrollment().open_links(), MAX_SHOWN + 1))
+    shown, more = found[:MAX_SHOWN], len(found) > MAX_SHOWN
     if not desk.answer({"links": [one.model_dump(mode="json") for one in shown], "more": more}):
         show_links(desk.out, shown, more=more)
     return DONE
@@ -132,8 +132,8 @@ def _checked_id(text: str) -> str:
 
 
 def _list_open(desk: Desk, kind: str) -> int:
-    found = list(islice(desk.enrollment().open_people(kind), MOST + 1))
-    shown, more = found[:MOST], len(found) > MOST
+    found = list(islice(desk.enrollment().open_people(kind), MAX_SHOWN + 1))
+    shown, more = found[:MAX_SHOWN], len(found) > MAX_SHOWN
     if not desk.answer({"people": [one.model_dump(mode="json") for one in shown], "more": more}):
         show_open(desk.out, kind, shown, more=more)
     return DONE

@@ -33,7 +33,7 @@ NUMBER_TITLES: Final = frozenset(
 )
 """Of columns: their letters and digits alone, small."""
 SEPARATORS: Final = (";", "\t", "|", ",")
-MOST_TOLD: Final = 20
+MAX_TOLD: Final = 20
 FEW_DIGITS: Final = 5
 """A line with no more of them in its first cell holds titles, not a person."""
 _SEPARATOR_SAID: Final = re.compile(r'"?sep=([^\r\n"])"?\s*', re.IGNORECASE)
@@ -83,9 +83,9 @@ def people_in(file: Path) -> list[Named]:
 def _wrong(file: Path, faults: Sequence[_Fault]) -> CannotAsk:
     if len(faults) == 1:
         return CannotAsk(f"line {faults[0].line} of {file}: {faults[0].what}")
-    told = [f"line {one.line}: {one.what}" for one in faults[:MOST_TOLD]]
-    if len(faults) > MOST_TOLD:
-        told.append(f"and {len(faults) - MOST_TOLD} more")
+    told = [f"line {one.line}: {one.what}" for one in faults[:MAX_TOLD]]
+    if len(faults) > MAX_TOLD:
+        told.append(f"and {len(faults) - MAX_TOLD} more")
     return CannotAsk(f"{len(faults)} lines of {file} name nobody: correct them or take them out", told)
 
 

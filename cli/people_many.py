@@ -21,8 +21,8 @@ from cli.people_file import Named, people_in
 from cli.people_view import STATES
 
 T = TypeVar("T")
-MOST_SHOWN: Final = 10
-MOST_LINES: Final = 100
+MAX_SHOWN: Final = 10
+MAX_LINES: Final = 100
 MERGED, SEPARATED = "merged", "separated"
 """Kinds of decisions."""
 SO_ALREADY, NOT_FOUND, REFUSED = "so already", "not found", "refused"
@@ -304,14 +304,14 @@ def _show(desk: Desk, seen: Sequence[_Seen], done: Sequence[Outcome]) -> None:
     counts = {"would change": len(seen), **Counter(one.outcome for one in done)}
     desk.err.line(", ".join(f"{count} {what}" for what, count in counts.items() if count))
     if lines := sorted(one.line for one in done if one.outcome == NOT_FOUND and one.line is not None):
-        told = ", ".join(map(str, lines[:MOST_LINES]))
-        more = f" and {len(lines) - MOST_LINES} more" if len(lines) > MOST_LINES else ""
+        told = ", ".join(map(str, lines[:MAX_LINES]))
+        more = f" and {len(lines) - MAX_LINES} more" if len(lines) > MAX_LINES else ""
         desk.err.line(f"{NOT_FOUND}: line{'' if len(lines) == 1 else 's'} {told}{more}")
-    rows = [_row(one.preview) for one in seen[:MOST_SHOWN]]
+    rows = [_row(one.preview) for one in seen[:MAX_SHOWN]]
     if rows:
         desk.err.table(("record", "name", "whose it is", "would be", "mails that wait"), rows)
-    if len(seen) > MOST_SHOWN:
-        desk.err.line(f"and {len(seen) - MOST_SHOWN} more")
+    if len(seen) > MAX_SHOWN:
+        desk.err.line(f"and {len(seen) - MAX_SHOWN} more")
     freed = sum(_goes_out(one.preview) for one in seen)
     if freed:
         desk.err.line(f"mails that wait go out to {freed} of them")

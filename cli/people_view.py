@@ -31,7 +31,7 @@ NEXT = {
         "`kompeten people transfer ID --to AGENCY --reason TEXT`"
     ),
 }
-MOST_TITLES = 5
+MAX_TITLES = 5
 
 
 def show_person(out: Screen, person: Person) -> None:
@@ -206,7 +206,7 @@ def _completions(what: str, those: PreviewedCompletions) -> Iterator[str]:
     if not those.count:
         return
     yield f"{those.count} completion{'' if those.count == 1 else 's'} would {what}:"
-    for one in those.first[:MOST_TITLES]:
+    for one in those.first[:MAX_TITLES]:
         yield f"    {one.completed_on} {one.title}"
-    if those.count > MOST_TITLES:
-        yield f"    and {those.count - MOST_TITLES} more"
+    if those.count > MAX_TITLES:
+        yield f"    and {those.count - MAX_TITLES} more"

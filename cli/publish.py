@@ -15,11 +15,11 @@ from rich.progress import Progress, TaskID
 from cli.client import Busy, Service, TooLarge
 from cli.command import Desk
 from cli.errors import DONE, NO, CannotAsk
-from cli.event_lines import MOST_BYTES, Line, fault_of_file, read_line
+from cli.event_lines import MAX_BYTES, Line, fault_of_file, read_line
 from cli.published import BLOCK_BYTES, Published, Refusal
 from shared.contracts.payload import OPD_CODE
 
-MOST_EVENTS: Final = 500
+MAX_EVENTS: Final = 500
 PATIENCE_S: Final = 600.0
 """So long without any event taken, and the run ends; to be taken up again."""
 NOT_TAKEN_PAUSE_S: Final = 1.0
@@ -147,12 +147,12 @@ def _next_batch(file: BinaryIO, done: Published) -> Batch | None:
     refused: list[Refusal] = []
     lines = size = to_send = 0
     digest, ends_line = done.digest.copy(), done.ends_line
-    while len(events) < MOST_EVENTS and lines < 10 * MOST_EVENTS:
+    while len(events) < MAX_EVENTS and lines < 10 * MAX_EVENTS:
         start, whole = file.tell(), digest.copy()
-        text = file.readline(MOST_BYTES + 1)
+        text = file.readline(MAX_BYTES + 1)
         if not text:
             break
-        if events and to_send + len(text) > MOST_BYTES:
+        if events and to_send + len(text) > MAX_BYTES:
             file.seek(start)
             break
         # What follows a last line that was whole without its end is still of that line.

@@ -21,8 +21,8 @@ from shared.contracts.lists import UNCERTIFIED
 PAUSE_S: Final = 2.0
 """Between two looks: what is on its way arrives meanwhile."""
 CAUGHT_UP_WITHIN_S: Final = 60.0
-MOST_LOOKS: Final = 5
-MOST_SHOWN: Final = 20
+MAX_LOOKS: Final = 5
+MAX_SHOWN: Final = 20
 
 Heal = Annotated[
     bool, typer.Option("--heal", help="Have enrollment say again what others lack, under versions of its own")
@@ -98,7 +98,7 @@ class Run:
 
     def look_again(self) -> None:
         self.wrong, self.in_doubt, self.waiting = [], [], []
-        for look in range(MOST_LOOKS):
+        for look in range(MAX_LOOKS):
             if not self.suspicious:
                 return
             caught_up = self._caught_up()
@@ -176,7 +176,7 @@ def _show(out: Screen, run: Run, restated: dict[str, str], noted: dict[str, list
     rows = [(name, one) for name, those in noted.items() for one in those]
     if rows:
         out.heading("Noted as lists came in")
-        for name, one in rows[:MOST_SHOWN]:
+        for name, one in rows[:MAX_SHOWN]:
             why = f": {short(one.reason)}" if one.reason else ""
             out.line(f"{name} {one.completion_id}: {', '.join(one.lacks)} since {local(one.since)}{why}")
         _more(out, len(rows))
@@ -192,7 +192,7 @@ def _list(out: Screen, title: str, found: Sequence[Finding], style: str) -> None
     counts = Counter((one.service, lacks) for one in found for lacks in one.lacks)
     out.table(("service", "lacks", "completions"), [(*what, count) for what, count in counts.most_common()])
     out.line()
-    for one in found[:MOST_SHOWN]:
+    for one in found[:MAX_SHOWN]:
         why = f": {short(one.reason)}" if one.reason else ""
         hand = "" if one.heals or one.waits else " (by hand)"
         recorded = "" if one.standing else " (stands for nothing)"
@@ -203,5 +203,5 @@ def _list(out: Screen, title: str, found: Sequence[Finding], style: str) -> None
 
 
 def _more(out: Screen, rows: int) -> None:
-    if rows > MOST_SHOWN:
-        out.line(f"and {rows - MOST_SHOWN} more: --json lists all")
+    if rows > MAX_SHOWN:
+        out.line(f"and {rows - MAX_SHOWN} more: --json lists all")

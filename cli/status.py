@@ -11,7 +11,7 @@ from cli.command import Desk, OneService, each, unanswered
 from cli.errors import DONE, NO, NOT_ASKED, CannotAsk, Missing, NotReady
 from cli.screen import Screen, local, short
 
-MOST_ROWS = 8
+MAX_ROWS = 8
 """Of each table, so that all stay on one screen."""
 FOR_OFFICERS = {
     "employees": "{n} {state}: `kompeten people {state}`",
@@ -158,12 +158,12 @@ def _show(
             out.line(f"{name}: {fault}", "red")
     if suspended := [one for stand in stands.values() for one in stand.suspended]:
         out.heading("Suspended: kompeten agency")
-        for agency in suspended[:MOST_ROWS]:
+        for agency in suspended[:MAX_ROWS]:
             out.line(_suspension(agency), "yellow")
         _more(out, len(suspended))
     if distrusted := [one for stand in stands.values() for one in stand.distrusted]:
         out.heading("Distrusted: kompeten agency")
-        for agency, said in distrusted[:MOST_ROWS]:
+        for agency, said in distrusted[:MAX_ROWS]:
             out.line(
                 f"{agency.code}: what it sent {span_of(said)} counts for nothing: decision {said.decision}",
                 "yellow",
@@ -175,19 +175,19 @@ def _show(
             out.line(going, "yellow")
     if behind := list(_behind(stands)):
         out.heading("Behind")
-        out.table(("service", "topic", "lag", "partitions"), behind[:MOST_ROWS])
+        out.table(("service", "topic", "lag", "partitions"), behind[:MAX_ROWS])
         _more(out, len(behind))
     groups = [(name, one) for name, stand in stands.items() for one in stand.groups]
     groups.sort(key=lambda row: row[1].kind != BUG)  # what is ours to mend first
     if groups:
         out.heading("Dead letters: kompeten dead-letters")
-        for name, group in groups[:MOST_ROWS]:
+        for name, group in groups[:MAX_ROWS]:
             out.line(f"{name}: {group.count} {group.kind}: {short(group.reason)}: {group.sample}")
         _more(out, len(groups))
     waits = [(name, one) for name, stand in stands.items() for one in stand.waiting]
     if waits:
         out.heading("Waiting: kompeten waiting")
-        for name, wait in waits[:MOST_ROWS]:
+        for name, wait in waits[:MAX_ROWS]:
             out.line(f"{name}: {wait.count} since {local(wait.oldest)}: {short(wait.reason)}: {wait.lacks}")
         _more(out, len(waits))
     work = [
@@ -265,5 +265,5 @@ def _behind(stands: dict[str, Stand]) -> Iterator[tuple[object, ...]]:
 
 
 def _more(out: Screen, rows: int) -> None:
-    if rows > MOST_ROWS:
-        out.line(f"and {rows - MOST_ROWS} more")
+    if rows > MAX_ROWS:
+        out.line(f"and {rows - MAX_ROWS} more")

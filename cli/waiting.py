@@ -21,7 +21,7 @@ from cli.command import (
 from cli.errors import DONE, NO, NOT_ASKED, CannotAsk, Missing
 from cli.screen import Screen, local
 
-MOST: Final = 500
+MAX_SHOWN: Final = 500
 """So many groups a service names at a time."""
 app: Final = typer.Typer(cls=ListByDefault, help="Records that wait for something which may still come.")
 
@@ -97,7 +97,7 @@ def _who_waits(desk: Desk, lacks: str, only: str | None) -> Service:
     services = desk.services(only)
     if only is not None:
         return services[0]
-    answers, silent = each(services, lambda one: any(wait.lacks == lacks for wait in one.waiting(MOST)))
+    answers, silent = each(services, lambda one: any(wait.lacks == lacks for wait in one.waiting(MAX_SHOWN)))
     found = [one for one in services if answers.get(one.name)]
     if not found and silent:
         raise next(iter(silent.values()))

@@ -23,7 +23,7 @@ from shared.contracts.lists import UNCERTIFIED
 KEYS: Final = (
     "completions", "certificates", "jp_credits", "point_entries", "mails", "dead_letters", "waiting", "lost", "doubled",
 )  # fmt: skip
-MOST_FINDINGS: Final = 20
+MAX_FINDINGS: Final = 20
 
 
 class Times(NamedTuple):
@@ -114,10 +114,10 @@ def print_tables(*tables: tuple[str, Sequence[tuple[str, str]]]) -> None:
 
 
 def print_findings(findings: Sequence[Finding]) -> None:
-    for finding in findings[:MOST_FINDINGS]:
+    for finding in findings[:MAX_FINDINGS]:
         say(f"{finding.kind}: {finding.subject}: {finding.what}")
-    if len(findings) > MOST_FINDINGS:
-        say(f"... and {len(findings) - MOST_FINDINGS} more")
+    if len(findings) > MAX_FINDINGS:
+        say(f"... and {len(findings) - MAX_FINDINGS} more")
 
 
 def say(text: str) -> None:

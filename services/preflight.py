@@ -48,7 +48,7 @@ SERVICES: Final[Mapping[type[Settings], Sequence[Collection[Any]]]] = {
 MONGO: Final = Path("/run/mongo")
 KAFKA: Final = Path("/run/kafka/services")
 KAFKA_ADMIN: Final = Path("/run/kafka/admin")
-LONGEST_STOP_S: Final = 25
+MAX_STOP_S: Final = 25
 """A container is killed 30 s after it was told to stop."""
 
 
@@ -161,8 +161,8 @@ def settings_of(cls: type[Settings]) -> tuple[Settings | None, list[Finding]]:
             settings = load(cls)
         except SystemExit:
             return None, [Finding(what, line, False) for line in said.getvalue().splitlines()]
-    if settings.stop_timeout_s > LONGEST_STOP_S:
-        sentence = f"KOMPETEN_STOP_TIMEOUT_S is at most {LONGEST_STOP_S} in Compose, which kills after 30 s"
+    if settings.stop_timeout_s > MAX_STOP_S:
+        sentence = f"KOMPETEN_STOP_TIMEOUT_S is at most {MAX_STOP_S} in Compose, which kills after 30 s"
         return settings, [Finding(what, sentence, False)]
     return settings, [Finding(what, "are valid")]
 

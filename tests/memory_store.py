@@ -18,7 +18,7 @@ from shared.pipeline.store import Advance, Session, Write
 
 R = TypeVar("R")
 D = TypeVar("D", bound=Document)
-MOST_BYTES = 16 * 1024 * 1024
+MAX_BYTES = 16 * 1024 * 1024
 Key = tuple[str, str]
 
 
@@ -166,8 +166,8 @@ class MemorySession:
             if write.new and self._read(key) is not None:
                 raise DuplicateKey(f"{write.collection.name}/{write.id}")
             raw = cast(BsonDocument, write.document).raw
-            if len(raw) > MOST_BYTES:
-                raise ValueError(f"a document of {len(raw)} bytes, {MOST_BYTES} are allowed")
+            if len(raw) > MAX_BYTES:
+                raise ValueError(f"a document of {len(raw)} bytes, {MAX_BYTES} are allowed")
             document = msgspec.convert(bson.decode(raw, AWARE), write.collection.document)
             self.own[key] = Stored(raw, document)
 

@@ -19,7 +19,7 @@ from services.enrollment.contests.routes import contests_router
 from services.enrollment.employees.own import own_home_router
 from services.enrollment.employees.routes import people_router
 from services.enrollment.intake.event_rate import EventRate
-from services.enrollment.intake.routes import MOST_EVENTS, intake_router
+from services.enrollment.intake.routes import MAX_EVENTS, intake_router
 from services.enrollment.persons.documents import EMPLOYEES, Employee
 from services.enrollment.persons.queries import people_claimed
 from services.enrollment.persons.rights import officers_of_active
@@ -53,7 +53,7 @@ from shared.identity.links import Expired, NotOurs
 from shared.reconciliation.routes import reconciliation_router
 from shared.service import Components
 
-MOST_FOUND = 20
+MAX_FOUND = 20
 CertificateIdPath = Annotated[str, Path(pattern=r"^crt_[0-9a-f]{32}$")]
 
 
@@ -88,7 +88,7 @@ def routers(
 ) -> list[APIRouter]:
     reads, prefix = Reads(components), components.service.topic_prefix
     door = Door(register, prefix, components.sources.fault_of)
-    rate = EventRate(events_per_second, saved=MOST_EVENTS)
+    rate = EventRate(events_per_second, saved=MAX_EVENTS)
     return [
         intake_router(components.publisher, door, prefix, rate),
         agencies_router(components, lambda: people_claimed(components.store)),
@@ -212,7 +212,7 @@ def _officer(components: Components[CompletionTerms], reads: Reads, register: Cu
     async def search(body: NumberBody, caller: Caller) -> list[CompletionView]:
         # All that have it, to leave out others before it is cut: as many as bodies number alike, which are few.
         found = await reads.store.select(COMPLETIONS, {"certificate.number": body.certificate_number.strip()})
-        own = [one for one in found if _may_act_on(one, caller)][:MOST_FOUND]
+        own = [one for one in found if _may_act_on(one, caller)][:MAX_FOUND]
         looked = await looked_up(reads.store, own)
         return [completion_view(one, looked, reads.terms) for one in own]
 

@@ -9,7 +9,7 @@ from shared.pipeline.storage.mongo import MongoStore
 from shared.workers.periodic import Periodic
 
 LOOK_EVERY_S: Final = 30.0
-MOST_NAMED: Final = 5
+MAX_NAMED: Final = 5
 
 
 class WaitingWatch(Periodic):
@@ -37,7 +37,7 @@ class WaitingWatch(Periodic):
             for source in masters
         ]
         if bodies:
-            more = " and others" if len(bodies) == MOST_NAMED else ""
+            more = " and others" if len(bodies) == MAX_NAMED else ""
             self._remarks.append(
                 f"completions wait for bodies that nobody entered ({', '.join(bodies)}{more}): `kompeten body unknown`"
             )
@@ -49,7 +49,7 @@ class WaitingWatch(Periodic):
             [
                 {"$match": {"lacks": {"$gte": f"{kind}/", "$lt": f"{kind}0"}}},  # by the index over it
                 {"$group": {"_id": "$lacks"}},
-                {"$limit": MOST_NAMED},
+                {"$limit": MAX_NAMED},
             ],
         )
         return sorted(one["_id"].removeprefix(kind + "/") for one in found)

@@ -22,7 +22,7 @@ from shared.pipeline.storage.mongo import MongoStore
 from shared.reconciliation.routes import reconciliation_router
 from shared.service import Components
 
-MOST_MAILS: Final = 200
+MAX_MAILS: Final = 200
 
 
 class MailView(BaseModel):
@@ -79,8 +79,8 @@ async def _mails_of(store: MongoStore, contact: Contact) -> list[Mail]:
     """Latest first. By their letters, which say whose they are by now; those about no completion have none."""
     own = {"employee_id": {"$in": [contact.id, *contact.merged]}}
     letters: list[dict[str, Any]] = await store.aggregate(
-        LETTERS, [{"$match": own}, {"$sort": {"due": -1}}, {"$limit": MOST_MAILS}, {"$project": {"_id": 1}}]
+        LETTERS, [{"$match": own}, {"$sort": {"due": -1}}, {"$limit": MAX_MAILS}, {"$project": {"_id": 1}}]
     )
     about_none = {**own, "letter.completion_id": ""}
     which = {"$or": [{"_id": {"$in": [one["_id"] for one in letters]}}, about_none]}
-    return await store.select(MAILS, which, sort=[("due", -1)], limit=MOST_MAILS)
+    return await store.select(MAILS, which, sort=[("due", -1)], limit=MAX_MAILS)

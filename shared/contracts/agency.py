@@ -35,14 +35,12 @@ from shared.contracts.vocabulary import EmploymentType, Form, Level, Pathway
 
 TRIMMED = BeforeValidator(trimmed)
 EmailAddress = Annotated[EmailStr, StringConstraints(max_length=254), TRIMMED]
-MOST_LOCAL_BYTES: Final = 64  # RFC 5321, 4.5.3.1.1
+MAX_LOCAL_BYTES: Final = 64  # RFC 5321, 4.5.3.1.1
 
 
 def _can_exist(address: str) -> str:
-    if len(address.rpartition("@")[0].encode()) > MOST_LOCAL_BYTES:
-        raise ValueError(
-            f"more than {MOST_LOCAL_BYTES} bytes before the @, so that no mail can be sent to it"
-        )
+    if len(address.rpartition("@")[0].encode()) > MAX_LOCAL_BYTES:
+        raise ValueError(f"more than {MAX_LOCAL_BYTES} bytes before the @, so that no mail can be sent to it")
     return address
 
 

@@ -11,11 +11,11 @@ from pydantic import AfterValidator, Field, StringConstraints, WithJsonSchema, m
 from pydantic_core import PydanticCustomError
 
 from shared.contracts.payload import Code, Name, Payload, Reason, trimmed
-from shared.contracts.register import MOST_AT_THE_BEGINNING, KnownAgencyCode
+from shared.contracts.register import MAX_AT_THE_BEGINNING, KnownAgencyCode
 
-MOST_BODIES_AT_THE_BEGINNING: Final = 5_000
-MOST_ALIASES: Final = 20
-LONGEST_BODY_CODE: Final = 40
+MAX_BODIES_AT_THE_BEGINNING: Final = 5_000
+MAX_ALIASES: Final = 20
+MAX_BODY_CODE: Final = 40
 _BODY_CODE: Final = re.compile(r"[A-Za-z0-9./-]+( [A-Za-z0-9./-]+)*")
 
 
@@ -26,9 +26,9 @@ def _fault(sentence: str) -> PydanticCustomError:
 
 def _new_code(text: str) -> str:
     code = str(trimmed(text))
-    if len(code) > LONGEST_BODY_CODE or _BODY_CODE.fullmatch(code) is None:
+    if len(code) > MAX_BODY_CODE or _BODY_CODE.fullmatch(code) is None:
         raise _fault(
-            f"a body's code has 1 to {LONGEST_BODY_CODE} of A-Z, a-z, 0-9, '-', '.', '/' and single blanks between them: "
+            f"a body's code has 1 to {MAX_BODY_CODE} of A-Z, a-z, 0-9, '-', '.', '/' and single blanks between them: "
             "what it is reported as otherwise can be an alias of it"
         )
     return code
@@ -41,7 +41,7 @@ BodyCode = Annotated[
         {
             "type": "string",
             "pattern": f"^{_BODY_CODE.pattern}$",
-            "maxLength": LONGEST_BODY_CODE,
+            "maxLength": MAX_BODY_CODE,
             "description": "1 to 40 of A-Z, a-z, 0-9, '-', '.', '/' and single blanks between them; it stays for good",
         }
     ),
@@ -51,7 +51,7 @@ BodyCode = Annotated[
 KnownBodyCode = Annotated[str, StringConstraints(min_length=1, max_length=300)]
 """Of a body that may have been reported before codes were bounded."""
 
-Aliases = Annotated[tuple[Code, ...], Field(max_length=MOST_ALIASES)]
+Aliases = Annotated[tuple[Code, ...], Field(max_length=MAX_ALIASES)]
 """Other spellings under which a body is reported, as agencies send them."""
 
 
@@ -124,7 +124,7 @@ class BodySeed(Payload):
     """The one agency that issues for it."""
     outside: bool = False
     """It is outside the city: its certificates are its own."""
-    used_by: Annotated[tuple[KnownAgencyCode, ...], Field(max_length=MOST_AT_THE_BEGINNING)] = ()
+    used_by: Annotated[tuple[KnownAgencyCode, ...], Field(max_length=MAX_AT_THE_BEGINNING)] = ()
     """Agencies that have issued in its name so far."""
 
 
@@ -135,5 +135,5 @@ class BeginBodies(Payload):
     """
 
     TYPE: ClassVar[str] = "id.go.bandung.bodies.begin.v1"
-    bodies: Annotated[tuple[BodySeed, ...], Field(max_length=MOST_BODIES_AT_THE_BEGINNING)]
+    bodies: Annotated[tuple[BodySeed, ...], Field(max_length=MAX_BODIES_AT_THE_BEGINNING)]
     """Of those that are spelled alike the first counts."""

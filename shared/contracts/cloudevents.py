@@ -28,8 +28,8 @@ from shared.contracts.payload import NO_CONTROLS, Payload, Timestamp
 P = TypeVar("P", bound=Payload)
 JSON = "application/json"
 STRUCTURED = "application/cloudevents+json; charset=UTF-8"
-LONGEST_ID = 200
-MOST_AHEAD = timedelta(days=1)
+MAX_ID_CHARS = 200
+MAX_AHEAD = timedelta(days=1)
 Text = Annotated[str, StringConstraints(min_length=1, pattern=NO_CONTROLS)]
 NAMESPACE = uuid.UUID("6f1d8a52-6a2e-5c8b-9a55-0c3c8e0f7a11")
 _NAMESPACE = NAMESPACE.bytes
@@ -91,10 +91,10 @@ def _structured(payload: type[Payload]) -> type[_Structured[Payload]]:
 _ATTRIBUTES = tuple((f"ce_{name}", name) for name in Attributes.model_fields)
 
 
-MOST_PARTS: Final = 2_000
+MAX_PARTS: Final = 2_000
 """Of an agency's event: its objects, lists, their fields and entries."""
 TOO_MANY_PARTS: Final = (
-    f"the event has more than {MOST_PARTS} fields and entries of lists: "
+    f"the event has more than {MAX_PARTS} fields and entries of lists: "
     "send what the schema of its type names, no more"
 )
 
@@ -140,7 +140,7 @@ def peek(
 def id_in(value: bytes | None, headers: Iterable[tuple[str, bytes | None]]) -> str:
     """The id that a record seems to have, or "": so that its sender finds what became of it though it can't be read."""
     id = _attribute_in("id", value, headers)
-    return id if id is not None and id.isprintable() and len(id) <= LONGEST_ID else ""
+    return id if id is not None and id.isprintable() and len(id) <= MAX_ID_CHARS else ""
 
 
 def source_in(document: dict[str, Any] | None, headers: Iterable[tuple[str, bytes | None]]) -> str:
@@ -159,9 +159,9 @@ def subject_of(value: bytes | None, headers: Iterable[tuple[str, bytes | None]])
 
 def _attribute_in(name: str, value: bytes | None, headers: Iterable[tuple[str, bytes | None]]) -> str | None:
     if (
-        value is not None and parts_of(value) > MOST_PARTS
+        value is not None and parts_of(value) > MAX_PARTS
     ):  # not worth reading: what its beginning seems to say
-        seen = re.search(rb'"%s"\s*:\s*"([^"\\]*)"' % name.encode(), value[:MOST_PARTS])
+        seen = re.search(rb'"%s"\s*:\s*"([^"\\]*)"' % name.encode(), value[:MAX_PARTS])
         value = None if seen is None else b'{"%s":"%s"}' % (name.encode(), seen[1])
     try:
         found = dict(headers).get("ce_" + name) or from_json(without_mark(value or b""))[name]
@@ -197,8 +197,8 @@ def decode(
         raise Undecodable(describe(error), describe(error, most=1)) from None  # the cause repeats the input
     if event.attributes.specversion != "1.0":
         raise Undecodable("specversion is not 1.0: send CloudEvents 1.0")
-    if len(event.attributes.id) > LONGEST_ID:
-        raise Undecodable(f"id must have 1 to {LONGEST_ID} characters")
+    if len(event.attributes.id) > MAX_ID_CHARS:
+        raise Undecodable(f"id must have 1 to {MAX_ID_CHARS} characters")
     return event
 
 
@@ -208,7 +208,7 @@ def _decode_structured(value: bytes, document: dict[str, Any], payload: type[Pay
             data = without_mark(base64.b64decode(document["data_base64"], validate=True))
         except (binascii.Error, TypeError, ValueError):
             raise Undecodable("data_base64 is not base64: send the event's data as JSON in `data`") from None
-        if parts_of(data) > MOST_PARTS:  # the count of the whole did not see them
+        if parts_of(data) > MAX_PARTS:  # the count of the whole did not see them
             raise Undecodable(TOO_MANY_PARTS)
         _check_unambiguous(data, None)
         return Event(
@@ -301,7 +301,7 @@ def check_clock(attributes: Attributes, arrived: datetime) -> datetime:
     """The event's own time, or its arrival; a time that lies ahead would outrank all later events."""
     if attributes.time is None:
         return arrived
-    if attributes.time > arrived + MOST_AHEAD:
+    if attributes.time > arrived + MAX_AHEAD:
         raise Undecodable(
             "time lies more than a day ahead of the arrival: set the sender's clock, send again"
         )

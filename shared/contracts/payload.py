@@ -29,7 +29,7 @@ CertificateId = NewType("CertificateId", str)
 NO_CONTROLS = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$"
 
 # 2**53 - 1: beyond it JavaScript and others round whole numbers; BSON ends at 2**63 - 1.
-MOST = 2**53 - 1
+MAX_SAFE_INTEGER = 2**53 - 1
 
 
 class Payload(BaseModel):
@@ -169,10 +169,10 @@ IsoDate = Annotated[date, BeforeValidator(_calendar_date)]
 Timestamp = Annotated[AwareDatetime, BeforeValidator(_moment), AfterValidator(_utc)]
 """A moment with its offset (RFC 3339), kept in UTC; a number is refused as with dates."""
 
-Count = Annotated[int, Field(ge=0, le=MOST)]
+Count = Annotated[int, Field(ge=0, le=MAX_SAFE_INTEGER)]
 """A version, a revision, a size."""
 
-Points = Annotated[int, Field(ge=-MOST, le=MOST)]
+Points = Annotated[int, Field(ge=-MAX_SAFE_INTEGER, le=MAX_SAFE_INTEGER)]
 
 AS_NUMBER = PlainSerializer(float, return_type=float, when_used="json")
 

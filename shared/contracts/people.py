@@ -7,7 +7,7 @@ from pydantic import Field
 from shared.contracts.payload import CompletionId, Count, EmployeeId, Payload, Reason, Timestamp
 from shared.contracts.register import KnownAgencyCode
 
-MOST_A_PAGE: Final = 500
+MAX_A_PAGE: Final = 500
 
 
 class ConfirmHome(Payload):
@@ -75,9 +75,9 @@ class AdoptHomes(Payload):
     """A worker read, of people from before homes were noted, who reported them first."""
 
     TYPE: ClassVar[str] = "id.go.bandung.employees.adopt-homes.v1"
-    homes: Annotated[tuple[EarliestHome, ...], Field(max_length=MOST_A_PAGE)]
+    homes: Annotated[tuple[EarliestHome, ...], Field(max_length=MAX_A_PAGE)]
     """Of whom a decision says who reported them first."""
-    unknown: Annotated[tuple[EmployeeId, ...], Field(max_length=MOST_A_PAGE)] = ()
+    unknown: Annotated[tuple[EmployeeId, ...], Field(max_length=MAX_A_PAGE)] = ()
     """Of whom no decision says who reported them: they have no home until somebody claims them."""
 
 
@@ -93,7 +93,7 @@ class RefoldCompletions(Payload):
     TYPE: ClassVar[str] = "id.go.bandung.completions.refold.v1"
     generation: Count
     """Of the register that the worker read."""
-    found: Annotated[tuple[Refolded, ...], Field(max_length=MOST_A_PAGE)]
+    found: Annotated[tuple[Refolded, ...], Field(max_length=MAX_A_PAGE)]
     """Those that it found, each with its person."""
 
 
@@ -103,7 +103,7 @@ class RefoldPeople(Payload):
     TYPE: ClassVar[str] = "id.go.bandung.employees.refold.v1"
     generation: Count
     """Of the register that the worker read."""
-    found: Annotated[tuple[EmployeeId, ...], Field(max_length=MOST_A_PAGE)]
+    found: Annotated[tuple[EmployeeId, ...], Field(max_length=MAX_A_PAGE)]
     """Those that it found."""
 
 

@@ -11,10 +11,10 @@ from pydantic import AfterValidator, Field, StringConstraints
 
 from shared.contracts.payload import Label, Name, Payload, Reason, Timestamp
 
-MOST_BINDINGS: Final = 8
-MOST_CLIENTS: Final = 16
-MOST_KAFKA_USERS: Final = 4
-MOST_AT_THE_BEGINNING: Final = 2_000
+MAX_BINDINGS: Final = 8
+MAX_CLIENTS: Final = 16
+MAX_KAFKA_USERS: Final = 4
+MAX_AT_THE_BEGINNING: Final = 2_000
 
 AGENCY_CODE: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 AgencyCode = Annotated[str, StringConstraints(pattern=f"^{AGENCY_CODE.pattern}$")]
@@ -43,7 +43,7 @@ class TokenBinding(Payload):
     issuer: Visible
     """As in the token's `iss`."""
     client_ids: Annotated[
-        tuple[Visible, ...], Field(min_length=1, max_length=MOST_CLIENTS), AfterValidator(_once)
+        tuple[Visible, ...], Field(min_length=1, max_length=MAX_CLIENTS), AfterValidator(_once)
     ]
     """As the issuer names them."""
 
@@ -62,8 +62,8 @@ AgencyHeadcount = Annotated[int, Field(ge=1, le=1_000_000)]
 """How many people the agency has: registrations of more than a tenth beyond wait. None: nobody said."""
 MovesPerHour = Annotated[int, Field(ge=1, le=1_000_000)]
 """How many people an HR master source may give another home within an hour; more wait. None: one in a hundred."""
-TokenBindings = Annotated[tuple[TokenBinding, ...], Field(max_length=MOST_BINDINGS)]
-KafkaUsers = Annotated[tuple[Visible, ...], Field(max_length=MOST_KAFKA_USERS), AfterValidator(_once)]
+TokenBindings = Annotated[tuple[TokenBinding, ...], Field(max_length=MAX_BINDINGS)]
+KafkaUsers = Annotated[tuple[Visible, ...], Field(max_length=MAX_KAFKA_USERS), AfterValidator(_once)]
 
 
 class AddAgency(Payload):
@@ -176,5 +176,5 @@ class BeginRegister(Payload):
 
     TYPE: ClassVar[str] = "id.go.bandung.register.begin.v1"
     codes: Annotated[
-        tuple[KnownAgencyCode, ...], Field(max_length=MOST_AT_THE_BEGINNING), AfterValidator(_once)
+        tuple[KnownAgencyCode, ...], Field(max_length=MAX_AT_THE_BEGINNING), AfterValidator(_once)
     ]

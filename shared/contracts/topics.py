@@ -18,13 +18,13 @@ DAY_MS = 24 * 3600 * 1000
 # Twice the age of the oldest backup that one would restore (35 days).
 RETENTION_MS = 70 * DAY_MS
 # The broker holds compressed records to it; we hold what they unpack to.
-MOST_RECORD_BYTES = 2 * 1024 * 1024
+MAX_RECORD_BYTES = 2 * 1024 * 1024
 # LogAppendTime: `now` of a decision is the record's time, so no sender's clock may set it.
 CONFIG = {
     "message.timestamp.type": "LogAppendTime",
     "retention.ms": str(RETENTION_MS),
     "cleanup.policy": "delete",
-    "max.message.bytes": str(MOST_RECORD_BYTES),
+    "max.message.bytes": str(MAX_RECORD_BYTES),
 }
 
 

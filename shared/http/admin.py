@@ -62,9 +62,9 @@ log = logging.getLogger(__name__)
 READERS = allow(Role.operator, Role.auditor)
 OPERATOR = allow(Role.operator)
 Limit = Annotated[int, Query(ge=1, le=500)]
-MOST_TYPES: Final = 5
+MAX_TYPES: Final = 5
 """Of a group's event types that are named."""
-MOST_LOOKED_AT: Final = 100
+MAX_LOOKED_AT: Final = 100
 """The latest of a group, in which they are looked for: one type may be most of it."""
 
 
@@ -126,14 +126,14 @@ def admin_router(components: Components[Any]) -> APIRouter:
             {"$group": {
                 "_id": "$fingerprint", "count": {"$sum": 1}, "sample": {"$first": "$_id"}, "kind": {"$first": "$kind"},
                 "event_type": {"$first": "$event_type"}, "reason": {"$first": "$reason"}, "rules": {"$first": "$rules"},
-                "event_types": {"$firstN": {"n": MOST_LOOKED_AT, "input": "$event_type"}},
+                "event_types": {"$firstN": {"n": MAX_LOOKED_AT, "input": "$event_type"}},
                 "first_failed_at": {"$min": "$first_failed_at"}, "last_failed_at": {"$max": "$last_failed_at"},
             }},
             {"$sort": {"last_failed_at": -1}},
             {"$limit": limit},
         ])  # fmt: skip
         for one in found:
-            one["event_types"] = list(dict.fromkeys(one["event_types"]))[:MOST_TYPES]
+            one["event_types"] = list(dict.fromkeys(one["event_types"]))[:MAX_TYPES]
         return [GroupView(fingerprint=one.pop("_id"), **one) for one in found]
 
     @router.get("/dead-letters/letters", summary="Dead letters, one by one", **READERS)

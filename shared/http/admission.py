@@ -35,7 +35,7 @@ _WITH_BODY: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 # Content codings that exist (RFC 9110, 8.4.1; RFC 7932; RFC 8878). Another word is input, and is not repeated.
 _CODINGS: Final = frozenset({"gzip", "x-gzip", "compress", "x-compress", "deflate", "br", "zstd"})
 # Python reads no number of more than 4,300.
-_MOST_DIGITS: Final = 20
+_MAX_DIGITS: Final = 20
 # Health must be told from outside, most of all when there is too much to do.
 _PROBES: Final = "/health/"
 
@@ -127,7 +127,7 @@ def _check(headers: Headers, limit: int) -> None:
             headers={"Accept-Encoding": "identity"},
         )
     declared = headers.get("content-length", "0")
-    if not declared.isdecimal() or len(declared) > _MOST_DIGITS or int(declared) > limit:
+    if not declared.isdecimal() or len(declared) > _MAX_DIGITS or int(declared) > limit:
         raise _too_large(limit)
 
 

@@ -9,7 +9,7 @@ import msgspec
 from fastapi import APIRouter, Path, Query
 from pydantic import BaseModel
 
-from shared.contracts.cloudevents import LONGEST_ID
+from shared.contracts.cloudevents import MAX_ID_CHARS
 from shared.contracts.topics import AGENCY, COMMANDS, agency_topic
 from shared.http.access import ALL_AGENCIES, Caller, Principal, Role, allow
 from shared.http.askers import Askers
@@ -17,7 +17,7 @@ from shared.http.problems import Problem
 from shared.pipeline.books import DECISIONS, Decision
 from shared.pipeline.storage.mongo import MongoStore
 
-MOST: Final = 100
+MAX_DECISIONS: Final = 100
 _BY_THEMSELVES: Final = frozenset({Role.officer, Role.operator, Role.auditor})
 """Who does not speak as an agency's system."""
 READERS: Final = allow(Role.agency, Role.officer, Role.operator, Role.auditor)
@@ -77,7 +77,9 @@ def decisions_router(
         **READERS,
     )
     async def by_query(
-        id: Annotated[str, Query(min_length=1, max_length=LONGEST_ID, description="Of the event or command")],
+        id: Annotated[
+            str, Query(min_length=1, max_length=MAX_ID_CHARS, description="Of the event or command")
+        ],
         caller: Caller,
         source: Source = None,
     ) -> list[DecisionView]:
@@ -89,7 +91,7 @@ def decisions_router(
         **READERS,
     )
     async def by_path(
-        event_id: Annotated[str, Path(min_length=1, max_length=LONGEST_ID)],
+        event_id: Annotated[str, Path(min_length=1, max_length=MAX_ID_CHARS)],
         caller: Caller,
         source: Source = None,
     ) -> list[DecisionView]:
@@ -124,12 +126,12 @@ def _beginning(text: str) -> dict[str, Any]:
 async def _latest(store: MongoStore, filter: Mapping[str, Any]) -> list[Decision]:
     """At most so many, latest last: no more is read, however many there are. Records that arrived in the same
     millisecond are told apart by their offsets, as numbers: as text, the tenth would come before the ninth."""
-    found = await store.select(DECISIONS, filter, sort=[("t", -1)], limit=MOST)
-    if len(found) == MOST:
+    found = await store.select(DECISIONS, filter, sort=[("t", -1)], limit=MAX_DECISIONS)
+    if len(found) == MAX_DECISIONS:
         # Of the first one's millisecond there may be more than were read, and later ones by their offsets.
         first = found[-1].decided_at
         found = [one for one in found if one.decided_at > first]
-        found += await _last_of(store, filter, first, MOST - len(found))
+        found += await _last_of(store, filter, first, MAX_DECISIONS - len(found))
     return sorted(found, key=in_order)
 
 

@@ -15,11 +15,11 @@ from typing import Final, TextIO
 
 INTERVALS_S: Final = (60.0, 600.0, 3600.0)
 """After the first line one tells of the repetitions after a minute, then after ten, then each hour."""
-MOST_LINES: Final = 1_000
+MAX_LINES: Final = 1_000
 """That are kept in mind; of the one that was longest not seen is told when it is forgotten."""
-MOST_ALIKE: Final = 20
+MAX_ALIKE: Final = 20
 """Of a library's lines that differ in what was filled in alone (a number of a request), in one interval."""
-MOST_TOLD: Final = 200
+MAX_TOLD: Final = 200
 """Of our own warnings that differ, as of records that were refused: each is kept where it is dealt with."""
 LOOK_EVERY_S: Final = 1.0
 OURS: Final = ("services", "shared", "kompeten", "__main__")
@@ -108,7 +108,7 @@ class CountingHandler(logging.StreamHandler[TextIO]):
         about = self._context() if ours else ()
         fields = [str(record.__dict__[name]) for name in sorted(own)]
         key = (*template, _rendered(record), type(error), str(error), *about, *fields)
-        most = MOST_TOLD if own else MOST_ALIKE
+        most = MAX_TOLD if own else MAX_ALIKE
         others = key not in self._seen and (bool(own) or not ours) and self._alike[template] >= most
         if others:
             key = template
@@ -134,7 +134,7 @@ class CountingHandler(logging.StreamHandler[TextIO]):
             seen.since, seen.count, seen.step = now, 0, min(seen.step + 1, len(INTERVALS_S) - 1)
 
     def _too_many(self, now: float) -> Iterator[logging.LogRecord]:
-        while len(self._seen) >= MOST_LINES:
+        while len(self._seen) >= MAX_LINES:
             seen = self._forget(next(iter(self._seen)))
             if seen.count:
                 yield seen.told(now)

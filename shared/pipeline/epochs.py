@@ -14,7 +14,7 @@ from shared.pipeline.documents import Collection
 
 VERSIONS = 2**32
 """Of one document in one epoch."""
-MOST_EPOCH = 2**20
+MAX_EPOCH = 2**20
 """Versions stay below 2**53, beyond which JSON readers round."""
 
 
@@ -27,7 +27,7 @@ def epoch_of(version: int) -> int:
     return version // VERSIONS
 
 
-MOST_VERSION = (MOST_EPOCH + 1) * VERSIONS - 1
+MAX_VERSION = (MAX_EPOCH + 1) * VERSIONS - 1
 
 
 @cache
@@ -45,7 +45,7 @@ def fault_of_version(payload: Payload) -> str | None:
     if listed:
         versions += [("version", one.version) for one in getattr(payload, "completions", ())]
     for name, version in versions:
-        if version > MOST_VERSION:
+        if version > MAX_VERSION:
             return f"its {name} lies beyond those of any epoch: no service of this installation wrote it"
     return None
 

@@ -28,7 +28,7 @@ T = TypeVar("T")
 EVERY_S: Final = 15.0
 SECOND_LOOK_AFTER: Final = timedelta(seconds=20)
 PAGE: Final = 500
-MOST_PAGES: Final = 10
+MAX_PAGES: Final = 10
 """What is noted beyond them is counted without a second look."""
 LACKING: Final = Gauge(
     "kompeten_discrepancies",
@@ -51,7 +51,7 @@ class Reconciliation(Periodic, Generic[T]):
     async def step(self) -> None:
         now, counts, after = datetime.now(UTC), Counter[tuple[str, str]](), ""
         old: dict[str, object] = {"since": {"$lte": now - SECOND_LOOK_AFTER}}
-        for _ in range(MOST_PAGES):
+        for _ in range(MAX_PAGES):
             filter = {**old, "_id": {"$gt": after}}
             page = await self._store.select(DISCREPANCIES, filter, sort=[("_id", 1)], limit=PAGE)
             if not page:

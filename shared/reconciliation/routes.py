@@ -13,10 +13,10 @@ from shared.http.access import Role, allow
 from shared.pipeline.books import DEAD_LETTERS, DISCREPANCIES, OPEN, WAITING
 from shared.pipeline.storage.mongo import MongoStore
 
-MOST: Final = 5_000
+MAX_LISTED: Final = 5_000
 """A page of books: some 500 KB."""
-MOST_LOOKS: Final = 500
-MOST_SEARCHED: Final = 500
+MAX_LOOKS: Final = 500
+MAX_SEARCHED: Final = 500
 """Dead letters and waiting records in which an id is looked for."""
 WAITS: Final = "waits: "
 """Begins a reason that is no failure."""
@@ -46,7 +46,7 @@ class Some(NamedTuple):
 
     after: str = ""
     ids: Sequence[str] | None = None
-    limit: int = MOST
+    limit: int = MAX_LISTED
 
     def of(self, field: str) -> dict[str, object]:
         """As a filter. Ids begin with a letter: none is lower than the empty text."""
@@ -58,7 +58,7 @@ Ledger = Callable[[MongoStore, Some], Awaitable[list[Entry]]]
 
 
 class LooksBody(BaseModel):
-    completion_ids: Annotated[list[CompletionId], Field(max_length=MOST_LOOKS)]
+    completion_ids: Annotated[list[CompletionId], Field(max_length=MAX_LOOKS)]
 
 
 class LooksView(BaseModel):
@@ -82,7 +82,7 @@ def reconciliation_router(store: MongoStore, ledger: Ledger) -> APIRouter:
 
     @router.get("/reconciliation", summary="What is here of each completion, in order of id", **readers)
     async def entries(
-        after: After | None = None, limit: Annotated[int, Query(ge=1, le=MOST)] = MOST
+        after: After | None = None, limit: Annotated[int, Query(ge=1, le=MAX_LISTED)] = MAX_LISTED
     ) -> list[Entry]:
         return await ledger(store, Some(after or "", None, limit))
 
@@ -95,7 +95,7 @@ def reconciliation_router(store: MongoStore, ledger: Ledger) -> APIRouter:
         "/discrepancies", summary="Completions that lack something here, as lists showed it", **readers
     )
     async def discrepancies(
-        after: After | None = None, limit: Annotated[int, Query(ge=1, le=MOST_LOOKS)] = MOST_LOOKS
+        after: After | None = None, limit: Annotated[int, Query(ge=1, le=MAX_LOOKS)] = MAX_LOOKS
     ) -> list[DiscrepancyView]:
         found = await store.select(
             DISCREPANCIES, {"_id": {"$gt": after or ""}}, sort=[("_id", 1)], limit=limit
@@ -120,9 +120,9 @@ async def reasons(store: MongoStore, ids: Sequence[str]) -> dict[str, str]:
     """Of those that a record here is about which was not accepted."""
     if not ids:
         return {}
-    waiting = await store.select(WAITING, {}, sort=[("since", 1)], limit=MOST_SEARCHED)
+    waiting = await store.select(WAITING, {}, sort=[("since", 1)], limit=MAX_SEARCHED)
     dead = await store.select(
-        DEAD_LETTERS, {"state": OPEN}, sort=[("last_failed_at", -1)], limit=MOST_SEARCHED
+        DEAD_LETTERS, {"state": OPEN}, sort=[("last_failed_at", -1)], limit=MAX_SEARCHED
     )
     found: dict[str, str] = {}
     texts = [(one.value, WAITS + one.reason) for one in waiting]

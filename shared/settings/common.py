@@ -13,7 +13,7 @@ from pydantic.fields import FieldInfo
 
 from shared.contracts.rights import service_user
 from shared.kafka.connection import KafkaConnection
-from shared.pipeline.epochs import MOST_EPOCH
+from shared.pipeline.epochs import MAX_EPOCH
 from shared.settings.hosts import resolves_here
 from shared.settings.names import known, unknown
 from shared.settings.reading import EXIT_STATUS, FromEnvironment
@@ -21,7 +21,7 @@ from shared.settings.sentences import ANY_TEXT, example, form, is_secret
 from shared.settings.sources import PREFIX, FileProblem, read_exactly, variable
 from shared.settings.types import (
     LEADS_HERE,
-    LONGEST_WAIT_H,
+    MAX_WAIT_H,
     CertificateFile,
     Host,
     HttpUrl,
@@ -136,7 +136,7 @@ class Settings(FromEnvironment):
     waiting_budget_h: float = Field(
         24,
         gt=0,
-        le=LONGEST_WAIT_H,
+        le=MAX_WAIT_H,
         description="Hours that an event waits for what it lacks, then it is a dead letter",
     )
     waiting_budgets_h: WaitingBudgets = Field(
@@ -147,7 +147,7 @@ class Settings(FromEnvironment):
     epoch: int = Field(
         0,
         ge=0,
-        le=MOST_EPOCH,
+        le=MAX_EPOCH,
         description="Raise by one, for good, after a restore from a backup: part of every id and version from then on",
     )
     stop_timeout_s: float = Field(20, gt=0, le=600, description="Seconds to finish work when told to stop")

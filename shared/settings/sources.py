@@ -12,7 +12,7 @@ from pydantic_settings import PydanticBaseSettingsSource
 
 PREFIX: Final = "KOMPETEN_"
 SECRETS_DIR: Final = Path("/run/secrets")
-MOST_FILE_BYTES: Final = 1 << 20
+MAX_FILE_BYTES: Final = 1 << 20
 _BYTE_ORDER_MARKS: Final = (codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
@@ -60,7 +60,7 @@ def read_exactly(path: Path) -> str:
     """What the file holds, but for one line end at its end, which every editor writes. Raises FileProblem."""
     try:
         with path.open("rb") as file:
-            raw = file.read(MOST_FILE_BYTES + 1)
+            raw = file.read(MAX_FILE_BYTES + 1)
     except IsADirectoryError:
         # Docker makes one where the file to be mounted is missing.
         raise FileProblem("is a folder: put a file with the value in its place") from None
@@ -72,7 +72,7 @@ def read_exactly(path: Path) -> str:
         ) from None
     except (OSError, ValueError) as error:
         raise FileProblem(f"cannot be read ({type(error).__name__}): name another one") from None
-    if len(raw) > MOST_FILE_BYTES:
+    if len(raw) > MAX_FILE_BYTES:
         raise FileProblem("is larger than 1 MiB: name one that holds the value alone")
     if raw.startswith(_BYTE_ORDER_MARKS):
         raise FileProblem(

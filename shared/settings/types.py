@@ -26,7 +26,7 @@ OUTSIDE: Final = "outside"
 _CODE: Final = "a code has 1 to 40 of a-z, 0-9 and '-', and does not begin with '-'"
 _EVENT_TYPES: Final = sorted(payload.TYPE for payload in EVENT_TYPES)
 KAFKA_SET_UP: Final = "python -m shared.kafka_setup"
-LONGEST_WAIT_H: Final = 24 * 365
+MAX_WAIT_H: Final = 24 * 365
 LEADS_HERE: Final = (
     "leads to this machine itself: set the address that readers of certificates and mails can open"
 )
@@ -159,9 +159,9 @@ def _hours_by_type(value: object) -> object:
             hours[event_type] = float(text)
         except ValueError:
             hours[event_type] = 0
-        if not 0 < hours[event_type] <= LONGEST_WAIT_H:
+        if not 0 < hours[event_type] <= MAX_WAIT_H:
             raise _problem(
-                f"gives {event_type} {_shown(text, 20)}: that has to be hours, more than 0 and at most {LONGEST_WAIT_H}"
+                f"gives {event_type} {_shown(text, 20)}: that has to be hours, more than 0 and at most {MAX_WAIT_H}"
             )
     return hours
 

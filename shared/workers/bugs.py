@@ -30,7 +30,7 @@ BEHIND_S: Final = 1.0
 AGAIN_S: Final = 24 * 3600.0
 """A version does not change while it runs; a replica of the one before may have failed on more since."""
 PAGE: Final = 100
-MOST_A_SECOND: Final = 50
+MAX_A_SECOND: Final = 50
 log = logging.getLogger(__name__)
 
 
@@ -81,7 +81,7 @@ class BugReplayer(Periodic, Generic[T]):
         )
         id = event_id(0, f"bugs/{letter.id}/{rules}", milliseconds(letter.last_failed_at), command.TYPE)
         await self._commands.submit(command, id=id, key=letter.id, traceparent=root_traceparent(id))
-        await asyncio.sleep(1 / MOST_A_SECOND)
+        await asyncio.sleep(1 / MAX_A_SECOND)
 
 
 async def record_of(store: MongoStore, letter: DeadLetter) -> Record:

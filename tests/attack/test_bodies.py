@@ -19,7 +19,7 @@ from tests.end_to_end.product import Product, until
 pytestmark = [pytest.mark.xdist_group("attack"), pytest.mark.usefixtures("unharmed")]
 
 MIB: Final = 1024 * 1024
-MOST_GROWTH_BYTES: Final = 150 * MIB
+MAX_GROWTH_BYTES: Final = 150 * MIB
 """Of all that is thrown at a service here, some hundred megabytes."""
 OTHERS_WITHIN_S: Final = 20.0
 SLOW: Final = 240
@@ -38,7 +38,7 @@ def bounded(product: Product, service: str) -> Iterator[None]:
     yield
     status = Path(f"/proc/{process.pid}/status").read_text()
     (peak_kb,) = (int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM"))
-    assert peak_kb * 1024 - before < MOST_GROWTH_BYTES, service
+    assert peak_kb * 1024 - before < MAX_GROWTH_BYTES, service
 
 
 def others_are_answered(product: Product, service: str) -> None:

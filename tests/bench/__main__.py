@@ -120,7 +120,7 @@ def pdf_row(pdfs: dict[str, float]) -> Row:
 
 
 def shape_rows(shapes: Sequence[hostile_shapes.Cost]) -> list[Row]:
-    most = hostile_shapes.MOST_GROWTH
+    most = hostile_shapes.MAX_GROWTH
     return [
         Row(f"1,000 / 100 {one.shape}", f"{one.growth:.1f} x CPU", f"<= {most:.0f} x", one.growth <= most)
         for one in shapes

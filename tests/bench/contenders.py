@@ -35,7 +35,7 @@ from shared.contracts.cloudevents import decode, encode, event_id, peek
 from shared.contracts.topics import agency_topic
 from shared.kafka.connection import KafkaConnection
 from shared.pipeline.books import Decision
-from shared.pipeline.consuming.consumer import MOST_RECORDS, Consumer
+from shared.pipeline.consuming.consumer import MAX_RECORDS, Consumer
 from shared.pipeline.documents import Collection, Doc, Docs, Document, Load, Lock, Need, State
 from shared.pipeline.kafka.client import FETCH_BYTES
 from shared.pipeline.kafka.publisher import HEADERS, Publisher
@@ -212,7 +212,7 @@ async def ours(
 async def bare(kafka: KafkaConnection, mongo: str, run: str, events: int) -> float:
     peer = Peer(kafka, mongo, run)
     consumer = AIOKafkaConsumer(agency_topic(OPD, run + "."), **kafka.options(), group_id="bare",
-                                auto_offset_reset="earliest", max_poll_records=MOST_RECORDS,
+                                auto_offset_reset="earliest", max_poll_records=MAX_RECORDS,
                                 max_partition_fetch_bytes=FETCH_BYTES)  # fmt: skip
     producer = AIOKafkaProducer(**kafka.options(), acks="all", enable_idempotence=True, linger_ms=2)
     await consumer.start()
@@ -292,7 +292,7 @@ async def faststream(kafka: KafkaConnection, mongo: str, run: str, events: int, 
 
     if batch:
         broker.subscriber(
-            topic, batch=True, max_records=MOST_RECORDS, batch_timeout_ms=200, decoder=raw_body, **options
+            topic, batch=True, max_records=MAX_RECORDS, batch_timeout_ms=200, decoder=raw_body, **options
         )(handle_batch)
     else:
         broker.subscriber(topic, decoder=raw_body, **options)(handle_one)

@@ -30,7 +30,7 @@ RESULTS: Final = Path(__file__).parent / "results/hostile.json"
 ROUNDS: Final = 3
 SEED: Final = 20260305
 PER_EMPLOYEE: Final = 5
-LARGEST_BYTES: Final = 2 * 1024 * 1024 - 100_000
+MAX_BYTES: Final = 2 * 1024 * 1024 - 100_000
 """What the topic lets in."""
 
 
@@ -40,9 +40,7 @@ async def publish(kafka: KafkaConnection, run: str, events: int, between: bool) 
         one
         for one in hostile_records(SEED, 2 * events, [OPD])
         if one.topic == agency_topic(OPD)
-        and 0
-        < len(one.value or b"") + len(one.key or b"")
-        < LARGEST_BYTES  # no client sends one without both
+        and 0 < len(one.value or b"") + len(one.key or b"") < MAX_BYTES  # no client sends one without both
     ]
     producer = AIOKafkaProducer(
         **kafka.options(), acks="all", enable_idempotence=True, max_request_size=4 * 1024 * 1024

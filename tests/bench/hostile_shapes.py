@@ -21,7 +21,7 @@ from tests.bench.shapes import SHAPES, Bench, Shape, Store
 from tests.memory_store import MemoryStore
 
 FEW, MANY, ROUNDS = 100, 1_000, 3
-MOST_GROWTH: Final = 12.0
+MAX_GROWTH: Final = 12.0
 MakeStore = Callable[[Shape], Awaitable[Store]]
 
 

@@ -18,7 +18,7 @@ from devstack import Stack
 from shared.contracts.topics import agency_topic
 from shared.pipeline.books import DECISIONS, Decision
 from shared.pipeline.consuming import consumer as consumer_module
-from shared.pipeline.consuming.consumer import MOST_RECORDS, Consumer
+from shared.pipeline.consuming.consumer import MAX_RECORDS, Consumer
 from shared.pipeline.errors import Unavailable
 from shared.pipeline.kafka.client import Assignments
 from shared.pipeline.kafka.publisher import Publisher
@@ -33,7 +33,7 @@ pytestmark = pytest.mark.full
 
 R = TypeVar("R")
 SOON_S = 5.0
-LONGEST_MS = 2**31 - 1
+MAX_MS = 2**31 - 1
 
 
 @pytest.fixture
@@ -119,10 +119,10 @@ async def test_a_batch_has_an_end_however_much_is_there(place: Place) -> None:
             return found
 
     async with bare(place, place.agency(), auto_offset_reset="earliest") as client:
-        assert await came(client, WITHIN_S) > MOST_RECORDS, "the client's default has none"
+        assert await came(client, WITHIN_S) > MAX_RECORDS, "the client's default has none"
     async with place.member(Counting(place.store.client, place.store.database.name)):
         await place.decided(place.agency(), count)
-    assert max(batches) <= MOST_RECORDS + 1, "one more than its share is asked of each partition"
+    assert max(batches) <= MAX_RECORDS + 1, "one more than its share is asked of each partition"
     assert sum(batches) == count
 
 
@@ -237,11 +237,11 @@ async def idle_member_takes_over(place: Place, group: str, max_poll_interval_ms:
 async def test_a_member_without_partitions_may_be_silent_as_long_as_it_likes(place: Place) -> None:
     """#1187: after `max_poll_interval_ms` without a fetch it rejoins nothing. Ours has the longest there is."""
     assert not await idle_member_takes_over(place, "short", 1_000)
-    assert await idle_member_takes_over(place, "long", LONGEST_MS)
+    assert await idle_member_takes_over(place, "long", MAX_MS)
     async with place.member() as member:
         await until(lambda: bool(member.next), lambda: f"{member.faults()}", WITHIN_S)
         assert member._consumer is not None
-        assert member._consumer._max_poll_interval_ms == LONGEST_MS
+        assert member._consumer._max_poll_interval_ms == MAX_MS
 
 
 # Silence

@@ -13,7 +13,7 @@ from devstack import Stack
 from shared.contracts.cloudevents import STRUCTURED
 from shared.contracts.topics import agency_topic
 from shared.pipeline.books import Decision
-from shared.pipeline.consuming.consumer import MOST_RECORDS
+from shared.pipeline.consuming.consumer import MAX_RECORDS
 from tests.chaos.members import WITHIN_S, Place, place_of
 from tests.chaos.system import until
 from tests.chaos.traffic import Message
@@ -25,10 +25,10 @@ FLOODS = ("agency-a", "agency-b", "agency-c")
 OTHER = "agency-d"
 OF_EACH = 7_000
 FEW = 50
-MOST_BATCHES = 3
-LEAST_TOPICS = 2.5
+MAX_BATCHES = 3
+MIN_TOPICS = 2.5
 """Of the floods, in a batch; taken as the client has fetched them, it was one or two."""
-LONGEST_S = 1.0
+MAX_S = 1.0
 """Without a turn for others; it was minutes."""
 
 
@@ -47,11 +47,11 @@ async def test_a_flood_of_some_agencies_leaves_room_for_the_others_in_each_batch
         async with place.member() as member:
             member.on_decided = note
             await until(lambda: len(batches) >= 10, lambda: f"{len(batches)} batches", WITHIN_S)
-        assert few <= set().union(*batches[:MOST_BATCHES])
+        assert few <= set().union(*batches[:MAX_BATCHES])
         topics = [
             {one.split("/")[0] for one in batch} & {*map(place.agency, FLOODS)} for batch in batches[1:10]
         ]
-        assert mean(map(len, topics)) >= LEAST_TOPICS, topics
+        assert mean(map(len, topics)) >= MIN_TOPICS, topics
 
 
 async def test_what_was_read_to_its_last_record_is_fetched_again_beside_a_flood(stack: Stack) -> None:
@@ -59,7 +59,7 @@ async def test_what_was_read_to_its_last_record_is_fetched_again_beside_a_flood(
     async with place_of(stack, (FLOODS[0], OTHER)) as place:
         read_only(place, FLOODS[0], OTHER)
         flood, other = place.agency(FLOODS[0]), place.agency(OTHER)
-        copies = 20 * MOST_RECORDS
+        copies = 20 * MAX_RECORDS
         await place.send([event(place, FLOODS[0], 0)] * copies, compression_type="zstd", max_batch_size=2**20)
         await place.send([event(place, OTHER, 0)])
         async with place.member() as member:
@@ -104,7 +104,7 @@ async def test_a_thousand_events_about_one_completion_leave_the_loop_to_heartbea
             beating.cancel()
             assert not member.faults()
     assert set(verdicts.values()) <= {"accepted", "correction", "superseded"}
-    assert longest_s < LONGEST_S
+    assert longest_s < MAX_S
 
 
 def content(topic: str, n: int) -> Message:

@@ -27,7 +27,7 @@ ROUNDS: Final = (
     {"notification": "before-transaction:3"},
 )
 PER_ROUND: Final = 60
-MOST_A_ROUND: Final = 2_000
+MAX_A_ROUND: Final = 2_000
 """At ten a second, more than a service that was killed needs to come back on a busy machine."""
 
 
@@ -55,7 +55,7 @@ async def test_killed_there_nothing_is_lost_or_doubled(system: System, armed: di
             assert await system.stopped(service) == 0
     for service in {*SERVICES} - running | {*armed}:
         system.launch(service, armed.get(service, ""))
-    at_most = len(system.traffic.reported) + MOST_A_ROUND
+    at_most = len(system.traffic.reported) + MAX_A_ROUND
     sending = asyncio.create_task(system.flow(PER_ROUND))
     waiting = dict(armed)
     in_hand = 0

@@ -15,7 +15,7 @@ from devstack import Stack
 from shared.kafka.connection import KafkaConnection
 from shared.pipeline.books import PACKED
 from shared.pipeline.kafka import reading
-from shared.pipeline.kafka.unpacking import MOST_UNPACKED_BYTES
+from shared.pipeline.kafka.unpacking import MAX_UNPACKED_BYTES
 from shared.pipeline.operations.dead_letter_commands import edited
 from tests.chaos.members import Place, place_of
 from tests.chaos.system import producer
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.full
 MB = 1024 * 1024
 BOMB_BYTES = 300 * MB
 CODECS = ("gzip", "snappy", "lz4", "zstd")
-MOST_GROWTH_BYTES = 200 * MB
+MAX_GROWTH_BYTES = 200 * MB
 """Less than any of the bombs."""
 
 
@@ -95,7 +95,7 @@ async def test_a_batch_that_unpacks_to_too_much_is_kept_packed_and_harms_nobody(
             verdicts = await place.decided(topic, 3, 120)
             await place.decided(place.agency(AGENCIES[1]), 1)
             assert not member.faults()
-    assert grown[0] < MOST_GROWTH_BYTES, f"{grown[0] / MB:.0f} MB more at the peak"
+    assert grown[0] < MAX_GROWTH_BYTES, f"{grown[0] / MB:.0f} MB more at the peak"
     assert verdicts == {0: "accepted", 3: "refused", 4: "accepted"}
     ((letter, value),) = (await place.dead_letters(topic)).values()
     assert letter.kind == PACKED
@@ -141,7 +141,7 @@ async def test_many_batches_that_are_small_packed_are_not_held_at_once(
         verdicts = await place.decided(topic, count, 120)
         assert not member.faults()
     assert verdicts == dict.fromkeys(range(count), "refused")
-    assert max(held) < MOST_UNPACKED_BYTES + 4 * MB
+    assert max(held) < MAX_UNPACKED_BYTES + 4 * MB
     assert len({letter.kind for letter, _ in (await place.dead_letters(topic)).values()}) == 1
 
 

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from shared.contracts.agency import EmployeeRegistered, TrainingCompleted
 from shared.contracts.catalogue import EVENT_TYPES
 from shared.contracts.cloudevents import Event, Undecodable, decode, encode, id_in, peek
-from shared.contracts.payload import MOST, Payload
+from shared.contracts.payload import MAX_SAFE_INTEGER, Payload
 from shared.contracts.topics import AGENCY
 from tests.examples import examples
 from tests.factories import MOMENT, NIP, as_record, completed, jp_credited, registered
@@ -510,7 +510,7 @@ def test_data_in_base64_is_held_to_the_same_rules(data: object, said: str) -> No
 def test_whole_numbers_end_where_others_would_round_them(payload: type[Payload]) -> None:
     data = json.loads(EXAMPLES[payload].model_dump_json())
     for name in [name for name, value in data.items() if type(value) is int]:
-        for number in (2**63, -(2**63), MOST + 1):
+        for number in (2**63, -(2**63), MAX_SAFE_INTEGER + 1):
             whole = document(EXAMPLES[payload])
             whole["data"][name] = number
             assert f"data.{name}: " in refusal(json.dumps(whole).encode())

@@ -61,7 +61,7 @@ FAKETIME: Final = ("/usr/lib/*/faketime/libfaketime.so.1", "/usr/lib/faketime/li
 # Every service at once: as many members as this make some idle.
 MEMBERS: Final = PARTITIONS + 1
 FLOOD: Final = 500
-MOST_FLOODS: Final = 20
+MAX_FLOODS: Final = 20
 
 
 async def killed_at(armed: dict[str, str], field: Field) -> None:
@@ -249,7 +249,7 @@ async def flooded(field: Field) -> None:
     sender = Publisher(field.system.kompeten.kafka_of_agency(HOSTILE), "flood")
     until = time.monotonic() + field.outage_s
     try:
-        for _ in range(MOST_FLOODS):
+        for _ in range(MAX_FLOODS):
             unsent = field.system.traffic.flood(FLOOD)
             while unsent:
                 unsent = await unacknowledged(sender, unsent)

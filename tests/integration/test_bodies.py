@@ -11,7 +11,7 @@ from devstack import Stack
 from services.enrollment import app
 from services.enrollment.bodies.beginning import BodiesBeginning
 from services.enrollment.bodies.documents import BODIES, LACKED, lacks_body
-from services.enrollment.bodies.queries import MOST_UNKNOWN, Effects, all_bodies, preview, unknown_bodies
+from services.enrollment.bodies.queries import MAX_UNKNOWN, Effects, all_bodies, preview, unknown_bodies
 from services.enrollment.bodies.timeline import standing_body
 from services.enrollment.bodies.views import body_view
 from services.enrollment.completions.reported_bodies import Reported, reported_bodies
@@ -122,10 +122,10 @@ async def test_operators_are_told_that_something_waits_for_them(
 async def test_the_list_of_unknown_bodies_has_an_end_and_says_so(
     components: Components[CompletionTerms],
 ) -> None:
-    for n in range(MOST_UNKNOWN + 1):
+    for n in range(MAX_UNKNOWN + 1):
         await wait_for(components, f"BODY {n}", 1 + (n == 150), first=2 * n)
     found = await unknown_bodies(components)
-    assert (len(found.bodies), found.more, found.bodies[0].code) == (MOST_UNKNOWN, True, "BODY 150")
+    assert (len(found.bodies), found.more, found.bodies[0].code) == (MAX_UNKNOWN, True, "BODY 150")
 
 
 async def test_a_preview_tells_what_would_be_decided_and_writes_nothing(

@@ -10,11 +10,11 @@ import httpx
 import pytest
 
 from devstack import Stack
-from shared.contracts.cloudevents import LONGEST_ID
+from shared.contracts.cloudevents import MAX_ID_CHARS
 from shared.http.access import Principal, Role
 from shared.http.app import create_app
 from shared.http.askers import Askers
-from shared.http.decisions import MOST, decisions_router
+from shared.http.decisions import MAX_DECISIONS, decisions_router
 from shared.pipeline.books import DECISIONS, Decision
 from shared.pipeline.storage.mongo import MongoStore, connect
 
@@ -129,11 +129,11 @@ async def test_everybody_sees_the_own_under_an_id_that_all_have_used(
 async def test_what_others_have_under_the_id_takes_no_place(
     store: MongoStore, http: httpx.AsyncClient
 ) -> None:
-    flood = [decision("agency.dinas-sda.v1", n, after_s=n) for n in range(3 * MOST)]
+    flood = [decision("agency.dinas-sda.v1", n, after_s=n) for n in range(3 * MAX_DECISIONS)]
     await store.keep([*flood, decision("agency.dinas.v1", 7)], DECISIONS)
     assert await seen(http, "agency") == ["agency.dinas.v1/0/7/0"]
     assert await seen(http, "officer") == ["agency.dinas.v1/0/7/0"]
-    assert len(await seen(http, "neighbour")) == MOST
+    assert len(await seen(http, "neighbour")) == MAX_DECISIONS
 
 
 async def test_an_events_source_makes_no_command_of_it(store: MongoStore, http: httpx.AsyncClient) -> None:
@@ -146,24 +146,26 @@ async def test_an_events_source_makes_no_command_of_it(store: MongoStore, http: 
 async def test_latest_last_and_what_came_in_one_millisecond_by_offset(
     store: MongoStore, http: httpx.AsyncClient
 ) -> None:
-    together = [decision("agency.dinas.v1", n) for n in range(8, 8 + MOST + 5)]
+    together = [decision("agency.dinas.v1", n) for n in range(8, 8 + MAX_DECISIONS + 5)]
     turns = [decision("agency.dinas.v1", 112, turn=turn) for turn in (2, 10)]
     early = decision("agency.dinas.v1", 500, after_s=-1)
     await store.keep([*turns, *reversed(together), early], DECISIONS)
     records = await seen(http, "agency")
     assert records[-3:] == [f"agency.dinas.v1/0/112/{turn}" for turn in (0, 2, 10)]
     assert [int(one.split("/")[2]) for one in records[:-2]] == list(range(15, 113))
-    assert len(records) == MOST
+    assert len(records) == MAX_DECISIONS
 
 
 async def test_no_more_is_read_than_is_told(store: MongoStore, http: httpx.AsyncClient) -> None:
     """Whoever sends one id again and again would make each look at it cost all that was decided under it."""
-    many = [decision("agency.dinas.v1", n, after_s=n // 2) for n in range(20 * MOST)]
+    many = [decision("agency.dinas.v1", n, after_s=n // 2) for n in range(20 * MAX_DECISIONS)]
     await store.keep(many, DECISIONS)
     await store.database.command("profile", 2)
     for who in ("agency", "officer", "operator"):
         records = await seen(http, who)
-        assert [int(one.split("/")[2]) for one in records] == list(range(19 * MOST, 20 * MOST))
+        assert [int(one.split("/")[2]) for one in records] == list(
+            range(19 * MAX_DECISIONS, 20 * MAX_DECISIONS)
+        )
     await store.database.command("profile", 0)
     looks = (
         await store.database["system.profile"]
@@ -171,12 +173,12 @@ async def test_no_more_is_read_than_is_told(store: MongoStore, http: httpx.Async
         .to_list(None)
     )
     assert len(looks) == 6
-    assert max(one["docsExamined"] for one in looks) <= MOST, [one["planSummary"] for one in looks]
+    assert max(one["docsExamined"] for one in looks) <= MAX_DECISIONS, [one["planSummary"] for one in looks]
 
 
 async def test_a_filter_comes_before_the_limit(store: MongoStore, http: httpx.AsyncClient) -> None:
     """Of many in one millisecond too: what is asked for is not crowded out by another source's."""
-    others = [decision("agency.dinas.v1", n, source="urn:b") for n in range(50, 50 + 3 * MOST)]
+    others = [decision("agency.dinas.v1", n, source="urn:b") for n in range(50, 50 + 3 * MAX_DECISIONS)]
     asked = [decision("agency.dinas.v1", n, source="urn:a") for n in (*range(5), 1000)]
     await store.keep([*others, *asked], DECISIONS)
     records = await seen(http, "agency", source="urn:a")
@@ -208,7 +210,7 @@ async def test_decisions_of_before_sources_were_kept_are_read(
 
 IDS = [
     "a/b", "/", "//", "..", ".", "../..", "a/../b", "a b", " ", "100%", "%2F", "a?b#c&d=e+f", "é ü", "\\", "'\"",
-    "x" * LONGEST_ID,
+    "x" * MAX_ID_CHARS,
 ]  # fmt: skip
 
 
@@ -228,7 +230,7 @@ async def test_any_id_that_the_intake_takes_is_found(
 
 
 @pytest.mark.parametrize(
-    "asked", [{}, {"id": ""}, {"id": "x" * (LONGEST_ID + 1)}], ids=["none", "empty", "long"]
+    "asked", [{}, {"id": ""}, {"id": "x" * (MAX_ID_CHARS + 1)}], ids=["none", "empty", "long"]
 )
 async def test_what_is_no_id_is_refused(http: httpx.AsyncClient, asked: dict[str, str]) -> None:
     answer = await http.get("/decisions", params=asked, headers={"Authorization": "Bearer agency"})

@@ -20,7 +20,7 @@ from services.notification.delivery import policy as outcomes
 from services.notification.delivery.documents import ALLOWANCES
 from services.notification.delivery.mailer import HANDING_OVER, Mailer
 from services.notification.delivery.metrics import REPEATED
-from services.notification.delivery.policy import HELD, JOINED, MOST_REPEATS
+from services.notification.delivery.policy import HELD, JOINED, MAX_REPEATS
 from services.notification.delivery.preparation import Preparation
 from services.notification.delivery.smtp import SmtpServer
 from services.notification.letters.documents import (
@@ -175,8 +175,8 @@ async def test_a_server_that_always_breaks_off_is_not_fed_for_ever(
     catcher.order("close_after_data")
     async with running(mailer_for(mail_store, catcher.port)):
         (one,) = await until(mail_store, unknown=1)
-    assert one.repeated == MOST_REPEATS
-    assert catcher.received().total() == MOST_REPEATS + 1
+    assert one.repeated == MAX_REPEATS
+    assert catcher.received().total() == MAX_REPEATS + 1
 
 
 async def test_held_mails_wait_for_an_operator(mail_store: MongoStore, catcher: Catcher) -> None:

@@ -86,7 +86,7 @@ async def test_a_trace_says_how_much_it_did_not_look_into(
     city: City, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await city.deliver([Sending(completed(BUDI), "one"), Sending(completed(SRI), "two")])
-    monkeypatch.setattr(undecided, "LARGEST_BYTES", 10)
+    monkeypatch.setattr(undecided, "MAX_BYTES", 10)
     store: Any = city.members["enrollment"].store
     assert await undecided.undecided(store, undecided.marks_of_person(BUDI, None)) == ([], 2)
 

@@ -60,7 +60,7 @@ OFFICER: Final = "officer"
 """The sender of commands."""
 MORNING: Final = datetime(2026, 6, 1, 1, 0, tzinfo=UTC)
 TERMS: Final = load_terms(SECRET, "https://kompeten.example")
-MOST_TURNS: Final = 5_000
+MAX_TURNS: Final = 5_000
 UNHURRIED: Final = LIMITS._replace(most_busy_s=float("inf"))
 """A batch is one on any machine."""
 
@@ -229,7 +229,7 @@ class City:
 
     async def recalculate(self) -> None:
         """Until nothing is left to do."""
-        for _ in range(MOST_TURNS):
+        for _ in range(MAX_TURNS):
             while await self.work():
                 pass
             if not self.release() and not await self.render() and not await self.tick(wait=True):

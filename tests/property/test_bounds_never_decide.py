@@ -70,7 +70,7 @@ def merged(those: list[Content]) -> list[Content]:
 def test_the_same_contents_are_kept_in_any_order(
     monkeypatch: pytest.MonkeyPatch, those: list[Content], seed: int
 ) -> None:
-    monkeypatch.setattr(completions, "MOST_CONTENTS", FEW)
+    monkeypatch.setattr(completions, "MAX_CONTENTS", FEW)
     shuffled = [*those, *those]
     Random(seed).shuffle(shuffled)
     assert without_copies(taken(shuffled).contents) == without_copies(taken(those).contents)
@@ -81,7 +81,7 @@ def test_the_same_contents_are_kept_in_any_order(
 def test_what_is_kept_has_the_owner_and_the_highest_revision_of_all(
     monkeypatch: pytest.MonkeyPatch, those: list[Content]
 ) -> None:
-    monkeypatch.setattr(completions, "MOST_CONTENTS", FEW)
+    monkeypatch.setattr(completions, "MAX_CONTENTS", FEW)
     stands, whole = standing_before(taken(those).contents), standing_before(merged(those))
     assert stands is not None
     assert whole is not None
@@ -118,7 +118,7 @@ async def test_more_contents_than_are_kept_end_in_the_same_place(
     for city in (calm, rough):
         await promises(city)
         for one in await city.documents("enrollment", COMPLETIONS):
-            assert len(one.contents) <= len(AGENCIES) * (completions.MOST_CONTENTS + 1)
+            assert len(one.contents) <= len(AGENCIES) * (completions.MAX_CONTENTS + 1)
     assert await observe(rough) == await observe(calm)
     ends = [
         [facts_standing(one) for one in await city.documents("enrollment", COMPLETIONS)]

@@ -19,7 +19,7 @@ from shared.contracts.topics import (
     agency_topic,
 )
 from shared.pipeline.books import DEAD_LETTERS, DECISIONS, DeadLetter, WaitingRecord
-from shared.pipeline.epochs import MOST_VERSION
+from shared.pipeline.epochs import MAX_VERSION
 from shared.pipeline.errors import Rejected
 from shared.pipeline.handlers import Service
 from shared.pipeline.processing.dry_run import run_dry
@@ -195,7 +195,7 @@ def test_a_version_from_beyond_all_epochs_is_refused(
     service: Service[Any], topic: str, payload: type[Payload], field: str
 ) -> None:
     """The highest stands: 2**53 - 1 replaced a mail address for good."""
-    for version, refused in ((MOST_VERSION, False), (MOST_VERSION + 1, True), (2**53 - 1, True)):
+    for version, refused in ((MAX_VERSION, False), (MAX_VERSION + 1, True), (2**53 - 1, True)):
         forged = EXAMPLES[payload].model_copy(update={field: version})
         item = Decoder(service).read(as_record(forged, topic=topic))
         assert (item.fault is not None) is refused

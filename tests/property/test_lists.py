@@ -18,7 +18,7 @@ from tests.factories import as_record, completed, registered
 from tests.property.harness import ENROLLMENT, MORNING, City, Sending
 
 PLACES = ("enrollment/a/0", "enrollment/b/0", "enrollment/c/0")
-MOST_OF_TRAFFIC = 0.01
+MAX_OF_TRAFFIC = 0.01
 
 
 def at(minute: int) -> datetime:
@@ -110,9 +110,9 @@ async def test_lists_cost_less_than_a_hundredth_of_the_traffic() -> None:
         f"{size(events) / completions:.0f} bytes a completion; lists: {of_bytes:.2%} of the bytes and "
         f"{of_records:.2%} of the records of enrollment.events; with commands {with_command:.2%} of all"
     )
-    assert of_bytes < MOST_OF_TRAFFIC
-    assert of_records < MOST_OF_TRAFFIC
-    assert with_command < MOST_OF_TRAFFIC
+    assert of_bytes < MAX_OF_TRAFFIC
+    assert of_records < MAX_OF_TRAFFIC
+    assert with_command < MAX_OF_TRAFFIC
 
 
 def records_of(city: City, topic: str) -> list[Record]:

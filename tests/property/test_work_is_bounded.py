@@ -14,7 +14,7 @@ from tests.memory_store import MemoryStore
 from tests.property.harness import SERVICES
 
 FEW, MANY = 30, 300
-MOST_GROWTH = 11.0
+MAX_GROWTH = 11.0
 
 
 async def calls(shape: Shape, n: int) -> int:
@@ -42,7 +42,7 @@ async def test_ten_times_as_many_records_are_ten_times_the_work(
 ) -> None:
     monkeypatch.setattr(pace, "SLICE_S", float("inf"))
     few, many = await calls(shape, FEW), await calls(shape, MANY)
-    assert many <= MOST_GROWTH * few, (
+    assert many <= MAX_GROWTH * few, (
         f"{few} calls for {FEW} records, {many} for {MANY}: {many / few:.1f} times"
     )
 

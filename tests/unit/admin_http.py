@@ -13,7 +13,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response
 
 SERVICES = ("enrollment", "incentive", "notification")
-MOST_ROWS = 2
+MAX_ROWS = 2
 """Of a ledger at a time: a page may hold fewer than was asked for."""
 AT = "2026-03-05T02:00:00Z"
 
@@ -247,7 +247,7 @@ def _numbered_page(pages: list[list[dict[str, Any]]], kind: str, params: dict[st
 
 def _after(rows: list[dict[str, Any]], params: dict[str, str]) -> list[dict[str, Any]]:
     later = [one for one in rows if one["completion_id"] > params.get("after", "")]
-    return later[: min(int(params["limit"]), MOST_ROWS)]
+    return later[: min(int(params["limit"]), MAX_ROWS)]
 
 
 @contextmanager

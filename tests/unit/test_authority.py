@@ -28,14 +28,14 @@ from services.enrollment.certificates.documents import SEQUENCES
 from services.enrollment.completions.contents import with_content
 from services.enrollment.completions.documents import COMPLETIONS, CONTESTED, Completion
 from services.enrollment.completions.recalculation import DECIDED_AGAINST, DOUBTED, NO_MORE, facts_standing
-from services.enrollment.contests.handlers import MOST_CONTESTS
-from services.enrollment.employees.registration import MOST_PENDING_LINKS
-from services.enrollment.employees.transfers import MOST_CONFIRMATIONS
+from services.enrollment.contests.handlers import MAX_CONTESTS
+from services.enrollment.employees.registration import MAX_PENDING_LINKS
+from services.enrollment.employees.transfers import MAX_CONFIRMATIONS
 from services.enrollment.persons.current import has_left, is_held, waiting_links
 from services.enrollment.persons.documents import EMPLOYEES, HEADCOUNTS, Confirmation, Employee
 from services.enrollment.persons.homes import homes
 from services.enrollment.persons.persons import Person
-from services.enrollment.persons.snapshots import MOST_DAYS
+from services.enrollment.persons.snapshots import MAX_DAYS
 from services.enrollment.records.notes import Looked, note_of
 from services.enrollment.records.views import completion_view
 from shared.contracts.agency import EmployeeReleased, ExternalCertificate
@@ -417,12 +417,12 @@ def test_who_let_a_person_go_is_told_that_no_revision_helps() -> None:
 
 def test_no_agency_s_links_shut_out_another_s() -> None:
     made = city((registered(NIP, name="True"), HOME))
-    for n in range(MOST_PENDING_LINKS + 2):
+    for n in range(MAX_PENDING_LINKS + 2):
         made.when(registered(NIP, previous_employee_number=f"1985010120100110{n + 30}"), sender=OTHER)
     made.when(registered(EARLIER), sender=HOME)
     made.when(registered(NIP, previous_employee_number="198501012010012077"), sender=HOME)
     links = [one for person in made.all(EMPLOYEES) for one in person.pending_links]
-    assert sum(one.agency == OTHER for one in links) <= MOST_PENDING_LINKS
+    assert sum(one.agency == OTHER for one in links) <= MAX_PENDING_LINKS
 
 
 def test_a_link_that_an_officer_decided_about_is_not_said_to_wait() -> None:
@@ -809,7 +809,7 @@ def test_what_an_agency_said_before_a_leak_on_the_same_day_stands_again() -> Non
 def test_no_mail_goes_where_nobody_who_is_trusted_has_said_it_goes() -> None:
     made = city((registered(NIP, name="Old"), HOME))
     leaked = made.now + MS
-    for day in range(MOST_DAYS + 1):
+    for day in range(MAX_DAYS + 1):
         made.when(registered(NIP, name=f"False {day}"), sender=HOME, after_s=86_400)
     register_with(made, distrusts=[distrusted(made, HOME, leaked)])
     assert (homes(as_known(made)).home, is_held(as_known(made))) == (HOME, True)
@@ -1025,10 +1025,10 @@ def test_a_contest_waits_for_its_completion_and_for_whose_person_it_is() -> None
 def test_no_agency_s_contests_shut_out_another_s() -> None:
     made = city((registered(NIP), HOME), BKPSDM=BODY)
     made.when(completed(NIP, organizer="BKPSDM"), sender=BODY)
-    for n in range(MOST_CONTESTS + 1):
+    for n in range(MAX_CONTESTS + 1):
         answered = contested(made, OTHER, f"contest-{n}")
     assert answered.answer == {"problem": "refused"}
-    assert len(the(made).contests) == MOST_CONTESTS
+    assert len(the(made).contests) == MAX_CONTESTS
     assert contested(made, HOME).answer["counts"] is False
 
 
@@ -1319,7 +1319,7 @@ def test_what_two_agencies_say_is_one_person_stays_so_whoever_registers_it() -> 
 
 def test_officers_of_agencies_use_up_no_word_of_who_acts_for_all() -> None:
     made = city((registered(NIP), OTHER))
-    for n in range(2 * MOST_CONFIRMATIONS + 2):
+    for n in range(2 * MAX_CONFIRMATIONS + 2):
         agency, opd = (HOME, OTHER) if n % 2 == 0 else (OTHER, HOME)
         last = confirmed(made, agency, opd=opd)
     assert last.verdict is Verdict.REFUSED

@@ -253,7 +253,7 @@ async def test_sets_that_turn_out_larger_than_those_before_are_loaded_a_few_at_a
 ) -> None:
     """Ten people with one completion each, then twenty with eight: a call for all others at once is given up."""
     monkeypatch.setattr(gathering, "SETS_AT_ONCE", 10)
-    monkeypatch.setattr(gathering, "MOST_AT_ONCE", 40)
+    monkeypatch.setattr(gathering, "MAX_AT_ONCE", 40)
     city, held = City(services=(ENROLLMENT,)), list[int]()
     known = MemorySession.find_by
 

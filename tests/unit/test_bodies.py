@@ -9,7 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from services.enrollment.agencies.documents import REGISTERS, Arrival, Register
-from services.enrollment.bodies.beginning import MOST_BYTES, remarks, seeds
+from services.enrollment.bodies.beginning import MAX_BYTES, remarks, seeds
 from services.enrollment.bodies.documents import (
     ADDED,
     BODIES,
@@ -28,7 +28,7 @@ from services.enrollment.bodies.timeline import (
     unconfirmed_at,
     with_statement,
 )
-from shared.contracts.bodies import MOST_ALIASES, AddBody, BeginBodies, BodySeed, ChangeBody
+from shared.contracts.bodies import MAX_ALIASES, AddBody, BeginBodies, BodySeed, ChangeBody
 from shared.contracts.register import AddAgency, BeginRegister, SuspendAgency
 from shared.pipeline.epochs import VERSIONS
 from shared.pipeline.outcome import Outcome, Verdict
@@ -137,7 +137,7 @@ OTHER = AddBody(code="BKPSDM", name="BKPSDM", issuing="bkpsdm", aliases=("BKD",)
         (changed(aliases=("BKPSDM",)), "has BKPSDM as a body of its own"),
         (added(code="NEW", issuing="dinas-x"), "no agency dinas-x: `kompeten agency list`"),
         (changed(issuing="dinas-x"), "no agency dinas-x: `kompeten agency list`"),
-        (changed(aliases=tuple(f"A{n}" for n in range(MOST_ALIASES))), f"at most {MOST_ALIASES}"),
+        (changed(aliases=tuple(f"A{n}" for n in range(MAX_ALIASES))), f"at most {MAX_ALIASES}"),
     ],
     ids=lambda one: one if isinstance(one, str) else "",
 )
@@ -295,7 +295,7 @@ def test_as_many_as_one_record_takes_begin_those_used_most_first() -> None:
     many = [(f"BODY {n}", [f"dinas-{m}" for m in range(300)]) for n in range(1_000)]
     found = seeds({}, {}, many, set())
     assert 100 < len(found) < 1_000
-    assert len(BeginBodies(bodies=found).model_dump_json()) <= MOST_BYTES * 1.01
+    assert len(BeginBodies(bodies=found).model_dump_json()) <= MAX_BYTES * 1.01
 
 
 def test_remarks_say_what_an_operator_must_mend() -> None:

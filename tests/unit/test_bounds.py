@@ -6,11 +6,11 @@ from itertools import pairwise
 
 import pytest
 
-from services.enrollment.completions.contents import MOST_CONTENTS
+from services.enrollment.completions.contents import MAX_CONTENTS
 from services.enrollment.completions.documents import COMPLETIONS
-from services.enrollment.completions.handlers import MOST_COMPLETIONS, MOST_REVOCATIONS
+from services.enrollment.completions.handlers import MAX_COMPLETIONS, MAX_REVOCATIONS
 from services.enrollment.completions.recalculation import facts_standing
-from services.enrollment.employees.registration import MOST_NUMBERS
+from services.enrollment.employees.registration import MAX_NUMBERS
 from services.enrollment.persons.documents import EMPLOYEES
 from shared.contracts.agency import TrainingCompleted
 from shared.pipeline.errors import Rejected
@@ -22,7 +22,7 @@ from tests.unit.given import Given
 
 BUDI = registered(NIP)
 BEYOND = (
-    f"this sender has reported more than {MOST_CONTENTS} contents, and those of the highest revisions are kept: "
+    f"this sender has reported more than {MAX_CONTENTS} contents, and those of the highest revisions are kept: "
     "to have this one stand, send it with a higher revision"
 )
 
@@ -40,23 +40,23 @@ def standing_score(city: Given[object]) -> Decimal | None:
 
 
 def test_one_content_more_than_are_kept_is_superseded_and_says_what_to_do() -> None:
-    city = with_contents(MOST_CONTENTS)
+    city = with_contents(MAX_CONTENTS)
     for _ in range(2):  # a copy is told the same
         outcome = city.when(scored(99))
         assert (outcome.verdict, outcome.reason, outcome.changes) == (Verdict.SUPERSEDED, BEYOND, ())
-    assert standing_score(city) == MOST_CONTENTS - 1
+    assert standing_score(city) == MAX_CONTENTS - 1
 
 
 def test_a_higher_revision_stands_however_many_contents_there_are() -> None:
-    city = with_contents(MOST_CONTENTS)
+    city = with_contents(MAX_CONTENTS)
     assert city.when(scored(99, revision=1)).verdict is Verdict.CORRECTION
     assert standing_score(city) == 99
-    assert len(city.one(COMPLETIONS).contents) == MOST_CONTENTS
+    assert len(city.one(COMPLETIONS).contents) == MAX_CONTENTS
 
 
 def test_contents_of_one_sender_leave_those_of_another_alone() -> None:
     city = Given(ENROLLMENT, BUDI, scored(0))
-    for n in range(MOST_CONTENTS + 5):
+    for n in range(MAX_CONTENTS + 5):
         city.when(scored(n + 1), sender="another")
     assert city.when(scored(99)).verdict is Verdict.CORRECTION
     assert standing_score(city) == 99  # type: ignore[arg-type]
@@ -68,20 +68,20 @@ def of_the_year(n: int) -> TrainingCompleted:
 
 @pytest.mark.slow
 def test_a_year_takes_no_more_completions_of_a_person_until_one_is_revoked() -> None:
-    city = Given(ENROLLMENT, BUDI, *(of_the_year(n) for n in range(MOST_COMPLETIONS)))
+    city = Given(ENROLLMENT, BUDI, *(of_the_year(n) for n in range(MAX_COMPLETIONS)))
     with pytest.raises(Rejected, match="400 completions of this employee in 2026 are recorded already"):
-        city.when(of_the_year(MOST_COMPLETIONS))
+        city.when(of_the_year(MAX_COMPLETIONS))
     city.when(completed(NIP, code="T0", start_date="2025-03-04"))  # another year has room
     assert city.when(of_the_year(1)).verdict is Verdict.DUPLICATE
     wrong = city.all(COMPLETIONS)[0]
     city.when(revoke(completion_id=wrong.id, employee_id=wrong.employee_id, opd=None))
-    assert city.when(of_the_year(MOST_COMPLETIONS)).verdict is Verdict.ACCEPTED
+    assert city.when(of_the_year(MAX_COMPLETIONS)).verdict is Verdict.ACCEPTED
 
 
 def test_a_person_has_no_more_numbers_than_are_allowed() -> None:
-    numbers = [employee_number(n) for n in range(MOST_NUMBERS + 1)]
+    numbers = [employee_number(n) for n in range(MAX_NUMBERS + 1)]
     city = Given(ENROLLMENT, registered(numbers[0]))
-    for before, after in pairwise(numbers[:MOST_NUMBERS]):
+    for before, after in pairwise(numbers[:MAX_NUMBERS]):
         city.when(changed(after, previous_employee_number=before))
     with pytest.raises(Rejected, match="this employee has 20 numbers, 20 are allowed") as refused:
         city.when(changed(numbers[-1], previous_employee_number=numbers[-2]))
@@ -90,7 +90,7 @@ def test_a_person_has_no_more_numbers_than_are_allowed() -> None:
         city.when(changed(numbers[-2], previous_employee_number=None, name="Budi")).verdict
         is Verdict.ACCEPTED
     )
-    assert len(city.one(EMPLOYEES).numbers) == MOST_NUMBERS
+    assert len(city.one(EMPLOYEES).numbers) == MAX_NUMBERS
 
 
 @pytest.mark.parametrize("what", ["revocations", "reinstatements"])
@@ -99,9 +99,9 @@ def test_officers_are_told_when_a_completion_takes_no_more_of_their_decisions(wh
     known = city.one(COMPLETIONS)
     about = {"completion_id": known.id, "employee_id": known.employee_id, "opd": None}
     command = revoke(**about) if what == "revocations" else reinstate(**about, revocation_id="r")
-    for n in range(MOST_REVOCATIONS):
+    for n in range(MAX_REVOCATIONS):
         assert city.when(command, id=f"command-{n}").verdict is Verdict.ACCEPTED
     refused = city.when(command, id="one-more")
     assert (refused.verdict, refused.answer) == (Verdict.REFUSED, {"problem": "refused"})
-    assert f"{MOST_REVOCATIONS} {what}" in refused.reason
+    assert f"{MAX_REVOCATIONS} {what}" in refused.reason
     assert city.when(command, id="command-0").verdict is Verdict.DUPLICATE

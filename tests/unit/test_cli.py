@@ -888,7 +888,7 @@ def test_a_refused_event_can_be_edited_again_where_it_was_left(cli: Cli) -> None
 
 
 def test_what_was_written_is_kept_when_the_service_is_away(cli: Cli) -> None:
-    cli.env.setattr("cli.client.LONGEST_PAUSE_S", 0.01)
+    cli.env.setattr("cli.client.MAX_PAUSE_S", 0.01)
     faulty_letter(cli)
     cli.world.order = lambda asked: problem(503, "the service is busy")
     done = cli("dead-letters", "edit", A, *WHY, "--yes")

@@ -188,7 +188,7 @@ def test_a_link_whose_names_are_another_agency_s_is_told_without_them(cli: Cli) 
 
 
 def test_a_worklist_has_an_end_and_says_so(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cli.people.MOST", 2)
+    monkeypatch.setattr("cli.people.MAX_SHOWN", 2)
     cli.world.people["disputed"] = [[open_person()] * 2, [open_person()] * 2, [open_person()]]
     assert "and more" in cli("people", "disputed").out
     assert len(cli.world.ordered("/people/disputed")) == 2, "no more pages than are shown"

@@ -232,7 +232,7 @@ def test_the_worklist_says_who_doubts_what_and_how_to_decide(cli: Cli) -> None:
 
 
 def test_the_worklist_has_an_end_and_says_so(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cli.contests.MOST", 1)
+    monkeypatch.setattr("cli.contests.MAX_SHOWN", 1)
     cli.world.people["contested"] = [[contested()] * 2, [contested()]]
     assert "and more" in cli("contests").out
     assert len(cli.world.ordered("/completions/contested")) == 1, "no more pages than are shown"

@@ -19,7 +19,7 @@ JUNK = b"x" * 400
 
 @pytest.fixture
 def city(monkeypatch: pytest.MonkeyPatch) -> City:
-    monkeypatch.setattr(burial, "MOST_DEAD_BYTES", 2 * len(JUNK))
+    monkeypatch.setattr(burial, "MAX_DEAD_BYTES", 2 * len(JUNK))
     return City(services=(ENROLLMENT,))
 
 

@@ -8,7 +8,7 @@ import pytest
 from services.notification.delivery.documents import MAIL_ORDERS
 from services.notification.delivery.turns import body_of
 from services.notification.letters.documents import CONTACTS, LETTERS, MAIL_CANCELLATIONS, MAIL_NOTES, MAILS
-from services.notification.letters.handlers import LONGEST_WAIT
+from services.notification.letters.handlers import MAX_WAIT
 from shared.contracts.enrollment import CertificateIssued, CertificateRevoked, CompletionUncertified
 from shared.contracts.incentive import PointsSettled
 from shared.contracts.notification import NoteMail, ResendMail
@@ -31,7 +31,7 @@ from tests.unit.given import Given
 
 CONTACT = employee_recorded(version=1)
 TERMS = NOTIFICATION.terms
-WAIT_S = LONGEST_WAIT.total_seconds()
+WAIT_S = MAX_WAIT.total_seconds()
 
 
 QUIET_S = TERMS.reissue_quiet.total_seconds()

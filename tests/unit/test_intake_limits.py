@@ -13,13 +13,13 @@ from services.enrollment.agencies.door import Door
 from services.enrollment.intake.event_rate import EventRate
 from services.enrollment.intake.routes import (
     ACCEPTED_TYPES,
-    MOST_DEPTH,
-    MOST_EVENTS,
+    MAX_DEPTH,
+    MAX_EVENTS,
     USUAL_PARTS,
     intake_router,
 )
 from shared.contracts.agency import NOT_OUR_LANGUAGE
-from shared.contracts.cloudevents import MOST_PARTS, STRUCTURED, TOO_MANY_PARTS, Undecodable, decode, peek
+from shared.contracts.cloudevents import MAX_PARTS, STRUCTURED, TOO_MANY_PARTS, Undecodable, decode, peek
 from shared.http.access import Principal, Role
 from shared.http.app import create_app
 from shared.http.problems import Problem
@@ -71,7 +71,7 @@ async def agency(clock: Clock, log: Log) -> AsyncIterator[httpx.AsyncClient]:
     async def ready() -> list[Any]:
         return []
 
-    rate = EventRate(PER_SECOND, MOST_EVENTS, clock)
+    rate = EventRate(PER_SECOND, MAX_EVENTS, clock)
     router = intake_router(log, Door(Connected(*AGENCIES)), "", rate)  # type: ignore[arg-type]
     app = create_app("enrollment", routers=[router], readiness=ready, access=TokenIsTheAgency())
     transport = httpx.ASGITransport(app)
@@ -158,7 +158,7 @@ async def test_a_byte_order_mark_means_nothing_over_http_as_over_kafka(
     )
 
 
-@pytest.mark.parametrize("depth", [MOST_DEPTH - 1, 100, 900, 5_000, 100_000])
+@pytest.mark.parametrize("depth", [MAX_DEPTH - 1, 100, 900, 5_000, 100_000])
 @pytest.mark.parametrize(
     ("open", "close"), [("[", "]"), ('{"a":', "}"), ('[{"\\"[":[', "]}]")], ids=["lists", "objects", "mixed"]
 )
@@ -173,13 +173,13 @@ async def test_an_event_without_bottom_costs_itself_alone(
     verdicts = answer.json()
     assert [one["status"] for one in verdicts] == ["accepted", "refused", "accepted"]
     assert [one["id"] for one in verdicts] == ["a", "deep", "b"]
-    assert f"nested deeper than {MOST_DEPTH} levels" in verdicts[1]["detail"]
+    assert f"nested deeper than {MAX_DEPTH} levels" in verdicts[1]["detail"]
     assert [json.loads(one.value)["id"] for one in log.records] == ["a", "b"]
 
 
 async def test_an_event_of_very_many_parts_costs_itself_alone(agency: httpx.AsyncClient, log: Log) -> None:
     """It holds others up by the parts that are made of it: 640,000 a record, in a topic, cost them half a minute."""
-    many = with_raw("many", "[" + "[[]]," * MOST_PARTS + "1]")
+    many = with_raw("many", "[" + "[[]]," * MAX_PARTS + "1]")
     answer = await post(agency, f"[{with_raw('a', '1')},{many},{with_raw('b', '1')}]".encode())
     assert [one["status"] for one in answer.json()] == ["accepted", "refused", "accepted"]
     assert answer.json()[1]["detail"] == TOO_MANY_PARTS
@@ -187,16 +187,16 @@ async def test_an_event_of_very_many_parts_costs_itself_alone(agency: httpx.Asyn
 
 
 async def test_an_event_as_large_as_several_spends_as_many(agency: httpx.AsyncClient, clock: Clock) -> None:
-    large = with_raw("large", "[" + "1," * (MOST_PARTS - 100) + "1]")
+    large = with_raw("large", "[" + "1," * (MAX_PARTS - 100) + "1]")
     assert (await post(agency, f"[{','.join([large] * 100)}]".encode())).status_code == 202
     refused = await post(agency, b"[]")
     assert refused.status_code == 429
-    spent = 100 * (MOST_PARTS - 100) / USUAL_PARTS
-    assert int(refused.headers["retry-after"]) >= (spent - MOST_EVENTS) / PER_SECOND > 0
+    spent = 100 * (MAX_PARTS - 100) / USUAL_PARTS
+    assert int(refused.headers["retry-after"]) >= (spent - MAX_EVENTS) / PER_SECOND > 0
 
 
 async def test_as_deep_as_is_allowed_is_taken(agency: httpx.AsyncClient) -> None:
-    answer = await post(agency, f"[{with_raw('a', nested(MOST_DEPTH - 2))}]".encode())
+    answer = await post(agency, f"[{with_raw('a', nested(MAX_DEPTH - 2))}]".encode())
     assert answer.status_code == 202
 
 
@@ -255,12 +255,12 @@ async def test_a_number_that_a_float_would_round_is_refused_over_http_too(
 async def test_a_batch_at_once_then_so_many_a_second(
     agency: httpx.AsyncClient, clock: Clock, log: Log
 ) -> None:
-    assert (await post(agency, [event("x")] * MOST_EVENTS)).status_code == 202
+    assert (await post(agency, [event("x")] * MAX_EVENTS)).status_code == 202
     answer = await post(agency, [event("one more")])
     assert (answer.status_code, answer.json()["type"]) == (429, "/problems/too-many-requests")
     assert answer.headers["content-type"] == "application/problem+json"
     assert answer.headers["retry-after"] == "1"
-    assert len(log.records) == MOST_EVENTS
+    assert len(log.records) == MAX_EVENTS
     clock.now += 1
     assert (await post(agency, [event("x")] * 25)).status_code == 202
     assert (await post(agency, [event("x")])).headers["retry-after"] == "2"
@@ -269,37 +269,37 @@ async def test_a_batch_at_once_then_so_many_a_second(
 async def test_waiting_as_long_as_was_said_is_enough(agency: httpx.AsyncClient, clock: Clock) -> None:
     began = clock.now
     for _ in range(4):
-        answer = await post(agency, [event("x")] * MOST_EVENTS)
+        answer = await post(agency, [event("x")] * MAX_EVENTS)
         if answer.status_code == 429:
             clock.now += int(answer.headers["retry-after"])
-            answer = await post(agency, [event("x")] * MOST_EVENTS)
+            answer = await post(agency, [event("x")] * MAX_EVENTS)
         assert answer.status_code == 202
-    assert clock.now - began > 2 * MOST_EVENTS / PER_SECOND  # the average is kept all the same
+    assert clock.now - began > 2 * MAX_EVENTS / PER_SECOND  # the average is kept all the same
 
 
 async def test_an_agency_does_not_spend_anothers_events(agency: httpx.AsyncClient) -> None:
-    assert (await post(agency, [event("x")] * MOST_EVENTS)).status_code == 202
+    assert (await post(agency, [event("x")] * MAX_EVENTS)).status_code == 202
     assert (await post(agency, [event("x")])).status_code == 429
-    assert (await post(agency, [event("x")] * MOST_EVENTS, AGENCIES[1])).status_code == 202
+    assert (await post(agency, [event("x")] * MAX_EVENTS, AGENCIES[1])).status_code == 202
 
 
 async def test_nonsense_counts_and_is_not_even_parsed_then(agency: httpx.AsyncClient) -> None:
-    statuses = [(await post(agency, b"[nonsense")).status_code for _ in range(MOST_EVENTS + 1)]
-    assert (set(statuses[:MOST_EVENTS]), statuses[MOST_EVENTS]) == ({400}, 429)
+    statuses = [(await post(agency, b"[nonsense")).status_code for _ in range(MAX_EVENTS + 1)]
+    assert (set(statuses[:MAX_EVENTS]), statuses[MAX_EVENTS]) == ({400}, 429)
 
 
 def test_no_limit_is_none() -> None:
-    rate = EventRate(0, MOST_EVENTS, Clock())
+    rate = EventRate(0, MAX_EVENTS, Clock())
     for _ in range(100):
-        rate.spend("dinas-a", MOST_EVENTS)
+        rate.spend("dinas-a", MAX_EVENTS)
     rate.check("dinas-a")
 
 
 def test_a_long_silence_saves_up_one_batch() -> None:
     clock = Clock()
-    rate = EventRate(PER_SECOND, MOST_EVENTS, clock)
+    rate = EventRate(PER_SECOND, MAX_EVENTS, clock)
     clock.now += 1e6
-    rate.spend("dinas-a", MOST_EVENTS)
+    rate.spend("dinas-a", MAX_EVENTS)
     with pytest.raises(Problem):
         rate.check("dinas-a")
 

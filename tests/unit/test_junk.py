@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from services.enrollment.completions.documents import COMPLETIONS, Completion
-from services.enrollment.completions.handlers import MOST_UNBACKED
+from services.enrollment.completions.handlers import MAX_UNBACKED
 from services.incentive.points.documents import EARNED_COMPLETIONS
 from shared.contracts.agency import TrainingCompleted
 from shared.contracts.enrollment import CompletionRecorded
@@ -40,7 +40,7 @@ def coaching(sender: str, day: str = "2026-02-02", **changes: Any) -> TrainingCo
     return training(0, sender, start_date=day, **changes)
 
 
-def flooded(made: Given[Any], count: int = MOST_UNBACKED) -> None:
+def flooded(made: Given[Any], count: int = MAX_UNBACKED) -> None:
     for n in range(count):
         made.when(training(n, OTHER), sender=OTHER)
 
@@ -53,7 +53,7 @@ def test_junk_of_one_agency_leaves_room_for_the_home_and_for_other_bodies() -> N
     made = known()
     flooded(made)
     with pytest.raises(Rejected, match="40 completions of this employee in 2026 that dinas-x reported"):
-        made.when(training(MOST_UNBACKED, OTHER), sender=OTHER)
+        made.when(training(MAX_UNBACKED, OTHER), sender=OTHER)
     assert made.when(training(0, HOME), sender=HOME).verdict is Verdict.ACCEPTED
     assert made.when(training(0, BODY), sender=BODY).verdict is Verdict.ACCEPTED
     assert made.when(training(0, OTHER, start_date="2025-03-02", code="OLD"), sender=OTHER).verdict is (
@@ -65,19 +65,19 @@ def test_what_the_home_reports_too_takes_none_of_an_agency_s_room() -> None:
     made = known()
     flooded(made)
     made.when(training(1, OTHER), sender=HOME)
-    assert made.when(training(MOST_UNBACKED, OTHER), sender=OTHER).verdict is Verdict.ACCEPTED
+    assert made.when(training(MAX_UNBACKED, OTHER), sender=OTHER).verdict is Verdict.ACCEPTED
     with pytest.raises(Rejected):
-        made.when(training(MOST_UNBACKED + 1, OTHER), sender=OTHER)
+        made.when(training(MAX_UNBACKED + 1, OTHER), sender=OTHER)
 
 
 def test_an_agency_that_merely_claims_the_person_has_no_more_room_whatever_bodies_it_names() -> None:
     made = city(
         (registered(NIP), HOME), (registered(NIP), OTHER), **{f"LAN-{n}": None for n in range(5)}, **BODIES
     )
-    for n in range(MOST_UNBACKED):
+    for n in range(MAX_UNBACKED):
         made.when(training(n, OTHER, organizer=f"LAN-{n % 5}"), sender=OTHER)
     with pytest.raises(Rejected, match="that dinas-x reported without the employee's own agency"):
-        made.when(training(MOST_UNBACKED, OTHER), sender=OTHER)
+        made.when(training(MAX_UNBACKED, OTHER), sender=OTHER)
     assert made.when(training(0, BODY), sender=BODY).verdict is Verdict.ACCEPTED
 
 

@@ -12,9 +12,9 @@ from aiokafka.errors import KafkaConnectionError
 from devstack.ports import HOST, free_ports
 from shared.observability.log_repetitions import (
     INTERVALS_S,
-    MOST_ALIKE,
-    MOST_LINES,
-    MOST_TOLD,
+    MAX_ALIKE,
+    MAX_LINES,
+    MAX_TOLD,
     CountingHandler,
 )
 
@@ -96,7 +96,7 @@ def test_another_broker_another_error_and_another_level_are_other_lines(log: Log
 def test_lines_of_a_library_that_differ_by_a_number_each_are_counted_together(log: Log) -> None:
     for number in range(1_000):
         log.library.warning("request %s failed", number)
-    assert len(log.lines) == MOST_ALIKE
+    assert len(log.lines) == MAX_ALIKE
     log.after(61)
     log.library.info("another")
     assert any("and others like it, repeated 980 times" in line for line in log.lines)
@@ -115,17 +115,17 @@ def test_warnings_of_ours_about_one_record_each_are_so_many_and_then_counted(log
     """Each record is a dead letter; a flood of them must not turn over the log."""
     for number in range(1_000):
         log.ours.warning("refused: record %s", number, extra={"reason": "unknown type"})
-    assert len(log.lines) == MOST_TOLD
+    assert len(log.lines) == MAX_TOLD
     log.handler.close()
     assert "and others like it, repeated 800 times" in log.lines[-1]
 
 
 def test_what_is_kept_in_mind_is_bounded(log: Log) -> None:
-    for number in range(3 * MOST_LINES):
+    for number in range(3 * MAX_LINES):
         log.ours.warning("partition %s stopped", number)
         log.ours.warning("partition %s stopped", number)
-    assert len(log.handler._seen) <= MOST_LINES
-    assert sum("repeated once" in line for line in log.lines) >= 2 * MOST_LINES, "what is forgotten is told"
+    assert len(log.handler._seen) <= MAX_LINES
+    assert sum("repeated once" in line for line in log.lines) >= 2 * MAX_LINES, "what is forgotten is told"
 
 
 async def test_a_client_whose_broker_is_away_repeats_nothing(log: Log) -> None:

@@ -7,9 +7,9 @@ import pytest
 
 from services.notification.delivery.circuit_breaker import CircuitBreaker
 from services.notification.delivery.policy import (
-    LONGEST_RETRY_S,
-    MOST_ATTEMPTS,
-    MOST_REPEATS,
+    MAX_ATTEMPTS,
+    MAX_REPEATS,
+    MAX_RETRY_S,
     Patience,
     Seen,
     outcome,
@@ -47,13 +47,13 @@ def test_delays_double_up_to_an_hour(attempts: int, delay_s: float) -> None:
 
 def test_jitter_takes_at_most_half_of_a_delay() -> None:
     assert noted(TryLater("451"), jitter=0).delay_s == 15
-    assert noted(TryLater("451"), jitter=0, attempts=50).delay_s == LONGEST_RETRY_S / 2
+    assert noted(TryLater("451"), jitter=0, attempts=50).delay_s == MAX_RETRY_S / 2
 
 
 def test_a_mail_put_off_for_days_has_bounced_and_says_why() -> None:
-    note = noted(TryLater("452 mailbox full"), attempts=MOST_ATTEMPTS - 1)
+    note = noted(TryLater("452 mailbox full"), attempts=MAX_ATTEMPTS - 1)
     assert note.state == "bounced"
-    assert note.set["reason"] == f"given up after {MOST_ATTEMPTS} attempts: 452 mailbox full"
+    assert note.set["reason"] == f"given up after {MAX_ATTEMPTS} attempts: 452 mailbox full"
 
 
 @pytest.mark.parametrize(
@@ -62,12 +62,12 @@ def test_a_mail_put_off_for_days_has_bounced_and_says_why() -> None:
     ids=["later", "barred", "refused"],
 )
 def test_no_mail_bounces_of_a_server_that_took_no_other_one(delivery: Delivery) -> None:
-    note = noted(delivery, seen=Seen(believed=False), attempts=MOST_ATTEMPTS)
+    note = noted(delivery, seen=Seen(believed=False), attempts=MAX_ATTEMPTS)
     assert note.state == "deferred"
 
 
 def test_a_mail_that_was_tried_on_trial_is_charged_nothing() -> None:
-    note = noted(Barred("550 5.7.1"), seen=Seen(on_trial=True), attempts=MOST_ATTEMPTS)
+    note = noted(Barred("550 5.7.1"), seen=Seen(on_trial=True), attempts=MAX_ATTEMPTS)
     assert (note.state, note.add) == ("deferred", {})
 
 
@@ -78,7 +78,7 @@ def test_only_a_mail_that_may_have_arrived_counts_as_repeated() -> None:
 
 def test_an_unsure_mail_is_held_by_policy_and_after_enough_repeats() -> None:
     assert noted(Unsure("lost"), HOLD).state == "unknown"
-    assert noted(Unsure("lost"), repeated=MOST_REPEATS).state == "unknown"
+    assert noted(Unsure("lost"), repeated=MAX_REPEATS).state == "unknown"
 
 
 def test_a_server_that_answers_but_takes_no_mail_is_tried_less_and_less() -> None:

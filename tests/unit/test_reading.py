@@ -10,7 +10,7 @@ from aiokafka.record.util import calc_crc32c
 
 import shared.pipeline.consuming.consumer  # noqa: F401  it is what makes them readable
 from shared.pipeline.kafka.reading import ReadableRecords
-from shared.pipeline.kafka.unpacking import MOST_UNPACKED_BYTES, TooLarge, problem, unpacked
+from shared.pipeline.kafka.unpacking import MAX_UNPACKED_BYTES, TooLarge, problem, unpacked
 from shared.pipeline.records import PackedBatch
 
 CRC_AT, CRC_FROM, HEADER_BYTES = 17, 21, 61
@@ -85,8 +85,8 @@ def test_a_batch_that_is_not_what_it_says_is_corrupt_and_nothing_else(codec: int
 
 
 def test_what_unpacks_to_too_much_is_one_record_at_the_batchs_last_offset() -> None:
-    builder = DefaultRecordBatchBuilder(2, GZIP, 0, -1, -1, -1, 2 * MOST_UNPACKED_BYTES)
-    for offset, value in enumerate([b"1", bytes(MOST_UNPACKED_BYTES), b"3"]):
+    builder = DefaultRecordBatchBuilder(2, GZIP, 0, -1, -1, -1, 2 * MAX_UNPACKED_BYTES)
+    for offset, value in enumerate([b"1", bytes(MAX_UNPACKED_BYTES), b"3"]):
         builder.append(offset, 1234, None, value, [])
     packed = bytes(builder.build())
     (found,) = read(packed)

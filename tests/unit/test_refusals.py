@@ -5,7 +5,7 @@ import pytest
 from services.notification.delivery.refusals import IN_A_ROW, Refusals
 from services.notification.delivery.replies import Reply
 from services.notification.delivery.smtp import Barred, Refused, TryLater
-from services.notification.delivery.witnesses import ASKED, MOST_DOMAINS, Witnesses
+from services.notification.delivery.witnesses import ASKED, MAX_DOMAINS, Witnesses
 
 PERSON = [
     "550 5.1.1 <rina@example.org> User unknown",
@@ -153,12 +153,12 @@ def test_the_server_is_asked_about_people_of_other_bodies_first_and_of_different
 
 def test_who_is_refused_when_asked_is_asked_last_again() -> None:
     seen = Witnesses()
-    for n in range(MOST_DOMAINS):
+    for n in range(MAX_DOMAINS):
         seen.took(f"p@d{n}.example", "DINKES")
     for _ in range(2):
         for one in seen.to_ask((), ()):
             seen.refused(one)
-    assert seen.to_ask((), ()) == [f"p@d{MOST_DOMAINS - 1 - 2 * ASKED - n}.example" for n in range(ASKED)]
+    assert seen.to_ask((), ()) == [f"p@d{MAX_DOMAINS - 1 - 2 * ASKED - n}.example" for n in range(ASKED)]
 
 
 def test_nobody_who_was_refused_is_asked_about() -> None:

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from services.enrollment.agencies.documents import Arrival
 from services.enrollment.persons.documents import Profile, Snapshot
-from services.enrollment.persons.snapshots import MOST_DAYS, newest_of, with_snapshot
+from services.enrollment.persons.snapshots import MAX_DAYS, newest_of, with_snapshot
 from tests.factories import NIP
 from tests.unit.given import NINE
 
@@ -75,5 +75,5 @@ def test_a_few_days_are_kept_and_always_the_newest() -> None:
     nightly = [sent("X", n * DAY) for n in range(9)]
     ahead = replace(sent("Newest", 0 * DAY), as_of=NINE + 99 * DAY)
     those = kept(ahead, *nightly)
-    assert names(those) == ["X"] * MOST_DAYS + ["Newest"]
+    assert names(those) == ["X"] * MAX_DAYS + ["Newest"]
     assert newest_of(those)["dinas-a"].profile.name == "Newest"

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from shared.contracts.catalogue import EVENT_TYPES
-from shared.contracts.cloudevents import JSON, LONGEST_ID, STRUCTURED
+from shared.contracts.cloudevents import JSON, MAX_ID_CHARS, STRUCTURED
 from shared.contracts.payload import OPD_CODE, Payload
 from shared.contracts.topics import AGENCY, CONFIG, PARTITIONS
 from tools.contracts.examples import MOMENT
@@ -249,7 +249,7 @@ ENVELOPE: Final[Part] = {
         "id": {
             "type": "string",
             "minLength": 1,
-            "maxLength": LONGEST_ID,
+            "maxLength": MAX_ID_CHARS,
             "description": "Of the event: a repetition has the same one",
         },
         "source": {"type": "string", "minLength": 1, "description": "The system that sends"},

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from shared.contracts.agency import TrainingCompleted
 from shared.contracts.catalogue import EVENT_TYPES
-from shared.contracts.cloudevents import LONGEST_ID, MOST_AHEAD, MOST_PARTS, STRUCTURED
+from shared.contracts.cloudevents import MAX_AHEAD, MAX_ID_CHARS, MAX_PARTS, STRUCTURED
 from shared.contracts.payload import OPD_CODE, Payload
 from shared.contracts.rights import AGENCY_USER, agency_rights, all_service_rights
 from shared.contracts.topics import AGENCY, CONFIG, DAY_MS, topic_specs
@@ -218,8 +218,8 @@ _RULES: Final = f"""\
   round 18 digits, so a NIP as JSON number is refused.
 * **Dates** are `YYYY-MM-DD`. **Moments** have their offset: `2026-03-05T09:30:00+07:00` or `...Z`.
   Numbers of seconds are refused in both.
-* **`id`** names the event, 1 to {LONGEST_ID} characters; a repetition keeps it. **`time`** is when it
-  happened in the sender's system, at most {MOST_AHEAD.days} day ahead of the arrival; without it the
+* **`id`** names the event, 1 to {MAX_ID_CHARS} characters; a repetition keeps it. **`time`** is when it
+  happened in the sender's system, at most {MAX_AHEAD.days} day ahead of the arrival; without it the
   arrival counts.
 * **Order does not matter.** A completion of an employee who is not known yet waits for the
   registration.
@@ -241,7 +241,7 @@ _RULES: Final = f"""\
   UTF-16 is refused.
 * **Numbers** may stand as text too, with digits and a point (`"88.5"`), never with a thousands separator.
 * **Limits**: a record has at most {int(CONFIG["max.message.bytes"]) // 1024**2} MiB, and an agency's event at most
-  {MOST_PARTS} fields and entries of lists, those that no schema names included; batches are not read.
+  {MAX_PARTS} fields and entries of lists, those that no schema names included; batches are not read.
 
 What breaks a rule is refused and kept as a dead letter, with a sentence that names the field and says
 what to do. It never holds up the events behind it. Correct it and send it again."""

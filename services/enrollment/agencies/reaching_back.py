@@ -36,7 +36,7 @@ from shared.pipeline.records import Received
 
 About = TypeVar("About", DistrustAgency, TrustAgency, ReplaceAgency)
 _JSON = msgspec.json.Encoder(order="deterministic")
-MOST: Final = 50
+MAX_STATEMENTS: Final = 50
 """Of each kind, of all agencies: every decision looks at them."""
 
 
@@ -57,8 +57,8 @@ def distrust_agency(event: Received[DistrustAgency], state: State, terms: Terms)
     if agency is not None and (holds := _says_so_already(agency, event)) is not None:
         reason = f"so already: decision {holds} says it, and holds"
         return _outcome(Verdict.DUPLICATE, reason, agency, event, terms, decision=holds)
-    if len(register.distrusts) >= MOST:
-        return _refused("refused", f"{MOST} distrusts are kept: no more", event, terms)
+    if len(register.distrusts) >= MAX_STATEMENTS:
+        return _refused("refused", f"{MAX_STATEMENTS} distrusts are kept: no more", event, terms)
     said = Distrust(event.id, data.code, data.since, data.until, register.generation)
     register = msgspec.structs.replace(register, distrusts=[*register.distrusts, said])
     return _decide(event, DISTRUSTED, Said(since=data.since, until=data.until), register, state, terms)
@@ -147,8 +147,8 @@ def replace_agency(event: Received[ReplaceAgency], state: State, terms: Terms) -
             return _refused("refused", "another agency took its place already", event, terms)
     elif _heir_of(data.heir, register) == data.code:
         return _refused("refused", "the heir itself was taken over by this agency", event, terms)
-    if len(register.successions) >= MOST:
-        return _refused("refused", f"{MOST} successions are kept: no more", event, terms)
+    if len(register.successions) >= MAX_STATEMENTS:
+        return _refused("refused", f"{MAX_STATEMENTS} successions are kept: no more", event, terms)
     said = Succession(event.id, data.code, data.heir, register.generation)
     register = msgspec.structs.replace(register, successions=[*register.successions, said])
     return _decide(event, SUCCEEDED, Said(heir=data.heir), register, state, terms)

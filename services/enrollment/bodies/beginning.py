@@ -7,9 +7,9 @@ from typing import Final
 from services.enrollment.agencies.documents import AGENCIES, REGISTER, REGISTERS
 from services.enrollment.bodies.documents import BODIES, body_id
 from services.enrollment.bodies.timeline import BodyStanding, standing_body
-from shared.contracts.bodies import MOST_BODIES_AT_THE_BEGINNING, BeginBodies, BodySeed
+from shared.contracts.bodies import MAX_BODIES_AT_THE_BEGINNING, BeginBodies, BodySeed
 from shared.contracts.cloudevents import event_id
-from shared.contracts.topics import MOST_RECORD_BYTES
+from shared.contracts.topics import MAX_RECORD_BYTES
 from shared.http.commands import Commands
 from shared.observability.telemetry import root_traceparent
 from shared.pipeline.storage.mongo import MongoStore
@@ -19,7 +19,7 @@ from shared.workers.periodic import Periodic
 log = logging.getLogger(__name__)
 LOOK_EVERY_S: Final = 30.0
 BEGINNING_S: Final = 2.0
-MOST_BYTES: Final = MOST_RECORD_BYTES // 2
+MAX_BYTES: Final = MAX_RECORD_BYTES // 2
 """Of all seeds together; the rest of a record is room enough for what frames them."""
 
 Reports = Iterable[tuple[str, Iterable[str]]]
@@ -149,9 +149,9 @@ def _that_fit(bodies: Sequence[BodySeed]) -> tuple[BodySeed, ...]:
     """As many as one record takes, those that are used least left out: what is reported of them waits until somebody
     enters them."""
     size_bytes, found = 0, list[BodySeed]()
-    for one in bodies[:MOST_BODIES_AT_THE_BEGINNING]:
+    for one in bodies[:MAX_BODIES_AT_THE_BEGINNING]:
         size_bytes += len(one.model_dump_json())
-        if size_bytes > MOST_BYTES:
+        if size_bytes > MAX_BYTES:
             break
         found.append(one)
     if left := len(bodies) - len(found):

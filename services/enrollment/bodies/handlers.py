@@ -22,7 +22,7 @@ from services.enrollment.bodies.documents import (
 )
 from services.enrollment.bodies.timeline import BodyStanding, after, standing_body, with_statement
 from services.enrollment.terms import Terms
-from shared.contracts.bodies import MOST_ALIASES, AddBody, BeginBodies, BodySeed, ChangeBody
+from shared.contracts.bodies import MAX_ALIASES, AddBody, BeginBodies, BodySeed, ChangeBody
 from shared.contracts.payload import Payload
 from shared.pipeline.documents import Doc, Lock, Needs, State
 from shared.pipeline.handlers import Handler, Recalculated, handler
@@ -136,8 +136,8 @@ def _refusal(
         if other is not None and other.alias_of != id:
             whose = f"another spelling of {other.alias_of}" if other.alias_of else "a body of its own"
             return "refused", f"the register has {alias} as {whose}: leave it out"
-    if len(after(met, id, statement).aliases) > MOST_ALIASES:
-        return "refused", f"a body has at most {MOST_ALIASES} other spellings: leave some out"
+    if len(after(met, id, statement).aliases) > MAX_ALIASES:
+        return "refused", f"a body has at most {MAX_ALIASES} other spellings: leave some out"
     return None
 
 

@@ -19,7 +19,7 @@ from shared.pipeline.processing.dry_run import DryRun, run_command_dry
 from shared.pipeline.processing.messages import Decoder, sender_of
 from shared.service import Components
 
-MOST_UNKNOWN: Final = 200
+MAX_UNKNOWN: Final = 200
 
 
 class Effects(NamedTuple):
@@ -58,9 +58,9 @@ async def unknown_bodies(components: Components[Any]) -> UnknownBodiesView:
             "first": {"$min": "$_id"},
         }},
         {"$sort": {"waiting": -1, "_id": 1}},
-        {"$limit": MOST_UNKNOWN + 1},
+        {"$limit": MAX_UNKNOWN + 1},
     ])  # fmt: skip
-    shown = found[:MOST_UNKNOWN]
+    shown = found[:MAX_UNKNOWN]
     firsts = await components.store.select(WAITING, {"_id": {"$in": [one["first"] for one in shown]}})
     decoder: Decoder[Any] = Decoder(components.service)
     codes = {one.id: _code(one, decoder) for one in firsts}

@@ -46,7 +46,7 @@ BYTE_ORDER_MARK = "\ufeff"
 FANCY = re.compile("[^\\x20-\\x7e\\xa0-\\xff‘’“”–—•]")
 # 10,000: all the letters of all names a process has been asked for, and no attack on its memory.
 REMEMBERED = 10_000
-MOST_NAMED = 8
+MAX_NAMED = 8
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -72,7 +72,7 @@ class NotDrawable(RuntimeError):
 
 def not_drawn(characters: Sequence[str]) -> str:
     """Each by its number and its name, which begins with its script; a screen may have no font either."""
-    named = [f"U+{ord(char):04X} ({unicodedata.name(char, 'no name')})" for char in characters[:MOST_NAMED]]
+    named = [f"U+{ord(char):04X} ({unicodedata.name(char, 'no name')})" for char in characters[:MAX_NAMED]]
     more = len(characters) - len(named)
     return f"no font draws {', '.join(named)}" + (f" and {more} more" if more else "")
 

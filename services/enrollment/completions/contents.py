@@ -21,7 +21,7 @@ _JSON = msgspec.json.Encoder(order="deterministic")
 # 20, 20.0 and 2E+1 are the same content.
 TENTH, HUNDREDTH = Decimal("0.1"), Decimal("0.01")
 # Of one sender about one completion; an honest one reports two or three.
-MOST_CONTENTS = 20
+MAX_CONTENTS = 20
 
 
 class ContestState(StrEnum):
@@ -172,7 +172,7 @@ def _minute(arrival: Arrival) -> datetime:
 
 
 def _kept(contents: Iterable[Content]) -> list[Content]:
-    """Of one sender: the `MOST_CONTENTS` of the highest revisions, of the same revision those first seen earliest, and
+    """Of one sender: the `MAX_CONTENTS` of the highest revisions, of the same revision those first seen earliest, and
     the one seen earliest of all, which says whose the completion is.
 
     Both are the lowest by a key that a copy can only lower (the earliest time), so what was dropped and comes again
@@ -181,7 +181,7 @@ def _kept(contents: Iterable[Content]) -> list[Content]:
     would pass for new. What stands is among them, as `standing` looks at nothing else.
     """
     by_rank = sorted(contents, key=lambda one: (-one.revision, one.first_time, one.digest))
-    kept = by_rank[:MOST_CONTENTS]
+    kept = by_rank[:MAX_CONTENTS]
     first = min(by_rank, key=_seen)
     return kept if first in kept else [*kept, first]
 
@@ -212,15 +212,15 @@ def first_asked(completion: Completion, facts: CompletedTraining) -> Arrival | N
 def without_gaps(contents: Sequence[Content]) -> list[Content]:
     """Those than which each sender's others, also those that are not kept, have lower revisions. See `_kept`: what it
     dropped may have stood, and may have been of the lowest revision that it kept."""
-    if len(contents) < MOST_CONTENTS:
+    if len(contents) < MAX_CONTENTS:
         return list(contents)
     by_sender: dict[str, list[Content]] = {}
     for one in contents:
         by_sender.setdefault(one.sender, []).append(one)
     found: list[Content] = []
     for those in by_sender.values():
-        highest = sorted((one.revision for one in those), reverse=True)[:MOST_CONTENTS]
-        full = len(highest) == MOST_CONTENTS
+        highest = sorted((one.revision for one in those), reverse=True)[:MAX_CONTENTS]
+        full = len(highest) == MAX_CONTENTS
         found += [one for one in those if not full or one.revision > highest[-1]]
     return found
 

@@ -13,7 +13,7 @@ from services.enrollment.bodies.timeline import standing_body
 from services.enrollment.completions.agency_names import issuing_of, names_needs
 from services.enrollment.completions.authority import Grounds, register_for, register_needs, standing, why_not
 from services.enrollment.completions.contents import (
-    MOST_CONTENTS,
+    MAX_CONTENTS,
     begun,
     content_of,
     facts_of,
@@ -61,13 +61,13 @@ _JSON = msgspec.json.Encoder(order="deterministic")
 FARTHEST_EAST = timedelta(hours=14)
 # Of one person and year, which is recounted whole: more than one a day. As many that the person's own agency stands
 # behind, and as many that it does not.
-MOST_COMPLETIONS: Final = 400
+MAX_COMPLETIONS: Final = 400
 # Of the latter, of each agency. Nearly one a week; and it takes ten agencies to use up the room of the others.
-MOST_UNBACKED: Final = 40
+MAX_UNBACKED: Final = 40
 # And as many reinstatements, of one completion.
-MOST_REVOCATIONS: Final = 100
+MAX_REVOCATIONS: Final = 100
 TOO_MANY_CONTENTS: Final = (
-    f"this sender has reported more than {MOST_CONTENTS} contents, and those of the highest revisions are kept: "
+    f"this sender has reported more than {MAX_CONTENTS} contents, and those of the highest revisions are kept: "
     "to have this one stand, send it with a higher revision"
 )
 REPORTED_BEFORE: Final = "this content was reported before"
@@ -276,12 +276,12 @@ def _why_full(year: str, after: Completion, state: State) -> str:
     backed = state.count(COMPLETIONS, "learning_year", year) - len(unbacked)
     own = sum(one.reporter == after.reporter for one in unbacked)
     of_the_year = f"completions of this employee in {year.rpartition('/')[2]}"
-    if after.backed and backed >= MOST_COMPLETIONS:
-        full, mend = f"{MOST_COMPLETIONS} {of_the_year}", ""
-    elif not after.backed and own >= MOST_UNBACKED:
-        full, mend = f"{MOST_UNBACKED} {of_the_year} that {after.reporter} reported {_ALONE}", _OR_REPORT
-    elif not after.backed and len(unbacked) >= MOST_COMPLETIONS:
-        full, mend = f"{MOST_COMPLETIONS} {of_the_year} that were reported {_ALONE}", _OR_REPORT
+    if after.backed and backed >= MAX_COMPLETIONS:
+        full, mend = f"{MAX_COMPLETIONS} {of_the_year}", ""
+    elif not after.backed and own >= MAX_UNBACKED:
+        full, mend = f"{MAX_UNBACKED} {of_the_year} that {after.reporter} reported {_ALONE}", _OR_REPORT
+    elif not after.backed and len(unbacked) >= MAX_COMPLETIONS:
+        full, mend = f"{MAX_COMPLETIONS} {of_the_year} that were reported {_ALONE}", _OR_REPORT
     else:
         return ""
     return f"{full} are recorded already, no more are: revoke those that are wrong{mend}, then send this one again"
@@ -336,7 +336,7 @@ def revoke_certificate(event: Received[RevokeCertificate], state: State, terms: 
             )
     if (refused := _other_body(known, data.opd)) is not None:
         return refused
-    if len(known.revocations) >= MOST_REVOCATIONS:
+    if len(known.revocations) >= MAX_REVOCATIONS:
         return _too_many("revocations", known, content)
     after = msgspec.structs.replace(
         known, revocations=sorted([*known.revocations, revocation], key=lambda one: one.id)
@@ -365,7 +365,7 @@ def reinstate_certificate(
             return _repeated(msgspec.structs.replace(reinstatement, at=one.at) == one, known, content)
     if (refused := _other_body(known, data.opd)) is not None:
         return refused
-    if len(known.reinstatements) >= MOST_REVOCATIONS:
+    if len(known.reinstatements) >= MAX_REVOCATIONS:
         return _too_many("reinstatements", known, content)
     after = msgspec.structs.replace(
         known, reinstatements=sorted([*known.reinstatements, reinstatement], key=lambda one: one.id)
@@ -376,7 +376,7 @@ def reinstate_certificate(
 def _too_many(what: str, known: Completion, content: bytes) -> Outcome:
     """By arrival, not by an order of theirs: each was answered, and none may go away by itself."""
     reason = (
-        f"this completion has {MOST_REVOCATIONS} {what}, no more are taken: ask the operators to look at it"
+        f"this completion has {MAX_REVOCATIONS} {what}, no more are taken: ask the operators to look at it"
     )
     return Outcome(Verdict.REFUSED, reason, known.id, content, answer={"problem": "refused"})
 

@@ -25,7 +25,7 @@ from shared.service import Components
 
 Order = ContestCompletion | DecideContest
 COMPLETION_ID: Final = r"^cmp_[0-9a-f]{32}$"
-MOST_OF_A_PERSON: Final = 400
+MAX_OF_A_PERSON: Final = 400
 
 
 class ContestBody(BaseModel):
@@ -107,7 +107,7 @@ async def completions_of(store: MongoStore, person: Person, caller: Principal) -
         COMPLETIONS,
         {"employee_id": person.main.id},
         sort=[("stated_at", -1), ("_id", 1)],
-        limit=MOST_OF_A_PERSON,
+        limit=MAX_OF_A_PERSON,
     )
     reported = [one for one in found if one.contents]
     looked = await looked_up(store, reported)

@@ -33,9 +33,9 @@ from shared.pipeline.outcome import Outcome, OutgoingEvent, Put, Remove, Verdict
 from shared.pipeline.records import Received
 
 _JSON = msgspec.json.Encoder(order="deterministic")
-MOST_CONTESTS: Final = 20
+MAX_CONTESTS: Final = 20
 """Of one completion, by officers who act for one agency."""
-MOST_DECISIONS: Final = 200
+MAX_DECISIONS: Final = 200
 NO_SUCH: Final = "the person has no completion of this id"
 BACKED: Final = (
     "noted; the completion goes on counting, as the person's own agency reported it too: have that agency send a "
@@ -64,7 +64,7 @@ def contest_completion(event: Received[ContestCompletion], state: State, terms: 
     contest = Contest(event.id, data.reason, data.officer, data.opd, event.now, arrival)
     contests = _kept(known.contests, contest)
     if contest not in contests:
-        reason = f"{data.opd or 'they'} contested it {MOST_CONTESTS} times, no more are taken"
+        reason = f"{data.opd or 'they'} contested it {MAX_CONTESTS} times, no more are taken"
         return _refused("refused", reason, event, terms)
     after, changes, facts = _settled(
         known, msgspec.structs.replace(known, contests=contests), event, state, terms
@@ -89,8 +89,8 @@ def decide_contest(event: Received[DecideContest], state: State, terms: Completi
         return _refused(
             "not-your-agency", "only an officer who acts for all agencies decides this", event, terms
         )
-    if len(known.contest_decisions) >= MOST_DECISIONS:
-        return _refused("refused", f"{MOST_DECISIONS} decisions are kept, no more are taken", event, terms)
+    if len(known.contest_decisions) >= MAX_DECISIONS:
+        return _refused("refused", f"{MAX_DECISIONS} decisions are kept, no more are taken", event, terms)
     decision = ContestDecision(event.id, data.contest_id, data.upheld, data.reason, data.officer, event.now)
     decisions = sorted([*known.contest_decisions, decision], key=lambda one: one.id)
     after, changes, facts = _settled(
@@ -112,7 +112,7 @@ def _known(event: Command, state: State) -> Completion | None:
 
 def _kept(contests: Sequence[Contest], new: Contest) -> list[Contest]:
     """Of each agency the first by arrival, whatever order they are decided in: none shuts out another one's."""
-    own = sorted([*(one for one in contests if one.opd == new.opd), new], key=_arrived)[:MOST_CONTESTS]
+    own = sorted([*(one for one in contests if one.opd == new.opd), new], key=_arrived)[:MAX_CONTESTS]
     return sorted([*(one for one in contests if one.opd != new.opd), *own], key=lambda one: one.id)
 
 

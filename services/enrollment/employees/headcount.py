@@ -66,9 +66,9 @@ def is_of_the_day(agency: str, person: Person, arrival: Arrival) -> bool:
     )
 
 
-LEAST_MOVES: Final = 10
+MIN_MOVES: Final = 10
 """In an hour, where one in a hundred would be fewer."""
-MOST_FULL_HOURS: Final = 31 * 24
+MAX_FULL_HOURS: Final = 31 * 24
 """A record waits no longer."""
 
 
@@ -126,7 +126,7 @@ def _in_its_hour(count: Headcount, arrival: Arrival, moves: bool, said: int | No
     most = _most(count, said)
     if count.hour is not None and hour > count.hour:
         full = [*count.full, FullHour(count.hour, count.moves)] if count.moves >= most else count.full
-        count = msgspec.structs.replace(count, moves=0, full=full[-MOST_FULL_HOURS:])
+        count = msgspec.structs.replace(count, moves=0, full=full[-MAX_FULL_HOURS:])
     if moves and count.moves >= most:
         return None
     hour = hour if count.hour is None else max(hour, count.hour)
@@ -134,7 +134,7 @@ def _in_its_hour(count: Headcount, arrival: Arrival, moves: bool, said: int | No
 
 
 def _most(count: Headcount, said: int | None) -> int:
-    return max(LEAST_MOVES, count.people // 100) if said is None else said
+    return max(MIN_MOVES, count.people // 100) if said is None else said
 
 
 def more_people(agency: str, more: int, state: State) -> Headcount:

@@ -30,10 +30,10 @@ from shared.pipeline.records import Received
 
 _JSON = msgspec.json.Encoder(order="deterministic")
 NOBODY: Final = EmployeeId("")
-MOST_MERGES: Final = 20
+MAX_MERGES: Final = 20
 """And separations, of one record, by officers of agencies; as many again, and more, by those who act for all, who end
 what others began. A separation of what is merged is always taken."""
-MOST_BY_ALL: Final = 40
+MAX_BY_ALL: Final = 40
 
 # Two become one.
 
@@ -91,7 +91,7 @@ def merge_employees(event: Received[MergeEmployees], state: State, terms: Comple
 
 
 def _too_many(file: Employee, opd: str | None, content: bytes) -> Outcome | None:
-    most = MOST_BY_ALL if opd is None else MOST_MERGES
+    most = MAX_BY_ALL if opd is None else MAX_MERGES
     if sum((one.opd is None) is (opd is None) for one in file.merges) < most:
         return None
     whose = "officers who act for all" if opd is None else "officers of agencies"

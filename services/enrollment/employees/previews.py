@@ -33,7 +33,7 @@ from shared.pipeline.outcome import Verdict
 from shared.pipeline.processing.dry_run import DryRun, run_command_dry
 from shared.service import Components
 
-MOST_SHOWN: Final = 50
+MAX_SHOWN: Final = 50
 Order = ConfirmHome | MergeEmployees | SeparateEmployees
 People = Mapping[str, Person]
 """By id."""
@@ -136,7 +136,7 @@ def _stand(person: Person | None, completions: Iterable[Completion]) -> StandVie
 def _shown(completions: Iterable[Completion]) -> PreviewedCompletions:
     rows = [_row(one) for one in completions if one.standing]
     rows.sort(key=lambda one: (one.completed_on, one.completion_id), reverse=True)
-    return PreviewedCompletions(count=len(rows), first=rows[:MOST_SHOWN])
+    return PreviewedCompletions(count=len(rows), first=rows[:MAX_SHOWN])
 
 
 def _row(completion: Completion) -> PreviewedCompletion:

@@ -54,8 +54,8 @@ from shared.pipeline.waiting import waiting_for
 
 _JSON = msgspec.json.Encoder(order="deterministic")
 # Of one person. Each arrives as a link between numbers, and all stand in every event about the person.
-MOST_NUMBERS: Final = 20
-MOST_PENDING_LINKS: Final = 20
+MAX_NUMBERS: Final = 20
+MAX_PENDING_LINKS: Final = 20
 BIRTH_DATE: Final = slice(0, 8)
 """Of an employee number: the year, month and day of birth."""
 BOTH_REGISTERED: Final = "an officer: both numbers are registered, as two people"
@@ -247,9 +247,9 @@ def record_employee(event: Received[EmployeeSnapshot], state: State, terms: Comp
     digest = terms.ids.content(_JSON.encode(profile))
     known = person_of(plan.file, state)
     new = [number for number in plan.numbers if state.get(EMPLOYEE_NUMBERS, number) is None]
-    if known is not None and new and len(known.whole.numbers) + len(new) > MOST_NUMBERS:
+    if known is not None and new and len(known.whole.numbers) + len(new) > MAX_NUMBERS:
         raise Rejected(
-            f"this employee has {len(known.whole.numbers)} numbers, {MOST_NUMBERS} are allowed: "
+            f"this employee has {len(known.whole.numbers)} numbers, {MAX_NUMBERS} are allowed: "
             "correct previous_employee_number if it is another person's, or leave it out"
         )
     _check_home(event, state)
@@ -501,7 +501,7 @@ def _with_link(links: list[PendingLink], link: PendingLink | None) -> list[Pendi
     name = (link.agency, link.previous, link.number)
     named[name] = link if name not in named else _joined(named[name], link)
     by_age = sorted(named.values(), key=lambda one: one.arrival)
-    own = [one for one in by_age if one.agency == link.agency][:MOST_PENDING_LINKS]
+    own = [one for one in by_age if one.agency == link.agency][:MAX_PENDING_LINKS]
     return [one for one in by_age if one.agency != link.agency or one in own]
 
 

@@ -44,11 +44,11 @@ from shared.pipeline.records import Received
 from shared.pipeline.waiting import waits_for
 
 _JSON = msgspec.json.Encoder(order="deterministic")
-MOST_WITHDRAWALS: Final = 6
+MAX_WITHDRAWALS: Final = 6
 """Of one person by one agency."""
-MOST_CONFIRMATIONS: Final = 20
+MAX_CONFIRMATIONS: Final = 20
 """Of one person, by officers of agencies, and as many by the person: none of them shuts out who acts for all."""
-MOST_BY_ALL: Final = 40
+MAX_BY_ALL: Final = 40
 
 
 # An agency takes a person back, or says that it is no more its own.
@@ -86,9 +86,9 @@ def take_leave(event: Received[EmployeeReleased], state: State, terms: Completio
     if withdrawal in known.withdrawals:
         return Outcome(Verdict.DUPLICATE, "said before", subject, content)
     own = [one for one in known.withdrawals if one.agency == event.sender]
-    if len(own) >= MOST_WITHDRAWALS:
+    if len(own) >= MAX_WITHDRAWALS:
         raise Rejected(
-            f"{event.sender} has withdrawn this person {MOST_WITHDRAWALS} times, no more are taken: "
+            f"{event.sender} has withdrawn this person {MAX_WITHDRAWALS} times, no more are taken: "
             "ask the operator to look at it"
         )
     sender = person.trust.heir(event.sender)
@@ -165,7 +165,7 @@ def confirm_home(event: Received[ConfirmHome], state: State, terms: CompletionTe
             content,
         )
     like = [one for one in known.confirmations if (one.own, one.opd is None) == (data.own, data.opd is None)]
-    most = MOST_BY_ALL if data.opd is None and not data.own else MOST_CONFIRMATIONS
+    most = MAX_BY_ALL if data.opd is None and not data.own else MAX_CONFIRMATIONS
     if len(like) >= most:
         return _refused(
             "refused", f"{most} such decisions about this person are kept: no more", known.id, content

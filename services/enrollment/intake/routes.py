@@ -17,8 +17,8 @@ from services.enrollment.intake.event_rate import EventRate
 from shared.contracts.agency import EmployeeSnapshot
 from shared.contracts.catalogue import EVENT_TYPES
 from shared.contracts.cloudevents import (
-    LONGEST_ID,
-    MOST_PARTS,
+    MAX_ID_CHARS,
+    MAX_PARTS,
     STRUCTURED,
     TOO_MANY_PARTS,
     Undecodable,
@@ -42,11 +42,11 @@ from shared.pipeline.kafka.publisher import Publisher
 ACCEPTED_TYPES: dict[str, type[Payload]] = {
     payload.TYPE: payload for payload, topic in EVENT_TYPES.items() if topic == AGENCY
 }
-MOST_EVENTS = 1000
+MAX_EVENTS = 1000
 USUAL_PARTS = 50
 """As `parts_of` counts them; an event has 20 to 40, as its schema has it."""
-MOST_DEPTH = 64
-MOST_EVENT_BYTES = MAX_BODY_BYTES
+MAX_DEPTH = 64
+MAX_EVENT_BYTES = MAX_BODY_BYTES
 MEDIA_TYPES = ("application/cloudevents-batch+json", "application/cloudevents+json", "application/json")
 
 _JSON = msgspec.json.Encoder()
@@ -106,7 +106,7 @@ def _documented(access: RouteAccess) -> RouteAccess:
         "required": ["specversion", "id", "source", "type", "data"],
         "properties": {
             "specversion": {"const": "1.0"},
-            "id": {"type": "string", "maxLength": LONGEST_ID},
+            "id": {"type": "string", "maxLength": MAX_ID_CHARS},
             "source": {"type": "string"},
             "type": {"enum": sorted(ACCEPTED_TYPES)},
             "time": {"type": "string", "format": "date-time"},
@@ -114,7 +114,7 @@ def _documented(access: RouteAccess) -> RouteAccess:
             "data": {"type": "object", "description": "By type: docs/reference/schemas/<type>.json"},
         },
     }
-    batch = {"type": "array", "minItems": 1, "maxItems": MOST_EVENTS, "items": event}
+    batch = {"type": "array", "minItems": 1, "maxItems": MAX_EVENTS, "items": event}
     one_or_batch = {"oneOf": [event, batch]}
     schemas = dict(zip(MEDIA_TYPES, (batch, event, one_or_batch), strict=True))
     access["openapi_extra"]["requestBody"] = {
@@ -145,8 +145,8 @@ def _events(body: bytes, request: Request) -> list[Any]:
     except (ValueError, RecursionError):
         raise Problem("bad-request", f"The body is not JSON in UTF-8: {_fault(body)}.") from None
     events = document if isinstance(document, list) else [document]
-    if not 0 < len(events) <= MOST_EVENTS:
-        raise Problem("too-large" if events else "bad-request", f"Send 1 to {MOST_EVENTS} events at a time.")
+    if not 0 < len(events) <= MAX_EVENTS:
+        raise Problem("too-large" if events else "bad-request", f"Send 1 to {MAX_EVENTS} events at a time.")
     return events
 
 
@@ -172,7 +172,7 @@ def _parsed(text: str) -> Any:
     try:
         return read(text)
     except RecursionError:  # one bottomless event: without what is in its depths the others can be read
-        return read("".join(_shallow(text, MOST_DEPTH + 2)))
+        return read("".join(_shallow(text, MAX_DEPTH + 2)))
 
 
 _BRACKETS = re.compile(r'"(?:[^"\\]++|\\.)*+"?|[\[\]{}]', re.DOTALL)
@@ -197,19 +197,19 @@ def _shallow(text: str, most: int) -> Iterator[str]:
 def _check(index: int, event: Any, parent: str | None = None) -> Checked:
     """`parent`: the span of a request whose sender traces it; an event's own traceparent goes before."""
     id = event.get("id") if isinstance(event, dict) else None
-    id = id if isinstance(id, str) and len(id) <= LONGEST_ID and _can_be_told(id) else None
+    id = id if isinstance(id, str) and len(id) <= MAX_ID_CHARS and _can_be_told(id) else None
     try:
         if (fault := next(_unclear(event, "", 1), None)) is not None:
             raise Undecodable(fault)
         if parent is not None and isinstance(event, dict) and event.get("traceparent") is None:
             event = event | {"traceparent": parent}
         value = _JSON.encode(event)
-        if len(value) > MOST_EVENT_BYTES:
+        if len(value) > MAX_EVENT_BYTES:
             raise Undecodable(
-                f"event: has {len(value)} bytes, {MOST_EVENT_BYTES} are allowed: leave out what the schema of its "
+                f"event: has {len(value)} bytes, {MAX_EVENT_BYTES} are allowed: leave out what the schema of its "
                 "type does not name"
             )
-        if parts_of(value) > MOST_PARTS:
+        if parts_of(value) > MAX_PARTS:
             raise Undecodable(TOO_MANY_PARTS)
         type, document = peek(value, [("content-type", STRUCTURED.encode())])
         payload = ACCEPTED_TYPES.get(type)
@@ -252,8 +252,8 @@ def _unclear(node: Any, path: str, depth: int) -> Iterator[str]:
     place = path.lstrip(".") or "event"
     if isinstance(node, _Unclear):
         yield f"{place}: {node.why}"
-    elif depth > MOST_DEPTH and isinstance(node, dict | list):
-        yield f"event: is nested deeper than {MOST_DEPTH} levels: send its data as its schema shows it"
+    elif depth > MAX_DEPTH and isinstance(node, dict | list):
+        yield f"event: is nested deeper than {MAX_DEPTH} levels: send its data as its schema shows it"
     elif isinstance(node, str):
         if _halved(node):
             yield f"{place}: has half a character (a lone surrogate): send the text as UTF-8"

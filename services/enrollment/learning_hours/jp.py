@@ -18,7 +18,7 @@ if TYPE_CHECKING:  # terms are made of rates, and what decides about agencies of
 
 __all__ = ["Capped", "Credit", "Learning", "Rates", "check", "credit_learnings", "load_rates", "parse_rates"]
 
-MOST_TENTHS: Final = 100_000
+MAX_TENTHS: Final = 100_000
 """10,000 JP, what the contracts' `Jp` can carry: above that a date or the programme's JP is mistyped."""
 
 
@@ -150,7 +150,7 @@ def _ask(learning: Learning, rates: Rates) -> tuple[Rate, int] | str:
             return f"the programme has {programme_jp} JP; 0 or more are allowed: correct them"
         if (factor := rate.factors.get(learning.level)) is None:
             return _no_level(learning, rate)
-        asked = tenths(programme_jp, factor) if programme_jp < MOST_TENTHS else MOST_TENTHS + 1
+        asked = tenths(programme_jp, factor) if programme_jp < MAX_TENTHS else MAX_TENTHS + 1
     else:
         if (unit := rate.tenths.get(learning.level)) is None:
             return _no_level(learning, rate)
@@ -162,9 +162,9 @@ def _ask(learning: Learning, rates: Rates) -> tuple[Rate, int] | str:
             if learning.sessions < 1:
                 return f"{learning.sessions} sessions; 1 or more are allowed: correct them, or leave them out"
             asked = unit * learning.sessions
-    if asked > MOST_TENTHS:
+    if asked > MAX_TENTHS:
         return (
-            f"{rate.id} would give more than {MOST_TENTHS // 10:,} JP from {start} to {end}: "
+            f"{rate.id} would give more than {MAX_TENTHS // 10:,} JP from {start} to {end}: "
             "correct dates, sessions or the programme's JP"
         )
     return rate, asked

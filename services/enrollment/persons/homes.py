@@ -20,13 +20,13 @@ MISTAKE: Final = "mistake"
 """Reason of a withdrawal: it never was the agency's person."""
 GONE: Final = ("retired", "died")
 """Reasons of one after which the person is nobody's, until somebody says otherwise."""
-MOST_RECENT: Final = 6
+MAX_RECENT: Final = 6
 """An agency claims a person with each of its snapshots. Kept are the claims that decide something, and the first
 of each of the latest so many seconds and days: a withdrawal or confirmation that is decided later than those finds
 the claim that came right after it gone, and goes by the next one that is there."""
 
 
-MOST_PLACEMENTS: Final = 40
+MAX_PLACEMENTS: Final = 40
 """Of one person, besides the first: the latest."""
 
 
@@ -282,7 +282,7 @@ def with_placement(employee: Employee, placement: Placement) -> list[Placement]:
         for n, one in enumerate(placements)
         if n in (0, last) or words[n - 1] != words[n] or words[n + 1] != words[n]
     ]
-    return [*kept[:1], *kept[1:][-MOST_PLACEMENTS:]]
+    return [*kept[:1], *kept[1:][-MAX_PLACEMENTS:]]
 
 
 def with_claim(employee: Employee, claim: Claim) -> list[Claim]:
@@ -320,7 +320,7 @@ def _kept(own: Sequence[Claim], employee: Employee) -> list[Claim]:
     kept.update(bisect_right(arrivals, end) for end in ends)
     for span in (_second, _day):
         spans = [span(one) for one in own]
-        kept.update([n for n, one in enumerate(spans) if n == 0 or one != spans[n - 1]][-MOST_RECENT:])
+        kept.update([n for n, one in enumerate(spans) if n == 0 or one != spans[n - 1]][-MAX_RECENT:])
     return [own[place] for place in sorted(kept) if place < len(own)]
 
 

@@ -8,7 +8,7 @@ from typing import Final
 from services.enrollment.agencies.documents import Arrival
 from services.enrollment.persons.documents import Snapshot
 
-MOST_DAYS: Final = 4
+MAX_DAYS: Final = 4
 """Latest ones, by arrival, of each of which the first and the newest are kept: whoever writes in an agency's name on
 fewer of them drives nothing out that came before, on the same day either, however much he sends."""
 
@@ -30,7 +30,7 @@ def _kept(own: Iterable[Snapshot]) -> list[Snapshot]:
     by_age = sorted(own, key=_by_age)
     newest = {_day(one): one for one in by_age}
     first = {_day(one): one for one in sorted(by_age, key=_by_arrival, reverse=True)}
-    days = sorted(newest)[-MOST_DAYS:]
+    days = sorted(newest)[-MAX_DAYS:]
     kept: list[Snapshot] = []
     for one in (by_age[-1], *(newest[day] for day in days), *(first[day] for day in days)):
         if one not in kept:

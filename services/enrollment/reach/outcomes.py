@@ -23,7 +23,7 @@ from shared.pipeline.documents import Collection, Doc, State
 from shared.pipeline.processing.dry_run import DryRun
 from shared.pipeline.storage.mongo import MongoStore
 
-MOST_JUDGED: Final = 10_000
+MAX_JUDGED: Final = 10_000
 """Of a kind: a few seconds."""
 PAGE: Final = 200
 Raw = dict[str, Any]
@@ -77,13 +77,13 @@ async def people_after(store: MongoStore, match: Raw, agency: str, said: Said) -
             home = homes(person.whole).home
             at_home += home == person.trust.heir(agency)
             moved += home != homes(person._replace(trust=trust).whole).home
-    return People(len(seen), at_home, moved, more=len(ids) == MOST_JUDGED)
+    return People(len(seen), at_home, moved, more=len(ids) == MAX_JUDGED)
 
 
 async def certificates_after(store: MongoStore, stages: Sequence[Raw], said: Said) -> Certificates:
     """Of the completions that an aggregation begins with."""
     ids = await _ids(store, COMPLETIONS, stages)
-    found = Certificates(more=len(ids) == MOST_JUDGED)
+    found = Certificates(more=len(ids) == MAX_JUDGED)
     bodies: dict[str, Body | None] = dict(said.bodies)
     for page in _pages(ids):
         completions = await store.select(COMPLETIONS, {"_id": {"$in": list(page)}})
@@ -142,7 +142,7 @@ def _with(
 
 
 async def _ids(store: MongoStore, collection: Collection[Any], stages: Sequence[Raw]) -> list[str]:
-    found = await store.aggregate(collection, [*stages, {"$limit": MOST_JUDGED}, {"$project": {"_id": 1}}])
+    found = await store.aggregate(collection, [*stages, {"$limit": MAX_JUDGED}, {"$project": {"_id": 1}}])
     return [one["_id"] for one in found]
 
 

@@ -20,7 +20,7 @@ from shared.pipeline.processing.dry_run import run_command_dry
 from shared.pipeline.storage.mongo import MongoStore
 from shared.service import Components
 
-MOST_LOOKED_AT: Final = 100_000
+MAX_LOOKED_AT: Final = 100_000
 """Documents of a kind: a second or two."""
 Raw = dict[str, Any]
 Order = DistrustAgency | TrustAgency | ReplaceAgency
@@ -80,7 +80,7 @@ async def preview(components: Components[CompletionTerms], order: Order, now: da
         certificates_issued=certificates.issued,
         people=people.at_home if isinstance(order, ReplaceAgency) else people.named,
         people_moved=people.moved,
-        more=reported.get("all") == MOST_LOOKED_AT or people.more or certificates.more,
+        more=reported.get("all") == MAX_LOOKED_AT or people.more or certificates.more,
         bodies=[one.code for one in issued if one is not None and one.issuing == order.code],
         warnings=await _warnings(components.store, order, people.at_home),
         follows=_FOLLOWS[type(order)],
@@ -147,5 +147,5 @@ def _latest(time: _Time) -> list[Raw]:
     return [
         {"$match": {"$or": [{"stated_at": {"$gte": time.since}}, {"stated_at": None}]}},
         {"$sort": {"stated_at": -1}},
-        {"$limit": MOST_LOOKED_AT},
+        {"$limit": MAX_LOOKED_AT},
     ]

@@ -39,12 +39,12 @@ from shared.workers.periodic import Periodic
 log = logging.getLogger(__name__)
 LOOK_EVERY_S: Final = 2.0
 PAGE: Final = 100
-LONGEST_TRANSACTION_S: Final = 65.0
+MAX_TRANSACTION_S: Final = 65.0
 """MongoDB ends one after 60 s."""
 DECIDED_WITHIN_S: Final = 30.0
 LONG_MIN: Final = 30.0
 COUNT_EVERY_S: Final = 10.0
-MOST_COUNTED: Final = 100_000
+MAX_COUNTED: Final = 100_000
 NOTHING_LEFT: Final = MappingProxyType({"people": 0, "completions": 0, "going": 0})
 _SAID_BY: Final = (
     "claims.agency",
@@ -71,7 +71,7 @@ class Sweeper(Periodic):
 
     name = "sweeper"
 
-    def __init__(self, store: MongoStore, commands: Commands, wait_s: float = LONGEST_TRANSACTION_S) -> None:
+    def __init__(self, store: MongoStore, commands: Commands, wait_s: float = MAX_TRANSACTION_S) -> None:
         super().__init__(LOOK_EVERY_S)
         self._store, self._commands, self._wait_s = store, commands, wait_s
         self._generation = 0
@@ -100,7 +100,7 @@ class Sweeper(Periodic):
     async def _count(self, collection: Collection[Any], match: list[dict[str, Any]]) -> int:
         if not match:
             return 0
-        stages: list[dict[str, Any]] = [{"$match": {"$or": match}}, {"$limit": MOST_COUNTED}, {"$count": "n"}]
+        stages: list[dict[str, Any]] = [{"$match": {"$or": match}}, {"$limit": MAX_COUNTED}, {"$count": "n"}]
         found = await self._store.aggregate(collection, stages)
         return found[0]["n"] if found else 0
 

@@ -33,8 +33,8 @@ NOT_YET: Final = timedelta(seconds=30)
 WORTH_A_LIST: Final = 2_000
 PAGE: Final = 2_500
 # Who reads a list loads what it names: a backlog of pages in one of their batches grew them by 90 MB.
-MOST_A_SECOND: Final = 2_500
-MOST_INCOMPLETE: Final = 500
+MAX_A_SECOND: Final = 2_500
+MAX_INCOMPLETE: Final = 500
 NEVER: Final = datetime(1970, 1, 1, tzinfo=UTC)
 LogEnds = Callable[[Sequence[tuple[str, int]]], Awaitable[dict[tuple[str, int], int]]]
 
@@ -97,7 +97,7 @@ class ManifestPublisher(Periodic):
         while page:
             following = await _next(pages)
             await self._list(page, mark, None if following else now, lagging)
-            await asyncio.sleep(len(page) / MOST_A_SECOND)
+            await asyncio.sleep(len(page) / MAX_A_SECOND)
             if self._stopping.is_set():  # the next replica begins this stretch again
                 return
             page = following
@@ -176,7 +176,7 @@ class ManifestPublisher(Periodic):
             {"$project": {"_id": 1}},
         ])  # fmt: skip
         being_made = {one["_id"] for one in open_work}
-        return tuple(one.id for one in lacking if one.incomplete not in being_made)[:MOST_INCOMPLETE]
+        return tuple(one.id for one in lacking if one.incomplete not in being_made)[:MAX_INCOMPLETE]
 
 
 async def _next(pages: AsyncIterator[list[Change]]) -> list[Change]:

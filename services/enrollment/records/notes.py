@@ -26,7 +26,7 @@ HELD_NOTE: Final = (
     "Sertifikat ini berlaku, tetapi PDF-nya belum dapat dibuat karena ada huruf yang belum dapat dicetak. Jika huruf itu "
     "keliru, mintalah instansi penyelenggara memperbaiki teksnya dan mengirim ulang data pelatihan ini."
 )
-MOST_SENDERS: Final = 3
+MAX_SENDERS: Final = 3
 """Whose reasons are told."""
 
 
@@ -90,7 +90,7 @@ def note_of(completion: Completion, looked: Looked) -> Note | None:
     if standing(completion, person, register) is not None:
         return None
     by_sender = {one.sender: one for one in completion.contents}
-    those = [without_ground(one, register.trust) for one in list(by_sender.values())[:MOST_SENDERS]]
+    those = [without_ground(one, register.trust) for one in list(by_sender.values())[:MAX_SENDERS]]
     return Note(
         f"{_TIDAK_BERLAKU}: {'; '.join(one.note(looked.names) for one in those)}.",
         f"{GROUNDLESS}: {'; '.join(one.operators for one in those)}",

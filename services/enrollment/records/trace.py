@@ -31,7 +31,7 @@ from shared.pipeline.storage.mongo import MongoStore
 from shared.pipeline.waiting import kind_of, waiting_id
 from shared.service import Components
 
-MOST_COMPLETIONS, MOST_DECISIONS = 200, 500
+MAX_COMPLETIONS, MAX_DECISIONS = 200, 500
 SERVICE = "enrollment"
 
 
@@ -56,7 +56,7 @@ async def trace(store: MongoStore, terms: CompletionTerms, wanted: Wanted) -> Tr
     marks, others = Marks(), NONE
     if wanted.event_id is not None:
         decisions = await store.select(
-            DECISIONS, {"e": wanted.event_id}, sort=[("t", 1)], limit=MOST_DECISIONS
+            DECISIONS, {"e": wanted.event_id}, sort=[("t", 1)], limit=MAX_DECISIONS
         )
         subjects = sorted({one.subject for one in decisions} - {""})
         completions = await store.select(COMPLETIONS, {"_id": {"$in": subjects}})
@@ -64,11 +64,11 @@ async def trace(store: MongoStore, terms: CompletionTerms, wanted: Wanted) -> Tr
         completions = await store.select(COMPLETIONS, {"_id": wanted.completion_id})
     elif wanted.certificate_number is not None:
         number = wanted.certificate_number.strip()
-        completions = await store.select(COMPLETIONS, {"certificate.number": number}, limit=MOST_COMPLETIONS)
+        completions = await store.select(COMPLETIONS, {"certificate.number": number}, limit=MAX_COMPLETIONS)
     elif wanted.employee_number is not None:
         person = await person_of_number(store, wanted.employee_number)
         if person is not None:
-            completions = await store.select(COMPLETIONS, {"employee_id": person.id}, limit=MOST_COMPLETIONS)
+            completions = await store.select(COMPLETIONS, {"employee_id": person.id}, limit=MAX_COMPLETIONS)
         marks = marks_of_person(wanted.employee_number, person)
     if wanted.event_id is None:
         others = await undecided(store, marks | marks_of_completions(completions))
@@ -81,7 +81,7 @@ async def trace(store: MongoStore, terms: CompletionTerms, wanted: Wanted) -> Tr
         raise Problem("not-found", _unknown(wanted, others.unlooked))
     ids = sorted({one.id for one in completions})
     about = (
-        await store.select(DECISIONS, {"s": {"$in": ids}}, sort=[("t", 1)], limit=MOST_DECISIONS)
+        await store.select(DECISIONS, {"s": {"$in": ids}}, sort=[("t", 1)], limit=MAX_DECISIONS)
         if ids
         else []
     )

@@ -13,10 +13,10 @@ from shared.pipeline.books import DEAD_LETTERS, DECISIONS, OPEN, PACKED, WAITING
 from shared.pipeline.documents import Collection
 from shared.pipeline.storage.mongo import MongoStore
 
-MOST_LOOKED_INTO: Final = 5_000
+MAX_LOOKED_INTO: Final = 5_000
 """Of what waits, the first in order of the log; of dead letters, the latest."""
 PAGE: Final = 500
-LARGEST_BYTES: Final = 64 * 1024
+MAX_BYTES: Final = 64 * 1024
 """Of a record that is looked into, so that a page stays small; a usual event has 500."""
 
 
@@ -72,13 +72,13 @@ async def _having(
     readable = {
         "value": {"$ne": None},
         "kind": {"$ne": PACKED},
-        "$expr": {"$lte": [{"$binarySize": {"$ifNull": ["$value", ""]}}, LARGEST_BYTES]},
+        "$expr": {"$lte": [{"$binarySize": {"$ifNull": ["$value", ""]}}, MAX_BYTES]},
     }
     fields = {"value": 1, "topic": 1, "partition": 1, "offset": 1, "turn": 1}
     total = await store.count(collection, filter)
     found: list[dict[str, Any]] = []
     looked = 0
-    for start in range(0, min(total, MOST_LOOKED_INTO), PAGE):
+    for start in range(0, min(total, MAX_LOOKED_INTO), PAGE):
         page = await store.aggregate(collection, [
             {"$match": dict(filter)}, {"$sort": dict(order)}, {"$skip": start}, {"$limit": PAGE},
             {"$match": readable}, {"$project": fields},

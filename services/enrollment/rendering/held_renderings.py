@@ -14,8 +14,8 @@ from shared.pipeline.work import QUEUED
 from shared.workers.periodic import Periodic
 
 LOOK_EVERY_S: Final = 30.0
-MOST_LOOKED_AT: Final = 500
-MOST_NAMED: Final = 5
+MAX_LOOKED_AT: Final = 500
+MAX_NAMED: Final = 5
 _OF_THE_EMPLOYEE: Final = {
     "holder_name": "the employee's name",
     "opd": "the name of the employee's agency",
@@ -52,7 +52,7 @@ class HeldRenderings(Periodic):
 
     async def step(self) -> float | None:
         await self._give_back()
-        held = await self._store.select(RENDERINGS, {"state": HELD}, sort=[("due", 1)], limit=MOST_LOOKED_AT)
+        held = await self._store.select(RENDERINGS, {"state": HELD}, sort=[("due", 1)], limit=MAX_LOOKED_AT)
         ids = sorted({one.completion_id for one in held})
         known = {one.id: one for one in await self._store.select(COMPLETIONS, {"_id": {"$in": ids}})}
         waiting: defaultdict[_Alike, list[str]] = defaultdict(list)
@@ -64,8 +64,8 @@ class HeldRenderings(Periodic):
             elif not certificate.revoked:
                 waiting[_Alike(why_held(one), what_to_do(one, completion))].append(certificate.number)
         ranked = sorted(waiting.items(), key=lambda item: -len(item[1]))
-        self._remarks = [_told(alike, numbers) for alike, numbers in ranked[:MOST_NAMED]]
-        if others := sum(len(numbers) for _, numbers in ranked[MOST_NAMED:]):
+        self._remarks = [_told(alike, numbers) for alike, numbers in ranked[:MAX_NAMED]]
+        if others := sum(len(numbers) for _, numbers in ranked[MAX_NAMED:]):
             self._remarks.append(f"and {others} more without PDF, for other texts")
         return None
 
@@ -75,7 +75,7 @@ class HeldRenderings(Periodic):
             RENDERINGS,
             {"state": HELD, "drawing": {"$ne": drawing()}},
             sort=[("due", 1)],
-            limit=MOST_LOOKED_AT,
+            limit=MAX_LOOKED_AT,
         ):
             for one in others:
                 await self._move(one, QUEUED)
@@ -129,7 +129,7 @@ def _printed(face: CertificateFace) -> Iterator[tuple[str, str]]:
 
 
 def _told(alike: _Alike, numbers: list[str]) -> str:
-    more = f" and {len(numbers) - MOST_NAMED} more" if len(numbers) > MOST_NAMED else ""
-    which = f"{', '.join(sorted(numbers)[:MOST_NAMED])}{more}"
+    more = f" and {len(numbers) - MAX_NAMED} more" if len(numbers) > MAX_NAMED else ""
+    which = f"{', '.join(sorted(numbers)[:MAX_NAMED])}{more}"
     verb = "certificate is valid but has" if len(numbers) == 1 else "certificates are valid but have"
     return f"{len(numbers)} {verb} no PDF: {which}: {alike.why}; {alike.do}"

@@ -37,10 +37,10 @@ RENDERED = Counter("kompeten_certificates_rendered_total", "PDFs made", ["outcom
 LEASE_S = 60.0
 PER_WORKER = 16
 IDLE_S = 0.1
-LONGEST_PAUSE_S = 5.0
+MAX_PAUSE_S = 5.0
 # The template is at fault then, never one face: a new version mends it, so it is tried again for ever.
 AGAIN_S = 300.0
-MOST_KEPT = 1_000
+MAX_KEPT = 1_000
 
 
 class Renderer:
@@ -92,7 +92,7 @@ class Renderer:
                     pause_s = IDLE_S
                 except Unavailable as error:
                     self._trouble, worked = str(error), False
-                    pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
+                    pause_s = min(pause_s * 2, MAX_PAUSE_S)
                 except BrokenProcessPool:
                     self._trouble, worked = "a rendering process died: started anew", True
                     pool = self._pool()
@@ -138,7 +138,7 @@ class Renderer:
                 RENDERED.labels("failed").inc()
                 log.error("rendering %s failed: %s", item.id, why)
                 notes.append(deferral(item.id, item.lease, why, AGAIN_S))
-        while len(self._failed) > MOST_KEPT:
+        while len(self._failed) > MAX_KEPT:
             del self._failed[next(iter(self._failed))]
         self._trouble = ""
         failpoint("rendered-not-stored")

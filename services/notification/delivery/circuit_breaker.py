@@ -4,7 +4,7 @@ import random
 from time import monotonic
 from typing import Final
 
-LONGEST_PAUSE_S: Final = 60.0
+MAX_PAUSE_S: Final = 60.0
 
 
 class CircuitBreaker:
@@ -40,7 +40,7 @@ class CircuitBreaker:
         opened = not self.open
         self.reason, self._refuses, self._trying = reason, refuses, False
         if not self.pause_s:  # connections that fail together fail once
-            pause_s = min(self._first_pause_s * 2**self._failures, LONGEST_PAUSE_S)
+            pause_s = min(self._first_pause_s * 2**self._failures, MAX_PAUSE_S)
             self._failures = min(self._failures + 1, 20)
             self._until = monotonic() + pause_s * random.uniform(0.5, 1)  # noqa: S311
         return opened

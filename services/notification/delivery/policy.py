@@ -8,8 +8,8 @@ from shared.pipeline.work import DEFERRED, Note, deferral
 
 UNKNOWN: Final = "unknown"
 NO_ADDRESS: Final = "the employee has no e-mail address"
-LONGEST_RETRY_S: Final = 3600.0
-MOST_ATTEMPTS: Final = 80
+MAX_RETRY_S: Final = 3600.0
+MAX_ATTEMPTS: Final = 80
 """About three days, then a mail that is put off again and again has bounced."""
 HELD: Final = (
     "two agencies say that this person is theirs: it goes out once it is decided whose the person is"
@@ -21,7 +21,7 @@ JOINED: Final = (
 )
 JOINED_S: Final = 2.0
 UNBELIEVED: Final = "; believed once the server has taken another mail"
-MOST_REPEATS: Final = 3
+MAX_REPEATS: Final = 3
 """A server that breaks off after DATA each time may deliver each time."""
 
 
@@ -69,7 +69,7 @@ def _put_off(mail: Mail, reason: str, patience: Patience, jitter: float, seen: S
     delay_s = _delay_s(mail, patience, jitter)
     if seen.on_trial:
         return Note(mail.id, mail.lease, DEFERRED, {"reason": reason}, delay_s=delay_s)
-    if mail.attempts + 1 >= MOST_ATTEMPTS and seen.believed:
+    if mail.attempts + 1 >= MAX_ATTEMPTS and seen.believed:
         reason = f"given up after {mail.attempts + 1} attempts: {reason}"
         return _bounced(mail, reason)._replace(add={"attempts": 1})
     return deferral(mail.id, mail.lease, reason, delay_s)
@@ -82,7 +82,7 @@ def _bounced(mail: Mail, reason: str) -> Note:
 
 def unsure(mail: Mail, reason: str, patience: Patience, jitter: float) -> Note:
     """It may have arrived: sent again, and counted as repeated; or held."""
-    if patience.unknown == "hold" or mail.repeated >= MOST_REPEATS:
+    if patience.unknown == "hold" or mail.repeated >= MAX_REPEATS:
         return Note(mail.id, mail.lease, UNKNOWN, {"reason": reason})
     return deferral(mail.id, mail.lease, reason, _delay_s(mail, patience, jitter), repeated=1)
 
@@ -110,5 +110,5 @@ def told_before(mail: Mail, note: MailNote) -> Note:
 
 
 def _delay_s(mail: Mail, patience: Patience, jitter: float) -> float:
-    longest_s = min(patience.retry_s * 2.0 ** min(mail.attempts, 20), LONGEST_RETRY_S)
+    longest_s = min(patience.retry_s * 2.0 ** min(mail.attempts, 20), MAX_RETRY_S)
     return longest_s * (1 + jitter) / 2

@@ -23,7 +23,7 @@ WORDS: Final[dict[type[Refused | TryLater | Barred], str]] = {
     Refused: "it refuses everybody, whoever it is",
     TryLater: "it puts off everybody",
 }
-MOST_KEPT: Final = 10_000
+MAX_KEPT: Final = 10_000
 
 
 class Turned(NamedTuple):
@@ -120,5 +120,5 @@ def domain_of(recipient: str) -> str:
 def _keep(those: dict[str, T], key: str, value: T) -> None:
     """The first value; the oldest is forgotten where there are too many."""
     those.setdefault(key, value)
-    if len(those) > MOST_KEPT:
+    if len(those) > MAX_KEPT:
         del those[next(iter(those))]

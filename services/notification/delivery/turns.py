@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from shared.pipeline.storage.mongo import MongoStore
 
 T = TypeVar("T")
-MOST_LOOKED_AT: Final = 500
+MAX_LOOKED_AT: Final = 500
 """Of those that wait, the first: so that n mails to one address cost in proportion to n."""
 
 
@@ -114,7 +114,7 @@ class Turns:
         stages: list[dict[str, Any]] = [
             {"$match": {"slot": address, "slot_at": {"$gt": now}, "state": DEFERRED}},
             {"$sort": {"slot_at": 1}},
-            {"$limit": MOST_LOOKED_AT},
+            {"$limit": MAX_LOOKED_AT},
             {"$project": {"slot_at": 1, "code": "$letter.organizer_code", "series": "$letter.series"}},
         ]
         return [

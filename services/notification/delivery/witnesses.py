@@ -11,9 +11,9 @@ from services.notification.delivery.refusals import domain_of
 
 ASKED: Final = 3
 """Of different bodies, where there are: one of them may be gone."""
-MOST_DOMAINS: Final = 20
+MAX_DOMAINS: Final = 20
 """Of each body."""
-MOST_BODIES: Final = 1000
+MAX_BODIES: Final = 1000
 
 
 class Witnesses:
@@ -27,7 +27,7 @@ class Witnesses:
         domains.pop(domain, None)
         domains[domain] = recipient
         self._by_body[body] = domains
-        for those, most in ((domains, MOST_DOMAINS), (self._by_body, MOST_BODIES)):
+        for those, most in ((domains, MAX_DOMAINS), (self._by_body, MAX_BODIES)):
             if len(those) > most:
                 del those[next(iter(those))]
 

@@ -1,6 +1,6 @@
 """What is written to whom, and when: (event, loaded state, terms) -> outcome. Pure: no I/O, clock, randomness or logging.
 
-A letter is collected until its points are there, at most `LONGEST_WAIT`, and goes out once. One about
+A letter is collected until its points are there, at most `MAX_WAIT`, and goes out once. One about
 a certificate that was issued anew waits for a quiet time, so that corrections within minutes are one letter.
 """
 
@@ -46,7 +46,7 @@ from shared.pipeline.outcome import Outcome, Put, Verdict
 from shared.pipeline.records import Received
 from shared.pipeline.waiting import waits_for
 
-LONGEST_WAIT = timedelta(seconds=60)
+MAX_WAIT = timedelta(seconds=60)
 Told = Received[CertificateIssued] | Received[CertificateRevoked] | Received[CompletionUncertified]
 
 
@@ -98,7 +98,7 @@ def write_issued_letter(event: Received[CertificateIssued], state: State, terms:
         revision=data.revision,
         state=COLLECTING,
         reason="",
-        due=max(event.now + LONGEST_WAIT, not_before or event.now),
+        due=max(event.now + MAX_WAIT, not_before or event.now),
         completion_version=data.completion_version,
         certificate_number=data.certificate_number,
         title=data.title,
@@ -131,7 +131,7 @@ def write_recorded_letter(event: Received[CompletionUncertified], state: State, 
         revision=0,
         state=COLLECTING,
         reason="",
-        due=event.now + LONGEST_WAIT,
+        due=event.now + MAX_WAIT,
         completion_version=data.completion_version,
         certificate_number="",
         title=data.title,

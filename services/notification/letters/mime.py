@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import idna
 
-from shared.contracts.agency import MOST_LOCAL_BYTES
+from shared.contracts.agency import MAX_LOCAL_BYTES
 
 # C0 and C1 controls, line and paragraph separators; what no UTF-8 can carry.
 _BREAKS: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
@@ -51,7 +51,7 @@ def address(name: str, addr_spec: str) -> Address:
     if not (at and local and domain) or _NOT_IN_ADDRESS.search(local + domain):
         raise NoAddress("not an address that mail can be sent to")
     if (
-        len(local.encode()) > MOST_LOCAL_BYTES
+        len(local.encode()) > MAX_LOCAL_BYTES
     ):  # taken from agencies once; a server would bar it as if it were our fault
         raise NoAddress("no mail can be sent to the address: it has more than 64 bytes before the @")
     try:

@@ -11,7 +11,7 @@ from shared.pipeline.storage.mongo import MongoStore
 from shared.workers.periodic import Periodic
 
 EVERY_S = 1.0
-MOST = 500
+MAX_LETTERS = 500
 
 
 class LetterTimers(Periodic):
@@ -26,7 +26,7 @@ class LetterTimers(Periodic):
         if not self._caught_up():
             return
         overdue = {"state": COLLECTING, "due": {"$lte": datetime.now(UTC)}}
-        for letter in await self._store.select(LETTERS, overdue, limit=MOST):
+        for letter in await self._store.select(LETTERS, overdue, limit=MAX_LETTERS):
             command = ReleaseLetter(letter_id=letter.id)
             id = event_id(0, letter.id, 1, command.TYPE)
             await self._commands.submit(

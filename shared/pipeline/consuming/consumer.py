@@ -52,16 +52,16 @@ log = logging.getLogger(__name__)
 read_batches_our_way()
 
 # Small batches pay the round trips of a transaction each; larger ones take longer to repeat.
-MOST_RECORDS = 1000
+MAX_RECORDS = 1000
 POLL_MS = 200
 OFFSETS_EVERY_S = 1.0
-LONGEST_PAUSE_S = 2.0
+MAX_PAUSE_S = 2.0
 ANSWERED_WITHIN_S = 5.0
 STALLED_AFTER_S = 30.0
 POSITIONS_LOOK_S = 5.0
 ENDS_LOOK_S = 5.0
 # Of a partition that is ahead of the others, while they are decided in the order of arrival.
-MOST_HELD = 4 * MOST_RECORDS
+MAX_HELD = 4 * MAX_RECORDS
 
 
 class Consumer(Generic[T]):
@@ -141,7 +141,7 @@ class Consumer(Generic[T]):
             finally:
                 await self._disconnect()
             await self._pause(pause_s)
-            pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
+            pause_s = min(pause_s * 2, MAX_PAUSE_S)
 
     def stop(self) -> None:
         self._stopping.set()
@@ -268,13 +268,13 @@ class Consumer(Generic[T]):
         fetched: dict[TopicPartition, list[Raw]] = {}
         lag = self.lag()
         try:
-            if sum(lag.values()) > MOST_RECORDS:
-                part = shares(lag, MOST_RECORDS)
+            if sum(lag.values()) > MAX_RECORDS:
+                part = shares(lag, MAX_RECORDS)
                 for tp in lag:
                     # One more than its share, and one where nothing waits: aiokafka fetches of a partition again only
                     # when it was asked for a record and had none left.
                     fetched |= await self._consumer.getmany(tp, timeout_ms=0, max_records=part.get(tp, 0) + 1)
-            if (left := MOST_RECORDS - sum(map(len, fetched.values()))) > 0:
+            if (left := MAX_RECORDS - sum(map(len, fetched.values()))) > 0:
                 wait_ms = 0 if fetched else POLL_MS
                 more = await self._consumer.getmany(timeout_ms=wait_ms, max_records=left)
                 fetched |= {tp: [*fetched.get(tp, ()), *records] for tp, records in more.items()}
@@ -318,11 +318,11 @@ class Consumer(Generic[T]):
                 end = self.restoration.ends.get(position_id(self.service.name, (tp.topic, tp.partition)), 0)
                 if await self._consumer.position(tp) < end:
                     more.append(tp)
-                if self._merging.held(tp) > MOST_HELD:
+                if self._merging.held(tp) > MAX_HELD:
                     self._consumer.pause(tp)
                 elif tp in self._consumer.paused():
                     self._consumer.resume(tp)
-        return self._merging.take(more, MOST_RECORDS)
+        return self._merging.take(more, MAX_RECORDS)
 
     async def _decide(self, batch: dict[TopicPartition, list[Message[T]]]) -> None:
         """One transaction for all partitions of the batch; what it left pending is published while the next batch
@@ -540,7 +540,7 @@ class Consumer(Generic[T]):
 
     async def _connect(self) -> None:
         await self.sources.look()
-        self._consumer = client_of(self.service, self.kafka, MOST_RECORDS)
+        self._consumer = client_of(self.service, self.kafka, MAX_RECORDS)
         self._subscribe()
         self._answered_at = time.monotonic()
         await start(self._consumer, self.partitions)

@@ -16,7 +16,7 @@ from shared.observability.telemetry import (
 )
 from shared.pipeline.handlers import Service
 from shared.pipeline.outcome import Outcome, OutgoingEvent, Verdict
-from shared.pipeline.processing.dead_letters import LONGEST_TYPE
+from shared.pipeline.processing.dead_letters import MAX_TYPE_CHARS
 from shared.pipeline.processing.messages import Message
 from shared.pipeline.processing.unit_of_work import Decided
 
@@ -45,7 +45,7 @@ def _log_refusal(message: Message[Any], outcome: Outcome) -> None:
             "%s: record %s",
             "handler failed" if outcome.verdict is Verdict.BUG else "refused",
             message.record.at,
-            extra={"event_type": message.event_type[:LONGEST_TYPE], "reason": outcome.reason},
+            extra={"event_type": message.event_type[:MAX_TYPE_CHARS], "reason": outcome.reason},
         )
 
 

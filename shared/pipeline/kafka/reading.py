@@ -13,7 +13,7 @@ from aiokafka.consumer import fetcher
 from aiokafka.record.default_records import DefaultRecordBatch, _DefaultRecordBatchPy
 from aiokafka.record.memory_records import MemoryRecords
 
-from shared.pipeline.kafka.unpacking import MOST_UNPACKED_BYTES, TooLarge, packed_record, unpacked
+from shared.pipeline.kafka.unpacking import MAX_UNPACKED_BYTES, TooLarge, packed_record, unpacked
 
 CURRENT_MAGIC = 2
 _OFFSET_AND_LENGTH = struct.Struct(">qi")
@@ -82,7 +82,7 @@ class ReadableRecords:
 
     def has_next(self) -> bool:
         """False too when enough is unpacked: the client fetches the rest again."""
-        return self._held_bytes < MOST_UNPACKED_BYTES and bool(self._records.has_next())
+        return self._held_bytes < MAX_UNPACKED_BYTES and bool(self._records.has_next())
 
     def next_batch(self) -> Any:
         batch, start = self._records.next_batch(), self._at

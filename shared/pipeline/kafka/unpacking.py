@@ -15,7 +15,7 @@ from aiokafka.errors import CorruptRecordException, UnsupportedCodecError
 
 from shared.pipeline.records import PackedBatch
 
-MOST_UNPACKED_BYTES: Final = 32 * 1024 * 1024
+MAX_UNPACKED_BYTES: Final = 32 * 1024 * 1024
 """Of a batch, and after which a fetch ends: 16 of the largest records that are accepted."""
 HEADER: Final = struct.Struct(">qiibIhiqqqhii")  # as far as the count of records
 ATTRIBUTES_AT: Final = 21
@@ -61,7 +61,7 @@ def problem(batch: PackedBatch) -> str:
     head = Head.of(batch)
     return (
         f"a batch of {head.records} records, {head.base} to {head.last}, unpacks to more than "
-        f"{MOST_UNPACKED_BYTES / 1e6:.0f} MB and is kept packed: have its sender send them again in smaller batches"
+        f"{MAX_UNPACKED_BYTES / 1e6:.0f} MB and is kept packed: have its sender send them again in smaller batches"
     )
 
 
@@ -72,7 +72,7 @@ def packed_record(batch: memoryview) -> PackedRecord:
     )
 
 
-def unpacked(batch: memoryview, most: int = MOST_UNPACKED_BYTES) -> bytearray | memoryview:
+def unpacked(batch: memoryview, most: int = MAX_UNPACKED_BYTES) -> bytearray | memoryview:
     """The batch without compression. Raises TooLarge, holding no more than `most` bytes until then."""
     attributes = Head.of(batch).attributes
     codec = attributes & CODEC

@@ -19,9 +19,9 @@ from shared.pipeline.waiting import kind_of
 CHUNK_BYTES = 8_000_000
 # Of dead letters that are their senders' fault, a topic and day: with what a broker takes in an hour an agency could fill
 # the database's disk. What is beyond it leaves a dead letter without its bytes.
-MOST_DEAD_BYTES = 64_000_000
+MAX_DEAD_BYTES = 64_000_000
 # Of an unknown type that is kept in a dead letter, beside the record itself.
-LONGEST_TYPE = 200
+MAX_TYPE_CHARS = 200
 
 
 def weighed(known: DeadBytes | None, record: Record, moment: datetime) -> tuple[DeadBytes, bool]:
@@ -30,7 +30,7 @@ def weighed(known: DeadBytes | None, record: Record, moment: datetime) -> tuple[
     day = f"{moment:%Y-%m-%d}"
     if known is None or known.day != day:
         known = DeadBytes(id=record.at.topic, day=day, kept_bytes=0)
-    if known.kept_bytes >= MOST_DEAD_BYTES:
+    if known.kept_bytes >= MAX_DEAD_BYTES:
         return msgspec.structs.replace(known, left_out=known.left_out + 1), False
     return msgspec.structs.replace(known, kept_bytes=known.kept_bytes + record.size_bytes), True
 
@@ -38,7 +38,7 @@ def weighed(known: DeadBytes | None, record: Record, moment: datetime) -> tuple[
 def without_bytes(letter: DeadLetter, record: Record) -> DeadLetter:
     """The same with what identifies the record in the log, instead of the record."""
     reason = (
-        f"{letter.reason} (its {record.size_bytes:,} bytes are not kept, as {MOST_DEAD_BYTES // 10**6} MB of "
+        f"{letter.reason} (its {record.size_bytes:,} bytes are not kept, as {MAX_DEAD_BYTES // 10**6} MB of "
         "this topic were refused that day: the log has them)"
     )
     return msgspec.structs.replace(
@@ -66,7 +66,7 @@ def dead_letter(
         kind=kind,
         reason=reason,
         fingerprint=fingerprint(message, error),
-        event_type=message.event_type[:LONGEST_TYPE],
+        event_type=message.event_type[:MAX_TYPE_CHARS],
         topic=record.at.topic,
         partition=record.at.partition,
         offset=record.at.offset,

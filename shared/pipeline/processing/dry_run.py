@@ -8,7 +8,7 @@ from typing import NamedTuple, NoReturn, TypeVar
 import msgspec
 
 from shared.contracts.cloudevents import STRUCTURED, encode
-from shared.contracts.payload import MOST, Payload, milliseconds
+from shared.contracts.payload import MAX_SAFE_INTEGER, Payload, milliseconds
 from shared.pipeline.books import Outgoing, WaitingRecord
 from shared.pipeline.documents import Collection, Document
 from shared.pipeline.handlers import Service
@@ -104,7 +104,7 @@ async def run_command_dry(
         traceparent=None,
     )
     record = Record(
-        at=RecordMetadata(service.commands_topic, partition_of(key), MOST),
+        at=RecordMetadata(service.commands_topic, partition_of(key), MAX_SAFE_INTEGER),
         timestamp_ms=milliseconds(now),
         key=key.encode(),
         value=value,

@@ -7,7 +7,7 @@ from typing import Final
 from shared.pipeline.errors import MassFailure
 
 WINDOW: Final = 100
-LEAST: Final = 5
+MIN_FAILURES: Final = 5
 SHARE: Final = 0.2
 
 Place = tuple[str, int]
@@ -23,7 +23,7 @@ class FailureGuard:
         self._accepted: set[Place] = set()
 
     def check(self, failures: Failures) -> None:
-        """Raises MassFailure when a bug took at least LEAST, and more than SHARE, of the last WINDOW records."""
+        """Raises MassFailure when a bug took at least MIN_FAILURES, and more than SHARE, of the last WINDOW records."""
         for (topic, partition), those in failures.items():
             if not any(those) or (topic, partition) in self._accepted:
                 continue
@@ -36,7 +36,7 @@ class FailureGuard:
                 if one is None:
                     continue
                 alike[one] += 1
-                if alike[one] >= LEAST and alike[one] > SHARE * len(seen):
+                if alike[one] >= MIN_FAILURES and alike[one] > SHARE * len(seen):
                     raise MassFailure(
                         topic,
                         partition,

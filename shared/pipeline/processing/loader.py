@@ -32,7 +32,7 @@ SETS_AT_ONCE = 100
 # Sets that have no more documents on average are small: all others of the unit of work are loaded by one call, as long as
 # it finds no more documents than that.
 FEW = 5
-MOST_AT_ONCE = 5_000
+MAX_AT_ONCE = 5_000
 # Records that are asked again together with one that has to load something.
 ASKED_WITH_ONE = 50
 
@@ -173,7 +173,7 @@ class Loader(Generic[T]):
             values = [one.value for one in sets[at : at + at_once]]
             if at_once > usual:
                 small = await self.session.find_few_by(
-                    collection, field, values, MOST_AT_ONCE // collection.weight
+                    collection, field, values, MAX_AT_ONCE // collection.weight
                 )
                 if small is None:
                     at_once, are_small = usual, False

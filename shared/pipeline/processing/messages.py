@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import Generic, TypeVar
 
 from shared.contracts.cloudevents import (
-    MOST_PARTS,
+    MAX_PARTS,
     TOO_MANY_PARTS,
     Undecodable,
     check_clock,
@@ -16,7 +16,7 @@ from shared.contracts.cloudevents import (
     source_in,
 )
 from shared.contracts.payload import Payload
-from shared.contracts.topics import AGENCY, MOST_RECORD_BYTES
+from shared.contracts.topics import AGENCY, MAX_RECORD_BYTES
 from shared.observability.telemetry import parse_traceparent, root_traceparent
 from shared.pipeline.books import DeadLetter, WaitingRecord
 from shared.pipeline.channels import fault_of_channel, is_known
@@ -29,7 +29,7 @@ from shared.pipeline.records import PackedBatch, Received, Record
 
 T = TypeVar("T")
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-LONGEST_SOURCE = 200
+MAX_SOURCE = 200
 """Characters of it that a decision keeps."""
 
 
@@ -86,12 +86,12 @@ class Decoder(Generic[T]):
         try:
             if isinstance(record.value, PackedBatch):
                 raise Undecodable(problem(record.value))
-            if record.size_bytes > MOST_RECORD_BYTES:
+            if record.size_bytes > MAX_RECORD_BYTES:
                 raise Undecodable(
                     f"the record has {record.size_bytes / 1e6:.1f} MB with its key and headers, "
-                    f"{MOST_RECORD_BYTES / 1e6:.1f} MB are allowed: send what the schema of its type names, no more"
+                    f"{MAX_RECORD_BYTES / 1e6:.1f} MB are allowed: send what the schema of its type names, no more"
                 )
-            if record.at.topic.startswith(self._agencies) and parts_of(record.value or b"") > MOST_PARTS:
+            if record.at.topic.startswith(self._agencies) and parts_of(record.value or b"") > MAX_PARTS:
                 raise Undecodable(TOO_MANY_PARTS)
             message.event_type, document = peek(record.value, record.headers)
             if not is_known(message.event_type):
@@ -105,7 +105,7 @@ class Decoder(Generic[T]):
                 return message
             assert record.value is not None
             # Before it is known to be right: its sender looks for it by both.
-            message.source = source_in(document, record.headers)[:LONGEST_SOURCE]
+            message.source = source_in(document, record.headers)[:MAX_SOURCE]
             event = decode(record.value, record.headers, document, payload)
             if (fault := fault_of_version(event.data)) is not None:
                 raise Undecodable(fault)

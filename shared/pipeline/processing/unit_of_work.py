@@ -14,7 +14,7 @@ import msgspec
 from shared.contracts.cloudevents import encode, event_id, id_in
 from shared.contracts.payload import Payload
 from shared.contracts.pipeline import ReleaseWaiting
-from shared.contracts.topics import MOST_RECORD_BYTES
+from shared.contracts.topics import MAX_RECORD_BYTES
 from shared.observability.telemetry import child_traceparent
 from shared.pipeline.books import (
     BUG,
@@ -47,9 +47,9 @@ from shared.pipeline.waiting import WAITING_PAGE, kind_of, waiting_id
 
 T = TypeVar("T")
 
-MOST_DOCUMENT_BYTES = 15_000_000
+MAX_DOCUMENT_BYTES = 15_000_000
 # The rest of what a record may have is for its frame in the log.
-LARGEST_OUTGOING_BYTES = MOST_RECORD_BYTES - 4096
+MAX_OUTGOING_BYTES = MAX_RECORD_BYTES - 4096
 
 
 class Decided(NamedTuple):
@@ -380,9 +380,9 @@ class UnitOfWork(Generic[T]):
 
     def encode(self, document: Document) -> Encoded:
         encoded = self.store.encode(document)
-        if encoded.size_bytes > MOST_DOCUMENT_BYTES:
+        if encoded.size_bytes > MAX_DOCUMENT_BYTES:
             raise Rejected(
-                f"its document would have {encoded.size_bytes} bytes, {MOST_DOCUMENT_BYTES} are allowed: "
+                f"its document would have {encoded.size_bytes} bytes, {MAX_DOCUMENT_BYTES} are allowed: "
                 "split what it carries"
             )
         return encoded
@@ -399,7 +399,7 @@ class UnitOfWork(Generic[T]):
             partitionkey=fact.key,
             traceparent=child_traceparent(event.traceparent if event is not None else None, id),
         )
-        if len(value) + len(fact.key) > LARGEST_OUTGOING_BYTES:
+        if len(value) + len(fact.key) > MAX_OUTGOING_BYTES:
             raise Rejected(  # else it is published in vain for ever, and nothing after it
                 f"the event {payload.TYPE} that follows from it would be larger than the log takes: "
                 "send the ids and texts that Kompeten itself gave out"

@@ -35,7 +35,7 @@ Raw = dict[str, Any]  # what MongoDB returns, before msgspec has given it a type
 AWARE: CodecOptions[Raw] = CodecOptions(tz_aware=True)
 NATIVE = (bytes, datetime)
 TRANSIENT, UNKNOWN_COMMIT = "TransientTransactionError", "UnknownTransactionCommitResult"
-LONGEST_PAUSE_S = 0.2
+MAX_PAUSE_S = 0.2
 NOT_THERE_YET_S = 5.0
 REFUSED = frozenset({13, 18})  # Unauthorized, AuthenticationFailed
 NOW = "$$NOW"  # the server's clock
@@ -202,7 +202,7 @@ class MongoStore:
                             raise
                 tries += 1
                 # Full jitter: replicas that collided must not meet again.
-                await asyncio.sleep(random.random() * min(0.002 * 2**tries, LONGEST_PAUSE_S))  # noqa: S311
+                await asyncio.sleep(random.random() * min(0.002 * 2**tries, MAX_PAUSE_S))  # noqa: S311
 
     async def position(self, id: str, beginning: int) -> Position:
         async with translated():
