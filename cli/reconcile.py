@@ -11,9 +11,9 @@ from typing import Annotated, Any, Final
 import typer
 
 from cli.answers import Looked, Noted
-from cli.books import ENROLLMENT, Books, Finding, findings, merged
 from cli.client import Service
 from cli.command import Desk, Yes, checked_reason, each
+from cli.comparison import ENROLLMENT, Comparison, Finding, findings, merged
 from cli.errors import DONE, NO, NOT_ASKED, CannotAsk, Refused
 from cli.screen import Screen, local, short
 from shared.contracts.lists import UNCERTIFIED
@@ -88,13 +88,13 @@ class Run:
         self.waiting: list[Finding] = []
 
     def compare(self) -> None:
-        for id, books in merged({name: service.ledger() for name, service in self.services.items()}):
-            self.completions += ENROLLMENT in books
-            if (ours := books.get(ENROLLMENT)) is not None:
+        for id, comparison in merged({name: service.ledger() for name, service in self.services.items()}):
+            self.completions += ENROLLMENT in comparison
+            if (ours := comparison.get(ENROLLMENT)) is not None:
                 self.uncertified += ours.standing and not ours.certified
                 self.not_standing += not ours.standing
-            if found := findings(id, books):
-                self.suspicious[id] = _seen(books, found)
+            if found := findings(id, comparison):
+                self.suspicious[id] = _seen(comparison, found)
 
     def look_again(self) -> None:
         self.wrong, self.in_doubt, self.waiting = [], [], []
@@ -111,10 +111,10 @@ class Run:
             for name, one in looked.items():
                 for held in one.entries:
                     by_id[held.completion_id][name] = held
-            for id, books in by_id.items():
-                if not (found := findings(id, books, reasons)):
+            for id, comparison in by_id.items():
+                if not (found := findings(id, comparison, reasons)):
                     continue
-                now = _seen(books, found)
+                now = _seen(comparison, found)
                 if now == seen[id] and caught_up:
                     self.wrong += [one for one in found if not one.waits]
                     self.waiting += [one for one in found if one.waits]
@@ -141,8 +141,8 @@ class Run:
             time.sleep(PAUSE_S / 2)
 
 
-def _seen(books: Books, found: Sequence[Finding]) -> object:
-    ours = books.get(ENROLLMENT)
+def _seen(comparison: Comparison, found: Sequence[Finding]) -> object:
+    ours = comparison.get(ENROLLMENT)
     return (None if ours is None else ours.version, tuple((one.service, one.lacks) for one in found))
 
 

@@ -5,9 +5,9 @@ from typing import Annotated, Final
 import typer
 
 from cli.answers import Held, Lack, Step, Trace
-from cli.books import ENROLLMENT, Finding, findings
 from cli.client import Service
 from cli.command import Desk, each, unanswered
+from cli.comparison import ENROLLMENT, Finding, findings
 from cli.errors import DONE, NO, NOT_ASKED, CannotAsk, Missing
 from cli.number import employee_number
 from cli.screen import Screen, plain
@@ -97,14 +97,14 @@ def _differing(
     if ENROLLMENT not in looked:
         return [], silent
     reasons = {name: one.reasons for name, one in looked.items()}
-    books: dict[str, dict[str, Held]] = {id: {} for id in ids}
+    comparison: dict[str, dict[str, Held]] = {id: {} for id in ids}
     for name, one in looked.items():
         for held in one.entries:
-            books[held.completion_id][name] = held
+            comparison[held.completion_id][name] = held
     said = {(one.service, one.completion_id) for one in known}
     return [
         Lack(service=one.service, what=", ".join(one.lacks), do=_what_to_do(one), completion_id=id)
-        for id, those in books.items()
+        for id, those in comparison.items()
         for one in findings(id, those, reasons)
         if one.service not in silent and (one.service, id) not in said
     ], silent

@@ -13,8 +13,8 @@ from pathlib import Path
 import httpx
 
 from demo import report
-from demo.books import Reader
 from demo.city import City, build_city
+from demo.comparison import Reader
 from demo.expectations import expectations
 from demo.keepsakes import keep
 from demo.publish import Published, certificate_of, publish, revoke, revoke_in_advance
@@ -68,17 +68,17 @@ def _play(city: City, kompeten: Kompeten, reader: Reader, run_dir: Path) -> int:
         f" {len(city.expected)} completions that must come out once"
     )
     published, times = asyncio.run(_day(city, kompeten, reader))
-    books, wanted = reader.books(), expectations(city)
-    findings = reconcile(wanted, books)
-    result = report.summary(books, findings)
+    comparison, wanted = reader.comparison(), expectations(city)
+    findings = reconcile(wanted, comparison)
+    result = report.summary(comparison, findings)
     pdfs = reader.count("enrollment", STORED_PDFS)
     report.print_tables(
         ("What went in", report.went_in(city)),
-        ("What came out", report.came_out(books, result, pdfs, published.refused)),
+        ("What came out", report.came_out(comparison, result, pdfs, published.refused)),
         ("Times", report.took(times)),
     )
     report.print_findings(findings)
-    for line in keep(city, kompeten, reader, books, run_dir):
+    for line in keep(city, kompeten, reader, comparison, run_dir):
         report.say(line)
     report.say(report.last_line(result))
     return 1 if findings else 0

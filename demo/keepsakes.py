@@ -5,16 +5,18 @@ from pathlib import Path
 
 import httpx
 
-from demo.books import Reader, html_of
 from demo.city import City
-from demo.reconcile import ISSUED, Books, Certified, Letter
+from demo.comparison import Reader, html_of
+from demo.reconcile import ISSUED, Certified, Comparison, Letter
 from devstack.kompeten import Kompeten
 from shared.contracts.vocabulary import Level
 
 
-def keep(city: City, kompeten: Kompeten, reader: Reader, books: Books, run_dir: Path) -> Iterator[str]:
+def keep(
+    city: City, kompeten: Kompeten, reader: Reader, comparison: Comparison, run_dir: Path
+) -> Iterator[str]:
     """Writes the files; yields a line about each."""
-    chosen = _chosen(city, books)
+    chosen = _chosen(city, comparison)
     if chosen is None:
         return
     row, letter, link = chosen
@@ -28,16 +30,18 @@ def keep(city: City, kompeten: Kompeten, reader: Reader, books: Books, run_dir: 
     yield f"verification: {link} (answered {status} while the demo ran; `make up` keeps a stack running)"
 
 
-def _chosen(city: City, books: Books) -> tuple[Certified, Letter, str] | None:
+def _chosen(city: City, comparison: Comparison) -> tuple[Certified, Letter, str] | None:
     """Preferably from the international workshop: its certificate has the most on it."""
-    links = {one.message_id: one.link for one in books.caught}
+    links = {one.message_id: one.link for one in comparison.caught}
     letters = {
         one.completion_id: one
-        for one in books.letters
+        for one in comparison.letters
         if one.template == ISSUED and links.get(one.message_id)
     }
     rows = [
-        one for one in books.certified if one.completion_id in letters and not one.revoked and one.has_pdf
+        one
+        for one in comparison.certified
+        if one.completion_id in letters and not one.revoked and one.has_pdf
     ]
 
     def interest(row: Certified) -> tuple[bool, bool, str]:

@@ -76,7 +76,7 @@ class Caught(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Books:
+class Comparison:
     """All that was found."""
 
     certified: Sequence[Certified] = ()
@@ -100,15 +100,15 @@ class Finding(NamedTuple):
     what: str
 
 
-def reconcile(expected: Expectations, books: Books) -> list[Finding]:
+def reconcile(expected: Expectations, comparison: Comparison) -> list[Finding]:
     """Empty when everything came out exactly once."""
     return [
-        *_completions(expected, books),
-        *_certificates(books),
-        *_mails(books),
-        *_ledgers(books),
-        *_totals(expected, books),
-        *_events(expected, books),
+        *_completions(expected, comparison),
+        *_certificates(comparison),
+        *_mails(comparison),
+        *_ledgers(comparison),
+        *_totals(expected, comparison),
+        *_events(expected, comparison),
     ]
 
 
@@ -116,11 +116,11 @@ def count(findings: Iterable[Finding], kind: Literal["lost", "doubled"]) -> int:
     return len({finding.subject for finding in findings if finding.kind == kind})
 
 
-def _completions(expected: Expectations, books: Books) -> Iterator[Finding]:
-    found = _grouped(books.certified, lambda one: one.occasion)
-    points = {one.completion_id: one for one in books.points}
-    letters = _grouped(books.letters, lambda one: one.completion_id)
-    caught = Counter(one.message_id for one in books.caught)
+def _completions(expected: Expectations, comparison: Comparison) -> Iterator[Finding]:
+    found = _grouped(comparison.certified, lambda one: one.occasion)
+    points = {one.completion_id: one for one in comparison.points}
+    letters = _grouped(comparison.letters, lambda one: one.completion_id)
+    caught = Counter(one.message_id for one in comparison.caught)
     for one in expected.completions:
         rows = found.pop(one.occasion, [])
         subject = described(one.occasion)
@@ -166,50 +166,50 @@ def _missing_mail(one: Expected, row: Certified, mailed: Sequence[Letter]) -> It
         yield "no mail"
 
 
-def _certificates(books: Books) -> Iterator[Finding]:
-    numbers = Counter(one.number for one in books.certified if one.number is not None)
+def _certificates(comparison: Comparison) -> Iterator[Finding]:
+    numbers = Counter(one.number for one in comparison.certified if one.number is not None)
     for number, times in _repeated(numbers):
         yield Finding("doubled", f"certificate number {number}", f"given {times} times")
-    ids = Counter(one.certificate_id for one in books.certified if one.certificate_id is not None)
+    ids = Counter(one.certificate_id for one in comparison.certified if one.certificate_id is not None)
     for id, times in _repeated(ids):
         yield Finding("doubled", f"certificate {id}", f"of {times} completions")
 
 
-def _mails(books: Books) -> Iterator[Finding]:
-    for id, times in _repeated(Counter(one.message_id for one in books.caught)):
+def _mails(comparison: Comparison) -> Iterator[Finding]:
+    for id, times in _repeated(Counter(one.message_id for one in comparison.caught)):
         yield Finding("doubled", f"mail {id}", f"arrived {times} times")
-    occasions = _grouped(books.caught, lambda one: (one.recipient, one.subject, one.link))
+    occasions = _grouped(comparison.caught, lambda one: (one.recipient, one.subject, one.link))
     for (_, subject, _), mails in occasions.items():
         if len({mail.message_id for mail in mails}) > 1:
             yield Finding("doubled", f"mail {mails[0].message_id}", f"{len(mails)} mails say: {subject}")
-    letters = Counter((one.completion_id, one.template, one.revision) for one in books.letters)
+    letters = Counter((one.completion_id, one.template, one.revision) for one in comparison.letters)
     for (completion_id, template, revision), times in _repeated(letters):
         what = f"{times} letters {template} of revision {revision}"
         yield Finding("doubled", f"letters of {completion_id}", what)
-    known = {one.message_id for one in books.letters if one.message_id}
-    for stranger in sorted({one.message_id for one in books.caught} - known):
+    known = {one.message_id for one in comparison.letters if one.message_id}
+    for stranger in sorted({one.message_id for one in comparison.caught} - known):
         yield Finding("doubled", f"mail {stranger}", "arrived, but no letter says that it was sent")
 
 
-def _ledgers(books: Books) -> Iterator[Finding]:
-    rows = [(f"points of {one.completion_id}", one.points, one.ledger) for one in books.points]
-    rows += [(f"balance of {one.employee_id}", one.balance, one.ledger) for one in books.accounts]
+def _ledgers(comparison: Comparison) -> Iterator[Finding]:
+    rows = [(f"points of {one.completion_id}", one.points, one.ledger) for one in comparison.points]
+    rows += [(f"balance of {one.employee_id}", one.balance, one.ledger) for one in comparison.accounts]
     for subject, stated, ledger in rows:
         if stated != ledger:
             yield _difference(subject, ledger, stated, "points in the ledger")
 
 
-def _totals(expected: Expectations, books: Books) -> Iterator[Finding]:
-    first = {one.completion_id: one.occasion.employee_number for one in books.certified}
+def _totals(expected: Expectations, comparison: Comparison) -> Iterator[Finding]:
+    first = {one.completion_id: one.occasion.employee_number for one in comparison.certified}
     jp: dict[tuple[str, int], Decimal] = defaultdict(Decimal)
-    for one in books.certified:
+    for one in comparison.certified:
         jp[one.occasion.employee_number, one.year] += one.jp
     for key in expected.jp.keys() | jp.keys():
         given, wanted = jp.get(key, Decimal(0)), expected.jp.get(key, Decimal(0))
         if given != wanted:
             yield _difference(f"JP of {mask(key[0])} in {key[1]}", given, wanted, "JP")
     points: dict[tuple[str, str], int] = defaultdict(int)
-    for settled in books.points:
+    for settled in comparison.points:
         if settled.month:
             points[first.get(settled.completion_id, ""), settled.month] += settled.ledger
     for month in expected.points.keys() | points.keys():
@@ -218,8 +218,8 @@ def _totals(expected: Expectations, books: Books) -> Iterator[Finding]:
             yield _difference(f"points of {mask(month[0])} in {month[1]}", had, due, "points")
 
 
-def _events(expected: Expectations, books: Books) -> Iterator[Finding]:
-    left = list(books.dead_letters)
+def _events(expected: Expectations, comparison: Comparison) -> Iterator[Finding]:
+    left = list(comparison.dead_letters)
     for part, wanted in expected.dead_letters.items():
         those = [reason for reason in left if part in reason]
         left = [reason for reason in left if part not in reason]
@@ -229,14 +229,14 @@ def _events(expected: Expectations, books: Books) -> Iterator[Finding]:
             yield Finding("doubled", f"malformed event {place}: {part}", "a dead letter too many")
     for place, reason in enumerate(left):
         yield Finding("lost", f"dead letter {place}", f"a good event was refused: {reason}")
-    for place in range(abs(books.waiting - expected.waiting)):
-        what = f"{books.waiting} wait, {expected.waiting} should"
+    for place in range(abs(comparison.waiting - expected.waiting)):
+        what = f"{comparison.waiting} wait, {expected.waiting} should"
         yield Finding("lost", f"waiting event {place}", what)
-    for place in range(books.decided, expected.records):
-        what = f"{books.decided} of {expected.records} records have a verdict"
+    for place in range(comparison.decided, expected.records):
+        what = f"{comparison.decided} of {expected.records} records have a verdict"
         yield Finding("lost", f"record {place}", what)
-    for place in range(expected.records, books.decided):
-        what = f"{books.decided} verdicts on {expected.records} records"
+    for place in range(expected.records, comparison.decided):
+        what = f"{comparison.decided} verdicts on {expected.records} records"
         yield Finding("doubled", f"record {place}", what)
 
 

@@ -15,7 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from demo.city import City
-from demo.reconcile import REVOKED, Books, Finding, count
+from demo.reconcile import REVOKED, Comparison, Finding, count
 from demo.settling import Progress as Stage
 from demo.settling import goal
 from shared.contracts.lists import UNCERTIFIED
@@ -35,16 +35,16 @@ class Times(NamedTuple):
     """Of each completion, from the log to its mail."""
 
 
-def summary(books: Books, findings: Sequence[Finding]) -> dict[str, int]:
+def summary(comparison: Comparison, findings: Sequence[Finding]) -> dict[str, int]:
     """Counted from databases and mail catcher alone."""
     counted = (
-        len(books.certified),
-        sum(one.number is not None for one in books.certified),
-        sum(bool(one.jp_rule) for one in books.certified),
-        books.point_entries,
-        len(books.caught),
-        len(books.dead_letters),
-        books.waiting,
+        len(comparison.certified),
+        sum(one.number is not None for one in comparison.certified),
+        sum(bool(one.jp_rule) for one in comparison.certified),
+        comparison.point_entries,
+        len(comparison.caught),
+        len(comparison.dead_letters),
+        comparison.waiting,
         count(findings, "lost"),
         count(findings, "doubled"),
     )
@@ -66,14 +66,16 @@ def went_in(city: City) -> list[tuple[str, str]]:
     ]
 
 
-def came_out(books: Books, result: dict[str, int], pdfs: int, refused: int) -> list[tuple[str, str]]:
-    revoked = sum(one.revoked for one in books.certified)
-    uncertified = sum(not one.certified for one in books.certified)
-    reissues = sum(max(0, one.revision - 1) for one in books.certified)
-    told_revoked = sum(one.template == REVOKED and bool(one.message_id) for one in books.letters)
-    jp = sum((one.jp for one in books.certified), Decimal(0))
-    points = sum(one.ledger for one in books.accounts)
-    reasons = Counter(_short(reason) for reason in books.dead_letters)
+def came_out(
+    comparison: Comparison, result: dict[str, int], pdfs: int, refused: int
+) -> list[tuple[str, str]]:
+    revoked = sum(one.revoked for one in comparison.certified)
+    uncertified = sum(not one.certified for one in comparison.certified)
+    reissues = sum(max(0, one.revision - 1) for one in comparison.certified)
+    told_revoked = sum(one.template == REVOKED and bool(one.message_id) for one in comparison.letters)
+    jp = sum((one.jp for one in comparison.certified), Decimal(0))
+    points = sum(one.ledger for one in comparison.accounts)
+    reasons = Counter(_short(reason) for reason in comparison.dead_letters)
     return [
         ("completions", str(result["completions"])),
         ("certificates", f"{result['certificates']} ({revoked} of them revoked)"),

@@ -8,8 +8,8 @@ from typing import Final, NamedTuple
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
-from demo.books import Reader
 from demo.city import City
+from demo.comparison import Reader
 from devstack import StackError
 from devstack.kompeten import SERVICES, Kompeten
 from services.enrollment.certificates.documents import RENDERINGS, STORED_PDFS
@@ -25,8 +25,8 @@ from shared.contracts.topics import (
     PARTITIONS,
     agency_topic,
 )
-from shared.pipeline.books import POSITIONS
 from shared.pipeline.partitioner import position_id
+from shared.pipeline.pipeline_collections import POSITIONS
 
 POLL_S: Final = 0.25
 STILL_S: Final = 1.0

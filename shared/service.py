@@ -27,13 +27,13 @@ from shared.identity.database_key import IDENTITY, Evidence, WrongKey, hold, no_
 from shared.identity.identifiers import Ids
 from shared.kafka.topic_rights import TopicCheck, Wanted
 from shared.observability.telemetry import configure_logging, configure_tracing, shutdown_tracing
-from shared.pipeline.books import Decision
 from shared.pipeline.consuming.consumer import Consumer
 from shared.pipeline.consuming.sources import Sources
 from shared.pipeline.documents import Collection
 from shared.pipeline.errors import Unavailable
 from shared.pipeline.handlers import Service
 from shared.pipeline.kafka.publisher import Publisher
+from shared.pipeline.pipeline_collections import Decision
 from shared.pipeline.restore.restoring import Restoration
 from shared.pipeline.storage.mongo import MongoStore, connect
 from shared.pipeline.work import Counting, Counts

@@ -10,9 +10,9 @@ from typing import Any, NamedTuple, TypeVar, cast
 import bson
 import msgspec
 
-from shared.pipeline.books import LOCKS, POSITIONS, TURNS_A_REPLAY, Position, pack
 from shared.pipeline.documents import Collection, Document
 from shared.pipeline.errors import Moved
+from shared.pipeline.pipeline_collections import LOCKS, POSITIONS, TURNS_A_REPLAY, Position, pack
 from shared.pipeline.storage.mongo import AWARE, BsonDocument, encode
 from shared.pipeline.store import Advance, Session, Write
 

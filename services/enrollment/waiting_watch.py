@@ -4,7 +4,7 @@ from typing import Final
 
 from services.enrollment.agencies.documents import NO_ROOM, TOO_FAST
 from services.enrollment.bodies.documents import LACKED
-from shared.pipeline.books import WAITING
+from shared.pipeline.pipeline_collections import WAITING
 from shared.pipeline.storage.mongo import MongoStore
 from shared.workers.periodic import Periodic
 

@@ -40,7 +40,9 @@ from shared.http.admin_views import (
 from shared.http.commands import Asking, commanding
 from shared.http.decisions import decision_view, of_topic
 from shared.http.problems import Problem
-from shared.pipeline.books import (
+from shared.pipeline.operations.dead_letter_commands import edited, fault_of_edit
+from shared.pipeline.partitioner import position_id
+from shared.pipeline.pipeline_collections import (
     DEAD_LETTERS,
     DECISIONS,
     DISCARDED,
@@ -50,8 +52,6 @@ from shared.pipeline.books import (
     WAITING,
     DeadLetter,
 )
-from shared.pipeline.operations.dead_letter_commands import edited, fault_of_edit
-from shared.pipeline.partitioner import position_id
 from shared.pipeline.processing.dry_run import run_dry
 from shared.pipeline.processing.messages import Decoder
 from shared.pipeline.records import Record

@@ -19,11 +19,11 @@ from shared.http.access import Caller, Principal, RouteAccess
 from shared.http.askers import Askers
 from shared.http.problems import Problem, problem_response
 from shared.observability.telemetry import child_traceparent, record_span
-from shared.pipeline.books import DECISIONS, Decision
 from shared.pipeline.errors import Unavailable
 from shared.pipeline.kafka.publisher import Publisher
 from shared.pipeline.outcome import Verdict
 from shared.pipeline.partitioner import partition_of
+from shared.pipeline.pipeline_collections import DECISIONS, Decision
 from shared.pipeline.storage.mongo import MongoStore
 
 ANSWER_WITHIN_S = 2.0

@@ -14,7 +14,7 @@ from shared.contracts.topics import AGENCY, COMMANDS, agency_topic
 from shared.http.access import ALL_AGENCIES, Caller, Principal, Role, allow
 from shared.http.askers import Askers
 from shared.http.problems import Problem
-from shared.pipeline.books import DECISIONS, Decision
+from shared.pipeline.pipeline_collections import DECISIONS, Decision
 from shared.pipeline.storage.mongo import MongoStore
 
 MAX_DECISIONS: Final = 100

@@ -14,7 +14,7 @@ partitioner.py    a key's partition, a position's name
 limits.py         how much one transaction takes on
 epochs.py         how a database put back from a backup counts on
 store.py          what is asked of a database
-books.py          the pipeline's own documents: positions, decisions, dead letters, waiting records
+pipeline_collections.py  the pipeline's own documents: positions, decisions, dead letters, waiting records
 work.py           leases for what is done outside the loop (PDF, mail)
 
 A record's way through the rooms, each of which imports those after it alone:

@@ -7,8 +7,8 @@ from typing import Any, Generic, NamedTuple, TypeVar
 import msgspec
 
 from shared.contracts.payload import Payload
-from shared.pipeline.books import DeadLetter, WaitingRecord
 from shared.pipeline.documents import Collection, Document
+from shared.pipeline.pipeline_collections import DeadLetter, WaitingRecord
 from shared.pipeline.records import Received, Record
 
 D = TypeVar("D", bound=Document)

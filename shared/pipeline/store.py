@@ -3,8 +3,8 @@
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import NamedTuple, Protocol, TypeVar
 
-from shared.pipeline.books import Outgoing, Position
 from shared.pipeline.documents import Collection, Document
+from shared.pipeline.pipeline_collections import Outgoing, Position
 
 R = TypeVar("R")
 

@@ -1,7 +1,7 @@
 """What an event's `needs` say when others may wait for what it brings, or it for them."""
 
-from shared.pipeline.books import WAITING
 from shared.pipeline.documents import Docs, Lock, Needs
+from shared.pipeline.pipeline_collections import WAITING
 from shared.pipeline.records import RecordMetadata
 
 WAITING_PAGE = 500

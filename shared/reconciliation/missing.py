@@ -15,8 +15,8 @@ from shared.contracts.payload import CompletionId, milliseconds
 from shared.contracts.pipeline import ReviewDiscrepancies
 from shared.http.commands import Commands
 from shared.observability.telemetry import root_traceparent
-from shared.pipeline.books import DISCREPANCIES
 from shared.pipeline.handlers import Service
+from shared.pipeline.pipeline_collections import DISCREPANCIES
 from shared.pipeline.processing.dry_run import run_dry
 from shared.pipeline.processing.messages import Decoder
 from shared.pipeline.records import Record, RecordMetadata

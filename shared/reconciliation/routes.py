@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
 from shared.http.access import Role, allow
-from shared.pipeline.books import DEAD_LETTERS, DISCREPANCIES, OPEN, WAITING
+from shared.pipeline.pipeline_collections import DEAD_LETTERS, DISCREPANCIES, OPEN, WAITING
 from shared.pipeline.storage.mongo import MongoStore
 
 MAX_LISTED: Final = 5_000

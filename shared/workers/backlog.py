@@ -6,8 +6,8 @@ from typing import Final
 
 from prometheus_client import Gauge
 
-from shared.pipeline.books import DEAD_LETTERS, OPEN, WAITING
 from shared.pipeline.documents import Collection, Document
+from shared.pipeline.pipeline_collections import DEAD_LETTERS, OPEN, WAITING
 from shared.pipeline.storage.mongo import MongoStore
 from shared.pipeline.work import Counting, Counts
 from shared.workers.periodic import Periodic

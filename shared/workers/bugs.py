@@ -15,10 +15,10 @@ from shared.contracts.payload import milliseconds
 from shared.contracts.pipeline import ReplayDeadLetter
 from shared.http.commands import Commands
 from shared.observability.telemetry import root_traceparent
-from shared.pipeline.books import BUG, DEAD_LETTER_CHUNKS, DEAD_LETTERS, OPEN, DeadLetter
 from shared.pipeline.handlers import Service
 from shared.pipeline.operations.dead_letter_commands import is_split
 from shared.pipeline.outcome import Verdict
+from shared.pipeline.pipeline_collections import BUG, DEAD_LETTER_CHUNKS, DEAD_LETTERS, OPEN, DeadLetter
 from shared.pipeline.processing.dry_run import run_dry
 from shared.pipeline.processing.messages import Decoder
 from shared.pipeline.records import Record

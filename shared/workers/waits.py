@@ -15,9 +15,9 @@ from shared.contracts.payload import milliseconds
 from shared.contracts.pipeline import GiveUpWaiting, ReleaseWaiting
 from shared.http.commands import Commands
 from shared.observability.telemetry import root_traceparent
-from shared.pipeline.books import WAITING
 from shared.pipeline.handlers import Service
 from shared.pipeline.outcome import Verdict
+from shared.pipeline.pipeline_collections import WAITING
 from shared.pipeline.processing.dry_run import run_dry
 from shared.pipeline.processing.messages import Decoder
 from shared.pipeline.storage.mongo import MongoStore

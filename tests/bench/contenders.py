@@ -34,13 +34,13 @@ from shared.contracts.agency import TrainingCompleted
 from shared.contracts.cloudevents import decode, encode, event_id, peek
 from shared.contracts.topics import agency_topic
 from shared.kafka.connection import KafkaConnection
-from shared.pipeline.books import Decision
 from shared.pipeline.consuming.consumer import MAX_RECORDS, Consumer
 from shared.pipeline.documents import Collection, Doc, Docs, Document, Load, Lock, Need, State
 from shared.pipeline.kafka.client import FETCH_BYTES
 from shared.pipeline.kafka.publisher import HEADERS, Publisher
 from shared.pipeline.outcome import Due, OutgoingEvent, Put, Remove
 from shared.pipeline.partitioner import partition_of
+from shared.pipeline.pipeline_collections import Decision
 from shared.pipeline.processing.messages import EPOCH
 from shared.pipeline.records import Received, RecordMetadata
 from shared.pipeline.storage.mongo import MongoStore, connect

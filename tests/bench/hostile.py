@@ -20,7 +20,7 @@ from pymongo import MongoClient
 from devstack import Stack, local_stack
 from shared.contracts.topics import agency_topic
 from shared.kafka.connection import KafkaConnection
-from shared.pipeline.books import Decision
+from shared.pipeline.pipeline_collections import Decision
 from shared.service import tune_gc
 from tests.bench.contenders import ours
 from tests.bench.workload import HEADERS, OPD, cloudevent, completed, heard, prepare, told

@@ -26,7 +26,7 @@ from devstack import Stack, StackError, local_stack
 from devstack.kompeten import configure, make_topics, start
 from devstack.processes import Processes
 from shared.contracts.topics import ENROLLMENT_EVENTS, PARTITIONS
-from shared.pipeline.books import WAITING
+from shared.pipeline.pipeline_collections import WAITING
 from shared.workers.waits import EVERY_S
 from tests.bench.__main__ import RESULTS, commit
 from tests.bench.whole import AGENCIES, Running, idle_latency, publish

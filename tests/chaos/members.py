@@ -20,13 +20,20 @@ from services.enrollment.completions.terms import CompletionTerms, load_terms
 from shared.contracts.agency import EmployeeRegistered
 from shared.contracts.topics import CONFIG, ENROLLMENT_COMMANDS, ENROLLMENT_EVENTS, PARTITIONS, agency_topic
 from shared.kafka.topics import create_topics
-from shared.pipeline.books import DEAD_LETTER_CHUNKS, DEAD_LETTERS, DECISIONS, POSITIONS, DeadLetter, Position
 from shared.pipeline.consuming.consumer import Consumer
 from shared.pipeline.documents import State
 from shared.pipeline.handlers import Handler, Service
 from shared.pipeline.kafka.publisher import Publisher
 from shared.pipeline.outcome import Outcome
 from shared.pipeline.partitioner import position_id
+from shared.pipeline.pipeline_collections import (
+    DEAD_LETTER_CHUNKS,
+    DEAD_LETTERS,
+    DECISIONS,
+    POSITIONS,
+    DeadLetter,
+    Position,
+)
 from shared.pipeline.records import Received, RecordMetadata
 from shared.pipeline.storage.mongo import MongoStore, connect
 from tests.chaos.system import producer, put, until

@@ -22,8 +22,8 @@ from shared.contracts.bodies import AddBody, ChangeBody
 from shared.contracts.payload import CompletionId, EmployeeId
 from shared.contracts.people import ConfirmHome, MergeEmployees, SeparateEmployees
 from shared.contracts.register import DistrustAgency, TrustAgency
-from shared.pipeline.books import DECISIONS
 from shared.pipeline.kafka.publisher import Publisher
+from shared.pipeline.pipeline_collections import DECISIONS
 from tests import factories
 from tests.chaos.system import System, unacknowledged
 from tests.chaos.traffic import AGENCIES, DOUBTED, FORMS, Employee, Known, Reported, Said

@@ -37,11 +37,11 @@ from services.incentive.points.documents import ACCOUNTS, EARNED_COMPLETIONS, PO
 from services.notification.letters.documents import LETTERS, MAILS
 from shared.contracts.topics import ENROLLMENT_EVENTS, INCENTIVE_EVENTS, PARTITIONS, agency_topic
 from shared.kafka.connection import KafkaConnection
-from shared.pipeline.books import DEAD_LETTERS, DECISIONS, WAITING
 from shared.pipeline.documents import Collection, Document
 from shared.pipeline.errors import Unavailable
 from shared.pipeline.kafka.publisher import Publisher
 from shared.pipeline.partitioner import position_id
+from shared.pipeline.pipeline_collections import DEAD_LETTERS, DECISIONS, WAITING
 from tests.chaos import ledger
 from tests.chaos.ledger import Decided, Found, Published
 from tests.chaos.traffic import CONNECTED, ISSUERS, Message, Traffic

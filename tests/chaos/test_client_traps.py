@@ -16,12 +16,12 @@ from aiokafka.errors import IllegalStateError, NoOffsetForPartitionError, OutOfO
 
 from devstack import Stack
 from shared.contracts.topics import agency_topic
-from shared.pipeline.books import DECISIONS, Decision
 from shared.pipeline.consuming import consumer as consumer_module
 from shared.pipeline.consuming.consumer import MAX_RECORDS, Consumer
 from shared.pipeline.errors import Unavailable
 from shared.pipeline.kafka.client import Assignments
 from shared.pipeline.kafka.publisher import Publisher
+from shared.pipeline.pipeline_collections import DECISIONS, Decision
 from shared.pipeline.storage.mongo import MongoStore
 from shared.pipeline.store import Session, Write
 from tests.chaos.members import WITHIN_S, Place, place_of

@@ -12,8 +12,8 @@ from aiokafka import TopicPartition
 from devstack import Stack
 from shared.contracts.cloudevents import STRUCTURED
 from shared.contracts.topics import agency_topic
-from shared.pipeline.books import Decision
 from shared.pipeline.consuming.consumer import MAX_RECORDS
+from shared.pipeline.pipeline_collections import Decision
 from tests.chaos.members import WITHIN_S, Place, place_of
 from tests.chaos.system import until
 from tests.chaos.traffic import Message

@@ -36,8 +36,14 @@ from shared.contracts.topics import (
     NOTIFICATION_COMMANDS,
     agency_topic,
 )
-from shared.pipeline.books import DEAD_LETTER_CHUNKS, DEAD_LETTERS, DECISIONS, POSITIONS, DeadLetter
 from shared.pipeline.channels import fault_of_channel, is_known
+from shared.pipeline.pipeline_collections import (
+    DEAD_LETTER_CHUNKS,
+    DEAD_LETTERS,
+    DECISIONS,
+    POSITIONS,
+    DeadLetter,
+)
 from shared.pipeline.records import Headers
 from tests.chaos.hostile import MB, Hostile, hostile_records
 from tests.chaos.system import System, producer, until

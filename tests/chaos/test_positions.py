@@ -7,8 +7,8 @@ from typing import TypeVar
 import pytest
 
 from devstack import Stack
-from shared.pipeline.books import POSITIONS
 from shared.pipeline.errors import Moved
+from shared.pipeline.pipeline_collections import POSITIONS
 from shared.pipeline.storage.mongo import MongoStore
 from shared.pipeline.store import Session
 from tests import factories

@@ -12,14 +12,14 @@ from typing import Final
 import pytest
 
 from cli.answers import Held
-from cli.books import Finding, findings, merged
+from cli.comparison import Finding, findings, merged
 from services.enrollment.reconciliation.snapshot import ledger as enrollment_ledger
 from services.incentive.reconciliation.snapshot import ledger as incentive_ledger
 from services.notification.reconciliation.snapshot import ledger as notification_ledger
 from shared.contracts.enrollment import CertificateIssued, CertificateRevoked
 from shared.contracts.topics import ENROLLMENT_EVENTS
-from shared.pipeline.books import DECISIONS
 from shared.pipeline.partitioner import position_id
+from shared.pipeline.pipeline_collections import DECISIONS
 from shared.pipeline.storage.mongo import MongoStore, connect
 from shared.reconciliation.routes import Ledger, Some
 from tests.chaos.backups import Backup, backup, put_back
@@ -90,7 +90,7 @@ async def missed(system: System) -> list[Finding]:
         async with store_of(system, service) as store:
             entries = await ledger(store, Some(limit=1_000_000))
             looked[service] = [Held.model_validate(one.model_dump()) for one in entries]
-    return [found for id, books in merged(looked) for found in findings(id, books)]
+    return [found for id, comparison in merged(looked) for found in findings(id, comparison)]
 
 
 async def nothing_is_missed(system: System) -> None:

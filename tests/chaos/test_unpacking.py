@@ -13,10 +13,10 @@ from aiokafka.record.default_records import DefaultRecordBatch
 
 from devstack import Stack
 from shared.kafka.connection import KafkaConnection
-from shared.pipeline.books import PACKED
 from shared.pipeline.kafka import reading
 from shared.pipeline.kafka.unpacking import MAX_UNPACKED_BYTES
 from shared.pipeline.operations.dead_letter_commands import edited
+from shared.pipeline.pipeline_collections import PACKED
 from tests.chaos.members import Place, place_of
 from tests.chaos.system import producer
 from tests.chaos.test_poison import CONTENT_TYPE, good, raw

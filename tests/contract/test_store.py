@@ -10,9 +10,9 @@ import pytest
 from pymongo.errors import PyMongoError
 
 from devstack import Stack
-from shared.pipeline.books import Outgoing
 from shared.pipeline.documents import Collection
 from shared.pipeline.errors import Moved
+from shared.pipeline.pipeline_collections import Outgoing
 from shared.pipeline.storage.mongo import MongoStore, connect
 from shared.pipeline.store import Advance, Session, Store, Write
 from tests.memory_store import DuplicateKey, MemoryStore

@@ -8,9 +8,9 @@ from typing import Any
 
 import httpx
 import pytest
+from cli.comparison import findings
 
 from cli.answers import Held
-from cli.books import findings
 from devstack.kompeten import SERVICES
 from services.enrollment.completions.recalculation import SAME_TRAINING
 from services.notification.letters.documents import ADDRESS_CHANGED, ISSUED
@@ -93,14 +93,14 @@ def certificate_ids(completions: Sequence[dict[str, Any]]) -> list[str]:
 
 def wrong_in_the_books(product: Product, ids: Sequence[str]) -> list[object]:
     """As `kompeten reconcile` compares them."""
-    books: dict[str, dict[str, Held]] = {id: {} for id in ids}
+    comparison: dict[str, dict[str, Held]] = {id: {} for id in ids}
     for service in SERVICES:
         answer = product.client("operator", service).post(
             "/admin/reconciliation/looks", json={"completion_ids": list(ids)}
         )
         for one in answer.json()["entries"]:
-            books[one["completion_id"]][service] = Held.model_validate(one)
-    return [found for id, those in books.items() for found in findings(id, those)]
+            comparison[one["completion_id"]][service] = Held.model_validate(one)
+    return [found for id, those in comparison.items() for found in findings(id, those)]
 
 
 def test_a_merged_person_sees_all_of_it_by_any_number(product: Product, two: Two) -> None:

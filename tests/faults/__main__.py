@@ -24,7 +24,7 @@ from devstack.companions import issuer_ready, start_issuer
 from devstack.kompeten import SERVICES
 from devstack.processes import ROOT, Processes
 from services.notification.letters.documents import MAILS
-from shared.pipeline.books import DEAD_LETTERS
+from shared.pipeline.pipeline_collections import DEAD_LETTERS
 from tests.chaos import ledger as model
 from tests.chaos.stories import Stories
 from tests.chaos.system import System

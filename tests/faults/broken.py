@@ -12,9 +12,9 @@ from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from shared.pipeline.books import POSITIONS, Position
 from shared.pipeline.consuming import consumer as consumer_module
 from shared.pipeline.consuming.consumer import Consumer
+from shared.pipeline.pipeline_collections import POSITIONS, Position
 from shared.pipeline.restore.restoring import Restoration
 from shared.pipeline.storage.mongo import MongoSession
 from shared.pipeline.store import Advance, Write

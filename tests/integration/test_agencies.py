@@ -24,10 +24,10 @@ from shared.http.commands import Commands, DecisionWaiter
 from shared.kafka.admin import KafkaAdmin
 from shared.kafka.admin.acls import Acl
 from shared.kafka.connection import SCRAM, KafkaConnection
-from shared.pipeline.books import Decision
 from shared.pipeline.consuming.consumer import Consumer
 from shared.pipeline.consuming.sources import Sources
 from shared.pipeline.kafka.publisher import Publisher
+from shared.pipeline.pipeline_collections import Decision
 from shared.pipeline.storage.mongo import MongoStore
 from tests.chaos.members import Place, place_of
 from tests.chaos.system import producer, put, until

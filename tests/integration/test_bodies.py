@@ -26,7 +26,7 @@ from shared.contracts.payload import Payload, milliseconds
 from shared.contracts.people import RefoldCompletions
 from shared.contracts.register import BeginRegister, ReplaceAgency
 from shared.contracts.topics import agency_topic
-from shared.pipeline.books import DECISIONS, WAITING, WaitingRecord
+from shared.pipeline.pipeline_collections import DECISIONS, WAITING, WaitingRecord
 from shared.pipeline.processing.dry_run import DryRun
 from shared.service import ON_PAPER, Components
 from tests.factories import as_record, completed, registered

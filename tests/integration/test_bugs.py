@@ -10,8 +10,8 @@ from devstack import Stack
 from services.enrollment.completions.terms import CompletionTerms
 from shared.http.askers import Askers
 from shared.http.commands import Commands, DecisionWaiter
-from shared.pipeline.books import DEAD_LETTERS, DECISIONS, OPEN, REPLAYED, DeadLetter
 from shared.pipeline.kafka.publisher import Publisher
+from shared.pipeline.pipeline_collections import DEAD_LETTERS, DECISIONS, OPEN, REPLAYED, DeadLetter
 from shared.workers.bugs import PAGE, BugReplayer
 from tests.chaos.members import Place, failing_on, place_of
 from tests.chaos.test_positions import events

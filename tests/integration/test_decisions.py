@@ -15,7 +15,7 @@ from shared.http.access import Principal, Role
 from shared.http.app import create_app
 from shared.http.askers import Askers
 from shared.http.decisions import MAX_DECISIONS, decisions_router
-from shared.pipeline.books import DECISIONS, Decision
+from shared.pipeline.pipeline_collections import DECISIONS, Decision
 from shared.pipeline.storage.mongo import MongoStore, connect
 
 PREFIX = "kota."

@@ -13,7 +13,7 @@ from services.enrollment.completions.documents import COMPLETIONS
 from shared.contracts.enrollment import CertificateIssued
 from shared.contracts.payload import CompletionId, Payload
 from shared.contracts.topics import ENROLLMENT_EVENTS, NOTIFICATION_COMMANDS
-from shared.pipeline.books import DISCREPANCIES, Discrepancy
+from shared.pipeline.pipeline_collections import DISCREPANCIES, Discrepancy
 from shared.pipeline.storage.mongo import MongoStore, connect
 from shared.reconciliation.missing import LACKING, Reconciliation
 from tests.factories import as_record, certificate_issued, completed, genuine, registered

@@ -8,10 +8,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from cli.check import ENROLLMENT as OURS
+from cli.check import findings, merged
 
 from cli.answers import Held
-from cli.books import ENROLLMENT as OURS
-from cli.books import findings, merged
 from devstack import Stack
 from services.enrollment.agencies.documents import REGISTER, REGISTERS, Arrival, Register
 from services.enrollment.bodies.documents import BODIES, Body, BodySaid, BodyStatement, body_id
@@ -35,8 +35,8 @@ from shared.contracts.lists import Claim, claims_of
 from shared.contracts.payload import Payload, milliseconds
 from shared.contracts.topics import ENROLLMENT_COMMANDS, ENROLLMENT_EVENTS, agency_topic
 from shared.http.traces import Wanted, WantedIds
-from shared.pipeline.books import DISCREPANCIES
 from shared.pipeline.partitioner import partition_of
+from shared.pipeline.pipeline_collections import DISCREPANCIES
 from shared.pipeline.storage.mongo import MongoStore, connect
 from shared.reconciliation.routes import Entry, Some
 from tests.factories import as_record, completed, registered
@@ -205,9 +205,9 @@ async def test_what_has_no_certificate_of_ours_lacks_none_anywhere(city: City) -
     for service in SERVICES:
         assert one.id not in {note.id for note in await city.documents(service.name, DISCREPANCIES)}
     ledgers = {service: await read(city, service, 5000) for service in LEDGERS}
-    books = {name: held for name, those in ledgers.items() for held in those if held.completion_id == one.id}
-    assert (books.keys(), books[OURS].certified) == (LEDGERS.keys(), False)
-    assert findings(one.id, books) == []
+    check = {name: held for name, those in ledgers.items() for held in those if held.completion_id == one.id}
+    assert (check.keys(), check[OURS].certified) == (LEDGERS.keys(), False)
+    assert findings(one.id, check) == []
 
     found = await enrollment_trace(stores["enrollment"], TERMS, Wanted(completion_id=one.id))
     assert ("recorded, without a certificate of ours", "LAN is no body of the city") in {
@@ -290,7 +290,7 @@ async def test_ledgers_are_in_order_whole_and_agree(city: City, limit: int) -> N
         ids = [one.completion_id for one in held]
         assert ids == sorted(set(ids))
         assert len(ids) == len(PEOPLE) * len(CODES)
-    wrong = [one for id, books in merged(ledgers) for one in findings(id, books) if one.service != OURS]
+    wrong = [one for id, check in merged(ledgers) for one in findings(id, check) if one.service != OURS]
     assert wrong == []
     # The city's workers store no PDFs, and its ledger says so.
     assert {tuple(one.lacks) for one in ledgers[OURS]} <= {(), ("pdf",)}

@@ -25,7 +25,7 @@ from shared.contracts.people import ConfirmHome, MergeEmployees, SeparateEmploye
 from shared.contracts.register import BeginRegister
 from shared.http.access import Principal, Role
 from shared.http.app import create_app
-from shared.pipeline.books import DECISIONS
+from shared.pipeline.pipeline_collections import DECISIONS
 from shared.service import ON_PAPER, Components
 from tests.factories import completed, registered
 from tests.property.harness import AGENCIES, ENROLLMENT, OFFICER, SECRET, City, Sending

@@ -9,10 +9,10 @@ from devstack import Stack
 from services.enrollment.completions.documents import COMPLETIONS
 from shared.contracts.topics import topic_specs
 from shared.kafka.topics import create_topics
-from shared.pipeline.books import DECISIONS, WAITING
 from shared.pipeline.consuming.consumer import Consumer
 from shared.pipeline.kafka.publisher import Publisher
 from shared.pipeline.partitioner import position_id
+from shared.pipeline.pipeline_collections import DECISIONS, WAITING
 from shared.pipeline.storage.mongo import MongoStore, connect
 from tests.factories import OTHER_NIP, as_record, completed, registered
 from tests.property.harness import AGENCIES, ENROLLMENT

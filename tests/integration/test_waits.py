@@ -11,8 +11,8 @@ from devstack import Stack
 from shared.contracts.agency import TrainingCompleted
 from shared.http.askers import Askers
 from shared.http.commands import Commands, DecisionWaiter
-from shared.pipeline.books import DEAD_LETTERS, DECISIONS, WAITING, Decision, WaitingRecord
 from shared.pipeline.kafka.publisher import Publisher
+from shared.pipeline.pipeline_collections import DEAD_LETTERS, DECISIONS, WAITING, Decision, WaitingRecord
 from shared.workers.waits import PAGE, Budgets, WaitingSweeper
 from tests import factories
 from tests.chaos.members import Place, place_of

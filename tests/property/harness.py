@@ -38,11 +38,11 @@ from shared.contracts.topics import (
     NOTIFICATION_COMMANDS,
     agency_topic,
 )
-from shared.pipeline.books import Outgoing
 from shared.pipeline.documents import Collection, Document
 from shared.pipeline.handlers import Published, Restore, Service
 from shared.pipeline.limits import LIMITS, Limits
 from shared.pipeline.partitioner import TopicPartition, partition_of, position_id
+from shared.pipeline.pipeline_collections import Outgoing
 from shared.pipeline.processing.messages import Decoder
 from shared.pipeline.processing.unit_of_work import Decided, UnitOfWork
 from shared.pipeline.records import Headers, Record, RecordMetadata

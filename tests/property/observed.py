@@ -30,7 +30,7 @@ from shared.contracts.cloudevents import decode, peek
 from shared.contracts.enrollment import CertificateIssued, CertificateRevoked, EmployeeRecorded, JpCredited
 from shared.contracts.payload import Payload
 from shared.contracts.topics import ENROLLMENT_EVENTS
-from shared.pipeline.books import DEAD_LETTERS, DECISIONS, TURNS_A_REPLAY, WAITING
+from shared.pipeline.pipeline_collections import DEAD_LETTERS, DECISIONS, TURNS_A_REPLAY, WAITING
 from shared.pipeline.waiting import waiting_id
 from tests.property.harness import INCENTIVE, NOTIFICATION, TERMS, City
 

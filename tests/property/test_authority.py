@@ -41,7 +41,7 @@ from shared.contracts.people import (
 from shared.contracts.pipeline import ReplayDeadLetter
 from shared.contracts.register import BeginRegister, DistrustAgency, ReplaceAgency, TrustAgency
 from shared.contracts.topics import ENROLLMENT_COMMANDS, ENROLLMENT_EVENTS, agency_topic
-from shared.pipeline.books import DEAD_LETTERS, WAITING
+from shared.pipeline.pipeline_collections import DEAD_LETTERS, WAITING
 from tests.examples import QUIET, examples
 from tests.factories import as_record, changed, completed, registered, revoke
 from tests.property.harness import (

@@ -18,10 +18,10 @@ from shared.contracts.topics import (
     ENROLLMENT_EVENTS,
     agency_topic,
 )
-from shared.pipeline.books import DEAD_LETTERS, DECISIONS, DeadLetter, WaitingRecord
 from shared.pipeline.epochs import MAX_VERSION
 from shared.pipeline.errors import Rejected
 from shared.pipeline.handlers import Service
+from shared.pipeline.pipeline_collections import DEAD_LETTERS, DECISIONS, DeadLetter, WaitingRecord
 from shared.pipeline.processing.dry_run import run_dry
 from shared.pipeline.processing.messages import Decoder
 from shared.pipeline.records import Record

@@ -15,10 +15,10 @@ from services.enrollment.completions.documents import COMPLETIONS
 from shared.contracts.agency import TrainingCompleted
 from shared.contracts.cloudevents import STRUCTURED
 from shared.contracts.topics import ENROLLMENT_EVENTS, agency_topic
-from shared.pipeline.books import DEAD_LETTER_CHUNKS, DEAD_LETTERS, DECISIONS, WAITING
 from shared.pipeline.documents import State
 from shared.pipeline.handlers import Handler, Service
 from shared.pipeline.outcome import Outcome, Put, Verdict
+from shared.pipeline.pipeline_collections import DEAD_LETTER_CHUNKS, DEAD_LETTERS, DECISIONS, WAITING
 from shared.pipeline.processing.dead_letters import CHUNK_BYTES
 from shared.pipeline.records import Headers, Received, Record
 from tests.examples import examples

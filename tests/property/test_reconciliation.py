@@ -10,11 +10,11 @@ from typing import Any
 
 import msgspec
 import pytest
+from cli.check import Finding, findings, merged
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cli.answers import Held
-from cli.books import Finding, findings, merged
 from services.enrollment.certificates.documents import RENDERINGS
 from services.enrollment.certificates.restore import PriorIssues
 from services.enrollment.completions.documents import COMPLETIONS, Completion
@@ -43,9 +43,9 @@ from shared.contracts.topics import (
     INCENTIVE_COMMANDS,
     NOTIFICATION_COMMANDS,
 )
-from shared.pipeline.books import DEAD_LETTERS, DECISIONS, DISCREPANCIES
 from shared.pipeline.documents import Collection, Document
 from shared.pipeline.partitioner import partition_of
+from shared.pipeline.pipeline_collections import DEAD_LETTERS, DECISIONS, DISCREPANCIES
 from tests.examples import QUIET, examples
 from tests.factories import as_record, completed, registered, revoke
 from tests.memory_store import MemoryStore
@@ -168,7 +168,7 @@ async def found_by_reconcile(city: City) -> list[Finding]:
         )
         for name, those in ledgers.items()
     }
-    return [one for id, books in merged(held) for one in findings(id, books) if one.lacks != (PDF,)]
+    return [one for id, check in merged(held) for one in findings(id, check) if one.lacks != (PDF,)]
 
 
 async def by_service(city: City) -> dict[str, set[str]]:

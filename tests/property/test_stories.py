@@ -19,9 +19,9 @@ from shared.contracts.agency import TrainingCompleted
 from shared.contracts.enrollment import JpCredited
 from shared.contracts.pipeline import ReleaseWaiting
 from shared.contracts.topics import ENROLLMENT_COMMANDS
-from shared.pipeline.books import DEAD_LETTERS, DECISIONS, WAITING
 from shared.pipeline.documents import Needs, State
 from shared.pipeline.handlers import Handler
+from shared.pipeline.pipeline_collections import DEAD_LETTERS, DECISIONS, WAITING
 from shared.pipeline.waiting import WAITING_PAGE
 from tests.factories import changed, completed, registered, reinstate, revoke
 from tests.memory_store import MemoryStore

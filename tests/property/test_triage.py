@@ -11,7 +11,7 @@ from services.enrollment.persons.documents import EMPLOYEES
 from shared.contracts.payload import Payload, milliseconds
 from shared.contracts.pipeline import DiscardDeadLetter, GiveUpWaiting, ReleaseWaiting, ReplayDeadLetter
 from shared.contracts.topics import ENROLLMENT_COMMANDS, agency_topic
-from shared.pipeline.books import DEAD_LETTERS, DECISIONS, WAITING, DeadLetter, Decision
+from shared.pipeline.pipeline_collections import DEAD_LETTERS, DECISIONS, WAITING, DeadLetter, Decision
 from shared.pipeline.processing.dry_run import run_dry
 from shared.pipeline.records import Record
 from shared.pipeline.waiting import WAITING_PAGE

@@ -16,11 +16,11 @@ from shared.contracts.cloudevents import STRUCTURED, peek
 from shared.contracts.pipeline import ReplayDeadLetter
 from shared.contracts.topics import ENROLLMENT_COMMANDS, agency_topic
 from shared.pipeline import limits as pipeline
-from shared.pipeline.books import DEAD_LETTERS, WAITING
 from shared.pipeline.documents import State
 from shared.pipeline.limits import Limits
 from shared.pipeline.outcome import Due, Recalculation
 from shared.pipeline.partitioner import position_id
+from shared.pipeline.pipeline_collections import DEAD_LETTERS, WAITING
 from shared.pipeline.processing import loader as gathering
 from shared.pipeline.processing import pace
 from shared.pipeline.processing.unit_of_work import Decided, UnitOfWork

@@ -7,7 +7,7 @@ import pytest
 from fastapi.responses import Response
 
 from cli.answers import Held
-from cli.books import Finding, findings, merged
+from cli.comparison import Finding, findings, merged
 from tests.unit.admin_http import AT, Asked, World, decided
 from tests.unit.test_cli import Cli, cli, play
 
@@ -151,9 +151,9 @@ def test_what_a_restatement_does_not_mend_is_said(cli: Cli) -> None:
         {"enrollment": held(0, lacks=["certificate"])},
     ],
 )
-def test_what_only_a_person_can_judge_is_not_restated(cli: Cli, books: Mapping[str, Any]) -> None:
+def test_what_only_a_person_can_judge_is_not_restated(cli: Cli, comparison: Mapping[str, Any]) -> None:
     healthy(cli.world)
-    for name, one in books.items():
+    for name, one in comparison.items():
         rows = {row["completion_id"]: row for row in [*cli.world.ledgers[name], one]}
         cli.world.ledgers[name] = [rows[id] for id in sorted(rows)]
     done = cli("reconcile", *HEAL)
@@ -230,8 +230,8 @@ def book(version: int, standing: bool) -> Held:
 def test_a_reader_is_behind_when_it_lacks_a_version_or_how_it_stands(
     ours: tuple[int, bool], theirs: tuple[int, bool] | None, lacks: tuple[str, ...]
 ) -> None:
-    books = {"enrollment": book(*ours)} | ({} if theirs is None else {"incentive": book(*theirs)})
-    found = [one for one in findings(id_of(1), books) if one.service == "incentive"]
+    comparison = {"enrollment": book(*ours)} | ({} if theirs is None else {"incentive": book(*theirs)})
+    found = [one for one in findings(id_of(1), comparison) if one.service == "incentive"]
     assert found == ([Finding(id_of(1), "incentive", lacks, standing=ours[1])] if lacks else [])
 
 
@@ -240,7 +240,7 @@ def test_ledgers_are_merged_by_id_without_being_held() -> None:
         "enrollment": (Held.model_validate(held(n)) for n in (1, 2, 4)),
         "incentive": (Held.model_validate(held(n)) for n in (2, 3)),
     }
-    assert [(id, sorted(books)) for id, books in merged(ledgers)] == [
+    assert [(id, sorted(comparison)) for id, comparison in merged(ledgers)] == [
         (id_of(1), ["enrollment"]),
         (id_of(2), ["enrollment", "incentive"]),
         (id_of(3), ["incentive"]),

@@ -6,8 +6,8 @@ import pytest
 
 from shared.contracts.pipeline import ReplayDeadLetter
 from shared.contracts.topics import ENROLLMENT_COMMANDS
-from shared.pipeline.books import DEAD_BYTES, DEAD_LETTERS, DeadLetter
 from shared.pipeline.partitioner import digest
+from shared.pipeline.pipeline_collections import DEAD_BYTES, DEAD_LETTERS, DeadLetter
 from shared.pipeline.processing import dead_letters as burial
 from tests.factories import as_record, completed
 from tests.property.harness import AGENCIES, ENROLLMENT, City, Sending

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from shared.pipeline.books import EXPIRED
 from shared.pipeline.errors import Rejected, Waiting
 from shared.pipeline.outcome import Verdict
+from shared.pipeline.pipeline_collections import EXPIRED
 from shared.pipeline.processing.dead_letters import dead_letter
 from shared.pipeline.processing.messages import Decoder, Message
 from shared.pipeline.records import Headers, Record, RecordMetadata

@@ -9,7 +9,7 @@ import pytest
 
 from demo.city import Expected, occasion_of
 from demo.expectations import Expectations
-from demo.reconcile import Account, Books, Caught, Certified, Letter, Points, count, reconcile
+from demo.reconcile import Account, Caught, Certified, Comparison, Letter, Points, count, reconcile
 from demo.report import came_out, summary
 from shared.contracts.agency import Organizer, Result, Training, TrainingCompleted
 from shared.contracts.vocabulary import Form, Pathway
@@ -41,14 +41,14 @@ ROW = Certified(
 SETTLED = Points("cmp_1", "2025-11", points=20, recalculations=1, ledger=20)
 LETTER = Letter("let_1", "cmp_1", "certificate_issued", 1, "let_1@bandung.example")
 MAIL = Caught("let_1@bandung.example", "a@bandung.example", "Sertifikat Anda", "http://x/v/a")
-BOOKS = Books(
+COMPARISON = Comparison(
     certified=(ROW,), points=(SETTLED,), accounts=(Account("emp_1", 20, 20),), letters=(LETTER,), caught=(MAIL,),
     dead_letters=("the value is not JSON in UTF-8",), point_entries=1, waiting=1, decided=4,
 )  # fmt: skip
 
 
 def test_nothing_is_lost_or_doubled_when_all_came_out_once() -> None:
-    assert reconcile(WANTED, BOOKS) == []
+    assert reconcile(WANTED, COMPARISON) == []
 
 
 @pytest.mark.parametrize(
@@ -70,14 +70,14 @@ def test_nothing_is_lost_or_doubled_when_all_came_out_once() -> None:
         ({"letters": (LETTER._replace(message_id=""),)}, "no mail"),
         ({"letters": (LETTER._replace(revision=2),)}, "no mail"),
         ({"dead_letters": ()}, "no dead letter"),
-        ({"dead_letters": (*BOOKS.dead_letters, "a bug")}, "a good event was refused: a bug"),
+        ({"dead_letters": (*COMPARISON.dead_letters, "a bug")}, "a good event was refused: a bug"),
         ({"waiting": 0}, "0 wait, 1 should"),
         ({"waiting": 2}, "2 wait, 1 should"),
         ({"decided": 3}, "3 of 4 records have a verdict"),
     ],
 )
 def test_what_is_missing_is_lost(broken: dict[str, Any], what: str) -> None:
-    findings = reconcile(WANTED, replace(BOOKS, **broken))
+    findings = reconcile(WANTED, replace(COMPARISON, **broken))
     assert what in {finding.what for finding in findings if finding.kind == "lost"}
     assert count(findings, "lost") >= 1
 
@@ -99,19 +99,19 @@ def test_what_is_missing_is_lost(broken: dict[str, Any], what: str) -> None:
         ({"caught": (MAIL, MAIL._replace(message_id="z@x", subject="Lain"))},
          "arrived, but no letter says that it was sent"),
         ({"letters": (LETTER, LETTER._replace(id="let_2"))}, "2 letters certificate_issued of revision 1"),
-        ({"dead_letters": (*BOOKS.dead_letters, *BOOKS.dead_letters)}, "a dead letter too many"),
+        ({"dead_letters": (*COMPARISON.dead_letters, *COMPARISON.dead_letters)}, "a dead letter too many"),
         ({"decided": 5}, "5 verdicts on 4 records"),
     ],
 )  # fmt: skip
 def test_what_is_there_twice_is_doubled(broken: dict[str, Any], what: str) -> None:
-    findings = reconcile(WANTED, replace(BOOKS, **broken))
+    findings = reconcile(WANTED, replace(COMPARISON, **broken))
     assert what in {finding.what for finding in findings if finding.kind == "doubled"}
 
 
 def test_a_revocation_must_stand_and_be_mailed() -> None:
     revoked = replace(WANTED, completions=(replace(WANTED.completions[0], revoked=True),), jp={}, points={})
     taken_back = replace(
-        BOOKS,
+        COMPARISON,
         certified=(ROW._replace(revoked=True, jp=Decimal(0), jp_rule="revoked"),),
         points=(Points("cmp_1", "", points=0, recalculations=2, ledger=0),),
         accounts=(Account("emp_1", 0, 0),),
@@ -127,25 +127,27 @@ def test_a_revocation_must_stand_and_be_mailed() -> None:
 
 def test_what_is_recorded_without_a_certificate_lacks_none_and_no_mail() -> None:
     bare = ROW._replace(certified=False, certificate_id=None, number=None, revision=0, has_pdf=False)
-    books = replace(BOOKS, certified=(bare,), letters=(), caught=())
-    assert reconcile(WANTED, books) == []
-    assert {one.what for one in reconcile(WANTED, replace(books, points=()))} >= {"no settlement of points"}
-    shown = came_out(books, summary(books, []), pdfs=0, refused=0)
+    comparison = replace(COMPARISON, certified=(bare,), letters=(), caught=())
+    assert reconcile(WANTED, comparison) == []
+    assert {one.what for one in reconcile(WANTED, replace(comparison, points=()))} >= {
+        "no settlement of points"
+    }
+    shown = came_out(comparison, summary(comparison, []), pdfs=0, refused=0)
     assert ("recorded, without a certificate of ours", "1") in shown
 
 
 def test_somebody_without_an_address_gets_no_mail() -> None:
     silent = replace(WANTED, completions=(replace(WANTED.completions[0], mailed=False),))
-    assert reconcile(silent, replace(BOOKS, caught=(), letters=(LETTER._replace(message_id=""),))) == []
-    assert count(reconcile(silent, BOOKS), "doubled") == 1
+    assert reconcile(silent, replace(COMPARISON, caught=(), letters=(LETTER._replace(message_id=""),))) == []
+    assert count(reconcile(silent, COMPARISON), "doubled") == 1
 
 
 def test_a_completion_that_lacks_much_is_lost_once() -> None:
-    bare = replace(BOOKS, certified=(ROW._replace(number=None, has_pdf=False),), caught=())
+    bare = replace(COMPARISON, certified=(ROW._replace(number=None, has_pdf=False),), caught=())
     assert count(reconcile(WANTED, bare), "lost") == 1
 
 
 def test_findings_show_no_employee_number() -> None:
-    findings = reconcile(WANTED, Books())
+    findings = reconcile(WANTED, Comparison())
     assert findings
     assert not any(NUMBER in text for finding in findings for text in finding)

@@ -23,7 +23,7 @@ from shared.contracts.cloudevents import MAX_PARTS, STRUCTURED, TOO_MANY_PARTS, 
 from shared.http.access import Principal, Role
 from shared.http.app import create_app
 from shared.http.problems import Problem
-from shared.pipeline.books import Outgoing
+from shared.pipeline.pipeline_collections import Outgoing
 from tests.factories import as_record, completed, registered
 from tests.unit.registers import Connected
 

@@ -9,7 +9,7 @@ from services.enrollment.records.notes import Looked
 from services.enrollment.records.trace import steps_of
 from shared.contracts.enrollment import ContestCompletion, DecideContest
 from shared.http.traces import Step
-from shared.pipeline.books import Decision
+from shared.pipeline.pipeline_collections import Decision
 from tests.factories import NIP, completed, registered, reinstate, revoke
 from tests.property.harness import ENROLLMENT
 from tests.unit.given import NINE, Given

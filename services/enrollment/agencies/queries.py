@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 
 from services.enrollment.agencies.documents import AGENCIES, Agency
 from shared.contracts.topics import agency_topic
-from shared.pipeline.books import POSITIONS, Position
 from shared.pipeline.partitioner import position_id
+from shared.pipeline.pipeline_collections import POSITIONS, Position
 from shared.service import Components
 
 

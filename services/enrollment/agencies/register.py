@@ -9,8 +9,8 @@ from typing import Final, Protocol
 from services.enrollment.agencies.documents import AGENCIES, REGISTER, REGISTERS, SUBJECT
 from services.enrollment.agencies.timeline import ACTIVE, Standing, standing
 from shared.contracts.topics import agency_topic
-from shared.pipeline.books import Decision
 from shared.pipeline.errors import Unavailable
+from shared.pipeline.pipeline_collections import Decision
 from shared.pipeline.storage.mongo import MongoStore
 
 log = logging.getLogger(__name__)

@@ -13,8 +13,8 @@ from services.enrollment.bodies.timeline import called_now
 from services.enrollment.bodies.views import PreviewView, UnknownBodiesView, UnknownBodyView
 from shared.contracts.agency import TrainingCompleted
 from shared.contracts.bodies import AddBody, ChangeBody
-from shared.pipeline.books import WAITING, WaitingRecord
 from shared.pipeline.outcome import Verdict
+from shared.pipeline.pipeline_collections import WAITING, WaitingRecord
 from shared.pipeline.processing.dry_run import DryRun, run_command_dry
 from shared.pipeline.processing.messages import Decoder, sender_of
 from shared.service import Components

@@ -11,8 +11,8 @@ from shared.contracts.payload import EmployeeId
 from shared.contracts.people import AdoptHomes, EarliestHome
 from shared.http.commands import Commands
 from shared.observability.telemetry import root_traceparent
-from shared.pipeline.books import DECISIONS
 from shared.pipeline.outcome import Verdict
+from shared.pipeline.pipeline_collections import DECISIONS
 from shared.pipeline.processing.messages import sender_of
 from shared.pipeline.storage.mongo import MongoStore
 from shared.workers.periodic import Periodic

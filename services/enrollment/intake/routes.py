@@ -35,9 +35,9 @@ from shared.http.access import Caller, Role, RouteAccess, allow
 from shared.http.app import MAX_BODY_BYTES
 from shared.http.problems import MEDIA_TYPE, Problem
 from shared.observability.telemetry import parse_traceparent
-from shared.pipeline.books import Outgoing
 from shared.pipeline.errors import Unavailable
 from shared.pipeline.kafka.publisher import Publisher
+from shared.pipeline.pipeline_collections import Outgoing
 
 ACCEPTED_TYPES: dict[str, type[Payload]] = {
     payload.TYPE: payload for payload, topic in EVENT_TYPES.items() if topic == AGENCY

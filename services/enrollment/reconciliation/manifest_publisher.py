@@ -21,8 +21,8 @@ from shared.contracts.lists import Claim, grouped
 from shared.contracts.payload import CompletionId, milliseconds
 from shared.http.commands import Commands
 from shared.observability.telemetry import root_traceparent
-from shared.pipeline.books import POSITIONS
 from shared.pipeline.partitioner import partition_of
+from shared.pipeline.pipeline_collections import POSITIONS
 from shared.pipeline.storage.mongo import MongoStore
 from shared.workers.periodic import Periodic
 

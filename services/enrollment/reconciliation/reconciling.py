@@ -26,7 +26,7 @@ from shared.contracts.payload import CompletionId, Payload
 from shared.pipeline.documents import LOAD, Doc, Lock, Needs, State
 from shared.pipeline.errors import Rejected
 from shared.pipeline.handlers import Handler, handler
-from shared.pipeline.operations.discrepancies import Books, note_needs, noted, reviewing
+from shared.pipeline.operations.discrepancies import CompletenessCheck, note_needs, noted, reviewing
 from shared.pipeline.outcome import Outcome, OutgoingEvent, Put, Remove, Verdict
 from shared.pipeline.partitioner import key_into
 from shared.pipeline.records import Received
@@ -83,7 +83,7 @@ def lacks(completion: Completion, being_rendered: bool) -> list[str]:
     ]
 
 
-BOOKS: Final = Books(_needs, _lacks)
+COMPLETENESS_CHECK: Final = CompletenessCheck(_needs, _lacks)
 
 # Lists.
 
@@ -91,7 +91,7 @@ BOOKS: Final = Books(_needs, _lacks)
 def listing_needs(event: Received[ListCompletions], state: State, terms: CompletionTerms) -> Needs:
     yield Lock("listing")
     yield Doc(MANIFEST_CURSORS, LISTING)
-    yield from note_needs(event.data.incomplete, state, BOOKS, terms)
+    yield from note_needs(event.data.incomplete, state, COMPLETENESS_CHECK, terms)
 
 
 def list_completions(event: Received[ListCompletions], state: State, terms: CompletionTerms) -> Outcome:
@@ -118,7 +118,7 @@ def list_completions(event: Received[ListCompletions], state: State, terms: Comp
         for one in incomplete
         if one is not None
     ]
-    changes: list[Put | Remove] = noted(claims, state, BOOKS, event.now)
+    changes: list[Put | Remove] = noted(claims, state, COMPLETENESS_CHECK, event.now)
     if data.until is not None:
         lagging = {one.position: one.until for one in data.lagging}
         changes.append(Put(MANIFEST_CURSORS, ManifestCursor(id=LISTING, until=data.until, lagging=lagging)))
@@ -164,5 +164,5 @@ def restate_completion(event: Received[RestateCompletion], state: State, terms: 
 HANDLERS: dict[type[Payload], Handler[CompletionTerms]] = {
     ListCompletions: handler(listing_needs, list_completions),
     RestateCompletion: handler(restatement_needs, restate_completion),
-    **reviewing(BOOKS),
+    **reviewing(COMPLETENESS_CHECK),
 }

@@ -24,8 +24,8 @@ from shared.http.access import Role, allow
 from shared.http.decisions import in_order
 from shared.http.problems import Problem
 from shared.http.traces import Missing, Step, Trace, Wanted
-from shared.pipeline.books import DEAD_LETTERS, DECISIONS, OPEN, WAITING, Decision
 from shared.pipeline.outcome import Verdict
+from shared.pipeline.pipeline_collections import DEAD_LETTERS, DECISIONS, OPEN, WAITING, Decision
 from shared.pipeline.records import RecordMetadata
 from shared.pipeline.storage.mongo import MongoStore
 from shared.pipeline.waiting import kind_of, waiting_id

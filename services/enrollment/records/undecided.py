@@ -9,8 +9,8 @@ from typing import Any, Final, NamedTuple
 
 from services.enrollment.completions.documents import Completion
 from services.enrollment.persons.documents import Employee
-from shared.pipeline.books import DEAD_LETTERS, DECISIONS, OPEN, PACKED, WAITING, Decision
 from shared.pipeline.documents import Collection
+from shared.pipeline.pipeline_collections import DEAD_LETTERS, DECISIONS, OPEN, PACKED, WAITING, Decision
 from shared.pipeline.storage.mongo import MongoStore
 
 MAX_LOOKED_INTO: Final = 5_000

@@ -7,7 +7,7 @@ from services.incentive.points.documents import EARNED_COMPLETIONS, POINT_ENTRIE
 from shared.contracts.lists import Claim
 from shared.contracts.payload import CompletionId
 from shared.pipeline.documents import Doc, Docs, Needs, State
-from shared.pipeline.operations.discrepancies import Books
+from shared.pipeline.operations.discrepancies import CompletenessCheck
 
 POINTS, VERSION, ENTRIES = "points", "version", "entries"
 
@@ -32,4 +32,4 @@ def amiss(settled: int, points: int, in_ledger: int) -> list[str]:
     return [POINTS] * (not settled) + [ENTRIES] * (points != in_ledger)
 
 
-BOOKS: Final = Books(_needs, _lacks)
+COMPLETENESS_CHECK: Final = CompletenessCheck(_needs, _lacks)

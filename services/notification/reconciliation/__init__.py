@@ -1,8 +1,8 @@
 """Is everything there that belongs to a completion? `completeness.py` answers enrollment's lists, `trace.py` and
 `snapshot.py` who asks over HTTP. It keeps nothing of its own."""
 
-from services.notification.reconciliation.completeness import BOOKS
+from services.notification.reconciliation.completeness import COMPLETENESS_CHECK
 from shared.pipeline.capabilities import Capability
 from shared.pipeline.operations.discrepancies import reconciling
 
-CAPABILITY = Capability("reconciliation", reconciling(BOOKS), ())
+CAPABILITY = Capability("reconciliation", reconciling(COMPLETENESS_CHECK), ())

@@ -8,7 +8,7 @@ from services.notification.letters.documents import ISSUED, LETTERS, MAIL_NOTES,
 from shared.contracts.lists import Claim
 from shared.contracts.payload import CompletionId
 from shared.pipeline.documents import LOAD, Doc, Docs, Needs, State
-from shared.pipeline.operations.discrepancies import Books
+from shared.pipeline.operations.discrepancies import CompletenessCheck
 
 LETTER, MAIL = "letter", "mail"
 
@@ -42,4 +42,4 @@ def _lacks(claim: Claim, state: State) -> list[str]:
     return lacks + [MAIL] * bool(gone)
 
 
-BOOKS: Final = Books(_needs, _lacks)
+COMPLETENESS_CHECK: Final = CompletenessCheck(_needs, _lacks)

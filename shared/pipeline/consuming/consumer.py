@@ -24,7 +24,6 @@ from aiokafka.errors import (
 from shared.failpoints import failpoint
 from shared.kafka.access import explained
 from shared.kafka.connection import KafkaConnection
-from shared.pipeline.books import Decision, Position
 from shared.pipeline.consuming import metrics
 from shared.pipeline.consuming.fairness import shares
 from shared.pipeline.consuming.merge_by_time import MergeByTime
@@ -37,6 +36,7 @@ from shared.pipeline.kafka.client import Assignments, client_of, start
 from shared.pipeline.kafka.publisher import Publisher, close
 from shared.pipeline.kafka.reading import read_batches_our_way
 from shared.pipeline.partitioner import digest, position_id
+from shared.pipeline.pipeline_collections import Decision, Position
 from shared.pipeline.processing.dead_letters import where
 from shared.pipeline.processing.failure_guard import FailureGuard, Failures
 from shared.pipeline.processing.messages import Decoder, Message

@@ -11,8 +11,8 @@ from typing import Final
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import IllegalStateError, KafkaError
 
-from shared.pipeline.books import Position
 from shared.pipeline.consuming import metrics
+from shared.pipeline.pipeline_collections import Position
 
 log = logging.getLogger(__name__)
 ANSWERED_WITHIN_S: Final = 5.0

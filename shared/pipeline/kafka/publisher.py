@@ -10,8 +10,8 @@ from aiokafka.errors import KafkaError, TopicAuthorizationFailedError
 from shared.failpoints import failpoint
 from shared.kafka.access import explained
 from shared.kafka.connection import KafkaConnection
-from shared.pipeline.books import Outgoing
 from shared.pipeline.errors import Unavailable
+from shared.pipeline.pipeline_collections import Outgoing
 
 log = logging.getLogger(__name__)
 

@@ -13,7 +13,11 @@ from shared.contracts.catalogue import EVENT_TYPES
 from shared.contracts.cloudevents import STRUCTURED, Undecodable, decode, id_in, peek, subject_of
 from shared.contracts.payload import Payload
 from shared.contracts.pipeline import DiscardDeadLetter, GiveUpWaiting, ReleaseWaiting, ReplayDeadLetter
-from shared.pipeline.books import (
+from shared.pipeline.channels import is_known
+from shared.pipeline.documents import LOAD, Doc, Docs, Lock, Needs, State
+from shared.pipeline.handlers import Handler, Recalculated, handler
+from shared.pipeline.outcome import Again, Outcome, OutgoingEvent, Put, Verdict
+from shared.pipeline.pipeline_collections import (
     DEAD_LETTER_CHUNKS,
     DEAD_LETTERS,
     DISCARDED,
@@ -23,10 +27,6 @@ from shared.pipeline.books import (
     DeadLetter,
     Resolution,
 )
-from shared.pipeline.channels import is_known
-from shared.pipeline.documents import LOAD, Doc, Docs, Lock, Needs, State
-from shared.pipeline.handlers import Handler, Recalculated, handler
-from shared.pipeline.outcome import Again, Outcome, OutgoingEvent, Put, Verdict
 from shared.pipeline.records import Received, Record
 from shared.pipeline.waiting import WAITING_PAGE, waiting_for
 

@@ -12,10 +12,10 @@ from shared.contracts.enrollment import CompletionsListed
 from shared.contracts.lists import Claim, claims_of
 from shared.contracts.payload import CompletionId, Payload
 from shared.contracts.pipeline import ReviewDiscrepancies
-from shared.pipeline.books import DISCREPANCIES, Discrepancy
 from shared.pipeline.documents import Doc, Lock, Needs, State
 from shared.pipeline.handlers import Handler, handler
 from shared.pipeline.outcome import Outcome, Put, Remove, Verdict
+from shared.pipeline.pipeline_collections import DISCREPANCIES, Discrepancy
 from shared.pipeline.records import Received
 
 T = TypeVar("T")
@@ -23,7 +23,7 @@ T = TypeVar("T")
 NOTES = Lock("discrepancies")
 
 
-class Books(NamedTuple):
+class CompletenessCheck(NamedTuple):
     """How a service finds out whether it has all that belongs to a completion."""
 
     needs: Callable[[Sequence[CompletionId], State, Any], Needs]
@@ -32,12 +32,14 @@ class Books(NamedTuple):
     """Names of what is missing; empty when nothing is."""
 
 
-def noted(claims: Iterable[Claim], state: State, books: Books, now: datetime) -> list[Put | Remove]:
+def noted(
+    claims: Iterable[Claim], state: State, check: CompletenessCheck, now: datetime
+) -> list[Put | Remove]:
     """The notes as they are from now on; the documents of `note_needs` must be loaded."""
     changes: list[Put | Remove] = []
     for claim in claims:
         known = state.get(DISCREPANCIES, claim.completion_id)
-        lacks = books.lacks(claim, state)
+        lacks = check.lacks(claim, state)
         if lacks:
             note = Discrepancy(
                 id=claim.completion_id,
@@ -55,18 +57,18 @@ def noted(claims: Iterable[Claim], state: State, books: Books, now: datetime) ->
     return changes
 
 
-def note_needs(ids: Sequence[CompletionId], state: State, books: Books, terms: object) -> Needs:
+def note_needs(ids: Sequence[CompletionId], state: State, check: CompletenessCheck, terms: object) -> Needs:
     yield NOTES
     for id in ids:
         yield Doc(DISCREPANCIES, id)
-    yield from books.needs(ids, state, terms)
+    yield from check.needs(ids, state, terms)
 
 
-def reviewing(books: Books) -> dict[type[Payload], Handler[Any]]:
+def reviewing(check: CompletenessCheck) -> dict[type[Payload], Handler[Any]]:
     """For a service that makes notes: looks again, at its own command."""
 
     def needs(event: Received[ReviewDiscrepancies], state: State, terms: object) -> Needs:
-        yield from note_needs(event.data.completion_ids, state, books, terms)
+        yield from note_needs(event.data.completion_ids, state, check, terms)
 
     def review(event: Received[ReviewDiscrepancies], state: State, terms: object) -> Outcome:
         found = [state.get(DISCREPANCIES, id) for id in dict.fromkeys(event.data.completion_ids)]
@@ -75,7 +77,7 @@ def reviewing(books: Books) -> dict[type[Payload], Handler[Any]]:
             for one in found
             if one is not None
         ]
-        changes = noted(claims, state, books, event.now)
+        changes = noted(claims, state, check, event.now)
         return Outcome(
             Verdict.ACCEPTED if changes else Verdict.NOTHING,
             f"{len(changes)} of {len(claims)} are different by now",
@@ -85,20 +87,20 @@ def reviewing(books: Books) -> dict[type[Payload], Handler[Any]]:
     return {ReviewDiscrepancies: handler(needs, review)}
 
 
-def reconciling(books: Books) -> dict[type[Payload], Handler[Any]]:
+def reconciling(check: CompletenessCheck) -> dict[type[Payload], Handler[Any]]:
     """For a service that reads enrollment's lists."""
 
     def needs(event: Received[CompletionsListed], state: State, terms: object) -> Needs:
         yield from note_needs(
-            [one.completion_id for one in claims_of(event.data.completions)], state, books, terms
+            [one.completion_id for one in claims_of(event.data.completions)], state, check, terms
         )
 
     def compare(event: Received[CompletionsListed], state: State, terms: object) -> Outcome:
         claims = {one.completion_id: one for one in claims_of(event.data.completions)}
-        changes = noted(claims.values(), state, books, event.now)
+        changes = noted(claims.values(), state, check, event.now)
         lacking = sum(isinstance(one, Put) for one in changes)
         return Outcome(
             Verdict.ACCEPTED, f"{lacking} of {len(claims)} lack something" if lacking else "", changes=changes
         )
 
-    return {CompletionsListed: handler(needs, compare), **reviewing(books)}
+    return {CompletionsListed: handler(needs, compare), **reviewing(check)}

@@ -8,10 +8,10 @@ from typing import Any
 
 import msgspec
 
-from shared.pipeline.books import DeadBytes, DeadLetter, DeadLetterChunk
 from shared.pipeline.channels import is_known
 from shared.pipeline.errors import Rejected, Waiting
 from shared.pipeline.partitioner import digest
+from shared.pipeline.pipeline_collections import DeadBytes, DeadLetter, DeadLetterChunk
 from shared.pipeline.processing.messages import Message
 from shared.pipeline.records import Record
 from shared.pipeline.waiting import kind_of

@@ -9,11 +9,11 @@ import msgspec
 
 from shared.contracts.cloudevents import STRUCTURED, encode
 from shared.contracts.payload import MAX_SAFE_INTEGER, Payload, milliseconds
-from shared.pipeline.books import Outgoing, WaitingRecord
 from shared.pipeline.documents import Collection, Document
 from shared.pipeline.handlers import Service
 from shared.pipeline.outcome import Outcome
 from shared.pipeline.partitioner import partition_of
+from shared.pipeline.pipeline_collections import Outgoing, WaitingRecord
 from shared.pipeline.processing.messages import Decoder
 from shared.pipeline.processing.unit_of_work import UnitOfWork
 from shared.pipeline.records import Record, RecordMetadata

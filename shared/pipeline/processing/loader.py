@@ -6,7 +6,6 @@ from collections.abc import Iterable, Sequence
 from itertools import islice
 from typing import Generic, TypeVar
 
-from shared.pipeline.books import WAITING
 from shared.pipeline.documents import (
     Collection,
     Doc,
@@ -20,6 +19,7 @@ from shared.pipeline.documents import (
     weight_of,
 )
 from shared.pipeline.limits import Limits
+from shared.pipeline.pipeline_collections import WAITING
 from shared.pipeline.processing.messages import Decoder, Message
 from shared.pipeline.processing.pace import Pace
 from shared.pipeline.store import Session

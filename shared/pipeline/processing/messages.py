@@ -18,13 +18,13 @@ from shared.contracts.cloudevents import (
 from shared.contracts.payload import Payload
 from shared.contracts.topics import AGENCY, MAX_RECORD_BYTES
 from shared.observability.telemetry import parse_traceparent, root_traceparent
-from shared.pipeline.books import DeadLetter, WaitingRecord
 from shared.pipeline.channels import fault_of_channel, is_known
 from shared.pipeline.documents import Key
 from shared.pipeline.epochs import fault_of_version
 from shared.pipeline.errors import Rejected
 from shared.pipeline.handlers import Handler, Service
 from shared.pipeline.kafka.unpacking import problem
+from shared.pipeline.pipeline_collections import DeadLetter, WaitingRecord
 from shared.pipeline.records import PackedBatch, Received, Record
 
 T = TypeVar("T")

@@ -16,7 +16,13 @@ from shared.contracts.payload import Payload
 from shared.contracts.pipeline import ReleaseWaiting
 from shared.contracts.topics import MAX_RECORD_BYTES
 from shared.observability.telemetry import child_traceparent
-from shared.pipeline.books import (
+from shared.pipeline.documents import Collection, Doc, Document, Key, Lock, State
+from shared.pipeline.errors import Rejected, Waiting
+from shared.pipeline.handlers import Recalculated
+from shared.pipeline.limits import LIMITS, Limits
+from shared.pipeline.outcome import Due, Outcome, OutgoingEvent, Put, Recalculation, Remove, Stale, Verdict
+from shared.pipeline.partitioner import TopicPartition, digest, partition_of, position_id
+from shared.pipeline.pipeline_collections import (
     BUG,
     DEAD_BYTES,
     DEAD_LETTER_CHUNKS,
@@ -30,12 +36,6 @@ from shared.pipeline.books import (
     Outgoing,
     WaitingRecord,
 )
-from shared.pipeline.documents import Collection, Doc, Document, Key, Lock, State
-from shared.pipeline.errors import Rejected, Waiting
-from shared.pipeline.handlers import Recalculated
-from shared.pipeline.limits import LIMITS, Limits
-from shared.pipeline.outcome import Due, Outcome, OutgoingEvent, Put, Recalculation, Remove, Stale, Verdict
-from shared.pipeline.partitioner import TopicPartition, digest, partition_of, position_id
 from shared.pipeline.processing.dead_letters import dead_letter, weighed, where, without_bytes
 from shared.pipeline.processing.failure_guard import Failures
 from shared.pipeline.processing.loader import Loader

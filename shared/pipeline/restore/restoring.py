@@ -21,12 +21,12 @@ from aiokafka.structs import OffsetAndMetadata
 from shared.failpoints import failpoint
 from shared.kafka.access import SET_UP
 from shared.kafka.connection import KafkaConnection
-from shared.pipeline.books import POSITIONS, Position
 from shared.pipeline.epochs import CURRENT, EPOCHS, End, Epoch
 from shared.pipeline.errors import Unavailable
 from shared.pipeline.handlers import Published, Service
 from shared.pipeline.kafka.publisher import close
 from shared.pipeline.partitioner import position_id
+from shared.pipeline.pipeline_collections import POSITIONS, Position
 from shared.pipeline.store import Session, Store, Write
 
 T = TypeVar("T")

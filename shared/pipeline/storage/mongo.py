@@ -20,9 +20,16 @@ from pymongo.errors import BulkWriteError, CollectionInvalid, OperationFailure, 
 from pymongo.read_concern import ReadConcern
 from pymongo.server_api import ServerApi
 
-from shared.pipeline.books import BOOKS, LOCKS, POSITIONS, TURNS_A_REPLAY, Position, pack
 from shared.pipeline.documents import Collection, Document
 from shared.pipeline.errors import Moved, Unavailable
+from shared.pipeline.pipeline_collections import (
+    LOCKS,
+    PIPELINE_COLLECTIONS,
+    POSITIONS,
+    TURNS_A_REPLAY,
+    Position,
+    pack,
+)
 from shared.pipeline.storage.mongo_errors import ENDED, NOT_PRIMARY, is_infrastructure, sentence, sentence_of
 from shared.pipeline.store import Advance, Session, Write
 from shared.pipeline.work import Claim, Note
@@ -103,7 +110,7 @@ class MongoStore:
         """Creates collections and indexes; a transaction must not have to."""
         async with translated():
             there = set(await self.database.list_collection_names())
-            for collection in (*BOOKS, *collections):
+            for collection in (*PIPELINE_COLLECTIONS, *collections):
                 if collection.name not in there:
                     await self._create(collection.name)
                 indexes = [
@@ -127,7 +134,7 @@ class MongoStore:
                     f"MongoDB refuses the user of KOMPETEN_MONGO in {self.database.name}: if its password was changed, "
                     "MongoDB takes it over when it starts anew"
                 ) from error
-            for collection in (*BOOKS, *collections):
+            for collection in (*PIPELINE_COLLECTIONS, *collections):
                 name = collection.name
                 indexes = await self.database[name].index_information() if name in there else {}
                 unique = {

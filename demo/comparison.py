@@ -14,15 +14,15 @@ from pymongo import MongoClient
 from pymongo.database import Database
 
 from demo.city import Occasion
-from demo.reconcile import Account, Books, Caught, Certified, Letter, Points
+from demo.reconcile import Account, Caught, Certified, Comparison, Letter, Points
 from devstack.kompeten import SERVICES, Kompeten
 from services.enrollment.certificates.documents import STORED_PDFS
 from services.enrollment.completions.documents import COMPLETIONS, Completion
 from services.enrollment.persons.documents import EMPLOYEES
 from services.incentive.points.documents import ACCOUNTS, EARNED_COMPLETIONS, POINT_ENTRIES
 from services.notification.letters.documents import LETTERS, MAILS, Mail
-from shared.pipeline.books import DEAD_LETTERS, DECISIONS, WAITING
 from shared.pipeline.documents import Collection, Document
+from shared.pipeline.pipeline_collections import DEAD_LETTERS, DECISIONS, WAITING
 
 Raw = dict[str, Any]  # what MongoDB returns, before msgspec has given it a type
 D = TypeVar("D", bound=Document)
@@ -65,9 +65,9 @@ class Reader:
     def count(self, service: str, collection: Collection[Document], **filter: object) -> int:
         return self.database(service)[collection.name].count_documents(filter)
 
-    def books(self) -> Books:
+    def comparison(self) -> Comparison:
         completions = [one for one in self.all("enrollment", COMPLETIONS) if one.standing]
-        return Books(
+        return Comparison(
             certified=tuple(self._certified(completions)),
             points=tuple(self._points()),
             accounts=tuple(self._accounts()),

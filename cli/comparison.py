@@ -45,7 +45,7 @@ class Finding:
         return self.reason is None and not BY_HAND.issuperset(self.lacks)
 
 
-Books = Mapping[str, Held]
+Comparison = Mapping[str, Held]
 """Service -> what it has of one completion."""
 
 
@@ -61,15 +61,17 @@ def _named(name: str, ledger: Iterable[Held]) -> Iterator[tuple[str, str, Held]]
         yield held.completion_id, name, held
 
 
-def findings(id: str, books: Books, reasons: Mapping[str, Mapping[str, str]] | None = None) -> list[Finding]:
+def findings(
+    id: str, comparison: Comparison, reasons: Mapping[str, Mapping[str, str]] | None = None
+) -> list[Finding]:
     """What is wrong about one completion. `reasons`: service -> completion -> why."""
-    ours = books.get(ENROLLMENT)
+    ours = comparison.get(ENROLLMENT)
     found: dict[str, list[str]] = {}
-    for service, held in books.items():
+    for service, held in comparison.items():
         if held.lacks:
             found[service] = list(held.lacks)
     for service, what in UNHEARD.items():
-        held_there = books.get(service)
+        held_there = comparison.get(service)
         if ours is None:
             if held_there is not None:
                 found[service] = [ORPHAN]

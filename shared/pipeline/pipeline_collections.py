@@ -235,7 +235,7 @@ WAITING = Collection("waiting", WaitingRecord, indexes=(("lacks", "_id"), ("even
 DISCREPANCIES = Collection("discrepancies", Discrepancy)
 LOCKS = "locks"
 
-BOOKS: tuple[Collection[Document], ...] = (
+PIPELINE_COLLECTIONS: tuple[Collection[Document], ...] = (
     POSITIONS,
     DECISIONS,
     DEAD_LETTERS,
