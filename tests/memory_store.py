@@ -128,7 +128,7 @@ class MemorySession:
         self.store.calls += 1
         await asyncio.sleep(0)
         found = (self._read((collection.name, id)) for id in ids)
-        return [one.document for one in found if one is not None]
+        return [_typed(collection, one) for one in found if one is not None]
 
     async def find_by(
         self, collection: Collection[Document], field: str, values: Sequence[str], limit: int
@@ -140,8 +140,11 @@ class MemorySession:
         by_value: dict[str, list[Document]] = {value: [] for value in values}
         for id in sorted(ids):
             one = self._read((collection.name, id))
-            if one is not None and (value := getattr(one.document, field)) in by_value:
-                by_value[value].append(one.document)
+            if one is None:
+                continue
+            document = _typed(collection, one)
+            if (value := getattr(document, field)) in by_value:
+                by_value[value].append(document)
         return [one for found in by_value.values() for one in (found[:limit] if limit else found)]
 
     async def find_few_by(
@@ -214,3 +217,11 @@ class MemorySession:
     def end(self) -> None:
         for key in [key for key, holder in self.store.holders.items() if holder is self]:
             del self.store.holders[key]
+
+
+def _typed(collection: Collection[Document], stored: Stored) -> Document:
+    """As the collection declares it, which another collection of the same name may do otherwise."""
+    if isinstance(stored.document, collection.document):
+        return stored.document
+    document: Document = msgspec.convert(bson.decode(stored.raw, AWARE), collection.document)
+    return document

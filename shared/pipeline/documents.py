@@ -8,7 +8,9 @@ stands at commit.
 """
 
 from collections.abc import Callable, Hashable, Iterable, Iterator
-from typing import Any, Generic, NamedTuple, Protocol, TypeVar, cast
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar, cast, get_args
+
+import msgspec
 
 
 class Document(Protocol):
@@ -21,7 +23,7 @@ D_co = TypeVar("D_co", bound=Document, covariant=True)
 
 
 class Collection(Generic[D_co]):
-    """A collection of documents of one type; an index is a tuple of field names."""
+    """A collection of documents of one type; an index is a tuple of its attributes, those of its parts after a dot."""
 
     def __init__(
         self,
@@ -32,11 +34,37 @@ class Collection(Generic[D_co]):
         weight: int = 1,
     ) -> None:
         """`weight`: as how many usual documents one counts where a batch is held to what fits into memory."""
-        self.name, self.document, self.indexes, self.unique = name, document, indexes, unique
-        self.weight = weight
+        self.name, self.document, self.weight = name, document, weight
+        self._stored: dict[str, str] = {}
+        self.indexes = tuple(tuple(map(self.stored, index)) for index in indexes)
+        self.unique = tuple(tuple(map(self.stored, index)) for index in unique)
+
+    def stored(self, attribute: str) -> str:
+        """Its name in the database, which a renamed attribute keeps (`msgspec.field(name=)`). ValueError: there is no
+        such attribute."""
+        name = self._stored.get(attribute)
+        if name is None:
+            name = self._stored[attribute] = ".".join(_stored_names(self.document, attribute))
+        return name
 
     def __repr__(self) -> str:
         return f"Collection({self.name!r})"
+
+
+def _stored_names(kind: Any, attribute: str) -> Iterator[str]:
+    for part in attribute.split("."):
+        field = next((one for one in msgspec.structs.fields(kind) if one.name == part), None)
+        if field is None:
+            raise ValueError(f"{kind.__name__} has no attribute {part}: name one that it has")
+        yield field.encode_name
+        kind = _struct_in(field.type)
+
+
+def _struct_in(kind: Any) -> Any:
+    """Of `Part | None` or `list[Part]`, the part."""
+    if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+        return kind
+    return next((found for one in get_args(kind) if (found := _struct_in(one)) is not None), None)
 
 
 class Lock(NamedTuple):

@@ -219,19 +219,19 @@ TURNS_A_REPLAY = 1_000_000
 
 POSITIONS = Collection("positions", Position)
 # By time within an id: ids are anybody's to choose, so there may be any number of decisions under one.
-DECISIONS = Collection("decisions", Decision, indexes=(("e", "t"), ("s",)))
+DECISIONS = Collection("decisions", Decision, indexes=(("event_id", "decided_at"), ("subject",)))
 # Up to 8 MB each, by the weight of usual documents of some 4 KB: a batch replays about ten of them at once.
 DEAD_LETTERS = Collection(
     "dead_letters",
     DeadLetter,
     weight=200,
-    indexes=(("state", "fingerprint"), ("state", "last_failed_at"), ("state", "kind", "_id")),
+    indexes=(("state", "fingerprint"), ("state", "last_failed_at"), ("state", "kind", "id")),
 )
 DEAD_LETTER_CHUNKS = Collection(
     "dead_letter_chunks", DeadLetterChunk, indexes=(("dead_letter",),), weight=2_000
 )
 DEAD_BYTES = Collection("dead_bytes", DeadBytes)
-WAITING = Collection("waiting", WaitingRecord, indexes=(("lacks", "_id"), ("event_type", "kind", "since")))
+WAITING = Collection("waiting", WaitingRecord, indexes=(("lacks", "id"), ("event_type", "kind", "since")))
 DISCREPANCIES = Collection("discrepancies", Discrepancy)
 LOCKS = "locks"
 

@@ -29,7 +29,20 @@ class Seat(msgspec.Struct, frozen=True):
     at: datetime | None = None
 
 
-SEATS = Collection("seats", Seat, indexes=(("room", "_id"),))
+class Row(msgspec.Struct, frozen=True):
+    letter: str = msgspec.field(name="l")
+
+
+class Renamed(msgspec.Struct, frozen=True):
+    """Its attributes are called otherwise than what the database has."""
+
+    id: str = msgspec.field(name="_id")
+    hall: str = msgspec.field(name="room", default="A")
+    row: Row | None = None
+
+
+RENAMED = Collection("seats", Renamed, indexes=(("hall", "id"), ("row.letter",)))
+SEATS = Collection("seats", Seat, indexes=(("room", "id"),))
 # MongoDB's refusals come as its driver says them: only a test may meet them.
 REFUSED = (ValueError, DuplicateKey, PyMongoError)
 PARTITION = "enrollment/agency.dinas-contoh.v1/0"
@@ -100,6 +113,20 @@ class StoreContract:
         with pytest.raises(REFUSED):
             await keep(store, Seat(id="1", scan=bytes(17_000_000)))
         assert await seat(store, "1") is None
+
+    # Sets.
+
+    async def test_a_renamed_attribute_finds_what_is_kept_under_the_old_name(self, store: Store) -> None:
+        await keep(store, Seat(id="1"), Seat(id="2", room="B"))
+
+        async def by_hall(session: Session) -> object:
+            found = await session.find_by(RENAMED, "hall", ["B"], 0)
+            few = await session.find_few_by(RENAMED, "hall", ["B"], 5)
+            first = await session.find_by(RENAMED, "hall", ["B"], 1)
+            return found, few, first, await session.present(RENAMED, "hall", ["A", "B", "C"])
+
+        expected = [Renamed(id="2", hall="B")]
+        assert await store.unit_of_work(by_hall) == (expected, expected, expected, ["A", "B"])
 
     # Writing.
 

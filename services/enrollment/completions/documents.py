@@ -148,7 +148,7 @@ COMPLETIONS = Collection(
         ("certificate.code",),
         ("certificate.earlier_codes",),
         ("certificate.number",),
-        ("stated_at", "_id"),
+        ("stated_at", "id"),
     ),
 )
 CONTESTED = Collection("contested", Contested)

@@ -197,5 +197,5 @@ class Headcount(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 EMPLOYEE_NUMBERS = Collection("employee_numbers", EmployeeNumberAlias)
-EMPLOYEES = Collection("employees", Employee, indexes=(("open", "_id"),))
+EMPLOYEES = Collection("employees", Employee, indexes=(("open", "id"),))
 HEADCOUNTS = Collection("headcounts", Headcount)

@@ -308,7 +308,7 @@ class MongoStore:
     async def distinct(self, collection: Collection[Document], field: str) -> list[Any]:
         """Its values, lowest first; cheap where an index begins with the field."""
         async with translated():
-            return sorted(await self.database[collection.name].distinct(field))
+            return sorted(await self.database[collection.name].distinct(collection.stored(field)))
 
     async def size(self, collection: Collection[Document]) -> int:
         """How many documents, from the collection's metadata: fast, and after a crash not exact."""
@@ -419,25 +419,27 @@ class MongoSession:
     async def find_by(
         self, collection: Collection[D], field: str, values: Sequence[str], limit: int
     ) -> list[D]:
+        stored = collection.stored(field)
         if not limit:
-            return await self._found(collection, {field: {"$in": list(values)}})
+            return await self._found(collection, {stored: {"$in": list(values)}})
         found: list[D] = []
         for value in values:
-            cursor = self.database[collection.name].find({field: value}, session=self.session)
+            cursor = self.database[collection.name].find({stored: value}, session=self.session)
             found += _typed(collection, await cursor.sort("_id", 1).limit(limit).to_list(None))
         return found
 
     async def find_few_by(
         self, collection: Collection[D], field: str, values: Sequence[str], most: int
     ) -> list[D] | None:
-        found = await self._found(collection, {field: {"$in": list(values)}}, most + 1)
+        found = await self._found(collection, {collection.stored(field): {"$in": list(values)}}, most + 1)
         return found if len(found) <= most else None
 
     async def present(self, collection: Collection[Document], field: str, values: Sequence[str]) -> list[str]:
-        those: list[str] = await self.database[collection.name].distinct(
-            field, {field: {"$in": list(values)}}, session=self.session
+        stored = collection.stored(field)
+        found: list[str] = await self.database[collection.name].distinct(
+            stored, {stored: {"$in": list(values)}}, session=self.session
         )
-        return those
+        return found
 
     async def write(self, writes: Sequence[Write]) -> None:
         by_collection: dict[str, list[InsertOne[Any] | ReplaceOne[Any] | DeleteOne]] = {}
