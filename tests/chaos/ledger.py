@@ -3,7 +3,7 @@
 import json
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, NumberSequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final, Literal, NamedTuple
@@ -76,23 +76,23 @@ class Decided(NamedTuple):
 class Found:
     """All that the three databases, the mail catcher and the topics hold."""
 
-    completions: NumberSequence[Completion]
-    employees: NumberSequence[Employee]
-    numbers: NumberSequence[Numbers]
+    completions: Sequence[Completion]
+    employees: Sequence[Employee]
+    numbers: Sequence[Numbers]
     pdfs: dict[str, str]
     """sha256 by certificate and revision"""
-    decisions: dict[str, NumberSequence[Decided]]
+    decisions: dict[str, Sequence[Decided]]
     """by service"""
     waiting: int
-    dead_letters: NumberSequence[str]
-    earned: NumberSequence[EarnedCompletion]
-    entries: NumberSequence[PointEntry]
-    accounts: NumberSequence[Account]
-    letters: NumberSequence[Letter]
-    mails: NumberSequence[Mail]
+    dead_letters: Sequence[str]
+    earned: Sequence[EarnedCompletion]
+    entries: Sequence[PointEntry]
+    accounts: Sequence[Account]
+    letters: Sequence[Letter]
+    mails: Sequence[Mail]
     caught: Counter[str]
     """How often a mail with this letter's id came in."""
-    published: NumberSequence[Published]
+    published: Sequence[Published]
     """The services' own events, in order within each partition."""
     records: dict[str, dict[tuple[str, int], int]]
     """by service: how many records each partition of an agency topic has that it must have decided"""
@@ -120,7 +120,7 @@ def findings(sent: Traffic, found: Found, *, dead_letters: int | None = 0) -> li
 
 
 def _decisions(
-    reported: NumberSequence[Reported], people: NumberSequence[Known], found: Found, dead_letters: int | None
+    reported: Sequence[Reported], people: Sequence[Known], found: Found, dead_letters: int | None
 ) -> Iterator[Finding]:
     if found.waiting:
         yield Finding("lost", f"{found.waiting} records still wait")
@@ -155,7 +155,7 @@ def _decisions(
     )
 
 
-def _people(people: NumberSequence[Known], found: Found) -> Iterator[Finding]:
+def _people(people: Sequence[Known], found: Found) -> Iterator[Finding]:
     there = {one.id: one for one in found.employees}
     for one in people:
         employee = there.get(one.employee_id)
@@ -167,7 +167,7 @@ def _people(people: NumberSequence[Known], found: Found) -> Iterator[Finding]:
             yield Finding("different", f"employee {one.employee_id} is {stands}, {one} expected")
 
 
-def _completions(reported: NumberSequence[Reported], found: Found) -> Iterator[Finding]:
+def _completions(reported: Sequence[Reported], found: Found) -> Iterator[Finding]:
     there = {one.id: one for one in found.completions}
     yield from (
         Finding("different", f"{id} was never reported")
@@ -240,7 +240,7 @@ def _numbers(found: Found) -> Iterator[Finding]:
             )
 
 
-def _odd(numbers: NumberSequence[int]) -> str:
+def _odd(numbers: Sequence[int]) -> str:
     repeated = [n for n, times in Counter(numbers).items() if times > 1]
     missing = sorted(set(range(1, max(numbers, default=0) + 1)) - set(numbers))
     return f"repeated {repeated[:5]}, missing {missing[:5]}, {len(numbers)} given"
@@ -348,7 +348,7 @@ def _mails(found: Found) -> Iterator[Finding]:
     )
 
 
-def _warnings(people: NumberSequence[Known], found: Found) -> Iterator[Finding]:
+def _warnings(people: Sequence[Known], found: Found) -> Iterator[Finding]:
     """Mails to an address that another one took the place of: to each of them one."""
     came = Counter(
         (mail.employee_id, mail.letter.recipient)
@@ -364,7 +364,7 @@ def _warnings(people: NumberSequence[Known], found: Found) -> Iterator[Finding]:
             yield Finding("mail wrong", f"{address} of {employee} heard {times} times of the next address")
 
 
-def _events(reported: NumberSequence[Reported], found: Found) -> Iterator[Finding]:
+def _events(reported: Sequence[Reported], found: Found) -> Iterator[Finding]:
     bodies: dict[str, bytes] = {}
     first: list[tuple[Published, dict[str, Any]]] = []
     for record in found.published:

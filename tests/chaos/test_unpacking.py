@@ -151,7 +151,7 @@ async def test_a_kept_batch_is_refused_again_and_one_of_its_events_may_take_its_
     async with place.member() as member:
         await place.decided(topic, 1, 120)
         ((letter, _),) = (await place.dead_letters(topic)).values()
-        again = member.reader.read(letter.record())
+        again = member.decoder.read(letter.record())
         assert str(again.fault) == letter.reason
         event = good(place, 1).value.decode()
-        assert member.reader.read(edited(letter.record(), event)).fault is None
+        assert member.decoder.read(edited(letter.record(), event)).fault is None

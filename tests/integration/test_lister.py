@@ -8,10 +8,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from cli.check import ENROLLMENT as OURS
-from cli.check import findings, merged
 
 from cli.answers import Held
+from cli.comparison import ENROLLMENT as OURS
+from cli.comparison import findings, merged
 from devstack import Stack
 from services.enrollment.agencies.documents import REGISTER, REGISTERS, Arrival, Register
 from services.enrollment.bodies.documents import BODIES, Body, BodySaid, BodyStatement, body_id

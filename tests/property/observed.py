@@ -164,7 +164,7 @@ async def every_record_was_decided_once(city: City, replayed: str = "") -> None:
             if tp[0] not in member.service.topics:
                 continue
             for record in records:
-                item = member.reader.read(record)
+                item = member.decoder.read(record)
                 if item.event is None and item.fault is None:
                     continue
                 for first in (0, TURNS_A_REPLAY) if name == replayed else (0,):

@@ -168,7 +168,7 @@ async def test_a_dry_run_says_what_a_replay_would() -> None:
     city, forged = await city_with_certificate()
     member = city.members["enrollment"]
     record = as_record(forged, topic=agency_topic(MINE))
-    run = await run_dry(member.reader, member.store, [(record, None)], milliseconds(city.now))
+    run = await run_dry(member.decoder, member.store, [(record, None)], milliseconds(city.now))
     assert [outcome.verdict for _, outcome in run.outcomes] == ["refused"]
     assert not run.events
 

@@ -10,11 +10,11 @@ from typing import Any
 
 import msgspec
 import pytest
-from cli.check import Finding, findings, merged
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cli.answers import Held
+from cli.comparison import Finding, findings, merged
 from services.enrollment.certificates.documents import RENDERINGS
 from services.enrollment.certificates.restore import PriorIssues
 from services.enrollment.completions.documents import COMPLETIONS, Completion

@@ -226,7 +226,7 @@ async def test_a_rehearsal_shows_what_would_follow_and_writes_nothing() -> None:
         name: await city.documents("enrollment", one) for name, one in (("d", DECISIONS), ("e", EMPLOYEES))
     }
     mended = Record(dead.record().at, dead.timestamp_ms, None, json.dumps(event_of()).encode(), JSON, 1)
-    run = await run_dry(member.reader, member.store, [(mended, None)], milliseconds(city.now))
+    run = await run_dry(member.decoder, member.store, [(mended, None)], milliseconds(city.now))
     assert [outcome.verdict for _, outcome in run.outcomes] == ["accepted"]
     assert {collection.name for collection, *_ in run.changes} >= {
         "completions",

@@ -40,11 +40,11 @@ LIMITS = pipeline.LIMITS._replace(most_busy_s=float("inf"))  # No clock decides 
 async def decided(city: City, usually_asked: int, most_asked: int) -> Decided:
     member = city.members["enrollment"]
     position = await member.store.position(position_id("enrollment", TP), 0)
-    items = {TP: [member.reader.read(record) for record in city.log[TP][position.next :]]}
+    items = {TP: [member.decoder.read(record) for record in city.log[TP][position.next :]]}
 
     async def unit_of_work(session: Session) -> Decided:
         limits = Limits(usually_asked=usually_asked, most_asked=most_asked)
-        made = UnitOfWork(member.reader, member.store, session, limits=limits)
+        made = UnitOfWork(member.decoder, member.store, session, limits=limits)
         return await made.run(items, "enrollment", {TP: position.next})
 
     return await member.store.unit_of_work(unit_of_work)
@@ -75,10 +75,10 @@ async def decided_within(city: City, limits: Limits) -> list[Decided]:
     while records := city.lag(member).get(TP):
         position = await member.store.position(position_id("enrollment", TP), 0)
         assert records == len(city.log[TP]) - position.next
-        items = {TP: [member.reader.read(record) for record in city.log[TP][position.next :]]}
+        items = {TP: [member.decoder.read(record) for record in city.log[TP][position.next :]]}
 
         async def unit_of_work(session: Session) -> Decided:
-            made = UnitOfWork(member.reader, member.store, session, limits=limits)
+            made = UnitOfWork(member.decoder, member.store, session, limits=limits)
             return await made.run(items, "enrollment", {TP: position.next})  # noqa: B023
 
         found.append(await member.store.unit_of_work(unit_of_work))

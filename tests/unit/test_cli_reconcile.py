@@ -144,7 +144,7 @@ def test_what_a_restatement_does_not_mend_is_said(cli: Cli) -> None:
 
 
 @pytest.mark.parametrize(
-    "books",
+    "comparison",
     [
         {"incentive": held(9)},
         {"notification": held(0, lacks=["mail"])},

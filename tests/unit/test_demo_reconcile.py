@@ -38,7 +38,7 @@ ROW = Certified(
     year=2025, certificate_id="crt_1", number="0001", revision=1, revoked=False, jp=Decimal(24),
     jp_rule="course/2020-01-01", has_pdf=True,
 )  # fmt: skip
-SETTLED = Points("cmp_1", "2025-11", points=20, recalculations=1, ledger=20)
+SETTLED = Points("cmp_1", "2025-11", points=20, settlements=1, ledger=20)
 LETTER = Letter("let_1", "cmp_1", "certificate_issued", 1, "let_1@bandung.example")
 MAIL = Caught("let_1@bandung.example", "a@bandung.example", "Sertifikat Anda", "http://x/v/a")
 COMPARISON = Comparison(
@@ -63,7 +63,7 @@ def test_nothing_is_lost_or_doubled_when_all_came_out_once() -> None:
         ({"certified": (ROW._replace(revoked=True),)}, "revoked, though nobody did"),
         ({"certified": (ROW._replace(jp=Decimal(20)),)}, "20 JP, 24 expected"),
         ({"points": ()}, "no settlement of points"),
-        ({"points": (SETTLED._replace(recalculations=0),)}, "no settlement of points"),
+        ({"points": (SETTLED._replace(settlements=0),)}, "no settlement of points"),
         ({"points": (SETTLED._replace(ledger=10),)}, "10 points in the ledger, 20 expected"),
         ({"accounts": (Account("emp_1", 30, 20),)}, "20 points in the ledger, 30 expected"),
         ({"caught": ()}, "no mail"),
@@ -113,7 +113,7 @@ def test_a_revocation_must_stand_and_be_mailed() -> None:
     taken_back = replace(
         COMPARISON,
         certified=(ROW._replace(revoked=True, jp=Decimal(0), jp_rule="revoked"),),
-        points=(Points("cmp_1", "", points=0, recalculations=2, ledger=0),),
+        points=(Points("cmp_1", "", points=0, settlements=2, ledger=0),),
         accounts=(Account("emp_1", 0, 0),),
     )
     assert {one.what for one in reconcile(revoked, taken_back)} == {"no mail about the revocation"}
