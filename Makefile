@@ -22,10 +22,10 @@ up: .venv/.dev ## The same stack, kept running, until Ctrl-C; addresses in .run/
 
 TESTS := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --tb=native
 
-test: .venv/.dev ## The tests: unit, property, contract, integration, end-to-end, attacks, faults (half an hour or less on two cores)
+test: .venv/.dev ## The tests: unit, property, contract, integration, end-to-end, attacks, faults (a quarter of an hour on two cores)
 	@$(TESTS) -m "not full"
 
-test-quick: .venv/.dev ## Unit and property tests, without Kafka and MongoDB: for daily work (one or two minutes)
+test-quick: .venv/.dev ## Unit and property tests, without Kafka and MongoDB: for daily work (a minute)
 	@KOMPETEN_EXAMPLES=$${KOMPETEN_EXAMPLES:-10} $(TESTS) tests/unit tests/property -m "not full and not slow and not stack"
 
 test-full: test ## And those that take long and seldom find more: what CI runs

@@ -72,6 +72,8 @@ class Project:
             source, target = ROOT / path, self.folder / path
             target.parent.mkdir(parents=True, exist_ok=True)
             if source.is_dir():
+                if path != "deploy":  # where the secrets are
+                    shutil.rmtree(target, ignore_errors=True)  # what moved since is not left beside
                 ignored = shutil.ignore_patterns("secrets", "__pycache__")
                 shutil.copytree(source, target, ignore=ignored, dirs_exist_ok=True)
             else:
@@ -79,10 +81,11 @@ class Project:
 
     def ship_version(self, commit: str) -> str:
         """As that commit has it; why not, when the history does not hold it."""
-        archive = ["git", "-C", str(ROOT), "archive", commit, *SHIPPED]
-        done = subprocess.run(archive, capture_output=True, check=False)
+        # All of it: what belongs to an image lay elsewhere then.
+        done = subprocess.run(["git", "-C", str(ROOT), "archive", commit], capture_output=True, check=False)
         if done.returncode:
-            return f"the repository's history does not hold {commit}: a full clone is needed"
+            why = done.stderr.decode(errors="replace").strip()
+            return f"the repository's history does not give {commit} ({why}): a full clone is needed"
         subprocess.run(["tar", "-x", "-C", str(self.folder)], input=done.stdout, check=True)
         return ""
 
