@@ -13,6 +13,9 @@ from shared.pipeline.documents import Collection
 ISSUED, REVOKED, ADDRESS_CHANGED = "certificate_issued", "certificate_revoked", "address_changed"
 RECORDED: Final = "completion_recorded"
 """Templates of letters."""
+STANDS: Final = {ISSUED: True, REVOKED: False, RECORDED: False}
+"""Letters that say how a certificate stands, and whether by them it does. What the newest of them says is held against
+what enrollment lists; a letter of any other kind says nothing of that."""
 COLLECTING, RELEASED, OVERTAKEN, DROPPED = "collecting", "released", "overtaken", "dropped"
 """States of letters."""
 

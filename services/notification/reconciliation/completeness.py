@@ -4,7 +4,7 @@ it? Of one that has none of ours a letter is not asked for: who was recorded bef
 from collections.abc import Sequence
 from typing import Final
 
-from services.notification.letters.documents import ISSUED, LETTERS, MAIL_NOTES, MAILS, RELEASED
+from services.notification.letters.documents import LETTERS, MAIL_NOTES, MAILS, RELEASED, STANDS
 from shared.contracts.lists import Claim
 from shared.contracts.payload import CompletionId
 from shared.pipeline.documents import LOAD, Doc, Docs, Needs, State
@@ -27,10 +27,12 @@ def _needs(ids: Sequence[CompletionId], state: State, terms: object) -> Needs:
 def _lacks(claim: Claim, state: State) -> list[str]:
     """A letter that was dropped or waits is one too: its state and reason say why nothing went out."""
     letters = state.all(LETTERS, "completion_id", claim.completion_id)
-    if not letters:
-        return [LETTER] if claim.certified else []
-    newest = max(letters, key=lambda letter: letter.newest_version)
-    missed = claim.told.is_missed_at(newest.newest_version, newest.template == ISSUED)
+    of_it = [one for one in letters if one.template in STANDS]
+    if of_it:
+        newest = max(of_it, key=lambda letter: letter.newest_version)
+        missed = claim.told.is_missed_at(newest.newest_version, STANDS[newest.template])
+    else:
+        missed = claim.certified
     lacks = [LETTER] if missed else []
     gone = [
         one

@@ -4,7 +4,7 @@ from collections.abc import Sequence, Set
 from itertools import groupby
 from typing import Any, Final
 
-from services.notification.letters.documents import ISSUED, LETTERS, MAIL_NOTES, MAILS, RELEASED
+from services.notification.letters.documents import LETTERS, MAIL_NOTES, MAILS, RELEASED, STANDS
 from services.notification.reconciliation.completeness import MAIL
 from shared.pipeline.documents import Collection, Document
 from shared.pipeline.storage.mongo import MongoStore
@@ -56,12 +56,12 @@ async def _letters(store: MongoStore, some: Some, limit: int) -> list[dict[str, 
 
 def entry_of(id: str, letters: Sequence[dict[str, Any]], mails: Set[str]) -> Entry:
     """`letters`: of one completion, as they are stored; `mails`: ids of those whose mail is there or noted."""
-    newest = max(letters, key=_version)
+    newest = max((one for one in letters if one["template"] in STANDS), key=_version, default=None)
     gone = [one for one in letters if one["state"] == RELEASED and one["_id"] not in mails]
     return Entry(
         completion_id=id,
-        version=_version(newest),
-        standing=newest["template"] == ISSUED,
+        version=0 if newest is None else _version(newest),
+        standing=newest is not None and STANDS[newest["template"]],
         lacks=[MAIL] * bool(gone),
     )
 
