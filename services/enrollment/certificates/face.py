@@ -18,7 +18,7 @@ WIB = timezone(timedelta(hours=7), "WIB")
 DOT = "  ·  "
 
 
-class Signatory(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Signatory(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Who answers for the certificate; the name with titles, as it is to be printed."""
 
     name: str
@@ -26,8 +26,11 @@ class Signatory(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     jabatan: str
 
 
-class CertificateFace(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class CertificateFace(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Everything printed on one certificate, as text for people: labels, not codes.
+
+    A field that comes later is optional, kept only where it says something, and none of `FIRST_FIELDS`: what was issued
+    without it stays what it was (numbering.py), and replicas of the version before read what has it.
 
     `jp` is by the form's rate, whatever caps leave of it (1 JP = 45 min); `issued_on` is the WIB date, and
     dates the PDF itself; `revision` counts from 1 and is printed from 2 on.
@@ -57,6 +60,23 @@ class CertificateFace(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     signatory: Signatory | None = None
     revision: int = 1
     language: Literal["id"] = "id"
+
+
+FIRST_FIELDS: Final = frozenset(
+    {
+        "golongan",
+        "pangkat",
+        "jabatan",
+        "batch",
+        "place",
+        "score",
+        "predicate",
+        "signatory",
+        "revision",
+        "language",
+    }
+)
+"""Optional ones that digests cover also where they say nothing, as they have since certificates were issued."""
 
 
 def printed(face: CertificateFace) -> dict[str, Any]:

@@ -1,18 +1,25 @@
 """Number and revision of a certificate: the next ones, or those that were told before a restore (restore.py)."""
 
+import functools
 from datetime import date, datetime
 from typing import NamedTuple
 
 import msgspec
 
 from services.enrollment.certificates.documents import NumberSequence, PriorIssue
-from services.enrollment.certificates.face import CertificateFace
+from services.enrollment.certificates.face import FIRST_FIELDS, CertificateFace
 from services.enrollment.certificates.issuing_bodies import IssuingBodies, certificate_number, sequence_id
 from services.enrollment.terms import Terms
 from services.enrollment.training import CompletedTraining
 from shared.contracts.payload import CertificateId
 
-_JSON = msgspec.json.Encoder(order="deterministic")
+_JSON = msgspec.json.Encoder()
+
+
+@functools.cache
+def _defaults(kind: type[CertificateFace]) -> list[tuple[str, object]]:
+    """Of each field, in order."""
+    return [(one.name, one.default) for one in msgspec.structs.fields(kind)]
 
 
 class Numbered(NamedTuple):
@@ -70,4 +77,9 @@ def codes_before(id: CertificateId, revision: int, given: PriorIssue | None, ter
 def content_digest(face: CertificateFace, terms: Terms) -> str:
     """Of all that is printed but number, revision, code and day of issue. Keyed: it covers an employee number."""
     plain = msgspec.structs.replace(face, number="", revision=1, verification_url="", issued_on=date.min)
-    return terms.ids.content(_JSON.encode(plain)).hex()
+    covered = {
+        name: value
+        for name, default in _defaults(type(face))
+        if (value := getattr(plain, name)) != default or name in FIRST_FIELDS
+    }
+    return terms.ids.content(_JSON.encode(covered)).hex()
