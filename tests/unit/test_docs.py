@@ -1,6 +1,7 @@
 """What the documents name exists: files, functions, links, `make` targets, settings. And no page is forgotten."""
 
 import ast
+import configparser
 import json
 import re
 from collections.abc import Iterator
@@ -105,6 +106,61 @@ def test_each_room_of_the_pipeline_has_a_map_with_each_of_its_files_once() -> No
             f"{one.name}/" for one in room.glob("[!_]*/")
         ]
         assert sorted(named) == sorted(there), room
+
+
+def _layers() -> dict[str, list[str]]:
+    """By container, the modules of its layers, the highest first."""
+    held = configparser.ConfigParser()
+    held.read(ROOT / ".importlinter")
+    return {
+        one["containers"].strip(): re.findall(r"\w+", one["layers"])
+        for one in held.values()
+        if one.get("type") == "layers"
+    }
+
+
+def test_the_house_has_each_room_once_in_the_order_that_is_held() -> None:
+    page = (DOCS / "architecture.md").read_text(encoding="utf-8")
+    drawn = re.findall(r"^\| \[`(\w+)/`\]\(\.\./([\w/]+)/__init__\.py\) \| (.+) \|$", page, re.MULTILINE)
+    assert all(path.rpartition("/")[2] == name for name, path, _ in drawn)
+    said = {
+        path: (ast.get_docstring(ast.parse((ROOT / path / "__init__.py").read_text(encoding="utf-8"))) or "")
+        for _, path, _ in drawn
+    }
+    assert [line for _, path, line in drawn if line != said[path].split("\n")[0]] == []
+    rooms = [path for _, path, _ in drawn]
+    for folder in (
+        "shared",
+        "shared/pipeline",
+        *(f"services/{one}" for one in ("enrollment", "incentive", "notification")),
+    ):
+        there = {
+            path.relative_to(ROOT).as_posix()
+            for path in (ROOT / folder).glob("[!_]*/")
+            if (path / "__init__.py").is_file()
+        }
+        assert sorted(there) == sorted(one for one in rooms if one.rpartition("/")[0] == folder), folder
+    for container, layers in _layers().items():
+        folder = container.replace(".", "/")
+        held = [f"{folder}/{one}" for one in layers if (ROOT / folder / one).is_dir()]
+        assert [one for one in rooms if one.rpartition("/")[0] == folder] == held, container
+
+
+def test_each_step_of_a_record_s_way_is_in_its_room() -> None:
+    page = (DOCS / "architecture.md").read_text(encoding="utf-8")
+    steps = re.findall(
+        r"^\| .+ \| `([\w/]+)/` \| `(\w+)` \|$", page.partition("## One record's way")[2], re.MULTILINE
+    )
+    assert len(steps) >= 7
+    missing = [
+        (room, name)
+        for room, name in steps
+        if not any(
+            re.search(rf"^(class |def |async def |){name}\b", file.read_text(encoding="utf-8"), re.MULTILINE)
+            for file in (ROOT / room).rglob("*.py")
+        )
+    ]
+    assert missing == []
 
 
 def _path_page() -> str:

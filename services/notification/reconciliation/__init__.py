@@ -1,5 +1,8 @@
-"""Is everything there that belongs to a completion? `completeness.py` answers enrollment's lists, `trace.py` and
-`snapshot.py` who asks over HTTP. It keeps nothing of its own."""
+"""Is everything there that belongs to a completion?
+
+`completeness.py` answers enrollment's lists, `trace.py` and `snapshot.py` who asks over HTTP. It
+keeps nothing of its own.
+"""
 
 from services.notification.reconciliation.completeness import COMPLETENESS_CHECK
 from shared.pipeline.capabilities import Capability
