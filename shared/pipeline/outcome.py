@@ -47,7 +47,7 @@ class OutgoingEvent(NamedTuple):
     """Orders it: facts of one key share a partition. Also the CloudEvents `partitionkey`."""
 
 
-class Again(NamedTuple):
+class Redecide(NamedTuple):
     """A record to be decided once more, in the same transaction: one that waits, or a dead letter."""
 
     record: Record
@@ -97,9 +97,9 @@ class Outcome(msgspec.Struct, frozen=True):
     """Digest of the business content, by which a copy is known."""
     changes: Sequence[Put | Remove] = ()
     facts: Sequence[OutgoingEvent] = ()
-    appeared: Sequence[str] = ()
+    unblocks: Sequence[str] = ()
     """What records may have been waiting for and is there now (`Waiting.lacks`)."""
-    again: Sequence[Again] = ()
+    redecide: Sequence[Redecide] = ()
     stale: Stale | None = None
     answer: dict[str, str | int | bool | None] = {}
     """For an HTTP caller who waits for the decision."""

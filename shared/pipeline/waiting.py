@@ -13,7 +13,7 @@ def waits_for(lacks: str) -> Lock:
 
 
 def waiting_for(lacks: str) -> Needs:
-    """For the `needs` of an event that brings what others lack (see `Outcome.appeared`)."""
+    """For the `needs` of an event that brings what others lack (see `Outcome.unblocks`)."""
     yield waits_for(lacks)
     yield Docs(WAITING, "lacks", lacks, WAITING_PAGE)
 

@@ -1085,7 +1085,7 @@ def test_claiming_others_people_counts_too() -> None:
     with pytest.raises(Waiting):
         made.when(registered("198501012010011001"), sender=OTHER)
     raised = ChangeAgency(code=OTHER, headcount=5, operator="o", reason="counted")
-    assert made.when(raised, sender="enrollment").appeared == ["headcount/dinas-x"]
+    assert made.when(raised, sender="enrollment").unblocks == ["headcount/dinas-x"]
     made.when(registered("198501012010011001"), sender=OTHER)
 
 
@@ -1106,7 +1106,7 @@ def test_homes_that_are_adopted_at_once_give_each_certificate_a_number_of_its_ow
         for n, one in enumerate(made.all(EMPLOYEES))
     ]
     made.when(AdoptHomes(homes=tuple(first)))
-    assert sorted(one.certificate.place for one in made.all(COMPLETIONS) if one.certificate) == [1, 2]
+    assert sorted(one.certificate.ordinal for one in made.all(COMPLETIONS) if one.certificate) == [1, 2]
     assert made.one(SEQUENCES).last == 2
 
 

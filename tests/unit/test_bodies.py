@@ -81,7 +81,7 @@ def test_a_body_stands_as_it_was_said_and_what_waits_for_it_is_decided() -> None
         "outside": False,
         "confirmed": True,
     }
-    assert list(outcome.appeared) == [
+    assert list(outcome.unblocks) == [
         lacks_body(one) for one in ("DISKOMINFO", "Kominfo Bandung", "DISKOMINFO-BDG")
     ]
     assert stands(city) == BodyStanding(
@@ -100,7 +100,7 @@ def test_the_same_again_changes_nothing() -> None:
     city = Given(ENROLLMENT, AGENCIES, added(aliases=("Kominfo",)))
     before = dict(city.stored)
     outcome = city.when(added(aliases=("KOMINFO", "Kominfo")))
-    assert (outcome.verdict, outcome.appeared) == (Verdict.DUPLICATE, ())
+    assert (outcome.verdict, outcome.unblocks) == (Verdict.DUPLICATE, ())
     assert city.stored == before
 
 
@@ -108,7 +108,7 @@ def test_a_change_replaces_what_it_names_and_adds_spellings() -> None:
     city = Given(ENROLLMENT, AGENCIES, added(aliases=("Kominfo",)))
     outcome = city.when(changed("diskominfo", issuing="bkpsdm", aliases=("kominfo", "Infokom")))
     assert outcome.verdict is Verdict.ACCEPTED
-    assert lacks_body("infokom") in outcome.appeared
+    assert lacks_body("infokom") in outcome.unblocks
     assert stands(city) == BodyStanding("DISKOMINFO", KOMINFO.name, "bkpsdm", aliases=("Kominfo", "Infokom"))
     city.when(changed(outside=True))
     assert (stands(city).issuing, stands(city).outside) == ("", True)
@@ -226,7 +226,7 @@ def test_it_begins_with_what_is_known_and_what_was_used() -> None:
     assert stands(city, long) == BodyStanding(long, long, used_by=("a", "bkpsdm"))
     assert register(city).judges_from == Arrival(city.now, "topic", 0, 2)
     assert register(city).begun
-    assert set(outcome.appeared) == {lacks_body(one) for one in ("DISKOMINFO", "LAN RI", long)}
+    assert set(outcome.unblocks) == {lacks_body(one) for one in ("DISKOMINFO", "LAN RI", long)}
 
 
 def test_it_begins_once_and_without_those_that_were_entered_before() -> None:

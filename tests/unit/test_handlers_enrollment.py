@@ -79,7 +79,7 @@ def test_a_completion_of_an_unknown_employee_waits_for_the_registration() -> Non
     with pytest.raises(Waiting) as waiting:
         city.when(SEMINAR)
     outcome = city.when(BUDI)
-    assert list(outcome.appeared) == [waiting.value.lacks]
+    assert list(outcome.unblocks) == [waiting.value.lacks]
     assert NIP not in waiting.value.lacks + str(waiting.value)
 
 

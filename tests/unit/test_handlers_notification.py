@@ -159,7 +159,7 @@ def test_a_letter_waits_for_the_contact_that_it_goes_to(
     city = Given(NOTIFICATION)
     with pytest.raises(Waiting) as waiting:
         city.when(certificate)
-    assert list(city.when(CONTACT).appeared) == [waiting.value.lacks]
+    assert list(city.when(CONTACT).unblocks) == [waiting.value.lacks]
 
 
 def test_a_letter_keeps_whose_training_it_is_about_so_that_bodies_can_take_turns() -> None:

@@ -104,7 +104,7 @@ def certificate(of: Given[CompletionTerms], completion: TrainingCompleted) -> Ce
 
 
 def places(of: Given[CompletionTerms]) -> list[int]:
-    return [certificate(of, one).place for one in (FIRST, SECOND, THIRD)]
+    return [certificate(of, one).ordinal for one in (FIRST, SECOND, THIRD)]
 
 
 def test_what_was_told_a_number_keeps_it_in_any_order() -> None:

@@ -62,7 +62,7 @@ def change_agency(event: Received[ChangeAgency], state: State, terms: Terms) -> 
     outcome = _decide(event, _statement(event, CHANGED, _said(event.data), event.data.reason), state, terms)
     if outcome.verdict is not Verdict.ACCEPTED:
         return outcome
-    return msgspec.structs.replace(outcome, appeared=_given_room(event.data))
+    return msgspec.structs.replace(outcome, unblocks=_given_room(event.data))
 
 
 def _given_room(data: ChangeAgency) -> list[str]:

@@ -107,8 +107,8 @@ def _decide(event: Received[AboutOne], statement: BodyStatement, state: State, t
     named: Sequence[str] = statement.said.aliases or ()
     changes: list[Put | Remove] = [Put(REGISTERS, register), Put(BODIES, body)]
     changes += [Put(BODIES, Body(body_id(one), generation=register.generation, alias_of=id)) for one in named]
-    appeared = [lacks_body(one) for one in spellings(event.data.code, named)]
-    return _outcome(Verdict.ACCEPTED, "", body, content, changes, appeared)
+    unblocks = [lacks_body(one) for one in spellings(event.data.code, named)]
+    return _outcome(Verdict.ACCEPTED, "", body, content, changes, unblocks)
 
 
 def _refusal(
@@ -151,7 +151,7 @@ def _outcome(
     body: Body,
     content: bytes,
     changes: Sequence[Put | Remove] = (),
-    appeared: Sequence[str] = (),
+    unblocks: Sequence[str] = (),
 ) -> Outcome:
     stands = standing_body(body)
     assert stands is not None, "a body is made by its first statement"
@@ -161,7 +161,7 @@ def _outcome(
         "outside": stands.outside,
         "confirmed": stands.confirmed,
     }
-    return Outcome(verdict, reason, SUBJECT + body.id, content, changes, appeared=appeared, answer=answer)
+    return Outcome(verdict, reason, SUBJECT + body.id, content, changes, unblocks=unblocks, answer=answer)
 
 
 # How the register of bodies begins.
@@ -193,7 +193,7 @@ def begin_bodies(event: Received[BeginBodies], state: State, terms: Terms) -> Ou
         Verdict.ACCEPTED,
         subject=SUBJECT,
         changes=[*changes, Put(REGISTERS, register)],
-        appeared=[lacks_body(new[body.id].code) for body in bodies],
+        unblocks=[lacks_body(new[body.id].code) for body in bodies],
     )
 
 

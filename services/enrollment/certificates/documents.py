@@ -42,8 +42,8 @@ class Certificate(msgspec.Struct, frozen=True):
     sha256: str | None = None
     """Of the stored PDF of this revision; None until it is made."""
     series: str = ""
-    place: int = 0
-    """The number is the `place`-th of its series: see NumberSequence."""
+    ordinal: int = msgspec.field(name="place", default=0)
+    """The number is the `ordinal`-th of its series: see NumberSequence."""
     printed: Printed | None = None
     """None: from before that was kept; its rendering has it."""
 
@@ -69,7 +69,7 @@ class PriorIssue(msgspec.Struct, frozen=True):
     id: CompletionId = msgspec.field(name="_id")
     number: str
     series: str
-    place: int
+    ordinal: int = msgspec.field(name="place")
     revision: int
     """The highest."""
     issues: list[PriorRevision] = []

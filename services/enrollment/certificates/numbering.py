@@ -25,7 +25,7 @@ def _defaults(kind: type[CertificateFace]) -> list[tuple[str, object]]:
 class Numbered(NamedTuple):
     number: str
     series: str
-    place: int
+    ordinal: int
     sequence: NumberSequence | None
     """As it stands from now on; None where no number was taken from it."""
 
@@ -35,18 +35,18 @@ def numbered(
 ) -> Numbered:
     """The number that was told, else the lowest that is nobody's. `sequence`: of the facts' body and year."""
     if given is not None:
-        return Numbered(given.number, given.series, given.place, None)
+        return Numbered(given.number, given.series, given.ordinal, None)
     series = sequence_id(facts.organizer_code, facts.completed_on.year)
     known = sequence or NumberSequence(id=series, last=0)
     if known.free:
-        place, after = known.free[0], msgspec.structs.replace(known, free=known.free[1:])
+        ordinal, after = known.free[0], msgspec.structs.replace(known, free=known.free[1:])
     else:
-        place, after = known.last + 1, msgspec.structs.replace(known, last=known.last + 1)
+        ordinal, after = known.last + 1, msgspec.structs.replace(known, last=known.last + 1)
     body = bodies.at(facts.organizer_code, facts.completed_on)
     number = certificate_number(
-        body, place, facts.organizer_code, facts.completed_on, facts.code, facts.batch
+        body, ordinal, facts.organizer_code, facts.completed_on, facts.code, facts.batch
     )
-    return Numbered(number, series, place, after)
+    return Numbered(number, series, ordinal, after)
 
 
 class Issue(NamedTuple):

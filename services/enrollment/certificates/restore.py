@@ -94,7 +94,7 @@ def with_events(known: PriorIssue | None, events: Sequence[Event]) -> PriorIssue
             id=data.completion_id,
             number=data.certificate_number,
             series=data.series or "",
-            place=data.place or 0,
+            ordinal=data.place or 0,
             revision=0,
         )
         issues = given.issues

@@ -756,12 +756,12 @@ def _certified(
     if certificate is None:
         id, before_revision = terms.ids.certificate(after.id), 0
         from_sequence = sequences.get(sequence_of(facts)) or state.get(SEQUENCES, sequence_of(facts))
-        number, series, place, sequence = numbered(facts, given, from_sequence, terms.bodies)
+        number, series, ordinal, sequence = numbered(facts, given, from_sequence, terms.bodies)
         if sequence is not None:
             sequences[sequence.id] = sequence
     else:
         id, before_revision = certificate.id, certificate.revision
-        number, series, place = certificate.number, certificate.series, certificate.place
+        number, series, ordinal = certificate.number, certificate.series, certificate.ordinal
     again = certificate is not None and certificate.revoked
     face = None
     if certificate is not None and again:
@@ -784,7 +784,7 @@ def _certified(
         jp=face.jp,
         revoked=revoked,
         series=series,
-        place=place,
+        ordinal=ordinal,
         printed=_printed(face, b"" if revoked else stands.digest, stands.revision),
     )
     after = msgspec.structs.replace(after, certificate=issued)
@@ -909,7 +909,7 @@ def _issued(
         download_url=NO_LINK,
         download_until=download_until(told_at),
         series=certificate.series or None,
-        place=certificate.place or None,
+        place=certificate.ordinal or None,
         content_digest=digest,
         reinstated=reinstated,
         reinstated_reason=lifted,
@@ -944,7 +944,7 @@ def _revoked(
         hours=_hours_after(completion, counted),
         verification_url=terms.links.verification(certificate.code),
         series=certificate.series or None,
-        place=certificate.place or None,
+        place=certificate.ordinal or None,
     )
     return OutgoingEvent(payload, certificate.id, completion.version, completion.employee_id)
 

@@ -280,8 +280,8 @@ def record_employee(event: Received[EmployeeSnapshot], state: State, terms: Comp
         facts = [*facts, *_parted(plan.file, known, event, state)]
     verdict, reason = _told(verdict, event, after, plan)
     reason = "; ".join(filter(None, (reason, event.data.note)))
-    appeared = [terms.ids.lacks_employee(number) for number in new]
-    return Outcome(verdict, reason, after.main.id, digest, [*changes, *more], facts, appeared)
+    unblocks = [terms.ids.lacks_employee(number) for number in new]
+    return Outcome(verdict, reason, after.main.id, digest, [*changes, *more], facts, unblocks)
 
 
 SPOKEN_FOR: Final = "another agency registered its number"

@@ -70,7 +70,7 @@ def record_contact(event: Received[EmployeeRecorded], state: State, terms: Terms
         Verdict.ACCEPTED,
         subject=data.employee_id,
         changes=changes,
-        appeared=[lacks_contact(data.employee_id)] if known is None else [],
+        unblocks=[lacks_contact(data.employee_id)] if known is None else [],
     )
 
 

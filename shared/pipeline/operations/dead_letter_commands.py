@@ -16,7 +16,7 @@ from shared.contracts.pipeline import DiscardDeadLetter, GiveUpWaiting, ReleaseW
 from shared.pipeline.channels import is_known
 from shared.pipeline.documents import LOAD, Doc, Docs, Lock, Needs, State
 from shared.pipeline.handlers import Handler, Recalculated, handler
-from shared.pipeline.outcome import Again, Outcome, OutgoingEvent, Put, Verdict
+from shared.pipeline.outcome import Outcome, OutgoingEvent, Put, Redecide, Verdict
 from shared.pipeline.pipeline_collections import (
     DEAD_LETTER_CHUNKS,
     DEAD_LETTERS,
@@ -50,7 +50,7 @@ def release(event: Received[ReleaseWaiting], state: State, terms: object) -> Out
     return Outcome(
         Verdict.ACCEPTED,
         subject=event.data.lacks,
-        appeared=[event.data.lacks],
+        unblocks=[event.data.lacks],
         answer=_asked(event.data.operator, event.data.reason),
     )
 
@@ -61,7 +61,7 @@ def give_up(event: Received[GiveUpWaiting], state: State, terms: object) -> Outc
     page = state.all(WAITING, "lacks", data.lacks)
     those = [one for one in page if one.since <= data.before and data.event_type in (None, one.event_type)]
     last = f"given up after waiting: {data.reason}"
-    again = [Again(one.record(), waited=one, last=last) for one in those]
+    redecide = [Redecide(one.record(), waited=one, last=last) for one in those]
     facts = []
     if len(page) >= WAITING_PAGE and those:
         facts = [OutgoingEvent(data, "waiting/" + data.lacks, event.at.offset, data.lacks)]
@@ -69,7 +69,7 @@ def give_up(event: Received[GiveUpWaiting], state: State, terms: object) -> Outc
         Verdict.ACCEPTED,
         subject=data.lacks,
         facts=facts,
-        again=again,
+        redecide=redecide,
         answer=_asked(data.operator, data.reason),
     )
 
@@ -109,7 +109,7 @@ def replay(event: Received[ReplayDeadLetter], state: State, terms: object) -> Ou
             return _refused(data.dead_letter, "edit-refused", fault)
         record = edited(record, data.event)
     editor = "" if data.event is None else data.operator
-    return _resolved(letter, REPLAYED, event, data.event, [Again(record, letter=letter, edited_by=editor)])
+    return _resolved(letter, REPLAYED, event, data.event, [Redecide(record, letter=letter, edited_by=editor)])
 
 
 def discard(event: Received[DiscardDeadLetter], state: State, terms: object) -> Outcome:
@@ -210,7 +210,7 @@ def _resolved(
     state: str,
     event: Received[ReplayDeadLetter] | Received[DiscardDeadLetter],
     edit: str | None = None,
-    again: list[Again] | None = None,
+    redecide: list[Redecide] | None = None,
 ) -> Outcome:
     data = event.data
     resolution = Resolution(event.id, data.operator, data.reason, event.now, edit)
@@ -219,7 +219,7 @@ def _resolved(
         subject=letter.id,
         content=_content(event),
         changes=[Put(DEAD_LETTERS, msgspec.structs.replace(letter, state=state, resolution=resolution))],
-        again=again or [],
+        redecide=redecide or [],
         answer={"dead_letter": letter.id, "state": state, **_asked(data.operator, data.reason)},
     )
 

@@ -46,9 +46,9 @@ class Message(Generic[T]):
     letter: DeadLetter | None = None
     """What it was until an operator had it decided again."""
     last: str = ""
-    """See `Again`."""
+    """See `Redecide`."""
     edited_by: str = ""
-    """See `Again`."""
+    """See `Redecide`."""
     rests_on: list[Key] = field(default_factory=list)
     """What its needs looked at, in this unit of work."""
     asked_at: int = 0

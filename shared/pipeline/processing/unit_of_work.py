@@ -256,7 +256,7 @@ class UnitOfWork(Generic[T]):
             self.apply(changes)
             for record in outgoing:
                 self.send(record)
-            if outcome.again:
+            if outcome.redecide:
                 outcome = await self.decide_again(outcome, cause)
             self.decide(message, outcome, cause)
             if outcome.stale is not None:
@@ -343,7 +343,7 @@ class UnitOfWork(Generic[T]):
     async def decide_again(self, outcome: Outcome, cause: Record) -> Outcome:
         """Decides the records that the outcome names; who asked for it is told what became of them."""
         messages = []
-        for one in outcome.again:
+        for one in outcome.redecide:
             message = self.decoder.read(one.record, one.waited)
             message.letter, message.last, message.edited_by = one.letter, one.last, one.edited_by
             messages.append(message)
@@ -367,8 +367,8 @@ class UnitOfWork(Generic[T]):
             await self.decide_record(self.ahead.popleft(), cause)
 
     async def release(self, outcome: Outcome, cause: Record) -> None:
-        """Decides what waited for the things that appeared; a full page is followed by a command to oneself."""
-        for lacks in outcome.appeared:
+        """Decides what waited for what the outcome unblocks; a full page is followed by a command to oneself."""
+        for lacks in outcome.unblocks:
             page = self.state.all(WAITING, "lacks", lacks)
             await self.decide_now([self.decoder.read(waiting.record(), waiting) for waiting in page], cause)
             # Where none of them could be decided the next page can't either: a look in vain would go on for ever.
