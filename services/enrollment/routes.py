@@ -25,7 +25,7 @@ from services.enrollment.persons.queries import people_claimed
 from services.enrollment.persons.rights import officers_of_active
 from services.enrollment.reach.outcomes import effects_on_body
 from services.enrollment.reach.routes import reach_router
-from services.enrollment.reconciliation.snapshot import ledger, restatements_router
+from services.enrollment.reconciliation.snapshot import restatements_router, snapshot
 from services.enrollment.records.lookups import completion_meant, person_of_number
 from services.enrollment.records.notes import looked_up
 from services.enrollment.records.trace import trace_router
@@ -102,7 +102,7 @@ def routers(
         decisions_router(components.store, prefix, components.askers, door.named),
         admin_router(components),
         trace_router(components),
-        reconciliation_router(components.store, ledger),
+        reconciliation_router(components.store, snapshot),
         restatements_router(components),
         verification_router(reads.by_code, reads.is_held),
         download_router(reads.by_link),

@@ -5,7 +5,7 @@ from functools import partial
 from fastapi import APIRouter
 
 from services.incentive.points.routes import own_points_router
-from services.incentive.reconciliation.snapshot import ledger
+from services.incentive.reconciliation.snapshot import snapshot
 from services.incentive.reconciliation.trace import trace
 from services.incentive.terms import Terms
 from shared.http.admin import admin_router
@@ -21,5 +21,5 @@ def routers(components: Components[Terms]) -> list[APIRouter]:
         decisions_router(components.store, components.service.topic_prefix, components.askers),
         admin_router(components),
         traces_router(partial(trace, components.store)),
-        reconciliation_router(components.store, ledger),
+        reconciliation_router(components.store, snapshot),
     ]

@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from services.notification.delivery.routes import mails_router
 from services.notification.letters.documents import CONTACTS, LETTERS, MAILS, Contact, Mail
-from services.notification.reconciliation.snapshot import ledger
+from services.notification.reconciliation.snapshot import snapshot
 from services.notification.reconciliation.trace import trace
 from services.notification.terms import Terms
 from shared.http.access import Caller, Role, allow
@@ -44,7 +44,7 @@ def routers(components: Components[Terms]) -> list[APIRouter]:
         admin_router(components),
         mails_router(components),
         traces_router(partial(trace, components.store)),
-        reconciliation_router(components.store, ledger),
+        reconciliation_router(components.store, snapshot),
     ]
 
 

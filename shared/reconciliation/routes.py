@@ -53,7 +53,7 @@ class Some(NamedTuple):
         return {field: {"$gt": self.after} if self.ids is None else {"$in": list(self.ids)}}
 
 
-Ledger = Callable[[MongoStore, Some], Awaitable[list[Entry]]]
+Snapshot = Callable[[MongoStore, Some], Awaitable[list[Entry]]]
 """In order of id, at most `limit`, and none only where no more follow."""
 
 
@@ -76,7 +76,7 @@ class DiscrepancyView(BaseModel):
     reason: str | None
 
 
-def reconciliation_router(store: MongoStore, ledger: Ledger) -> APIRouter:
+def reconciliation_router(store: MongoStore, snapshot: Snapshot) -> APIRouter:
     router = APIRouter(prefix="/admin", tags=["operators"])
     readers = allow(Role.operator, Role.auditor)
 
@@ -84,11 +84,11 @@ def reconciliation_router(store: MongoStore, ledger: Ledger) -> APIRouter:
     async def entries(
         after: After | None = None, limit: Annotated[int, Query(ge=1, le=MAX_LISTED)] = MAX_LISTED
     ) -> list[Entry]:
-        return await ledger(store, Some(after or "", None, limit))
+        return await snapshot(store, Some(after or "", None, limit))
 
     @router.post("/reconciliation/looks", summary="The same of these completions", **readers)
     async def looks(body: LooksBody) -> LooksView:
-        found = await ledger(store, Some(ids=body.completion_ids))
+        found = await snapshot(store, Some(ids=body.completion_ids))
         return LooksView(entries=found, reasons=await reasons(store, body.completion_ids))
 
     @router.get(

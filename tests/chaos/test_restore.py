@@ -13,9 +13,9 @@ import pytest
 
 from cli.answers import Held
 from cli.comparison import Finding, findings, merged
-from services.enrollment.reconciliation.snapshot import ledger as enrollment_ledger
-from services.incentive.reconciliation.snapshot import ledger as incentive_ledger
-from services.notification.reconciliation.snapshot import ledger as notification_ledger
+from services.enrollment.reconciliation.snapshot import snapshot as enrollment_snapshot
+from services.incentive.reconciliation.snapshot import snapshot as incentive_snapshot
+from services.notification.reconciliation.snapshot import snapshot as notification_snapshot
 from shared.contracts.enrollment import CertificateIssued, CertificateRevoked
 from shared.contracts.topics import ENROLLMENT_EVENTS
 from shared.pipeline.partitioner import position_id
@@ -33,9 +33,9 @@ EACH: Final = 40
 """Completions before the backup, after it, while the service is away, and after it is back."""
 
 LEDGERS: Final[dict[str, Ledger]] = {
-    "enrollment": enrollment_ledger,
-    "incentive": incentive_ledger,
-    "notification": notification_ledger,
+    "enrollment": enrollment_snapshot,
+    "incentive": incentive_snapshot,
+    "notification": notification_snapshot,
 }
 
 KEPT: Final[dict[str, Backup]] = {}

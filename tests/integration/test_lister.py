@@ -22,12 +22,12 @@ from services.enrollment.reconciliation import manifest_publisher as manifest_pu
 from services.enrollment.reconciliation.documents import MANIFEST_CURSORS, ManifestCursor
 from services.enrollment.reconciliation.manifest_publisher import ManifestPublisher
 from services.enrollment.reconciliation.reconciling import LISTING
-from services.enrollment.reconciliation.snapshot import ledger as enrollment_ledger
+from services.enrollment.reconciliation.snapshot import snapshot as enrollment_snapshot
 from services.enrollment.records.notes import looked_up
 from services.enrollment.records.trace import trace as enrollment_trace
 from services.enrollment.records.views import record_view
-from services.incentive.reconciliation.snapshot import ledger as incentive_ledger
-from services.notification.reconciliation.snapshot import ledger as notification_ledger
+from services.incentive.reconciliation.snapshot import snapshot as incentive_snapshot
+from services.notification.reconciliation.snapshot import snapshot as notification_snapshot
 from services.notification.reconciliation.trace import trace as notification_trace
 from shared.contracts.cloudevents import decode, peek
 from shared.contracts.enrollment import CompletionsListed
@@ -266,9 +266,9 @@ async def test_what_waits_for_its_body_is_said_to_lack_that(city: City) -> None:
 
 
 LEDGERS: dict[str, Read] = {
-    "enrollment": enrollment_ledger,
-    "incentive": incentive_ledger,
-    "notification": notification_ledger,
+    "enrollment": enrollment_snapshot,
+    "incentive": incentive_snapshot,
+    "notification": notification_snapshot,
 }
 
 

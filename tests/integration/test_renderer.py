@@ -25,7 +25,7 @@ from services.enrollment.certificates.documents import (
 from services.enrollment.certificates.face import CertificateFace
 from services.enrollment.certificates.pdf import drawing, render
 from services.enrollment.completions.documents import COMPLETIONS, Completion
-from services.enrollment.reconciliation.snapshot import ledger
+from services.enrollment.reconciliation.snapshot import snapshot
 from services.enrollment.records.notes import looked_up
 from services.enrollment.records.trace import trace
 from services.enrollment.records.views import completion_view
@@ -182,7 +182,7 @@ async def test_a_held_pdf_is_called_held_by_record_books_trace_and_remarks_alike
     await insert(store, [item])
     await store.database[COMPLETIONS.name].insert_one(dict(store.encode(completion)))
 
-    (entry,) = await ledger(store, Some())
+    (entry,) = await snapshot(store, Some())
     found = await trace(store, ENROLLMENT.terms, Wanted(completion_id=completion.id))
     assert entry.lacks == [one.what for one in found.missing] == ["pdf held"]
     watch = HeldRenderings(store)
@@ -207,4 +207,4 @@ async def test_a_held_pdf_is_called_held_by_record_books_trace_and_remarks_alike
     with pytest.raises(BeingPrepared):
         await reads.pdf(completion)
     assert completion_view(completion, await looked_up(store, [completion]), ENROLLMENT.terms).note is None
-    assert (await ledger(store, Some()))[0].lacks == []
+    assert (await snapshot(store, Some()))[0].lacks == []

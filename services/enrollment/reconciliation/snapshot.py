@@ -29,7 +29,7 @@ class RestatementBody(BaseModel):
     reason: Reason
 
 
-async def ledger(store: MongoStore, some: Some) -> list[Entry]:
+async def snapshot(store: MongoStore, some: Some) -> list[Entry]:
     raws: list[dict[str, Any]] = await store.aggregate(COMPLETIONS, [
         {"$match": some.of("_id")},
         {"$sort": {"_id": 1}},

@@ -8,7 +8,7 @@ from shared.pipeline.storage.mongo import MongoStore
 from shared.reconciliation.routes import Entry, Some
 
 
-async def ledger(store: MongoStore, some: Some) -> list[Entry]:
+async def snapshot(store: MongoStore, some: Some) -> list[Entry]:
     found: list[dict[str, Any]] = await store.aggregate(EARNED_COMPLETIONS, [
         {"$match": some.of("_id")},
         {"$sort": {"_id": 1}},

@@ -14,7 +14,7 @@ MAILS_OR_NOTES: Final[tuple[Collection[Document], ...]] = (MAILS, MAIL_NOTES)
 """Of a mail that is noted it is known that it went."""
 
 
-async def ledger(store: MongoStore, some: Some) -> list[Entry]:
+async def snapshot(store: MongoStore, some: Some) -> list[Entry]:
     limit = some.limit + 1 if some.ids is None else 0
     letters = await _letters(store, some, limit)
     by_completion = [
