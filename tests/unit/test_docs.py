@@ -108,6 +108,13 @@ def test_each_room_of_the_pipeline_has_a_map_with_each_of_its_files_once() -> No
         assert sorted(named) == sorted(there), room
 
 
+def test_what_the_readme_says_to_open_is_there() -> None:
+    table = (ROOT / "README.md").read_text(encoding="utf-8").partition("| X | Y |")[2].partition("\n## ")[0]
+    named = {name for name in CODE.findall(table) if "/" in name}
+    assert len(named) >= 20
+    assert [name for name in sorted(named) if not (ROOT / name).exists()] == []
+
+
 def _layers() -> dict[str, list[str]]:
     """By container, the modules of its layers, the highest first."""
     held = configparser.ConfigParser()
