@@ -21,7 +21,7 @@ from shared.contracts.topics import ENROLLMENT_EVENTS
 from shared.pipeline.partitioner import position_id
 from shared.pipeline.pipeline_collections import DECISIONS
 from shared.pipeline.storage.mongo import MongoStore, connect
-from shared.reconciliation.routes import Ledger, Some
+from shared.reconciliation.routes import Snapshot, Some
 from tests.chaos.backups import Backup, backup, put_back
 from tests.chaos.ledger import Found
 from tests.chaos.stories import KINDS, Stories
@@ -32,7 +32,7 @@ pytestmark = pytest.mark.full
 EACH: Final = 40
 """Completions before the backup, after it, while the service is away, and after it is back."""
 
-LEDGERS: Final[dict[str, Ledger]] = {
+LEDGERS: Final[dict[str, Snapshot]] = {
     "enrollment": enrollment_snapshot,
     "incentive": incentive_snapshot,
     "notification": notification_snapshot,
