@@ -14,7 +14,7 @@ from tests.chaos import ledger
 from tests.chaos.system import System, foreign
 from tests.faults.broken import WAYS
 
-pytestmark = pytest.mark.full
+pytestmark = pytest.mark.chaos
 
 KILLED_AT: Final = {
     "positions outside the transaction": "before-commit:6",

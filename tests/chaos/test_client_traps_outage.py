@@ -19,7 +19,7 @@ from tests.chaos.system import until
 from tests.chaos.test_outages import Brokers, own
 from tests.chaos.test_positions import events
 
-pytestmark = pytest.mark.full
+pytestmark = pytest.mark.chaos
 
 HANGS_S = 5.0
 """Longer than an ordinary call, and what a hanging one has not ended in."""

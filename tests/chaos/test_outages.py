@@ -18,7 +18,7 @@ from devstack.processes import ROOT, Processes
 from services.notification.letters.documents import MAILS
 from tests.chaos.system import System, until
 
-pytestmark = pytest.mark.full
+pytestmark = pytest.mark.chaos
 
 CACHE = Path(os.environ.get("KOMPETEN_CACHE") or ROOT / ".run/cache").resolve()
 

@@ -9,7 +9,7 @@ import pytest
 from devstack.kompeten import SERVICES
 from tests.chaos.system import System
 
-pytestmark = pytest.mark.full
+pytestmark = pytest.mark.chaos
 
 COMPLETIONS: Final = 1500
 KILLS: Final = 10

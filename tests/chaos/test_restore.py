@@ -27,7 +27,7 @@ from tests.chaos.ledger import Found
 from tests.chaos.stories import KINDS, Stories
 from tests.chaos.system import System, until
 
-pytestmark = pytest.mark.full
+pytestmark = pytest.mark.chaos
 
 EACH: Final = 40
 """Completions before the backup, after it, while the service is away, and after it is back."""

@@ -10,7 +10,7 @@ from devstack import Stack
 from devstack.processes import Processes
 from tests.chaos.system import System, until
 
-pytestmark = pytest.mark.full
+pytestmark = pytest.mark.chaos
 
 SESSION_S = 10
 

@@ -32,7 +32,7 @@ CHECKS: Final = [
     response_headers_conformance,
     response_schema_conformance,
 ]
-EXAMPLES: Final = 12
+EXAMPLES: Final = 8
 TO_OTHERS: Final = 2
 """Whatever it is, who may not call gets the same answer."""
 NOT_READ: Final = (400,)
