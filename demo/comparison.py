@@ -66,7 +66,7 @@ class Reader:
         return self.database(service)[collection.name].count_documents(filter)
 
     def comparison(self) -> Comparison:
-        completions = [one for one in self.all("enrollment", COMPLETIONS) if one.standing]
+        completions = [one for one in self.all("enrollment", COMPLETIONS) if one.effective]
         return Comparison(
             certified=tuple(self._certified(completions)),
             points=tuple(self._points()),
@@ -145,7 +145,7 @@ class Reader:
         stored = self.database("enrollment")[STORED_PDFS.name].find({}, {"sha256": 1})
         pdfs = {raw["_id"]: raw["sha256"] for raw in stored}
         for one in completions:
-            facts = next(content.facts for content in one.contents if content.digest == one.standing)
+            facts = next(content.facts for content in one.contents if content.digest == one.effective)
             has = numbers.get(one.employee_id, ("",))
             certificate = one.certificate
             pdf = None if certificate is None else pdfs.get(f"{certificate.id}/{certificate.revision}")

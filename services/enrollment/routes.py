@@ -13,7 +13,7 @@ from services.enrollment.agencies.routes import agencies_router
 from services.enrollment.bodies.routes import bodies_router
 from services.enrollment.certificates.documents import STORED_PDFS, StoredPdf, rendering_id
 from services.enrollment.completions.documents import COMPLETIONS, Completion
-from services.enrollment.completions.recalculation import facts_standing
+from services.enrollment.completions.recalculation import effective_training
 from services.enrollment.completions.terms import CompletionTerms
 from services.enrollment.contests.routes import contests_router
 from services.enrollment.employees.own import own_home_router
@@ -202,7 +202,7 @@ async def _may_read(completion: Completion, caller: Principal, reads: Reads) -> 
 
 
 def _may_act_on(completion: Completion, officer: Principal) -> bool:
-    return officer.acts_for(facts_standing(completion).organizer_code)
+    return officer.acts_for(effective_training(completion).organizer_code)
 
 
 def _officer(components: Components[CompletionTerms], reads: Reads, register: CurrentAgencies) -> APIRouter:

@@ -10,7 +10,7 @@ from typing import Any, Final, Literal, NamedTuple
 
 from services.enrollment.certificates.documents import NumberSequence as Numbers
 from services.enrollment.completions.documents import Completion
-from services.enrollment.completions.recalculation import facts_standing, learning_in_year
+from services.enrollment.completions.recalculation import effective_training, learning_in_year
 from services.enrollment.completions.recalculation_needs import sequence_of
 from services.enrollment.learning_hours.jp import credit_learnings
 from services.enrollment.learning_hours.jp_rates import load_rates
@@ -180,7 +180,7 @@ def _completions(reported: Sequence[Reported], found: Found) -> Iterator[Finding
             continue
         yield from _counting(one, completion)
         certificate = completion.certificate
-        if certificate is None or not completion.standing:
+        if certificate is None or not completion.effective:
             if one.certified and one.stands:
                 yield Finding("lost", f"{one.completion_id} has no certificate")
             continue
@@ -205,12 +205,12 @@ def _completions(reported: Sequence[Reported], found: Found) -> Iterator[Finding
 def _counting(one: Reported, completion: Completion) -> Iterator[Finding]:
     """Whose it is, what stands, whether it counts, and as what."""
     year = f"{one.employee_id}/{one.year}" if one.counts else ""
-    if bool(completion.standing) != one.stands:
+    if bool(completion.effective) != one.stands:
         yield Finding("different", f"{one.completion_id}: whether it stands is not {one.stands}")
-    elif one.stands and facts_standing(completion).score != one.score:
+    elif one.stands and effective_training(completion).score != one.score:
         yield Finding(
             "different",
-            f"{one.completion_id}: {facts_standing(completion).score} stands, {one.score} was sent last",
+            f"{one.completion_id}: {effective_training(completion).score} stands, {one.score} was sent last",
         )
     is_so = (completion.employee_id, completion.learning_year, bool(completion.twin_of))
     if is_so != (one.employee_id, year, one.twin):
@@ -231,7 +231,7 @@ def _numbers(found: Found) -> Iterator[Finding]:
         assert one.certificate is not None
         match = SEQUENCE.search(one.certificate.number.removeprefix("800.2.4/").removeprefix("800.2/"))
         assert match is not None, one.certificate.number
-        given[sequence_of(facts_standing(one))].append(int(match[1]))
+        given[sequence_of(effective_training(one))].append(int(match[1]))
     last = {one.id: one.last for one in found.numbers}
     for sequence in given.keys() | last.keys():
         if sorted(given[sequence]) != list(range(1, last.get(sequence, 0) + 1)):
@@ -256,7 +256,7 @@ def _hours(found: Found) -> Iterator[Finding]:
         elif one.jp:
             yield Finding("different", f"{one.id} doesn't stand and has {one.jp} JP")
     for those in people.values():
-        credits = credit_learnings([learning_in_year(one, facts_standing(one)) for one in those], rates)
+        credits = credit_learnings([learning_in_year(one, effective_training(one)) for one in those], rates)
         for one in those:
             if credits[one.id].jp != one.jp:
                 yield Finding("different", f"{one.id} has {one.jp} JP, {credits[one.id].jp} are due")
@@ -266,7 +266,7 @@ def _points(found: Found) -> Iterator[Finding]:
     """Ledgers without a gap, their sums, and each month's points worked out anew from what stands."""
     there = {one.id for one in found.earned}
     for completion in found.completions:
-        if completion.standing and completion.id not in there:
+        if completion.effective and completion.id not in there:
             yield Finding("lost", f"{completion.id} never reached incentive")
     by_employee: dict[str, list[PointEntry]] = defaultdict(list)
     by_completion: dict[tuple[str, str], int] = defaultdict(int)
@@ -428,7 +428,7 @@ def _complete(
                 "lost", f"employee {employee.id}: version {employee.version} stands, published {published}"
             )
     for one in found.completions:
-        if not one.standing:
+        if not one.effective:
             continue
         told = {*versions[CompletionRecorded.TYPE, one.id], *versions[JpCredited.TYPE, one.id]}
         if not _gapless(told, one.version):

@@ -22,7 +22,7 @@ from aiokafka.record.util import calc_crc32c
 from devstack.kompeten import SERVICES
 from services.enrollment.app import HANDLERS as ENROLLMENT
 from services.enrollment.completions.documents import COMPLETIONS
-from services.enrollment.completions.recalculation import facts_standing
+from services.enrollment.completions.recalculation import effective_training
 from services.enrollment.intake.routes import MEDIA_TYPES
 from services.incentive.app import HANDLERS as INCENTIVE
 from services.incentive.points.documents import EARNED_COMPLETIONS
@@ -346,7 +346,7 @@ def wanting(system: System) -> list[str]:
             faults.append(f"{id} has no certificate as it should be")
         elif certificate.sha256 is None and not wanted.revoked:
             faults.append(f"{id} has no PDF")
-        if completion.standing and facts_standing(completion).score != wanted.score:
+        if completion.effective and effective_training(completion).score != wanted.score:
             faults.append(f"{id} has another score than was sent last")
         if id not in earned:
             faults.append(f"{id} never reached incentive")

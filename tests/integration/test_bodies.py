@@ -12,7 +12,7 @@ from services.enrollment import app
 from services.enrollment.bodies.beginning import BodiesBeginning
 from services.enrollment.bodies.documents import BODIES, LACKED, lacks_body
 from services.enrollment.bodies.queries import MAX_UNKNOWN, Effects, all_bodies, preview, unknown_bodies
-from services.enrollment.bodies.timeline import standing_body
+from services.enrollment.bodies.timeline import effective_body
 from services.enrollment.bodies.views import body_view
 from services.enrollment.completions.reported_bodies import Reported, reported_bodies
 from services.enrollment.completions.terms import CompletionTerms
@@ -243,7 +243,7 @@ async def test_the_register_begins_when_all_is_read_and_once(
         await beginning.step()
     assert [type(one) for one in submitted.commands] == [BeginBodies]
     assert asked == 1
-    standing = {one.id: standing_body(one) for one in await components.store.select(BODIES, {})}
+    standing = {one.id: effective_body(one) for one in await components.store.select(BODIES, {})}
     assert {id: (one.issuing, one.outside, one.used_by) for id, one in standing.items() if one} == {
         "pusdik": (AGENCIES[0], False, ()),
         "lan ri": ("", True, ()),

@@ -243,7 +243,7 @@ async def test_what_nobody_may_say_is_traced_with_the_reason_and_missed_nowhere(
     stranger = completed(PEOPLE[0], code="STRANGER", organizer="LAN", start_date="2026-01-07")
     city.send(Sending(stranger, "stranger", sender=AGENCIES[1]))
     await city.recalculate()
-    (one,) = [one for one in await city.documents("enrollment", COMPLETIONS) if not one.standing]
+    (one,) = [one for one in await city.documents("enrollment", COMPLETIONS) if not one.effective]
     found = await enrollment_trace(store, TERMS, Wanted(completion_id=one.id))
     (why,) = [step for step in found.steps if step.what == "kept, does not stand"]
     assert (why.state, "dinas-b is not this person's agency" in str(why.detail)) == ("problem", True)

@@ -11,7 +11,7 @@ import pytest
 
 from devstack import Stack
 from services.enrollment import app
-from services.enrollment.agencies.timeline import ACTIVE, Standing
+from services.enrollment.agencies.timeline import ACTIVE, Effective
 from services.enrollment.completions.terms import CompletionTerms
 from services.enrollment.contests.routes import contests_router
 from services.enrollment.employees.previews import preview
@@ -138,16 +138,16 @@ async def test_an_officer_of_a_suspended_agency_is_refused_over_http(
     async def ready() -> list[Any]:
         return []
 
-    async def answered(*agencies: Standing) -> httpx.Response:
+    async def answered(*agencies: Effective) -> httpx.Response:
         register = Connected(*agencies)
         routes = [people_router(components, register), contests_router(components, register)]
         app = create_app("enrollment", routers=routes, readiness=ready, access=IsAnOfficer())
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as client:
             return await client.request(method, path, headers={"Authorization": "Bearer x"}, json=BODY)
 
-    shut = await answered(Standing(A, "suspended", name=A))
+    shut = await answered(Effective(A, "suspended", name=A))
     assert (shut.status_code, shut.json()["type"]) == (403, "/problems/agency-suspended")
-    told = await answered(Standing(A, ACTIVE, name=A))
+    told = await answered(Effective(A, ACTIVE, name=A))
     assert told.json().get("type") != "/problems/agency-suspended"
 
 

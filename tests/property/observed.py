@@ -8,7 +8,7 @@ from typing import NamedTuple
 from services.enrollment.certificates.documents import SEQUENCES
 from services.enrollment.certificates.issuing_bodies import sequence_id
 from services.enrollment.completions.documents import COMPLETIONS, Completion
-from services.enrollment.completions.recalculation import facts_standing, learning_in_year
+from services.enrollment.completions.recalculation import effective_training, learning_in_year
 from services.enrollment.learning_hours.jp import credit_learnings
 from services.enrollment.persons.documents import EMPLOYEES
 from services.incentive.points.documents import ACCOUNTS, EARNED_COMPLETIONS, POINT_ENTRIES, EarnedCompletion
@@ -53,9 +53,9 @@ async def observe(city: City) -> Ending:
     completions = {}
     totals: dict[str, Decimal] = defaultdict(Decimal)
     for one in await city.documents("enrollment", COMPLETIONS):
-        if not one.standing:
+        if not one.effective:
             continue
-        facts = facts_standing(one)
+        facts = effective_training(one)
         revoked = None if one.certificate is None else one.certificate.revoked
         completions[one.id] = (facts, one.jp, one.jp_rule, one.jp_reason, revoked)
         totals[f"{one.employee_id}/{facts.completed_on.year}"] += one.jp
@@ -107,7 +107,9 @@ async def hours_and_points_follow_from_what_stands(city: City) -> None:
         else:
             assert one.jp == 0
     for those in people.values():
-        credits = credit_learnings([learning_in_year(one, facts_standing(one)) for one in those], TERMS.rates)
+        credits = credit_learnings(
+            [learning_in_year(one, effective_training(one)) for one in those], TERMS.rates
+        )
         assert {one.id: one.jp for one in those} == {id: credit.jp for id, credit in credits.items()}
     months: dict[str, list[EarnedCompletion]] = defaultdict(list)
     for earned in await city.documents("incentive", EARNED_COMPLETIONS):
@@ -142,7 +144,7 @@ async def points_explain_themselves(city: City) -> None:
     assert not any(by_month.values()), "a month's entries sum up to what counts in it"
     assert not any(by_completion.values()), "what moved away left nothing behind"
     counting = {
-        one.id: (one.employee_id, facts_standing(one).completed_on)
+        one.id: (one.employee_id, effective_training(one).completed_on)
         for one in await city.documents("enrollment", COMPLETIONS)
         if one.learning_year
     }
@@ -245,13 +247,13 @@ async def what_was_published_ends_in_what_stands(city: City) -> None:
         if fact.completion_id not in credited or credited[fact.completion_id].version < fact.version:
             credited[fact.completion_id] = fact
     for one in await city.documents("enrollment", COMPLETIONS):
-        if one.standing:
+        if one.effective:
             assert one.jp == (credited[one.id].jp if one.id in credited else 0)
             assert one.id not in credited or credited[one.id].employee_id == one.employee_id
     earned = {one.id: one for one in await city.documents("incentive", EARNED_COMPLETIONS)}
     for one in await city.documents("enrollment", COMPLETIONS):
-        if one.standing:
-            place = learning_in_year(one, facts_standing(one))
+        if one.effective:
+            place = learning_in_year(one, effective_training(one))
             arrived = None if place.arrived is None else place.arrived.at
             assert (earned[one.id].backed, earned[one.id].arrived) == (place.backed, arrived)
 

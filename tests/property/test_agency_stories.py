@@ -10,7 +10,7 @@ import pytest
 from services.enrollment.agencies.documents import REGISTER, REGISTERS
 from services.enrollment.certificates.documents import SEQUENCES
 from services.enrollment.completions.documents import COMPLETIONS, Completion
-from services.enrollment.completions.recalculation import facts_standing
+from services.enrollment.completions.recalculation import effective_training
 from services.enrollment.persons.current import is_held
 from services.enrollment.persons.documents import EMPLOYEES, Employee
 from services.enrollment.persons.homes import homes
@@ -158,11 +158,11 @@ async def test_after_a_transfer_the_new_home_corrects_and_the_old_one_does_not()
     await city.agency(DINKES, seminar(title="As it was", **ABROAD))
     await city.officer(given_to(BUDI, DISDIK))
     await city.agency(DINKES, seminar(title="By the old home", revision=5, **ABROAD))
-    assert facts_standing((await city.completions())["LAN"]).title == "As it was"
+    assert effective_training((await city.completions())["LAN"]).title == "As it was"
     await city.agency(DISDIK, seminar(title="By the new home", **ABROAD))
-    assert facts_standing((await city.completions())["LAN"]).title == "By the new home"
+    assert effective_training((await city.completions())["LAN"]).title == "By the new home"
     await city.agency(DINKES, seminar(title="By the old home again", revision=9, **ABROAD))
-    assert facts_standing((await city.completions())["LAN"]).title == "By the new home"
+    assert effective_training((await city.completions())["LAN"]).title == "By the new home"
     await promises(city)
 
 
@@ -247,7 +247,7 @@ async def test_a_typing_error_leaves_nothing_with_the_stranger_whose_number_it_w
     assert (await city.whose(BUDI), is_held(person), person.profile.name) == (DISDIK, False, "Budi")
     assert (await city.jp())["LAN"] == 0, "it was reported of somebody else"
     await city.agency(DISDIK, seminar(title="Budi's own", **ABROAD))
-    assert facts_standing((await city.completions())["LAN"]).title == "Budi's own"
+    assert effective_training((await city.completions())["LAN"]).title == "Budi's own"
     assert (await city.jp())["LAN"] > 0
     await promises(city)
 
@@ -284,7 +284,7 @@ async def test_an_agency_that_is_no_more_leaves_all_to_its_heir_and_some_people_
         numbers[-1], code="A", organizer="DINKES", start_date="2026-02-02", title="By the heir"
     )
     await city.agency(DISDIK, corrected)
-    titles = {facts_standing(one).title for one in await city.documents("enrollment", COMPLETIONS)}
+    titles = {effective_training(one).title for one in await city.documents("enrollment", COMPLETIONS)}
     assert "By the heir" in titles
     await city.agency(DISDIK, seminar(numbers[-1], code="B", organizer="DINKES", start_date="2026-03-02"))
     (last,) = [one.last for one in await city.documents("enrollment", SEQUENCES)]
@@ -340,7 +340,9 @@ async def test_a_training_outside_the_city_counts_with_and_without_the_number_of
         ),
     )
     found = await city.completions()
-    numbers = {code: one.contents and facts_standing(one).external_certificate for code, one in found.items()}
+    numbers = {
+        code: one.contents and effective_training(one).external_certificate for code, one in found.items()
+    }
     assert {code: one.number for code, one in numbers.items() if one} == {
         "WITH": "12/LAN/2026", "WITHOUT": "13/LAN/2026",
     }  # fmt: skip

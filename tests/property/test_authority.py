@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from services.enrollment.agencies.documents import REGISTER, REGISTERS
 from services.enrollment.certificates.restore import PriorIssues
 from services.enrollment.completions.documents import COMPLETIONS
-from services.enrollment.completions.recalculation import facts_standing
+from services.enrollment.completions.recalculation import effective_training
 from services.enrollment.persons.documents import EMPLOYEE_NUMBERS, EMPLOYEES
 from shared.contracts.agency import EmployeeReleased, EmployeeSnapshot
 from shared.contracts.bodies import AddBody, BeginBodies, BodySeed, ChangeBody
@@ -309,7 +309,7 @@ async def ended(city: City) -> dict[str, Any]:
             None
             if not one.grounds
             else (
-                facts_standing(one), one.grounds, one.certified, one.learning_year, one.twin_of,
+                effective_training(one), one.grounds, one.certified, one.learning_year, one.twin_of,
                 one.jp, one.jp_rule, one.jp_reason, certificate is not None and not certificate.revoked,
             )
         )  # fmt: skip
@@ -431,7 +431,7 @@ async def test_what_came_under_a_number_before_it_left_a_record_is_found_again_b
     those = [
         one for one in await city.documents("enrollment", COMPLETIONS) if one.employee_id == files[AHEAD]
     ]
-    assert sorted(facts_standing(one).code for one in those) == ["A", "B"], "and the first one went along"
+    assert sorted(effective_training(one).code for one in those) == ["A", "B"], "and the first one went along"
     await city.start_again("enrollment")
     await city.recalculate()
     same(await ended(city), before)

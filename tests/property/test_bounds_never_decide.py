@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from services.enrollment.completions import contents as completions
-from services.enrollment.completions.contents import content_of, facts_of, standing_before, with_content
+from services.enrollment.completions.contents import content_of, effective_before, facts_of, with_content
 from services.enrollment.completions.documents import COMPLETIONS, Completion, Content
-from services.enrollment.completions.recalculation import facts_standing
+from services.enrollment.completions.recalculation import effective_training
 from shared.pipeline.records import Received, RecordMetadata
 from tests.examples import QUIET, examples
 from tests.factories import completed, registered
@@ -82,7 +82,7 @@ def test_what_is_kept_has_the_owner_and_the_highest_revision_of_all(
     monkeypatch: pytest.MonkeyPatch, those: list[Content]
 ) -> None:
     monkeypatch.setattr(completions, "MAX_CONTENTS", FEW)
-    stands, whole = standing_before(taken(those).contents), standing_before(merged(those))
+    stands, whole = effective_before(taken(those).contents), effective_before(merged(those))
     assert stands is not None
     assert whole is not None
     assert (stands.sender, stands.revision) == (whole.sender, whole.revision)
@@ -121,7 +121,7 @@ async def test_more_contents_than_are_kept_end_in_the_same_place(
             assert len(one.contents) <= len(AGENCIES) * (completions.MAX_CONTENTS + 1)
     assert await observe(rough) == await observe(calm)
     ends = [
-        [facts_standing(one) for one in await city.documents("enrollment", COMPLETIONS)]
+        [effective_training(one) for one in await city.documents("enrollment", COMPLETIONS)]
         for city in (calm, rough)
     ]
     assert ends[0] == ends[1]

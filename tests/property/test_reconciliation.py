@@ -230,7 +230,7 @@ async def test_whatever_is_lost_is_seen_and_healed_once(
     city = City(weather=ROUGH, random=Random(seed))
     await city.deliver(history)
     before = await observe(city)
-    known = [one.id for one in await city.documents("enrollment", COMPLETIONS) if one.standing]
+    known = [one.id for one in await city.documents("enrollment", COMPLETIONS) if one.effective]
     some = st.sets(st.sampled_from(known)) if known else st.just(set[CompletionId]())
     without_completion, without_entries, without_letter = data.draw(some), data.draw(some), data.draw(some)
     entries = await entries_of(city, without_entries)

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from services.enrollment.agencies.documents import AGENCIES, REGISTERS, Agency, Register
-from services.enrollment.agencies.timeline import Standing, standing
+from services.enrollment.agencies.timeline import Effective, effective
 from services.enrollment.bodies.documents import BODIES, Body, body_id
-from services.enrollment.bodies.timeline import standing_body
+from services.enrollment.bodies.timeline import effective_body
 from shared.contracts.bodies import AddBody, BeginBodies, BodySeed, ChangeBody
 from shared.contracts.payload import Payload
 from shared.contracts.register import AddAgency, BeginRegister, ChangeAgency, ResumeAgency, SuspendAgency
@@ -64,7 +64,7 @@ async def ended(city: City) -> Ended:
     return sorted(agencies, key=lambda one: one.id), sorted(bodies, key=lambda one: one.id), registers
 
 
-def by_hand(sendings: list[Sending]) -> dict[str, Standing | None]:
+def by_hand(sendings: list[Sending]) -> dict[str, Effective | None]:
     """What operators would expect: the first of the same code is the agency, the last word on each thing holds."""
     stands: dict[str, dict[str, Any]] = {}
     begun = False
@@ -79,7 +79,7 @@ def by_hand(sendings: list[Sending]) -> dict[str, Standing | None]:
             stands[one.code]["contact"] = one.contact
         elif isinstance(one, SuspendAgency | ResumeAgency) and one.code in stands:
             stands[one.code]["state"] = "suspended" if isinstance(one, SuspendAgency) else "active"
-    return {code: Standing(code, **one) for code, one in stands.items()}
+    return {code: Effective(code, **one) for code, one in stands.items()}
 
 
 @pytest.mark.slow
@@ -94,19 +94,19 @@ async def test_any_weather_ends_in_the_same_register(seed: int) -> None:
     await rough.recalculate()
     assert await ended(rough) == await ended(calm)
     agencies, bodies, _ = await ended(calm)
-    assert {one.id: standing(one) for one in agencies} == by_hand(sendings)
+    assert {one.id: effective(one) for one in agencies} == by_hand(sendings)
     spelled(bodies)
 
 
 def spelled(bodies: list[Body]) -> None:
     """Each spelling means one body, which knows it."""
-    standing = {one.id: standing_body(one) for one in bodies}
+    effective = {one.id: effective_body(one) for one in bodies}
     aliases = {one.id: one.alias_of for one in bodies if one.alias_of}
     known = {
         body_id(alias): id
-        for id, stands in standing.items()
+        for id, stands in effective.items()
         if stands is not None
         for alias in stands.aliases
     }
     assert aliases == known
-    assert all(standing[id] is not None for id in aliases.values())
+    assert all(effective[id] is not None for id in aliases.values())

@@ -11,7 +11,7 @@ import pytest
 
 from services.enrollment.certificates.documents import RENDERINGS, SEQUENCES
 from services.enrollment.completions.documents import COMPLETIONS
-from services.enrollment.completions.recalculation import facts_standing
+from services.enrollment.completions.recalculation import effective_training
 from services.enrollment.completions.terms import CompletionTerms
 from services.incentive.points.documents import ACCOUNTS, POINT_ENTRIES
 from services.notification.letters.documents import LETTERS, MAILS
@@ -276,7 +276,7 @@ async def test_a_correction_to_another_year_leaves_the_one_and_enters_the_other(
         )  # fmt: skip
     await promises(city)
     (completion,) = await city.documents("enrollment", COMPLETIONS)
-    assert facts_standing(completion).completed_on == date(2026, 1, 2)
+    assert effective_training(completion).completed_on == date(2026, 1, 2)
     assert (await observe(city)).year_totals == {f"{EMPLOYEE[BUDI]}/2026": 4}
     history = [(one.month, one.points) for one in await city.documents("incentive", POINT_ENTRIES)]
     assert history == [("2025-12", 15), ("2025-12", -15), ("2026-01", 15)]

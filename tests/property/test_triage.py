@@ -116,7 +116,7 @@ async def test_a_late_replay_ends_where_one_in_time_would_have(late: bool) -> No
     if not late:
         await city.deliver([correction])
     (one,) = await completions(city)
-    stands = next(content for content in one.contents if content.digest == one.standing)
+    stands = next(content for content in one.contents if content.digest == one.effective)
     assert stands.facts.programme_jp == 12
     assert len(one.contents) == 2
 

@@ -24,7 +24,7 @@ from services.enrollment.agencies.documents import (
 )
 from services.enrollment.agencies.door import Door, speaks_for
 from services.enrollment.agencies.queries import Traffic
-from services.enrollment.agencies.timeline import Standing, standing, with_statement
+from services.enrollment.agencies.timeline import Effective, effective, with_statement
 from services.enrollment.agencies.views import agency_view
 from shared.contracts.register import (
     AddAgency,
@@ -67,8 +67,8 @@ def resumed(code: str = "diskominfo") -> ResumeAgency:
     return ResumeAgency(code=code, operator="op", reason="it has a new one")
 
 
-def stands(city: Given[Any]) -> Standing:
-    found = standing(city.one(AGENCIES))
+def stands(city: Given[Any]) -> Effective:
+    found = effective(city.one(AGENCIES))
     assert found is not None
     return found
 
@@ -91,7 +91,7 @@ def test_an_added_agency_stands_as_it_was_said() -> None:
     outcome = city.when(added(token_bindings=(CLIENT,), kafka_users=("agency.diskominfo.1",), quota=quota))
     assert outcome.verdict is Verdict.ACCEPTED
     assert outcome.answer == {"code": "diskominfo", "state": "active"}
-    assert stands(city) == Standing(
+    assert stands(city) == Effective(
         "diskominfo",
         "active",
         name=DINAS.name,
@@ -271,8 +271,8 @@ def test_codes_that_are_allowed(code: str) -> None:
 
 def test_the_register_begins_with_the_agencies_of_the_setting() -> None:
     city = Given(ENROLLMENT, BeginRegister(codes=("dinas-a", "-dinas-b")))
-    assert [(one.id, standing(one)) for one in city.all(AGENCIES)] == [
-        (code, Standing(code, "active", name=code)) for code in ("-dinas-b", "dinas-a")
+    assert [(one.id, effective(one)) for one in city.all(AGENCIES)] == [
+        (code, Effective(code, "active", name=code)) for code in ("-dinas-b", "dinas-a")
     ]
 
 
@@ -315,7 +315,7 @@ def test_statements_end_in_the_same_agency_in_whatever_order_they_are_decided(or
         agency = with_statement(agency, "dinas", one)
     assert agency is not None
     assert agency.statements == HISTORY
-    assert standing(agency) == Standing(
+    assert effective(agency) == Effective(
         "dinas", "active", name="Dinas", contact="Bidang A", kafka_users=("u.1", "u.2")
     )
 
@@ -325,7 +325,7 @@ def test_a_record_meets_the_agency_as_it_stood_when_the_record_arrived(n: int, s
     agency = None
     for one in HISTORY:
         agency = with_statement(agency, "dinas", one)
-    met = standing(agency, before=Arrival(NINE + timedelta(seconds=n), "agency.dinas.v1", 0, 0))
+    met = effective(agency, before=Arrival(NINE + timedelta(seconds=n), "agency.dinas.v1", 0, 0))
     assert (None if met is None else met.state) == state
 
 
@@ -333,17 +333,17 @@ def test_in_one_millisecond_the_place_in_the_log_decides() -> None:
     first, second = Arrival(NINE, "commands", 0, 7), Arrival(NINE, "commands", 0, 8)
     agency = with_statement(None, "dinas", Statement("b", second, SUSPENDED))
     agency = with_statement(agency, "dinas", Statement("a", first, ADDED))
-    found = standing(agency)
+    found = effective(agency)
     assert found is not None
     assert found.state == "suspended"
 
 
 # For whom a token speaks.
 
-FREE = Standing("dinas-a", "active", name="A")
-BOUND = Standing("dinas-b", "active", name="B", bindings=(Binding(ISSUER, ["client-b"]),))
-ALSO = Standing("dinas-c", "active", name="C", bindings=(Binding(ISSUER, ["client-c", "vendor"]),))
-THIRD = Standing("dinas-d", "active", name="D", bindings=(Binding(ISSUER, ["vendor"]),))
+FREE = Effective("dinas-a", "active", name="A")
+BOUND = Effective("dinas-b", "active", name="B", bindings=(Binding(ISSUER, ["client-b"]),))
+ALSO = Effective("dinas-c", "active", name="C", bindings=(Binding(ISSUER, ["client-c", "vendor"]),))
+THIRD = Effective("dinas-d", "active", name="D", bindings=(Binding(ISSUER, ["vendor"]),))
 CITY = {one.code: one for one in (FREE, BOUND, ALSO, THIRD)}
 
 
@@ -404,7 +404,7 @@ def test_a_token_that_speaks_for_no_agency_is_refused(caller: Principal) -> None
 
 
 async def test_a_suspended_agency_is_told_so() -> None:
-    door = Door(Connected(Standing("dinas-a", "suspended", name="A")))
+    door = Door(Connected(Effective("dinas-a", "suspended", name="A")))
     with pytest.raises(Problem) as refused:
         await door.agency(token("dinas-a"))
     assert refused.value.type_slug == "agency-suspended"

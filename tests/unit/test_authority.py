@@ -27,7 +27,12 @@ from services.enrollment.bodies.documents import BODIES, Body, BodySaid, BodySta
 from services.enrollment.certificates.documents import SEQUENCES
 from services.enrollment.completions.contents import with_content
 from services.enrollment.completions.documents import COMPLETIONS, CONTESTED, Completion
-from services.enrollment.completions.recalculation import DECIDED_AGAINST, DOUBTED, NO_MORE, facts_standing
+from services.enrollment.completions.recalculation import (
+    DECIDED_AGAINST,
+    DOUBTED,
+    NO_MORE,
+    effective_training,
+)
 from services.enrollment.contests.handlers import MAX_CONTESTS
 from services.enrollment.employees.registration import MAX_PENDING_LINKS
 from services.enrollment.employees.transfers import MAX_CONFIRMATIONS
@@ -137,10 +142,10 @@ def test_a_neighbour_changes_nothing_whatever_time_it_claims() -> None:
         assert outcome.verdict in (Verdict.SUPERSEDED, Verdict.DUPLICATE)
         assert "dinas-x is not this person's agency" in outcome.reason
         assert made.kinds() == []
-    assert facts_standing(the(made)).title == "True"
+    assert effective_training(the(made)).title == "True"
     corrected = made.when(completed(NIP, organizer="DISKOMINFO", title="Corrected"), sender=HOME)
     assert corrected.verdict is Verdict.CORRECTION
-    assert facts_standing(the(made)).title == "Corrected"
+    assert effective_training(the(made)).title == "Corrected"
 
 
 def test_what_a_neighbour_reports_first_stands_for_nothing() -> None:
@@ -150,7 +155,7 @@ def test_what_a_neighbour_reports_first_stands_for_nothing() -> None:
         is Verdict.SUPERSEDED
     )
     assert made.kinds() == []
-    assert (the(made).standing, the(made).certificate, the(made).learning_year) == (b"", None, "")
+    assert (the(made).effective, the(made).certificate, the(made).learning_year) == (b"", None, "")
     assert made.when(completed(NIP, organizer="DISKOMINFO"), sender=HOME).verdict is Verdict.ACCEPTED
 
 
@@ -166,7 +171,7 @@ def test_an_alias_is_the_same_completion_and_series() -> None:
     made.stored[BODIES, "badan kepegawaian"] = Body(id="badan kepegawaian", alias_of="bkpsdm")
     made.when(completed(NIP, organizer="BKPSDM"), sender=BODY)
     made.when(completed(NIP, organizer="Badan Kepegawaian", title="Corrected"), sender=BODY)
-    assert facts_standing(the(made)).title == "Corrected"
+    assert effective_training(the(made)).title == "Corrected"
     assert [one.id for one in made.all(SEQUENCES)] == ["bkpsdm/2026"]
 
 
@@ -196,7 +201,7 @@ def test_a_clock_seven_hours_ahead_ranks_by_arrival() -> None:
         completed(NIP, organizer="DISKOMINFO", title="First"), sender=HOME, time=made.now + timedelta(hours=7)
     )
     made.when(completed(NIP, organizer="DISKOMINFO", title="Second"), sender=HOME)
-    assert facts_standing(the(made)).title == "Second"
+    assert effective_training(the(made)).title == "Second"
 
 
 def test_what_stood_before_the_register_began_stands() -> None:
@@ -377,21 +382,21 @@ def test_who_reported_a_completion_while_it_was_the_home_stays_entitled() -> Non
     confirmed(made, OTHER)
     made.when(completed(NIP, organizer="LAN RI", title="By the old home"), sender=OTHER)
     confirmed(made, HOME)
-    assert facts_standing(the(made)).title == "By the old home"
+    assert effective_training(the(made)).title == "By the old home"
     late = made.when(completed(NIP, organizer="LAN RI", title="Too late"), sender=OTHER)
     assert late.verdict is Verdict.SUPERSEDED
     assert (
         made.when(completed(NIP, organizer="LAN RI", title="By the new"), sender=HOME).verdict
         is Verdict.CORRECTION
     )
-    assert facts_standing(the(made)).title == "By the new"
+    assert effective_training(the(made)).title == "By the new"
 
 
 def test_what_the_new_home_reported_before_the_transfer_stands_after_it() -> None:
     made = city((registered(NIP), OTHER), **{"LAN RI": None})
     confirmed(made, OTHER)
     made.when(completed(NIP, organizer="LAN RI"), sender=HOME)
-    assert the(made).standing == b""
+    assert the(made).effective == b""
     confirmed(made, HOME)
     assert the(made).grounds == "home"
     assert the(made).jp > 0
@@ -623,7 +628,7 @@ def test_the_certificate_of_a_twin_can_be_revoked() -> None:
 
 
 def counted_as(one: Completion) -> str:
-    return f"{facts_standing(one).code} {one.contents[0].number[8:12]}"
+    return f"{effective_training(one).code} {one.contents[0].number[8:12]}"
 
 
 def recorded(made: Given[Any]) -> EmployeeRecorded:
@@ -785,12 +790,12 @@ def test_a_day_of_a_compromised_agency_counts_for_nothing_and_again_when_it_is_r
     made.when(completed(NIP, organizer="DISKOMINFO", title="Made up", code="NEW"), sender=HOME)
     said = distrusted(made, HOME, leaked, made.now + timedelta(seconds=1))
     register_with(made, distrusts=[said])
-    by_title = {facts_standing(one).title: one for one in made.all(COMPLETIONS)}
+    by_title = {effective_training(one).title: one for one in made.all(COMPLETIONS)}
     assert by_title["True"].learning_year
     assert by_title["Made up"].certificate is not None
     assert (by_title["Made up"].certificate.revoked, by_title["Made up"].jp) == (True, 0)
     register_with(made, distrusts=[replace(said, lifted=True, generation=3)])
-    by_title = {facts_standing(one).title: one for one in made.all(COMPLETIONS)}
+    by_title = {effective_training(one).title: one for one in made.all(COMPLETIONS)}
     assert by_title["False"].learning_year
     assert by_title["Made up"].jp > 0
 
@@ -1042,7 +1047,7 @@ def test_e_learning_reported_in_mass_takes_no_hours_from_what_the_home_reported(
     made.when(
         completed(NIP, organizer="BKPSDM", code="MASS", completed_on="2026-02-02", **early), sender=BODY
     )
-    hours = {facts_standing(one).code: one.jp for one in made.all(COMPLETIONS)}
+    hours = {effective_training(one).code: one.jp for one in made.all(COMPLETIONS)}
     assert hours["TRUE"] == 3
     assert hours["MASS"] == 93
 
@@ -1159,7 +1164,7 @@ def test_it_has_no_word_on_completions() -> None:
     made = with_master((registered(NIP, home=HOME), MASTER), PUSDIK=BODY)
     outcome = made.when(completed(NIP, organizer="PUSDIK"), sender=MASTER)
     assert outcome.verdict is Verdict.SUPERSEDED
-    assert the(made).standing == b""
+    assert the(made).effective == b""
 
 
 def test_who_left_by_its_word_gets_no_mail_any_more() -> None:
@@ -1488,7 +1493,7 @@ ANOTHER = completed(NIP, organizer="BKPSDM", code="V", **THREE_HOURS)
 
 
 def hours_of(made: Given[Any]) -> dict[str, Decimal]:
-    return {facts_standing(one).code: one.jp for one in made.all(COMPLETIONS)}
+    return {effective_training(one).code: one.jp for one in made.all(COMPLETIONS)}
 
 
 def two_bodies() -> Given[Any]:
@@ -1547,7 +1552,7 @@ def test_a_copy_with_an_earlier_time_does_not_hide_that_hours_were_given_up() ->
     made.when(mine(course=True), sender=MINE, time=NINE + HOUR)
     made.when(ANOTHER, sender=ANOTHERS)
     made.when(mine(course=True), sender=MINE, time=NINE - HOUR)
-    assert facts_standing(the_mine(made)).form == "e_learning"
+    assert effective_training(the_mine(made)).form == "e_learning"
     assert hours_of(made) == {"S": 0, "V": 3}
 
 

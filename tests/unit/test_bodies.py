@@ -22,9 +22,9 @@ from services.enrollment.bodies.documents import (
     lacks_body,
 )
 from services.enrollment.bodies.timeline import (
-    BodyStanding,
+    EffectiveBody,
+    effective_body,
     issuing_since,
-    standing_body,
     unconfirmed_at,
     with_statement,
 )
@@ -51,10 +51,10 @@ def changed(code: str = "DISKOMINFO", **says: Any) -> ChangeBody:
     return ChangeBody(code=code, operator="op", reason="says so", **says)
 
 
-def stands(city: Given[Any], code: str = "DISKOMINFO") -> BodyStanding:
+def stands(city: Given[Any], code: str = "DISKOMINFO") -> EffectiveBody:
     body = city.stored[BODIES, body_id(code)]
     assert isinstance(body, Body)
-    found = standing_body(body)
+    found = effective_body(body)
     assert found is not None
     return found
 
@@ -84,7 +84,7 @@ def test_a_body_stands_as_it_was_said_and_what_waits_for_it_is_decided() -> None
     assert list(outcome.unblocks) == [
         lacks_body(one) for one in ("DISKOMINFO", "Kominfo Bandung", "DISKOMINFO-BDG")
     ]
-    assert stands(city) == BodyStanding(
+    assert stands(city) == EffectiveBody(
         "DISKOMINFO", KOMINFO.name, "diskominfo", aliases=("Kominfo Bandung", "DISKOMINFO-BDG")
     )
     aliases = {one.id: one.alias_of for one in city.all(BODIES) if one.alias_of}
@@ -93,7 +93,7 @@ def test_a_body_stands_as_it_was_said_and_what_waits_for_it_is_decided() -> None
 
 def test_a_body_of_others_has_no_agency() -> None:
     city = Given(ENROLLMENT, LAN)
-    assert stands(city, "lan  ri") == BodyStanding("LAN RI", LAN.name, outside=True)
+    assert stands(city, "lan  ri") == EffectiveBody("LAN RI", LAN.name, outside=True)
 
 
 def test_the_same_again_changes_nothing() -> None:
@@ -109,7 +109,7 @@ def test_a_change_replaces_what_it_names_and_adds_spellings() -> None:
     outcome = city.when(changed("diskominfo", issuing="bkpsdm", aliases=("kominfo", "Infokom")))
     assert outcome.verdict is Verdict.ACCEPTED
     assert lacks_body("infokom") in outcome.unblocks
-    assert stands(city) == BodyStanding("DISKOMINFO", KOMINFO.name, "bkpsdm", aliases=("Kominfo", "Infokom"))
+    assert stands(city) == EffectiveBody("DISKOMINFO", KOMINFO.name, "bkpsdm", aliases=("Kominfo", "Infokom"))
     city.when(changed(outside=True))
     assert (stands(city).issuing, stands(city).outside) == ("", True)
     city.when(changed(issuing="diskominfo"))
@@ -119,7 +119,7 @@ def test_a_change_replaces_what_it_names_and_adds_spellings() -> None:
 def test_a_change_of_the_name_says_nothing_of_who_issues() -> None:
     city = Given(ENROLLMENT, BeginBodies(bodies=(BodySeed(code="PUSDIK", used_by=("bkpsdm",)),)))
     city.when(changed("PUSDIK", name="Pusat Pendidikan"))
-    assert stands(city, "PUSDIK") == BodyStanding("PUSDIK", "Pusat Pendidikan", used_by=("bkpsdm",))
+    assert stands(city, "PUSDIK") == EffectiveBody("PUSDIK", "Pusat Pendidikan", used_by=("bkpsdm",))
     assert not stands(city, "PUSDIK").confirmed
 
 
@@ -223,7 +223,7 @@ def test_it_begins_with_what_is_known_and_what_was_used() -> None:
         body_id(long): USED,
     }
     assert stands(city).issuing == "diskominfo"
-    assert stands(city, long) == BodyStanding(long, long, used_by=("a", "bkpsdm"))
+    assert stands(city, long) == EffectiveBody(long, long, used_by=("a", "bkpsdm"))
     assert register(city).judges_from == Arrival(city.now, "topic", 0, 2)
     assert register(city).begun
     assert set(outcome.unblocks) == {lacks_body(one) for one in ("DISKOMINFO", "LAN RI", long)}
@@ -300,11 +300,11 @@ def test_as_many_as_one_record_takes_begin_those_used_most_first() -> None:
 
 def test_remarks_say_what_an_operator_must_mend() -> None:
     standing = [
-        BodyStanding("A", "A", "dinas-a"),
-        BodyStanding("B", "B", "dinas-gone"),
-        BodyStanding("C", "C", used_by=("dinas-a",)),
-        BodyStanding("D", "D"),
-        BodyStanding("E", "E", outside=True),
+        EffectiveBody("A", "A", "dinas-a"),
+        EffectiveBody("B", "B", "dinas-gone"),
+        EffectiveBody("C", "C", used_by=("dinas-a",)),
+        EffectiveBody("D", "D"),
+        EffectiveBody("E", "E", outside=True),
     ]
     missing, unconfirmed, orphaned = remarks({"a": "", "F": "dinas-a"}, {"a", "b"}, standing, {"dinas-a"})
     assert missing.startswith("KOMPETEN_BODIES names F, which the register does not have")
@@ -346,7 +346,7 @@ def test_statements_end_in_the_same_body_in_whatever_order_they_are_decided(
 ) -> None:
     body = of(order)
     assert body.statements == HISTORY
-    assert standing_body(body) == BodyStanding(
+    assert effective_body(body) == EffectiveBody(
         "PUSDIK", "PUSDIK", "a", aliases=("PUS", "DIK"), used_by=("a", "b")
     )
 
@@ -371,15 +371,15 @@ def test_a_body_is_unconfirmed_for_what_arrived_before_somebody_said(arrived: in
 
 
 def test_an_alias_stands_for_nothing_by_itself() -> None:
-    assert standing_body(Body(id="pus", alias_of="pusdik")) is None
-    assert standing_body(None) is None
+    assert effective_body(Body(id="pus", alias_of="pusdik")) is None
+    assert effective_body(None) is None
 
 
 def test_a_command_met_the_body_as_it_stood_when_it_arrived() -> None:
-    met = standing_body(of(HISTORY), before=at(5))
+    met = effective_body(of(HISTORY), before=at(5))
     assert met is not None
     assert met.issuing == "a"
-    assert standing_body(of(HISTORY), before=at(1)) is None
+    assert effective_body(of(HISTORY), before=at(1)) is None
 
 
 def test_what_is_lacked_has_the_kind_that_its_time_is_given_by() -> None:

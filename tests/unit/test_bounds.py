@@ -9,7 +9,7 @@ import pytest
 from services.enrollment.completions.contents import MAX_CONTENTS
 from services.enrollment.completions.documents import COMPLETIONS
 from services.enrollment.completions.handlers import MAX_COMPLETIONS, MAX_REVOCATIONS
-from services.enrollment.completions.recalculation import facts_standing
+from services.enrollment.completions.recalculation import effective_training
 from services.enrollment.employees.registration import MAX_NUMBERS
 from services.enrollment.persons.documents import EMPLOYEES
 from shared.contracts.agency import TrainingCompleted
@@ -36,7 +36,7 @@ def with_contents(count: int) -> Given[object]:
 
 
 def standing_score(city: Given[object]) -> Decimal | None:
-    return facts_standing(city.one(COMPLETIONS)).score
+    return effective_training(city.one(COMPLETIONS)).score
 
 
 def test_one_content_more_than_are_kept_is_superseded_and_says_what_to_do() -> None:

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from services.enrollment.certificates.documents import RENDERINGS, SEQUENCES
 from services.enrollment.completions.documents import COMPLETIONS, Completion
-from services.enrollment.completions.recalculation import facts_standing
+from services.enrollment.completions.recalculation import effective_training
 from services.enrollment.persons.documents import EMPLOYEES
 from shared.contracts.agency import Organizer, TrainingCompleted
 from shared.contracts.enrollment import (
@@ -55,7 +55,7 @@ def scored(score: int, revision: int | None = None) -> TrainingCompleted:
 
 
 def score(completion: Completion) -> Decimal | None:
-    return facts_standing(completion).score
+    return effective_training(completion).score
 
 
 # Completions.
@@ -142,7 +142,7 @@ def test_whichever_spelling_comes_first_the_one_that_was_sent_first_stands() -> 
         city = Given(ENROLLMENT, BUDI)
         for n in order:
             city.when(completed(NIP, code=SPELLINGS[n]), time=NINE + timedelta(seconds=n))
-        assert facts_standing(city.one(COMPLETIONS)).code == SPELLINGS[0]
+        assert effective_training(city.one(COMPLETIONS)).code == SPELLINGS[0]
 
 
 def named_before(city: Given[Any]) -> Completion:
@@ -152,7 +152,7 @@ def named_before(city: Given[Any]) -> Completion:
     facts = content.facts
     id = TERMS.ids.completion_before(known.employee_id, facts.organizer_code, facts.code, facts.batch)
     digest = TERMS.ids.content(JSON.encode(facts))
-    old = replace(known, id=id or known.id, standing=digest, contents=[replace(content, digest=digest)])
+    old = replace(known, id=id or known.id, effective=digest, contents=[replace(content, digest=digest)])
     del city.stored[COMPLETIONS, known.id]
     city.stored[COMPLETIONS, old.id] = old
     return old
@@ -264,7 +264,7 @@ def test_a_correction_to_an_earlier_day_takes_the_cap_from_another_completion() 
     city.when(completed(NIP, code="FIRST", completed_on="2026-03-02", **days))
     city.when(completed(NIP, code="SECOND", completed_on="2026-03-04", **days))
     city.when(completed(NIP, code="SECOND", completed_on="2026-03-01", **days))
-    jp = {facts_standing(one).code: (one.jp, one.jp_reason) for one in city.all(COMPLETIONS)}
+    jp = {effective_training(one).code: (one.jp, one.jp_reason) for one in city.all(COMPLETIONS)}
     assert jp["SECOND"] == (3, None)
     assert jp["FIRST"] == (
         0,
@@ -316,7 +316,7 @@ OVER_IT = completed(
 
 
 def hours(city: Given[Any]) -> dict[str, Decimal]:
-    return {facts_standing(one).code: one.jp for one in city.all(COMPLETIONS)}
+    return {effective_training(one).code: one.jp for one in city.all(COMPLETIONS)}
 
 
 @pytest.mark.parametrize("order", [(OLD_YEAR, OVER_IT), (OVER_IT, OLD_YEAR)])

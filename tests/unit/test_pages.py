@@ -70,7 +70,7 @@ def completed(
         learning_year="",
         contents=[Content(digest=b"d", sender="dinas", first_time=at, revision=2, facts=facts)],
         revocations=[Revocation(id="rev-1", reason=f"salah orang, {MAIL}", officer="officer-9", opd=None, at=at)],
-        standing=b"d",
+        effective=b"d",
         certificate=Certificate(
             id=CertificateId("crt_" + "f" * 32), number=number, revision=2, code=CODE,
             earlier_codes=list(earlier_codes), issued_at=at, completion_version=2, holder_name=holder_name,

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from services.enrollment.agencies.timeline import ACTIVE, Standing
+from services.enrollment.agencies.timeline import ACTIVE, Effective
 from services.enrollment.employees.views import link_views, open_person_view, person_view
 from services.enrollment.persons.documents import EMPLOYEES, Employee
 from services.enrollment.persons.persons import Person
@@ -64,7 +64,7 @@ def open_of(made: Given[Any]) -> dict[str, list[str]]:
     ids=["its officer", "another's", "of a body that is no agency", "for all", "operator", "both"],
 )
 def test_officers_of_a_suspended_agency_are_shut_out_and_nobody_else(who: Principal, shut: bool) -> None:
-    agencies = {HOME: Standing(HOME, "suspended", name="PU"), OTHER: Standing(OTHER, ACTIVE, name="X")}
+    agencies = {HOME: Effective(HOME, "suspended", name="PU"), OTHER: Effective(OTHER, ACTIVE, name="X")}
     if not shut:
         check_active(who, agencies)
         return

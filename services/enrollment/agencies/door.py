@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from services.enrollment.agencies.register import Agencies, CurrentAgencies
-from services.enrollment.agencies.timeline import Standing
+from services.enrollment.agencies.timeline import Effective
 from shared.contracts.topics import agency_topic
 from shared.http.access import Principal
 from shared.http.problems import Problem
@@ -41,7 +41,7 @@ class Door:
         return speaks_for(caller, await self._register.agencies()).code
 
 
-def speaks_for(caller: Principal, agencies: Agencies) -> Standing:
+def speaks_for(caller: Principal, agencies: Agencies) -> Effective:
     """The agency of the claim `opd`: by one of the clients that are bound to it, where there are any. A client that is
     bound speaks for no agency but its own, whatever its token claims."""
     bound = [one for one in agencies.values() if one.bound_to(caller.issuer, caller.client_id)]

@@ -28,7 +28,7 @@ from services.enrollment.agencies.documents import (
     lacks_room,
 )
 from services.enrollment.agencies.statements import REUSED, arrival_of, next_register, said_before
-from services.enrollment.agencies.timeline import Standing, after, standing, with_statement
+from services.enrollment.agencies.timeline import Effective, after, effective, with_statement
 from services.enrollment.terms import Terms
 from shared.contracts.payload import Payload
 from shared.contracts.register import AddAgency, BeginRegister, ChangeAgency, ResumeAgency, SuspendAgency
@@ -82,24 +82,24 @@ def resume_agency(event: Received[ResumeAgency], state: State, terms: Terms) -> 
 def _decide(event: Received[AboutOne], statement: Statement, state: State, terms: Terms) -> Outcome:
     code = event.data.code
     known = state.get(AGENCIES, code)
-    met = standing(known, before=statement.arrival)
+    met = effective(known, before=statement.arrival)
     content = terms.ids.content(_JSON.encode((code, statement.kind, statement.said, statement.reason)))
     if (refusal := _refusal(known, met, statement)) is not None:
         problem, reason = refusal
         return Outcome(Verdict.REFUSED, reason, SUBJECT + code, content, answer={"problem": problem})
     if known is not None and said_before(known.statements, statement):
-        return _outcome(Verdict.DUPLICATE, "done before", standing(known), content)
+        return _outcome(Verdict.DUPLICATE, "done before", effective(known), content)
     if met is not None and _nothing_new(met, statement):
-        return _outcome(Verdict.DUPLICATE, "the register says so already", standing(known), content)
+        return _outcome(Verdict.DUPLICATE, "the register says so already", effective(known), content)
     agency = with_statement(known, code, statement)
     register: Register = next_register(state, terms)
     if statement.said.master:
         register = msgspec.structs.replace(register, masters=sorted({*register.masters, code}))
     changes: list[Put | Remove] = [Put(AGENCIES, agency), Put(REGISTERS, register)]
-    return _outcome(Verdict.ACCEPTED, "", standing(agency), content, changes)
+    return _outcome(Verdict.ACCEPTED, "", effective(agency), content, changes)
 
 
-def _refusal(known: Agency | None, met: Standing | None, statement: Statement) -> tuple[str, str] | None:
+def _refusal(known: Agency | None, met: Effective | None, statement: Statement) -> tuple[str, str] | None:
     """Slug of the problem, and a sentence."""
     if known is not None and (same := said_before(known.statements, statement)) is not None:
         return None if same else REUSED
@@ -110,7 +110,7 @@ def _refusal(known: Agency | None, met: Standing | None, statement: Statement) -
     return None
 
 
-def _nothing_new(met: Standing, statement: Statement) -> bool:
+def _nothing_new(met: Effective, statement: Statement) -> bool:
     # Adding says nothing about the state of an agency that is there.
     kind = CHANGED if statement.kind == ADDED else statement.kind
     return after(met, met.code, msgspec.structs.replace(statement, kind=kind)) == met
@@ -141,13 +141,13 @@ def _said(data: AddAgency | ChangeAgency) -> Said:
 def _outcome(
     verdict: Verdict,
     reason: str,
-    stands: Standing | None,
+    current: Effective | None,
     content: bytes,
     changes: Sequence[Put | Remove] = (),
 ) -> Outcome:
-    assert stands is not None, "an agency is made by its first statement"
-    answer: dict[str, str | int | bool | None] = {"code": stands.code, "state": stands.state}
-    return Outcome(verdict, reason, SUBJECT + stands.code, content, changes, answer=answer)
+    assert current is not None, "an agency is made by its first statement"
+    answer: dict[str, str | int | bool | None] = {"code": current.code, "state": current.state}
+    return Outcome(verdict, reason, SUBJECT + current.code, content, changes, answer=answer)
 
 
 # How the register begins.

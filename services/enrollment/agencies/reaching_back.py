@@ -25,7 +25,7 @@ from services.enrollment.agencies.documents import (
     Succession,
 )
 from services.enrollment.agencies.statements import REUSED, arrival_of, next_register, said_before
-from services.enrollment.agencies.timeline import standing, with_statement
+from services.enrollment.agencies.timeline import effective, with_statement
 from services.enrollment.terms import Terms
 from shared.contracts.payload import Payload
 from shared.contracts.register import DistrustAgency, ReplaceAgency, TrustAgency
@@ -132,10 +132,10 @@ def replace_agency(event: Received[ReplaceAgency], state: State, terms: Terms) -
     """People, bodies, numbers and completions of the one are the other's, without being touched."""
     data = event.data
     register = next_register(state, terms)
-    heir = standing(state.get(AGENCIES, data.heir), before=arrival_of(event))
+    heir = effective(state.get(AGENCIES, data.heir), before=arrival_of(event))
     if data.code == data.heir or heir is None:
         return _refused("refused", "the heir must be another agency that the register has", event, terms)
-    met = standing(state.get(AGENCIES, data.code), before=arrival_of(event))
+    met = effective(state.get(AGENCIES, data.code), before=arrival_of(event))
     if met is not None and met.master is not heir.master:
         # What it says would come to be an agency's word, or an agency's the word about everybody.
         source = data.heir if heir.master else data.code

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final, Protocol
 
 from services.enrollment.agencies.documents import AGENCIES, REGISTER, REGISTERS, SUBJECT
-from services.enrollment.agencies.timeline import ACTIVE, Standing, standing
+from services.enrollment.agencies.timeline import ACTIVE, Effective, effective
 from shared.contracts.topics import agency_topic
 from shared.pipeline.errors import Unavailable
 from shared.pipeline.pipeline_collections import Decision
@@ -20,7 +20,7 @@ ANSWERS_WITHIN_S: Final = 1.0
 """So long one waits for the database. Beyond it what was read last holds: where the database is away nothing is
 decided, so nobody is suspended either."""
 
-Agencies = Mapping[str, Standing]
+Agencies = Mapping[str, Effective]
 """By code."""
 
 
@@ -35,7 +35,7 @@ class RegisterCopy:
     def __init__(self, store: MongoStore, setting: Sequence[str], topic_prefix: str = "") -> None:
         """`setting`: the agencies that are connected until the register has begun with them (beginning.py)."""
         self._store, self._prefix = store, topic_prefix
-        self._before = {code: Standing(code, ACTIVE, name=code) for code in setting}
+        self._before = {code: Effective(code, ACTIVE, name=code) for code in setting}
         self._generation = -1
         self._copy: Agencies | None = None
         self._read_at = self._asked_at = float("-inf")
@@ -75,9 +75,11 @@ class RegisterCopy:
             generation = 0 if register is None else register.generation
             if generation != self._generation or self._copy is None:
                 found = await self._store.select(AGENCIES, {})
-                standings = {one.id: stands for one in found if (stands := standing(one)) is not None}
+                effective_by_id = {
+                    one.id: current for one in found if (current := effective(one)) is not None
+                }
                 before = {} if register is not None and register.begun else self._before
-                self._copy, self._generation = {**before, **standings}, generation
+                self._copy, self._generation = {**before, **effective_by_id}, generation
         except Unavailable as error:
             log.warning("the register can't be read, what was read last holds: %s", error)
         else:

@@ -21,7 +21,7 @@ ACTIVE: Final = "active"
 _STATES: Final = {ADDED: ACTIVE, RESUMED: ACTIVE, SUSPENDED: "suspended"}
 
 
-class Standing(msgspec.Struct, frozen=True):
+class Effective(msgspec.Struct, frozen=True):
     """An agency as it stands, or stood at some moment."""
 
     code: str
@@ -49,33 +49,33 @@ class Standing(msgspec.Struct, frozen=True):
         return any(one.issuer == issuer and client_id in one.client_ids for one in self.bindings)
 
 
-def standing(agency: Agency | None, before: Arrival | None = None) -> Standing | None:
+def effective(agency: Agency | None, before: Arrival | None = None) -> Effective | None:
     """As of now, or as a record that arrived then met it; None while it had not been added."""
     if agency is None:
         return None
-    stands: Standing | None = None
+    current: Effective | None = None
     for statement in agency.statements:
         if before is not None and statement.arrival >= before:
             break
-        stands = after(stands, agency.id, statement)
-    return stands
+        current = after(current, agency.id, statement)
+    return current
 
 
-def after(stands: Standing | None, code: str, statement: Statement) -> Standing:
+def after(current: Effective | None, code: str, statement: Statement) -> Effective:
     said = statement.said
-    stands = stands or Standing(code, ACTIVE, name=code)
-    return Standing(
+    current = current or Effective(code, ACTIVE, name=code)
+    return Effective(
         code=code,
-        state=_STATES.get(statement.kind, stands.state),
-        name=_newer(said.name, stands.name),
-        name_en=_newer(said.name_en, stands.name_en),
-        contact=_newer(said.contact, stands.contact),
-        bindings=_newer(_tuple(said.bindings), stands.bindings),
-        kafka_users=_newer(_tuple(said.kafka_users), stands.kafka_users),
-        quota=_newer(said.quota, stands.quota),
-        headcount=_newer(said.headcount, stands.headcount),
-        master=_newer(said.master, stands.master),
-        moves_per_hour=_newer(said.moves_per_hour, stands.moves_per_hour),
+        state=_STATES.get(statement.kind, current.state),
+        name=_newer(said.name, current.name),
+        name_en=_newer(said.name_en, current.name_en),
+        contact=_newer(said.contact, current.contact),
+        bindings=_newer(_tuple(said.bindings), current.bindings),
+        kafka_users=_newer(_tuple(said.kafka_users), current.kafka_users),
+        quota=_newer(said.quota, current.quota),
+        headcount=_newer(said.headcount, current.headcount),
+        master=_newer(said.master, current.master),
+        moves_per_hour=_newer(said.moves_per_hour, current.moves_per_hour),
     )
 
 

@@ -6,7 +6,7 @@ from pydantic import BaseModel, Field, model_validator
 
 from services.enrollment.agencies.documents import Agency, Statement
 from services.enrollment.agencies.queries import Traffic
-from services.enrollment.agencies.timeline import Standing, standing
+from services.enrollment.agencies.timeline import Effective, effective
 from shared.contracts.payload import Label, Name, Reason
 from shared.contracts.register import (
     AgencyCode,
@@ -118,10 +118,10 @@ class StateBody(BaseModel):
 
 
 def agency_view(agency: Agency, traffic: Traffic, claimed: int = 0) -> AgencyView:
-    stands = standing(agency)
-    assert stands is not None, "an agency is made by its first statement"
+    current = effective(agency)
+    assert current is not None, "an agency is made by its first statement"
     return AgencyView(
-        **_particulars(stands),
+        **_particulars(current),
         claimed=claimed,
         topic=traffic.topic,
         fault=traffic.fault or None,
@@ -131,22 +131,22 @@ def agency_view(agency: Agency, traffic: Traffic, claimed: int = 0) -> AgencyVie
     )
 
 
-def _particulars(stands: Standing) -> dict[str, object]:
-    quota = stands.quota
+def _particulars(current: Effective) -> dict[str, object]:
+    quota = current.quota
     return {
-        "code": stands.code,
-        "state": stands.state,
-        "name": stands.name,
-        "name_en": stands.name_en,
-        "contact": stands.contact,
-        "bound": bool(stands.bindings),
+        "code": current.code,
+        "state": current.state,
+        "name": current.name,
+        "name_en": current.name_en,
+        "contact": current.contact,
+        "bound": bool(current.bindings),
         "token_bindings": [
-            TokenBinding(issuer=one.issuer, client_ids=tuple(one.client_ids)) for one in stands.bindings
+            TokenBinding(issuer=one.issuer, client_ids=tuple(one.client_ids)) for one in current.bindings
         ],
-        "kafka_users": list(stands.kafka_users),
-        "headcount": stands.headcount,
-        "master": stands.master,
-        "moves_per_hour": stands.moves_per_hour,
+        "kafka_users": list(current.kafka_users),
+        "headcount": current.headcount,
+        "master": current.master,
+        "moves_per_hour": current.moves_per_hour,
         "quota": None
         if quota is None
         else AgencyQuota(bytes_per_s=quota.bytes_per_s, request_percent=quota.request_percent),

@@ -6,7 +6,7 @@ from typing import Final
 
 from services.enrollment.agencies.documents import AGENCIES, REGISTER, REGISTERS
 from services.enrollment.bodies.documents import BODIES, body_id
-from services.enrollment.bodies.timeline import BodyStanding, standing_body
+from services.enrollment.bodies.timeline import EffectiveBody, effective_body
 from shared.contracts.bodies import MAX_BODIES_AT_THE_BEGINNING, BeginBodies, BodySeed
 from shared.contracts.cloudevents import event_id
 from shared.contracts.topics import MAX_RECORD_BYTES
@@ -80,9 +80,9 @@ class BodiesBeginning(Periodic):
     async def _compare(self) -> None:
         """Of the setting and the agencies with the register; all of it is read only when the register has changed."""
         bodies = await self._store.select(BODIES, {})
-        standing = [stands for one in bodies if (stands := standing_body(one)) is not None]
+        effective = [current for one in bodies if (current := effective_body(one)) is not None]
         agencies = {one.id for one in await self._store.select(AGENCIES, {})}
-        found = remarks(self._setting, {one.id for one in bodies}, standing, agencies)
+        found = remarks(self._setting, {one.id for one in bodies}, effective, agencies)
         if found != self._remarks:
             self._remarks = found
             for remark in found:
@@ -90,7 +90,7 @@ class BodiesBeginning(Periodic):
 
 
 def remarks(
-    setting: Mapping[str, str], known: set[str], standing: Sequence[BodyStanding], agencies: set[str]
+    setting: Mapping[str, str], known: set[str], effective: Sequence[EffectiveBody], agencies: set[str]
 ) -> list[str]:
     """What an operator must mend. `known`: ids of bodies and aliases; `agencies`: codes of those in the register."""
     found = [
@@ -99,9 +99,9 @@ def remarks(
         for code in setting
         if body_id(code) not in known
     ]
-    if unconfirmed := sum(not one.confirmed for one in standing):
+    if unconfirmed := sum(not one.confirmed for one in effective):
         found.append(f"{_bodies(unconfirmed)} not confirmed: `kompeten body list`")
-    if orphaned := sum(bool(one.issuing) and one.issuing not in agencies for one in standing):
+    if orphaned := sum(bool(one.issuing) and one.issuing not in agencies for one in effective):
         found.append(
             f"{_bodies(orphaned)} issued for by an agency that is not connected: `kompeten body list` shows which; "
             "connect it with `kompeten agency add`, or name another with `kompeten body change`"

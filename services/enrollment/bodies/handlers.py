@@ -7,7 +7,7 @@ import msgspec
 
 from services.enrollment.agencies.documents import AGENCIES, LOCK, REGISTER, REGISTERS
 from services.enrollment.agencies.statements import REUSED, arrival_of, next_register, said_before
-from services.enrollment.agencies.timeline import standing
+from services.enrollment.agencies.timeline import effective
 from services.enrollment.bodies.documents import (
     ADDED,
     BODIES,
@@ -20,7 +20,7 @@ from services.enrollment.bodies.documents import (
     body_id,
     lacks_body,
 )
-from services.enrollment.bodies.timeline import BodyStanding, after, standing_body, with_statement
+from services.enrollment.bodies.timeline import EffectiveBody, after, effective_body, with_statement
 from services.enrollment.terms import Terms
 from shared.contracts.bodies import MAX_ALIASES, AddBody, BeginBodies, BodySeed, ChangeBody
 from shared.contracts.payload import Payload
@@ -93,7 +93,7 @@ def _statement(event: Received[AboutOne], kind: str, said: BodySaid, reason: str
 def _decide(event: Received[AboutOne], statement: BodyStatement, state: State, terms: Terms) -> Outcome:
     id = body_id(event.data.code)
     known = state.get(BODIES, id)
-    met = standing_body(known, before=statement.arrival)
+    met = effective_body(known, before=statement.arrival)
     content = terms.ids.content(_JSON.encode((id, statement.kind, statement.said, statement.reason)))
     if (refusal := _refusal(id, known, met, statement, state)) is not None:
         problem, reason = refusal
@@ -112,7 +112,7 @@ def _decide(event: Received[AboutOne], statement: BodyStatement, state: State, t
 
 
 def _refusal(
-    id: str, known: Body | None, met: BodyStanding | None, statement: BodyStatement, state: State
+    id: str, known: Body | None, met: EffectiveBody | None, statement: BodyStatement, state: State
 ) -> Refusal | None:
     said = statement.said
     if known is not None and (same := said_before(known.statements, statement)) is not None:
@@ -126,7 +126,7 @@ def _refusal(
             "refused",
             "the register has this body with other particulars: `kompeten body change` changes it",
         )
-    if said.issuing and standing(state.get(AGENCIES, said.issuing), before=statement.arrival) is None:
+    if said.issuing and effective(state.get(AGENCIES, said.issuing), before=statement.arrival) is None:
         return "refused", (
             f"the register has no agency {said.issuing}: `kompeten agency list` shows them, "
             "`kompeten agency add` connects one"
@@ -141,7 +141,7 @@ def _refusal(
     return None
 
 
-def _nothing_new(met: BodyStanding, statement: BodyStatement) -> bool:
+def _nothing_new(met: EffectiveBody, statement: BodyStatement) -> bool:
     return after(met, body_id(met.code), statement) == met
 
 
@@ -153,13 +153,13 @@ def _outcome(
     changes: Sequence[Put | Remove] = (),
     unblocks: Sequence[str] = (),
 ) -> Outcome:
-    stands = standing_body(body)
-    assert stands is not None, "a body is made by its first statement"
+    current = effective_body(body)
+    assert current is not None, "a body is made by its first statement"
     answer: dict[str, str | int | bool | None] = {
-        "code": stands.code,
-        "issuing": stands.issuing or None,
-        "outside": stands.outside,
-        "confirmed": stands.confirmed,
+        "code": current.code,
+        "issuing": current.issuing or None,
+        "outside": current.outside,
+        "confirmed": current.confirmed,
     }
     return Outcome(verdict, reason, SUBJECT + body.id, content, changes, unblocks=unblocks, answer=answer)
 

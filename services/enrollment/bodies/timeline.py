@@ -10,7 +10,7 @@ from services.enrollment.agencies.statements import placed
 from services.enrollment.bodies.documents import Body, BodySaid, BodyStatement, body_id
 
 
-class BodyStanding(msgspec.Struct, frozen=True):
+class EffectiveBody(msgspec.Struct, frozen=True):
     """A body as it stands."""
 
     code: str
@@ -32,15 +32,15 @@ class Period(NamedTuple):
     reported before its body is known counts once it is."""
 
     begin: Arrival
-    stands: BodyStanding
+    current: EffectiveBody
 
 
-def standing_body(body: Body | None, before: Arrival | None = None) -> BodyStanding | None:
+def effective_body(body: Body | None, before: Arrival | None = None) -> EffectiveBody | None:
     """As of now, or as a command that arrived then met it; None while it had not been added, and for an alias."""
     if body is None:
         return None
     met = [one for one in periods(body) if before is None or one.begin < before]
-    return met[-1].stands if met else None
+    return met[-1].current if met else None
 
 
 def periods(body: Body) -> Sequence[Period]:
@@ -53,24 +53,24 @@ def periods(body: Body) -> Sequence[Period]:
 
 def _periods(body: Body) -> Sequence[Period]:
     found: list[Period] = []
-    stands: BodyStanding | None = None
+    current: EffectiveBody | None = None
     for statement in body.statements:
-        stands = after(stands, body.id, statement)
-        found.append(Period(statement.arrival, stands))
+        current = after(current, body.id, statement)
+        found.append(Period(statement.arrival, current))
     return found
 
 
-def after(stands: BodyStanding | None, id: str, statement: BodyStatement) -> BodyStanding:
+def after(current: EffectiveBody | None, id: str, statement: BodyStatement) -> EffectiveBody:
     said = statement.said
-    known = {body_id(one) for one in (stands.aliases if stands else ())}
-    stands = stands or BodyStanding(said.code or id, said.name or said.code or id)
-    return BodyStanding(
-        code=stands.code if said.code is None else said.code,
-        name=stands.name if said.name is None else said.name,
-        issuing=stands.issuing if said.issuing is None else said.issuing,
-        outside=stands.outside if said.outside is None else said.outside,
-        aliases=(*stands.aliases, *(one for one in said.aliases or () if body_id(one) not in known)),
-        used_by=stands.used_by if said.used_by is None else tuple(said.used_by),
+    known = {body_id(one) for one in (current.aliases if current else ())}
+    current = current or EffectiveBody(said.code or id, said.name or said.code or id)
+    return EffectiveBody(
+        code=current.code if said.code is None else said.code,
+        name=current.name if said.name is None else said.name,
+        issuing=current.issuing if said.issuing is None else said.issuing,
+        outside=current.outside if said.outside is None else said.outside,
+        aliases=(*current.aliases, *(one for one in said.aliases or () if body_id(one) not in known)),
+        used_by=current.used_by if said.used_by is None else tuple(said.used_by),
     )
 
 
@@ -113,8 +113,8 @@ def issuing_since(
     that was not over. None: it does not, and has not since. `heir`: who speaks now for an agency that is no more."""
     spans = periods(body)
     began: Arrival | None = None
-    for place, (begin, stands) in enumerate(spans):
-        issues = _issues(stands, heir(agency), heir)
+    for place, (begin, current) in enumerate(spans):
+        issues = _issues(current, heir(agency), heir)
         if not issues:
             began = None
             continue
@@ -125,14 +125,14 @@ def issuing_since(
     return None
 
 
-def _issues(stands: BodyStanding, agency: str, heir: Callable[[str], str]) -> bool:
-    if stands.confirmed:
-        return bool(stands.issuing) and heir(stands.issuing) == agency
-    return any(heir(one) == agency for one in stands.used_by)
+def _issues(current: EffectiveBody, agency: str, heir: Callable[[str], str]) -> bool:
+    if current.confirmed:
+        return bool(current.issuing) and heir(current.issuing) == agency
+    return any(heir(one) == agency for one in current.used_by)
 
 
 def unconfirmed_at(body: Body, arrival: Arrival | None) -> bool:
     """Nobody had said yet who issues for it: then the home of a person does, as it did before there was a register."""
     spans = periods(body)
     met = [one for one in spans if arrival is not None and one.begin <= arrival]
-    return bool(spans) and not (met[-1] if met else spans[0]).stands.confirmed
+    return bool(spans) and not (met[-1] if met else spans[0]).current.confirmed

@@ -6,7 +6,7 @@ from pydantic import BaseModel, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from services.enrollment.bodies.documents import Body, BodyStatement
-from services.enrollment.bodies.timeline import standing_body
+from services.enrollment.bodies.timeline import effective_body
 from shared.contracts.bodies import (
     AddBody,
     Aliases,
@@ -143,16 +143,16 @@ class PreviewView(BaseModel):
 
 
 def body_view(body: Body) -> BodyView:
-    stands = standing_body(body)
-    assert stands is not None, "a body is made by its first statement"
+    current = effective_body(body)
+    assert current is not None, "a body is made by its first statement"
     return BodyView(
-        code=stands.code,
-        name=stands.name,
-        issuing=stands.issuing or None,
-        outside=stands.outside,
-        confirmed=stands.confirmed,
-        used_by=list(stands.used_by),
-        aliases=list(stands.aliases),
+        code=current.code,
+        name=current.name,
+        issuing=current.issuing or None,
+        outside=current.outside,
+        confirmed=current.confirmed,
+        used_by=list(current.used_by),
+        aliases=list(current.aliases),
         statements=[_statement_view(one) for one in body.statements],
     )
 

@@ -4,10 +4,10 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 
 from services.enrollment.agencies.documents import AGENCIES, REGISTER, REGISTERS
-from services.enrollment.agencies.timeline import standing
+from services.enrollment.agencies.timeline import effective
 from services.enrollment.agencies.trust import Trust, trust_of
 from services.enrollment.bodies.documents import BODIES, Body, body_id
-from services.enrollment.bodies.timeline import called_now, standing_body
+from services.enrollment.bodies.timeline import called_now, effective_body
 from services.enrollment.completions.authority import organizer_of
 from services.enrollment.completions.documents import Completion
 from shared.pipeline.documents import Doc, Needs, NotLoaded, State
@@ -36,8 +36,8 @@ def _known(code: str, state: State) -> tuple[Body | None, Trust]:
 
 
 def _issuing(body: Body | None, trust: Trust) -> str:
-    stands = standing_body(called_now(body, trust.heir))
-    return "" if stands is None else stands.issuing
+    current = effective_body(called_now(body, trust.heir))
+    return "" if current is None else current.issuing
 
 
 def names_of(completion: Completion, state: State) -> Mapping[str, str]:
@@ -46,6 +46,6 @@ def names_of(completion: Completion, state: State) -> Mapping[str, str]:
     for one in concerned(completion, *_known(organizer_of(completion), state)):
         # Of a body that is given to another agency by a command of the same batch, its name is not loaded.
         with suppress(NotLoaded):
-            if (stands := standing(state.get(AGENCIES, one))) is not None:
-                found[one] = stands.name
+            if (current := effective(state.get(AGENCIES, one))) is not None:
+                found[one] = current.name
     return found

@@ -2,7 +2,7 @@
 
 A body's own agency goes before the home of the person, the home before an agency that merely claims the person; all
 others' contents are kept and don't stand until something said later gives them a ground. What arrived before the register
-of bodies began stands as it stood: see `standing_before`.
+of bodies began stands as it stood: see `effective_before`.
 """
 
 from collections.abc import Iterable, Sequence
@@ -19,7 +19,7 @@ from services.enrollment.completions.contents import (
     ContestState,
     asks,
     contest_state,
-    standing_before,
+    effective_before,
     without_gaps,
 )
 from services.enrollment.completions.documents import Completion, Content, Contest, file_of
@@ -42,7 +42,7 @@ class Grounds(StrEnum):
     """It stood when the register began to judge."""
 
 
-class Standing(NamedTuple):
+class Effective(NamedTuple):
     content: Content
     grounds: Grounds
     certified: bool
@@ -89,7 +89,7 @@ def organizer_of(completion: Completion) -> str:
     return completion.contents[0].facts.organizer_code if completion.contents else ""
 
 
-def standing(completion: Completion, person: Person, register: Register) -> Standing | None:
+def effective(completion: Completion, person: Person, register: Register) -> Effective | None:
     """The content that counts, and why; None when none has a ground."""
     contents = trusted(completion.contents, register.trust)
     if register.judges_from is None:
@@ -114,7 +114,7 @@ def standing(completion: Completion, person: Person, register: Register) -> Stan
 
 
 def asked_since(
-    completion: Completion, stands: Content, person: Person, register: Register
+    completion: Completion, current: Content, person: Person, register: Register
 ) -> Arrival | None:
     """Since when what asks for the hours and points of the content that stands has stood without a break: what ceased to
     stand has lost its place among others, and what never stood had none.
@@ -123,13 +123,15 @@ def asked_since(
     Where that leaves open what stood meanwhile it is the later time, which takes nothing from anybody else.
     """
     if len(completion.contents) == 1:  # nearly all
-        return stands.arrival
-    contents, asked = trusted(completion.contents, register.trust), asks(stands.facts)
+        return current.arrival
+    contents, asked = trusted(completion.contents, register.trust), asks(current.facts)
     since = max(map(_arrival, contents))
     left = sorted(trusted(without_gaps(completion.contents), register.trust), key=_arrival)
-    revisions = {one.revision for one in contents if one.sender == stands.sender and asks(one.facts) == asked}
+    revisions = {
+        one.revision for one in contents if one.sender == current.sender and asks(one.facts) == asked
+    }
     while left:
-        then = standing(msgspec.structs.replace(completion, contents=left), person, register)
+        then = effective(msgspec.structs.replace(completion, contents=left), person, register)
         if then is None or asks(then.content.facts) != asked:
             break
         since = _arrival(then.content)
@@ -138,7 +140,7 @@ def asked_since(
     overtook = [
         one.timed
         for one in contents
-        if one.timed is not None and one.sender == stands.sender and one.revision in revisions
+        if one.timed is not None and one.sender == current.sender and one.revision in revisions
         if asks(one.facts) != asked
     ]
     return max([since, *overtook])
@@ -157,21 +159,21 @@ def trusted(contents: Sequence[Content], trust: Trust) -> Sequence[Content]:
     return found
 
 
-def _before(contents: Sequence[Content]) -> Standing | None:
-    stands = standing_before(contents)
-    return None if stands is None else Standing(stands, Grounds.BEFORE, certified=True)
+def _before(contents: Sequence[Content]) -> Effective | None:
+    current = effective_before(contents)
+    return None if current is None else Effective(current, Grounds.BEFORE, certified=True)
 
 
-def _issued(contents: Sequence[Content], register: Register) -> Standing | None:
+def _issued(contents: Sequence[Content], register: Register) -> Effective | None:
     body, heir = register.body, register.trust.heir
     if body is None:
         return None
     since = [(issuing_since(body, one.sender, one.arrival, heir), one) for one in contents]
     best = _highest(since)
-    return None if best is None else Standing(best, Grounds.ISSUING, certified=True)
+    return None if best is None else Effective(best, Grounds.ISSUING, certified=True)
 
 
-def _home(contents: Sequence[Content], whose: Sequence[Homes], register: Register) -> Standing | None:
+def _home(contents: Sequence[Content], whose: Sequence[Homes], register: Register) -> Effective | None:
     body, heir = register.body, register.trust.heir
     since = [
         (_latest(of.home_since(heir(one.sender), _arrival(one)) for of in whose), one) for one in contents
@@ -182,10 +184,10 @@ def _home(contents: Sequence[Content], whose: Sequence[Homes], register: Registe
     certified = body is not None and any(
         begin is not None and unconfirmed_at(body, one.arrival) for begin, one in since
     )
-    return Standing(best, Grounds.HOME, certified)
+    return Effective(best, Grounds.HOME, certified)
 
 
-def _claimed(contents: Sequence[Content], whose: Sequence[Homes], register: Register) -> Standing | None:
+def _claimed(contents: Sequence[Content], whose: Sequence[Homes], register: Register) -> Effective | None:
     """Of several who claim the person the first one's: otherwise who claims it later would change what stands."""
     heir = register.trust.heir
     since = [
@@ -193,7 +195,7 @@ def _claimed(contents: Sequence[Content], whose: Sequence[Homes], register: Regi
     ]
     first = min((begin for begin, _ in since if begin is not None), default=None)
     best = _highest([(begin, one) for begin, one in since if begin == first])
-    return None if best is None else Standing(best, Grounds.CLAIM, certified=False, backed=False)
+    return None if best is None else Effective(best, Grounds.CLAIM, certified=False, backed=False)
 
 
 def _highest(since: Sequence[tuple[Arrival | None, Content]]) -> Content | None:
@@ -236,24 +238,24 @@ def of_the_home(contest: Contest, person: Person) -> bool:
 
 
 def why_not(
-    content: Content, stands: Standing | None, person: Person, register: Register, *, repeated: bool = False
+    content: Content, current: Effective | None, person: Person, register: Register, *, repeated: bool = False
 ) -> str:
     """Why a content does not stand, and what would have it stand. `repeated`: it was sent before; this may be meant as a
     return to it."""
     sender = content.sender
     if not trusted([content], register.trust):
         return f"{GROUNDLESS}: {without_ground(content, register.trust).operators}"
-    if stands is not None and stands.content.sender == sender and _has_ground(content, person, register):
+    if current is not None and current.content.sender == sender and _has_ground(content, person, register):
         if repeated:
             return "you sent another content too, which stands; to return to this one, send it with a higher revision"
         return (
             "another content stands: a higher revision goes before, then the later time, and of the same time neither; "
             "to have this one stand, send it with a higher revision"
         )
-    if sender in homes(person.whole).claimants and stands is not None:
-        return f"{GROUNDLESS}: what {stands.content.sender} reported goes before ({_WORDS[stands.grounds]})"
-    if stands is not None and register.judges_from is None:
-        first = stands.content.sender
+    if sender in homes(person.whole).claimants and current is not None:
+        return f"{GROUNDLESS}: what {current.content.sender} reported goes before ({_WORDS[current.grounds]})"
+    if current is not None and register.judges_from is None:
+        first = current.content.sender
         return f"{first} reported this completion first, so only {first} corrects it"
     return f"{GROUNDLESS}: {without_ground(content, register.trust).operators}"
 

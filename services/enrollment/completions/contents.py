@@ -178,7 +178,7 @@ def _kept(contents: Iterable[Content]) -> list[Content]:
     Both are the lowest by a key that a copy can only lower (the earliest time), so what was dropped and comes again
     is dropped again, unless it comes with a time by which it would have been kept from the first: the set is the same
     in any order of arrival. Of the same revision the latest would do better, but then a copy of what was dropped
-    would pass for new. What stands is among them, as `standing` looks at nothing else.
+    would pass for new. What stands is among them, as `effective` looks at nothing else.
     """
     by_rank = sorted(contents, key=lambda one: (-one.revision, one.first_time, one.digest))
     kept = by_rank[:MAX_CONTENTS]
@@ -239,7 +239,7 @@ def asks(facts: CompletedTraining) -> tuple[object, ...]:
     )
 
 
-def standing_before(contents: Sequence[Content]) -> Content | None:
+def effective_before(contents: Sequence[Content]) -> Content | None:
     """The content that counts where nobody judges who may say what, as before there was a register of bodies.
 
     The sender whose content has the earliest event time owns the completion, and only its own contents correct it. Of
@@ -254,11 +254,11 @@ def standing_before(contents: Sequence[Content]) -> Content | None:
     )
 
 
-def effective_revocations(completion: Completion, stands: Content) -> list[Revocation]:
+def effective_revocations(completion: Completion, current: Content) -> list[Revocation]:
     """Those by an officer of the issuing body (or of no particular body) that no such officer lifted."""
     if not completion.revocations:
         return []
-    body = key(stands.facts.organizer_code)
+    body = key(current.facts.organizer_code)
     lifted = {one.revocation_id for one in completion.reinstatements if _may_act(one.opd, body)}
     return [one for one in completion.revocations if one.id not in lifted and _may_act(one.opd, body)]
 

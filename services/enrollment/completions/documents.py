@@ -91,7 +91,7 @@ class Completion(msgspec.Struct, frozen=True):
     reinstatements: list[Reinstatement] = []
     contests: list[Contest] = []
     contest_decisions: list[ContestDecision] = []
-    standing: bytes = b""
+    effective: bytes = msgspec.field(name="standing", default=b"")
     """Digest of the content that stands."""
     grounds: str = ""
     """By what it stands, see authority.py; empty: nothing does, or it was recalculated before that was kept."""

@@ -9,9 +9,15 @@ import msgspec
 from services.enrollment.agencies.documents import REGISTER, REGISTERS
 from services.enrollment.agencies.statements import arrival_of
 from services.enrollment.bodies.documents import BODIES, body_id, lacks_body
-from services.enrollment.bodies.timeline import standing_body
+from services.enrollment.bodies.timeline import effective_body
 from services.enrollment.completions.agency_names import issuing_of, names_needs
-from services.enrollment.completions.authority import Grounds, register_for, register_needs, standing, why_not
+from services.enrollment.completions.authority import (
+    Grounds,
+    effective,
+    register_for,
+    register_needs,
+    why_not,
+)
 from services.enrollment.completions.contents import (
     MAX_CONTENTS,
     begun,
@@ -26,11 +32,11 @@ from services.enrollment.completions.documents import COMPLETIONS, Completion, R
 from services.enrollment.completions.reasons import NOT_KNOWN_YET, uncertified
 from services.enrollment.completions.recalculation import (
     Changed,
-    facts_standing,
+    effective_now,
+    effective_training,
     learning_of,
     recalculate,
     revocations_standing,
-    standing_now,
 )
 from services.enrollment.completions.recalculation_needs import (
     reach_of,
@@ -180,8 +186,8 @@ def organizer_code(code: str, state: State) -> str:
     body = state.get(BODIES, body_id(code))
     if body is None or not body.alias_of:
         return code
-    stands = standing_body(state.get(BODIES, body.alias_of))
-    return code if stands is None else stands.code
+    current = effective_body(state.get(BODIES, body.alias_of))
+    return code if current is None else current.code
 
 
 def _judged(event: Received[TrainingCompleted], state: State) -> bool:
@@ -232,7 +238,7 @@ def record_completion(event: Received[TrainingCompleted], state: State, terms: C
     if after is before and not seen and kept_as(before, content) is None:
         return Outcome(Verdict.SUPERSEDED, TOO_MANY_CONTENTS, completion_id, content.digest)
     register = register_for(organizer, state)
-    stood = standing(before, person, register)
+    stood = effective(before, person, register)
     if after is before or (is_mere_copy(before, after, content) and not register.trust.distrusts):
         reason = REPORTED_BEFORE
         if stood is None or stood.content.digest != content.digest:
@@ -240,8 +246,8 @@ def record_completion(event: Received[TrainingCompleted], state: State, terms: C
             reason += "; " + why_not(kept, stood, person, register, repeated=True)
         changes = [] if after is before else [Put(COMPLETIONS, after)]
         return Outcome(Verdict.DUPLICATE, reason, completion_id, content.digest, changes)
-    stands = standing(after, person, register)
-    now = standing_now(after, stands, person, register)
+    current = effective(after, person, register)
+    now = effective_now(after, current, person, register)
     if now.content is not None:
         after = msgspec.structs.replace(after, backed=now.backed, reporter=now.content.sender)
         if now.year not in ("", before.learning_year) and (full := _why_full(now.year, after, state)):
@@ -249,16 +255,16 @@ def record_completion(event: Received[TrainingCompleted], state: State, terms: C
     reaches = "" if now.content is None else reach_of(now.year, after.employee_id, now.content.facts, terms)
     after = msgspec.structs.replace(after, learning_year=now.year, reaches=reaches, body=body_id(organizer))
     why = ""
-    if stands is None or stands.content.digest != content.digest:
-        why = why_not(kept_as(after, content) or content, stands, person, register, repeated=seen)
-    if seen and (stands is None or (stood is not None and stood.content.digest == stands.content.digest)):
+    if current is None or current.content.digest != content.digest:
+        why = why_not(kept_as(after, content) or content, current, person, register, repeated=seen)
+    if seen and (current is None or (stood is not None and stood.content.digest == current.content.digest)):
         verdict, reason = Verdict.DUPLICATE, "; ".join(filter(None, (REPORTED_BEFORE, why)))
-    elif stands is None or why:
+    elif current is None or why:
         verdict, reason = Verdict.SUPERSEDED, why
     elif stood is None:
-        claimed = stands.grounds is Grounds.CLAIM
+        claimed = current.grounds is Grounds.CLAIM
         withheld = uncertified(organizer, register.body, claimed=claimed).operators
-        verdict, reason = Verdict.ACCEPTED, "" if stands.certified else withheld
+        verdict, reason = Verdict.ACCEPTED, "" if current.certified else withheld
     else:
         verdict, reason = Verdict.CORRECTION, "replaces the content that stood"
     stale = Stale(person.main.id, COMPLETIONS, after, weight=_weight(now.year, state, terms))
@@ -391,9 +397,9 @@ def _known(completion_id: CompletionId, employee_id: EmployeeId, state: State) -
 
 def _other_body(completion: Completion, opd: str | None) -> Outcome | None:
     """The refusal, if the officer acts for another body than the one that issued the certificate."""
-    if not completion.standing or opd is None:
+    if not completion.effective or opd is None:
         return None
-    issuer = facts_standing(completion).organizer_code
+    issuer = effective_training(completion).organizer_code
     if key(opd) == key(issuer):
         return None
     reason = f"the certificate was issued by {issuer}: ask an officer of that body"
@@ -410,7 +416,7 @@ def _recalculated_again(
 ) -> Outcome:
     person = person_of(after.employee_id, state)
     # The member waits in its set. The same is said of a number that nobody has: who guesses numbers learns nothing.
-    if person is None or not after.standing:
+    if person is None or not after.effective:
         return Outcome(
             Verdict.ACCEPTED, "noted for a completion that has not come yet", after.id, content,
             [Put(COMPLETIONS, after)], answer=_answer(after),

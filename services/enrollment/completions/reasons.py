@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 from services.enrollment.agencies.documents import Distrust
 from services.enrollment.agencies.trust import Trust
 from services.enrollment.bodies.documents import Body
-from services.enrollment.bodies.timeline import standing_body
+from services.enrollment.bodies.timeline import effective_body
 from services.enrollment.certificates.face import WIB, decimal_comma, long_date
 from services.enrollment.completions.documents import Content
 from services.enrollment.learning_hours.jp import Capped
@@ -168,13 +168,13 @@ _WITHDRAWN: Final[dict[Withheld, Bilingual]] = {
 
 def uncertified(organizer: str, body: Body | None, *, claimed: bool) -> Uncertified:
     """`organizer`: code of the body; `claimed`: who reported it merely claims the person."""
-    stands = standing_body(body)
+    current = effective_body(body)
     if claimed:
         return Uncertified("claimed", organizer, "")
-    if stands is not None and stands.outside:
-        return Uncertified("outside", stands.code, "")
-    if stands is not None and stands.issuing:
-        return Uncertified("another_issues", stands.code, stands.issuing)
+    if current is not None and current.outside:
+        return Uncertified("outside", current.code, "")
+    if current is not None and current.issuing:
+        return Uncertified("another_issues", current.code, current.issuing)
     return Uncertified("unconfirmed", organizer, "")
 
 

@@ -29,14 +29,14 @@ from services.enrollment.certificates.face import WIB, CertificateFace
 from services.enrollment.certificates.numbering import codes_before, content_digest, issue, numbered
 from services.enrollment.completions.agency_names import names_of
 from services.enrollment.completions.authority import (
+    Effective,
     Grounds,
     Register,
-    Standing,
     asked_since,
+    effective,
     effective_contests,
     organizer_of,
     register_of,
-    standing,
     trusted,
 )
 from services.enrollment.completions.contents import ContestState, effective_revocations, first_asked
@@ -153,29 +153,29 @@ class _Now(NamedTuple):
         return any(one is ContestState.UPHELD for _, one in self.contests)
 
 
-def standing_now(known: Completion, stands: Standing | None, person: Person, register: Register) -> _Now:
-    if stands is None and not known.standing:
+def effective_now(known: Completion, current: Effective | None, person: Person, register: Register) -> _Now:
+    if current is None and not known.effective:
         return _Now(None, "", known.certified, known.backed, [], "")
-    if stands is None:
+    if current is None:
         # What stood has lost its ground: it stays what it was, and counts for nothing.
-        stood = next((one for one in known.contents if one.digest == known.standing), known.contents[0])
+        stood = next((one for one in known.contents if one.digest == known.effective), known.contents[0])
         why = without_ground(stood, register.trust)
         return _Now(stood, "", known.certified, known.backed, [], "", groundless=why)
-    revocations = effective_revocations(known, stands.content)
-    contests = effective_contests(known, person, backed=stands.backed)
+    revocations = effective_revocations(known, current.content)
+    contests = effective_contests(known, person, backed=current.backed)
     counts = not revocations and not contests
-    year = year_of(known.employee_id, stands.content.facts.completed_on) if counts else ""
+    year = year_of(known.employee_id, current.content.facts.completed_on) if counts else ""
     withheld = None
-    if not stands.certified:
-        claimed = stands.grounds is Grounds.CLAIM
+    if not current.certified:
+        claimed = current.grounds is Grounds.CLAIM
         body = called_now(register.body, register.trust.heir)
         withheld = uncertified(organizer_of(known), body, claimed=claimed)
         withheld = withheld._replace(lost=_lost(known, withheld.issuing, register))
     return _Now(
-        stands.content,
-        stands.grounds.value,
-        stands.certified,
-        stands.backed,
+        current.content,
+        current.grounds.value,
+        current.certified,
+        current.backed,
         revocations,
         year,
         contests,
@@ -277,11 +277,11 @@ def _all_stated(
     found: dict[str, tuple[Changed, Completion, _Now]] = {}
     for one in changed:
         register = register_of(one.after, state)
-        stands = standing(one.after, person, register)
-        now = standing_now(one.after, stands, person, register)
+        current = effective(one.after, person, register)
+        now = effective_now(one.after, current, person, register)
         since = None
-        if stands is not None and not stands.backed:
-            since = asked_since(one.after, stands.content, person, register)
+        if current is not None and not current.backed:
+            since = asked_since(one.after, current.content, person, register)
         after = msgspec.structs.replace(one.after, judged=register.generation, asked_since=since)
         found[after.id] = (one, after, now)
     counts = _counted_once({id: (after, now) for id, (_, after, now) in found.items()}, person, terms)
@@ -342,7 +342,7 @@ def _stated(
         or _is_reprinted(before, now.content, employee)
         or said
         != (
-            before.standing,
+            before.effective,
             bool(before.learning_year),
             before.certified,
             before.employee_id,
@@ -352,7 +352,7 @@ def _stated(
     ):
         version = next_version(before.version, terms.epoch)
         after = msgspec.structs.replace(
-            after, version=version, standing=now.content.digest, stated=version, stated_at=one.now
+            after, version=version, effective=now.content.digest, stated=version, stated_at=one.now
         )
     return _Stated(after, now)
 
@@ -361,7 +361,7 @@ def _is_reprinted(before: Completion, content: Content, employee: Employee) -> b
     """A higher revision of what stands, whose holder is called otherwise by now: so its body mends a name that was wrong
     when it was printed. A later change of name changes nothing by itself."""
     certificate, profile = before.certificate, employee.profile
-    if certificate is None or certificate.revoked or before.standing != content.digest:
+    if certificate is None or certificate.revoked or before.effective != content.digest:
         return False
     if (certificate.holder_name, certificate.holder_number) == (profile.name, profile.employee_number):
         return False
@@ -369,7 +369,7 @@ def _is_reprinted(before: Completion, content: Content, employee: Employee) -> b
 
 
 def _place_before(before: Completion) -> tuple[bool, Arrival | None] | None:
-    return (before.backed, _arrived(before, facts_standing(before))) if before.standing else None
+    return (before.backed, _arrived(before, effective_training(before))) if before.effective else None
 
 
 def _arrived(completion: Completion, facts: CompletedTraining) -> Arrival | None:
@@ -387,9 +387,9 @@ def _years(one: _Stated, terms: CompletionTerms) -> set[str]:
 
 def _years_before(one: Completion, terms: CompletionTerms) -> set[str]:
     """In which it leaves room for others, should it count no more."""
-    if not one.learning_year or not one.standing:
+    if not one.learning_year or not one.effective:
         return {one.learning_year} - {""}
-    return {one.learning_year, *years_of(one.employee_id, facts_standing(one), terms)}
+    return {one.learning_year, *years_of(one.employee_id, effective_training(one), terms)}
 
 
 def _recalculate(
@@ -403,21 +403,21 @@ def _recalculate(
 ) -> tuple[Completion, list[Put], list[OutgoingEvent]]:
     """The completion itself: its certificate and its JP. `sequences`: as those before it left them."""
     before, (after, now) = one.before, stated
-    stands = now.content
-    assert stands is not None
+    current = now.content
+    assert current is not None
     puts: list[Put] = []
     facts: list[OutgoingEvent] = []
     if after.version != before.version:
-        facts.append(_recorded(after, stands.facts, now))
+        facts.append(_recorded(after, current.facts, now))
         if after.learning_year and now.withheld is not None and after.certificate is None:
-            facts.append(_uncertified(after, stands, now.withheld, year, state, terms))
+            facts.append(_uncertified(after, current, now.withheld, year, state, terms))
     if after.version != before.version and (
-        _is_certified_anew(before, after, bool(now.withdrawn)) or _is_reprinted(before, stands, employee)
+        _is_certified_anew(before, after, bool(now.withdrawn)) or _is_reprinted(before, current, employee)
     ):
-        asked = year.credit(after, stands.facts, terms).asked
+        asked = year.credit(after, current.facts, terms).asked
         after, puts, more = _certified(
             Changed(before, after, one.now, one.traceparent),
-            stands,
+            current,
             employee,
             asked,
             bool(now.withdrawn),
@@ -429,8 +429,8 @@ def _recalculate(
         facts += more
         if now.withdrawn and not (before.certificate is not None and before.certificate.revoked):
             counted = bool(before.learning_year)
-            facts.append(_revoked(after, stands.facts, now, state, terms, counted=counted))
-    after = _said_again(after, stands)
+            facts.append(_revoked(after, current.facts, now, state, terms, counted=counted))
+    after = _said_again(after, current)
     after, fact = _credited(before, after, year, now, terms)
     return after, puts, facts if fact is None else [*facts, fact]
 
@@ -440,7 +440,7 @@ def _is_certified_anew(before: Completion, after: Completion, withdrawn: bool) -
     certificate = after.certificate
     if certificate is None:
         return after.certified
-    return before.standing != after.standing or certificate.revoked != withdrawn
+    return before.effective != after.effective or certificate.revoked != withdrawn
 
 
 class Restated(NamedTuple):
@@ -459,11 +459,11 @@ def restate(
 ) -> Restated:
     """What stands, said once more in a version of its own, since an event id never says two things. Letters keep
     their names, which come from the revision."""
-    certificate, facts = known.certificate, facts_standing(known)
+    certificate, facts = known.certificate, effective_training(known)
     after = msgspec.structs.replace(known, version=next_version(known.version, terms.epoch))
     register = register_of(after, state)
-    judged = standing_now(after, standing(after, person, register), person, register)
-    stated: dict[str, _Stated] = {after.id: _Stated(after, judged._replace(content=content_standing(known)))}
+    judged = effective_now(after, effective(after, person, register), person, register)
+    stated: dict[str, _Stated] = {after.id: _Stated(after, judged._replace(content=effective_content(known)))}
     years = _years_before(known, terms) | _years(stated[after.id], terms)
     year = _Year.of(stated, years, state, terms)
     after, own = _credited(known, after, year, judged, terms)
@@ -494,7 +494,7 @@ def restate(
         if (pdf is None or certificate.sha256 is None) and (item is None or item.state == DONE):
             changes.append(Put(RENDERINGS, _rendering(after, certificate, face, terms, now, traceparent)))
     if certificate is None and after.learning_year and judged.withheld is not None:
-        said.append(_uncertified(after, content_standing(known), judged.withheld, year, state, terms))
+        said.append(_uncertified(after, effective_content(known), judged.withheld, year, state, terms))
     said.append(own or _jp_fact(after, facts, year.totals))
     return Restated(after, changes, [*said, *(fact for _, fact in others if fact is not None)])
 
@@ -527,30 +527,30 @@ def _as_printed(
 
 
 def _issued_before(
-    certificate: Certificate, stands: Content, employee: Employee, state: State, terms: CompletionTerms
+    certificate: Certificate, current: Content, employee: Employee, state: State, terms: CompletionTerms
 ) -> CertificateFace | None:
     """The face of a revoked certificate, if it certified what stands: it comes back as it was, whatever people and bodies
     are called by now. None: it was corrected since."""
     printed = certificate.printed
     if printed is not None:
-        if (printed.content, printed.revision) != (stands.digest, stands.revision):
+        if (printed.content, printed.revision) != (current.digest, current.revision):
             return None
-        return _as_printed(certificate, stands.facts, employee, None, terms)
+        return _as_printed(certificate, current.facts, employee, None, terms)
     item = state.get(RENDERINGS, rendering_id(certificate.id, certificate.revision))
-    face = _as_printed(certificate, stands.facts, employee, item, terms)
+    face = _as_printed(certificate, current.facts, employee, item, terms)
     if item is not None and content_digest(face, terms) != content_digest(item.face, terms):
         return None
     return face
 
 
-def _said_again(completion: Completion, stands: Content) -> Completion:
+def _said_again(completion: Completion, current: Content) -> Completion:
     """What is printed was sent with a higher revision, and nothing of it is another by that."""
     certificate = completion.certificate
     if certificate is None or certificate.revoked or (printed := certificate.printed) is None:
         return completion
-    if printed.content != stands.digest or printed.revision >= stands.revision:
+    if printed.content != current.digest or printed.revision >= current.revision:
         return completion
-    printed = msgspec.structs.replace(printed, revision=stands.revision)
+    printed = msgspec.structs.replace(printed, revision=current.revision)
     return msgspec.structs.replace(
         completion, certificate=msgspec.structs.replace(certificate, printed=printed)
     )
@@ -579,21 +579,21 @@ def learning_in_year(completion: Completion, facts: CompletedTraining) -> Learni
     return learning_of(completion.id, facts, backed=completion.backed, arrived=arrived)
 
 
-def content_standing(completion: Completion) -> Content:
+def effective_content(completion: Completion) -> Content:
     """As it was recalculated last."""
-    return next(content for content in completion.contents if content.digest == completion.standing)
+    return next(content for content in completion.contents if content.digest == completion.effective)
 
 
 def revocations_standing(completion: Completion) -> list[Revocation]:
     """By any officer while nothing stands yet, since nobody knows the body; else by those of the body."""
-    if completion.standing:
-        return effective_revocations(completion, content_standing(completion))
+    if completion.effective:
+        return effective_revocations(completion, effective_content(completion))
     lifted = {one.revocation_id for one in completion.reinstatements}
     return [one for one in completion.revocations if one.id not in lifted]
 
 
-def facts_standing(completion: Completion) -> CompletedTraining:
-    return content_standing(completion).facts
+def effective_training(completion: Completion) -> CompletedTraining:
+    return effective_content(completion).facts
 
 
 def _by_rate(facts: CompletedTraining, completion_id: str, terms: CompletionTerms) -> Decimal:
@@ -631,7 +631,7 @@ class _Year(NamedTuple):
             for one in state.all(COMPLETIONS, "learning_year", year):
                 if one.id not in stated:
                     found.completions[one.id] = one
-                    learnings.append(learning_in_year(one, facts_standing(one)))
+                    learnings.append(learning_in_year(one, effective_training(one)))
             for id, changed in stated.items():
                 if changed.content is not None and changed.completion.learning_year == year:
                     found.completions[id] = changed.completion
@@ -654,7 +654,7 @@ def _credited(
         jp, rule, why = credit.jp, credit.rule, _reason_of(credit)
     as_before = (jp, rule, after.employee_id) == (before.jp, before.jp_rule, before.employee_id)
     # Of the same content it follows from hours and rule: other words for the same are not announced.
-    said_before = _id(why) == before.jp_reason or (credit is not None and before.standing == after.standing)
+    said_before = _id(why) == before.jp_reason or (credit is not None and before.effective == after.effective)
     if as_before and said_before and not _is_of_another_year(before, after):
         return after, None
     version = after.version
@@ -663,13 +663,13 @@ def _credited(
     after = msgspec.structs.replace(
         after, version=version, jp=jp, jp_rule=rule, jp_reason=_id(why), jp_reason_en=_en(why)
     )
-    return after, _jp_fact(after, facts_standing(after), year.totals)
+    return after, _jp_fact(after, effective_training(after), year.totals)
 
 
 def _is_of_another_year(before: Completion, after: Completion) -> bool:
-    if not before.standing or before.standing == after.standing:
+    if not before.effective or before.effective == after.effective:
         return False
-    return facts_standing(before).completed_on.year != facts_standing(after).completed_on.year
+    return effective_training(before).completed_on.year != effective_training(after).completed_on.year
 
 
 def _taken_back(now: _Now) -> tuple[str, Bilingual] | None:
@@ -694,7 +694,7 @@ def _others(
         if id in stated:
             continue
         known = year.completions[id]
-        reaches = reach_of(known.learning_year, known.employee_id, facts_standing(known), terms)
+        reaches = reach_of(known.learning_year, known.employee_id, effective_training(known), terms)
         completion = known if known.reaches == reaches else msgspec.structs.replace(known, reaches=reaches)
         if not _differs(completion, credit):
             if completion is not known:
@@ -708,7 +708,7 @@ def _others(
                 jp_reason=_id(reason := _reason_of(credit)),
                 jp_reason_en=_en(reason),
             )
-            yield changed, _jp_fact(changed, facts_standing(changed), year.totals)
+            yield changed, _jp_fact(changed, effective_training(changed), year.totals)
 
 
 def _reason_of(credit: Credit) -> Bilingual | None:
@@ -737,7 +737,7 @@ def _differs(completion: Completion, credit: Credit) -> bool:
 
 def _certified(
     one: Changed,
-    stands: Content,
+    current: Content,
     employee: Employee,
     asked: Decimal,
     revoked: bool,
@@ -748,7 +748,7 @@ def _certified(
 ) -> tuple[Completion, list[Put], list[OutgoingEvent]]:
     """A first certificate with the next number, or a new revision under the old one; none of them when revoked."""
     changes: list[Put] = []
-    after, now, facts, certificate = one.after, one.now, stands.facts, one.after.certificate
+    after, now, facts, certificate = one.after, one.now, current.facts, one.after.certificate
     if certificate is not None and revoked:
         issued = msgspec.structs.replace(certificate, revoked=True)
         return msgspec.structs.replace(after, certificate=issued), changes, []
@@ -765,7 +765,7 @@ def _certified(
     again = certificate is not None and certificate.revoked
     face = None
     if certificate is not None and again:
-        face = _issued_before(certificate, stands, employee, state, terms)
+        face = _issued_before(certificate, current, employee, state, terms)
     if face is None:
         face = _face(number, facts, employee, asked, terms)
     digest = content_digest(face, terms)
@@ -785,7 +785,7 @@ def _certified(
         revoked=revoked,
         series=series,
         ordinal=ordinal,
-        printed=_printed(face, b"" if revoked else stands.digest, stands.revision),
+        printed=_printed(face, b"" if revoked else current.digest, current.revision),
     )
     after = msgspec.structs.replace(after, certificate=issued)
     if revoked:
@@ -818,14 +818,14 @@ def _lifted(before: Completion, after: Completion) -> str | None:
 
 
 def _recorded(completion: Completion, facts: CompletedTraining, now: _Now) -> OutgoingEvent:
-    standing = bool(completion.learning_year)
+    effective = bool(completion.learning_year)
     _, why_not = _taken_back(now) or _why_nothing(completion)
     arrived = _arrived(completion, facts)
     payload = CompletionRecorded(
         completion_id=completion.id,
         employee_id=completion.employee_id,
         version=completion.version,
-        standing=standing,
+        standing=effective,
         title=facts.title,
         organizer_code=facts.organizer_code,
         form=Form(facts.form),
@@ -833,8 +833,8 @@ def _recorded(completion: Completion, facts: CompletedTraining, now: _Now) -> Ou
         predicate=facts.predicate,
         completed_on=facts.completed_on,
         twin_of=CompletionId(completion.twin_of) if completion.twin_of else None,
-        why_not=None if standing else _id(why_not),
-        why_not_en=None if standing else _en(why_not),
+        why_not=None if effective else _id(why_not),
+        why_not_en=None if effective else _en(why_not),
         backed=completion.backed,
         arrived=None if arrived is None else arrived.at,
     )
@@ -843,13 +843,13 @@ def _recorded(completion: Completion, facts: CompletedTraining, now: _Now) -> Ou
 
 def _uncertified(
     completion: Completion,
-    stands: Content,
+    current: Content,
     withheld: Uncertified,
     year: _Year,
     state: State,
     terms: CompletionTerms,
 ) -> OutgoingEvent:
-    facts, names = stands.facts, names_of(completion, state)
+    facts, names = current.facts, names_of(completion, state)
     credit, external = year.credit(completion, facts, terms), facts.external_certificate
     reason = _reason_of(credit)
     payload = CompletionUncertified(
@@ -869,8 +869,8 @@ def _uncertified(
         issuing=withheld.issuing or None,
         issuing_name=names.get(withheld.issuing),
         issuing_unused=withheld.lost is not None,
-        reporter=stands.sender,
-        reporter_name=names.get(stands.sender),
+        reporter=current.sender,
+        reporter_name=names.get(current.sender),
         external_issuer=None if external is None else external.issuer,
         external_certificate=None if external is None else external.number,
     )

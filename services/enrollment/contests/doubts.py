@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 
 from services.enrollment.completions.contents import contest_state
 from services.enrollment.completions.documents import COMPLETIONS, CONTESTED, Completion, Contest
-from services.enrollment.completions.recalculation import content_standing, revocations_standing
+from services.enrollment.completions.recalculation import effective_content, revocations_standing
 from services.enrollment.completions.terms import CompletionTerms
 from services.enrollment.persons.homes import homes
 from services.enrollment.persons.persons import Person
@@ -161,7 +161,7 @@ def _contested(
 
 
 def _shown(completion: Completion, looked: Looked, caller: Principal) -> dict[str, object]:
-    content = content_standing(completion) if completion.standing else completion.contents[0]
+    content = effective_content(completion) if completion.effective else completion.contents[0]
     note = note_of(completion, looked)
     return {
         "completion_id": completion.id,

@@ -133,7 +133,7 @@ def _settled(
 def _unheard(contest: Contest, completion: Completion, state: State) -> tuple[str, str]:
     """The problem, if its officer had no say; and what he is to know where it changes nothing by itself."""
     person = person_of(completion.employee_id, state)
-    if person is None or not completion.standing:
+    if person is None or not completion.effective:
         return "", "noted: nothing stands that it could be about"
     if contest_state(contest, completion) is not ContestState.UNDECIDED:
         return "", ""

@@ -9,7 +9,7 @@ from typing import Final
 import msgspec
 
 from services.enrollment.agencies.documents import AGENCIES, Arrival, lacks_pace, lacks_room
-from services.enrollment.agencies.timeline import standing
+from services.enrollment.agencies.timeline import effective
 from services.enrollment.persons.documents import HEADCOUNTS, FullHour, Headcount
 from services.enrollment.persons.homes import homes
 from services.enrollment.persons.persons import Person, employee_sources
@@ -30,12 +30,12 @@ def headcount_needs(agency: str) -> Needs:
 def counted(agency: str, more: int, state: State) -> Put:
     """Raises Waiting where it would be more people than the agency may claim."""
     after = more_people(agency, more, state)
-    stands = standing(state.get(AGENCIES, agency))
-    most = None if stands is None or stands.headcount is None else stands.headcount * BEYOND
-    if stands is not None and most is not None and more > 0 and after.people > most:
+    current = effective(state.get(AGENCIES, agency))
+    most = None if current is None or current.headcount is None else current.headcount * BEYOND
+    if current is not None and most is not None and more > 0 and after.people > most:
         raise Waiting(
             lacks_room(agency),
-            f"{agency} has {stands.headcount} people by the register, and claims more than a tenth beyond that: "
+            f"{agency} has {current.headcount} people by the register, and claims more than a tenth beyond that: "
             "the operator looks, and raises its headcount or suspends it",
         )
     return Put(HEADCOUNTS, after)
@@ -86,8 +86,8 @@ def moves_counted(
     if not moves and not placed_first:
         return None
     count = state.get(HEADCOUNTS, source) or Headcount(source, 0)
-    stands = standing(state.get(AGENCIES, source))
-    said = None if stands is None else stands.moves_per_hour
+    current = effective(state.get(AGENCIES, source))
+    said = None if current is None else current.moves_per_hour
     after_it = _in_its_hour(count, arrival, moves, said)
     if after_it is None:
         most = _most(count, said)

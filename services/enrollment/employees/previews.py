@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Final
 
 from services.enrollment.completions.documents import COMPLETIONS, Completion
-from services.enrollment.completions.recalculation import facts_standing
+from services.enrollment.completions.recalculation import effective_training
 from services.enrollment.completions.terms import CompletionTerms
 from services.enrollment.employees.views import (
     PeoplePreviewView,
@@ -120,7 +120,7 @@ def _stand(person: Person | None, completions: Iterable[Completion]) -> StandVie
         return None
     whole = person.whole
     whose, profile = homes(whole), whole.profile
-    own = [one for one in completions if one.employee_id == whole.id and one.standing]
+    own = [one for one in completions if one.employee_id == whole.id and one.effective]
     return StandView(
         employee_numbers=whole.numbers,
         name=profile.name,
@@ -134,13 +134,13 @@ def _stand(person: Person | None, completions: Iterable[Completion]) -> StandVie
 
 
 def _shown(completions: Iterable[Completion]) -> PreviewedCompletions:
-    rows = [_row(one) for one in completions if one.standing]
+    rows = [_row(one) for one in completions if one.effective]
     rows.sort(key=lambda one: (one.completed_on, one.completion_id), reverse=True)
     return PreviewedCompletions(count=len(rows), first=rows[:MAX_SHOWN])
 
 
 def _row(completion: Completion) -> PreviewedCompletion:
-    facts = facts_standing(completion)
+    facts = effective_training(completion)
     return PreviewedCompletion(
         completion_id=completion.id,
         title=facts.title,

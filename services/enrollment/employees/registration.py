@@ -11,7 +11,7 @@ import msgspec
 
 from services.enrollment.agencies.documents import AGENCIES, REGISTER, REGISTERS
 from services.enrollment.agencies.statements import arrival_of
-from services.enrollment.agencies.timeline import standing
+from services.enrollment.agencies.timeline import effective
 from services.enrollment.agencies.trust import trust_of
 from services.enrollment.completions.authority import register_for
 from services.enrollment.completions.contents import is_reported_under
@@ -331,8 +331,8 @@ def _check_home(event: Received[EmployeeSnapshot], state: State) -> None:
     home = event.data.home
     if home is None or not _is_master(event, state):
         return
-    stands = standing(state.get(AGENCIES, home))
-    if stands is None or stands.master:
+    current = effective(state.get(AGENCIES, home))
+    if current is None or current.master:
         raise Rejected(
             f"home names {home}, which is no agency of the register: correct it, or have the operator add the agency, "
             "then send this event again",
@@ -527,7 +527,7 @@ def _told(
     verdict: Verdict, event: Received[EmployeeSnapshot], person: Person, plan: _Plan
 ) -> tuple[Verdict, str]:
     whole = person.whole
-    whose, stands = homes(whole), standing_snapshot(whole)
+    whose, current = homes(whole), standing_snapshot(whole)
     sender = person.trust.heir(event.sender)
     waits, disputed = _waits(plan, person, whole), ""
     if sender in whose.choices:
@@ -537,8 +537,8 @@ def _told(
             if others
             else "the person had left by its agency's word: mails wait until an officer, or the person, says whose it is"
         )
-    if stands.source in ("", sender) or event.sender in person.trust.masters:
-        newer = _newer(stands) if verdict is Verdict.SUPERSEDED else ""
+    if current.source in ("", sender) or event.sender in person.trust.masters:
+        newer = _newer(current) if verdict is Verdict.SUPERSEDED else ""
         return verdict, "; ".join(filter(None, (newer, disputed, waits)))
     if verdict is Verdict.DUPLICATE:
         return verdict, "; ".join(filter(None, (disputed, waits)))
@@ -564,8 +564,8 @@ def _waits(plan: _Plan, person: Person, whole: Employee) -> str:
     return f"previous_employee_number waits for {link.why}"
 
 
-def _newer(stands: Snapshot) -> str:
-    return f"a snapshot of {stands.as_of.isoformat()} stands: where that time is wrong, send this one with a later time"
+def _newer(current: Snapshot) -> str:
+    return f"a snapshot of {current.as_of.isoformat()} stands: where that time is wrong, send this one with a later time"
 
 
 HANDLERS: dict[type[Payload], Handler[CompletionTerms]] = {

@@ -60,15 +60,15 @@ def as_it_stands(
     """The person with the snapshot that stands, under the number in force; in a version of its own, and told, where
     readers see a difference to what was `known`."""
     whole = person.whole
-    stands = standing_snapshot(whole)
+    current = standing_snapshot(whole)
     main = msgspec.structs.replace(
         person.main,
         numbers=whole.numbers,
         profile=msgspec.structs.replace(
-            with_master_s(stands.profile, whole, person.trust), employee_number=whole.numbers[-1]
+            with_master_s(current.profile, whole, person.trust), employee_number=whole.numbers[-1]
         ),
-        as_of=stands.as_of,
-        digest=stands.digest,
+        as_of=current.as_of,
+        digest=current.digest,
         open=_open(person, whole),
     )
     before = None if known is None else known.main

@@ -12,9 +12,9 @@ from services.enrollment.agencies.documents import REGISTER, REGISTERS, Register
 from services.enrollment.agencies.trust import trust_of
 from services.enrollment.bodies.documents import BODIES, Body, body_id
 from services.enrollment.bodies.queries import Effects
-from services.enrollment.completions.authority import organizer_of, register_for, standing
+from services.enrollment.completions.authority import effective, organizer_of, register_for
 from services.enrollment.completions.documents import COMPLETIONS, Completion
-from services.enrollment.completions.recalculation import content_standing, standing_now
+from services.enrollment.completions.recalculation import effective_content, effective_now
 from services.enrollment.persons.documents import EMPLOYEES
 from services.enrollment.persons.homes import homes
 from services.enrollment.persons.persons import Person
@@ -102,10 +102,13 @@ async def effects_on_body(store: MongoStore, rehearsal: DryRun, body: str) -> Ef
     made = [
         document
         for collection, _, document, stored in rehearsal.changes
-        if collection is COMPLETIONS and isinstance(document, Completion) and document.standing and not stored
+        if collection is COMPLETIONS
+        and isinstance(document, Completion)
+        and document.effective
+        and not stored
     ]
     reporters = Counter(
-        content_standing(one).sender for one in made if one.certificate is None or one.certificate.revoked
+        effective_content(one).sender for one in made if one.certificate is None or one.certificate.revoked
     )
     known = await certificates_after(store, [{"$match": {"body": body}}], said_after(rehearsal))
     certified = len(made) - sum(reporters.values())
@@ -126,7 +129,7 @@ def _with(
     named = [(BODIES, body)] if body is not None else []
     state.loaded([Doc(REGISTERS, REGISTER), Doc(BODIES, body_id(code))], [*known, *named])
     judge, person = register_for(code, state), person._replace(trust=trust_of(register))
-    now = standing_now(completion, standing(completion, person, judge), person, judge)
+    now = effective_now(completion, effective(completion, person, judge), person, judge)
     had = completion.certificate is not None and not completion.certificate.revoked
     has = (
         now.content is not None

@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 
 from services.enrollment.agencies.documents import AGENCIES, REGISTER, REGISTERS
-from services.enrollment.agencies.timeline import standing
+from services.enrollment.agencies.timeline import effective
 from services.enrollment.bodies.queries import all_bodies
-from services.enrollment.bodies.timeline import standing_body
+from services.enrollment.bodies.timeline import effective_body
 from services.enrollment.completions.documents import COMPLETIONS
 from services.enrollment.completions.terms import CompletionTerms
 from services.enrollment.employees.headcount import BEYOND
@@ -67,7 +67,7 @@ async def preview(components: Components[CompletionTerms], order: Order, now: da
     if not isinstance(order, ReplaceAgency):  # nothing is judged otherwise by a succession
         reached = [{"$match": time.said_by(order.code, "contents", "sender")}]
         certificates = await certificates_after(components.store, [*_latest(time), *reached], said)
-    issued = [standing_body(one) for one in await all_bodies(components)]
+    issued = [effective_body(one) for one in await all_bodies(components)]
     return ReachView(
         verdict=Verdict.ACCEPTED.value,
         reason=outcome.reason or None,
@@ -99,7 +99,7 @@ async def _warnings(store: MongoStore, order: Order, people: int) -> list[str]:
     """What is not refused, and hardly meant. `people`: whose home the agency is."""
     if not isinstance(order, ReplaceAgency):
         return []
-    heir = standing(await store.read(AGENCIES, order.heir))
+    heir = effective(await store.read(AGENCIES, order.heir))
     counted = await store.read(HEADCOUNTS, order.heir)
     together = people + (0 if counted is None else counted.people)
     found = []

@@ -143,7 +143,7 @@ def restate_completion(event: Received[RestateCompletion], state: State, terms: 
     if known is not None and data.employee_id not in (known.employee_id, known.file):
         raise Rejected("completion_id is a completion of another employee than employee_id: send both of one")
     content = terms.ids.content(_JSON.encode((data.completion_id, data.version, data.operator, data.reason)))
-    if known is None or not known.standing or person is None:
+    if known is None or not known.effective or person is None:
         reason = "there is nothing to restate: no agency has reported this completion"
         return Outcome(Verdict.REFUSED, reason, data.completion_id, content, answer={"problem": "not-found"})
     if known.version != data.version:

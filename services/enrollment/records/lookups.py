@@ -32,7 +32,7 @@ async def completion_meant(
         for id in (terms.ids.completion(one, *named), terms.ids.completion_before(one, *named))
     }
     found = await store.select(COMPLETIONS, {"_id": {"$in": sorted(filter(None, ids))}})
-    reported = [one for one in found if one.standing]
+    reported = [one for one in found if one.effective]
     if not reported:
         return terms.ids.completion(file, organizer, training, batch), file
     meant = min(reported, key=lambda one: (file_of(one) != file, not one.learning_year, one.id))

@@ -7,12 +7,12 @@ from typing import Final, NamedTuple
 
 from services.enrollment.agencies.documents import AGENCIES, REGISTER, REGISTERS
 from services.enrollment.agencies.documents import Register as RegisterDocument
-from services.enrollment.agencies.timeline import standing as agency_standing
+from services.enrollment.agencies.timeline import effective as agency_standing
 from services.enrollment.agencies.trust import trust_of
 from services.enrollment.bodies.documents import BODIES, Body, body_id
 from services.enrollment.bodies.timeline import called_now
 from services.enrollment.completions.agency_names import concerned
-from services.enrollment.completions.authority import Grounds, Register, organizer_of, standing
+from services.enrollment.completions.authority import Grounds, Register, effective, organizer_of
 from services.enrollment.completions.documents import Completion
 from services.enrollment.completions.reasons import Names, uncertified, without_ground
 from services.enrollment.persons.persons import Person
@@ -66,7 +66,7 @@ async def looked_up(store: MongoStore, completions: Iterable[Completion]) -> Loo
     trust = trust_of(register)
     codes = {code for one in noted for code in concerned(one, by_id.get(body_id(organizer_of(one))), trust)}
     agencies = await store.select(AGENCIES, {"_id": {"$in": sorted(codes)}})
-    names = {one.id: stands.name for one in agencies if (stands := agency_standing(one)) is not None}
+    names = {one.id: current.name for one in agencies if (current := agency_standing(one)) is not None}
     return Looked(by_id, people, register, names, held)
 
 
@@ -87,7 +87,7 @@ def note_of(completion: Completion, looked: Looked) -> Note | None:
     if person is None or known is None:
         return None
     register = Register(body, known.judges_from, known.generation, trust_of(known))
-    if standing(completion, person, register) is not None:
+    if effective(completion, person, register) is not None:
         return None
     by_sender = {one.sender: one for one in completion.contents}
     those = [without_ground(one, register.trust) for one in list(by_sender.values())[:MAX_SENDERS]]

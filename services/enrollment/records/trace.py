@@ -97,7 +97,7 @@ async def trace(store: MongoStore, terms: CompletionTerms, wanted: Wanted) -> Tr
         completion_ids=ids,
         employee_ids=sorted({one.employee_id for one in completions}),
         uncertified_ids=sorted(one.id for one in completions if not one.certified),
-        untold_ids=sorted(one.id for one in completions if not one.standing),
+        untold_ids=sorted(one.id for one in completions if not one.effective),
         unlooked=others.unlooked,
     )
 
@@ -195,7 +195,7 @@ def _recorded(completion: Completion, looked: Looked, told: Container[str]) -> S
             )
         )
     if certificate is None:
-        return [*steps, _credited(completion)] if completion.standing else steps
+        return [*steps, _credited(completion)] if completion.effective else steps
     steps += [
         Step(
             at=certificate.issued_at,
@@ -244,7 +244,7 @@ def _credited(completion: Completion) -> Step:
 
 async def _missing(store: MongoStore, completion: Completion) -> list[Missing]:
     certificate = completion.certificate
-    if not completion.certified or (completion.contents and not completion.standing):
+    if not completion.certified or (completion.contents and not completion.effective):
         return []
     if certificate is None:
         # Only a revocation can stand alone; it waits for what it revokes.

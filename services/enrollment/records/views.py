@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import BaseModel
 
 from services.enrollment.completions.documents import Completion
-from services.enrollment.completions.recalculation import facts_standing, revocations_standing
+from services.enrollment.completions.recalculation import effective_training, revocations_standing
 from services.enrollment.completions.terms import CompletionTerms
 from services.enrollment.learning_hours.duty import duty
 from services.enrollment.persons.documents import Employee
@@ -78,7 +78,7 @@ def record_view(
     employee: Employee, completions: list[Completion], looked: Looked, terms: CompletionTerms
 ) -> RecordView:
     """Of those that stand or stood: what nobody may say of the employee is shown to officers, not as the employee's."""
-    shown = [one for one in completions if one.standing]
+    shown = [one for one in completions if one.effective]
     years = []
     for year, total in sorted(jp_by_year(shown).items(), reverse=True):
         owed = duty(employee.profile.employment_type, year, terms.duties).floor
@@ -95,13 +95,13 @@ def jp_by_year(completions: Iterable[Completion]) -> dict[int, Decimal]:
     """Of those of which a content stands; by the year of the completion."""
     totals: dict[int, Decimal] = {}
     for one in completions:
-        year = facts_standing(one).completed_on.year
+        year = effective_training(one).completed_on.year
         totals[year] = totals.get(year, Decimal(0)) + one.jp
     return totals
 
 
 def completion_view(completion: Completion, looked: Looked, terms: CompletionTerms) -> CompletionView:
-    facts, note = facts_standing(completion), note_of(completion, looked)
+    facts, note = effective_training(completion), note_of(completion, looked)
     return CompletionView(
         completion_id=completion.id,
         title=facts.title,

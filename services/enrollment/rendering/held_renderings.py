@@ -8,7 +8,7 @@ from services.enrollment.certificates.documents import HELD, RENDERINGS, SUPERSE
 from services.enrollment.certificates.face import CertificateFace
 from services.enrollment.certificates.pdf import drawing, not_drawn
 from services.enrollment.completions.documents import COMPLETIONS, Completion
-from services.enrollment.completions.recalculation import content_standing
+from services.enrollment.completions.recalculation import effective_content
 from shared.pipeline.storage.mongo import MongoStore
 from shared.pipeline.work import QUEUED
 from shared.workers.periodic import Periodic
@@ -113,7 +113,7 @@ def what_to_do(one: Rendering, completion: Completion) -> str:
     """A certificate is printed anew by a completion of a higher revision alone, even where the name was changed."""
     those = set(one.undrawn)
     of_the_employee = any(those & set(getattr(one.face, field) or "") for field in _OF_THE_EMPLOYEE)
-    sender = content_standing(completion).sender if completion.contents else ""
+    sender = effective_content(completion).sender if completion.contents else ""
     right = "after employee.changed with the right one" if of_the_employee else "with the right one"
     return (
         "a version that has the font makes the PDF; if the text is wrong, have "

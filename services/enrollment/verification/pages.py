@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from services.enrollment.certificates.face import EMBLEM, decimal_comma
 from services.enrollment.completions.documents import Completion
-from services.enrollment.completions.recalculation import facts_standing
+from services.enrollment.completions.recalculation import effective_training
 from shared.contracts.employee_number import mask
 from shared.contracts.payload import Jp
 from shared.contracts.vocabulary import Bilingual
@@ -71,7 +71,7 @@ def verification_of(completion: Completion, code: str) -> Verification | None:
     certificate = completion.certificate
     if certificate is None or code not in (certificate.code, *certificate.earlier_codes):
         return None
-    facts = facts_standing(completion)
+    facts = effective_training(completion)
     status = Status.VALID if code == certificate.code else Status.REPLACED
     return Verification(
         number=certificate.number,
