@@ -24,7 +24,7 @@ up: .venv/.dev ## The same stack, kept running, until Ctrl-C; addresses in .run/
 
 TESTS := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --tb=native
 
-test: .venv/.dev ## The tests: unit, property, contract, integration, end-to-end, attacks, faults (a quarter of an hour on two cores)
+test: .venv/.dev ## The tests: unit, property, contract, integration, end-to-end, some attacks and faults (a quarter of an hour on two cores)
 	@$(TESTS) -m "not full and not chaos"
 
 test-quick: .venv/.dev ## Unit and property tests, without Kafka and MongoDB: for daily work (a minute)

@@ -16,7 +16,7 @@ from tests.attack.attacker import ANSWERED_WITHIN_S, Attacker, cloud_event, conn
 from tests.attack.reference import SERVICES, Operation, event_types, operations
 from tests.end_to_end.product import Product, until
 
-pytestmark = [pytest.mark.xdist_group("attack"), pytest.mark.usefixtures("unharmed")]
+pytestmark = [pytest.mark.full, pytest.mark.xdist_group("attack"), pytest.mark.usefixtures("unharmed")]
 
 MIB: Final = 1024 * 1024
 MAX_GROWTH_BYTES: Final = 150 * MIB

@@ -16,6 +16,8 @@ from shared.kafka.admin import KafkaAdmin
 from shared.kafka.admin.acls import Acl
 from tests.chaos.system import System, until
 
+pytestmark = pytest.mark.full
+
 WITHIN_S = 60.0
 
 
@@ -77,7 +79,6 @@ async def test_a_group_that_is_not_ones_own_is_told(system: System) -> None:
     await system.ready("incentive", within_s=WITHIN_S)
 
 
-@pytest.mark.full
 async def test_a_password_that_was_changed_is_told_before_anybody_restarts(system: System) -> None:
     kafka, users = system.kompeten.kafka_of_service("notification"), KafkaAdmin(system.stack.kafka).users
     await asyncio.to_thread(users.set_password, kafka.user, "another-password-0123456789")
@@ -90,7 +91,6 @@ async def test_a_password_that_was_changed_is_told_before_anybody_restarts(syste
     await system.ready("notification", within_s=WITHIN_S)
 
 
-@pytest.mark.full
 async def test_a_password_that_mongodb_does_not_take_is_told_and_taken_once_it_is_set(system: System) -> None:
     user, password = f"late-{secrets.token_hex(4)}", secrets.token_hex(16)
     address = system.stack.mongo.replace("://", f"://{user}:{password}@", 1)

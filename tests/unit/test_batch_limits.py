@@ -161,7 +161,7 @@ async def turns_of_others(city: City) -> tuple[Decided, int]:
     return one, turns
 
 
-async def test_what_cannot_be_settled_together_is_the_fault_of_the_record_that_can_not() -> None:
+async def test_what_cannot_be_recalculated_together_is_the_fault_of_the_record_that_can_not() -> None:
     def recalculate(due: Sequence[Due[Any]], state: State, terms: CompletionTerms) -> Recalculation:
         if any(one.after.contents[0].facts.code == "BAD" for one in due):
             raise ZeroDivisionError
@@ -177,7 +177,7 @@ async def test_what_cannot_be_settled_together_is_the_fault_of_the_record_that_c
     ]  # fmt: skip
     assert [bool(bug) for bug in one.failures[TP]] == [False, False, True, False]
     (letter,) = await city.documents("enrollment", DEAD_LETTERS)
-    assert letter.reason.startswith("ZeroDivisionError in settle")
+    assert letter.reason.startswith("ZeroDivisionError in recalculate")
     assert len(await city.documents("enrollment", COMPLETIONS)) == 2
 
 
