@@ -4,7 +4,6 @@ import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from statistics import mean
 
 import pytest
 from aiokafka import TopicPartition
@@ -26,8 +25,9 @@ OTHER = "agency-d"
 OF_EACH = 7_000
 FEW = 50
 MAX_BATCHES = 3
-MIN_TOPICS = 2.5
-"""Of the floods, in a batch; taken as the client has fetched them, it was one or two."""
+SOON = 4
+"""Batches in which each of the floods has been decided; taken as the client had fetched them, one or two of them had
+seven in a row. On a busy machine a fetch may miss a batch or two."""
 MAX_S = 1.0
 """Without a turn for others; it was minutes."""
 
@@ -48,10 +48,10 @@ async def test_a_flood_of_some_agencies_leaves_room_for_the_others_in_each_batch
             member.on_decided = note
             await until(lambda: len(batches) >= 10, lambda: f"{len(batches)} batches", WITHIN_S)
         assert few <= set().union(*batches[:MAX_BATCHES])
-        topics = [
-            {one.split("/")[0] for one in batch} & {*map(place.agency, FLOODS)} for batch in batches[1:10]
-        ]
-        assert mean(map(len, topics)) >= MIN_TOPICS, topics
+        floods = {*map(place.agency, FLOODS)}
+        topics = [{one.split("/")[0] for one in batch} & floods for batch in batches[1:10]]
+        for first in range(len(topics) - SOON + 1):
+            assert set().union(*topics[first : first + SOON]) == floods, topics
 
 
 async def test_what_was_read_to_its_last_record_is_fetched_again_beside_a_flood(stack: Stack) -> None:
