@@ -3,7 +3,7 @@
     @router.get("/me/points", **allow(Role.employee))
     async def my_points(caller: Caller) -> Points: ...
 
-The edge (edge.py) holds a request to its route's declaration before it reads the body. `undeclared_routes`
+The middleware (middleware.py) holds a request to its route's declaration before it reads the body. `undeclared_routes`
 (in routes.py) finds the routes that declare nothing; `create_app` refuses them.
 """
 

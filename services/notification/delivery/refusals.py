@@ -1,7 +1,7 @@
 """Whether it is a person or the mail server when mails are refused: by whom it takes mails from meanwhile; pure.
 
 A refusal ends a mail no sooner than the server has taken another one after it. A server that refuses everybody, in
-whatever words, so makes nobody's mail bounce: all of them pause, and a few are tried (circuit.py).
+whatever words, so makes nobody's mail bounce: all of them pause, and a few are tried (circuit_breaker.py).
 
 Many people in a row may be one body's, with addresses that nobody takes. So before all mails pause, the server is asked
 about people to whom it took a mail lately, first of other bodies (witnesses.py).

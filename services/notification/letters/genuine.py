@@ -1,6 +1,6 @@
 """Whether an event about a certificate is enrollment's: only who has the identity key can have written it.
 
-A forged one was mailed with a stranger's address in it. So a mail has no address out of an event either: letters.py
+A forged one was mailed with a stranger's address in it. So a mail has no address out of an event either: composing.py
 makes both of its own, when the mail is written.
 """
 
