@@ -50,7 +50,9 @@ def directions(payload: type[Payload]) -> tuple[Direction, ...]:
 
 class NoMeaning(LookupError):
     def __init__(self, place: str) -> None:
-        super().__init__(f"{place} has no meaning: add a docstring, or for a field a row to field_descriptions.py")
+        super().__init__(
+            f"{place} has no meaning: add a docstring, or for a field a row to field_descriptions.py"
+        )
 
 
 def _explain(schema: dict[str, Any], owner: str) -> None:
