@@ -47,7 +47,7 @@ format: .venv/.dev ## Format and mend what can be mended
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-chaos: .venv/.dev ## The fault ledger: real services on three brokers and three databases, some 50 faults; before it each alone (half an hour)
+chaos: .venv/.dev ## The fault ledger: real services on three brokers and three databases, some 50 faults; before it some of them each alone (half an hour)
 	@$(BIN)/python -m pytest tests/chaos -m chaos --tb=native
 	@$(BIN)/python -m tests.faults --write
 
