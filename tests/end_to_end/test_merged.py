@@ -8,9 +8,9 @@ from typing import Any
 
 import httpx
 import pytest
-from cli.comparison import findings
 
 from cli.answers import Held
+from cli.comparison import findings
 from devstack.kompeten import SERVICES
 from services.enrollment.completions.recalculation import SAME_TRAINING
 from services.notification.letters.documents import ADDRESS_CHANGED, ISSUED
