@@ -51,7 +51,7 @@ chaos: .venv/.dev ## The fault ledger: real services on three brokers and three 
 	@$(BIN)/python -m pytest tests/chaos -m chaos --tb=native
 	@$(BIN)/python -m tests.faults --write
 
-chaos-brief: .venv/.dev ## Some of the faults, in about three minutes
+chaos-brief: .venv/.dev ## Some of the faults, in some minutes
 	@$(BIN)/python -m tests.faults --brief
 
 chaos-full: .venv/.dev ## All faults, with outages of a minute (40 min)

@@ -32,8 +32,8 @@ CHECKS: Final = [
     response_headers_conformance,
     response_schema_conformance,
 ]
-EXAMPLES: Final = 8
-TO_OTHERS: Final = 2
+EXAMPLES: Final = 5
+TO_OTHERS: Final = 1
 """Whatever it is, who may not call gets the same answer."""
 NOT_READ: Final = (400,)
 """What is no HTTP is refused before anybody looks who sent it."""
