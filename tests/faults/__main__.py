@@ -48,7 +48,7 @@ class Plan:
     faults: tuple[Fault, ...]
     events: int
     completions_a_tick: int
-    """With more than the machine decides meanwhile, each recovery is as long as the queue that the faults before it left."""
+    """More than the machine decides meanwhile, and a recovery is as long as the queue that earlier faults left."""
     outage_s: float
     stories: int
     """That begin with each fault."""
