@@ -181,9 +181,9 @@ class Runner(Generic[T]):
             components.publisher,
             kafka,
             components.sources.own,
-            self._decided,
-            self.restoration,
-            components.sources,
+            on_decided=self._decided,
+            restoration=self.restoration,
+            sources=components.sources,
         )
         components.caught_up, components.log_ends = self.consumer.caught_up, self.consumer.ends
         self._disk_used = 0.0

@@ -4,26 +4,22 @@ Snapshots, first writer wins, everything as BSON: what MongoDB can't hold or wou
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
 from typing import Any, NamedTuple, TypeVar, cast
 
 import bson
 import msgspec
 
 from shared.pipeline.documents import Collection, Document
-from shared.pipeline.errors import Moved
+from shared.pipeline.errors import Collided, Moved
 from shared.pipeline.pipeline_collections import LOCKS, POSITIONS, TURNS_A_REPLAY, Position, pack
 from shared.pipeline.storage.mongo import AWARE, BsonDocument, encode
-from shared.pipeline.store import Advance, Session, Write
+from shared.pipeline.store import Advance, Session, Write, in_transaction
 
-R = TypeVar("R")
 D = TypeVar("D", bound=Document)
 MAX_BYTES = 16 * 1024 * 1024
 Key = tuple[str, str]
-
-
-class Conflict(Exception):
-    """Another transaction wrote here first: the attempt starts again."""
 
 
 class DuplicateKey(Exception):
@@ -52,17 +48,14 @@ class MemoryStore:
     def encode(self, document: Document) -> BsonDocument:
         return encode(document)
 
-    async def unit_of_work(self, work: Callable[[Session], Awaitable[R]], *, as_holder: bool = False) -> R:
-        while True:
-            session = MemorySession(self)
-            try:
-                result = await work(session)
-                session.commit()
-                return result
-            except Conflict:
-                await asyncio.sleep(0)
-            finally:
-                session.end()
+    @asynccontextmanager
+    async def transaction(self, *, as_holder: bool = False) -> AsyncIterator["MemorySession"]:
+        session = MemorySession(self)
+        try:
+            yield session
+            session.commit()
+        finally:
+            session.end()
 
     async def take_over(self, id: str, beginning: int) -> Position:
         return await self.position(id, beginning)
@@ -76,7 +69,7 @@ class MemoryStore:
             await session.write([Write(POSITIONS, id, encode(position), new=True)])
             return position
 
-        return await self.unit_of_work(work)
+        return await in_transaction(self, work)
 
     async def set_back(self, id: str, next: int, note: str = "") -> None:
         turn = (await self.position(id, next)).turn + TURNS_A_REPLAY
@@ -98,7 +91,7 @@ class MemoryStore:
                 await session.write([Write(POSITIONS, id, encode(changed), new=False)])
             return bool(found)
 
-        return await self.unit_of_work(work)
+        return await in_transaction(self, work)
 
     async def read(self, collection: Collection[D], id: str) -> D | None:
         found = self.collections.get(collection.name, {}).get(id)
@@ -196,11 +189,11 @@ class MemorySession:
             self.store.holders.setdefault(key, self) is not self
             or self.store.written_at.get(key, 0) > self.began
         ):
-            raise Conflict
+            raise Collided
 
     def commit(self) -> None:
         if self.store.interrupt():
-            raise Conflict
+            raise Collided
         self.store.commits += 1
         changed: dict[str, dict[str, Stored]] = {}
         for (name, id), stored in self.own.items():

@@ -8,7 +8,7 @@ records.py        a record as the log holds it, an event as a handler sees it
 documents.py      what a decision may rest on (`Lock`, `Doc`, `Docs`) and what a unit of work has loaded (`State`)
 waiting.py        `needs` of what others may wait for
 outcome.py        what a handler returns
-errors.py         three ways not to accept a record, three to give up a batch
+errors.py         three ways not to accept a record, four to give up a batch
 channels.py       whether a type may come by a topic
 partitioner.py    a key's partition, a position's name
 limits.py         how much one transaction takes on

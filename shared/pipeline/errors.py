@@ -1,4 +1,4 @@
-"""Three ways in which a record is not accepted, and three in which a batch is given up.
+"""Three ways in which a record is not accepted, and four in which a batch is given up.
 
 Rejected      it can never succeed as it is              -> dead letter
 Waiting       it lacks something that may still come     -> waits
@@ -6,6 +6,7 @@ anything else that a handler raises is a bug             -> dead letter, kind "b
 
 MassFailure   a handler fails again and again -> its partition stops, nothing is emptied into dead letters
 Moved         another member has the partition           -> take over again
+Collided      another transaction came first             -> begin again, nothing of it stands
 Unavailable   database or broker away                    -> pause, back off, charge nothing
 """
 
@@ -38,6 +39,10 @@ class MassFailure(Exception):
 
 class Moved(Exception):
     """Another member wrote this partition's position: the batch is void."""
+
+
+class Collided(Exception):
+    """Another transaction wrote first what this one meant to write, or ended it."""
 
 
 class Unavailable(Exception):

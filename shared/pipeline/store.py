@@ -1,12 +1,17 @@
 """What the pipeline asks of a database; `shared/pipeline/storage/mongo.py` is the real one."""
 
+import asyncio
+import random
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import NamedTuple, Protocol, TypeVar
+from contextlib import AbstractAsyncContextManager
+from typing import Final, NamedTuple, Protocol, TypeVar
 
 from shared.pipeline.documents import Collection, Document
+from shared.pipeline.errors import Collided
 from shared.pipeline.pipeline_collections import Outgoing, Position
 
 R = TypeVar("R")
+MAX_PAUSE_S: Final = 0.2
 
 
 class Encoded(Protocol):
@@ -67,11 +72,11 @@ class Store(Protocol):
     def encode(self, document: Document) -> Encoded:
         """Raises ValueError, TypeError or OverflowError on what the database can't hold."""
 
-    async def unit_of_work(self, work: Callable[[Session], Awaitable[R]], *, as_holder: bool = False) -> R:
-        """Runs `work` in a transaction until one commits; nothing of a failed one is kept.
+    def transaction(self, *, as_holder: bool = False) -> AbstractAsyncContextManager[Session]:
+        """Commits where its block ends, and not at all where that raises.
 
-        `as_holder`: for one unit of work at a time, which ends when somebody else takes a position over (`take_over`).
-        Raises Moved as it comes, and Unavailable when the database is away.
+        `as_holder`: one at a time, which ends when somebody else takes a position over (`take_over`). Raises Collided
+        where another one came first, then the block begins anew; and Unavailable when the database is away.
         """
 
     async def position(self, id: str, beginning: int) -> Position:
@@ -89,3 +94,22 @@ class Store(Protocol):
 
     async def start(self, id: str, note: str, accepted_rules: str = "") -> bool:
         """Has a stopped partition go on from where it stands; False when there is no such position."""
+
+
+async def in_transaction(
+    store: Store, work: Callable[[Session], Awaitable[R]], *, as_holder: bool = False
+) -> R:
+    """What `work` came to in the transaction that committed; called again after each that collided."""
+    collisions = 0
+    while True:
+        try:
+            async with store.transaction(as_holder=as_holder) as session:
+                return await work(session)
+        except Collided:
+            collisions += 1
+            await give_way(collisions)
+
+
+async def give_way(collisions: int) -> None:
+    """Full jitter: replicas that collided must not meet again."""
+    await asyncio.sleep(random.random() * min(0.002 * 2**collisions, MAX_PAUSE_S))  # noqa: S311

@@ -196,9 +196,9 @@ async def ours(
         if done >= events:
             finished.set()
 
-    consumer = Consumer(service, store, publisher, kafka, {}, on_decided)
+    consumer = Consumer(service, store, publisher, kafka, {}, on_decided=on_decided)
     task = asyncio.create_task(consumer.run())
-    while not consumer.next:
+    while not consumer.table.read:
         await asyncio.sleep(0.01)
     start = time.perf_counter()
     await finished.wait()

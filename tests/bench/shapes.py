@@ -68,7 +68,7 @@ from shared.pipeline.processing.messages import Decoder
 from shared.pipeline.processing.unit_of_work import Decided, UnitOfWork
 from shared.pipeline.records import Record, RecordMetadata
 from shared.pipeline.storage.mongo import MongoStore
-from shared.pipeline.store import Session
+from shared.pipeline.store import Session, in_transaction
 from tests.bench.workload import employee_number
 from tests.factories import (
     as_record,
@@ -133,7 +133,7 @@ class Bench:
                 made: UnitOfWork[Any] = UnitOfWork(self.reader, self.store, session, limits=self.limits)
                 return await made.run(items, self.service.name, expected)  # noqa: B023
 
-            done.append(await self.store.unit_of_work(unit_of_work))
+            done.append(await in_transaction(self.store, unit_of_work))
             left = {tp: records[done[-1].taken.get(tp, 0) :] for tp, records in left.items()}
         self.decided += done
         return done

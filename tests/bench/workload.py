@@ -26,6 +26,7 @@ from shared.pipeline.processing.messages import Decoder
 from shared.pipeline.processing.unit_of_work import UnitOfWork
 from shared.pipeline.records import Record, RecordMetadata
 from shared.pipeline.storage.mongo import MongoStore, connect
+from shared.pipeline.store import in_transaction
 
 OPD = "bench"
 VARIABLE = "BENCH_KAFKA"
@@ -129,8 +130,9 @@ async def _register(service: Service[CompletionTerms], store: MongoStore, employ
         ]
         items = {(topic, 0): [reader.read(record) for record in records]}
         start = at
-        decided = await store.unit_of_work(
-            lambda s: UnitOfWork(reader, store, s).run(items, "setup", {(topic, 0): start})  # noqa: B023
+        decided = await in_transaction(
+            store,
+            lambda s: UnitOfWork(reader, store, s).run(items, "setup", {(topic, 0): start}),  # noqa: B023
         )
         at += decided.taken[topic, 0]  # a batch ends when it has done enough
 

@@ -5,10 +5,10 @@ Where it can be shown, the bare client falls into the trap first; then ours does
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, TopicPartition
@@ -18,12 +18,13 @@ from devstack import Stack
 from shared.contracts.topics import agency_topic
 from shared.pipeline.consuming import consumer as consumer_module
 from shared.pipeline.consuming.consumer import MAX_RECORDS, Consumer
+from shared.pipeline.consuming.partition_table import Partition
 from shared.pipeline.errors import Unavailable
 from shared.pipeline.kafka.client import Assignments
 from shared.pipeline.kafka.publisher import Publisher
 from shared.pipeline.pipeline_collections import DECISIONS, Decision
-from shared.pipeline.storage.mongo import MongoStore
-from shared.pipeline.store import Session, Write
+from shared.pipeline.storage.mongo import MongoSession, MongoStore
+from shared.pipeline.store import Advance, Session, Write, in_transaction
 from tests.chaos.members import WITHIN_S, Place, place_of
 from tests.chaos.system import until
 from tests.chaos.test_positions import Held, events
@@ -31,7 +32,6 @@ from tests.chaos.traffic import AGENCIES
 
 pytestmark = pytest.mark.full
 
-R = TypeVar("R")
 SOON_S = 5.0
 MAX_MS = 2**31 - 1
 
@@ -111,12 +111,15 @@ async def test_a_batch_has_an_end_however_much_is_there(place: Place) -> None:
     await place.send(messages)
 
     class Counting(MongoStore):
-        async def unit_of_work(
-            self, work: Callable[[Session], Awaitable[R]], *, as_holder: bool = False
-        ) -> R:
-            found = await super().unit_of_work(work, as_holder=as_holder)
-            batches.append(sum(found.taken.values()))  # type: ignore[attr-defined]
-            return found
+        @asynccontextmanager
+        async def transaction(self, *, as_holder: bool = False) -> AsyncIterator[MongoSession]:
+            async with super().transaction(as_holder=as_holder) as session:
+                yield Told(session.database, session.session)
+
+    class Told(MongoSession):
+        async def advance(self, steps: Sequence[Advance]) -> None:
+            batches.append(sum(step.next - step.expected for step in steps))
+            await super().advance(steps)
 
     async with bare(place, place.agency(), auto_offset_reset="earliest") as client:
         assert await came(client, WITHIN_S) > MAX_RECORDS, "the client's default has none"
@@ -151,10 +154,10 @@ async def test_noting_offsets_of_a_partition_that_is_gone_ends_nothing(place: Pl
     async with place.member() as member:
         await place.decided(topic, 1)
         lost = TopicPartition(place.prefix + "lost", 0)
-        member.next[lost] = member.published[lost] = 1
+        member.table.read[lost] = Partition(1, 0, 1)
         member._offsets_at = 0.0
         await member._note_offsets()
-        member.next.pop(lost)
+        member.table.drop(lost)
         await place.send(events(place, 1, start=1))
         await place.decided(topic, 2)
 
@@ -170,13 +173,13 @@ async def test_what_a_failed_attempt_was_given_is_given_again(place: Place) -> N
     class Failing(MongoStore):
         faults = 3
 
-        async def unit_of_work(
-            self, work: Callable[[Session], Awaitable[R]], *, as_holder: bool = False
-        ) -> R:
+        @asynccontextmanager
+        async def transaction(self, *, as_holder: bool = False) -> AsyncIterator[MongoSession]:
             if self.faults:
                 self.faults -= 1
                 raise RuntimeError("as a bulk write that can't be repeated")
-            return await super().unit_of_work(work, as_holder=as_holder)
+            async with super().transaction(as_holder=as_holder) as session:
+                yield session
 
     async with place.member(Failing(place.store.client, place.store.database.name)) as member:
         found = await place.decided(topic, count)
@@ -239,7 +242,7 @@ async def test_a_member_without_partitions_may_be_silent_as_long_as_it_likes(pla
     assert not await idle_member_takes_over(place, "short", 1_000)
     assert await idle_member_takes_over(place, "long", MAX_MS)
     async with place.member() as member:
-        await until(lambda: bool(member.next), lambda: f"{member.faults()}", WITHIN_S)
+        await until(lambda: bool(member.table.read), lambda: f"{member.faults()}", WITHIN_S)
         assert member._consumer is not None
         assert member._consumer._max_poll_interval_ms == MAX_MS
 
@@ -363,12 +366,12 @@ async def test_what_is_cancelled_in_a_transaction_leaves_nothing_behind(place: P
         await session.lock(["hot"])
         await session.write([decision("after")])
 
-    running = asyncio.create_task(place.store.unit_of_work(slow))
+    running = asyncio.create_task(in_transaction(place.store, slow))
     async with asyncio.timeout(WITHIN_S):
         await begun.wait()
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running
     async with asyncio.timeout(SOON_S):  # MongoDB itself ends a transaction after 60 s
-        await place.store.unit_of_work(quick)
+        await in_transaction(place.store, quick)
     assert [one.id for one in await place.store.select(DECISIONS, {})] == ["after"]

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from aiokafka import TopicPartition
@@ -11,7 +12,7 @@ from aiokafka import TopicPartition
 from devstack import Stack
 from shared.contracts.cloudevents import STRUCTURED
 from shared.contracts.topics import agency_topic
-from shared.pipeline.consuming.consumer import MAX_RECORDS
+from shared.pipeline.consuming.consumer import MAX_RECORDS, Consumer
 from shared.pipeline.pipeline_collections import Decision
 from tests.chaos.members import WITHIN_S, Place, place_of
 from tests.chaos.system import until
@@ -54,6 +55,10 @@ async def test_a_flood_of_some_agencies_leaves_room_for_the_others_in_each_batch
             assert set().union(*topics[first : first + SOON]) == floods, topics
 
 
+def decided_of(member: Consumer[Any], topic: str) -> int:
+    return member.table.decided().get(TopicPartition(topic, 0), 0)
+
+
 async def test_what_was_read_to_its_last_record_is_fetched_again_beside_a_flood(stack: Stack) -> None:
     """One fetch of tightly packed copies is many batches, and the others' records come while they are decided."""
     async with place_of(stack, (FLOODS[0], OTHER)) as place:
@@ -65,11 +70,11 @@ async def test_what_was_read_to_its_last_record_is_fetched_again_beside_a_flood(
         async with place.member() as member:
             for sent in range(1, 5):
                 await until(
-                    lambda sent=sent: member.next.get(TopicPartition(other, 0), 0) == sent,
+                    lambda sent=sent: decided_of(member, other) == sent,
                     lambda sent=sent: f"{sent - 1} of the others are decided",
                     WITHIN_S,
                 )
-                assert member.next[TopicPartition(flood, 0)] < copies, f"{sent} came after the flood"
+                assert decided_of(member, flood) < copies, f"{sent} came after the flood"
                 await place.send([event(place, OTHER, sent)])
 
 

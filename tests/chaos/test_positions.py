@@ -1,22 +1,19 @@
 """Positions against a log that is not what it was, and against a member that is no longer who it thinks it is."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import TypeVar
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 
 from devstack import Stack
 from shared.pipeline.errors import Moved
 from shared.pipeline.pipeline_collections import POSITIONS
-from shared.pipeline.storage.mongo import MongoStore
-from shared.pipeline.store import Session
+from shared.pipeline.storage.mongo import MongoSession, MongoStore
 from tests import factories
 from tests.chaos.members import SECRET, WITHIN_S, Place, place_of, stopped
 from tests.chaos.system import producer, put, until
 from tests.chaos.traffic import AGENCIES, Message, Traffic
-
-R = TypeVar("R")
 
 
 @pytest.fixture
@@ -177,16 +174,17 @@ class Held(MongoStore):
         super().__init__(like.client, like.database.name)
         self.begun, self.go, self.came_to = asyncio.Event(), asyncio.Event(), list[str]()
 
-    async def unit_of_work(self, work: Callable[[Session], Awaitable[R]], *, as_holder: bool = False) -> R:
+    @asynccontextmanager
+    async def transaction(self, *, as_holder: bool = False) -> AsyncIterator[MongoSession]:
         self.begun.set()
         await self.go.wait()
         try:
-            result = await super().unit_of_work(work, as_holder=as_holder)
+            async with super().transaction(as_holder=as_holder) as session:
+                yield session
         except Moved:
             self.came_to.append("moved")
             raise
         self.came_to.append("written")
-        return result
 
 
 async def test_a_member_that_lost_its_partition_writes_nothing(place: Place) -> None:

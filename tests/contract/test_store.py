@@ -14,7 +14,7 @@ from shared.pipeline.documents import Collection
 from shared.pipeline.errors import Moved
 from shared.pipeline.pipeline_collections import Outgoing
 from shared.pipeline.storage.mongo import MongoStore, connect
-from shared.pipeline.store import Advance, Session, Store, Write
+from shared.pipeline.store import Advance, Session, Store, Write, in_transaction
 from tests.memory_store import DuplicateKey, MemoryStore
 
 
@@ -56,7 +56,7 @@ async def keep(store: Store, *seats: Seat) -> None:
     async def work(session: Session) -> None:
         await session.write([put(store, seat, new=True) for seat in seats])
 
-    await store.unit_of_work(work)
+    await in_transaction(store, work)
 
 
 async def seat(store: Store, id: str) -> Seat | None:
@@ -64,7 +64,7 @@ async def seat(store: Store, id: str) -> Seat | None:
         found = await session.find(SEATS, [id])
         return found[0] if found else None  # type: ignore[return-value]
 
-    return await store.unit_of_work(work)
+    return await in_transaction(store, work)
 
 
 def step(expected: int, next: int, position: str = PARTITION, *pending: Outgoing) -> Advance:
@@ -126,7 +126,7 @@ class StoreContract:
             return found, few, first, await session.present(RENAMED, "hall", ["A", "B", "C"])
 
         expected = [Renamed(id="2", hall="B")]
-        assert await store.unit_of_work(by_hall) == (expected, expected, expected, ["A", "B"])
+        assert await in_transaction(store, by_hall) == (expected, expected, expected, ["A", "B"])
 
     # Writing.
 
@@ -142,7 +142,7 @@ class StoreContract:
                 ]
             )
 
-        await store.unit_of_work(work)
+        await in_transaction(store, work)
         there = [one for id in "1234" if (one := await seat(store, id)) is not None]
         assert there == [Seat(id="1", taken=1), Seat(id="3"), Seat(id="4")]
 
@@ -158,7 +158,7 @@ class StoreContract:
         async def work(session: Session) -> None:
             await session.write([put(store, Seat(id="1"), new=False), Write(SEATS, "2", None, new=False)])
 
-        await store.unit_of_work(work)
+        await in_transaction(store, work)
         assert await seat(store, "1") == Seat(id="1")
 
     async def test_an_attempt_that_fails_leaves_nothing(self, store: Store) -> None:
@@ -174,7 +174,7 @@ class StoreContract:
             raise LookupError
 
         with pytest.raises(LookupError):
-            await store.unit_of_work(work)
+            await in_transaction(store, work)
         assert await seat(store, "1") == Seat(id="1")
         assert await seat(store, "2") is None
         assert (await store.position(PARTITION, 0)).next == 0
@@ -188,7 +188,7 @@ class StoreContract:
             async def work(session: Session) -> list[str]:
                 return sorted(one.id for one in await session.find_by(SEATS, "room", ["A", "C", "Z"], limit))
 
-            return await store.unit_of_work(work)
+            return await in_transaction(store, work)
 
         assert await look(0) == ["A1", "A2", "A3", "C1", "C2", "C3"]
         assert await look(2) == ["A1", "A2", "C1", "C2"]
@@ -201,7 +201,7 @@ class StoreContract:
                 found = await session.find_few_by(SEATS, "room", ["A", "C", "Z"], most)
                 return None if found is None else sorted(one.id for one in found)
 
-            return await store.unit_of_work(work)
+            return await in_transaction(store, work)
 
         assert await look(6) == ["A1", "A2", "A3", "C1", "C2", "C3"]
         assert await look(5) is None
@@ -212,7 +212,7 @@ class StoreContract:
         async def work(session: Session) -> list[str]:
             return await session.present(SEATS, "room", ["C", "A", "Z"])
 
-        assert sorted(await store.unit_of_work(work)) == ["A", "C"]
+        assert sorted(await in_transaction(store, work)) == ["A", "C"]
 
     async def test_an_attempt_sees_what_it_wrote(self, store: Store) -> None:
         await keep(store, Seat(id="1"), Seat(id="2"))
@@ -227,7 +227,7 @@ class StoreContract:
             )
             return [one.id for one in await session.find_by(SEATS, "room", ["A"], 0)]
 
-        assert await store.unit_of_work(work) == ["3"]
+        assert await in_transaction(store, work) == ["3"]
 
     # Racing.
 
@@ -242,7 +242,7 @@ class StoreContract:
             taken = found[0].taken if found else 0  # type: ignore[attr-defined]
             await session.write([put(store, Seat(id="1", taken=taken + 1), new=not found)])
 
-        await asyncio.gather(*(store.unit_of_work(work) for _ in range(20)))
+        await asyncio.gather(*(in_transaction(store, work) for _ in range(20)))
         assert await seat(store, "1") == Seat(id="1", taken=20)
 
     async def test_two_who_lock_the_same_unknown_name_are_applied_one_after_the_other(
@@ -262,7 +262,7 @@ class StoreContract:
                 if not await session.find(SEATS, [other]):
                     await session.write([put(store, Seat(id=own), new=True)])
 
-            await store.unit_of_work(work)
+            await in_transaction(store, work)
 
         await asyncio.gather(one("1", "2"), one("2", "1"))
         assert len([id for id in "12" if await seat(store, id)]) == 1
@@ -282,11 +282,11 @@ class StoreContract:
                     await other.lock(["seat/1"])
                     await other.write([put(store, Seat(id="1", taken=2), new=False)])
 
-                await store.unit_of_work(meanwhile)
+                await in_transaction(store, meanwhile)
             await session.lock(["seat/1"])
             await session.write([put(store, Seat(id="2", taken=seen[-1]), new=True)])
 
-        await store.unit_of_work(work)
+        await in_transaction(store, work)
         assert seen == [1, 2]
         assert await seat(store, "2") == Seat(id="2", taken=2)
 
@@ -301,10 +301,10 @@ class StoreContract:
                     [put(store, Seat(id="2"), new=True), put(store, Seat(id="1", taken=9), new=False)]
                 )
 
-            await store.unit_of_work(meanwhile)
+            await in_transaction(store, meanwhile)
             return [one.taken for one in await session.find_by(SEATS, "room", ["A"], 0)]  # type: ignore[attr-defined]
 
-        assert await store.unit_of_work(work) == [0]
+        assert await in_transaction(store, work) == [0]
 
     # Positions.
 
@@ -315,7 +315,7 @@ class StoreContract:
     async def test_a_step_moves_the_position_and_keeps_what_is_to_be_published(self, store: Store) -> None:
         await store.position(PARTITION, 3)
         record = Outgoing("enrollment.events.v1", 2, b"emp_1", b'{"a":1}\x00\xff')
-        await store.unit_of_work(lambda session: session.advance([step(3, 8, PARTITION, record)]))
+        await in_transaction(store, lambda session: session.advance([step(3, 8, PARTITION, record)]))
         position = await store.position(PARTITION, 0)
         assert (position.next, position.pending) == (8, [record])
         assert (position.last_timestamp_ms, position.last_digest) == (1_767_000_000_008, b"digest08")
@@ -329,7 +329,7 @@ class StoreContract:
             await session.advance([step(0, 1, "other"), step(4, 8)])
 
         with pytest.raises(Moved):
-            await store.unit_of_work(work)
+            await in_transaction(store, work)
         assert await seat(store, "1") is None
         assert (await store.position("other", 0)).next == 0
 
@@ -342,7 +342,7 @@ class StoreContract:
                 await session.advance([step(0, 5)])
 
             try:
-                await store.unit_of_work(work)
+                await in_transaction(store, work)
             except Moved:
                 return False
             return True
@@ -353,19 +353,19 @@ class StoreContract:
 
     async def test_an_unknown_position_cannot_move(self, store: Store) -> None:
         with pytest.raises(Moved):
-            await store.unit_of_work(lambda session: session.advance([step(0, 1)]))
+            await in_transaction(store, lambda session: session.advance([step(0, 1)]))
 
     async def test_a_stopped_position_refuses_every_step_and_says_why(self, store: Store) -> None:
         await store.position(PARTITION, 3)
         await store.stop(PARTITION, "topic recreated")
         with pytest.raises(Moved):
-            await store.unit_of_work(lambda session: session.advance([step(3, 8)]))
+            await in_transaction(store, lambda session: session.advance([step(3, 8)]))
         position = await store.position(PARTITION, 0)
         assert (position.next, position.stopped) == (3, "topic recreated")
 
     async def test_a_position_set_back_moves_on_from_there_in_a_turn_of_its_own(self, store: Store) -> None:
         await store.position(PARTITION, 0)
-        await store.unit_of_work(lambda session: session.advance([step(0, 8)]))
+        await in_transaction(store, lambda session: session.advance([step(0, 8)]))
         await store.stop(PARTITION, "an operator looks at it")
         await store.set_back(PARTITION, 3)
         position = await store.position(PARTITION, 0)
@@ -376,8 +376,8 @@ class StoreContract:
             b"",
         )
         with pytest.raises(Moved):
-            await store.unit_of_work(lambda session: session.advance([step(8, 9)]))
-        await store.unit_of_work(lambda session: session.advance([step(3, 4)]))
+            await in_transaction(store, lambda session: session.advance([step(8, 9)]))
+        await in_transaction(store, lambda session: session.advance([step(3, 4)]))
         assert (await store.position(PARTITION, 0)).turn == position.turn
 
 

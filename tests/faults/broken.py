@@ -14,6 +14,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from shared.pipeline.consuming import consumer as consumer_module
 from shared.pipeline.consuming.consumer import Consumer
+from shared.pipeline.consuming.partition_table import Partition
 from shared.pipeline.pipeline_collections import POSITIONS, Position
 from shared.pipeline.restore.restoring import Restoration
 from shared.pipeline.storage.mongo import MongoSession
@@ -74,7 +75,7 @@ def committed_by_itself() -> None:
         assert self._consumer is not None
         committed = await self._consumer.committed(tp)
         await self.store.take_over(f"{self.service.name}/{tp.topic}/{tp.partition}", 0)
-        self.next[tp], self.turn[tp] = committed or 0, 0
+        self.table.read[tp] = Partition(committed or 0, 0, committed or 0)
         self._seek(tp, committed or 0)
 
     async def advance(self: MongoSession, steps: Sequence[Advance]) -> None:

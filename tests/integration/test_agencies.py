@@ -75,7 +75,7 @@ class City:
             made.decided(decisions)
 
         consumer = Consumer(
-            place.service, store, publisher, kafka, place.partitions, decided, sources=sources
+            place.service, store, publisher, kafka, place.partitions, on_decided=decided, sources=sources
         )
         made = Replica(consumer, sources)
         running = asyncio.create_task(consumer.run())

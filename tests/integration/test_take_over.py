@@ -10,7 +10,7 @@ from pymongo.read_concern import ReadConcern
 from devstack import Stack
 from shared.pipeline.errors import Moved
 from shared.pipeline.storage.mongo import MongoSession, MongoStore, connect
-from shared.pipeline.store import Advance, Session
+from shared.pipeline.store import Advance, Session, in_transaction
 
 PARTITION = "enrollment/agency.dinas-a.v1/0"
 SOON_S = 20.0
@@ -58,11 +58,11 @@ async def test_a_transaction_that_a_dead_member_left_open_is_ended(
         await session.lock(["employee"])
         await session.advance([step(0, 3)])
 
-    hanging = asyncio.create_task(first.unit_of_work(half, as_holder=True))
+    hanging = asyncio.create_task(in_transaction(first, half, as_holder=True))
     await held.wait()
     async with asyncio.timeout(SOON_S):
         assert (await second.take_over(PARTITION, 0)).next == 0
-        await second.unit_of_work(whole, as_holder=True)
+        await in_transaction(second, whole, as_holder=True)
     assert (await second.position(PARTITION, 0)).next == 3
     go.set()  # it wakes up, tries again, and finds that it was replaced
     with pytest.raises(Moved):
@@ -90,7 +90,7 @@ async def test_a_command_that_is_interrupted_by_it_is_no_fault_of_its_record(
         await session.advance([step(0, 5)])
         return -1
 
-    hanging = asyncio.create_task(first.unit_of_work(work, as_holder=True))
+    hanging = asyncio.create_task(in_transaction(first, work, as_holder=True))
     async with asyncio.timeout(SOON_S):
         while not await in_hand(first):
             await asyncio.sleep(0.02)
@@ -108,5 +108,5 @@ async def test_who_takes_over_again_from_itself_ends_nothing(stores: tuple[Mongo
         await session.advance([step(0, 4)])
         return (await first.take_over(PARTITION, 0)).next  # as after a rebalance that left it its partitions
 
-    assert await first.unit_of_work(work, as_holder=True) == 0
+    assert await in_transaction(first, work, as_holder=True) == 0
     assert (await first.position(PARTITION, 0)).next == 4

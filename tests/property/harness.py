@@ -47,7 +47,7 @@ from shared.pipeline.processing.messages import Decoder
 from shared.pipeline.processing.unit_of_work import Decided, UnitOfWork
 from shared.pipeline.records import Headers, Record, RecordMetadata
 from shared.pipeline.storage.mongo import MongoStore
-from shared.pipeline.store import Session
+from shared.pipeline.store import Session, in_transaction
 from tests.factories import as_record
 from tests.memory_store import MemoryStore, Stored
 
@@ -279,7 +279,7 @@ class City:
             made = UnitOfWork(member.decoder, member.store, session, limits=limits)
             return await made.run(items, member.service.name, expected)
 
-        decided = await member.store.unit_of_work(unit_of_work)
+        decided = await in_transaction(member.store, unit_of_work)
         member.decided.append(decided)
         pending = [record for step in decided.steps for record in step.pending]
         if self.random.random() < self.weather.shuffle:
@@ -350,7 +350,7 @@ class City:
         ]
         await restore.adopt(told, member.store)
         writes = await restore.finish(member.store)
-        await member.store.unit_of_work(lambda session: session.write(writes))
+        await in_transaction(member.store, lambda session: session.write(writes))
 
     def backup(self, name: str) -> "Backup":
         """All of a service's database as it is at this moment."""

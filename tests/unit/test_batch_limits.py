@@ -24,7 +24,7 @@ from shared.pipeline.pipeline_collections import DEAD_LETTERS, WAITING
 from shared.pipeline.processing import loader as gathering
 from shared.pipeline.processing import pace
 from shared.pipeline.processing.unit_of_work import Decided, UnitOfWork
-from shared.pipeline.store import Session
+from shared.pipeline.store import Session, in_transaction
 from tests.factories import as_record, completed, registered
 from tests.memory_store import MemorySession
 from tests.property.harness import AGENCIES, ENROLLMENT, TERMS, City, Sending
@@ -47,7 +47,7 @@ async def decided(city: City, usually_asked: int, most_asked: int) -> Decided:
         made = UnitOfWork(member.decoder, member.store, session, limits=limits)
         return await made.run(items, "enrollment", {TP: position.next})
 
-    return await member.store.unit_of_work(unit_of_work)
+    return await in_transaction(member.store, unit_of_work)
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ async def decided_within(city: City, limits: Limits) -> list[Decided]:
             made = UnitOfWork(member.decoder, member.store, session, limits=limits)
             return await made.run(items, "enrollment", {TP: position.next})  # noqa: B023
 
-        found.append(await member.store.unit_of_work(unit_of_work))
+        found.append(await in_transaction(member.store, unit_of_work))
         member.next[TP] = found[-1].steps[0].next
         assert found[-1].taken[TP] > 0, "it stands still"
     return found

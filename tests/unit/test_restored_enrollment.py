@@ -24,7 +24,7 @@ from shared.contracts.payload import Payload
 from shared.pipeline.epochs import VERSIONS, epoch_of, next_version
 from shared.pipeline.handlers import Published
 from shared.pipeline.outcome import Verdict
-from shared.pipeline.store import Session, Write
+from shared.pipeline.store import Session, Write, in_transaction
 from tests.factories import NIP, completed, registered, reinstate, rendering, revoke
 from tests.memory_store import MemoryStore
 from tests.property.harness import ENROLLMENT, TERMS
@@ -74,13 +74,13 @@ def restored(lost: Lost, told: list[Published] | None = None) -> Given[Completio
                 for (collection, id), one in lost.backup.items() if collection is SEQUENCES
             ])  # fmt: skip
 
-        await store.unit_of_work(before)
+        await in_transaction(store, before)
         for _ in range(2):
             restore = PriorIssues(RESTORED.terms)
             for one in lost.told if told is None else told:
                 await restore.adopt([one], store)
         writes = await restore.finish(store)
-        await store.unit_of_work(lambda session: session.write(writes))
+        await in_transaction(store, lambda session: session.write(writes))
         return store
 
     async def documents() -> dict[Any, Any]:

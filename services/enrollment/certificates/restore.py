@@ -22,7 +22,7 @@ from shared.contracts.cloudevents import Event, Undecodable, decode, peek
 from shared.contracts.enrollment import CertificateIssued, CertificateRevoked
 from shared.contracts.payload import Payload
 from shared.pipeline.handlers import Published
-from shared.pipeline.store import Session, Store, Write
+from shared.pipeline.store import Session, Store, Write, in_transaction
 
 _TYPES: dict[str, type[Payload]] = {one.TYPE: one for one in (CertificateIssued, CertificateRevoked)}
 
@@ -51,7 +51,7 @@ class PriorIssues:
             )
 
         if told:
-            await store.unit_of_work(work)
+            await in_transaction(store, work)
         for events in told.values():
             for event in events:
                 data = cast("CertificateIssued | CertificateRevoked", event.data)
@@ -65,7 +65,7 @@ class PriorIssues:
         async def work(session: Session) -> list[NumberSequence]:
             return cast("list[NumberSequence]", await session.find(SEQUENCES, sorted(self._places)))
 
-        known = {one.id: one for one in await store.unit_of_work(work)}
+        known = {one.id: one for one in await in_transaction(store, work)}
         after = [
             with_places(known.get(id) or NumberSequence(id=id, last=0), those)
             for id, those in self._places.items()

@@ -1,6 +1,7 @@
 """Takes batches from Kafka, has them decided, publishes what follows, and says so.
 
-consumer.py       takes batches, has them decided, knows where each partition stands
+consumer.py       takes partitions over and batches from them, has these decided
+partition_table.py  where each partition stands: decided, published, fetched
 sources.py        which topics of others are read now, and why one is not
 fairness.py       ... and of each topic no more than its share
 merge_by_time.py  records of several partitions in the order in which the logs took them

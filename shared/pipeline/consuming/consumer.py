@@ -29,14 +29,15 @@ from shared.pipeline.consuming.fairness import shares
 from shared.pipeline.consuming.merge_by_time import MergeByTime
 from shared.pipeline.consuming.observability import tell
 from shared.pipeline.consuming.offsets import CommittedOffsets
+from shared.pipeline.consuming.partition_table import Partition, PartitionTable
 from shared.pipeline.consuming.sources import Sources
-from shared.pipeline.errors import MassFailure, Moved, Unavailable
+from shared.pipeline.errors import Collided, MassFailure, Moved, Unavailable
 from shared.pipeline.handlers import Service
 from shared.pipeline.kafka.client import Assignments, client_of, start
 from shared.pipeline.kafka.publisher import Publisher, close
 from shared.pipeline.kafka.reading import read_batches_our_way
 from shared.pipeline.partitioner import digest, position_id
-from shared.pipeline.pipeline_collections import Decision, Position
+from shared.pipeline.pipeline_collections import Decision
 from shared.pipeline.processing.dead_letters import where
 from shared.pipeline.processing.failure_guard import FailureGuard, Failures
 from shared.pipeline.processing.messages import Decoder, Message
@@ -44,7 +45,7 @@ from shared.pipeline.processing.pace import Pace
 from shared.pipeline.processing.unit_of_work import Decided, UnitOfWork
 from shared.pipeline.records import Record, RecordMetadata
 from shared.pipeline.restore.restoring import Restoration, note_of
-from shared.pipeline.store import Session, Store
+from shared.pipeline.store import Store, give_way
 
 T = TypeVar("T")
 Raw = ConsumerRecord[bytes, bytes]
@@ -74,6 +75,7 @@ class Consumer(Generic[T]):
         publisher: Publisher,
         kafka: KafkaConnection,
         partitions: dict[str, int],
+        *,
         on_decided: Callable[[Sequence[Decision]], None] = lambda decisions: None,
         restoration: Restoration[T] | None = None,
         sources: Sources | None = None,
@@ -87,28 +89,17 @@ class Consumer(Generic[T]):
         self.service, self.store, self.publisher = service, store, publisher
         self.kafka, self.partitions, self.on_decided = kafka, partitions, on_decided
         self.decoder = Decoder(service)
-        self.next: dict[TopicPartition, int] = {}
-        self.published: dict[TopicPartition, int] = {}
-        """As `next`, but what these records caused is acknowledged too."""
-        self._passed: dict[TopicPartition, int] = {}
-        """Where the client stands once it had nothing more for us: from `next` on there are only the markers of a
-        sender's transactions, which nobody is given."""
-        self._asked_ends: dict[TopicPartition, int] = {}
+        self.table: PartitionTable[T] = PartitionTable()
         self.offsets = CommittedOffsets(service.name, service.group)
-        self.turn: dict[TopicPartition, int] = {}
-        self.stopped: dict[TopicPartition, str] = {}
         self.trouble = "has not started yet"
         self.unanswered = ""
         """Why Kafka seems to be away: a fetch that waits in vain tells nothing."""
         self._answered_at = time.monotonic()
         self.moved_at = time.monotonic()
-        self._unverified: dict[TopicPartition, Position] = {}
         self._assignments = Assignments()
         self._consumer: AIOKafkaConsumer | None = None
         self._delivery: asyncio.Task[None] | None = None
         self._watch = FailureGuard()
-        self._rest: dict[TopicPartition, list[Message[T]]] = {}
-        """Of the batch before, what did not fit into its transaction."""
         self._merging: MergeByTime[TopicPartition] = MergeByTime(
             lambda tp: tp.topic == service.commands_topic
         )
@@ -150,17 +141,13 @@ class Consumer(Generic[T]):
         """Records not decided yet in the partitions that this member has."""
         if self._consumer is None:
             return {}
-        # A rebalance takes partitions away at any await; `next` hears of it in the next cycle.
-        ours = self.next.keys() & self._consumer.assignment()
-        return {tp: max(0, self._end(tp) - self._reached(tp)) for tp in ours}
-
-    def _end(self, tp: TopicPartition) -> int:
-        """As the client saw it, or as the broker said when it was asked: a client whose fetcher ended sees nothing."""
-        assert self._consumer is not None
-        return max(self._consumer.last_stable_offset(tp) or 0, self._asked_ends.get(tp, 0))
-
-    def _reached(self, tp: TopicPartition) -> int:
-        return max(self.next[tp], self._passed.get(tp, 0))
+        # A rebalance takes partitions away at any await; the table hears of it in the next cycle.
+        ours = self._consumer.assignment()
+        return {
+            tp: max(0, max(self._consumer.last_stable_offset(tp) or 0, one.asked_end) - one.reached)
+            for tp, one in self.table.read.items()
+            if tp in ours
+        }
 
     async def ends(self, places: Sequence[tuple[str, int]]) -> dict[tuple[str, int], int]:
         """Where the records end in these partitions, also in those of other members; empty while Kafka is away."""
@@ -171,19 +158,20 @@ class Consumer(Generic[T]):
             ends = await asyncio.wait_for(self._consumer.end_offsets(wanted), ANSWERED_WITHIN_S)
         except (KafkaError, TimeoutError):
             return {}
-        return {
-            (tp.topic, tp.partition): self.next[tp] if tp in self.next and self._reached(tp) == end else end
-            for tp, end in ends.items()
-        }
+        found = {(tp.topic, tp.partition): end for tp, end in ends.items()}
+        for tp, one in self.table.read.items():
+            if ends.get(tp) == one.reached:  # nothing but markers behind it
+                found[tp.topic, tp.partition] = one.next
+        return found
 
     def caught_up(self) -> bool:
-        return bool(self.next) and not self.trouble and not any(self.lag().values())
+        return bool(self.table.read) and not self.trouble and not any(self.lag().values())
 
     def faults(self) -> list[str]:
         """Why this member is not ready; empty when all is well."""
         found = [fault for fault in (self.trouble, self.unanswered) if fault]
         found += [
-            f"partition {tp.topic}/{tp.partition} is stopped: {why}" for tp, why in self.stopped.items()
+            f"partition {tp.topic}/{tp.partition} is stopped: {why}" for tp, why in self.table.stopped.items()
         ]
         if any(self.lag().values()) and time.monotonic() - self.moved_at > STALLED_AFTER_S:
             found.append(f"no progress for {STALLED_AFTER_S:.0f} s although records are waiting")
@@ -200,7 +188,7 @@ class Consumer(Generic[T]):
             self._assignments.new = False
             self._forget()
         await self._look_at_positions()
-        if new := [tp for tp in consumer.assignment() if tp not in self.next and tp not in self.stopped]:
+        if new := [tp for tp in consumer.assignment() if tp not in self.table]:
             # Asked once for all: each question waits for the fetch before it, which the broker holds for a while.
             beginnings, ends = await consumer.beginning_offsets(new), await consumer.end_offsets(new)
             for tp in new:
@@ -209,8 +197,7 @@ class Consumer(Generic[T]):
                 self._offsets_at = 0.0
         # Before the first batch: a copy that stays ahead of a position that was set back looks like a lost database.
         await self._note_offsets()
-        rest, self._rest = {tp: messages for tp, messages in self._rest.items() if tp in self.next}, {}
-        batch = rest or await self._fetch()
+        batch = self.table.take_rest() or await self._fetch()
         if batch is None:
             return
         if self._subscribed != self._topics():
@@ -233,10 +220,7 @@ class Consumer(Generic[T]):
         if self._restoring():
             assert self.restoration is not None
             await self.restoration.look(
-                {
-                    position_id(self.service.name, (tp.topic, tp.partition)): self._reached(tp)
-                    for tp in self.next
-                }
+                {self._position(tp): one.reached for tp, one in self.table.read.items()}
             )
         await self._note_offsets()
 
@@ -298,7 +282,7 @@ class Consumer(Generic[T]):
         topics = self._topics()
         for tp in [tp for tp in batch if tp.topic not in topics]:
             del batch[tp]
-            self._seek(tp, self.next[tp])
+            self._seek(tp, self.table.read[tp].next)
         return batch
 
     def _restoring(self) -> bool:
@@ -313,9 +297,9 @@ class Consumer(Generic[T]):
         for tp, records in fetched.items():
             self._merging.add(tp, records)
         more = []
-        for tp in self.next:
+        for tp in self.table.read:
             with contextlib.suppress(IllegalStateError):  # taken from us meanwhile
-                end = self.restoration.ends.get(position_id(self.service.name, (tp.topic, tp.partition)), 0)
+                end = self.restoration.ends.get(self._position(tp), 0)
                 if await self._consumer.position(tp) < end:
                     more.append(tp)
                 if self._merging.held(tp) > MAX_HELD:
@@ -331,31 +315,31 @@ class Consumer(Generic[T]):
         messages: dict[tuple[str, int], list[Message[T]]] = {
             (tp.topic, tp.partition): those for tp, those in batch.items()
         }
-        expected = {(tp.topic, tp.partition): self.next[tp] for tp in batch}
+        expected = {(tp.topic, tp.partition): self.table.read[tp].next for tp in batch}
         failpoint("before-transaction")
         try:
             decided = await self._unit_of_work(messages, expected)
         except Moved:
             for tp in batch:
-                self.next.pop(tp, None)
+                self.table.drop(tp)
             return
         except MassFailure as failure:
             failing = TopicPartition(failure.topic, failure.partition)
             await self._halt(failing, str(failure), self.service.rules)
             for tp in batch.keys() - {failing}:  # nothing of the batch stands: the others are read again
-                self._seek(tp, self.next[tp])
+                self._seek(tp, self.table.read[tp].next)
             return
         self._watch.note(decided.failures)
         failpoint("after-commit")
-        for step, (topic, partition) in zip(decided.steps, decided.taken, strict=True):
-            self.next[TopicPartition(topic, partition)] = step.next
-        taken = {tp: decided.taken.get((tp.topic, tp.partition), 0) for tp in batch}
-        self._rest = {tp: those[taken[tp] :] for tp, those in batch.items() if taken[tp] < len(those)}
-        self._delivery = asyncio.create_task(self._deliver(decided, started, dict(self.next)))
+        for step, place in zip(decided.steps, decided.taken, strict=True):
+            self.table.read[TopicPartition(*place)].next = step.next
+        for tp, those in batch.items():
+            self.table.read[tp].rest = list(those[decided.taken.get((tp.topic, tp.partition), 0) :])
+        self._delivery = asyncio.create_task(self._deliver(decided, started, self.table.decided()))
 
     async def _deliver(self, decided: Decided, started: float, next: dict[TopicPartition, int]) -> None:
         await self.publisher.publish(decided.outgoing)
-        self.published |= next
+        self.table.is_published(next)
         failpoint("after-publish")
         self.on_decided(decided.decisions)
         seconds = time.perf_counter() - started
@@ -375,37 +359,44 @@ class Consumer(Generic[T]):
     async def _unit_of_work(
         self, messages: dict[tuple[str, int], list[Message[T]]], expected: dict[tuple[str, int], int]
     ) -> Decided:
-        async def work(session: Session) -> Decided:
-            decided = await UnitOfWork(self.decoder, self.store, session).run(
-                messages, self.service.name, expected, before_writes=self._may_write
-            )
-            failpoint("before-commit")
-            return decided
+        """The one that committed: after collisions, and of fewer records where not all of them can be written."""
+        collisions = 0
+        while True:
+            try:
+                async with self.store.transaction(as_holder=True) as session:
+                    unit = UnitOfWork(self.decoder, self.store, session)
+                    decided = await unit.run(messages, self.service.name, expected, self._may_write)
+                    failpoint("before-commit")
+                    return decided
+            except Collided:
+                collisions += 1
+                await give_way(collisions)
+            except (Moved, Unavailable, MassFailure):
+                raise
+            except Exception as error:  # noqa: BLE001 - raised again where nothing smaller is left
+                await self._delivered()  # a fault of the delivery is none of these records'
+                messages = self._fewer(messages, error)
 
-        try:
-            return await self.store.unit_of_work(work, as_holder=True)
-        except (Moved, Unavailable, MassFailure):
-            raise
-        except Exception as error:
-            await self._delivered()  # a fault of the delivery is none of these records'
-            (tp, those), *others = messages.items()
-            if not others and len(those) == 1:
-                if isinstance(those[0].fault, WriteFault):
-                    raise
-                # Without its text: a bulk write error repeats the whole document.
-                log.error("record %s can't be written: %s", those[0].record.at, where(error))
-                return await self._unit_of_work(
-                    {tp: [replace(those[0], fault=WriteFault(str(type(error).__name__)))]}, expected
-                )
-            half = {tp: those[: max(1, len(those) // 2)]}  # the rest comes next
-            return await self._unit_of_work(half, {tp: expected[tp]})
+    def _fewer(
+        self, messages: dict[tuple[str, int], list[Message[T]]], error: Exception
+    ) -> dict[tuple[str, int], list[Message[T]]]:
+        """The first half of one partition, and the rest comes next; a record that is alone is itself what can't be
+        written."""
+        (tp, those), *others = messages.items()
+        if others or len(those) > 1:
+            return {tp: those[: max(1, len(those) // 2)]}
+        if isinstance(those[0].fault, WriteFault):
+            raise error
+        # Without its text: a bulk write error repeats the whole document.
+        log.error("record %s can't be written: %s", those[0].record.at, where(error))
+        return {tp: [replace(those[0], fault=WriteFault(type(error).__name__))]}
 
     async def _ours(self, tp: TopicPartition, records: list[Raw]) -> list[Record]:
         """The records from `next` on; a partition that doesn't continue where we stood is taken over or stopped."""
-        if tp not in self.next:
+        if (ours := self.table.read.get(tp)) is None:
             return []
-        verify = self._unverified.pop(tp, None)
-        found = [_record(record, self.turn[tp]) for record in records]
+        verify, ours.unverified = ours.unverified, None
+        found = [_record(record, ours.turn) for record in records]
         if verify is not None and found[0].at.offset == verify.next - 1:
             last, found = found[0], found[1:]
             if (last.timestamp_ms, digest(last)) != (verify.last_timestamp_ms, verify.last_digest):
@@ -414,12 +405,12 @@ class Consumer(Generic[T]):
                     f"record {verify.next - 1} is not the one that was decided: topic recreated or database restored",
                 )
                 return []
-        found = [record for record in found if record.at.offset >= self.next[tp]]
-        if found and found[0].at.offset > self.next[tp]:
+        found = [record for record in found if record.at.offset >= ours.next]
+        if found and found[0].at.offset > ours.next:
             assert self._consumer is not None
             beginning = (await self._consumer.beginning_offsets([tp]))[tp]
-            if beginning > self.next[tp]:
-                await self._halt(tp, gap(self.next[tp], beginning))
+            if beginning > ours.next:
+                await self._halt(tp, gap(ours.next, beginning))
                 return []
         return found
 
@@ -427,12 +418,9 @@ class Consumer(Generic[T]):
         """Reads where the group stands, publishes what may not have been, and goes on from there. `end`: as it was
         asked before; who had the partition may have decided more since."""
         assert self._consumer is not None
-        position = await self.store.take_over(
-            position_id(self.service.name, (tp.topic, tp.partition)), beginning
-        )
+        position = await self.store.take_over(self._position(tp), beginning)
         if position.next > end:
             end = (await self._consumer.end_offsets([tp]))[tp]
-        self._unverified.pop(tp, None)
         await self.offsets.look(self._consumer, tp, position)
         if position.failing_rules not in ("", self.service.rules):
             # Where these fail too, the unit of work is thrown away, and the partition stops again where it stands.
@@ -452,44 +440,39 @@ class Consumer(Generic[T]):
             await self.publisher.publish(position.pending)
             verifiable = position.next > beginning and position.last_digest
             if self._seek(tp, position.next - 1 if verifiable else position.next):
-                self.next[tp], self.turn[tp] = position.next, position.turn
-                self.published[tp] = position.next
-                if verifiable:
-                    self._unverified[tp] = position
+                self.table.read[tp] = Partition(
+                    position.next, position.turn, position.next, position if verifiable else None
+                )
 
     def _forget(self) -> None:
         """Every partition is taken over again."""
-        self.next.clear()
-        self._passed.clear()
-        self._asked_ends.clear()
-        self._rest.clear()
+        self.table.clear()
         self._merging.clear()
-        self.stopped.clear()
-        self._unverified.clear()
 
     def _seek(self, tp: TopicPartition, offset: int) -> bool:
+        """From there on it is fetched anew; whether it is still ours."""
         assert self._consumer is not None
-        self._rest.pop(tp, None)
         self._merging.forget(tp)
         try:
             self._consumer.seek(tp, offset)
             self._consumer.resume(tp)  # it may have been ahead of the others
-            self._passed.pop(tp, None)
         except IllegalStateError:  # taken from us meanwhile
-            self.next.pop(tp, None)
+            self.table.drop(tp)
             return False
+        if (ours := self.table.read.get(tp)) is not None:
+            ours.rest, ours.passed = [], 0
         return True
 
     async def _ask_ends(self) -> None:
         """When nothing comes: whether nothing is there, or the client's fetcher ended without a word."""
-        if time.monotonic() - self._ends_at < ENDS_LOOK_S or not self.next:
+        if time.monotonic() - self._ends_at < ENDS_LOOK_S or not self.table.read:
             return
         self._ends_at = time.monotonic()
         assert self._consumer is not None
         with contextlib.suppress(KafkaError, TimeoutError):
-            self._asked_ends = await asyncio.wait_for(
-                self._consumer.end_offsets(list(self.next)), ANSWERED_WITHIN_S
-            )
+            asked = self._consumer.end_offsets(list(self.table.read))
+            for tp, end in (await asyncio.wait_for(asked, ANSWERED_WITHIN_S)).items():
+                self.table.read[tp].asked_end = end
 
     async def _look_past_markers(self) -> None:
         """Nothing came, so all that was given to us is decided."""
@@ -497,7 +480,7 @@ class Consumer(Generic[T]):
         for tp, records in self.lag().items():
             if records and not self._merging.held(tp):
                 with contextlib.suppress(IllegalStateError):  # taken from us meanwhile
-                    self._passed[tp] = await self._consumer.position(tp)
+                    self.table.read[tp].passed = await self._consumer.position(tp)
 
     async def _look_at_positions(self) -> None:
         """An operator may have started a stopped partition, or set one back that nothing comes into."""
@@ -505,38 +488,34 @@ class Consumer(Generic[T]):
             return
         self._looked_at = time.monotonic()
         assert self._consumer is not None
-        for tp in [*self.stopped, *self.next]:
-            position = await self.store.position(position_id(self.service.name, (tp.topic, tp.partition)), 0)
-            if tp in self.stopped and not position.stopped:
-                self.stopped.pop(tp)
-                with contextlib.suppress(IllegalStateError):
-                    self._consumer.resume(tp)
-            elif tp in self.next and (position.next, position.turn) != (self.next[tp], self.turn[tp]):
-                if (
-                    self.restoration is not None
-                    and position.next < self.next[tp]
-                    and position.turn == self.turn[tp]
-                ):
+        for tp in self.table:
+            position = await self.store.position(self._position(tp), 0)
+            ours = self.table.read.get(tp)
+            if ours is None:
+                if not position.stopped:
+                    self.table.stopped.pop(tp)
+                    with contextlib.suppress(IllegalStateError):
+                        self._consumer.resume(tp)
+            elif (position.next, position.turn) != (ours.next, ours.turn):
+                if self.restoration is not None and position.next < ours.next and position.turn == ours.turn:
                     self.restoration.doubt()
                     raise Unavailable(f"the database went back under us, in {tp.topic}/{tp.partition}")
-                self.next.pop(tp)
+                self.table.drop(tp)
 
     async def _halt(self, tp: TopicPartition, why: str, failing_rules: str = "") -> None:
         log.critical("partition %s/%s stopped: %s", tp.topic, tp.partition, why)
-        await self.store.stop(position_id(self.service.name, (tp.topic, tp.partition)), why, failing_rules)
+        await self.store.stop(self._position(tp), why, failing_rules)
         self._pause_partition(tp, why)
 
     def _pause_partition(self, tp: TopicPartition, why: str) -> None:
         assert self._consumer is not None
-        self.next.pop(tp, None)
-        self._rest.pop(tp, None)
+        self.table.stop(tp, why)
         self._merging.forget(tp)
-        self.stopped[tp] = why
         try:
             self._consumer.seek(tp, 0)  # a position, so that getmany serves the others
             self._consumer.pause(tp)
         except IllegalStateError:
-            self.stopped.pop(tp, None)
+            self.table.stopped.pop(tp, None)
 
     async def _connect(self) -> None:
         await self.sources.look()
@@ -553,9 +532,8 @@ class Consumer(Generic[T]):
         that subscribes to it, and where it goes on the database says."""
         assert self._consumer is not None
         self._subscribed = self._topics()
-        for tp in [tp for tp in self.next if tp.topic not in self._subscribed]:
-            self.next.pop(tp)
-            self._rest.pop(tp, None)
+        for tp in [tp for tp in self.table.read if tp.topic not in self._subscribed]:
+            self.table.drop(tp)
             self._merging.forget(tp)
         self._consumer.subscribe(self._subscribed, listener=self._assignments)
 
@@ -574,17 +552,16 @@ class Consumer(Generic[T]):
     async def _note_offsets(self) -> None:
         """A copy for lag tools, and a sign of life; nothing reads it back. Whoever sees a group at the end of its
         topics knows that nothing of theirs is on its way any more."""
-        if time.monotonic() - self._offsets_at < OFFSETS_EVERY_S or not self.next or self._consumer is None:
+        if (
+            time.monotonic() - self._offsets_at < OFFSETS_EVERY_S
+            or not self.table.read
+            or self._consumer is None
+        ):
             return
         self._offsets_at = time.monotonic()
         metrics.lag(self.service.name, self.lag())
         try:
-            done = {
-                tp: self._reached(tp) if at == self.next[tp] else at
-                for tp, at in self.published.items()
-                if tp in self.next
-            }
-            noted = {tp: (at, note_of(self.service.epoch)) for tp, at in done.items()}
+            noted = {tp: (one.done, note_of(self.service.epoch)) for tp, one in self.table.read.items()}
             await asyncio.wait_for(self._consumer.commit(noted), ANSWERED_WITHIN_S)
             self.unanswered, self._answered_at = "", time.monotonic()
         except (IllegalStateError, CommitFailedError) as error:  # a rebalance
@@ -598,6 +575,9 @@ class Consumer(Generic[T]):
                 raise Unavailable(
                     f"Kafka did not answer this client for {STALLED_AFTER_S:.0f} s: connecting anew"
                 ) from error
+
+    def _position(self, tp: TopicPartition) -> str:
+        return position_id(self.service.name, (tp.topic, tp.partition))
 
     async def _pause(self, longest_s: float) -> None:
         with contextlib.suppress(TimeoutError):

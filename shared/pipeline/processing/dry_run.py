@@ -17,7 +17,7 @@ from shared.pipeline.pipeline_collections import Outgoing, WaitingRecord
 from shared.pipeline.processing.messages import Decoder
 from shared.pipeline.processing.unit_of_work import UnitOfWork
 from shared.pipeline.records import Record, RecordMetadata
-from shared.pipeline.store import Advance, Session, Store, Write
+from shared.pipeline.store import Advance, Session, Store, Write, in_transaction
 
 T = TypeVar("T")
 
@@ -78,10 +78,10 @@ async def run_dry(
             for (collection, id), document in state.changed.items()
         ]
         outcomes = [(one.record, outcome) for one, outcome in unit.outcomes]
-        raise _Over(DryRun(outcomes, changes, unit.outgoing))
+        raise _Over(DryRun(outcomes, changes, unit.outbox.outgoing))
 
     try:
-        await store.unit_of_work(work)
+        await in_transaction(store, work)
     except _Over as over:
         return over.run
     raise AssertionError("unreachable")

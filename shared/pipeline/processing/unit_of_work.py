@@ -7,21 +7,18 @@ import heapq
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, Generic, NamedTuple, TypeVar, cast
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import msgspec
 
-from shared.contracts.cloudevents import encode, event_id, id_in
+from shared.contracts.cloudevents import id_in
 from shared.contracts.payload import Payload
 from shared.contracts.pipeline import ReleaseWaiting
-from shared.contracts.topics import MAX_RECORD_BYTES
-from shared.observability.telemetry import child_traceparent
-from shared.pipeline.documents import Collection, Doc, Document, Key, Lock, State
+from shared.pipeline.documents import Collection, Doc, Document, Lock, State
 from shared.pipeline.errors import Rejected, Waiting
-from shared.pipeline.handlers import Recalculated
 from shared.pipeline.limits import LIMITS, Limits
 from shared.pipeline.outcome import Due, Outcome, OutgoingEvent, Put, Recalculation, Remove, Stale, Verdict
-from shared.pipeline.partitioner import TopicPartition, digest, partition_of, position_id
+from shared.pipeline.partitioner import TopicPartition, digest, position_id
 from shared.pipeline.pipeline_collections import (
     BUG,
     DEAD_BYTES,
@@ -40,7 +37,9 @@ from shared.pipeline.processing.dead_letters import dead_letter, weighed, where,
 from shared.pipeline.processing.failure_guard import Failures
 from shared.pipeline.processing.loader import Loader
 from shared.pipeline.processing.messages import EPOCH, Decoder, Message
+from shared.pipeline.processing.outbox import Outbox
 from shared.pipeline.processing.pace import Pace
+from shared.pipeline.processing.stale import StaleDocuments
 from shared.pipeline.records import PackedBatch, Received, Record
 from shared.pipeline.store import Advance, Encoded, Session, Store, Write
 from shared.pipeline.waiting import WAITING_PAGE, kind_of, waiting_id
@@ -48,8 +47,6 @@ from shared.pipeline.waiting import WAITING_PAGE, kind_of, waiting_id
 T = TypeVar("T")
 
 MAX_DOCUMENT_BYTES = 15_000_000
-# The rest of what a record may have is for its frame in the log.
-MAX_OUTGOING_BYTES = MAX_RECORD_BYTES - 4096
 
 
 class Decided(NamedTuple):
@@ -73,17 +70,6 @@ async def _at_once(failures: Failures) -> None:
 
 class NotRecalculable(Exception):
     """What follows from several records together can't be worked out: each is recalculated by itself, to find which."""
-
-
-class Left(NamedTuple):
-    """An stale document, by what it was before, the last event that changed it, and the place of its outcome."""
-
-    collection: Collection[Document]
-    before: Document | None
-    event: Received[Payload]
-    outcome: int
-    taking: TopicPartition
-    """In whose position what follows from it is pending."""
 
 
 Change = tuple[Put | Remove, Encoded | None]
@@ -112,11 +98,7 @@ class UnitOfWork(Generic[T]):
         self.loader = Loader(self.decoder, self.session, self.state, self.pace, self.limits)
         self.ahead: deque[Message[T]] = deque()
         """Records that are decided next."""
-        self.stale: dict[str, dict[str, Left]] = {}
-        """By aggregate, then by id of the document."""
-        self.left: set[Key] = set()
-        """The same documents."""
-        self.stale_weight = 0
+        self.stale = StaleDocuments(self.state)
         self.encoded: dict[tuple[Collection[Document], str], Encoded] = {}
         self.inserts: list[Write] = []
         self.decisions: list[Decision] = []
@@ -125,11 +107,7 @@ class UnitOfWork(Generic[T]):
         """By the place of an outcome: what followed from it once all of its batch was recalculated."""
         self.taking: TopicPartition = ("", 0)
         """Whose record is being decided."""
-        self.outgoing: list[Outgoing] = []
-        self.pending: dict[TopicPartition, list[Outgoing]] = {}
-        """The same, by the record that they follow from: whoever takes its partition over publishes them before it
-        decides the next one, so what one topic says of a person stays in order."""
-        self.outgoing_bytes = 0
+        self.outbox = Outbox(self.service)
         self.dead_bytes: dict[str, DeadBytes] = {}
         """By topic, as they are from now on."""
         self.bugs: dict[int, str] = {}
@@ -160,7 +138,7 @@ class UnitOfWork(Generic[T]):
                 position_id(group, tp),
                 expected[tp],
                 last.at.offset + 1,
-                self.pending.get(tp, []),
+                self.outbox.pending.get(tp, []),
                 last.timestamp_ms,
                 digest(last),
             )
@@ -171,7 +149,9 @@ class UnitOfWork(Generic[T]):
         await self.session.advance(steps)
         await self.session.write([*self.inserts, *self.writes(), *self.notes()])
         counts = {tp: len(messages) for tp, messages in taken.items()}
-        return Decided(steps, counts, self.decisions, self.outcomes, self.followed, failures, self.outgoing)
+        return Decided(
+            steps, counts, self.decisions, self.outcomes, self.followed, failures, self.outbox.outgoing
+        )
 
     async def decide_all(
         self, batch: Mapping[TopicPartition, Sequence[Message[T]]]
@@ -189,7 +169,7 @@ class UnitOfWork(Generic[T]):
                 break
             self.taking = tp
             await self.decide_record(self.ahead.popleft(), message.record)
-            if self.stale_weight >= self.limits.most_stale:
+            if self.stale.weight >= self.limits.most_stale:
                 await self.recalculate()
             taken.setdefault(tp, []).append(message)
         await self.recalculate()
@@ -197,7 +177,7 @@ class UnitOfWork(Generic[T]):
 
     def is_full(self) -> bool:
         return (
-            self.outgoing_bytes >= self.limits.most_pending_bytes
+            self.outbox.size_bytes >= self.limits.most_pending_bytes
             or len(self.decisions) >= self.limits.most_decisions
             or self.pace.busy_s >= self.limits.most_busy_s
         )
@@ -221,7 +201,7 @@ class UnitOfWork(Generic[T]):
         """Decides one record and applies what follows; its own faults end in a decision too."""
         if message.event is None and message.fault is None:
             return
-        if self.wants_recalculated(message):
+        if self.stale.are_asked_for(message):
             await self.recalculate()
         await self.pace.give_way()
         try:
@@ -230,7 +210,7 @@ class UnitOfWork(Generic[T]):
             assert message.event is not None
             assert message.handler is not None
             await self.loader.again(message, self.ahead)
-            if self.wants_recalculated(message):  # what was left joined a set that it had looked at before
+            if self.stale.are_asked_for(message):  # what was left joined a set that it had looked at before
                 await self.recalculate()
                 await self.loader.again(message, self.ahead)
             if message.fault is not None:
@@ -242,7 +222,7 @@ class UnitOfWork(Generic[T]):
             if outcome.stale is not None and self.one_by_one:
                 outcome = self.recalculated(outcome, outcome.stale, event)
             changes = self.prepared(outcome.changes)
-            outgoing = [self.outgoing_of(fact, event) for fact in outcome.facts]
+            outgoing = [self.outbox.encoded(fact, event) for fact in outcome.facts]
         except Waiting as waiting:
             await self.keep_waiting(message, waiting, cause)
         except NotRecalculable:
@@ -255,12 +235,13 @@ class UnitOfWork(Generic[T]):
         else:
             self.apply(changes)
             for record in outgoing:
-                self.send(record)
+                self.outbox.add(record, self.taking)
             if outcome.redecide:
                 outcome = await self.decide_again(outcome, cause)
             self.decide(message, outcome, cause)
             if outcome.stale is not None:
-                self.leave(outcome.stale, event)
+                self.stale.leave(outcome.stale, event, len(self.outcomes) - 1, self.taking)
+                self.encoded.pop((outcome.stale.collection, outcome.stale.document.id), None)
             await self.release(outcome, cause)
 
     def prepared(self, changes: Sequence[Put | Remove]) -> list[Change]:
@@ -279,11 +260,6 @@ class UnitOfWork(Generic[T]):
 
     # What follows from several records of the batch together.
 
-    def wants_recalculated(self, message: Message[T]) -> bool:
-        if message.handler is None or not self.left or message.handler.recalculated is Recalculated.NOTHING:
-            return False
-        return message.handler.recalculated is Recalculated.ALL or not self.left.isdisjoint(message.rests_on)
-
     def recalculated(self, outcome: Outcome, stale: Stale, event: Received[Payload]) -> Outcome:
         """The outcome with what follows from it alone."""
         before = self.state.get(stale.collection, stale.document.id)
@@ -299,43 +275,23 @@ class UnitOfWork(Generic[T]):
         assert self.service.recalculate is not None
         return self.service.recalculate(due, self.state, self.service.terms)
 
-    def leave(self, stale: Stale, event: Received[Payload]) -> None:
-        """Later records of the batch see the document; what follows from it is worked out after them."""
-        aggregate, collection, document, weight = stale
-        if aggregate not in self.stale:
-            self.stale_weight += weight
-        those = self.stale.setdefault(aggregate, {})
-        known = those.pop(document.id, None)  # in the order of the last change
-        before = self.state.get(collection, document.id) if known is None else known.before
-        those[document.id] = Left(collection, before, event, len(self.outcomes) - 1, self.taking)
-        self.left.add((collection, document.id))
-        self.state.apply(collection, document.id, document)
-        self.encoded.pop((collection, document.id), None)
-
     async def recalculate(self) -> None:
         """Works out what follows from all that was left stale; raises NotRecalculable where that fails."""
-        stale, self.stale, self.stale_weight = self.stale, {}, 0
-        self.left.clear()
-        for those in stale.values():
+        for left in self.stale.taken():
             try:
-                due = [
-                    # Not Due[Any](...): a call by way of the alias costs several times as much.
-                    Due(left.before, cast("Any", self.state.get(left.collection, id)), left.event)
-                    for id, left in those.items()
-                ]
-                recalculation = self.recalculation(due)
+                recalculation = self.recalculation(self.stale.due(left))
                 changes = self.prepared(recalculation.changes)
                 outgoing = [
-                    (self.outgoing_of(fact, cause.event), those[cause.after.id].taking)
+                    (self.outbox.encoded(fact, cause.event), left[cause.after.id].taking)
                     for fact, cause in recalculation.facts
                 ]
             except Exception as error:
                 raise NotRecalculable from error
             self.apply(changes)
             for record, taking in outgoing:
-                self.send(record, taking)
+                self.outbox.add(record, taking)
             for fact, cause in recalculation.facts:
-                self.followed.setdefault(those[cause.after.id].outcome, []).append(fact)
+                self.followed.setdefault(left[cause.after.id].outcome, []).append(fact)
             await self.pace.give_way()
 
     # Records that are decided once more.
@@ -374,9 +330,8 @@ class UnitOfWork(Generic[T]):
             # Where none of them could be decided the next page can't either: a look in vain would go on for ever.
             if len(page) >= WAITING_PAGE and self.state.count(WAITING, "lacks", lacks) < len(page):
                 command = ReleaseWaiting(lacks=lacks, page=cause.at.offset)
-                self.send(
-                    self.outgoing_of(OutgoingEvent(command, "waiting/" + lacks, cause.at.offset, lacks), None)
-                )
+                fact = OutgoingEvent(command, "waiting/" + lacks, cause.at.offset, lacks)
+                self.outbox.add(self.outbox.encoded(fact, None), self.taking)
 
     def encode(self, document: Document) -> Encoded:
         encoded = self.store.encode(document)
@@ -386,32 +341,6 @@ class UnitOfWork(Generic[T]):
                 "split what it carries"
             )
         return encoded
-
-    def outgoing_of(self, fact: OutgoingEvent, event: Received[Payload] | None) -> Outgoing:
-        payload = fact.payload
-        id = event_id(self.service.epoch, fact.aggregate, fact.version, payload.TYPE)
-        value = encode(
-            payload,
-            id=id,
-            source=f"urn:kompeten:{self.service.name}",
-            time=event.now if event is not None else EPOCH,
-            subject=fact.aggregate,
-            partitionkey=fact.key,
-            traceparent=child_traceparent(event.traceparent if event is not None else None, id),
-        )
-        if len(value) + len(fact.key) > MAX_OUTGOING_BYTES:
-            raise Rejected(  # else it is published in vain for ever, and nothing after it
-                f"the event {payload.TYPE} that follows from it would be larger than the log takes: "
-                "send the ids and texts that Kompeten itself gave out"
-            )
-        return Outgoing(
-            self.service.topic_of(type(payload)), partition_of(fact.key), fact.key.encode(), value
-        )
-
-    def send(self, record: Outgoing, taking: TopicPartition | None = None) -> None:
-        self.outgoing.append(record)
-        self.pending.setdefault(taking or self.taking, []).append(record)
-        self.outgoing_bytes += len(record.value) + len(record.key) + 64
 
     def decide(self, message: Message[T], outcome: Outcome, cause: Record) -> None:
         event = message.event

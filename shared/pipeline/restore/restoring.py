@@ -27,7 +27,7 @@ from shared.pipeline.handlers import Published, Service
 from shared.pipeline.kafka.publisher import close
 from shared.pipeline.partitioner import position_id
 from shared.pipeline.pipeline_collections import POSITIONS, Position
-from shared.pipeline.store import Session, Store, Write
+from shared.pipeline.store import Session, Store, Write, in_transaction
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -130,7 +130,7 @@ class Restoration(Generic[T]):
                 await session.write([Write(EPOCHS, CURRENT, self._store.encode(stored), new=False)])
             return stored
 
-        self._take(await self._store.unit_of_work(work))
+        self._take(await in_transaction(self._store, work))
 
     def _take(self, stored: Epoch) -> None:
         ours = {self._id(tp) for tp in self._sources}  # an agency may have left since
@@ -139,7 +139,7 @@ class Restoration(Generic[T]):
             self.opened.set()
 
     async def _stored(self) -> Epoch | None:
-        return await self._store.unit_of_work(_epoch)
+        return await in_transaction(self._store, _epoch)
 
     async def _write(self, epoch: Epoch, writes: Sequence[Write] = ()) -> Epoch:
         """Unless another replica was faster: then what stands."""
@@ -153,7 +153,7 @@ class Restoration(Generic[T]):
             await session.write([*writes, write])
             return epoch
 
-        return await self._store.unit_of_work(work)
+        return await in_transaction(self._store, work)
 
     def _wrong(self, why: str) -> WrongEpoch:
         if self._doing != why:
@@ -275,7 +275,7 @@ class Restoration(Generic[T]):
         async def work(session: Session) -> list[Any]:
             return list(await session.find(POSITIONS, ids))
 
-        return {one.id: one for one in cast("list[Position]", await self._store.unit_of_work(work))}
+        return {one.id: one for one in cast("list[Position]", await in_transaction(self._store, work))}
 
     @asynccontextmanager
     async def _reader(self) -> AsyncIterator[AIOKafkaConsumer]:

@@ -2,8 +2,7 @@
 
 import asyncio
 import logging
-import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
@@ -21,7 +20,7 @@ from pymongo.read_concern import ReadConcern
 from pymongo.server_api import ServerApi
 
 from shared.pipeline.documents import Collection, Document
-from shared.pipeline.errors import Moved, Unavailable
+from shared.pipeline.errors import Collided, Moved, Unavailable
 from shared.pipeline.pipeline_collections import (
     LOCKS,
     PIPELINE_COLLECTIONS,
@@ -31,10 +30,9 @@ from shared.pipeline.pipeline_collections import (
     pack,
 )
 from shared.pipeline.storage.mongo_errors import ENDED, NOT_PRIMARY, is_infrastructure, sentence, sentence_of
-from shared.pipeline.store import Advance, Session, Write
+from shared.pipeline.store import Advance, Write
 from shared.pipeline.work import Claim, Note
 
-R = TypeVar("R")
 D = TypeVar("D", bound=Document)
 log = logging.getLogger(__name__)
 Raw = dict[str, Any]  # what MongoDB returns, before msgspec has given it a type
@@ -42,7 +40,6 @@ Raw = dict[str, Any]  # what MongoDB returns, before msgspec has given it a type
 AWARE: CodecOptions[Raw] = CodecOptions(tz_aware=True)
 NATIVE = (bytes, datetime)
 TRANSIENT, UNKNOWN_COMMIT = "TransientTransactionError", "UnknownTransactionCommitResult"
-MAX_PAUSE_S = 0.2
 NOT_THERE_YET_S = 5.0
 REFUSED = frozenset({13, 18})  # Unauthorized, AuthenticationFailed
 NOW = "$$NOW"  # the server's clock
@@ -189,27 +186,22 @@ class MongoStore:
             self._holding = await self.client.start_session()
         yield self._holding
 
-    async def unit_of_work(self, work: Callable[[Session], Awaitable[R]], *, as_holder: bool = False) -> R:
-        async with translated():
-            tries = 0
-            while True:
-                async with self._session(as_holder) as session:
-                    try:
-                        session.start_transaction(
-                            ReadConcern("snapshot"), WriteConcern("majority", j=True), ReadPreference.PRIMARY
-                        )
-                        result = await work(MongoSession(self.database, session))
-                        await _commit(session)
-                        return result
-                    except BaseException as error:
-                        # Not cancelled in between: a Motor call that is given up goes on in its thread.
-                        if session.in_transaction:  # type: ignore[truthy-function]  # delegated: a property at run time
-                            await asyncio.shield(_abort(session))
-                        if not (isinstance(error, PyMongoError) and is_transient(error)):
-                            raise
-                tries += 1
-                # Full jitter: replicas that collided must not meet again.
-                await asyncio.sleep(random.random() * min(0.002 * 2**tries, MAX_PAUSE_S))  # noqa: S311
+    @asynccontextmanager
+    async def transaction(self, *, as_holder: bool = False) -> AsyncIterator["MongoSession"]:
+        async with translated(), self._session(as_holder) as session:
+            try:
+                session.start_transaction(
+                    ReadConcern("snapshot"), WriteConcern("majority", j=True), ReadPreference.PRIMARY
+                )
+                yield MongoSession(self.database, session)
+                await _commit(session)
+            except BaseException as error:
+                # Not cancelled in between: a Motor call that is given up goes on in its thread.
+                if session.in_transaction:  # type: ignore[truthy-function]  # delegated: a property at run time
+                    await asyncio.shield(_abort(session))
+                if isinstance(error, PyMongoError) and is_transient(error):
+                    raise Collided from error
+                raise
 
     async def position(self, id: str, beginning: int) -> Position:
         async with translated():
