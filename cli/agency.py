@@ -87,6 +87,7 @@ def add(
     code: Code,
     name: Name,
     kafka: KafkaAccess,
+    *,
     name_en: NameEn = None,
     contact: Contact = None,
     client_id: Clients = None,
@@ -126,7 +127,7 @@ def add(
     users = stands.kafka_users if stands is not None else [] if user is None else [user]
     body = {"code": code, **wanted, "kafka_users": users}
     ordered = service.add_agency(body, key=key_of("add", code, name, body))
-    return told(desk, service, ordered, done, user, handed)
+    return told(desk, service, ordered, done, user=user, handed=handed)
 
 
 @command(app, "change", kafka=kafka_access)
@@ -135,6 +136,7 @@ def change(
     code: Code,
     reason: Why,
     kafka: KafkaAccess,
+    *,
     name: NewName = None,
     name_en: NameEn = None,
     contact: Contact = None,
@@ -181,6 +183,7 @@ def rotate(
     code: Code,
     reason: Why,
     kafka: KafkaAccess,
+    *,
     finish: Finish = False,
     password_file: PasswordFile = None,
 ) -> int:
@@ -190,7 +193,7 @@ def rotate(
     try:
         if finish:
             return finish_it(desk, service, admin, stands, reason)
-        return begin(desk, service, admin, stands, reason, Handed(password_file))
+        return begin(desk, service, admin, stands, reason, handed=Handed(password_file))
     except AdminError as error:
         raise CannotAsk(f"{error}: the same command again goes on") from error
 

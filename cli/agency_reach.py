@@ -36,7 +36,9 @@ LONG_AGO_DAYS: Final = 30
 Heir = Annotated[str, typer.Option("--heir", metavar="CODE", help="The agency that takes its place")]
 
 
-def distrust(desk: Desk, code: Code, since: Since, reason: Why, until: Until = None, yes: Yes = False) -> int:
+def distrust(
+    desk: Desk, code: Code, *, since: Since, reason: Why, until: Until = None, yes: Yes = False
+) -> int:
     """Have what an agency sent in some time count for nothing, as after its password leaked; `trust` takes it back."""
     now = datetime.now(UTC)
     begin = moment(since, now)
@@ -49,7 +51,7 @@ def distrust(desk: Desk, code: Code, since: Since, reason: Why, until: Until = N
         "until": None if until is None else moment(until, now, "--until").isoformat(),
         "reason": checked_reason(reason),
     }
-    return _carry_out(desk, code, "distrusts", order, "Have all that count for nothing?", yes)
+    return _carry_out(desk, code, "distrusts", order, "Have all that count for nothing?", yes=yes)
 
 
 def trust(desk: Desk, code: Code, reason: Why, decision: DecisionId = None, yes: Yes = False) -> int:
@@ -58,13 +60,13 @@ def trust(desk: Desk, code: Code, reason: Why, decision: DecisionId = None, yes:
     if decision is None:
         decision = _only_distrust(known(desk.enrollment(), code))
     order = {"distrust": decision, "reason": reason}
-    return _carry_out(desk, code, "trusts", order, "Have all that count again?", yes)
+    return _carry_out(desk, code, "trusts", order, "Have all that count again?", yes=yes)
 
 
 def replace(desk: Desk, code: Code, heir: Heir, reason: Why, yes: Yes = False) -> int:
     """Say that another agency took its place: it was renamed, merged, or split and this is the largest part."""
     order = {"heir": heir, "reason": checked_reason(reason)}
-    return _carry_out(desk, code, "successions", order, f"Does {heir} take its place, for good?", yes)
+    return _carry_out(desk, code, "successions", order, f"Does {heir} take its place, for good?", yes=yes)
 
 
 def _only_distrust(agency: Agency) -> str:
@@ -77,7 +79,9 @@ def _only_distrust(agency: Agency) -> str:
     return str(held[0].decision)
 
 
-def _carry_out(desk: Desk, code: str, path: str, order: Mapping[str, Any], question: str, yes: bool) -> int:
+def _carry_out(
+    desk: Desk, code: str, path: str, order: Mapping[str, Any], question: str, *, yes: bool
+) -> int:
     service = desk.enrollment()
     reach = service.preview_reach(code, path, order)
     if reach.verdict == "duplicate":

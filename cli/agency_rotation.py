@@ -14,7 +14,7 @@ from shared.kafka.admin import KafkaAdmin
 
 
 def begin(
-    desk: Desk, service: Service, admin: KafkaAdmin, stands: Agency, reason: str, handed: Handed
+    desk: Desk, service: Service, admin: KafkaAdmin, stands: Agency, reason: str, *, handed: Handed
 ) -> int:
     if len(stands.kafka_users) > 1:
         raise Refused(
@@ -27,7 +27,7 @@ def begin(
     quota = None if stands.quota is None else stands.quota.model_dump()
     done = admin.ensure_agency(stands.code, user, handed.password, in_kafka(quota))
     ordered = _registered(service, stands.code, [*old, user], reason)
-    return told(desk, service, ordered, done, user, handed)
+    return told(desk, service, ordered, done, user=user, handed=handed)
 
 
 def finish_it(desk: Desk, service: Service, admin: KafkaAdmin, stands: Agency, reason: str) -> int:

@@ -91,6 +91,7 @@ def told(
     service: Service,
     ordered: Ordered,
     done: Sequence[str],
+    *,
     user: str | None = None,
     handed: Handed | None = None,
 ) -> int:

@@ -67,12 +67,13 @@ _OWN_CONTESTS: Final = (
 def add(desk: Desk, completion: Id, reason: Why, yes: Yes = False) -> int:
     """Say that a completion is not the person's: it counts for nothing until somebody decides."""
     order = {"completion_id": _checked_id(completion), "reason": checked_reason(reason)}
-    return _carry_out(desk, "contests", order, "Contest it?", "an officer for all agencies decides", yes)
+    what_next = "an officer for all agencies decides"
+    return _carry_out(desk, "contests", order, "Contest it?", what_next=what_next, yes=yes)
 
 
 @command(app, "decide")
 def decide(
-    desk: Desk, completion: Id, contest: ContestId, upheld: Upheld, reason: Why, yes: Yes = False
+    desk: Desk, completion: Id, *, contest: ContestId, upheld: Upheld, reason: Why, yes: Yes = False
 ) -> int:
     """Decide about a contest, as an officer for all agencies."""
     about = {"completion_id": _checked_id(completion), "reason": checked_reason(reason)}
@@ -80,7 +81,7 @@ def decide(
     what_next = (
         "if it is wrong, ask its body to revoke the certificate" if upheld else "nothing else is to be done"
     )
-    return _carry_out(desk, "contests/decisions", order, "Decide so?", what_next, yes)
+    return _carry_out(desk, "contests/decisions", order, "Decide so?", what_next=what_next, yes=yes)
 
 
 def _whole_id(desk: Desk, about: Mapping[str, str], contest: str) -> str:
@@ -107,7 +108,7 @@ def _those(known: Sequence[str]) -> str:
 
 
 def _carry_out(
-    desk: Desk, path: str, order: Mapping[str, Any], question: str, what_next: str, yes: bool
+    desk: Desk, path: str, order: Mapping[str, Any], question: str, *, what_next: str, yes: bool
 ) -> int:
     service = desk.enrollment()
     preview = service.preview_contest(path, order)

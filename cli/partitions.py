@@ -61,7 +61,7 @@ def start(
     reason = checked_reason(reason)
     (one,) = desk.services(service)
     if partition is None:
-        return _start_all(desk, one, topic, next, reason, yes)
+        return _start_all(desk, one, topic, next, reason=reason, yes=yes)
     one.start_partition(topic, partition, next, reason, pass_over=pass_over)
     if not desk.answer({"service": one.name, "topic": topic, "partition": partition, "next": next}):
         desk.out.line(
@@ -70,7 +70,7 @@ def start(
     return DONE
 
 
-def _start_all(desk: Desk, service: Service, topic: str, next: int | None, reason: str, yes: bool) -> int:
+def _start_all(desk: Desk, service: Service, topic: str, next: int | None, *, reason: str, yes: bool) -> int:
     if next:
         # The same number in each would pass over records of those that have not come so far.
         raise CannotAsk(
@@ -84,7 +84,7 @@ def _start_all(desk: Desk, service: Service, topic: str, next: int | None, reaso
     meant = [one.partition for one in there if next is not None or one.stopped]
     if meant:
         desk.confirm(_question(service.name, topic, meant, there, next), yes=yes or len(meant) == 1)
-    done = _started(service, topic, there, meant, next, reason)
+    done = _started(service, topic, there, meant, next=next, reason=reason)
     document = {
         "service": service.name,
         "topic": topic,
@@ -109,6 +109,7 @@ def _started(
     topic: str,
     there: Sequence[Partition],
     meant: Sequence[int],
+    *,
     next: int | None,
     reason: str,
 ) -> list[Done]:

@@ -101,11 +101,12 @@ def links(desk: Desk) -> int:
 def transfer(desk: Desk, record: Id, to: To, reason: Why, yes: Yes = False) -> int:
     """Say whose person it is: a transfer, the end of a dispute, or what was provisional confirmed."""
     order = {"agency": to, "reason": checked_reason(reason)}
-    return _carry_out(desk, "transfer", f"{_checked_id(record)}/homes", order, f"Give it to {to}?", yes)
+    path = f"{_checked_id(record)}/homes"
+    return _carry_out(desk, "transfer", path, order, f"Give it to {to}?", yes=yes)
 
 
 @command(app, "merge")
-def merge(desk: Desk, record: Id, into: Into, reason: Why, home: Home = None, yes: Yes = False) -> int:
+def merge(desk: Desk, record: Id, *, into: Into, reason: Why, home: Home = None, yes: Yes = False) -> int:
     """Say that two records are one person's; `separate` takes it back."""
     order = {
         "employee_id": _checked_id(record),
@@ -113,14 +114,14 @@ def merge(desk: Desk, record: Id, into: Into, reason: Why, home: Home = None, ye
         "home": home,
         "reason": checked_reason(reason),
     }
-    return _carry_out(desk, "merge", "merges", order, "Are they one person?", yes)
+    return _carry_out(desk, "merge", "merges", order, "Are they one person?", yes=yes)
 
 
 @command(app, "separate")
 def separate(desk: Desk, record: Id, reason: Why, yes: Yes = False) -> int:
     """Say that a record is a person of its own: takes a merge back, or decides against a link that waits."""
     order = {"employee_id": _checked_id(record), "reason": checked_reason(reason)}
-    return _carry_out(desk, "separate", "separations", order, "Is it a person of its own?", yes)
+    return _carry_out(desk, "separate", "separations", order, "Is it a person of its own?", yes=yes)
 
 
 def _checked_id(text: str) -> str:
@@ -139,7 +140,9 @@ def _list_open(desk: Desk, kind: str) -> int:
     return DONE
 
 
-def _carry_out(desk: Desk, action: str, path: str, order: Mapping[str, Any], question: str, yes: bool) -> int:
+def _carry_out(
+    desk: Desk, action: str, path: str, order: Mapping[str, Any], question: str, *, yes: bool
+) -> int:
     """Says what would follow and asks, unless it stands so already."""
     service = desk.enrollment()
     preview = service.preview_people(path, order)

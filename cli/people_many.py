@@ -79,6 +79,7 @@ class _Seen(NamedTuple):
 
 def transfer_all(
     desk: Desk,
+    *,
     to: To,
     reason: Why,
     claimed_by: ClaimedBy = None,
@@ -99,11 +100,13 @@ def transfer_all(
         ids = _claimed(service, claimed_by or ())
     order = {"agency": to, "reason": reason}
     wanted = [Wanted(id, f"{id}/homes", order) for id in ids]
-    return _carry_out(desk, service, "transferred", wanted, unknown, f"Give {{}} to {to}?", rate, yes)
+    question = f"Give {{}} to {to}?"
+    return _carry_out(desk, service, "transferred", wanted, unknown, question=question, rate=rate, yes=yes)
 
 
 def merge_all(
     desk: Desk,
+    *,
     reason: Why,
     said_by: SaidBy = None,
     file: PeopleFile = None,
@@ -130,11 +133,13 @@ def merge_all(
     )
     nobodys = "nobody has the earlier number: its agency registers it first"
     unknown += [Outcome(service.name, id, REFUSED, nobodys) for id, one in links.items() if one.into is None]
-    return _carry_out(desk, service, "merged", wanted, unknown, "Are {} one person each?", rate, yes)
+    question = "Are {} one person each?"
+    return _carry_out(desk, service, "merged", wanted, unknown, question=question, rate=rate, yes=yes)
 
 
 def separate_all(
     desk: Desk,
+    *,
     reason: Why,
     said_by: SaidBy = None,
     file: PeopleFile = None,
@@ -153,7 +158,8 @@ def separate_all(
     unknown += _unlinked(
         service, named, ids, said_by, lambda one: apart if one.last.kind == "separated" else ""
     )
-    return _carry_out(desk, service, "separated", wanted, unknown, "Are {} people of their own?", rate, yes)
+    question = "Are {} people of their own?"
+    return _carry_out(desk, service, "separated", wanted, unknown, question=question, rate=rate, yes=yes)
 
 
 def _claimed(service: Service, agencies: Sequence[str]) -> list[str]:
@@ -234,6 +240,7 @@ def _carry_out(
     what: str,
     wanted: Sequence[Wanted],
     unknown: Sequence[Outcome],
+    *,
     question: str,
     rate: float | None,
     yes: bool,

@@ -3,14 +3,14 @@
 import hashlib
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from os import SEEK_END
 from pathlib import Path
 from typing import Annotated, BinaryIO, Final, NamedTuple, NoReturn
 
 import typer
-from rich.progress import Progress, TaskID
 
 from cli.client import Busy, Service, TooLarge
 from cli.command import Desk
@@ -60,7 +60,7 @@ def publish(
             resumed_at = done.mark.lines
             with desk.err.progress("lines", shown=not desk.as_json) as bar:
                 task = bar.add_task("lines", total=total, completed=resumed_at)
-                _publish(desk, service, opened, done, bar, task)
+                _publish(desk, service, opened, done, partial(bar.advance, task))
             unfinished_bytes = opened.seek(0, SEEK_END) - done.mark.offset
     except OSError as error:
         why = error.strerror or "is no file on a disk"
@@ -71,7 +71,7 @@ def publish(
 
 
 def _publish(
-    desk: Desk, service: Service, file: BinaryIO, done: Published, bar: Progress, task: TaskID
+    desk: Desk, service: Service, file: BinaryIO, done: Published, advance: Callable[[int], None]
 ) -> None:
     try:
         while (batch := _next_batch(file, done)) is not None:
@@ -84,7 +84,7 @@ def _publish(
                 digest=batch.digest,
                 ends_line=batch.ends_line,
             )
-            bar.advance(task, batch.lines)
+            advance(batch.lines)
     except KeyboardInterrupt:
         _stopped("interrupted", done)
     except CannotAsk as error:

@@ -47,13 +47,13 @@ def list_waiting(desk: Desk, service: OneService = None) -> int:
 @command(app, "look")
 def look(desk: Desk, lacks: Lacks, reason: Why, service: OneService = None) -> int:
     """Decide those again now: what they lack may be there."""
-    return _order(desk, "decided again", lacks, reason, service, lambda one: one.look)
+    return _order(desk, "decided again", lacks, reason, only=service, way=lambda one: one.look)
 
 
 @command(app, "give-up")
 def give_up(desk: Desk, lacks: Lacks, reason: Why, service: OneService = None) -> int:
     """Make those that still lack it dead letters: nobody expects it any more."""
-    return _order(desk, "given up", lacks, reason, service, lambda one: one.give_up)
+    return _order(desk, "given up", lacks, reason, only=service, way=lambda one: one.give_up)
 
 
 def _show(out: Screen, name: str, wait: Wait) -> None:
@@ -75,6 +75,7 @@ def _order(
     done: str,
     lacks: str,
     reason: str,
+    *,
     only: str | None,
     way: Callable[[Service], Callable[..., Ordered]],
 ) -> int:

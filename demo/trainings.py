@@ -33,9 +33,9 @@ def _training(
     batch: str,
     title: str,
     form: Form,
+    *,
     start: date,
     end: date,
-    *,
     jp: int | None = None,
     sessions: int | None = None,
     place: str | None = None,
@@ -64,7 +64,7 @@ def _it_batches() -> list[Offer]:
     weeks = [(date(2025, 11, day), date(2025, 11, day + 2)) for day in (3, 10, 17, 25)]
     return [
         Offer(
-            _training("diskominfo", "TIK-KEAMANAN", str(batch), title, Form.COURSE, start, end, jp=24,
+            _training("diskominfo", "TIK-KEAMANAN", str(batch), title, Form.COURSE, start=start, end=end, jp=24,
                       place="Bandung Command Center"),
             "diskominfo", 0.06, graded=True,
         )
@@ -76,44 +76,45 @@ OFFERS: Final = (
     *_it_batches(),
     Offer(
         _training("bkpsdm", "PKA", "XII", "Pelatihan Kepemimpinan Administrator", Form.STRUCTURAL_LEADERSHIP,
-                  date(2025, 8, 4), date(2025, 11, 26), jp=905, place="Kampus BKPSDM"),
+                  start=date(2025, 8, 4), end=date(2025, 11, 26), jp=905, place="Kampus BKPSDM"),
         "bkpsdm", 0.03, graded=True,
     ),
     Offer(
         _training("bkpsdm", "PKP", "IX", "Pelatihan Kepemimpinan Pengawas", Form.STRUCTURAL_LEADERSHIP,
-                  date(2025, 8, 11), date(2025, 11, 27), jp=905, place="Kampus BKPSDM"),
+                  start=date(2025, 8, 11), end=date(2025, 11, 27), jp=905, place="Kampus BKPSDM"),
         "bkpsdm", 0.05, graded=True,
     ),
     Offer(
         _training("diskominfo", "WEB-SPBE", "1",
-                  "Webinar Sistem Pemerintahan Berbasis Elektronik: dari Aplikasi ke Layanan", Form.WEBINAR, DAY, DAY),
+                  "Webinar Sistem Pemerintahan Berbasis Elektronik: dari Aplikasi ke Layanan", Form.WEBINAR,
+                  start=DAY, end=DAY),
         "diskominfo", 0.8,
     ),
     # 10 JP of programme on two days: at most 3 a day are credited, and both modules share the days.
     Offer(
         _training("bkpsdm", "EL-ETIKA", "2025-11", "Etika Publik dan Antikorupsi (e-learning)", Form.E_LEARNING,
-                  date(2025, 11, 26), DAY, jp=10),
+                  start=date(2025, 11, 26), end=DAY, jp=10),
         "bkpsdm", 0.2, graded=True,
     ),
     Offer(
         _training("bkpsdm", "EL-DATA", "2025-11", "Literasi Data bagi ASN (e-learning)", Form.E_LEARNING,
-                  date(2025, 11, 26), DAY, jp=8),
+                  start=date(2025, 11, 26), end=DAY, jp=8),
         "bkpsdm", 0.15,
     ),
     # Four sessions in one month, of which two are credited.
     Offer(
         _training("disdik", "COACH-GURU", "1", "Coaching Guru Penggerak", Form.COACHING,
-                  date(2025, 11, 3), date(2025, 11, 24), sessions=4),
+                  start=date(2025, 11, 3), end=date(2025, 11, 24), sessions=4),
         "disdik", 0.3, own=True,
     ),
     Offer(
         _training("setda", "MENTOR", "2025", "Mentoring Pegawai Baru oleh Pejabat Senior", Form.MENTORING,
-                  date(2025, 10, 20), DAY, sessions=6),
+                  start=date(2025, 10, 20), end=DAY, sessions=6),
         "setda", 0.3, own=True,
     ),
     Offer(
         _training("dinkes", "IW-EPI", "1", "International Workshop on Urban Epidemiology and Early Warning",
-                  Form.WORKSHOP, date(2025, 11, 26), DAY, place="Bandung", level=Level.INTERNATIONAL),
+                  Form.WORKSHOP, start=date(2025, 11, 26), end=DAY, place="Bandung", level=Level.INTERNATIONAL),
         "dinkes", 0.08, graded=True,
     ),
 )  # fmt: skip

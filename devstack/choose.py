@@ -45,13 +45,13 @@ class _Brokers:
 @contextmanager
 def local_stack(
     run_dir: Path,
+    *,
     kafka: KafkaConnection | None = None,
     mongo: str | None = None,
     smtp: str | None = None,
     mail_page: str | None = None,
     mode: str | None = None,
     cache_dir: Path | None = None,
-    *,
     keep: bool = False,
 ) -> Iterator[Stack]:
     """Everything up and ready inside the `with`, and gone after it, whatever ends it.

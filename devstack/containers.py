@@ -165,5 +165,10 @@ def _wait(name: str, container: "Container", ready: probes.Probe) -> None:
         )
 
     wait_ready(
-        name, ready, READY_S, "ready", has_ended, lambda: container.logs(tail=30).decode(errors="replace")
+        name,
+        ready,
+        READY_S,
+        "ready",
+        has_ended=has_ended,
+        tail=lambda: container.logs(tail=30).decode(errors="replace"),
     )

@@ -31,6 +31,7 @@ def start_broker(
     data: Path,
     cache: Path,
     settings: Mapping[str, str],
+    *,
     heap: str = broker.HEAP,
 ) -> Child:
     """One node by its settings, whose `log.dirs` is `data`/log; formats its storage when it is new."""

@@ -176,6 +176,7 @@ def wait_ready(
     probe: Callable[[], bool],
     timeout_s: float,
     what: str,
+    *,
     has_ended: Callable[[], str | None],
     tail: Callable[[], str],
 ) -> None:

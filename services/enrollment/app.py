@@ -118,11 +118,11 @@ def build(settings: EnrollmentSettings) -> Runner[CompletionTerms]:
     bodies_beginning = BodiesBeginning(
         store,
         components.commands,
-        settings.bodies,
-        terms.bodies.agencies,
-        lambda: reported_bodies(store),
+        setting=settings.bodies,
+        ruled=terms.bodies.agencies,
+        reported=lambda: reported_bodies(store),
         # Judged from then on: whose people are known by then are not judged by nobody's.
-        lambda: components.caught_up() and adoption.done,
+        caught_up=lambda: components.caught_up() and adoption.done,
     )
     components.workers.append(bodies_beginning)
     components.remarks["bodies"] = bodies_beginning.remarks
@@ -134,10 +134,10 @@ def build(settings: EnrollmentSettings) -> Runner[CompletionTerms]:
         ManifestPublisher(
             components.store,
             components.commands,
-            components.service.name,
-            components.sources.known,
-            lambda places: components.log_ends(places),
-            settings.list_every_s,
+            group=components.service.name,
+            topics=components.sources.known,
+            log_ends=lambda places: components.log_ends(places),
+            every_s=settings.list_every_s,
         )
     )
     return Runner(settings, components, routers(components, register, settings.events_per_second))

@@ -274,9 +274,9 @@ def _officer(components: Components[CompletionTerms], reads: Reads, register: Cu
             reads.store,
             reads.terms,
             body.employee_number,
-            body.organizer_code,
-            body.training_code,
-            body.batch,
+            organizer=body.organizer_code,
+            training=body.training_code,
+            batch=body.batch,
         )
         command = RevokeCertificate(
             completion_id=completion_id,

@@ -122,7 +122,11 @@ class Middleware:
                     parent,
                     start_ns,
                     start_ns + int(duration_s * 1e9),
-                    {"http.request.method": shown, "http.route": route, "http.response.status_code": status},
+                    attributes={
+                        "http.request.method": shown,
+                        "http.route": route,
+                        "http.response.status_code": status,
+                    },
                     kind="server",
                     error=status >= 500 or not status,
                 )

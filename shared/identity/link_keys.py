@@ -28,7 +28,7 @@ class LinkKeys:
     def signed(self, text: str, signature: str) -> bool:
         """By any key of the ring."""
         # No early end: how long it takes does not tell which key it was.
-        return sum([_equal(signature, _signature(key, text)) for key in self._keys]) > 0
+        return sum(_equal(signature, _signature(key, text)) for key in self._keys) > 0
 
     def signed_before_rings(self, text: str, signature: str) -> bool:
         """As links were until there was a ring; for as long as the ring holds the identity key."""

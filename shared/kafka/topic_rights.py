@@ -69,7 +69,14 @@ async def faults_by_topic(
     answer = await _metadata(kafka, sorted(wanted), client_id)
     asks_nobody = kafka.security == "plaintext"
     return {
-        name: _faults(kafka.user, name, wanted[name], code, len(partitions), -1 if asks_nobody else allowed)
+        name: _faults(
+            kafka.user,
+            name,
+            wanted[name],
+            code=code,
+            partitions=len(partitions),
+            allowed=-1 if asks_nobody else allowed,
+        )
         for code, name, _, partitions, allowed in answer.topics
     }
 
@@ -85,7 +92,7 @@ async def check_administrator(kafka: KafkaConnection) -> None:
         )
 
 
-def _faults(user: str, topic: str, wanted: Wanted, code: int, partitions: int, allowed: int) -> list[str]:
+def _faults(user: str, topic: str, wanted: Wanted, *, code: int, partitions: int, allowed: int) -> list[str]:
     if code == _UNKNOWN_TOPIC:
         return [f"topic {topic} does not exist: create it with `{SET_UP}`"]
     if code == _NOT_ALLOWED:

@@ -97,8 +97,8 @@ def record_span(
     parent: str | None,
     start_ns: int,
     end_ns: int,
-    attributes: Mapping[str, AttributeValue] | None = None,
     *,
+    attributes: Mapping[str, AttributeValue] | None = None,
     kind: Kind = "internal",
     error: bool = False,
 ) -> None:

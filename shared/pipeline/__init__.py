@@ -6,6 +6,7 @@ handlers.py       what a service is to the pipeline: its table of handlers
 capabilities.py   the parts of a service, and how their tables and collections are added up
 records.py        a record as the log holds it, an event as a handler sees it
 documents.py      what a decision may rest on (`Lock`, `Doc`, `Docs`) and what a unit of work has loaded (`State`)
+context.py        state, terms, time and trace of a decision as one value, for what a handler calls
 waiting.py        `needs` of what others may wait for
 outcome.py        what a handler returns
 errors.py         three ways not to accept a record, four to give up a batch

@@ -88,7 +88,7 @@ class Cluster:
             "log.cleaner.dedupe.buffer.size": str(16 * 1024 * 1024),
         }
         self.brokers[node] = native.start_broker(
-            self.processes, f"kafka-{node}", data, self.cache, settings, HEAP
+            self.processes, f"kafka-{node}", data, self.cache, settings, heap=HEAP
         )
 
     async def brokers_ready(self) -> None:

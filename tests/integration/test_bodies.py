@@ -234,7 +234,8 @@ async def test_the_register_begins_when_all_is_read_and_once(
     setting = {"PUSDIK": AGENCIES[0], "LAN RI": "outside"}
     ruled = {"BADAN": AGENCIES[1], "DISKOMINFO": "diskominfo"}
     beginning = BodiesBeginning(
-        components.store, submitted, setting, ruled, reported, lambda: not behind  # type: ignore[arg-type]
+        components.store, submitted, setting=setting, ruled=ruled,  # type: ignore[arg-type]
+        reported=reported, caught_up=lambda: not behind,
     )  # fmt: skip
     await beginning.step()
     assert (submitted.commands, asked) == ([], 0), "what is not read yet may name bodies"

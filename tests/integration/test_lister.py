@@ -89,8 +89,13 @@ def worker(city: City) -> ManifestPublisher:
     member = city.members["enrollment"]
     commands: Any = IntoTheLog(city)
     return ManifestPublisher(
-        member.store, commands, "enrollment", lambda: member.service.topics, ends, every_s=1
-    )  # type: ignore[arg-type]
+        member.store,  # type: ignore[arg-type]
+        commands,
+        group="enrollment",
+        topics=lambda: member.service.topics,
+        log_ends=ends,
+        every_s=1,
+    )
 
 
 async def lists(city: City) -> Counter[tuple[Claim, int]]:

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from shared.pipeline.errors import Rejected, Waiting
-from shared.pipeline.outcome import Verdict
 from shared.pipeline.pipeline_collections import EXPIRED
 from shared.pipeline.processing.dead_letters import dead_letter
 from shared.pipeline.processing.messages import Decoder, Message
@@ -40,7 +39,7 @@ def changed(**data: Any) -> dict[str, Any]:
 def group(item: Message[Any], error: Exception | None = None) -> str:
     fault = error or item.fault
     assert fault is not None
-    return dead_letter(item, EXPIRED, str(fault), fault, NOW, Verdict.REFUSED)[0].fingerprint
+    return dead_letter(item, EXPIRED, str(fault), fault, moment=NOW, rules="1")[0].fingerprint
 
 
 def groups(*items: Message[Any]) -> int:

@@ -28,7 +28,8 @@ def noted(
     delivery: Delivery, patience: Patience = RESEND, jitter: float = 1, seen: Seen = CALM, **changes: int
 ) -> Note:
     mail = Mail("let_1", EmployeeId("emp_1"), letter(), due=datetime(2026, 4, 11, tzinfo=UTC), lease="token")
-    return outcome(msgspec.structs.replace(mail, **changes), delivery, "<let_1@x>", patience, jitter, seen)
+    mail = msgspec.structs.replace(mail, **changes)
+    return outcome(mail, delivery, "<let_1@x>", patience, jitter=jitter, seen=seen)
 
 
 @pytest.mark.parametrize(("delivery", "state"), [

@@ -359,8 +359,16 @@ def test_trace_runs_from_the_agencys_event_to_the_mail_with_exactly_these_ids(
     configure_tracing("notification", address)
     points = child_traceparent(TRACEPARENT, "points-1")
     mail = child_traceparent(points, "mail-1")
-    record_span("award points", points, TRACEPARENT, 1_000, 2_000, {"jp": 4}, kind="consumer")
-    record_span("send mail", mail, points, 2_000, 3_000, {"to": "ani@kominfo.go.id", "nip": NIP}, error=True)
+    record_span("award points", points, TRACEPARENT, 1_000, 2_000, attributes={"jp": 4}, kind="consumer")
+    record_span(
+        "send mail",
+        mail,
+        points,
+        2_000,
+        3_000,
+        attributes={"to": "ani@kominfo.go.id", "nip": NIP},
+        error=True,
+    )
     record_span("unsampled", f"00-{TRACE_ID}-{SPAN_ID}-00", None, 0, 1)
     record_span("no ids", "rubbish", None, 0, 1)
     shutdown_tracing()

@@ -61,7 +61,8 @@ def distrust_agency(event: Received[DistrustAgency], state: State, terms: Terms)
         return _refused("refused", f"{MAX_STATEMENTS} distrusts are kept: no more", event, terms)
     said = Distrust(event.id, data.code, data.since, data.until, register.generation)
     register = msgspec.structs.replace(register, distrusts=[*register.distrusts, said])
-    return _decide(event, DISTRUSTED, Said(since=data.since, until=data.until), register, state, terms)
+    statement = _statement(event, DISTRUSTED, Said(since=data.since, until=data.until))
+    return _decide(event, statement, register, state, terms)
 
 
 def _says_so_already(agency: Agency, event: Received[DistrustAgency]) -> str | None:
@@ -107,9 +108,8 @@ def trust_agency(event: Received[TrustAgency], state: State, terms: Terms) -> Ou
     register = msgspec.structs.replace(
         register, distrusts=[lifted if one is known else one for one in register.distrusts]
     )
-    return _decide(
-        event, TRUSTED, Said(distrust=data.distrust), register, state, terms, _others(lifted, register)
-    )
+    statement = _statement(event, TRUSTED, Said(distrust=data.distrust))
+    return _decide(event, statement, register, state, terms, others=_others(lifted, register))
 
 
 def _others(distrust: Distrust, register: Register) -> str:
@@ -151,7 +151,8 @@ def replace_agency(event: Received[ReplaceAgency], state: State, terms: Terms) -
         return _refused("refused", f"{MAX_STATEMENTS} successions are kept: no more", event, terms)
     said = Succession(event.id, data.code, data.heir, register.generation)
     register = msgspec.structs.replace(register, successions=[*register.successions, said])
-    return _decide(event, SUCCEEDED, Said(heir=data.heir), register, state, terms)
+    statement = _statement(event, SUCCEEDED, Said(heir=data.heir))
+    return _decide(event, statement, register, state, terms)
 
 
 def _heir_of(code: str, register: Register) -> str:
@@ -163,13 +164,14 @@ def _heir_of(code: str, register: Register) -> str:
 
 def _decide(
     event: Received[About],
-    kind: str,
-    said: Said,
+    statement: Statement,
     register: Register,
     state: State,
     terms: Terms,
+    *,
     others: str = "",
 ) -> Outcome:
+    """`others`: what else still holds, in words."""
     data = event.data
     known = state.get(AGENCIES, data.code)
     if known is None:
@@ -179,7 +181,6 @@ def _decide(
             event,
             terms,
         )
-    statement = _statement(event, kind, said)
     same = said_before(known.statements, statement)
     if same is False:
         return _refused(*REUSED, event, terms)
@@ -187,7 +188,7 @@ def _decide(
         return _outcome(Verdict.DUPLICATE, "done before", known, event, terms)
     agency = with_statement(known, data.code, statement)
     changes: list[Put | Remove] = [Put(AGENCIES, agency), Put(REGISTERS, register)]
-    return _outcome(Verdict.ACCEPTED, others.removeprefix("; "), agency, event, terms, changes)
+    return _outcome(Verdict.ACCEPTED, others.removeprefix("; "), agency, event, terms, changes=changes)
 
 
 def _statement(event: Received[About], kind: str, said: Said) -> Statement:
@@ -200,6 +201,7 @@ def _outcome(
     agency: Agency,
     event: Received[About],
     terms: Terms,
+    *,
     changes: Sequence[Put | Remove] = (),
     decision: str = "",
 ) -> Outcome:

@@ -35,6 +35,7 @@ class BodiesBeginning(Periodic):
         self,
         store: MongoStore,
         commands: Commands,
+        *,
         setting: Mapping[str, str],
         ruled: Mapping[str, str | None],
         reported: Callable[[], Awaitable[Reports]],

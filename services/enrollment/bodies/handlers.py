@@ -108,7 +108,7 @@ def _decide(event: Received[AboutOne], statement: BodyStatement, state: State, t
     changes: list[Put | Remove] = [Put(REGISTERS, register), Put(BODIES, body)]
     changes += [Put(BODIES, Body(body_id(one), generation=register.generation, alias_of=id)) for one in named]
     unblocks = [lacks_body(one) for one in spellings(event.data.code, named)]
-    return _outcome(Verdict.ACCEPTED, "", body, content, changes, unblocks)
+    return _outcome(Verdict.ACCEPTED, "", body, content, changes=changes, unblocks=unblocks)
 
 
 def _refusal(
@@ -150,6 +150,7 @@ def _outcome(
     reason: str,
     body: Body,
     content: bytes,
+    *,
     changes: Sequence[Put | Remove] = (),
     unblocks: Sequence[str] = (),
 ) -> Outcome:

@@ -41,7 +41,8 @@ class BodyRow(Row):
     @classmethod
     def _fits(cls, template: str) -> str:
         try:
-            one, other = (_filled(template, n, "X", date(2026, 1, 31), "C", "1") for n in (1, 2))
+            day = date(2026, 1, 31)
+            one, other = (certificate_number(template, n, "X", day, code="C", batch="1") for n in (1, 2))
         except (KeyError, IndexError, ValueError) as error:
             raise ValueError(
                 f"{template!r} is no number template: use {{sequence}}, {{body}}, {{year}}, "
@@ -82,10 +83,17 @@ def _body(row: BodyRow) -> IssuingBody:
 
 
 def certificate_number(
-    body: IssuingBody, sequence: int, organizer: str, day: date, code: str, batch: str
+    template: str, sequence: int, organizer: str, day: date, *, code: str, batch: str
 ) -> str:
     """`sequence` counts from 1 within issuing body and year of completion."""
-    return _filled(body.template, sequence, organizer.strip().upper(), day, code, batch)
+    return template.format(
+        sequence=sequence,
+        body=organizer.strip().upper(),
+        year=day.year,
+        month_roman=ROMAN[day.month - 1],
+        code=code,
+        batch=batch,
+    )
 
 
 def sequence_id(organizer: str, year: int) -> str:
@@ -98,14 +106,3 @@ def load_bodies(path: Path = BODIES_YAML) -> IssuingBodies:
     if ANY not in bodies or bodies[ANY].first > date(2000, 1, 1) or bodies[ANY].at(date.max) is None:
         raise RulesInvalid(f"{path.name}: needs a row for body '*' from 2000-01-01 on, without an end")
     return IssuingBodies(bodies, file.version)
-
-
-def _filled(template: str, sequence: int, organizer: str, day: date, code: str, batch: str) -> str:
-    return template.format(
-        sequence=sequence,
-        body=organizer,
-        year=day.year,
-        month_roman=ROMAN[day.month - 1],
-        code=code,
-        batch=batch,
-    )

@@ -6,12 +6,14 @@ from typing import NamedTuple
 
 import msgspec
 
-from services.enrollment.certificates.documents import NumberSequence, PriorIssue
+from services.enrollment.certificates.documents import PRIOR_ISSUES, SEQUENCES, NumberSequence, PriorIssue
 from services.enrollment.certificates.face import FIRST_FIELDS, CertificateFace
 from services.enrollment.certificates.issuing_bodies import IssuingBodies, certificate_number, sequence_id
 from services.enrollment.terms import Terms
 from services.enrollment.training import CompletedTraining
-from shared.contracts.payload import CertificateId
+from shared.contracts.payload import CertificateId, CompletionId
+from shared.pipeline.context import Context
+from shared.pipeline.documents import State
 
 _JSON = msgspec.json.Encoder()
 
@@ -22,31 +24,43 @@ def _defaults(kind: type[CertificateFace]) -> list[tuple[str, object]]:
     return [(one.name, one.default) for one in msgspec.structs.fields(kind)]
 
 
+Sequences = dict[str, NumberSequence]
+"""By id, those that numbers were taken from by one decision, as they stand from now on."""
+
+
 class Numbered(NamedTuple):
-    number: str
+    text: str
+    """As it is printed."""
     series: str
     ordinal: int
-    sequence: NumberSequence | None
-    """As it stands from now on; None where no number was taken from it."""
+
+
+def prior_issue(completion_id: CompletionId, context: Context[Terms]) -> PriorIssue | None:
+    """What was told of its certificate before a restore."""
+    return context.state.get(PRIOR_ISSUES, completion_id) if context.terms.epoch else None
 
 
 def numbered(
-    facts: CompletedTraining, given: PriorIssue | None, sequence: NumberSequence | None, bodies: IssuingBodies
+    facts: CompletedTraining,
+    given: PriorIssue | None,
+    sequences: Sequences,
+    state: State,
+    bodies: IssuingBodies,
 ) -> Numbered:
-    """The number that was told, else the lowest that is nobody's. `sequence`: of the facts' body and year."""
+    """The number that was told, else the lowest that is nobody's, of the facts' body and year; `sequences` takes note."""
     if given is not None:
-        return Numbered(given.number, given.series, given.ordinal, None)
+        return Numbered(given.number, given.series, given.ordinal)
     series = sequence_id(facts.organizer_code, facts.completed_on.year)
-    known = sequence or NumberSequence(id=series, last=0)
+    known = sequences.get(series) or state.get(SEQUENCES, series) or NumberSequence(id=series, last=0)
     if known.free:
         ordinal, after = known.free[0], msgspec.structs.replace(known, free=known.free[1:])
     else:
         ordinal, after = known.last + 1, msgspec.structs.replace(known, last=known.last + 1)
-    body = bodies.at(facts.organizer_code, facts.completed_on)
-    number = certificate_number(
-        body, ordinal, facts.organizer_code, facts.completed_on, facts.code, facts.batch
-    )
-    return Numbered(number, series, ordinal, after)
+    sequences[series] = after
+    organizer, day = facts.organizer_code, facts.completed_on
+    template = bodies.at(organizer, day).template
+    text = certificate_number(template, ordinal, organizer, day, code=facts.code, batch=facts.batch)
+    return Numbered(text, series, ordinal)
 
 
 class Issue(NamedTuple):

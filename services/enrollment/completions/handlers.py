@@ -1,8 +1,8 @@
 """Enrollment's decisions: (event, loaded state, terms) -> outcome. Pure: no I/O, clock, randomness or logging."""
 
 from collections.abc import Sequence
-from datetime import timedelta
-from typing import Any, Final
+from datetime import datetime, timedelta
+from typing import Final
 
 import msgspec
 
@@ -55,6 +55,7 @@ from shared.contracts.enrollment import (
 )
 from shared.contracts.payload import CompletionId, EmployeeId, Payload
 from shared.identity.identifiers import key, training_key
+from shared.pipeline.context import Context
 from shared.pipeline.documents import LOAD, Doc, Docs, Needs, State
 from shared.pipeline.errors import Rejected, Waiting
 from shared.pipeline.handlers import Handler, Recalculated, handler
@@ -310,15 +311,15 @@ def recalculate_completions(
     """What follows from an employee's completions that agencies' records of a batch changed."""
     person = person_of(due[0].after.employee_id, state)
     assert person is not None
-    recalculated = recalculate(
-        [_changed(one.before, one.after, one.event) for one in due], person, state, terms
-    )
+    context = Context.of(due[-1].event, state, terms)
+    changed = [_changed(one.before, one.after, one.event.now, one.event.traceparent) for one in due]
+    recalculated = recalculate(changed, person, context)
     return Recalculation(recalculated.changes, [(fact, due[place]) for fact, place in recalculated.facts])
 
 
-def _changed(before: Completion | None, after: Completion, event: Received[Any]) -> Changed:
+def _changed(before: Completion | None, after: Completion, now: datetime, traceparent: str | None) -> Changed:
     nothing = Completion(id=after.id, employee_id=after.employee_id, learning_year="")
-    return Changed(before or nothing, after, event.now, event.traceparent)
+    return Changed(before or nothing, after, now, traceparent)
 
 
 # Revocations and reinstatements: members of sets too, so they may come before what they concern.
@@ -347,7 +348,7 @@ def revoke_certificate(event: Received[RevokeCertificate], state: State, terms: 
     after = msgspec.structs.replace(
         known, revocations=sorted([*known.revocations, revocation], key=lambda one: one.id)
     )
-    return _recalculated_again(known, after, event, state, terms, content)
+    return _recalculated_again(after, content, Context.of(event, state, terms))
 
 
 def reinstate_certificate(
@@ -376,7 +377,7 @@ def reinstate_certificate(
     after = msgspec.structs.replace(
         known, reinstatements=sorted([*known.reinstatements, reinstatement], key=lambda one: one.id)
     )
-    return _recalculated_again(known, after, event, state, terms, content)
+    return _recalculated_again(after, content, Context.of(event, state, terms))
 
 
 def _too_many(what: str, known: Completion, content: bytes) -> Outcome:
@@ -406,14 +407,8 @@ def _other_body(completion: Completion, opd: str | None) -> Outcome | None:
     return Outcome(Verdict.REFUSED, reason, completion.id, answer={"problem": "not-your-agency"})
 
 
-def _recalculated_again(
-    before: Completion,
-    after: Completion,
-    event: Received[RevokeCertificate] | Received[ReinstateCertificate],
-    state: State,
-    terms: CompletionTerms,
-    content: bytes,
-) -> Outcome:
+def _recalculated_again(after: Completion, content: bytes, context: Context[CompletionTerms]) -> Outcome:
+    state = context.state
     person = person_of(after.employee_id, state)
     # The member waits in its set. The same is said of a number that nobody has: who guesses numbers learns nothing.
     if person is None or not after.effective:
@@ -422,7 +417,8 @@ def _recalculated_again(
             [Put(COMPLETIONS, after)], answer=_answer(after),
         )  # fmt: skip
     known = state.get(COMPLETIONS, after.id)
-    recalculated = recalculate([_changed(known, after, event)], person, state, terms)
+    changed = _changed(known, after, context.now, context.traceparent)
+    recalculated = recalculate([changed], person, context)
     facts = [fact for fact, _ in recalculated.facts]
     reason = "" if facts else "noted; the certificate's status is as before"
     return Outcome(

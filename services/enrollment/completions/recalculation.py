@@ -15,18 +15,24 @@ import msgspec
 from services.enrollment.agencies.documents import Arrival
 from services.enrollment.bodies.timeline import called_now
 from services.enrollment.certificates.documents import (
-    PRIOR_ISSUES,
     RENDERINGS,
     SEQUENCES,
     STORED_PDFS,
     Certificate,
-    NumberSequence,
     Printed,
     Rendering,
     rendering_id,
 )
 from services.enrollment.certificates.face import WIB, CertificateFace
-from services.enrollment.certificates.numbering import codes_before, content_digest, issue, numbered
+from services.enrollment.certificates.numbering import (
+    Numbered,
+    Sequences,
+    codes_before,
+    content_digest,
+    issue,
+    numbered,
+    prior_issue,
+)
 from services.enrollment.completions.agency_names import names_of
 from services.enrollment.completions.authority import (
     Effective,
@@ -55,7 +61,6 @@ from services.enrollment.completions.recalculation_needs import (
     reach_of,
     recounted_together,
     same_training,
-    sequence_of,
     year_of,
     years_of,
 )
@@ -77,7 +82,8 @@ from shared.contracts.enrollment import (
 )
 from shared.contracts.payload import CompletionId, EmployeeId
 from shared.contracts.vocabulary import Bilingual, Form, Level
-from shared.identity.links import download_until
+from shared.identity.links import Links, download_until
+from shared.pipeline.context import Context
 from shared.pipeline.documents import State
 from shared.pipeline.epochs import next_version
 from shared.pipeline.outcome import OutgoingEvent, Put, Remove
@@ -113,6 +119,7 @@ class Changed(NamedTuple):
     after: Completion
     """Its sets as they are; of all else the certificate counts, which a worker may have added a PDF to."""
     now: datetime
+    """Of the record that changed them, of which a batch has many; so is the trace."""
     traceparent: str | None
 
 
@@ -192,37 +199,37 @@ def _lost(known: Completion, issuing: str, register: Register) -> Groundless | N
     return None
 
 
-Sequences = dict[str, NumberSequence]
-
-
 def recalculate(
     changed: Sequence[Changed],
     person: Person,
-    state: State,
-    terms: CompletionTerms,
+    context: Context[CompletionTerms],
     sequences: Sequences | None = None,
 ) -> Recalculated:
     """Of one person. All but the sets of contents and revocations is worked out here. `sequences`: as those who were
     recalculated before by the same decision left them; it takes note of what it uses."""
+    state, terms = context.state, context.terms
     last = len(changed) - 1
-    changed = [*changed, *_twins(changed, person, state, terms)]
-    stated = _all_stated(changed, person, state, terms)
+    changed = [*changed, *_twins(changed, person, context)]
+    stated = _all_stated(changed, person, context)
     years = set[str]()
     years.update(*(_years_before(one.before, terms) for one in changed))
     years.update(*(_years(one, terms) for one in stated.values()))
-    year = _Year.of(stated, years, state, terms)
+    year = _Year.of(stated, years, context)
+    together = _Together(context, person.main, year)
     recalculated = Recalculated({}, [], [])
     sequences = {} if sequences is None else sequences
     for place, one in enumerate(changed):
-        after, facts = stated[one.after.id].completion, list[OutgoingEvent]()
-        if stated[after.id].content is not None:
-            after, puts, facts = _recalculate(
-                one, stated[after.id], person.main, year, sequences, state, terms
-            )
+        after, now = stated[one.after.id]
+        facts, number = list[OutgoingEvent](), None
+        if now.content is not None:
+            if _is_certified_first(one.before, after):
+                given = prior_issue(after.id, context)
+                number = numbered(now.content.facts, given, sequences, state, terms.bodies)
+            after, puts, facts = _recalculate(one, stated[after.id], number, together)
             recalculated.changes.extend(puts)
         recalculated.completions[after.id] = after
         recalculated.changes.append(Put(COMPLETIONS, after))
-        recalculated.changes.extend(_listed(after, stated[after.id].now, state))
+        recalculated.changes.extend(_listed(after, now, state))
         recalculated.facts.extend((fact, min(place, last)) for fact in facts)
     recalculated.changes.extend(Put(SEQUENCES, one) for one in sequences.values())
     for other, fact in _others(stated, year, terms):
@@ -232,7 +239,7 @@ def recalculate(
     return recalculated
 
 
-def _twins(changed: Sequence[Changed], person: Person, state: State, terms: CompletionTerms) -> list[Changed]:
+def _twins(changed: Sequence[Changed], person: Person, context: Context[CompletionTerms]) -> list[Changed]:
     """Completions of the same trainings that were reported under other numbers of the person: one of each counts."""
     if not person.merged:
         return []
@@ -241,8 +248,8 @@ def _twins(changed: Sequence[Changed], person: Person, state: State, terms: Comp
     for one in changed:
         if not one.after.contents:
             continue
-        for id in same_training(one.after.contents[0].facts, person, terms):
-            twin = None if id in known else state.get(COMPLETIONS, id)
+        for id in same_training(one.after.contents[0].facts, person, context.terms):
+            twin = None if id in known else context.state.get(COMPLETIONS, id)
             if twin is not None and twin.employee_id == person.main.id:
                 known.add(id)
                 found.append(Changed(twin, twin, one.now, one.traceparent))
@@ -272,8 +279,9 @@ class _Stated(NamedTuple):
 
 
 def _all_stated(
-    changed: Sequence[Changed], person: Person, state: State, terms: CompletionTerms
+    changed: Sequence[Changed], person: Person, context: Context[CompletionTerms]
 ) -> dict[str, _Stated]:
+    state, terms = context.state, context.terms
     found: dict[str, tuple[Changed, Completion, _Now]] = {}
     for one in changed:
         register = register_of(one.after, state)
@@ -392,17 +400,24 @@ def _years_before(one: Completion, terms: CompletionTerms) -> set[str]:
     return {one.learning_year, *years_of(one.employee_id, effective_training(one), terms)}
 
 
+class _Together(NamedTuple):
+    """What all completions have in common that are recalculated together."""
+
+    context: Context[CompletionTerms]
+    employee: Employee
+    year: "_Year"
+
+
+def _is_certified_first(before: Completion, after: Completion) -> bool:
+    return after.certificate is None and after.certified and after.version != before.version
+
+
 def _recalculate(
-    one: Changed,
-    stated: _Stated,
-    employee: Employee,
-    year: "_Year",
-    sequences: Sequences,
-    state: State,
-    terms: CompletionTerms,
+    one: Changed, stated: _Stated, number: Numbered | None, together: _Together
 ) -> tuple[Completion, list[Put], list[OutgoingEvent]]:
-    """The completion itself: its certificate and its JP. `sequences`: as those before it left them."""
+    """The completion itself: its certificate and its JP. `number`: that of its first certificate."""
     before, (after, now) = one.before, stated
+    context, employee, year = together
     current = now.content
     assert current is not None
     puts: list[Put] = []
@@ -410,37 +425,28 @@ def _recalculate(
     if after.version != before.version:
         facts.append(_recorded(after, current.facts, now))
         if after.learning_year and now.withheld is not None and after.certificate is None:
-            facts.append(_uncertified(after, current, now.withheld, year, state, terms))
-    if after.version != before.version and (
-        _is_certified_anew(before, after, bool(now.withdrawn)) or _is_reprinted(before, current, employee)
-    ):
-        asked = year.credit(after, current.facts, terms).asked
-        after, puts, more = _certified(
-            Changed(before, after, one.now, one.traceparent),
-            current,
-            employee,
-            asked,
-            bool(now.withdrawn),
-            sequences,
-            state,
-            terms,
-            year,
-        )
+            facts.append(_uncertified(after, current, now.withheld, year, context))
+    if number is not None or _is_certified_anew(before, stated, employee):
+        own = one._replace(after=after)
+        after, puts, more = _certified(own, current, number, together, revoked=now.withdrawn)
         facts += more
         if now.withdrawn and not (before.certificate is not None and before.certificate.revoked):
             counted = bool(before.learning_year)
-            facts.append(_revoked(after, current.facts, now, state, terms, counted=counted))
+            facts.append(_revoked(after, current.facts, now, context, counted=counted))
     after = _said_again(after, current)
-    after, fact = _credited(before, after, year, now, terms)
+    after, fact = _credited(before, after, year, now, context.terms)
     return after, puts, facts if fact is None else [*facts, fact]
 
 
-def _is_certified_anew(before: Completion, after: Completion, withdrawn: bool) -> bool:
+def _is_certified_anew(before: Completion, stated: _Stated, employee: Employee) -> bool:
     """Not where it merely begins or ends to count, or comes to be another person's."""
+    after, now = stated
     certificate = after.certificate
-    if certificate is None:
-        return after.certified
-    return before.effective != after.effective or certificate.revoked != withdrawn
+    if certificate is None or now.content is None or after.version == before.version:
+        return False
+    if before.effective != after.effective or certificate.revoked != now.withdrawn:
+        return True
+    return _is_reprinted(before, now.content, employee)
 
 
 class Restated(NamedTuple):
@@ -449,52 +455,39 @@ class Restated(NamedTuple):
     facts: list[OutgoingEvent]
 
 
-def restate(
-    known: Completion,
-    person: Person,
-    state: State,
-    terms: CompletionTerms,
-    now: datetime,
-    traceparent: str | None,
-) -> Restated:
+def restate(known: Completion, person: Person, context: Context[CompletionTerms]) -> Restated:
     """What stands, said once more in a version of its own, since an event id never says two things. Letters keep
     their names, which come from the revision."""
+    state, terms, now, traceparent = context
     certificate, facts = known.certificate, effective_training(known)
     after = msgspec.structs.replace(known, version=next_version(known.version, terms.epoch))
     register = register_of(after, state)
     judged = effective_now(after, effective(after, person, register), person, register)
     stated: dict[str, _Stated] = {after.id: _Stated(after, judged._replace(content=effective_content(known)))}
     years = _years_before(known, terms) | _years(stated[after.id], terms)
-    year = _Year.of(stated, years, state, terms)
+    year = _Year.of(stated, years, context)
     after, own = _credited(known, after, year, judged, terms)
     others = list(_others(stated, year, terms))
     recorded = _recorded(after, facts, judged)
     said = [recorded._replace(payload=CompletionRestated(**dict(recorded.payload)))]
     changes: list[Put | Remove] = [Put(COMPLETIONS, one) for one in (after, *(other for other, _ in others))]
     if certificate is not None and judged.withdrawn:
-        said.append(_revoked(after, facts, judged, state, terms, counted=None))
+        said.append(_revoked(after, facts, judged, context, counted=None))
     elif certificate is not None:
         id = rendering_id(certificate.id, certificate.revision)
         item, pdf = state.get(RENDERINGS, id), state.get(STORED_PDFS, id)
         face = _as_printed(certificate, facts, person.main, None, terms) if item is None else item.face
         digest = content_digest(face, terms)
+        credit = year.credit(after, facts, terms)
         said.append(
-            _issued(
-                after,
-                certificate,
-                facts,
-                year.credit(after, facts, terms),
-                digest,
-                terms,
-                now,
-                reinstated=None,
-            )
+            _issued(after, certificate, facts, credit, terms, digest=digest, told_at=now, reinstated=None)
         )
         # One that is done is nobody's any more: no worker writes it.
         if (pdf is None or certificate.sha256 is None) and (item is None or item.state == DONE):
-            changes.append(Put(RENDERINGS, _rendering(after, certificate, face, terms, now, traceparent)))
+            rendering = _rendering(after, certificate, face, terms.links, now=now, traceparent=traceparent)
+            changes.append(Put(RENDERINGS, rendering))
     if certificate is None and after.learning_year and judged.withheld is not None:
-        said.append(_uncertified(after, effective_content(known), judged.withheld, year, state, terms))
+        said.append(_uncertified(after, effective_content(known), judged.withheld, year, context))
     said.append(own or _jp_fact(after, facts, year.totals))
     return Restated(after, changes, [*said, *(fact for _, fact in others if fact is not None)])
 
@@ -527,10 +520,11 @@ def _as_printed(
 
 
 def _issued_before(
-    certificate: Certificate, current: Content, employee: Employee, state: State, terms: CompletionTerms
+    certificate: Certificate, current: Content, employee: Employee, context: Context[CompletionTerms]
 ) -> CertificateFace | None:
     """The face of a revoked certificate, if it certified what stands: it comes back as it was, whatever people and bodies
     are called by now. None: it was corrected since."""
+    state, terms = context.state, context.terms
     printed = certificate.printed
     if printed is not None:
         if (printed.content, printed.revision) != (current.digest, current.revision):
@@ -620,9 +614,8 @@ class _Year(NamedTuple):
         return Credit(asked, Decimal(0), rule, reason=_id(reason), reason_en=_en(reason))
 
     @classmethod
-    def of(
-        cls, stated: Mapping[str, _Stated], years: set[str], state: State, terms: CompletionTerms
-    ) -> "_Year":
+    def of(cls, stated: Mapping[str, _Stated], years: set[str], context: Context[CompletionTerms]) -> "_Year":
+        state, terms = context.state, context.terms
         found = cls({}, {}, {})
         by_owner: dict[str, list[Learning]] = {}
         for year in sorted(recounted_together(years, state, terms)):
@@ -736,44 +729,35 @@ def _differs(completion: Completion, credit: Credit) -> bool:
 
 
 def _certified(
-    one: Changed,
-    current: Content,
-    employee: Employee,
-    asked: Decimal,
-    revoked: bool,
-    sequences: Sequences,
-    state: State,
-    terms: CompletionTerms,
-    year: _Year,
+    one: Changed, current: Content, number: Numbered | None, together: _Together, *, revoked: bool
 ) -> tuple[Completion, list[Put], list[OutgoingEvent]]:
-    """A first certificate with the next number, or a new revision under the old one; none of them when revoked."""
-    changes: list[Put] = []
+    """A first certificate with its number, or a new revision under the old one; none of them when revoked."""
+    context, employee, year = together
+    terms, changes = context.terms, list[Put]()
     after, now, facts, certificate = one.after, one.now, current.facts, one.after.certificate
     if certificate is not None and revoked:
         issued = msgspec.structs.replace(certificate, revoked=True)
         return msgspec.structs.replace(after, certificate=issued), changes, []
-    given = state.get(PRIOR_ISSUES, after.id) if terms.epoch else None
+    given = prior_issue(after.id, context)
     if certificate is None:
+        assert number is not None, "a first certificate comes with its number"
         id, before_revision = terms.ids.certificate(after.id), 0
-        from_sequence = sequences.get(sequence_of(facts)) or state.get(SEQUENCES, sequence_of(facts))
-        number, series, ordinal, sequence = numbered(facts, given, from_sequence, terms.bodies)
-        if sequence is not None:
-            sequences[sequence.id] = sequence
     else:
         id, before_revision = certificate.id, certificate.revision
-        number, series, ordinal = certificate.number, certificate.series, certificate.ordinal
+        number = Numbered(certificate.number, certificate.series, certificate.ordinal)
+    credit = year.credit(after, facts, terms)
     again = certificate is not None and certificate.revoked
     face = None
     if certificate is not None and again:
-        face = _issued_before(certificate, current, employee, state, terms)
+        face = _issued_before(certificate, current, employee, context)
     if face is None:
-        face = _face(number, facts, employee, asked, terms)
+        face = _face(number.text, facts, employee, credit.asked, terms)
     digest = content_digest(face, terms)
     # Revoked before it was ever issued, it has a number, and nothing of it is made.
     revision, issued_at = (1, now) if revoked else issue(given, before_revision, digest, now)
     issued = Certificate(
         id=id,
-        number=number,
+        number=number.text,
         revision=revision,
         code=terms.ids.verification_code(id, revision),
         earlier_codes=codes_before(id, revision, given, terms),
@@ -783,17 +767,19 @@ def _certified(
         holder_number=face.employee_number,
         jp=face.jp,
         revoked=revoked,
-        series=series,
-        ordinal=ordinal,
+        series=number.series,
+        ordinal=number.ordinal,
         printed=_printed(face, b"" if revoked else current.digest, current.revision),
     )
     after = msgspec.structs.replace(after, certificate=issued)
     if revoked:
         return after, changes, []
-    changes.append(Put(RENDERINGS, _rendering(after, issued, face, terms, now, one.traceparent)))
-    credit = year.credit(after, facts, terms)
+    rendering = _rendering(after, issued, face, terms.links, now=now, traceparent=one.traceparent)
+    changes.append(Put(RENDERINGS, rendering))
     lifted = _lifted(one.before, after) if again else None
-    fact = _issued(after, issued, facts, credit, digest, terms, issued_at, reinstated=again, lifted=lifted)
+    fact = _issued(
+        after, issued, facts, credit, terms, digest=digest, told_at=issued_at, reinstated=again, lifted=lifted
+    )
     return after, changes, [fact]
 
 
@@ -846,10 +832,9 @@ def _uncertified(
     current: Content,
     withheld: Uncertified,
     year: _Year,
-    state: State,
-    terms: CompletionTerms,
+    context: Context[CompletionTerms],
 ) -> OutgoingEvent:
-    facts, names = current.facts, names_of(completion, state)
+    terms, facts, names = context.terms, current.facts, names_of(completion, context.state)
     credit, external = year.credit(completion, facts, terms), facts.external_certificate
     reason = _reason_of(credit)
     payload = CompletionUncertified(
@@ -882,10 +867,10 @@ def _issued(
     certificate: Certificate,
     facts: CompletedTraining,
     credit: Credit,
-    digest: str,
     terms: CompletionTerms,
-    told_at: datetime,
     *,
+    digest: str,
+    told_at: datetime,
     reinstated: bool | None,
     lifted: str | None = None,
 ) -> OutgoingEvent:
@@ -921,15 +906,14 @@ def _revoked(
     completion: Completion,
     facts: CompletedTraining,
     now: _Now,
-    state: State,
-    terms: CompletionTerms,
+    context: Context[CompletionTerms],
     *,
     counted: bool | None,
 ) -> OutgoingEvent:
     """`counted`: whether it did until now; None: nobody knows any more."""
     certificate = completion.certificate
     assert certificate is not None
-    reason = _why_withdrawn(now, completion, state)
+    reason = _why_withdrawn(now, completion, context.state)
     payload = CertificateRevoked(
         certificate_id=certificate.id,
         completion_id=completion.id,
@@ -942,7 +926,7 @@ def _revoked(
         reason_en=None if isinstance(reason, str) else reason.en,
         organizer_name=facts.organizer_name,
         hours=_hours_after(completion, counted),
-        verification_url=terms.links.verification(certificate.code),
+        verification_url=context.terms.links.verification(certificate.code),
         series=certificate.series or None,
         place=certificate.ordinal or None,
     )
@@ -985,14 +969,15 @@ def _rendering(
     completion: Completion,
     certificate: Certificate,
     face: CertificateFace,
-    terms: CompletionTerms,
+    links: Links,
+    *,
     now: datetime,
     traceparent: str | None,
 ) -> Rendering:
     face = msgspec.structs.replace(
         face,
         issued_on=certificate.issued_at.astimezone(WIB).date(),
-        verification_url=terms.links.verification(certificate.code),
+        verification_url=links.verification(certificate.code),
         revision=certificate.revision,
     )
     return Rendering(

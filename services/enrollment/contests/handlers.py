@@ -6,7 +6,7 @@ before the contest that it is about, and a contest before its completion.
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -27,6 +27,7 @@ from services.enrollment.completions.terms import CompletionTerms
 from services.enrollment.persons.persons import person_of
 from shared.contracts.enrollment import ContestCompletion, DecideContest
 from shared.contracts.payload import Payload
+from shared.pipeline.context import Context
 from shared.pipeline.documents import Doc, Needs, State
 from shared.pipeline.handlers import Handler, handler
 from shared.pipeline.outcome import Outcome, OutgoingEvent, Put, Remove, Verdict
@@ -42,6 +43,14 @@ BACKED: Final = (
     "correction, or the body revoke its certificate"
 )
 Command = Received[ContestCompletion] | Received[DecideContest]
+
+
+class _Recalculated(NamedTuple):
+    """A completion with what follows from what was said of it."""
+
+    completion: Completion
+    changes: list[Put | Remove]
+    facts: list[OutgoingEvent]
 
 
 def contest_needs(event: Command, state: State, terms: CompletionTerms) -> Needs:
@@ -66,13 +75,12 @@ def contest_completion(event: Received[ContestCompletion], state: State, terms: 
     if contest not in contests:
         reason = f"{data.opd or 'they'} contested it {MAX_CONTESTS} times, no more are taken"
         return _refused("refused", reason, event, terms)
-    after, changes, facts = _settled(
-        known, msgspec.structs.replace(known, contests=contests), event, state, terms
-    )
-    problem, reason = _unheard(contest, after, state)
+    after = msgspec.structs.replace(known, contests=contests)
+    recalculated = _recalculated(known, after, Context.of(event, state, terms))
+    problem, reason = _unheard(contest, recalculated.completion, state)
     if problem:
-        return _refused(problem, reason, event, terms, changes, facts)
-    return _accepted(reason, after, changes, facts, event, terms)
+        return _refused(problem, reason, event, terms, recalculated)
+    return _accepted(reason, recalculated, event, terms)
 
 
 def decide_contest(event: Received[DecideContest], state: State, terms: CompletionTerms) -> Outcome:
@@ -93,10 +101,8 @@ def decide_contest(event: Received[DecideContest], state: State, terms: Completi
         return _refused("refused", f"{MAX_DECISIONS} decisions are kept, no more are taken", event, terms)
     decision = ContestDecision(event.id, data.contest_id, data.upheld, data.reason, data.officer, event.now)
     decisions = sorted([*known.contest_decisions, decision], key=lambda one: one.id)
-    after, changes, facts = _settled(
-        known, msgspec.structs.replace(known, contest_decisions=decisions), event, state, terms
-    )
-    return _accepted("", after, changes, facts, event, terms)
+    after = msgspec.structs.replace(known, contest_decisions=decisions)
+    return _accepted("", _recalculated(known, after, Context.of(event, state, terms)), event, terms)
 
 
 def _known(event: Command, state: State) -> Completion | None:
@@ -120,14 +126,14 @@ def _arrived(contest: Contest) -> tuple[bool, Arrival | None, datetime, str]:
     return (contest.arrival is not None, contest.arrival, contest.at, contest.id)
 
 
-def _settled(
-    known: Completion, after: Completion, event: Command, state: State, terms: CompletionTerms
-) -> tuple[Completion, list[Put | Remove], list[OutgoingEvent]]:
-    person = person_of(after.employee_id, state)
+def _recalculated(known: Completion, after: Completion, context: Context[CompletionTerms]) -> _Recalculated:
+    person = person_of(after.employee_id, context.state)
     if person is None or not after.contents:
-        return after, [Put(COMPLETIONS, after)], []
-    recalculated = recalculate([Changed(known, after, event.now, event.traceparent)], person, state, terms)
-    return recalculated.completions[known.id], recalculated.changes, [fact for fact, _ in recalculated.facts]
+        return _Recalculated(after, [Put(COMPLETIONS, after)], [])
+    completions, changes, facts = recalculate(
+        [Changed(known, after, context.now, context.traceparent)], person, context
+    )
+    return _Recalculated(completions[known.id], changes, [fact for fact, _ in facts])
 
 
 def _unheard(contest: Contest, completion: Completion, state: State) -> tuple[str, str]:
@@ -144,14 +150,8 @@ def _unheard(contest: Contest, completion: Completion, state: State) -> tuple[st
     return "", ""
 
 
-def _accepted(
-    reason: str,
-    completion: Completion,
-    changes: Sequence[Put | Remove],
-    facts: Sequence[OutgoingEvent],
-    event: Command,
-    terms: CompletionTerms,
-) -> Outcome:
+def _accepted(reason: str, recalculated: _Recalculated, event: Command, terms: CompletionTerms) -> Outcome:
+    completion, changes, facts = recalculated
     return Outcome(
         Verdict.ACCEPTED,
         reason,
@@ -175,17 +175,17 @@ def _refused(
     reason: str,
     event: Command,
     terms: CompletionTerms,
-    changes: Sequence[Put | Remove] = (),
-    facts: Sequence[OutgoingEvent] = (),
+    recalculated: _Recalculated | None = None,
 ) -> Outcome:
+    """`recalculated`: what follows all the same."""
     content = _content(event, terms)
     return Outcome(
         Verdict.REFUSED,
         reason,
         event.data.completion_id,
         content,
-        changes,
-        facts,
+        () if recalculated is None else recalculated.changes,
+        () if recalculated is None else recalculated.facts,
         answer={"problem": problem},
     )
 

@@ -10,8 +10,9 @@ from typing import Any, Final
 import msgspec
 
 from services.enrollment.agencies.statements import arrival_of
+from services.enrollment.certificates.numbering import Sequences
 from services.enrollment.completions.documents import COMPLETIONS, Completion
-from services.enrollment.completions.recalculation import Changed, Sequences, recalculate
+from services.enrollment.completions.recalculation import Changed, recalculate
 from services.enrollment.completions.recalculation_needs import merging_needs
 from services.enrollment.completions.terms import CompletionTerms
 from services.enrollment.employees.registration import moved
@@ -22,6 +23,7 @@ from services.enrollment.persons.persons import Person, own_numbers, person_of
 from shared.contracts.payload import EmployeeId, Payload
 from shared.contracts.people import MergeEmployees, SeparateEmployees
 from shared.identity.identifiers import key
+from shared.pipeline.context import Context
 from shared.pipeline.documents import Needs, State
 from shared.pipeline.epochs import next_version
 from shared.pipeline.handlers import Handler, handler
@@ -66,9 +68,10 @@ def merge_employees(event: Received[MergeEmployees], state: State, terms: Comple
         return refused
     if (refused := _not_by(data.opd, into, content)) is not None:
         return refused
+    context = Context.of(event, state, terms)
     file, holds = _with_word(file, _merge(event, into.main.id, data.home or ""))
     if not holds or joining.main.id == into.main.id:
-        return _noted(joining.with_file(file), joining, event, content, state, terms)
+        return _noted(joining.with_file(file), joining, content, context)
     file = msgspec.structs.replace(
         file, merged_into=into.main.id, own_numbers=own_numbers(file), numbers=[], open=[]
     )
@@ -76,18 +79,18 @@ def merge_employees(event: Received[MergeEmployees], state: State, terms: Comple
         into.main, files=[*into.main.files, file.id], own_numbers=own_numbers(into.main)
     )
     one = Person(main, (*into.merged, file), into.trust)
-    after, facts = as_it_stands(into, one, event, terms)
-    after = after.with_file(_joined(file, after.main, event, terms))
+    after, facts = as_it_stands(into, one, context)
+    after = after.with_file(_joined(file, after.main, context))
     theirs = state.all(COMPLETIONS, "employee_id", joining.main.id)
     own = state.all(COMPLETIONS, "employee_id", into.main.id)
     changed = [
         *(_moved(one, after.main.id, file.id, event) for one in theirs),
         *(Changed(one, one, event.now, event.traceparent) for one in own),
     ]
-    recalculated = recalculate(changed, after, state, terms)
+    recalculated = recalculate(changed, after, context)
     changes = [*(Put(EMPLOYEES, one) for one in after.files), *recalculated.changes]
     facts = [*facts, _told(after.merged[-1], after), *(fact for fact, _ in recalculated.facts)]
-    return _answered(Verdict.ACCEPTED, "", after, content, changes, facts)
+    return _answered(Verdict.ACCEPTED, "", after, content, changes=changes, facts=facts)
 
 
 def _too_many(file: Employee, opd: str | None, content: bytes) -> Outcome | None:
@@ -105,17 +108,15 @@ def _told(file: Employee, person: Person) -> OutgoingEvent:
     return told._replace(payload=told.payload.model_copy(update={"held": is_held(person.whole)}))
 
 
-def _joined(
-    file: Employee, main: Employee, event: Received[MergeEmployees], terms: CompletionTerms
-) -> Employee:
+def _joined(file: Employee, main: Employee, context: Context[CompletionTerms]) -> Employee:
     """Mails to it go where the person's go from now on; where that is another address, its own is told, as at any
     change."""
     changed = file.profile.email != main.profile.email
     return msgspec.structs.replace(
         file,
         profile=main.profile,
-        version=next_version(file.version, terms.epoch),
-        addressed_at=later(event.now, file.addressed_at) if changed else file.addressed_at,
+        version=next_version(file.version, context.terms.epoch),
+        addressed_at=later(context.now, file.addressed_at) if changed else file.addressed_at,
     )
 
 
@@ -151,9 +152,10 @@ def separate_employees(event: Received[SeparateEmployees], state: State, terms: 
         return refused
     if not file.merged_into and (refused := _too_many(file, data.opd, content)) is not None:
         return refused
+    context = Context.of(event, state, terms)
     known, (file, holds) = file, _with_word(file, _merge(event, NOBODY, ""))
     if not holds or not known.merged_into:
-        return _noted(person.with_file(file), person, event, content, state, terms)
+        return _noted(person.with_file(file), person, content, context)
     alone = Person(
         msgspec.structs.replace(file, merged_into=NOBODY, numbers=own_numbers(file), own_numbers=[]),
         trust=person.trust,
@@ -161,8 +163,8 @@ def separate_employees(event: Received[SeparateEmployees], state: State, terms: 
     others = tuple(one for one in person.merged if one.id != file.id)
     main = msgspec.structs.replace(person.main, files=[one.id for one in others])
     rest = Person(main if others else _alone(main), others, person.trust)
-    left, facts = as_it_stands(person, rest, event, terms)
-    went, more = as_it_stands(Person(known, trust=person.trust), alone, event, terms)
+    left, facts = as_it_stands(person, rest, context)
+    went, more = as_it_stands(Person(known, trust=person.trust), alone, context)
     changes: list[Put | Remove] = [Put(EMPLOYEES, one) for one in (*left.files, went.main)]
     theirs = state.all(COMPLETIONS, "employee_id", person.main.id)
     sequences: Sequences = {}
@@ -172,10 +174,10 @@ def separate_employees(event: Received[SeparateEmployees], state: State, terms: 
         ([one for one in theirs if one.file == file.id], went),
     ):
         changed = [_moved(one, whose.main.id, one.file or one.employee_id, event) for one in those]
-        recalculated = recalculate(changed, whose, state, terms, sequences)
+        recalculated = recalculate(changed, whose, context, sequences)
         changes += recalculated.changes
         facts += [fact for fact, _ in recalculated.facts]
-    return _answered(Verdict.ACCEPTED, "", went, content, changes, facts)
+    return _answered(Verdict.ACCEPTED, "", went, content, changes=changes, facts=facts)
 
 
 def _said_before(
@@ -205,14 +207,11 @@ def _with_word(file: Employee, word: Merge) -> tuple[Employee, bool]:
     return msgspec.structs.replace(file, merges=merges), merges[-1] is word
 
 
-def _noted(
-    person: Person, known: Person, event: Received[Any], content: bytes, state: State, terms: CompletionTerms
-) -> Outcome:
+def _noted(person: Person, known: Person, content: bytes, context: Context[CompletionTerms]) -> Outcome:
     """Whose the record is, is as before; whose the person is may be another one's by this word."""
-    after, changes, facts = moved(known, person, event, state, terms)
-    return _answered(
-        Verdict.ACCEPTED, "noted; whose the record is, is as before", after, content, changes, facts
-    )
+    after, changes, facts = moved(known, person, context)
+    reason = "noted; whose the record is, is as before"
+    return _answered(Verdict.ACCEPTED, reason, after, content, changes=changes, facts=facts)
 
 
 def _alone(main: Employee) -> Employee:
@@ -236,6 +235,7 @@ def _answered(
     reason: str,
     person: Person,
     content: bytes,
+    *,
     changes: Sequence[Put | Remove] = (),
     facts: Sequence[OutgoingEvent] = (),
 ) -> Outcome:

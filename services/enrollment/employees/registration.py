@@ -5,7 +5,7 @@ by time. A number that came with a previous one joins that one's file only by th
 another agency registers it by itself.
 """
 
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -13,10 +13,11 @@ from services.enrollment.agencies.documents import AGENCIES, REGISTER, REGISTERS
 from services.enrollment.agencies.statements import arrival_of
 from services.enrollment.agencies.timeline import effective
 from services.enrollment.agencies.trust import trust_of
+from services.enrollment.certificates.numbering import Sequences
 from services.enrollment.completions.authority import register_for
 from services.enrollment.completions.contents import is_reported_under
 from services.enrollment.completions.documents import COMPLETIONS, file_of
-from services.enrollment.completions.recalculation import Changed, Sequences, recalculate
+from services.enrollment.completions.recalculation import Changed, recalculate
 from services.enrollment.completions.recalculation_needs import merging_needs, refolding_needs
 from services.enrollment.completions.terms import CompletionTerms
 from services.enrollment.employees.headcount import counted, headcount_needs, moves_counted
@@ -45,6 +46,7 @@ from shared.contracts.agency import EmployeeChanged, EmployeeRegistered, Employe
 from shared.contracts.payload import EmployeeId, Payload
 from shared.contracts.people import SeparateEmployees
 from shared.identity.identifiers import key
+from shared.pipeline.context import Context
 from shared.pipeline.documents import LOAD, Doc, Needs, State
 from shared.pipeline.errors import Rejected
 from shared.pipeline.handlers import Handler, Recalculated, handler
@@ -272,9 +274,10 @@ def record_employee(event: Received[EmployeeSnapshot], state: State, terms: Comp
     ]
     if _judges(event, state) and (put := _counted(event, known, before.with_file(file), state)) is not None:
         changes.append(put)
-    after, more, facts = moved(known, before.with_file(file), event, state, terms)
+    context = Context.of(event, state, terms)
+    after, more, facts = moved(known, before.with_file(file), context)
     if plan.leaves is not None:
-        without, said = _left(plan, plan.leaves, after, event, state, terms)
+        without, said = _left(plan, plan.leaves, after, event, context)
         changes, facts = [*changes, *without], [*facts, *said]
     if known is not None and _judges(event, state):
         facts = [*facts, *_parted(plan.file, known, event, state)]
@@ -416,10 +419,10 @@ def _left(
     file_id: EmployeeId,
     owner: Person,
     event: Received[EmployeeSnapshot],
-    state: State,
-    terms: CompletionTerms,
+    context: Context[CompletionTerms],
 ) -> tuple[list[Put | Remove], list[OutgoingEvent]]:
     """The file that the number belonged to, without it; what was reported under the number goes along to its owner."""
+    state = context.state
     person = person_of(file_id, state)
     assert person is not None
     file = person.file(file_id)
@@ -429,7 +432,7 @@ def _left(
     for link in [] if alias is None else _links_of(alias):
         if link.previous == event.data.employee_number:
             file = msgspec.structs.replace(file, pending_links=_with_link(file.pending_links, link))
-    after, facts = as_it_stands(person, person.with_file(file), event, terms)
+    after, facts = as_it_stands(person, person.with_file(file), context)
     changed = [
         Changed(
             one,
@@ -440,7 +443,7 @@ def _left(
         for one in state.all(COMPLETIONS, "employee_id", person.main.id)
         if file_of(one) == file_id and is_reported_under(event.data.employee_number, one)
     ]
-    recalculated = recalculate(changed, owner, state, terms)
+    recalculated = recalculate(changed, owner, context)
     changes: list[Put | Remove] = [*(Put(EMPLOYEES, one) for one in after.files), *recalculated.changes]
     return changes, [*facts, *(fact for fact, _ in recalculated.facts)]
 
@@ -470,20 +473,19 @@ def _with_snapshot(file: Employee, snapshot: Snapshot) -> tuple[list[Snapshot], 
 def moved(
     known: Person | None,
     person: Person,
-    event: Received[Any],
-    state: State,
-    terms: CompletionTerms,
+    context: Context[CompletionTerms],
     sequences: Sequences | None = None,
 ) -> tuple[Person, list[Put | Remove], list[OutgoingEvent]]:
     """What is written and told when somebody said something about a person: it as it stands, and its completions where
     somebody else may speak of them than before. `sequences`: see `recalculate`."""
-    after, facts = as_it_stands(known, person, event, terms)
+    after, facts = as_it_stands(known, person, context)
     files = {} if known is None else {one.id: one for one in known.files}
     changes: list[Put | Remove] = [Put(EMPLOYEES, one) for one in after.files if one != files.get(one.id)]
     if known is not None and _who_may(after) != _who_may(known):
-        completions = state.all(COMPLETIONS, "employee_id", after.main.id)
-        changed = [Changed(one, one, event.now, event.traceparent) for one in completions]
-        recalculated = recalculate(changed, after, state, terms, sequences)
+        now, traceparent = context.now, context.traceparent
+        completions = context.state.all(COMPLETIONS, "employee_id", after.main.id)
+        changed = [Changed(one, one, now, traceparent) for one in completions]
+        recalculated = recalculate(changed, after, context, sequences)
         changes += recalculated.changes
         facts = [*facts, *(fact for fact, _ in recalculated.facts)]
     return after, changes, facts

@@ -7,8 +7,8 @@ import msgspec
 
 from services.enrollment.agencies.documents import REGISTER, REGISTERS, Arrival
 from services.enrollment.agencies.statements import arrival_of
+from services.enrollment.certificates.numbering import Sequences
 from services.enrollment.completions.reasons import NOT_KNOWN_YET
-from services.enrollment.completions.recalculation import Sequences
 from services.enrollment.completions.recalculation_needs import refolding_needs
 from services.enrollment.completions.terms import CompletionTerms
 from services.enrollment.employees.headcount import (
@@ -36,6 +36,7 @@ from shared.contracts.agency import EmployeeReleased
 from shared.contracts.payload import Payload
 from shared.contracts.people import AdoptHomes, ConfirmHome
 from shared.identity.identifiers import key
+from shared.pipeline.context import Context
 from shared.pipeline.documents import LOAD, Doc, Needs, State
 from shared.pipeline.errors import Rejected, Waiting
 from shared.pipeline.handlers import Handler, handler
@@ -81,7 +82,7 @@ def take_leave(event: Received[EmployeeReleased], state: State, terms: Completio
     subject = person.main.id
     content = terms.ids.content(_JSON.encode((known.id, event.sender, data.reason)))
     if event.sender in person.trust.masters:
-        return _placed_nowhere(event, known, person, content, state, terms)
+        return _placed_nowhere(event, known, person, content, Context.of(event, state, terms))
     withdrawal = Withdrawal(event.sender, arrival_of(event), data.reason)
     if withdrawal in known.withdrawals:
         return Outcome(Verdict.DUPLICATE, "said before", subject, content)
@@ -95,7 +96,7 @@ def take_leave(event: Received[EmployeeReleased], state: State, terms: Completio
     claimed = sender in homes(person.whole).claimants
     withdrawals = sorted([*known.withdrawals, withdrawal], key=lambda one: one.arrival)
     after = person.with_file(msgspec.structs.replace(known, withdrawals=withdrawals))
-    _, changes, facts = moved(person, after, event, state, terms)
+    _, changes, facts = moved(person, after, Context.of(event, state, terms))
     if data.reason == MISTAKE or not is_of_the_day(sender, person, withdrawal.arrival):
         changes += recounted(person, after, state)
     whose = homes(after.whole)
@@ -111,15 +112,14 @@ def _placed_nowhere(
     known: Employee,
     person: Person,
     content: bytes,
-    state: State,
-    terms: CompletionTerms,
+    context: Context[CompletionTerms],
 ) -> Outcome:
     placement = Placement(event.sender, "", arrival_of(event), event.data.reason)
     if placement in known.placements:
         return Outcome(Verdict.DUPLICATE, "said before", person.main.id, content)
     after = person.with_file(msgspec.structs.replace(known, placements=with_placement(known, placement)))
-    put = moves_counted(event.sender, person, after, placement.arrival, state)
-    _, changes, facts = moved(person, after, event, state, terms)
+    put = moves_counted(event.sender, person, after, placement.arrival, context.state)
+    _, changes, facts = moved(person, after, context)
     changes += [] if put is None else [put]
     return Outcome(Verdict.ACCEPTED, "", person.main.id, content, changes, facts)
 
@@ -189,7 +189,7 @@ def confirm_home(event: Received[ConfirmHome], state: State, terms: CompletionTe
         )
         return _refused("not-your-agency", reason, known.id, content)
     before = person
-    after, changes, facts = moved(person, after, event, state, terms)
+    after, changes, facts = moved(person, after, Context.of(event, state, terms))
     changes += recounted(before, after, state)
     return Outcome(Verdict.ACCEPTED, "", known.id, content, changes, facts, answer=_answer(after))
 
@@ -227,6 +227,7 @@ def adopt_homes(event: Received[AdoptHomes], state: State, terms: CompletionTerm
     facts: list[OutgoingEvent] = []
     adopted: Counter[str] = Counter()
     sequences: Sequences = {}
+    context = Context.of(event, state, terms)
     claims = {
         one.employee_id: Claim(one.agency, Arrival(one.arrived, one.topic, one.partition, one.offset))
         for one in event.data.homes
@@ -240,7 +241,7 @@ def adopt_homes(event: Received[AdoptHomes], state: State, terms: CompletionTerm
             known, home_known=True, claims=with_claim(known, claims[id]) if id in claims else known.claims
         )
         if judging:
-            _, more, said = moved(person, person.with_file(after), event, state, terms, sequences)
+            _, more, said = moved(person, person.with_file(after), context, sequences)
             changes += more
             facts += said
         else:

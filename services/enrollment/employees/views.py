@@ -286,10 +286,12 @@ def _link_view(link: PendingLink, whole: Employee, other: Person | None, caller:
 def _decisions(person: Person, caller: Principal) -> list[PersonDecisionView]:
     found = []
     for file in person.files:
-        found += [_decision(one, file, caller, "home", one.agency) for one in file.confirmations]
+        found += [_decision(one, file, caller, "home", agency=one.agency) for one in file.confirmations]
         found += [_placed(one, file) for one in file.placements]
         found += [
-            _decision(one, file, caller, "merged" if one.into else "separated", one.home, one.into)
+            _decision(
+                one, file, caller, "merged" if one.into else "separated", agency=one.home, into=one.into
+            )
             for one in file.merges
         ]
     return sorted(found, key=lambda one: one.at)
@@ -314,6 +316,7 @@ def _decision(
     file: Employee,
     caller: Principal,
     kind: Literal["home", "merged", "separated"],
+    *,
     agency: str,
     into: str = "",
 ) -> PersonDecisionView:

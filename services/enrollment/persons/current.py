@@ -1,7 +1,7 @@
 """How a person stands, by all that was said: which snapshot, whether mails wait, what is open, and what is told."""
 
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
@@ -25,9 +25,9 @@ from services.enrollment.persons.snapshots import newest_of
 from services.enrollment.terms import Terms
 from shared.contracts.enrollment import EmployeeRecorded
 from shared.contracts.vocabulary import EmploymentType
+from shared.pipeline.context import Context
 from shared.pipeline.epochs import next_version
 from shared.pipeline.outcome import OutgoingEvent
-from shared.pipeline.records import Received
 
 _A_MOMENT: Final = timedelta(milliseconds=1)
 MASTER_S: Final = ("name", "employment_type", "golongan", "pangkat", "jabatan", "opd")
@@ -55,7 +55,7 @@ def with_master_s(profile: Profile, whole: Employee, trust: Trust) -> Profile:
 
 
 def as_it_stands(
-    known: Person | None, person: Person, event: Received[Any], terms: Terms
+    known: Person | None, person: Person, context: Context[Terms]
 ) -> tuple[Person, list[OutgoingEvent]]:
     """The person with the snapshot that stands, under the number in force; in a version of its own, and told, where
     readers see a difference to what was `known`."""
@@ -73,11 +73,11 @@ def as_it_stands(
     )
     before = None if known is None else known.main
     if before is not None and main.profile.email != before.profile.email:
-        main = msgspec.structs.replace(main, addressed_at=later(event.now, before.addressed_at))
+        main = msgspec.structs.replace(main, addressed_at=later(context.now, before.addressed_at))
     after = person._replace(main=main)
     if known is not None and before is not None and _seen(after) == _seen(known):
         return after, []
-    version = next_version(0 if before is None else before.version, terms.epoch)
+    version = next_version(0 if before is None else before.version, context.terms.epoch)
     after = after._replace(main=msgspec.structs.replace(main, version=version))
     return after, [recorded(after)]
 

@@ -16,8 +16,9 @@ import msgspec
 
 from services.enrollment.agencies.documents import REGISTER, REGISTERS, Register
 from services.enrollment.bodies.documents import BODIES
+from services.enrollment.certificates.numbering import Sequences
 from services.enrollment.completions.documents import COMPLETIONS
-from services.enrollment.completions.recalculation import Changed, Sequences, recalculate
+from services.enrollment.completions.recalculation import Changed, recalculate
 from services.enrollment.completions.recalculation_needs import refold_needs, refolding_all_needs
 from services.enrollment.completions.terms import CompletionTerms
 from services.enrollment.persons.current import as_it_stands
@@ -29,6 +30,7 @@ from shared.contracts.payload import CompletionId, EmployeeId, Payload
 from shared.contracts.people import EndSweep, RefoldCompletions, Refolded, RefoldPeople
 from shared.http.commands import Commands
 from shared.observability.telemetry import root_traceparent
+from shared.pipeline.context import Context
 from shared.pipeline.documents import Collection, Doc, Lock, Needs, State
 from shared.pipeline.handlers import Handler, handler
 from shared.pipeline.outcome import Outcome, OutgoingEvent, Put, Remove, Verdict
@@ -236,11 +238,12 @@ def refold_completions(event: Received[RefoldCompletions], state: State, terms: 
                 Changed(known, known, event.now, event.traceparent)
             )
     sequences: Sequences = {}
+    context = Context.of(event, state, terms)
     for employee_id, changed in sorted(by_employee.items()):
         person = person_of(employee_id, state)
         if person is None:
             continue
-        recalculated = recalculate(changed, person, state, terms, sequences)
+        recalculated = recalculate(changed, person, context, sequences)
         changes += recalculated.changes
         facts += [fact for fact, _ in recalculated.facts]
     return Outcome(Verdict.ACCEPTED if changes else Verdict.NOTHING, changes=changes, facts=facts)
@@ -255,6 +258,7 @@ def refold_people(event: Received[RefoldPeople], state: State, terms: Completion
     changes: list[Put | Remove] = []
     facts: list[OutgoingEvent] = []
     sequences: Sequences = {}
+    context = Context.of(event, state, terms)
     people = {
         one.main.id: one for one in (person_of(file, state) for file in event.data.found) if one is not None
     }
@@ -264,10 +268,10 @@ def refold_people(event: Received[RefoldPeople], state: State, terms: Completion
         judged = person
         for file in person.files:
             judged = judged.with_file(msgspec.structs.replace(file, judged=generation))
-        after, said = as_it_stands(person, judged, event, terms)
+        after, said = as_it_stands(person, judged, context)
         completions = state.all(COMPLETIONS, "employee_id", after.main.id)
         changed = [Changed(one, one, event.now, event.traceparent) for one in completions]
-        recalculated = recalculate(changed, after, state, terms, sequences)
+        recalculated = recalculate(changed, after, context, sequences)
         changes += [*(Put(EMPLOYEES, one) for one in after.files), *recalculated.changes]
         facts += [*said, *(fact for fact, _ in recalculated.facts)]
     return Outcome(Verdict.ACCEPTED if changes else Verdict.NOTHING, changes=changes, facts=facts)

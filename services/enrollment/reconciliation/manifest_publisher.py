@@ -68,6 +68,7 @@ class ManifestPublisher(Periodic):
         self,
         store: MongoStore,
         commands: Commands,
+        *,
         group: str,
         topics: Callable[[], Collection[str]],
         log_ends: LogEnds,

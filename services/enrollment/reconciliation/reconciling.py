@@ -23,6 +23,7 @@ from services.enrollment.reconciliation.documents import (
 from shared.contracts.enrollment import CompletionsListed, ListCompletions, RestateCompletion
 from shared.contracts.lists import Claim
 from shared.contracts.payload import CompletionId, Payload
+from shared.pipeline.context import Context
 from shared.pipeline.documents import LOAD, Doc, Lock, Needs, State
 from shared.pipeline.errors import Rejected
 from shared.pipeline.handlers import Handler, handler
@@ -151,7 +152,7 @@ def restate_completion(event: Received[RestateCompletion], state: State, terms: 
             Verdict.DUPLICATE, "it was restated or changed since it was asked for", known.id, content,
             answer={"completion_id": known.id, "version": known.version},
         )  # fmt: skip
-    settled = restate(known, person, state, terms, event.now, event.traceparent)
+    settled = restate(known, person, Context.of(event, state, terms))
     answer: dict[str, str | int | bool | None] = {
         "completion_id": known.id,
         "version": settled.completion.version,

@@ -17,7 +17,7 @@ async def person_of_number(store: MongoStore, number: str) -> Employee | None:
 
 
 async def completion_meant(
-    store: MongoStore, terms: CompletionTerms, number: str, organizer: str, training: str, batch: str
+    store: MongoStore, terms: CompletionTerms, number: str, *, organizer: str, training: str, batch: str
 ) -> tuple[CompletionId, EmployeeId]:
     """The completion of a training that somebody means who names the person by any of its numbers, and whose it is: the
     one that was reported under this number, else under another one; where none was yet, the one that will be."""

@@ -122,14 +122,16 @@ class _Ledgers:
 
     def enter(
         self,
-        id: EmployeeId,
+        place: tuple[EmployeeId, str],
         completion: EarnedCompletion,
-        month: str,
         points: int,
         award: Award,
+        *,
         said: Sequence[Bilingual],
         now: datetime,
     ) -> None:
+        """`place`: account and month."""
+        id, month = place
         known = self.account(id)
         account = Account(id, known.balance + points, known.last_sequence + 1)
         self._accounts[id] = account
@@ -202,15 +204,16 @@ def recalculate(
             elsewhere[place], there = there, 0  # the history says by which rules it has them
         cut = [one.said] if one.said is not None else []
         left = [MOVED_AWAY if id != known.employee_id else _left(month, known) for id, month in elsewhere]
-        for ((id, month), points), why in zip(elsewhere.items(), left, strict=True):
-            ledgers.enter(id, known, month, -points, NOTHING, [why] if why is not None else cut, now)
+        for (where, points), why in zip(elsewhere.items(), left, strict=True):
+            said = cut if why is None else [why]
+            ledgers.enter(where, known, -points, NOTHING, said=said, now=now)
         difference = one.award.points - there
         if difference:
             said = [MOVED_HERE if why is MOVED_AWAY else why for why in left if why is not None]
             if not elsewhere and (why := _why_others(one, own, difference, entered, terms)) is not None:
                 said = [why]
             said = [*dict.fromkeys(said), *cut]
-            ledgers.enter(known.employee_id, known, _month(known), difference, one.award, said, now)
+            ledgers.enter(place, known, difference, one.award, said=said, now=now)
         changed = msgspec.structs.replace(
             known,
             points=one.award.points,

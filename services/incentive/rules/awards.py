@@ -90,7 +90,7 @@ def award_month(achievements: Sequence[Achievement], rules: PointRules) -> dict[
     awards: dict[str, Award] = {}
     for achievement in ordered:
         lines = lines_of(achievement, rules)
-        asked = sum([line.points for line in lines])
+        asked = sum(line.points for line in lines)
         if cap is None or left is None:
             awards[achievement.completion_id] = Award(asked, lines)
         elif asked <= left:

@@ -337,7 +337,8 @@ class Mailer:
     def _outcome(self, ready: Ready, delivery: Delivery, on_trial: bool) -> Note:
         seen = Seen(self._is_believed(ready, delivery, on_trial), on_trial)
         id = message_id(ready.mail.letter, self._sender)
-        note = outcome(ready.mail, delivery, id, self._patience, random.random(), seen)  # noqa: S311
+        jitter = random.random()  # noqa: S311
+        note = outcome(ready.mail, delivery, id, self._patience, jitter=jitter, seen=seen)
         if note.state != DEFERRED:
             self._refusals.settled(ready.mail.id)
         return note._replace(set={**note.set, **ready.slot})
@@ -426,7 +427,7 @@ def _trace(mail: Mail, delivery: Delivery, start_ns: int) -> None:
             parent,
             start_ns,
             time_ns(),
-            outcome,
+            attributes=outcome,
             kind="client",
             error=not isinstance(delivery, Accepted),
         )

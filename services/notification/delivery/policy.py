@@ -46,6 +46,7 @@ def outcome(
     delivery: Delivery,
     message_id: str,
     patience: Patience,
+    *,
     jitter: float,
     seen: Seen = Seen(),  # noqa: B008  immutable
 ) -> Note:

@@ -33,7 +33,9 @@ def tell(service: Service[T], decided: Decided, seconds: float) -> None:
     if is_tracing():
         for n, (message, outcome) in enumerate(decided.outcomes):
             facts = [*outcome.facts, *decided.followed.get(n, ())]
-            _record_spans(service, message, outcome, facts, end_ns - int(seconds * 1e9), end_ns)
+            _record_spans(
+                service, message, outcome, facts, start_ns=end_ns - int(seconds * 1e9), end_ns=end_ns
+            )
 
 
 def _log_refusal(message: Message[Any], outcome: Outcome) -> None:
@@ -54,6 +56,7 @@ def _record_spans(
     message: Message[Any],
     outcome: Outcome,
     facts: Sequence[OutgoingEvent],
+    *,
     start_ns: int,
     end_ns: int,
 ) -> None:
@@ -73,7 +76,7 @@ def _record_spans(
         parent,
         start_ns,
         end_ns,
-        {
+        attributes={
             "kompeten.verdict": outcome.verdict.value,
             "kompeten.subject": outcome.subject,
             "kompeten.event": event.id,
@@ -89,6 +92,6 @@ def _record_spans(
             own,
             end_ns,
             end_ns,
-            {"kompeten.event": id},
+            attributes={"kompeten.event": id},
             kind="producer",
         )

@@ -48,7 +48,7 @@ def without_bytes(letter: DeadLetter, record: Record) -> DeadLetter:
 
 
 def dead_letter(
-    message: Message[Any], kind: str, reason: str, error: Exception, moment: datetime, rules: str
+    message: Message[Any], kind: str, reason: str, error: Exception, *, moment: datetime, rules: str
 ) -> tuple[DeadLetter, list[DeadLetterChunk]]:
     """`rules`: the version of handlers and rules that failed, at that moment."""
     record = message.record

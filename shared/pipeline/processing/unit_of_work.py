@@ -392,7 +392,7 @@ class UnitOfWork(Generic[T]):
         self, message: Message[T], kind: str, reason: str, error: Exception, cause: Record
     ) -> None:
         moment = EPOCH + timedelta(milliseconds=cause.timestamp_ms)
-        letter, chunks = dead_letter(message, kind, reason, error, moment, self.service.rules)
+        letter, chunks = dead_letter(message, kind, reason, error, moment=moment, rules=self.service.rules)
         if kind == BUG:
             self.bugs[id(message)] = letter.fingerprint
         # What waited in vain may have been right, and is replayed when its employee is known.
