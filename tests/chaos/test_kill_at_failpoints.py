@@ -41,7 +41,7 @@ def test_every_failpoint_has_its_round() -> None:
     assert armed == wanted
 
 
-@pytest.mark.full
+@pytest.mark.chaos
 @pytest.mark.parametrize(
     "armed",
     ROUNDS,
