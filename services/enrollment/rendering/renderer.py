@@ -22,6 +22,7 @@ from prometheus_client import Counter
 
 from services.enrollment.certificates.documents import HELD, RENDERINGS, STORED_PDFS, Rendering, StoredPdf
 from services.enrollment.certificates.pdf import CertificateNotRendered, NotDrawable, drawing, render
+from shared.backoff import Backoff
 from shared.contracts.cloudevents import event_id
 from shared.contracts.enrollment import StoreRendering
 from shared.failpoints import failpoint
@@ -37,7 +38,7 @@ RENDERED = Counter("kompeten_certificates_rendered_total", "PDFs made", ["outcom
 LEASE_S = 60.0
 PER_WORKER = 16
 IDLE_S = 0.1
-MAX_PAUSE_S = 5.0
+AFTER_FAILURES = Backoff(0.2, 5.0)
 # The template is at fault then, never one face: a new version mends it, so it is tried again for ever.
 AGAIN_S = 300.0
 MAX_KEPT = 1_000
@@ -83,20 +84,21 @@ class Renderer:
         ]
 
     async def run(self) -> None:
-        pause_s = IDLE_S
+        failures = 0
         pool = self._pool()
         try:
             while not self._stopping.is_set():
                 try:
                     worked = await self._batch(pool)
-                    pause_s = IDLE_S
+                    failures = 0
                 except Unavailable as error:
                     self._trouble, worked = str(error), False
-                    pause_s = min(pause_s * 2, MAX_PAUSE_S)
+                    failures += 1
                 except BrokenProcessPool:
                     self._trouble, worked = "a rendering process died: started anew", True
                     pool = self._pool()
                 if not worked:
+                    pause_s = AFTER_FAILURES.pause_s(failures) if failures else IDLE_S
                     with contextlib.suppress(TimeoutError):
                         await asyncio.wait_for(self._stopping.wait(), pause_s)
         finally:

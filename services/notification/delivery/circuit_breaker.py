@@ -1,8 +1,9 @@
 """Stops all sending while the mail server is away or refuses us: a queue must not run into that mail by mail."""
 
-import random
 from time import monotonic
 from typing import Final
+
+from shared.backoff import Backoff
 
 MAX_PAUSE_S: Final = 60.0
 
@@ -13,7 +14,7 @@ class CircuitBreaker:
 
     def __init__(self, first_pause_s: float) -> None:
         self.reason = ""
-        self._first_pause_s = first_pause_s
+        self._pauses = Backoff(first_pause_s, MAX_PAUSE_S, spread=0.5)
         self._failures, self._until = 0, 0.0
         self._refuses = self._trying = False
 
@@ -40,9 +41,8 @@ class CircuitBreaker:
         opened = not self.open
         self.reason, self._refuses, self._trying = reason, refuses, False
         if not self.pause_s:  # connections that fail together fail once
-            pause_s = min(self._first_pause_s * 2**self._failures, MAX_PAUSE_S)
-            self._failures = min(self._failures + 1, 20)
-            self._until = monotonic() + pause_s * random.uniform(0.5, 1)  # noqa: S311
+            self._failures += 1
+            self._until = monotonic() + self._pauses.random_pause_s(self._failures)
         return opened
 
     def answered(self) -> None:

@@ -4,6 +4,7 @@ from typing import Final, Literal, NamedTuple, assert_never
 
 from services.notification.delivery.smtp import Accepted, Barred, Delivery, Refused, TryLater, Unsure
 from services.notification.letters.documents import Mail, MailNote
+from shared.backoff import Backoff
 from shared.pipeline.work import DEFERRED, Note, deferral
 
 UNKNOWN: Final = "unknown"
@@ -111,5 +112,4 @@ def told_before(mail: Mail, note: MailNote) -> Note:
 
 
 def _delay_s(mail: Mail, patience: Patience, jitter: float) -> float:
-    longest_s = min(patience.retry_s * 2.0 ** min(mail.attempts, 20), MAX_RETRY_S)
-    return longest_s * (1 + jitter) / 2
+    return Backoff(patience.retry_s, MAX_RETRY_S, spread=0.5).pause_s(mail.attempts + 1, jitter)
