@@ -1,7 +1,7 @@
 """`kompeten agency distrust`, `trust` and `replace`: what reaches back. Each is shown first: how much it reaches."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 
 import typer
@@ -11,6 +11,7 @@ from cli.answers import Agency, Ordered, Reach
 from cli.command import Desk, Why, Yes, checked_reason
 from cli.errors import DONE, NO, CannotAsk, Refused
 from cli.orders import moment, new_key
+from shared.wording import WIB
 
 Code = Annotated[str, typer.Argument(help="As in its topic agency.CODE.v1", metavar="CODE")]
 Since = Annotated[
@@ -31,7 +32,6 @@ DecisionId = Annotated[
         help="The distrust, where there are several: `agency list` shows their ids",
     ),
 ]
-WIB: Final = timezone(timedelta(hours=7), "WIB")
 LONG_AGO_DAYS: Final = 30
 Heir = Annotated[str, typer.Option("--heir", metavar="CODE", help="The agency that takes its place")]
 

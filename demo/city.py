@@ -6,7 +6,7 @@ What must come out is counted while the day is made up, never by reading its eve
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta
 from decimal import Decimal
 from random import Random
 from typing import Final, NamedTuple
@@ -23,8 +23,8 @@ from shared.contracts.agency import (
 )
 from shared.contracts.payload import Payload
 from shared.contracts.vocabulary import EmploymentType, Form
+from shared.wording import WIB
 
-WIB: Final = timezone(timedelta(hours=7), "WIB")
 MORNING: Final = datetime(DAY.year, DAY.month, DAY.day, 7, tzinfo=WIB)
 SHARES: Final = {"diskominfo": 0.2, "bkpsdm": 0.15, "dinkes": 0.25, "disdik": 0.25, "setda": 0.15}
 BY_HTTP: Final = "setda"

@@ -3,35 +3,13 @@
 A word's facts stand in one table row below it; a word without a row fails `tests/unit/test_vocabulary.py`.
 """
 
-from datetime import date
 from enum import StrEnum
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 
 class Bilingual(NamedTuple):
     id: str
     en: str
-
-
-MONTHS: Final = tuple(
-    map(
-        Bilingual,
-        (
-            "Januari", "Februari", "Maret", "April", "Mei", "Juni",
-            "Juli", "Agustus", "September", "Oktober", "November", "Desember",
-        ),
-        (
-            "January", "February", "March", "April", "May", "June",
-            "July", "August", "September", "October", "November", "December",
-        ),
-    )
-)  # fmt: skip
-
-
-def month_named(day: date) -> Bilingual:
-    """Februari 2026"""
-    id, en = MONTHS[day.month - 1]
-    return Bilingual(f"{id} {day.year}", f"{en} {day.year}")
 
 
 class Pathway(StrEnum):

@@ -25,7 +25,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageChops
 
 from services.enrollment.certificates import pdf as certificate_pdf
-from services.enrollment.certificates.face import decimal_comma, period
+from services.enrollment.certificates.face import period
 from services.enrollment.certificates.pdf import (
     EPOCH,
     CertificateFace,
@@ -36,7 +36,6 @@ from services.enrollment.certificates.pdf import (
     literal,
     render,
 )
-from services.notification.letters.composing import written
 from tests.examples import examples
 
 AWKWARD_TITLE = r"C# & .NET: 5_000*$2 @OPD <b>[x] \ ~ CA•SP"
@@ -490,10 +489,3 @@ def exit_by_refusal() -> None:
         render(face())
     except CertificateNotRendered:
         os._exit(REFUSED)
-
-
-@pytest.mark.parametrize(
-    ("amount", "text"), [("4.50", "4,5"), ("40.0", "40"), ("1234.5", "1.234,5"), ("1000", "1.000")]
-)
-def test_hours_are_written_as_letters_write_them(amount: str, text: str) -> None:
-    assert decimal_comma(Decimal(amount)) == written(Decimal(amount), "id") == text

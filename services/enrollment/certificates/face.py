@@ -1,19 +1,17 @@
 """What a certificate shows, and the Indonesian words for it."""
 
-from datetime import UTC, date, datetime, time, timedelta, timezone
+from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final, Literal
 
 import msgspec
 
-from shared.contracts.vocabulary import MONTHS
+from shared.wording import MONTHS, WIB, written_day, written_number
 
 EMBLEM: Final = Path(__file__).with_name("templates") / "emblem.svg"
 """Of the city: on the certificate, and on the page that verifies it."""
 
-_COMMAS = str.maketrans(",.", ".,")
-WIB = timezone(timedelta(hours=7), "WIB")
 # Text between the parts of a line, as in "Penata, III/c  ·  Dinas Kesehatan".
 DOT = "  ·  "
 
@@ -84,8 +82,8 @@ def printed(face: CertificateFace) -> dict[str, Any]:
     number_label = "NI PPPK" if face.employment_type == "pppk" else "NIP"
     facts = [
         ("Waktu pelaksanaan", "Period", period(face.start_date, face.end_date)),
-        ("Diselesaikan", "Completed", long_date(face.completed_on)),
-        ("Jam pelajaran", "Learning hours", f"{decimal_comma(face.jp)} JP"),
+        ("Diselesaikan", "Completed", written_day(face.completed_on).id),
+        ("Jam pelajaran", "Learning hours", f"{written_number(face.jp).id} JP"),
     ]
     if grade := _grade(face.score, face.predicate):
         facts.append(("Predikat" if face.predicate else "Nilai", "Grade", grade))
@@ -106,7 +104,7 @@ def printed(face: CertificateFace) -> dict[str, Any]:
         "organizer": face.organizer,
         "facts": facts,
         "issued": _parts(start_of_day(face.issued_on)),
-        "issue_line": f"Diterbitkan pada {long_date(face.issued_on)}",
+        "issue_line": f"Diterbitkan pada {written_day(face.issued_on).id}",
         "signatory": None if face.signatory is None else msgspec.structs.asdict(face.signatory),
         "verification_url": face.verification_url,
         "language": face.language,
@@ -118,26 +116,15 @@ def start_of_day(day: date) -> datetime:
     return datetime.combine(day, time.min, WIB).astimezone(UTC)
 
 
-def long_date(day: date) -> str:
-    """11 April 2026"""
-    return f"{day.day} {MONTHS[day.month - 1].id} {day.year}"
-
-
 def period(start: date, end: date) -> str:
     """6–11 April 2026; what both dates share is written once."""
     if start == end:
-        return long_date(end)
+        return written_day(end).id
     if (start.year, start.month) == (end.year, end.month):
-        return f"{start.day}–{long_date(end)}"
+        return f"{start.day}–{written_day(end).id}"
     if start.year == end.year:
-        return f"{start.day} {MONTHS[start.month - 1].id} – {long_date(end)}"
-    return f"{long_date(start)} – {long_date(end)}"
-
-
-def decimal_comma(amount: Decimal) -> str:
-    """4.50 is written 4,5, 40.0 is written 40, and 1234.5 is written 1.234,5, as in letters."""
-    digits = f"{amount:,f}"
-    return (digits.rstrip("0").rstrip(".") if "." in digits else digits).translate(_COMMAS)
+        return f"{start.day} {MONTHS[start.month - 1].id} – {written_day(end).id}"
+    return f"{written_day(start).id} – {written_day(end).id}"
 
 
 def _parts(moment: datetime) -> dict[str, int]:
@@ -147,7 +134,7 @@ def _parts(moment: datetime) -> dict[str, int]:
 def _grade(score: Decimal | None, predicate: str | None) -> str:
     if score is None:
         return predicate or ""
-    return f"{predicate} ({decimal_comma(score)})" if predicate else decimal_comma(score)
+    return f"{predicate} ({written_number(score).id})" if predicate else written_number(score).id
 
 
 def _joined(*parts: str | None) -> str:

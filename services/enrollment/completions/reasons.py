@@ -5,7 +5,7 @@ People are told names and dates as in a letter, operators codes and moments as i
 """
 
 from collections.abc import Mapping
-from datetime import date, datetime
+from datetime import datetime
 from decimal import Decimal
 from typing import Final, NamedTuple
 
@@ -13,12 +13,12 @@ from services.enrollment.agencies.documents import Distrust
 from services.enrollment.agencies.trust import Trust
 from services.enrollment.bodies.documents import Body
 from services.enrollment.bodies.timeline import effective_body
-from services.enrollment.certificates.face import WIB, decimal_comma, long_date
 from services.enrollment.completions.documents import Content
 from services.enrollment.learning_hours.jp import Capped
 from shared.contracts.enrollment import Withheld
 from shared.contracts.lists import UNCERTIFIED
-from shared.contracts.vocabulary import Bilingual, month_named
+from shared.contracts.vocabulary import Bilingual
+from shared.wording import WIB, month_named, written_day, written_moment, written_number
 
 NOT_KNOWN_YET: Final = (
     "the employee is not known yet: have the agency's system publish the employee's registration; where it has, that "
@@ -194,7 +194,7 @@ def cut(capped: Capped) -> Bilingual:
     limit, room, used = (_amount(one) for one in (capped.limit, capped.limit * capped.slots, capped.used))
     if capped.unit == "jp_per_day":
         a_time = Bilingual(f"{limit.id} JP sehari", f"daily limit of {limit.en} JP")
-        span = _between(_day(capped.first), _day(capped.last), Bilingual("pada", "on"))
+        span = _between(written_day(capped.first), written_day(capped.last), Bilingual("pada", "on"))
         slots, unit = Bilingual("hari", _plural(capped.slots, "day")), Bilingual("JP", "JP")
         unit_used = unit
     else:
@@ -221,16 +221,11 @@ def cut(capped: Capped) -> Bilingual:
 
 def _amount(number: Decimal) -> Bilingual:
     plain = number.normalize()
-    return Bilingual(decimal_comma(plain), f"{plain:f}")
+    return Bilingual(written_number(plain).id, f"{plain:f}")
 
 
 def _plural(number: Decimal | int, word: str) -> str:
     return word if number == 1 else f"{word}s"
-
-
-def _day(day: date) -> Bilingual:
-    month = month_named(day)
-    return Bilingual(f"{day.day} {month.id}", f"{day.day} {month.en}")
 
 
 def _between(first: Bilingual, last: Bilingual, alone: Bilingual) -> Bilingual:
@@ -244,17 +239,8 @@ def _moment(at: datetime) -> str:
 
 
 def _span(distrust: Distrust) -> Bilingual:
-    since = _written(distrust.since)
+    since = written_moment(distrust.since)
     if distrust.until is None:
         return Bilingual(f"sejak {since.id}", f"since {since.en}")
-    until = _written(distrust.until)
+    until = written_moment(distrust.until)
     return Bilingual(f"dari {since.id} sampai {until.id}", f"from {since.en} to {until.en}")
-
-
-def _written(at: datetime) -> Bilingual:
-    """As the letters write it."""
-    moment = at.astimezone(WIB)
-    return Bilingual(
-        f"{long_date(moment.date())} pukul {moment:%H.%M} WIB",
-        f"{moment.day} {moment:%B} {moment.year} at {moment:%H:%M} WIB",
-    )

@@ -23,7 +23,7 @@ from services.enrollment.certificates.documents import (
     Rendering,
     rendering_id,
 )
-from services.enrollment.certificates.face import WIB, CertificateFace
+from services.enrollment.certificates.face import CertificateFace
 from services.enrollment.certificates.numbering import (
     Numbered,
     Sequences,
@@ -87,6 +87,7 @@ from shared.pipeline.context import Context
 from shared.pipeline.documents import State
 from shared.pipeline.epochs import next_version
 from shared.pipeline.outcome import OutgoingEvent, Put, Remove
+from shared.wording import WIB
 
 REVOKED = "revoked"
 DONE = "done"

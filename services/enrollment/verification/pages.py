@@ -15,7 +15,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from pydantic import BaseModel, ConfigDict, Field
 
-from services.enrollment.certificates.face import EMBLEM, decimal_comma
+from services.enrollment.certificates.face import EMBLEM
 from services.enrollment.completions.documents import Completion
 from services.enrollment.completions.recalculation import effective_training
 from shared.contracts.employee_number import mask
@@ -23,6 +23,7 @@ from shared.contracts.payload import Jp
 from shared.contracts.vocabulary import Bilingual
 from shared.identity.links import DOWNLOAD_DAYS
 from shared.tall_text import tall
+from shared.wording import written_number
 
 TEMPLATES: Final = Path(__file__).with_name("templates")
 REFRESH_S: Final = 5
@@ -122,7 +123,7 @@ def verification_page(shown: Verification, *, is_held: bool = False) -> str:
         title=banner.heading.id,
         banner=banner,
         shown=shown,
-        jp=decimal_comma(shown.jp),
+        jp=written_number(shown.jp).id,
         is_current=shown.status is Status.VALID,
         is_revoked=shown.status is Status.REVOKED,
         is_held=is_held,

@@ -7,7 +7,8 @@ from services.incentive.points.documents import EarnedCompletion
 from services.incentive.rules.awards import Award, lines_of
 from services.incentive.rules.point_rules import PointRules
 from shared.contracts.enrollment import NOT_VALID
-from shared.contracts.vocabulary import MONTHS, Bilingual, month_named
+from shared.contracts.vocabulary import Bilingual
+from shared.wording import MONTHS, month_named
 
 LIFTED: Final = Bilingual("pencabutan dibatalkan", "the revocation was lifted")
 COUNTS_AGAIN: Final = Bilingual("pelatihan ini dihitung lagi", "this training counts again")

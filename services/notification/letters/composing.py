@@ -6,7 +6,7 @@ subject and text are not markup, "Ma'ruf" stays as it is.
 
 import re
 from collections.abc import Callable, Mapping
-from datetime import date, datetime, timedelta, timezone
+from datetime import date, datetime
 from decimal import Decimal
 from email.headerregistry import Address
 from email.message import EmailMessage
@@ -22,14 +22,12 @@ from services.notification.letters.documents import Contact, Letter, recipient_o
 from services.notification.letters.mime import WIRE, address, alternatives, one_line
 from services.notification.letters.unlinked import unlinked
 from services.notification.terms import Terms
-from shared.contracts.vocabulary import MONTHS
 from shared.tall_text import tall
+from shared.wording import written_day, written_moment, written_number
 
 TEMPLATES: Final = Path(__file__).with_name("templates")
 LANGUAGES: Final = ("id", "en")
-WIB: Final = timezone(timedelta(hours=7), "WIB")
 
-_COMMAS: Final = str.maketrans(",.", ".,")
 Values = Mapping[str, object]
 
 
@@ -146,18 +144,16 @@ def message_id(letter: Letter, sender: str) -> str:
 
 def written(value: object, language: str) -> str:
     """Dates in words, moments in WIB, numbers with their language's comma."""
-    if isinstance(value, datetime):
-        moment = value.astimezone(WIB)
-        clock = f"pukul {moment:%H.%M}" if language == "id" else f"at {moment:%H:%M}"
-        return f"{written(moment.date(), language)} {clock} WIB"
-    if isinstance(value, date):
-        return f"{value.day} {getattr(MONTHS[value.month - 1], language)} {value.year}"
-    if isinstance(value, Decimal | float | int):
-        text = f"{Decimal(str(value)):,f}"
-        if "." in text:
-            text = text.rstrip("0").rstrip(".")
-        return text.translate(_COMMAS) if language == "id" else text
-    return str(value)
+    match value:
+        case datetime():
+            said = written_moment(value)
+        case date():
+            said = written_day(value)
+        case Decimal() | float() | int():
+            said = written_number(value)
+        case _:
+            return str(value)
+    return said.id if language == "id" else said.en
 
 
 @cache
