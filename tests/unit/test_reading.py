@@ -1,21 +1,33 @@
 """Batches as we read them: any header name, any compression, and never more than we want to hold."""
 
 import struct
+import subprocess
+import sys
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
+from aiokafka import TopicPartition
 from aiokafka.consumer import fetcher
 from aiokafka.errors import KafkaError
 from aiokafka.record.default_records import DefaultRecordBatch, DefaultRecordBatchBuilder
+from aiokafka.record.memory_records import MemoryRecords
 from aiokafka.record.util import calc_crc32c
 
-import shared.pipeline.consuming.consumer  # noqa: F401  it is what makes them readable
-from shared.pipeline.kafka.reading import ReadableRecords
+from shared.kafka.connection import KafkaConnection
+from shared.pipeline.kafka.client import client_of
+from shared.pipeline.kafka.reading import ReadableRecords, read_batches_our_way
 from shared.pipeline.kafka.unpacking import MAX_UNPACKED_BYTES, TooLarge, problem, unpacked
 from shared.pipeline.records import PackedBatch
 
 CRC_AT, CRC_FROM, HEADER_BYTES = 17, 21, 61
 GZIP = 1
 CODECS = {"gzip": 1, "snappy": 2, "lz4": 3, "zstd": 4}
+
+
+@pytest.fixture(autouse=True)
+def _our_way() -> None:
+    read_batches_our_way()
 
 
 def batch(*names: str, codec: int = 0, garbled: bytes = b"") -> bytes:
@@ -42,8 +54,51 @@ def read(data: bytes) -> list[tuple[int, bytes, list[tuple[str, bytes | None]]]]
     return found
 
 
-def test_the_library_is_taught_it() -> None:
+async def test_whoever_makes_the_group_s_client_reads_our_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fetcher, "MemoryRecords", MemoryRecords)
+    service: Any = SimpleNamespace(name="enrollment", group="kompeten.enrollment")
+    client = client_of(service, KafkaConnection("127.0.0.1:1"), most_records=1)
     assert fetcher.MemoryRecords is ReadableRecords
+    await client.stop()
+
+
+def test_nothing_of_the_library_is_changed_by_an_import() -> None:
+    program = """
+from aiokafka.consumer import fetcher
+from aiokafka.record.memory_records import MemoryRecords
+import shared.pipeline.kafka.client, shared.pipeline.restore.restoring
+raise SystemExit(fetcher.MemoryRecords is not MemoryRecords)
+"""
+    assert subprocess.run([sys.executable, "-c", program]).returncode == 0
+
+
+async def test_the_library_s_fetcher_takes_its_reader_from_where_we_put_ours() -> None:
+    """Fails when another version of aiokafka looks for it elsewhere: all else here would still pass."""
+    tp, data = TopicPartition("agency.dinkes.v1", 0), batch("garbled", garbled=b"\xff" * 7)
+    state = SimpleNamespace(
+        has_valid_position=True, position=0, paused=False, consumed_to=lambda offset: None
+    )
+    assignment = SimpleNamespace(active=True, state_value=lambda tp: state)
+
+    async def send(node: int, request: object) -> object:
+        fetched = (tp.partition, 0, 1, 1, 0, [], -1, data)
+        return SimpleNamespace(API_VERSION=11, topics=[(tp.topic, [fetched])])
+
+    made = object.__new__(fetcher.Fetcher)
+    vars(made).update(
+        _client=SimpleNamespace(send=send),
+        _client_rack=None,
+        _key_deserializer=None,
+        _value_deserializer=None,
+        _check_crcs=True,
+        _isolation_level=fetcher.READ_COMMITTED,
+        _prefetch_backoff=0.1,
+        _records={},
+    )
+    asked = SimpleNamespace(topics=[(tp.topic, [(tp.partition, 0, 1)])])
+    assert await made._proc_fetch_request(assignment, 0, asked)
+    (record,) = made._records[tp].getall()
+    assert (record.value, record.headers[0][0]) == (b"value 0", "\\xff" * 7)
 
 
 @pytest.mark.parametrize("name", [b"\xff" * 7, b"na\xc3\x28me\xe9", b"\xed\xa0\x80four"])

@@ -12,6 +12,7 @@ from shared.kafka.access import SET_UP
 from shared.kafka.connection import KafkaConnection
 from shared.pipeline.errors import Unavailable
 from shared.pipeline.handlers import Service
+from shared.pipeline.kafka.reading import read_batches_our_way
 
 # Of each partition so much is fetched ahead: at 4 MiB a service that lagged held 40 MB more.
 FETCH_BYTES = 1024 * 1024
@@ -33,6 +34,7 @@ class Assignments(ConsumerRebalanceListener):
 
 def client_of(service: Service[Any], kafka: KafkaConnection, most_records: int) -> AIOKafkaConsumer:
     """Not started yet."""
+    read_batches_our_way()
     return AIOKafkaConsumer(
         **kafka.options(),
         group_id=service.group,

@@ -25,6 +25,7 @@ from shared.pipeline.epochs import CURRENT, EPOCHS, End, Epoch
 from shared.pipeline.errors import Unavailable
 from shared.pipeline.handlers import Published, Service
 from shared.pipeline.kafka.publisher import close
+from shared.pipeline.kafka.reading import read_batches_our_way
 from shared.pipeline.partitioner import position_id
 from shared.pipeline.pipeline_collections import POSITIONS, Position
 from shared.pipeline.store import Session, Store, Write, in_transaction
@@ -280,6 +281,7 @@ class Restoration(Generic[T]):
     @asynccontextmanager
     async def _reader(self) -> AsyncIterator[AIOKafkaConsumer]:
         """Of no group: it moves nothing."""
+        read_batches_our_way()
         kafka = AIOKafkaConsumer(
             **self._kafka.options(),
             group_id=None,
