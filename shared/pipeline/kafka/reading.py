@@ -99,5 +99,6 @@ class ReadableRecords:
 def read_batches_our_way() -> None:
     """For all consumers of this process; whoever makes one calls it first, as often as it comes. aiokafka asks nobody
     which reader to take (ADR 28): one name of its fetcher is all that is changed."""
-    if not issubclass(fetcher.MemoryRecords, ReadableRecords):
-        fetcher.MemoryRecords = ReadableRecords  # type: ignore[attr-defined]  # where it is looked up
+    looked_up: type[object] = fetcher.MemoryRecords  # type: ignore[attr-defined]
+    if not issubclass(looked_up, ReadableRecords):
+        fetcher.MemoryRecords = ReadableRecords  # type: ignore[attr-defined]
