@@ -1,17 +1,17 @@
 """What the pipeline asks of a database; `shared/pipeline/storage/mongo.py` is the real one."""
 
 import asyncio
-import random
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Final, NamedTuple, Protocol, TypeVar
 
+from shared.backoff import Backoff
 from shared.pipeline.documents import Collection, Document
 from shared.pipeline.errors import Collided
 from shared.pipeline.pipeline_collections import Outgoing, Position
 
 R = TypeVar("R")
-MAX_PAUSE_S: Final = 0.2
+AFTER_COLLISIONS: Final = Backoff(0.004, 0.2, spread=1.0)
 
 
 class Encoded(Protocol):
@@ -112,4 +112,4 @@ async def in_transaction(
 
 async def give_way(collisions: int) -> None:
     """Full jitter: replicas that collided must not meet again."""
-    await asyncio.sleep(random.random() * min(0.002 * 2**collisions, MAX_PAUSE_S))  # noqa: S311
+    await asyncio.sleep(AFTER_COLLISIONS.random_pause_s(collisions))

@@ -66,7 +66,7 @@ def test_nothing_of_the_library_is_changed_by_an_import() -> None:
     program = """
 from aiokafka.consumer import fetcher
 from aiokafka.record.memory_records import MemoryRecords
-import shared.pipeline.kafka.client, shared.pipeline.restore.restoring
+import shared.pipeline.consuming.consumer, shared.pipeline.kafka.client, shared.pipeline.restore.restoring
 raise SystemExit(fetcher.MemoryRecords is not MemoryRecords)
 """
     assert subprocess.run([sys.executable, "-c", program]).returncode == 0

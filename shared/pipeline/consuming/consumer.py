@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import logging
-import random
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -21,6 +20,7 @@ from aiokafka.errors import (
     UnsupportedCodecError,
 )
 
+from shared.backoff import Backoff
 from shared.failpoints import failpoint
 from shared.kafka.access import explained
 from shared.kafka.connection import KafkaConnection
@@ -35,7 +35,6 @@ from shared.pipeline.errors import Collided, MassFailure, Moved, Unavailable
 from shared.pipeline.handlers import Service
 from shared.pipeline.kafka.client import Assignments, client_of, start
 from shared.pipeline.kafka.publisher import Publisher, close
-from shared.pipeline.kafka.reading import read_batches_our_way
 from shared.pipeline.partitioner import digest, position_id
 from shared.pipeline.pipeline_collections import Decision
 from shared.pipeline.processing.dead_letters import where
@@ -50,13 +49,12 @@ from shared.pipeline.store import Store, give_way
 T = TypeVar("T")
 Raw = ConsumerRecord[bytes, bytes]
 log = logging.getLogger(__name__)
-read_batches_our_way()
 
 # Small batches pay the round trips of a transaction each; larger ones take longer to repeat.
 MAX_RECORDS = 1000
 POLL_MS = 200
 OFFSETS_EVERY_S = 1.0
-MAX_PAUSE_S = 2.0
+AFTER_FAILURES = Backoff(0.05, 2.0, spread=0.5)
 ANSWERED_WITHIN_S = 5.0
 STALLED_AFTER_S = 30.0
 POSITIONS_LOOK_S = 5.0
@@ -116,13 +114,13 @@ class Consumer(Generic[T]):
             self._following.cancel()
 
     async def _run(self) -> None:
-        pause_s = 0.05
+        failures = 0
         while not self._stopping.is_set():
             try:
                 await self._connect()
                 if self.restoration is not None:
                     await self.restoration.begin()
-                pause_s = 0.05
+                failures = 0
                 while not self._stopping.is_set():
                     await self._cycle()
             except Unavailable as error:
@@ -131,8 +129,8 @@ class Consumer(Generic[T]):
                 self._trouble(await explained(self.kafka, error))
             finally:
                 await self._disconnect()
-            await self._pause(pause_s)
-            pause_s = min(pause_s * 2, MAX_PAUSE_S)
+            failures += 1
+            await self._pause(AFTER_FAILURES.random_pause_s(failures))
 
     def stop(self) -> None:
         self._stopping.set()
@@ -579,9 +577,9 @@ class Consumer(Generic[T]):
     def _position(self, tp: TopicPartition) -> str:
         return position_id(self.service.name, (tp.topic, tp.partition))
 
-    async def _pause(self, longest_s: float) -> None:
+    async def _pause(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._stopping.wait(), longest_s * (0.5 + random.random() / 2))  # noqa: S311
+            await asyncio.wait_for(self._stopping.wait(), seconds)
 
     def _trouble(self, what: str) -> None:
         if what != self.trouble:
