@@ -13,7 +13,7 @@ import msgspec
 
 from shared.pipeline.documents import Collection, Document
 from shared.pipeline.errors import Collided, Moved
-from shared.pipeline.pipeline_collections import LOCKS, POSITIONS, TURNS_A_REPLAY, Position, pack
+from shared.pipeline.pipeline_collections import LOCKS, POSITIONS, REDELIVERIES_A_REPLAY, Position, pack
 from shared.pipeline.storage.mongo import AWARE, BsonDocument, encode
 from shared.pipeline.store import Advance, Session, Write, in_transaction
 
@@ -72,9 +72,9 @@ class MemoryStore:
         return await in_transaction(self, work)
 
     async def set_back(self, id: str, next: int, note: str = "") -> None:
-        turn = (await self.position(id, next)).turn + TURNS_A_REPLAY
+        turn = (await self.position(id, next)).redelivery + REDELIVERIES_A_REPLAY
         going = {"stopped": "", "failing_rules": "", "started": note}
-        await self._change(id, next=next, turn=turn, last_timestamp_ms=0, last_digest=b"", **going)
+        await self._change(id, next=next, redelivery=turn, last_timestamp_ms=0, last_digest=b"", **going)
 
     async def stop(self, id: str, reason: str, failing_rules: str = "") -> None:
         await self._change(id, stopped=reason, failing_rules=failing_rules)

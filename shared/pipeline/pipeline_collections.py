@@ -48,8 +48,8 @@ class Position(msgspec.Struct, frozen=True):
     """An operator has what these fail on as dead letters: they don't stop it again."""
     started: str = ""
     """Who started it again last, when, and why."""
-    turn: int = 0
-    """Turn of records as they are read; setting `next` back raises it, since decisions are never overwritten."""
+    redelivery: int = msgspec.field(default=0, name="turn")
+    """That of records as they are read; setting `next` back raises it, since decisions are never overwritten."""
     holder: bytes = b""
     """The database's session of who took it over last: if that one is dead, its open transaction is ended by it."""
 
@@ -120,7 +120,7 @@ class DeadLetter(msgspec.Struct, frozen=True):
     rules: str
     head_chunks: int = 0
     """Above 0 the same holds for key and headers: in so many parts `<id>/head/<n>`, [key, headers] as MessagePack."""
-    turn: int = 0
+    redelivery: int = msgspec.field(default=0, name="turn")
     state: str = OPEN
     resolution: Resolution | None = None
     left_out_bytes: int = 0
@@ -145,7 +145,7 @@ class DeadLetter(msgspec.Struct, frozen=True):
             key=key,
             value=value,
             headers=tuple((name, content) for name, content in headers),
-            turn=self.turn + 1,
+            redelivery=self.redelivery + 1,
         )
 
 
@@ -182,7 +182,7 @@ class WaitingRecord(msgspec.Struct, frozen=True):
     key: bytes | None
     value: bytes | None
     headers: list[tuple[str, bytes | None]]
-    turn: int
+    redelivery: int = msgspec.field(name="turn")
     since: datetime
     kind: str = ""
     """Of what it lacks: what stands before the first / of `lacks`. Empty where that was not kept yet."""
@@ -194,7 +194,7 @@ class WaitingRecord(msgspec.Struct, frozen=True):
             key=self.key,
             value=self.value,
             headers=tuple((name, content) for name, content in self.headers),
-            turn=self.turn + 1,
+            redelivery=self.redelivery + 1,
         )
 
 
@@ -214,8 +214,8 @@ class Discrepancy(msgspec.Struct, frozen=True):
     issued: int | None = None
 
 
-# By so much a replay raises the turn: more often nothing is taken up again after waiting.
-TURNS_A_REPLAY = 1_000_000
+# By so much a replay raises the redelivery: more often nothing is taken up again after waiting.
+REDELIVERIES_A_REPLAY = 1_000_000
 
 POSITIONS = Collection("positions", Position)
 # By time within an id: ids are anybody's to choose, so there may be any number of decisions under one.

@@ -34,7 +34,7 @@ class Record(msgspec.Struct, frozen=True):
     key: bytes | None
     value: bytes | None
     headers: Headers = ()
-    turn: int = 0
+    redelivery: int = 0
     """0 as first read from the log; above, how often it was taken up again, after waiting or by a replay."""
 
     @property

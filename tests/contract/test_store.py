@@ -369,7 +369,7 @@ class StoreContract:
         await store.stop(PARTITION, "an operator looks at it")
         await store.set_back(PARTITION, 3)
         position = await store.position(PARTITION, 0)
-        assert (position.next, position.turn > 0, position.stopped, position.last_digest) == (
+        assert (position.next, position.redelivery > 0, position.stopped, position.last_digest) == (
             3,
             True,
             "",
@@ -378,7 +378,7 @@ class StoreContract:
         with pytest.raises(Moved):
             await in_transaction(store, lambda session: session.advance([step(8, 9)]))
         await in_transaction(store, lambda session: session.advance([step(3, 4)]))
-        assert (await store.position(PARTITION, 0)).turn == position.turn
+        assert (await store.position(PARTITION, 0)).redelivery == position.redelivery
 
 
 class TestMemoryStore(StoreContract):

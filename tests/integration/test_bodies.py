@@ -70,7 +70,7 @@ async def wait_for(
             WaitingRecord(
                 id=f"{topic}/0/{n:019d}", lacks=lacks_body(code), reason="its body is not entered",
                 event_type=TrainingCompleted.TYPE, event_id=f"w-{code}-{n}", topic=topic, partition=0, offset=n,
-                timestamp_ms=milliseconds(NOW), key=None, value=record.value, headers=list(record.headers), turn=0,
+                timestamp_ms=milliseconds(NOW), key=None, value=record.value, headers=list(record.headers), redelivery=0,
                 since=NOW + timedelta(seconds=n), kind=LACKED,
             )
         )  # fmt: skip

@@ -120,7 +120,7 @@ async def lacked_by_early(place: Place) -> list[str]:
 def waiting(n: int, event_type: str, kind: str, age: timedelta) -> WaitingRecord:
     return WaitingRecord(
         id=f"t/0/{n:019d}", lacks=f"{kind}/{n}", reason="", event_type=event_type, event_id=str(n), topic="t",
-        partition=0, offset=n, timestamp_ms=0, key=None, value=b"", headers=[], turn=0,
+        partition=0, offset=n, timestamp_ms=0, key=None, value=b"", headers=[], redelivery=0,
         since=datetime.now(UTC) - age, kind=kind,
     )  # fmt: skip
 

@@ -266,7 +266,7 @@ class City:
         expected = {tp: position.next for tp, position in positions.items()}
         items = {
             tp: [
-                member.decoder.read(replace(record, turn=positions[tp].turn))
+                member.decoder.read(replace(record, redelivery=positions[tp].redelivery))
                 for record in self.log[tp][expected[tp] : expected[tp] + count]
             ]
             for tp, count in counts.items()

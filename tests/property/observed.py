@@ -30,7 +30,7 @@ from shared.contracts.cloudevents import decode, peek
 from shared.contracts.enrollment import CertificateIssued, CertificateRevoked, EmployeeRecorded, JpCredited
 from shared.contracts.payload import Payload
 from shared.contracts.topics import ENROLLMENT_EVENTS
-from shared.pipeline.pipeline_collections import DEAD_LETTERS, DECISIONS, TURNS_A_REPLAY, WAITING
+from shared.pipeline.pipeline_collections import DEAD_LETTERS, DECISIONS, REDELIVERIES_A_REPLAY, WAITING
 from shared.pipeline.waiting import waiting_id
 from tests.property.harness import INCENTIVE, NOTIFICATION, TERMS, City
 
@@ -159,7 +159,7 @@ async def every_record_was_decided_once(city: City, replayed: str = "") -> None:
     """One decision a record and turn; a replayed service has a second one of each."""
     for name, member in city.members.items():
         decisions = {one.id: one for one in await city.documents(name, DECISIONS)}
-        waiting = {one.id: one.turn for one in await city.documents(name, WAITING)}
+        waiting = {one.id: one.redelivery for one in await city.documents(name, WAITING)}
         assert len(decisions) == sum(len(decided.decisions) for decided in member.decided)
         ours = 0
         for tp, records in city.log.items():
@@ -169,7 +169,7 @@ async def every_record_was_decided_once(city: City, replayed: str = "") -> None:
                 item = member.decoder.read(record)
                 if item.event is None and item.fault is None:
                     continue
-                for first in (0, TURNS_A_REPLAY) if name == replayed else (0,):
+                for first in (0, REDELIVERIES_A_REPLAY) if name == replayed else (0,):
                     turn = first
                     while decisions[f"{record.at}/{turn}"].verdict == "waiting":
                         if f"{record.at}/{turn + 1}" not in decisions:

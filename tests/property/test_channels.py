@@ -178,7 +178,7 @@ def test_what_waited_since_an_older_version_is_held_against_its_topic_too() -> N
     waiting = WaitingRecord(
         id=waiting_id(record.at), lacks="x", reason="", event_type="", event_id="", topic=record.at.topic,
         partition=0, offset=0, timestamp_ms=record.timestamp_ms, key=None, value=record.value,
-        headers=list(record.headers), turn=0, since=MOMENT,
+        headers=list(record.headers), redelivery=0, since=MOMENT,
     )  # fmt: skip
     assert isinstance(Decoder(ENROLLMENT).read(waiting.record(), waiting).fault, Rejected)
 

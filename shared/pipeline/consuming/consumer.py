@@ -394,7 +394,7 @@ class Consumer(Generic[T]):
         if (ours := self.table.read.get(tp)) is None:
             return []
         verify, ours.unverified = ours.unverified, None
-        found = [_record(record, ours.turn) for record in records]
+        found = [_record(record, ours.redelivery) for record in records]
         if verify is not None and found[0].at.offset == verify.next - 1:
             last, found = found[0], found[1:]
             if (last.timestamp_ms, digest(last)) != (verify.last_timestamp_ms, verify.last_digest):
@@ -439,7 +439,7 @@ class Consumer(Generic[T]):
             verifiable = position.next > beginning and position.last_digest
             if self._seek(tp, position.next - 1 if verifiable else position.next):
                 self.table.read[tp] = Partition(
-                    position.next, position.turn, position.next, position if verifiable else None
+                    position.next, position.redelivery, position.next, position if verifiable else None
                 )
 
     def _forget(self) -> None:
@@ -494,8 +494,12 @@ class Consumer(Generic[T]):
                     self.table.stopped.pop(tp)
                     with contextlib.suppress(IllegalStateError):
                         self._consumer.resume(tp)
-            elif (position.next, position.turn) != (ours.next, ours.turn):
-                if self.restoration is not None and position.next < ours.next and position.turn == ours.turn:
+            elif (position.next, position.redelivery) != (ours.next, ours.redelivery):
+                if (
+                    self.restoration is not None
+                    and position.next < ours.next
+                    and position.redelivery == ours.redelivery
+                ):
                     self.restoration.doubt()
                     raise Unavailable(f"the database went back under us, in {tp.topic}/{tp.partition}")
                 self.table.drop(tp)
@@ -598,12 +602,12 @@ def gap(next: int, beginning: int) -> str:
     )
 
 
-def _record(record: Raw, turn: int) -> Record:
+def _record(record: Raw, redelivery: int) -> Record:
     return Record(
         at=RecordMetadata(record.topic, record.partition, record.offset),
         timestamp_ms=record.timestamp,
         key=record.key,
         value=record.value,
         headers=tuple(record.headers),
-        turn=turn,
+        redelivery=redelivery,
     )

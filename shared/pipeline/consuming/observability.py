@@ -69,7 +69,9 @@ def _record_spans(
     made_up = root_traceparent(f"{event.sender}/{event.id}") == event.traceparent
     parent = None if made_up else event.traceparent
     # By service: two of them decide the same event.
-    own = child_traceparent(event.traceparent, f"{service.name}/{message.record.at}/{message.record.turn}")
+    own = child_traceparent(
+        event.traceparent, f"{service.name}/{message.record.at}/{message.record.redelivery}"
+    )
     record_span(
         f"decide {event.type}",
         own,

@@ -16,7 +16,8 @@ T = TypeVar("T")
 class Partition(Generic[T]):
     next: int
     """Offset of the first record that is not decided yet, as the database has it."""
-    turn: int
+    redelivery: int
+    """Of its records."""
     published: int
     """As `next`, but what these records caused is acknowledged too."""
     unverified: Position | None = None

@@ -54,7 +54,7 @@ def dead_letter(
     record = message.record
     value = None if record.value is None else bytes(record.value)
     key, headers = record.key, list(record.headers)
-    id = f"{record.at}/{record.turn}"
+    id = f"{record.at}/{record.redelivery}"
     body: list[DeadLetterChunk] = []
     head: list[DeadLetterChunk] = []
     if value is not None and len(value) > CHUNK_BYTES:
@@ -80,7 +80,7 @@ def dead_letter(
         last_failed_at=moment,
         attempts=1 if message.letter is None else message.letter.attempts + 1,
         rules=rules,
-        turn=record.turn,
+        redelivery=record.redelivery,
     )
     return letter, [*body, *head]
 

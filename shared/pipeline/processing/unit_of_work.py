@@ -349,7 +349,7 @@ class UnitOfWork(Generic[T]):
                 outcome, answer={**outcome.answer, "edited_by": message.edited_by}
             )
         decision = Decision(
-            id=f"{message.record.at}/{message.record.turn}",
+            id=f"{message.record.at}/{message.record.redelivery}",
             event_id=event.id if event is not None else id_in(message.record.value, message.record.headers),
             verdict=outcome.verdict.value,
             decided_at=EPOCH + timedelta(milliseconds=cause.timestamp_ms),
@@ -382,7 +382,7 @@ class UnitOfWork(Generic[T]):
             id=id, lacks=waiting.lacks, reason=str(waiting), event_type=message.event_type, event_id=event.id,
             topic=record.at.topic, partition=record.at.partition, offset=record.at.offset,
             timestamp_ms=record.timestamp_ms, key=record.key, value=record.value, headers=list(record.headers),
-            turn=record.turn, since=since, kind=kind_of(waiting.lacks),
+            redelivery=record.redelivery, since=since, kind=kind_of(waiting.lacks),
         )  # fmt: skip
         self.encoded[WAITING, id] = self.store.encode(document)
         self.state.apply(WAITING, id, document)

@@ -226,7 +226,7 @@ class Restoration(Generic[T]):
             if position is None:
                 suspects |= {tp: -1} if was > 0 else {}
             # Set back by an operator, to decide records again: that raises the turn and keeps no digest.
-            elif was > position.next and not (position.turn and not position.last_digest):
+            elif was > position.next and not (position.redelivery and not position.last_digest):
                 suspects[tp] = position.next
         if not suspects:
             return

@@ -25,7 +25,7 @@ from shared.pipeline.pipeline_collections import (
     LOCKS,
     PIPELINE_COLLECTIONS,
     POSITIONS,
-    TURNS_A_REPLAY,
+    REDELIVERIES_A_REPLAY,
     Position,
     pack,
 )
@@ -241,7 +241,7 @@ class MongoStore:
             # Without the digest: of the record before `next` none was kept.
             again = {"next": next, "last_timestamp_ms": 0, "last_digest": b"", **_going(note)}
             await self.database[POSITIONS.name].update_one(
-                {"_id": id}, {"$set": again, "$inc": {"turn": TURNS_A_REPLAY}}
+                {"_id": id}, {"$set": again, "$inc": {"turn": REDELIVERIES_A_REPLAY}}
             )
 
     async def stop(self, id: str, reason: str, failing_rules: str = "") -> None:
