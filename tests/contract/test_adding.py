@@ -229,13 +229,14 @@ mentors.when(MentorFound(code="dinas-a", operator="op"))
 webinar = Achievement("c", "webinar", "national", None, date(2031, 2, 3))
 seminar = load_rates().in_force("seminar", date(2031, 2, 3))
 pdf = pypdf.PdfReader(io.BytesIO(render(face)))
+folders = [one.name for one in TEMPLATES.iterdir() if one.is_dir()]
 print(json.dumps({
     "a JP rate, the yearly duty": str(seminar.tenths["national"]),
     "how a body's numbers look, who signs for it": terms.bodies.at("BKPSDM", date(2031, 2, 3)).template,
     "a point rule of a known kind": award_month([webinar], load_point_rules())["c"].points,
     "an event type": str(mentors.when(PraiseAgency(code="dinas-a", operator="op")).verdict),
     "a command with its route": sorted(path for path in app.openapi()["paths"] if path.endswith("praises")),
-    "an e-mail": [set(LETTERS) == {one.name for one in TEMPLATES.iterdir() if one.is_dir()}, "retiring" in LETTERS],
+    "an e-mail": [set(LETTERS) == set(folders), "retiring" in LETTERS],
     "a field on the certificate": [face.pathway, pdf.metadata.subject],
     "a capability": [mentors.one(mentoring.MENTORS).praised, mentoring.MENTORS in app.COLLECTIONS],
     "an index": AGENCIES.indexes,
