@@ -19,9 +19,10 @@ _JSON = msgspec.json.Encoder()
 
 
 @functools.cache
-def _defaults(kind: type[CertificateFace]) -> list[tuple[str, object]]:
-    """Of each field, in order."""
-    return [(one.name, one.default) for one in msgspec.structs.fields(kind)]
+def _later(kind: type[CertificateFace]) -> list[tuple[str, object]]:
+    """Fields that came after certificates were issued, with their defaults."""
+    fields = msgspec.structs.fields(kind)
+    return [(one.name, one.default) for one in fields if not (one.required or one.name in FIRST_FIELDS)]
 
 
 Sequences = dict[str, NumberSequence]
@@ -91,9 +92,8 @@ def codes_before(id: CertificateId, revision: int, given: PriorIssue | None, ter
 def content_digest(face: CertificateFace, terms: Terms) -> str:
     """Of all that is printed but number, revision, code and day of issue. Keyed: it covers an employee number."""
     plain = msgspec.structs.replace(face, number="", revision=1, verification_url="", issued_on=date.min)
-    covered = {
-        name: value
-        for name, default in _defaults(type(face))
-        if (value := getattr(plain, name)) != default or name in FIRST_FIELDS
-    }
+    covered = msgspec.structs.asdict(plain)
+    for name, default in _later(type(face)):
+        if covered[name] == default:
+            del covered[name]
     return terms.ids.content(_JSON.encode(covered)).hex()
