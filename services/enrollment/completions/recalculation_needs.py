@@ -11,7 +11,7 @@ from services.enrollment.completions.authority import organizer_of, register_nee
 from services.enrollment.completions.documents import COMPLETIONS, CONTESTED, Completion
 from services.enrollment.completions.terms import CompletionTerms
 from services.enrollment.learning_hours.jp import Rates
-from services.enrollment.persons.documents import EMPLOYEES
+from services.enrollment.persons.documents import EMPLOYEES, person_lock
 from services.enrollment.persons.persons import Person, person_needs, person_of
 from services.enrollment.training import CompletedTraining
 from shared.contracts.payload import CompletionId, EmployeeId
@@ -135,7 +135,7 @@ def refolding_needs(file: str, state: State, terms: CompletionTerms) -> Needs:
 def refolding_all_needs(files: Sequence[str], state: State, terms: CompletionTerms) -> Needs:
     """The same for many people, in as few rounds as for one."""
     for file in files:
-        yield Lock("employee/" + file)
+        yield person_lock(file)
         yield Doc(EMPLOYEES, file)
         yield Docs(COMPLETIONS, "employee_id", file)
         yield Docs(COMPLETIONS, "reaches", file)
@@ -183,7 +183,7 @@ def merging_needs(files: Sequence[str], state: State, terms: CompletionTerms) ->
 def refold_needs(completions: Sequence[tuple[str, str]], state: State, terms: CompletionTerms) -> Needs:
     """The same for some completions of many people, each with its person; in as few rounds as for one."""
     for id, employee_id in completions:
-        yield Lock("employee/" + employee_id)
+        yield person_lock(employee_id)
         yield Doc(EMPLOYEES, employee_id)
         yield Doc(COMPLETIONS, id)
         yield Docs(COMPLETIONS, "reaches", employee_id)

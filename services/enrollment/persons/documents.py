@@ -7,7 +7,7 @@ import msgspec
 
 from services.enrollment.agencies.documents import Arrival
 from shared.contracts.payload import EmployeeId
-from shared.pipeline.documents import Collection
+from shared.pipeline.documents import Collection, Lock
 
 
 class EmployeeNumberAlias(msgspec.Struct, frozen=True):
@@ -199,3 +199,8 @@ class Headcount(msgspec.Struct, frozen=True, omit_defaults=True):
 EMPLOYEE_NUMBERS = Collection("employee_numbers", EmployeeNumberAlias)
 EMPLOYEES = Collection("employees", Employee, indexes=(("open", "id"),))
 HEADCOUNTS = Collection("headcounts", Headcount)
+
+
+def person_lock(employee_id: str) -> Lock:
+    """Who decides about a person, a completion or a certificate of theirs takes it."""
+    return Lock("employee/" + employee_id)

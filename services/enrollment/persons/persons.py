@@ -19,9 +19,10 @@ from services.enrollment.persons.documents import (
     Merge,
     Placement,
     Snapshot,
+    person_lock,
 )
 from services.enrollment.persons.homes import Homes, homes, homes_of
-from shared.pipeline.documents import LOAD, Doc, Lock, Needs, State
+from shared.pipeline.documents import LOAD, Doc, Needs, State
 
 
 class Person(NamedTuple):
@@ -181,13 +182,13 @@ def own_numbers(employee: Employee) -> list[str]:
 
 def person_needs(employee_id: str, state: State) -> Needs:
     """The person that a file belongs to, with all its files. Locked by the main one too, which covers all completions."""
-    yield Lock("employee/" + employee_id)
+    yield person_lock(employee_id)
     yield Doc(EMPLOYEES, employee_id)
     yield Doc(REGISTERS, REGISTER)
     yield LOAD
     file = state.get(EMPLOYEES, employee_id)
     if file is not None and file.merged_into:
-        yield Lock("employee/" + file.merged_into)
+        yield person_lock(file.merged_into)
         yield Doc(EMPLOYEES, file.merged_into)
         yield LOAD
         file = state.get(EMPLOYEES, file.merged_into)

@@ -6,12 +6,13 @@ import msgspec
 
 from services.enrollment.completions.documents import COMPLETIONS
 from services.enrollment.completions.terms import CompletionTerms
+from services.enrollment.persons.documents import person_lock
 from shared.contracts.enrollment import (
     CertificateRendered,
     StoreRendering,
 )
 from shared.contracts.payload import Payload
-from shared.pipeline.documents import LOAD, Doc, Lock, Needs, State
+from shared.pipeline.documents import LOAD, Doc, Needs, State
 from shared.pipeline.epochs import VERSIONS
 from shared.pipeline.errors import Rejected
 from shared.pipeline.handlers import Handler, Recalculated, handler
@@ -24,7 +25,7 @@ def rendering_needs(event: Received[StoreRendering], state: State, terms: Comple
     yield LOAD
     completion = state.get(COMPLETIONS, event.data.completion_id)
     if completion is not None:
-        yield Lock("employee/" + completion.employee_id)
+        yield person_lock(completion.employee_id)
 
 
 def store_rendering(event: Received[StoreRendering], state: State, terms: CompletionTerms) -> Outcome:

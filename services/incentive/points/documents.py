@@ -6,7 +6,7 @@ import msgspec
 
 from services.incentive.rules.awards import Achievement
 from shared.contracts.payload import CompletionId, EmployeeId
-from shared.pipeline.documents import Collection
+from shared.pipeline.documents import Collection, Lock
 
 
 class Person(msgspec.Struct, frozen=True):
@@ -101,3 +101,8 @@ POINT_ENTRIES = Collection(
     "point_entries", PointEntry, indexes=(("employee_id", "sequence"), ("completion_id",))
 )
 ACCOUNTS = Collection("accounts", Account)
+
+
+def person_lock(employee_id: str) -> Lock:
+    """Who decides about a person's points takes it."""
+    return Lock("employee/" + employee_id)

@@ -9,12 +9,13 @@ from services.incentive.points.documents import (
     POINT_ENTRIES,
     EarnedCompletion,
     Person,
+    person_lock,
 )
 from services.incentive.points.recalculation import Entered, first_settlement, month_of, recalculate
 from services.incentive.terms import Terms
 from shared.contracts.enrollment import CompletionRecorded, CompletionRestated, EmployeeRecorded
 from shared.contracts.payload import EmployeeId, Payload
-from shared.pipeline.documents import LOAD, Doc, Docs, Lock, Needs, State
+from shared.pipeline.documents import LOAD, Doc, Docs, Needs, State
 from shared.pipeline.handlers import Handler, Recalculated, handler
 from shared.pipeline.outcome import Due, Outcome, Put, Recalculation, Stale, Verdict
 from shared.pipeline.records import Received
@@ -23,7 +24,7 @@ Said = Received[CompletionRecorded] | Received[CompletionRestated]
 
 
 def person_needs(event: Received[EmployeeRecorded], state: State, terms: Terms) -> Needs:
-    yield Lock("employee/" + event.data.employee_id)
+    yield person_lock(event.data.employee_id)
     yield Doc(PEOPLE, event.data.employee_id)
 
 
@@ -53,7 +54,7 @@ def completion_needs(event: Said, state: State, terms: Terms) -> Needs:
 
 
 def _account_needs(person: EmployeeId) -> Needs:
-    yield Lock("employee/" + person)
+    yield person_lock(person)
     yield Doc(ACCOUNTS, person)
 
 

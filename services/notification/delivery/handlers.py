@@ -11,8 +11,12 @@ from shared.pipeline.outcome import Outcome, Put, Verdict
 from shared.pipeline.records import Received
 
 
+def _mail_lock(letter_id: str) -> Lock:
+    return Lock("mail/" + letter_id)
+
+
 def note_needs(event: Received[NoteMail], state: State, terms: Terms) -> Needs:
-    yield Lock("mail/" + event.data.letter_id)
+    yield _mail_lock(event.data.letter_id)
     yield Doc(MAIL_NOTES, event.data.letter_id)
 
 
@@ -27,7 +31,7 @@ def note_mail(event: Received[NoteMail], state: State, terms: Terms) -> Outcome:
 
 
 def resend_needs(event: Received[ResendMail], state: State, terms: Terms) -> Needs:
-    yield Lock("mail/" + event.data.letter_id)
+    yield _mail_lock(event.data.letter_id)
     yield Doc(MAILS, event.data.letter_id)
     yield Doc(ORDERS_GIVEN, event.data.letter_id)
     yield Doc(MAIL_ORDERS, event.id)

@@ -18,13 +18,14 @@ from services.notification.letters.documents import (
     RELEASED,
     Contact,
     Letter,
+    person_lock,
 )
 from services.notification.letters.mails import gone_before, queued
 from services.notification.terms import Terms
 from shared.contracts.enrollment import EmployeeRecorded
 from shared.contracts.payload import CertificateId, CompletionId, EmployeeId
 from shared.observability.redaction import hinted
-from shared.pipeline.documents import LOAD, Doc, Lock, Needs, State
+from shared.pipeline.documents import LOAD, Doc, Needs, State
 from shared.pipeline.outcome import Outcome, Put, Verdict
 from shared.pipeline.records import Received
 from shared.pipeline.waiting import waiting_for
@@ -36,7 +37,7 @@ def lacks_contact(employee_id: EmployeeId) -> str:
 
 def contact_needs(event: Received[EmployeeRecorded], state: State, terms: Terms) -> Needs:
     employee_id = event.data.employee_id
-    yield Lock("employee/" + employee_id)
+    yield person_lock(employee_id)
     yield Doc(CONTACTS, employee_id)
     if event.data.addressed_at is not None:
         letter = letter_id(employee_id, event.data.addressed_at, terms)

@@ -8,7 +8,7 @@ from typing import Final
 import msgspec
 
 from shared.contracts.payload import CertificateId, CompletionId, EmployeeId
-from shared.pipeline.documents import Collection
+from shared.pipeline.documents import Collection, Lock
 
 ISSUED, REVOKED, ADDRESS_CHANGED = "certificate_issued", "certificate_revoked", "address_changed"
 RECORDED: Final = "completion_recorded"
@@ -206,3 +206,8 @@ MAILS = Collection(
 MAIL_CANCELLATIONS = Collection("mail_cancellations", MailCancellation)
 
 MAIL_NOTES = Collection("mail_notes", MailNote)
+
+
+def person_lock(employee_id: str) -> Lock:
+    """Who decides about a person's letters takes it."""
+    return Lock("employee/" + employee_id)

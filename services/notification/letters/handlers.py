@@ -26,6 +26,7 @@ from services.notification.letters.documents import (
     Letter,
     MailCancellation,
     SettledPoints,
+    person_lock,
 )
 from services.notification.letters.genuine import check_certificate_id, check_genuine
 from services.notification.letters.mails import gone_before, queued
@@ -39,7 +40,7 @@ from shared.contracts.enrollment import (
 from shared.contracts.incentive import PointsSettled
 from shared.contracts.notification import ReleaseLetter
 from shared.contracts.payload import CertificateId, CompletionId, EmployeeId, Payload
-from shared.pipeline.documents import LOAD, Doc, Docs, Lock, Needs, State
+from shared.pipeline.documents import LOAD, Doc, Docs, Needs, State
 from shared.pipeline.errors import Rejected, Waiting
 from shared.pipeline.handlers import Handler, handler
 from shared.pipeline.outcome import Outcome, Put, Verdict
@@ -63,12 +64,12 @@ def certificate_needs(event: Told, state: State, terms: Terms) -> Needs:
 
 def _letters_needs(employee_id: EmployeeId, completion_id: CompletionId, state: State) -> Needs:
     """Letters of a completion, under the locks of whose it is, and of whose it was when the live ones were begun."""
-    yield Lock("employee/" + employee_id)
+    yield person_lock(employee_id)
     yield Docs(LETTERS, "completion_id", completion_id)
     yield LOAD
     live = state.among(LETTERS, "completion_id", completion_id, "state", (COLLECTING, RELEASED))
     for other in sorted({one.employee_id for one in live} - {employee_id}):
-        yield Lock("employee/" + other)
+        yield person_lock(other)
 
 
 def letter_id(data: CertificateIssued | CertificateRevoked | CompletionUncertified, terms: Terms) -> str:
@@ -329,7 +330,7 @@ def release_needs(event: Received[ReleaseLetter], state: State, terms: Terms) ->
     yield LOAD
     letter = state.get(LETTERS, event.data.letter_id)
     if letter is not None:
-        yield Lock("employee/" + letter.employee_id)
+        yield person_lock(letter.employee_id)
         yield Doc(SETTLED_POINTS, letter.completion_id)
 
 
