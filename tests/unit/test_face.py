@@ -7,7 +7,12 @@ from typing import Any
 import bson
 import msgspec
 
-from services.enrollment.certificates.face import CertificateFace, Signatory
+from services.enrollment.certificates.face import (
+    OF_THE_EMPLOYEE,
+    OF_THE_TRAINING,
+    CertificateFace,
+    Signatory,
+)
 from services.enrollment.certificates.numbering import content_digest
 from services.enrollment.completions.terms import load_terms
 from shared.pipeline.storage.mongo import encode
@@ -31,6 +36,9 @@ FACE: dict[str, Any] = {
     "golongan": "III/c",
     "signatory": Signatory(name="Dr. Contoh", nip="197001011995031001", jabatan="Kepala BKPSDM"),
 }
+
+OURS = {"number", "employee_number", "employment_type", "form", "verification_url", "language"}
+"""Texts in which each sign is one of ours."""
 
 
 class Later(CertificateFace, frozen=True, kw_only=True, omit_defaults=True):
@@ -75,3 +83,11 @@ def test_a_replica_of_before_reads_what_a_later_one_keeps() -> None:
     assert plain.raw == known.raw
     for document in (plain, more):
         assert msgspec.convert(bson.decode(document.raw), Stored) == Stored("1", CertificateFace(**FACE))
+
+
+def test_operators_are_told_of_each_text_by_what_it_is() -> None:
+    texts = {name for name, kind in CertificateFace.__annotations__.items() if "str" in str(kind)} | {
+        "employment_type",
+        "language",
+    }
+    assert texts - OURS == {*OF_THE_EMPLOYEE, *OF_THE_TRAINING}

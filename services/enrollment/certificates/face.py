@@ -28,7 +28,9 @@ class CertificateFace(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     """Everything printed on one certificate, as text for people: labels, not codes.
 
     A field that comes later is optional, kept only where it says something, and none of `FIRST_FIELDS`: what was issued
-    without it stays what it was (numbering.py), and replicas of the version before read what has it.
+    without it stays what it was (numbering.py), and replicas of the version before read what has it. So it is filled from
+    what was not said before, or for what is completed from some day on: filled for all, it gives each certificate another
+    digest, and after a restore a revision.
 
     `jp` is by the form's rate, whatever caps leave of it (1 JP = 45 min); `issued_on` is the WIB date, and
     dates the PDF itself; `revision` counts from 1 and is printed from 2 on.
@@ -77,8 +79,28 @@ FIRST_FIELDS: Final = frozenset(
 """Optional ones that digests cover also where they say nothing, as they have since certificates were issued."""
 
 
+OF_THE_EMPLOYEE: Final = {
+    "holder_name": "the employee's name",
+    "opd": "the name of the employee's agency",
+    "jabatan": "the employee's post",
+    "pangkat": "the employee's rank",
+    "golongan": "the employee's rank",
+}
+OF_THE_TRAINING: Final = {
+    "training_title": "the title",
+    "organizer": "the name of the organizer",
+    "batch": "the batch",
+    "place": "the place",
+    "predicate": "the predicate",
+}
+"""What operators are told a text is, when it has a sign that no font draws: whose it is, who sends it can mend it."""
+
+
 def printed(face: CertificateFace) -> dict[str, Any]:
-    """The face as the template's text: dates written out, absent parts left out."""
+    """The face as the template's text: dates written out, absent parts left out.
+
+    The page has no line left: what comes later joins one, or the `facts`.
+    """
     number_label = "NI PPPK" if face.employment_type == "pppk" else "NIP"
     facts = [
         ("Waktu pelaksanaan", "Period", period(face.start_date, face.end_date)),

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
 
 from services.enrollment.certificates.documents import HELD, RENDERINGS, SUPERSEDED, Rendering, rendering_id
-from services.enrollment.certificates.face import CertificateFace
+from services.enrollment.certificates.face import OF_THE_EMPLOYEE, OF_THE_TRAINING, CertificateFace
 from services.enrollment.certificates.pdf import drawing, not_drawn
 from services.enrollment.completions.documents import COMPLETIONS, Completion
 from services.enrollment.completions.recalculation import effective_content
@@ -16,20 +16,6 @@ from shared.workers.periodic import Periodic
 LOOK_EVERY_S: Final = 30.0
 MAX_LOOKED_AT: Final = 500
 MAX_NAMED: Final = 5
-_OF_THE_EMPLOYEE: Final = {
-    "holder_name": "the employee's name",
-    "opd": "the name of the employee's agency",
-    "jabatan": "the employee's post",
-    "pangkat": "the employee's rank",
-    "golongan": "the employee's rank",
-}
-_OF_THE_TRAINING: Final = {
-    "training_title": "the title",
-    "organizer": "the name of the organizer",
-    "batch": "the batch",
-    "place": "the place",
-    "predicate": "the predicate",
-}
 
 
 class _Alike(NamedTuple):
@@ -112,7 +98,7 @@ def why_held(one: Rendering) -> str:
 def what_to_do(one: Rendering, completion: Completion) -> str:
     """A certificate is printed anew by a completion of a higher revision alone, even where the name was changed."""
     those = set(one.undrawn)
-    of_the_employee = any(those & set(getattr(one.face, field) or "") for field in _OF_THE_EMPLOYEE)
+    of_the_employee = any(those & set(getattr(one.face, field) or "") for field in OF_THE_EMPLOYEE)
     sender = effective_content(completion).sender if completion.contents else ""
     right = "after employee.changed with the right one" if of_the_employee else "with the right one"
     return (
@@ -122,7 +108,7 @@ def what_to_do(one: Rendering, completion: Completion) -> str:
 
 
 def _printed(face: CertificateFace) -> Iterator[tuple[str, str]]:
-    for field, words in (*_OF_THE_EMPLOYEE.items(), *_OF_THE_TRAINING.items()):
+    for field, words in (*OF_THE_EMPLOYEE.items(), *OF_THE_TRAINING.items()):
         yield words, getattr(face, field) or ""
     if face.signatory is not None:
         yield "the signatory", face.signatory.name + face.signatory.jabatan
