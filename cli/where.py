@@ -15,10 +15,11 @@ from pydantic_core import PydanticCustomError
 
 from cli.client import Service, Token
 from cli.errors import CannotAsk
+from shared.contracts.services import SERVICES as DECLARED
 from shared.settings.sources import FileProblem, read_exactly
 from shared.settings.types import web_address
 
-SERVICES: Final = ("enrollment", "incentive", "notification")
+SERVICES: Final = tuple(service.name for service in DECLARED)
 STACK: Final = Path(__file__).resolve().parents[1] / ".run/stack.json"
 _TOKEN: Final = re.compile(r"[\x21-\x7e]+")
 

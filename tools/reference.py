@@ -15,6 +15,7 @@ from types import ModuleType
 from typing import Any, Final
 
 from shared.contracts.catalogue import EVENT_TYPES
+from shared.contracts.services import SERVICES as DECLARED
 from shared.http import problems
 from shared.kafka_setup import SetUpSettings
 from shared.settings import names
@@ -32,7 +33,7 @@ from tools.contracts.reference import (
     schema_files,
 )
 
-SERVICES: Final = ("enrollment", "incentive", "notification")
+SERVICES: Final = tuple(service.name for service in DECLARED)
 REFERENCE: Final = Path(__file__).parents[1] / "docs" / "reference"
 NOT_FROM_HERE: Final = frozenset({"client-traps.md", "fault-ledger.md"})
 """Written by hand, and by `make chaos`."""
