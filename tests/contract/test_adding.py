@@ -1,6 +1,7 @@
 """What README says a change touches is all that it touches: each is made on a copy, and must work there.
 
-A change that needs one more file than its row names fails here: either it has become dearer, or the row is behind.
+A change that needs one more file than its row names fails here: either it has become dearer, or the row is behind. So
+does a row with a file that need not be touched.
 """
 
 import json
@@ -14,8 +15,10 @@ from typing import Any, Final, NamedTuple
 import pytest
 
 ROOT: Final = Path(__file__).parents[2]
-COPIED: Final = ("services", "shared", "tools")
-GIVEN: Final = ("tests/__init__.py", "tests/factories.py", "tests/unit/__init__.py", "tests/unit/given.py")
+COPIED: Final = (
+    "services", "shared", "tools", "cli", "demo", "devstack", "tests",
+    ".importlinter", "pyproject.toml", "README.md", "docs/architecture.md",
+)  # fmt: skip
 NEW: Final = ""
 """In place of what is there: a file of its own, or the end of one that there is."""
 
@@ -29,18 +32,51 @@ class Edit(NamedTuple):
 
 
 ENROLLMENT: Final = "services/enrollment/"
+INCENTIVE: Final = "services/incentive/rules/"
+AGENCIES: Final = ENROLLMENT + "agencies/"
+PAGES: Final = ENROLLMENT + "verification/"
+LETTERS: Final = "services/notification/letters/"
 REGISTER: Final = "shared/contracts/register.py"
 CATALOGUE: Final = "shared/contracts/catalogue.py"
-AGENCIES: Final = ENROLLMENT + "agencies/"
-COMMAND: Final = '''
+EXAMPLES: Final = "tools/contracts/examples.py"
+SHAPES: Final = "tests/bench/shapes.py"
 
-class PraiseAgency(Payload):
+
+def event_type(name: str, type: str) -> tuple[Edit, ...]:
+    """All that it takes but who reacts to it."""
+    return (
+        Edit(
+            REGISTER,
+            NEW,
+            f'''
+
+class {name}(Payload):
     """An operator says that an agency reports well."""
 
-    TYPE: ClassVar[str] = "id.go.bandung.agency.praise.v1"
+    TYPE: ClassVar[str] = "{type}"
     code: KnownAgencyCode
     operator: str
-'''
+''',
+        ),
+        Edit(CATALOGUE, "    DistrustAgency,\n", f"    DistrustAgency,\n    {name},\n"),
+        Edit(CATALOGUE, "    ResumeAgency: E", f"    {name}: ENROLLMENT_COMMANDS,\n    ResumeAgency: E"),
+        Edit(EXAMPLES, "    DistrustAgency,\n", f"    DistrustAgency,\n    {name},\n"),
+        Edit(
+            EXAMPLES,
+            "    BeginRegister(codes=",
+            f'    {name}(code="dinas-contoh", operator="operator-1"),\n    BeginRegister(codes=',
+        ),
+        Edit(SHAPES, "    DistrustAgency,\n", f"    DistrustAgency,\n    {name},\n"),
+        Edit(
+            SHAPES,
+            '        shape("beginnings of the register",',
+            f'        shape("{type}", {name}, added, lambda n: told_enrollment(*(\n'
+            f'            {name}(code=code(at), operator="o") for at in range(n)))),\n'
+            '        shape("beginnings of the register",',
+        ),
+    )
+
+
 HANDLER: Final = """
 
 def praise_needs(event: Received[PraiseAgency], state: State, terms: Terms) -> Needs:
@@ -55,18 +91,18 @@ def praise_agency(event: Received[PraiseAgency], state: State, terms: Terms) -> 
 HANDLERS[PraiseAgency] = handler(praise_needs, praise_agency)
 """
 EVENT_TYPE: Final = (
-    Edit(REGISTER, NEW, COMMAND),
-    Edit(CATALOGUE, "    DistrustAgency,\n", "    DistrustAgency,\n    PraiseAgency,\n"),
-    Edit(CATALOGUE, "    ResumeAgency: E", "    PraiseAgency: ENROLLMENT_COMMANDS,\n    ResumeAgency: E"),
+    *event_type("PraiseAgency", "id.go.bandung.agency.praise.v1"),
     Edit(AGENCIES + "handlers.py", "BeginRegister, C", "BeginRegister, PraiseAgency, C"),
     Edit(AGENCIES + "handlers.py", NEW, HANDLER),
 )
+MENTOR_FOUND: Final = event_type("MentorFound", "id.go.bandung.mentor.find.v1")
+"""What the capability reacts to: a change of its own, in the row above."""
 CAPABILITY: Final = '''"""What seniors give on."""
 
 import msgspec
 
 from services.enrollment.terms import Terms
-from shared.contracts.register import PraiseAgency
+from shared.contracts.register import MentorFound
 from shared.pipeline.capabilities import Capability
 from shared.pipeline.documents import Collection, Doc, Needs, State
 from shared.pipeline.handlers import handler
@@ -75,7 +111,7 @@ from shared.pipeline.records import Received
 
 
 class Mentor(msgspec.Struct, frozen=True):
-    id: str
+    id: str = msgspec.field(name="_id")
     praised: int = 0
 
 
@@ -93,15 +129,7 @@ def note_mentor(event: Received[MentorFound], state: State, terms: Terms) -> Out
 
 
 CAPABILITY = Capability("mentoring", {MentorFound: handler(mentor_needs, note_mentor)}, (MENTORS,))
-'''.replace("import PraiseAgency", "import MentorFound")
-MENTOR_FOUND: Final = (
-    Edit(
-        REGISTER, NEW, COMMAND.replace("PraiseAgency", "MentorFound").replace("agency.praise", "mentor.find")
-    ),
-    Edit(CATALOGUE, "    DistrustAgency,\n", "    DistrustAgency,\n    MentorFound,\n"),
-    Edit(CATALOGUE, "    ResumeAgency: E", "    MentorFound: ENROLLMENT_COMMANDS,\n    ResumeAgency: E"),
-)
-"""The capability's event type: a change of its own, in the row above."""
+'''
 ROUTE: Final = """
     @router.post("/{code}/praises", summary="Say that an agency reports well", **OPERATOR)
     async def praise(code: Code, asked: Asking) -> Response:
@@ -110,12 +138,49 @@ ROUTE: Final = """
 
     return router
 """
-LETTER: Final = ENROLLMENT.replace("enrollment", "notification") + "letters/"
-PARTS: Final = {
-    "subject": "Masa pensiun",
-    "text": "{{ name }}: pensiun",
-    "html": '{% extends "layout.html.j2" %}{% block content %}<p>{{ name }}</p>{% endblock %}',
-}
+SEASON: Final = """class SeasonBonusRow(Row):
+    month: Annotated[int, Field(ge=1, le=12)]
+    points: Points
+
+    @property
+    def subject(self) -> str:
+        return f"season_bonus/{self.month}"
+
+
+class MonthCapRow(Row):"""
+SEASON_GIVES: Final = """    timeline = rules.season_bonus.get(str(day.month))
+    if timeline is not None and (bonus := timeline.at(day)) is not None:
+        lines.append(bonus)
+    return tuple(lines)
+"""
+PAGE: Final = """
+    @router.get(
+        "/about", summary="What this is", response_class=Response, **_public({200: _as("text/html")})
+    )
+    async def about() -> Response:
+        return HTMLResponse(about_page(), headers=_PAGE)
+
+    return router
+
+
+def download_router("""
+
+
+def letter_of(name: str, like: str) -> tuple[Edit, ...]:
+    """Its folder: that of another, under a subject of its own."""
+    return tuple(
+        Edit(
+            f"{LETTERS}templates/{name}/{part}.{language}.j2",
+            NEW,
+            (ROOT / f"{LETTERS}templates/{like}/{part}.{language}.j2").read_text(encoding="utf-8")
+            if part != "subject"
+            else "Lewat: {{ title }}\n",
+        )
+        for part in ("subject", "text", "html")
+        for language in ("id", "en")
+    )
+
+
 CHANGES: Final[dict[str, tuple[Edit, ...]]] = {
     "a JP rate, the yearly duty": (
         Edit(
@@ -134,10 +199,35 @@ CHANGES: Final[dict[str, tuple[Edit, ...]]] = {
     ),
     "a point rule of a known kind": (
         Edit(
-            "services/incentive/rules/points.yaml",
+            INCENTIVE + "points.yaml",
             "level_bonus:\n",
-            "  - {form: webinar, points: 7, from: 2031-01-01, source: test, confidence: L}\nlevel_bonus:\n",
+            "  - {form: webinar, points: 7, from: 2031-01-01, source: *city, confidence: L}\nlevel_bonus:\n",
         ),
+    ),
+    "a point rule of a new kind": (
+        Edit(INCENTIVE + "point_rules.py", "class MonthCapRow(Row):", SEASON),
+        Edit(INCENTIVE + "point_rules.py", '"rows", "version")', '"rows", "season_bonus", "version")'),
+        Edit(INCENTIVE + "point_rules.py", '"predicate_bonus", "m', '"predicate_bonus", "season_bonus", "m'),
+        Edit(
+            INCENTIVE + "point_rules.py",
+            "        self.version = ",
+            '        season_bonus = file.rows("season_bonus", TypeAdapter(SeasonBonusRow))\n'
+            '        self.season_bonus = _lines(season_bonus, f"{file.name}, season_bonus")\n'
+            "        self.version = ",
+        ),
+        Edit(INCENTIVE + "point_rules.py", "*predicate_bonus, *m", "*predicate_bonus, *season_bonus, *m"),
+        Edit(INCENTIVE + "awards.py", "    return tuple(lines)\n", SEASON_GIVES),
+        Edit(
+            INCENTIVE + "points.yaml",
+            "month_cap:\n",
+            "season_bonus:\n  - {month: 2, points: 3, from: 2031-01-01, source: *city, confidence: L}\nmonth_cap:\n",
+        ),
+        Edit(
+            "tests/unit/test_points.py",
+            "month_cap:\n",
+            "season_bonus:\n  - {{month: 2, points: 3, from: 2031-01-01, {SAID}}}\nmonth_cap:\n",
+        ),
+        Edit("tests/unit/test_points.py", "predicate_bonus, m", "predicate_bonus, season_bonus, m"),
     ),
     "an event type": EVENT_TYPE,
     "a command with its route": (
@@ -145,15 +235,11 @@ CHANGES: Final[dict[str, tuple[Edit, ...]]] = {
         Edit(AGENCIES + "routes.py", "\n    return router\n", ROUTE),
     ),
     "an e-mail": (
-        *(
-            Edit(f"{LETTER}templates/retiring/{part}.{language}.j2", NEW, text)
-            for part, text in PARTS.items()
-            for language in ("id", "en")
-        ),
+        *letter_of("certificate_lapsed", like="certificate_revoked"),
         Edit(
-            LETTER + "composing.py",
+            LETTERS + "composing.py",
             '    "address_changed": address_changed,\n',
-            '    "address_changed": address_changed,\n    "retiring": lambda letter: {},\n',
+            '    "address_changed": address_changed,\n    "certificate_lapsed": certificate_revoked,\n',
         ),
     ),
     "a field on the certificate": (
@@ -164,13 +250,19 @@ CHANGES: Final[dict[str, tuple[Edit, ...]]] = {
         ),
         Edit(
             ENROLLMENT + "certificates/face.py",
+            '    "predicate": "the predicate",\n',
+            '    "predicate": "the predicate",\n    "pathway": "the pathway",\n',
+        ),
+        Edit(
+            ENROLLMENT + "certificates/face.py",
             '        "post_line": _joined(',
-            '        "pathway": face.pathway,\n        "post_line": _joined(',
+            '        "pathway": face.pathway or "",\n        "post_line": _joined(',
         ),
         Edit(
             ENROLLMENT + "completions/recalculation.py",
             "        predicate=facts.predicate,\n        signatory",
-            "        predicate=facts.predicate,\n        pathway=facts.pathway,\n        signatory",
+            "        predicate=facts.predicate,\n"
+            "        pathway=facts.pathway if facts.completed_on >= date(2026, 3, 1) else None,\n        signatory",
         ),
         Edit(
             ENROLLMENT + "certificates/templates/certificate.typ",
@@ -186,6 +278,24 @@ CHANGES: Final[dict[str, tuple[Edit, ...]]] = {
             "    reach.CAPABILITY,\n",
             "    reach.CAPABILITY,\n    mentoring.CAPABILITY,\n",
         ),
+        Edit(".importlinter", "    contests\n", "    contests | mentoring\n"),
+        Edit(
+            "docs/architecture.md",
+            "| [`records/`](../services/enrollment/",
+            "| [`mentoring/`](../services/enrollment/mentoring/__init__.py) | What seniors give on. |\n"
+            "| [`records/`](../services/enrollment/",
+        ),
+    ),
+    "a page that anybody may open": (
+        Edit(PAGES + "templates/pages/about.html.j2", NEW, '{% extends "layout.html.j2" %}\n'),
+        Edit(
+            PAGES + "pages.py",
+            NEW,
+            '\n\ndef about_page() -> str:\n    return _render("about", title="Kita")\n',
+        ),
+        Edit(PAGES + "routes.py", "    POLICY,\n", "    POLICY,\n    about_page,\n"),
+        Edit(PAGES + "routes.py", "\n    return router\n\n\ndef download_router(", PAGE),
+        Edit("tests/end_to_end/test_every_route_declares.py", "PUBLIC = {\n", 'PUBLIC = {\n    "/about",\n'),
     ),
     "an index": (
         Edit(
@@ -198,24 +308,26 @@ CHANGES: Final[dict[str, tuple[Edit, ...]]] = {
 IN_THE_COPY: Final = """
 import io, json
 from datetime import date
-from decimal import Decimal
-from fastapi import FastAPI
 import pypdf
 from services.enrollment import app, mentoring
 from services.enrollment.agencies.documents import AGENCIES
 from services.enrollment.certificates.documents import RENDERINGS
+from services.enrollment.certificates.issuing_bodies import certificate_number
 from services.enrollment.certificates.pdf import render
 from services.enrollment.completions.handlers import recalculate_completions
 from services.enrollment.completions.terms import load_terms
-from services.enrollment.learning_hours.jp_rates import load_rates
+from services.enrollment.learning_hours.jp import Learning, credit_learnings, load_rates
+from services.enrollment.verification.pages import about_page
 from services.incentive.rules.awards import Achievement, award_month, load_point_rules
-from services.notification.letters.composing import LETTERS, LANGUAGES, TEMPLATES
-from shared.contracts.register import AddAgency, MentorFound, PraiseAgency
+from services.notification.letters.composing import compose
+from shared.contracts.register import MentorFound, PraiseAgency
 from shared.contracts.topics import ENROLLMENT_EVENTS
 from shared.pipeline.handlers import Service
 from tests.factories import NIP, completed, registered
+from tests.unit import test_letters as letters
 from tests.unit.given import Given
 
+DAY = date(2031, 2, 3)
 terms = load_terms("0123456789abcdef0123456789abcdef", "https://kompeten.example")
 service = Service(
     name="enrollment", terms=terms, handlers=app.HANDLERS, recalculate=recalculate_completions,
@@ -224,57 +336,87 @@ service = Service(
 city = Given(service, registered(NIP))
 city.when(completed(NIP))
 face = city.one(RENDERINGS).face
+pdf = pypdf.PdfReader(io.BytesIO(render(face)))
 mentors = Given(service)
 mentors.when(MentorFound(code="dinas-a", operator="op"))
-webinar = Achievement("c", "webinar", "national", None, date(2031, 2, 3))
-seminar = load_rates().in_force("seminar", date(2031, 2, 3))
-pdf = pypdf.PdfReader(io.BytesIO(render(face)))
-folders = [one.name for one in TEMPLATES.iterdir() if one.is_dir()]
+given = credit_learnings([Learning("c", "seminar", "national", DAY, DAY, DAY)], load_rates())
+award = award_month([Achievement("c", "webinar", "national", None, DAY)], load_point_rules())["c"]
+lapsed = compose(
+    letters.letter("certificate_lapsed"), letters.contact(), letters.SENDER, letters.NOW, letters.TERMS
+)
+paths = app.openapi()["paths"]
 print(json.dumps({
-    "a JP rate, the yearly duty": str(seminar.tenths["national"]),
-    "how a body's numbers look, who signs for it": terms.bodies.at("BKPSDM", date(2031, 2, 3)).template,
-    "a point rule of a known kind": award_month([webinar], load_point_rules())["c"].points,
+    "a JP rate, the yearly duty": str(given["c"].jp),
+    "how a body's numbers look, who signs for it":
+        certificate_number(terms.bodies.at("BKPSDM", DAY).template, 5, "BKPSDM", DAY, code="P", batch="1"),
+    "a point rule of a known kind": {line.rule: line.points for line in award.lines if "base/" in line.rule},
+    "a point rule of a new kind": {line.rule: line.points for line in award.lines if "season" in line.rule},
     "an event type": str(mentors.when(PraiseAgency(code="dinas-a", operator="op")).verdict),
-    "a command with its route": sorted(path for path in app.openapi()["paths"] if path.endswith("praises")),
-    "an e-mail": [set(LETTERS) == set(folders), "retiring" in LETTERS],
+    "a command with its route": paths["/agencies/{code}/praises"]["post"]["x-roles"],
+    "an e-mail": lapsed["Subject"],
     "a field on the certificate": [face.pathway, pdf.metadata.subject],
     "a capability": [mentors.one(mentoring.MENTORS).praised, mentoring.MENTORS in app.COLLECTIONS],
+    "a page that anybody may open": ["<title>Kita" in about_page(), paths["/about"]["get"]["x-roles"]],
     "an index": AGENCIES.indexes,
 }))
 """
 EXPECTED: Final[dict[str, Any]] = {
-    "a JP rate, the yearly duty": "70",
-    "how a body's numbers look, who signs for it": "N-{sequence}/{year}",
-    "a point rule of a known kind": 7,
+    "a JP rate, the yearly duty": "7.0",
+    "how a body's numbers look, who signs for it": "N-5/2031",
+    "a point rule of a known kind": {"base/webinar/2031-01-01": 7},
+    "a point rule of a new kind": {"season_bonus/2/2031-01-01": 3},
     "an event type": "nothing",
-    "a command with its route": ["/agencies/{code}/praises"],
-    "an e-mail": [True, True],
+    "a command with its route": ["operator"],
+    "an e-mail": "Lewat: Keamanan Informasi untuk Aparatur",
     "a field on the certificate": ["classical", "Pelayanan Publik Berbasis Data classical"],
     "a capability": [1, True],
+    "a page that anybody may open": [True, []],
     "an index": [["statements.kind"]],
 }
-ELSEWHERE: Final = re.compile(r"^(tests/|docs/|\.importlinter|docker-compose|deploy/)")
-"""What a row names besides: tests, documents, borders. The changes here are made without."""
+WHAT_WOULD_FAIL: Final = (
+    "tests/unit/test_docs.py::test_the_house_has_each_room_once_in_the_order_that_is_held",
+    "tests/unit/test_face.py",
+    "tests/unit/test_jp.py",
+    "tests/unit/test_letters.py",
+    "tests/unit/test_points.py",
+    "tests/contract/test_contracts.py::test_no_two_events_share_a_type_and_each_has_an_example",
+    "tests/end_to_end/test_every_route_declares.py::test_no_route_is_undeclared",
+    "tests/end_to_end/test_every_route_declares.py::test_public_are_only_these",
+    "tests/property/test_work_is_bounded.py::test_each_handler_has_a_shape_of_its_own",
+)
+"""Tests of ours that ask for something beside each of these things: a row, an example, a word."""
+A_SERVICE: Final = re.compile(r"\b(enrollment|incentive|notification)\b")
+NOT_PLACES: Final = {  # name all services, and would not name another one
+    "shared/settings/names.txt": "written by `make reference`",
+    "shared/contracts/catalogue.py": "modules of event types",
+    "tools/contracts/examples.py": "the same",
+    "services/notification/letters/handlers.py": "the same",
+    "demo/comparison.py": "what the demo looks at",
+}
 
 
-def row_of(change: str) -> list[str]:
-    """The places that README names for it."""
+def places_of(change: str) -> tuple[list[str], list[str]]:
+    """Those that README names for it, and those that it names where more is asked for."""
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    (places,) = re.findall(rf"^\| {re.escape(change)} \| (.*) \|$", readme, re.M)
-    without_models = re.sub(r"\(copy `[^`]*`\)|\(`[^`]*` has the one there is\)", "", places)
-    return [
-        place for place in re.findall(r"`([^`]+)`", without_models) if "/" in place or place.endswith(".py")
-    ]
+    (row,) = re.findall(rf"^\| {re.escape(change)} \| (.*) \|$", readme, re.M)
+    always, *sometimes = re.sub(r"\(copy `[^`]*`\)", "", row).split("; where ")
+    return _places(always), _places(" ".join(sometimes))
+
+
+def _places(text: str) -> list[str]:
+    found = re.findall(r"`([^`]+)`", text)
+    return [one for one in found if "/" in one or one.endswith((".py", ".yml")) or one.startswith(".")]
 
 
 @pytest.fixture(scope="module")
 def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("copy")
-    for folder in COPIED:
-        shutil.copytree(ROOT / folder, made / folder, ignore=shutil.ignore_patterns("__pycache__"))
-    for file in GIVEN:
-        (made / file).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(ROOT / file, made / file)
+    for name in COPIED:
+        (made / name).parent.mkdir(parents=True, exist_ok=True)
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, made / name, ignore=shutil.ignore_patterns("__pycache__", "results"))
+        else:
+            shutil.copy(ROOT / name, made / name)
     for edit in (*MENTOR_FOUND, *(edit for edits in CHANGES.values() for edit in edits)):
         path = made / edit.path
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -287,23 +429,32 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made
 
 
-def test_each_change_works_where_it_was_made_alone(copy: Path) -> None:
-    argv = [sys.executable, "-c", IN_THE_COPY]
-    ran = subprocess.run(argv, cwd=copy, capture_output=True, text=True, check=False)
+def run(copy: Path, *argv: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(argv, cwd=copy, capture_output=True, text=True, check=False)
+
+
+def test_each_change_works_in_a_copy(copy: Path) -> None:
+    ran = run(copy, sys.executable, "-c", IN_THE_COPY)
     assert ran.returncode == 0, ran.stderr[-3000:]
     assert json.loads(ran.stdout) == EXPECTED
 
 
+def test_no_other_test_asks_for_more(copy: Path) -> None:
+    ran = run(copy, sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *WHAT_WOULD_FAIL)
+    assert ran.returncode == 0, ran.stdout[-3000:]
+
+
+def test_the_rooms_still_rest_on_each_other_downwards(copy: Path) -> None:
+    ran = run(copy, str(Path(sys.executable).with_name("lint-imports")), "--no-cache")
+    assert ran.returncode == 0, ran.stdout[-3000:]
+
+
 @pytest.mark.parametrize("change", CHANGES)
 def test_readme_names_what_it_touches_and_nothing_else(change: str) -> None:
-    edits = CHANGES[change]
-    if change == "a command with its route":
-        edits = (*EVENT_TYPE, *edits)  # "the same, and the route"
+    edits, (named, _) = CHANGES[change], places_of(change)
+    if change == "a command with its route":  # "the same, and the route"
+        edits, named = (*EVENT_TYPE, *edits), [*places_of("an event type")[0], *named]
     touched = {edit.path for edit in edits}
-    named = row_of(change)
-    if change == "a command with its route":
-        named = [*row_of("an event type"), *named]
-    named = [place for place in named if not ELSEWHERE.match(place)]
     for path in touched:
         assert any(is_in(path, place) for place in named), f"{path} is not named in README: {named}"
     for place in named:
@@ -317,3 +468,17 @@ def is_in(path: str, place: str) -> bool:
         or (place.endswith("/") and path.startswith(place))
         or ("/" not in place and path.endswith("/" + place))
     )
+
+
+def test_readme_names_each_file_that_lists_the_services() -> None:
+    always, sometimes = places_of("a service")
+    files = [path for one in COPIED if one != "tests" for path in [ROOT / one, *(ROOT / one).rglob("*")]]
+    files += [ROOT / "docker-compose.yml", *(ROOT / "deploy").glob("*"), *(ROOT / "deploy/mongo").glob("*")]
+    listing = {
+        path.relative_to(ROOT).as_posix()
+        for path in files
+        if path.suffix in (".py", ".yml", ".sh", ".js", ".txt", ".toml", "")
+        and path.is_file()
+        and len(set(A_SERVICE.findall(path.read_text(encoding="utf-8", errors="ignore")))) == 3
+    }
+    assert listing - NOT_PLACES.keys() == {*always, *sometimes} - {"services/", "docs/architecture.md"}
