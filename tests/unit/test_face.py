@@ -7,6 +7,7 @@ from typing import Any
 import bson
 import msgspec
 
+from services.enrollment.certificates.documents import KEPT
 from services.enrollment.certificates.face import (
     OF_THE_EMPLOYEE,
     OF_THE_TRAINING,
@@ -91,3 +92,7 @@ def test_operators_are_told_of_each_text_by_what_it_is() -> None:
         "language",
     }
     assert texts - OURS == {*OF_THE_EMPLOYEE, *OF_THE_TRAINING}
+
+
+def test_what_is_kept_of_a_face_are_fields_of_it() -> None:
+    assert {*KEPT} <= {one.name for one in msgspec.structs.fields(CertificateFace)}

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from decimal import Decimal
+from typing import Final
 
 import msgspec
 
@@ -23,6 +24,10 @@ class Printed(msgspec.Struct, frozen=True, omit_defaults=True):
     pangkat: str | None = None
     jabatan: str | None = None
     signatory: Signatory | None = None
+
+
+KEPT: Final = tuple(name for name in Printed.__struct_fields__ if name not in ("content", "revision"))
+"""Fields that a face and what is kept of it share: a further one needs to be declared, and is copied both ways."""
 
 
 class Certificate(msgspec.Struct, frozen=True):

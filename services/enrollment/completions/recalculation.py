@@ -15,6 +15,7 @@ import msgspec
 from services.enrollment.agencies.documents import Arrival
 from services.enrollment.bodies.timeline import called_now
 from services.enrollment.certificates.documents import (
+    KEPT,
     RENDERINGS,
     SEQUENCES,
     STORED_PDFS,
@@ -509,15 +510,7 @@ def _as_printed(
     )
     if (shown := certificate.printed or (None if item is None else item.face)) is None:
         return face
-    return msgspec.structs.replace(
-        face,
-        employment_type=shown.employment_type,
-        opd=shown.opd,
-        golongan=shown.golongan,
-        pangkat=shown.pangkat,
-        jabatan=shown.jabatan,
-        signatory=shown.signatory,
-    )
+    return msgspec.structs.replace(face, **{name: getattr(shown, name) for name in KEPT})
 
 
 def _issued_before(
@@ -785,16 +778,8 @@ def _certified(
 
 
 def _printed(face: CertificateFace, content: bytes, revision: int) -> Printed:
-    return Printed(
-        content=content,
-        revision=revision,
-        employment_type=face.employment_type,
-        opd=face.opd,
-        golongan=face.golongan,
-        pangkat=face.pangkat,
-        jabatan=face.jabatan,
-        signatory=face.signatory,
-    )
+    kept = {name: getattr(face, name) for name in KEPT}
+    return Printed(content=content, revision=revision, **kept)
 
 
 def _lifted(before: Completion, after: Completion) -> str | None:
