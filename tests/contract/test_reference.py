@@ -20,7 +20,7 @@ from shared.contracts.register import ChangeAgency
 from shared.contracts.topics import topic_specs
 from tools.contracts.asyncapi import ENVELOPE, ENVELOPE_NAME, asyncapi, structured_example
 from tools.contracts.reference import COMMAND, json_text
-from tools.contracts.schemas import NoMeaning, schema_of
+from tools.contracts.schemas import NoExample, NoMeaning, schema_of
 from tools.reference import (
     REFERENCE,
     Incomplete,
@@ -96,6 +96,16 @@ def test_a_field_without_meaning_fails_the_generator() -> None:
 
     with pytest.raises(NoMeaning, match=r"Mute\.unexplained has no meaning: add a docstring"):
         schema_of(Mute)
+
+
+def test_an_event_without_an_example_is_told_where_to_give_one() -> None:
+    class Shown(Payload):
+        """Says something."""
+
+        TYPE = "id.go.bandung.shown.v1"
+
+    with pytest.raises(NoExample, match=r"Shown has no example: add one to tools/contracts/examples\.py"):
+        schema_of(Shown)
 
 
 @every_event

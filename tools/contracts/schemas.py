@@ -37,9 +37,16 @@ def schema_of(payload: type[Payload]) -> dict[str, Any]:
 
 def example_of(payload: type[Payload]) -> dict[str, Any]:
     """As it goes over the wire; senders may leave out what they don't know, so agencies' examples do."""
-    text = EXAMPLES[payload].model_dump_json(exclude_none=EVENT_TYPES[payload] == AGENCY)
+    if (found := EXAMPLES.get(payload)) is None:
+        raise NoExample(payload.__name__)
+    text = found.model_dump_json(exclude_none=EVENT_TYPES[payload] == AGENCY)
     example: dict[str, Any] = json.loads(text)
     return example
+
+
+class NoExample(LookupError):
+    def __init__(self, payload: str) -> None:
+        super().__init__(f"{payload} has no example: add one to tools/contracts/examples.py")
 
 
 def directions(payload: type[Payload]) -> tuple[Direction, ...]:
