@@ -63,6 +63,9 @@ class MonthCapRow(Row):
         return self
 
 
+PointsRow = BaseRow | LevelBonusRow | PredicateBonusRow | MonthCapRow
+
+
 class LevelRow(Row):
     level: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
     name_id: Text
@@ -128,14 +131,12 @@ def normalised(predicate: str) -> str:
     return " ".join(unicodedata.normalize("NFKC", predicate).casefold().split())
 
 
-def _lines(
-    rows: Iterable[BaseRow | LevelBonusRow | PredicateBonusRow | MonthCapRow], where: str
-) -> dict[str, Timeline[Line]]:
+def _lines(rows: Iterable[PointsRow], where: str) -> dict[str, Timeline[Line]]:
     by_subject = timelines(rows, where)
     return {key.partition("/")[2] or key: line.mapped(_line) for key, line in by_subject.items()}
 
 
-def _line(row: BaseRow | LevelBonusRow | PredicateBonusRow | MonthCapRow) -> Line:
+def _line(row: PointsRow) -> Line:
     return Line(row.id, row.points)
 
 
