@@ -14,6 +14,10 @@ from typing import Any, Final, NamedTuple
 
 import pytest
 
+from services.preflight import SERVICES as SETTINGS
+from shared.contracts.services import SERVICES
+from shared.contracts.topics import topic_specs
+
 ROOT: Final = Path(__file__).parents[2]
 COPIED: Final = (
     "services", "shared", "tools", "cli", "demo", "devstack", "tests",
@@ -194,7 +198,8 @@ CHANGES: Final[dict[str, tuple[Edit, ...]]] = {
         Edit(
             ENROLLMENT + "certificates/rules/issuing_bodies.yaml",
             NEW,
-            '  - {body: BKPSDM, from: 2031-01-01, number: "N-{sequence}/{year}", source: test, confidence: L}\n',
+            '  - {body: BKPSDM, from: 2031-01-01, number: "N-{sequence}/{year}", agency: bkpsdm, '
+            "source: test, confidence: L}\n",
         ),
     ),
     "a point rule of a known kind": (
@@ -270,6 +275,28 @@ CHANGES: Final[dict[str, tuple[Edit, ...]]] = {
             '    description: face.training_title + " " + face.pathway,\n',
         ),
     ),
+    "a field of the employee or the body on it": (
+        Edit(
+            ENROLLMENT + "certificates/face.py",
+            "    pathway: str | None = None\n",
+            "    pathway: str | None = None\n    unit: str | None = None\n",
+        ),
+        Edit(
+            ENROLLMENT + "certificates/face.py",
+            '    "jabatan": "the employee',
+            '    "unit": "the employee\'s unit",\n    "jabatan": "the employee',
+        ),
+        Edit(
+            ENROLLMENT + "completions/recalculation.py",
+            "        jabatan=profile.jabatan,\n",
+            "        jabatan=profile.jabatan,\n        unit=profile.unit_kerja,\n",
+        ),
+        Edit(
+            ENROLLMENT + "certificates/documents.py",
+            "    signatory: Signatory | None = None\n",
+            "    signatory: Signatory | None = None\n    unit: str | None = None\n",
+        ),
+    ),
     "a capability": (
         Edit(ENROLLMENT + "mentoring/__init__.py", NEW, CAPABILITY),
         Edit(ENROLLMENT + "app.py", "    employees,\n", "    employees,\n    mentoring,\n"),
@@ -314,6 +341,7 @@ from services.enrollment.agencies.documents import AGENCIES
 from services.enrollment.certificates.documents import RENDERINGS
 from services.enrollment.certificates.issuing_bodies import certificate_number
 from services.enrollment.certificates.pdf import render
+from services.enrollment.completions.documents import COMPLETIONS
 from services.enrollment.completions.handlers import recalculate_completions
 from services.enrollment.completions.terms import load_terms
 from services.enrollment.learning_hours.jp import Learning, credit_learnings, load_rates
@@ -323,7 +351,7 @@ from services.notification.letters.composing import compose
 from shared.contracts.register import MentorFound, PraiseAgency
 from shared.contracts.topics import ENROLLMENT_EVENTS
 from shared.pipeline.handlers import Service
-from tests.factories import NIP, completed, registered
+from tests.factories import NIP, changed, completed, registered, reinstate, revoke
 from tests.unit import test_letters as letters
 from tests.unit.given import Given
 
@@ -333,10 +361,16 @@ service = Service(
     name="enrollment", terms=terms, handlers=app.HANDLERS, recalculate=recalculate_completions,
     collections=app.COLLECTIONS, sources=(), events_topic=ENROLLMENT_EVENTS,
 )
-city = Given(service, registered(NIP))
+city = Given(service, registered(NIP, unit_kerja="Bidang Aplikasi"))
 city.when(completed(NIP))
 face = city.one(RENDERINGS).face
 pdf = pypdf.PdfReader(io.BytesIO(render(face)))
+known = city.one(COMPLETIONS)
+about = {"completion_id": known.id, "employee_id": known.employee_id, "opd": None}
+city.when(changed(NIP, previous_employee_number=None, unit_kerja="Bidang Data"))
+city.when(revoke(**about), id="r")
+city.when(reinstate(**about, revocation_id="r"))
+first, back = (one.face for one in sorted(city.all(RENDERINGS), key=lambda one: one.revision))
 mentors = Given(service)
 mentors.when(MentorFound(code="dinas-a", operator="op"))
 given = credit_learnings([Learning("c", "seminar", "national", DAY, DAY, DAY)], load_rates())
@@ -347,14 +381,17 @@ lapsed = compose(
 paths = app.openapi()["paths"]
 print(json.dumps({
     "a JP rate, the yearly duty": str(given["c"].jp),
-    "how a body's numbers look, who signs for it":
+    "how a body's numbers look, who signs for it": [
         certificate_number(terms.bodies.at("BKPSDM", DAY).template, 5, "BKPSDM", DAY, code="P", batch="1"),
+        terms.bodies.agencies["BKPSDM"],
+    ],
     "a point rule of a known kind": {line.rule: line.points for line in award.lines if "base/" in line.rule},
     "a point rule of a new kind": {line.rule: line.points for line in award.lines if "season" in line.rule},
     "an event type": str(mentors.when(PraiseAgency(code="dinas-a", operator="op")).verdict),
     "a command with its route": paths["/agencies/{code}/praises"]["post"]["x-roles"],
     "an e-mail": lapsed["Subject"],
     "a field on the certificate": [face.pathway, pdf.metadata.subject],
+    "a field of the employee or the body on it": [first.unit, back.unit, back.pathway],
     "a capability": [mentors.one(mentoring.MENTORS).praised, mentoring.MENTORS in app.COLLECTIONS],
     "a page that anybody may open": ["<title>Kita" in about_page(), paths["/about"]["get"]["x-roles"]],
     "an index": AGENCIES.indexes,
@@ -362,13 +399,14 @@ print(json.dumps({
 """
 EXPECTED: Final[dict[str, Any]] = {
     "a JP rate, the yearly duty": "7.0",
-    "how a body's numbers look, who signs for it": "N-5/2031",
+    "how a body's numbers look, who signs for it": ["N-5/2031", "bkpsdm"],
     "a point rule of a known kind": {"base/webinar/2031-01-01": 7},
     "a point rule of a new kind": {"season_bonus/2/2031-01-01": 3},
     "an event type": "nothing",
     "a command with its route": ["operator"],
     "an e-mail": "Lewat: Keamanan Informasi untuk Aparatur",
     "a field on the certificate": ["classical", "Pelayanan Publik Berbasis Data classical"],
+    "a field of the employee or the body on it": ["Bidang Aplikasi", "Bidang Aplikasi", "classical"],
     "a capability": [1, True],
     "a page that anybody may open": [True, []],
     "an index": [["statements.kind"]],
@@ -385,12 +423,11 @@ WHAT_WOULD_FAIL: Final = (
     "tests/property/test_work_is_bounded.py::test_each_handler_has_a_shape_of_its_own",
 )
 """Tests of ours that ask for something beside each of these things: a row, an example, a word."""
-A_SERVICE: Final = re.compile(r"\b(enrollment|incentive|notification)\b")
+A_SERVICE: Final = re.compile(rf"(?:\b|_)({'|'.join(one.name for one in SERVICES)})(?:\b|_)")
 NOT_PLACES: Final = {  # name all services, and would not name another one
     "shared/settings/names.txt": "written by `make reference`",
     "shared/contracts/catalogue.py": "modules of event types",
     "tools/contracts/examples.py": "the same",
-    "services/notification/letters/handlers.py": "the same",
     "demo/comparison.py": "what the demo looks at",
 }
 
@@ -401,6 +438,12 @@ def places_of(change: str) -> tuple[list[str], list[str]]:
     (row,) = re.findall(rf"^\| {re.escape(change)} \| (.*) \|$", readme, re.M)
     always, *sometimes = re.sub(r"\(copy `[^`]*`\)", "", row).split("; where ")
     return _places(always), _places(" ".join(sometimes))
+
+
+def same_as(change: str) -> list[str]:
+    """The row above, where it says "the same, and"."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    return re.findall(rf"^\| (.*?) \| .*\n\| {re.escape(change)} \| the same, and ", readme, re.M)
 
 
 def _places(text: str) -> list[str]:
@@ -451,10 +494,9 @@ def test_the_rooms_still_rest_on_each_other_downwards(copy: Path) -> None:
 
 @pytest.mark.parametrize("change", CHANGES)
 def test_readme_names_what_it_touches_and_nothing_else(change: str) -> None:
-    edits, (named, _) = CHANGES[change], places_of(change)
-    if change == "a command with its route":  # "the same, and the route"
-        edits, named = (*EVENT_TYPE, *edits), [*places_of("an event type")[0], *named]
-    touched = {edit.path for edit in edits}
+    together = [*same_as(change), change]
+    touched = {edit.path for one in together for edit in CHANGES[one]}
+    named = [place for one in together for place in places_of(one)[0]]
     for path in touched:
         assert any(is_in(path, place) for place in named), f"{path} is not named in README: {named}"
     for place in named:
@@ -477,8 +519,33 @@ def test_readme_names_each_file_that_lists_the_services() -> None:
     listing = {
         path.relative_to(ROOT).as_posix()
         for path in files
-        if path.suffix in (".py", ".yml", ".sh", ".js", ".txt", ".toml", "")
+        if not path.is_relative_to(ROOT / "services/notification")  # reads what the others publish
+        and path.suffix in (".py", ".yml", ".sh", ".js", ".txt", ".toml", ".example", "")
         and path.is_file()
-        and len(set(A_SERVICE.findall(path.read_text(encoding="utf-8", errors="ignore")))) == 3
+        and set(A_SERVICE.findall(_text(path).lower())) >= {one.name for one in SERVICES}
     }
     assert listing - NOT_PLACES.keys() == {*always, *sometimes} - {"services/", "docs/architecture.md"}
+
+
+def test_each_place_has_every_service_and_no_other() -> None:
+    names = {one.name for one in SERVICES}
+    users = re.search(r"SERVICES = (\[.*\]);", _text(ROOT / "deploy/mongo/health.js"))
+    assert users is not None
+    assert names == set(json.loads(users[1])), "deploy/mongo/health.js"
+    assert names == {one.parent.name for one in (ROOT / "services").glob("*/app.py")}
+    assert names == {one.service for one in SETTINGS}, "services/preflight.py"
+    topics = {topic for one in SERVICES for topic in (one.commands, one.events) if topic}
+    assert topics == {one.name for one in topic_specs([])}, "shared/contracts/topics.py"
+    for file, said in (
+        (".importlinter", r"^    services\.(\w+)$"),
+        ("cli/command.py", r"^    (\w+)_url: Annot"),
+        ("deploy/env.example", r"KOMPETEN_(\w+)_REPLICAS="),
+        ("deploy/make-secrets.sh", r"^mongo_user (\w+)$"),
+        ("docker-compose.yml", r"replicas: .*KOMPETEN_(\w+)_REPLICAS"),
+        ("shared/settings/names.py", r'"KOMPETEN_([A-Z]+)_REPLICAS"'),
+    ):
+        assert {name.lower() for name in re.findall(said, _text(ROOT / file), re.M)} == names, file
+
+
+def _text(path: Path) -> str:
+    return path.read_text(encoding="utf-8", errors="ignore")

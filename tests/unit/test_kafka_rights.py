@@ -4,7 +4,6 @@ from fnmatch import fnmatch
 
 import pytest
 
-from devstack import kompeten
 from shared.contracts.catalogue import EVENT_TYPES
 from shared.contracts.rights import (
     agency_rights,
@@ -17,14 +16,8 @@ from shared.contracts.services import SERVICES
 from shared.contracts.topics import topic_specs
 from shared.kafka.connection import KafkaConnection
 from shared.service import own_topics
-from tools.reference import SERVICES as BUILT
 
 PREFIXES = ("", "e2e-1.")
-
-
-def test_services_are_the_same_wherever_they_are_listed() -> None:
-    names = {service.name for service in SERVICES}
-    assert names == set(kompeten.SERVICES) == set(BUILT)
 
 
 @pytest.mark.parametrize("prefix", PREFIXES)
