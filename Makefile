@@ -47,11 +47,11 @@ format: .venv/.dev ## Format and mend what can be mended
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-chaos: .venv/.dev ## The fault ledger: real services on three brokers and three databases, some 50 faults; before it some of them each alone (half an hour)
+chaos: .venv/.dev ## The fault ledger: real services on three brokers and three databases, some 50 faults; before it some of them each alone (three quarters of an hour)
 	@$(BIN)/python -m pytest tests/chaos -m chaos --tb=native
 	@$(BIN)/python -m tests.faults --write
 
-chaos-brief: .venv/.dev ## Some of the faults, in some minutes
+chaos-brief: .venv/.dev ## Some of the faults (three to seven minutes)
 	@$(BIN)/python -m tests.faults --brief
 
 chaos-full: .venv/.dev ## All faults, with outages of a minute (40 min)

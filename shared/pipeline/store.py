@@ -87,7 +87,7 @@ class Store(Protocol):
         keeps its locks for a minute."""
 
     async def set_back(self, id: str, next: int, note: str = "") -> None:
-        """Has the records from `next` on decided again, in a turn of their own; also starts what was stopped."""
+        """Has the records from `next` on decided again, as a redelivery of their own; also starts what was stopped."""
 
     async def stop(self, id: str, reason: str, failing_rules: str = "") -> None:
         """Notes in the position why it stands still; see `Position.failing_rules`."""

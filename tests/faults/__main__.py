@@ -1,4 +1,4 @@
-"""`make chaos`: the fault ledger. `--brief`: some of the faults, in some minutes; `--full`: minute-long outages.
+"""`make chaos`: the fault ledger. `--brief`: some of the faults; `--full`: minute-long outages.
 
 Exit status 0 when nothing was lost, doubled, swapped or wrongly sent, and every fault was recovered from.
 """

@@ -59,7 +59,8 @@ ANSWERED_WITHIN_S = 5.0
 STALLED_AFTER_S = 30.0
 POSITIONS_LOOK_S = 5.0
 ENDS_LOOK_S = 5.0
-# Of a partition that is ahead of the others, while they are decided in the order of arrival.
+# Of a partition that is ahead of the others, while they are decided in the order of arrival. More than a batch takes: it
+# is paused beyond, and what one batch empties nobody would resume.
 MAX_HELD = 4 * MAX_RECORDS
 
 
@@ -337,7 +338,7 @@ class Consumer(Generic[T]):
 
     async def _deliver(self, decided: Decided, started: float, next: dict[TopicPartition, int]) -> None:
         await self.publisher.publish(decided.outgoing)
-        self.table.is_published(next)
+        self.table.note_published(next)
         failpoint("after-publish")
         self.on_decided(decided.decisions)
         seconds = time.perf_counter() - started

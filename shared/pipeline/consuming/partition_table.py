@@ -76,7 +76,7 @@ class PartitionTable(Generic[T]):
     def decided(self) -> dict[TopicPartition, int]:
         return {tp: one.next for tp, one in self.read.items()}
 
-    def is_published(self, decided: Mapping[TopicPartition, int]) -> None:
+    def note_published(self, decided: Mapping[TopicPartition, int]) -> None:
         """All that was decided at that moment; partitions that were lost since are nobody's business here."""
         for tp, next in decided.items():
             if tp in self.read:

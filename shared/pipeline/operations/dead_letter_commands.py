@@ -94,7 +94,7 @@ def dead_letter_needs(
 
 
 def replay(event: Received[ReplayDeadLetter], state: State, terms: object) -> Outcome:
-    """Its record is decided again, in a turn of its own; what fails again is a dead letter of its own."""
+    """Its record is decided again, as a redelivery of its own; what fails again is a dead letter of its own."""
     data = event.data
     letter = state.get(DEAD_LETTERS, data.dead_letter)
     if (answer := _settled(letter, data.dead_letter, event)) is not None:

@@ -49,10 +49,10 @@ class _Reading:
         pass
 
     async def write(self, writes: Iterable[Write]) -> NoReturn:
-        raise AssertionError("a rehearsal writes nothing")
+        raise AssertionError("a dry run writes nothing")
 
     async def advance(self, steps: Iterable[Advance]) -> NoReturn:
-        raise AssertionError("a rehearsal moves no position")
+        raise AssertionError("a dry run moves no position")
 
 
 async def run_dry(

@@ -50,7 +50,7 @@ class StaleDocuments:
             return False
         return message.handler.recalculated is Recalculated.ALL or not self._keys.isdisjoint(message.rests_on)
 
-    def taken(self) -> list[dict[str, Left]]:
+    def take(self) -> list[dict[str, Left]]:
         """Those of one aggregate together; they are the caller's now."""
         left = list(self._by_aggregate.values())
         self._by_aggregate, self.weight = {}, 0

@@ -204,17 +204,17 @@ class UnitOfWork(Generic[T]):
         if self.stale.are_asked_for(message):
             await self.recalculate()
         await self.pace.give_way()
+        if message.fault is None:
+            # Not below: what the database does meanwhile is no fault of the record. Those of its needs it notes.
+            await self.loader.again(message, self.ahead)
+            if self.stale.are_asked_for(message):  # what was left joined a set that it had looked at before
+                await self.recalculate()
+                await self.loader.again(message, self.ahead)
         try:
             if message.fault is not None:
                 raise message.fault
             assert message.event is not None
             assert message.handler is not None
-            await self.loader.again(message, self.ahead)
-            if self.stale.are_asked_for(message):  # what was left joined a set that it had looked at before
-                await self.recalculate()
-                await self.loader.again(message, self.ahead)
-            if message.fault is not None:
-                raise message.fault
             event = message.event
             if message.waited is not None or message.letter is not None:
                 event = msgspec.structs.replace(event, now=EPOCH + timedelta(milliseconds=cause.timestamp_ms))
@@ -277,7 +277,7 @@ class UnitOfWork(Generic[T]):
 
     async def recalculate(self) -> None:
         """Works out what follows from all that was left stale; raises NotRecalculable where that fails."""
-        for left in self.stale.taken():
+        for left in self.stale.take():
             try:
                 recalculation = self.recalculation(self.stale.due(left))
                 changes = self.prepared(recalculation.changes)
