@@ -3,11 +3,9 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 PYTHON ?= python3
 BIN := .venv/bin
-# A worker a core, each file on one of them, folder by folder, so that no folder's services run on beside the next;
-# the stack comes up once for all.
-WORKERS ?= $(shell nproc 2>/dev/null || echo 2)
-# Of those that take long, most wait much.
-MORE_WORKERS ?= $(shell echo $$(( $(WORKERS) + 1 )))
+# One worker more than cores, as some wait; each file on one of them, folder by folder, so that no folder's services run
+# on beside the next; the stack comes up once for all.
+WORKERS ?= $(shell echo $$(( $$(nproc 2>/dev/null || echo 2) + 1 )))
 # Each service that a test starts would compile all its modules again.
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -31,7 +29,7 @@ test-quick: .venv/.dev ## Unit and property tests, without Kafka and MongoDB: fo
 	@KOMPETEN_EXAMPLES=$${KOMPETEN_EXAMPLES:-10} $(TESTS) tests/unit tests/property -m "not full and not chaos and not slow and not stack"
 
 test-full: test ## And those that take long and seldom find more: what CI runs
-	@$(TESTS) -m full -n $(MORE_WORKERS)
+	@$(TESTS) -m "full and not chaos"
 
 attack: .venv/.dev ## The attacks of the threat model on the running product, with ordinary credentials; part of test-full
 	@$(BIN)/python -m pytest tests/attack --tb=native
@@ -48,10 +46,10 @@ format: .venv/.dev ## Format and mend what can be mended
 	@$(BIN)/ruff check --fix .
 
 chaos: .venv/.dev ## The fault ledger: real services on three brokers and three databases, some 50 faults; before it some of them each alone (three quarters of an hour)
-	@$(BIN)/python -m pytest tests/chaos -m chaos --tb=native
+	@$(BIN)/python -m pytest tests -m chaos --tb=native
 	@$(BIN)/python -m tests.faults --write
 
-chaos-brief: .venv/.dev ## Some of the faults (three to seven minutes)
+chaos-brief: .venv/.dev ## Some of the faults (four minutes)
 	@$(BIN)/python -m tests.faults --brief
 
 chaos-full: .venv/.dev ## All faults, with outages of a minute (40 min)

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import gc
 import logging
+import math
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
@@ -95,8 +96,8 @@ class Components(Generic[T]):
     log_ends: Callable[[Sequence[tuple[str, int]]], Awaitable[dict[tuple[str, int], int]]] = _no_ends
     evidence: Evidence = no_evidence
     """Whether the database's ids come from the identity key, where it has no fingerprint of it yet."""
-    caught_up: Callable[[], bool] = lambda: False
-    """Whether the consumer has decided all that is in its partitions."""
+    behind_s: Callable[[], float] = lambda: math.inf
+    """How old what the consumer has not decided yet may be; see there."""
     woken: list[Callable[[], None]] = field(default_factory=list)
     """Called after each batch: what it decided may be work for somebody."""
     told: list[Callable[[Sequence[Decision]], None]] = field(default_factory=list)
@@ -136,8 +137,8 @@ def make_components(
     budgets = Budgets.of_hours(settings.waiting_budget_h, settings.waiting_budgets_h, waits)
     components.workers += [
         BacklogMetrics(service.name, store, components.work, components.counted),
-        WaitingSweeper(service, store, commands, budgets, lambda: components.caught_up()),
-        BugReplayer(service, store, commands, lambda: components.caught_up()),
+        WaitingSweeper(service, store, commands, budgets, lambda: components.behind_s()),
+        BugReplayer(service, store, commands, lambda: components.behind_s()),
         Reconciliation(service, store, commands),
     ]
     return components
@@ -185,7 +186,7 @@ class Runner(Generic[T]):
             restoration=self.restoration,
             sources=components.sources,
         )
-        components.caught_up, components.log_ends = self.consumer.caught_up, self.consumer.ends
+        components.behind_s, components.log_ends = self.consumer.behind_s, self.consumer.ends
         self._disk_used = 0.0
         components.remarks["disk of MongoDB"] = self._disk
         components.remarks["offsets"] = self.consumer.offsets.remarks

@@ -1,5 +1,6 @@
 """Enrollment as a whole: its handlers, topics, routes and workers."""
 
+import math
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
@@ -122,7 +123,7 @@ def build(settings: EnrollmentSettings) -> Runner[CompletionTerms]:
         ruled=terms.bodies.agencies,
         reported=lambda: reported_bodies(store),
         # Judged from then on: whose people are known by then are not judged by nobody's.
-        caught_up=lambda: components.caught_up() and adoption.done,
+        behind_s=lambda: components.behind_s() if adoption.done else math.inf,
     )
     components.workers.append(bodies_beginning)
     components.remarks["bodies"] = bodies_beginning.remarks

@@ -89,8 +89,8 @@ def build(settings: NotificationSettings) -> Runner[Terms]:
         mailer,
         server,
         Resender(components.store, mailer.wake),
-        UnreportedDeliveries(components.store, reporter, lambda: components.caught_up()),
-        LetterTimers(components.store, components.commands, lambda: components.caught_up()),
+        UnreportedDeliveries(components.store, reporter, lambda: components.behind_s()),
+        LetterTimers(components.store, components.commands, lambda: components.behind_s()),
     ]
     return Runner(settings, components, routers(components))
 

@@ -6,6 +6,7 @@ a version which mends nothing adds no dead letters.
 
 import asyncio
 import logging
+import math
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Final, Generic, TypeVar
@@ -40,16 +41,16 @@ class BugReplayer(Periodic, Generic[T]):
     name = "bugs"
 
     def __init__(
-        self, service: Service[T], store: MongoStore, commands: Commands, caught_up: Callable[[], bool]
+        self, service: Service[T], store: MongoStore, commands: Commands, behind_s: Callable[[], float]
     ) -> None:
-        """`caught_up`: what the service has still to read comes before what it failed on."""
+        """`behind_s`: infinite while what it found in the log is still to be read; that comes before these."""
         super().__init__(AGAIN_S)
         self._service, self._reader = service, Decoder(service)
-        self._store, self._commands, self._caught_up = store, commands, caught_up
+        self._store, self._commands, self._behind_s = store, commands, behind_s
         self._after = ""
 
     async def step(self) -> float | None:
-        if not self._caught_up():
+        if math.isinf(self._behind_s()):
             return BEHIND_S
         page = await self._store.select(
             DEAD_LETTERS,

@@ -5,6 +5,7 @@ the same, and ends a wait for what never comes.
 """
 
 import logging
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -66,24 +67,25 @@ class WaitingSweeper(Periodic, Generic[T]):
         store: MongoStore,
         commands: Commands,
         budgets: Budgets,
-        caught_up: Callable[[], bool],
+        behind_s: Callable[[], float],
     ) -> None:
-        """`caught_up`: while the consumer is behind, what they lack may be among what it has not read yet."""
+        """`behind_s`: what they lack may be among what the consumer has not read since then."""
         super().__init__(EVERY_S)
         self._reader = Decoder(service)
-        self._store, self._commands, self._budgets, self._caught_up = store, commands, budgets, caught_up
+        self._store, self._commands, self._budgets, self._behind_s = store, commands, budgets, behind_s
         self._after = ""
 
     async def step(self) -> float | None:
-        if not self._caught_up():
+        if math.isinf(behind_s := self._behind_s()):
             return BEHIND_S
-        await self._give_up()
-        await self._look_again()
+        await self._give_up(datetime.now(UTC) - timedelta(seconds=behind_s))
+        if behind_s < EVERY_S:  # else what has them decided may itself be among that
+            await self._look_again()
         return None
 
-    async def _give_up(self) -> None:
+    async def _give_up(self, read_until: datetime) -> None:
         # By the minute, so that the commands of two replicas are the same.
-        minute = datetime.now(UTC).replace(second=0, microsecond=0)
+        minute = read_until.replace(second=0, microsecond=0)
         by_kind = self._budgets.by_kind
         for event_type in await self._store.distinct(WAITING, "event_type"):
             await self._end(event_type, {"$nin": list(by_kind)}, minute, self._budgets.of(event_type))

@@ -163,6 +163,10 @@ def failing_on(
     return replace(service, handlers=handlers, rules=rules)
 
 
+def caught_up(member: Consumer[CompletionTerms]) -> bool:
+    return bool(member.table.read) and not member.trouble and not any(member.lag().values())
+
+
 async def stopped(place: Place, member: Consumer[CompletionTerms], topic: str, why: str) -> None:
     """The partition stands still, says so, and says so after a restart too."""
     await until(

@@ -25,7 +25,7 @@ from shared.pipeline.kafka.publisher import Publisher
 from shared.pipeline.pipeline_collections import DECISIONS, Decision
 from shared.pipeline.storage.mongo import MongoSession, MongoStore
 from shared.pipeline.store import Advance, Session, Write, in_transaction
-from tests.chaos.members import WITHIN_S, Place, place_of
+from tests.chaos.members import WITHIN_S, Place, caught_up, place_of
 from tests.chaos.system import until
 from tests.chaos.test_positions import Held, events
 from tests.chaos.traffic import AGENCIES
@@ -260,7 +260,7 @@ async def test_a_fetcher_that_ended_without_a_word_is_noticed_and_replaced(
     await place.send(events(place, 2))
     async with place.member() as member:
         await place.decided(topic, 2)
-        await until(member.caught_up, lambda: f"{member.faults()}", WITHIN_S)
+        await until(lambda: caught_up(member), lambda: f"{member.faults()}", WITHIN_S)
         client = member._consumer
         assert client is not None
         client._fetcher._fetch_task.cancel()
@@ -269,7 +269,7 @@ async def test_a_fetcher_that_ended_without_a_word_is_noticed_and_replaced(
             await asyncio.wait(in_flight)
         await place.send(events(place, 3, start=2))
         await until(
-            lambda: not member.caught_up(), lambda: "it believes that it has caught up", WITHIN_S, 0.05
+            lambda: not caught_up(member), lambda: "it believes that it has caught up", WITHIN_S, 0.05
         )
         assert len(await place.verdicts(topic)) == 2, "this client still reads: the trap is gone"
         found = await place.decided(topic, 5)

@@ -14,7 +14,7 @@ from shared.pipeline.consuming.consumer import Consumer
 from shared.pipeline.errors import Unavailable
 from shared.pipeline.kafka import publisher as publisher_module
 from shared.pipeline.kafka.publisher import Publisher
-from tests.chaos.members import WITHIN_S, Place, place_of
+from tests.chaos.members import WITHIN_S, Place, caught_up, place_of
 from tests.chaos.system import until
 from tests.chaos.test_outages import Brokers, own
 from tests.chaos.test_positions import events
@@ -75,7 +75,7 @@ async def test_nothing_hangs_while_kafka_is_away(
     await publisher_module.close(default)
     async with place.member() as again:
         await place.send(events(place, 1))
-        await until(again.caught_up, lambda: f"{again.faults()}", 2 * WITHIN_S)
+        await until(lambda: caught_up(again), lambda: f"{again.faults()}", 2 * WITHIN_S)
     assert len(await place.verdicts(topic)) >= 3
 
 

@@ -117,6 +117,7 @@ def codes(product: Product) -> dict[str, tuple[str, str]]:
     }
 
 
+@pytest.mark.chaos
 def test_link_keys_change_under_traffic(installation: Installation) -> None:
     product = installation.product
     before, old_link = installation.certified()

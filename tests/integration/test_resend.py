@@ -1,6 +1,7 @@
 """Mails that ended without going out are sent again by an operator's order; and what ended is told to the log."""
 
 import asyncio
+import math
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import UTC, datetime, timedelta
@@ -212,14 +213,14 @@ async def told(log: Log, count: int) -> list[NoteMail]:
 
 
 @pytest.fixture
-async def untold(mail_store: MongoStore) -> AsyncIterator[Callable[[], tuple[UnreportedDeliveries, Log]]]:
+async def untold(mail_store: MongoStore) -> AsyncIterator[Callable[..., tuple[UnreportedDeliveries, Log]]]:
     running: list[asyncio.Task[None]] = []
 
-    def make() -> tuple[UnreportedDeliveries, Log]:
+    def make(behind_s: float = 0.0) -> tuple[UnreportedDeliveries, Log]:
         log = Log()
         telling = DeliveryReporter(log, 0)  # type: ignore[arg-type]
         running.append(asyncio.create_task(telling.run()))
-        return UnreportedDeliveries(mail_store, telling, lambda: True), log
+        return UnreportedDeliveries(mail_store, telling, lambda: behind_s), log
 
     yield make
     for one in running:
@@ -228,7 +229,7 @@ async def untold(mail_store: MongoStore) -> AsyncIterator[Callable[[], tuple[Unr
 
 async def test_what_a_killed_mailer_had_not_told_is_told_at_the_next_start(
     mail_store: MongoStore,
-    untold: Callable[[], tuple[UnreportedDeliveries, Log]],
+    untold: Callable[..., tuple[UnreportedDeliveries, Log]],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(reporter, "PAGE", 2)
@@ -252,8 +253,26 @@ async def test_what_a_killed_mailer_had_not_told_is_told_at_the_next_start(
     assert len({id for id, _ in log.commands}) == 3
 
 
+async def test_what_may_stand_unread_in_the_log_is_not_told_again(
+    mail_store: MongoStore, untold: Callable[..., tuple[UnreportedDeliveries, Log]]
+) -> None:
+    now = datetime.now(UTC)
+    ends = [{"sent_at": now - timedelta(minutes=n)} for n in (1, 3)] + [{"ended_at": now}]
+    await insert(mail_store, MAILS, *(replace(mail(n), state="sent", **end) for n, end in enumerate(ends)))
+    nobody, log = untold(math.inf)
+    await nobody.step()
+    worker, log = untold(120.0)
+    await worker.step()
+    found = await told(log, 1)
+    assert [one.letter_id for one in found] == ["let_0001"]
+    worker._behind_s = lambda: 0.0
+    await worker.step()
+    found = await told(log, 4)
+    assert {one.letter_id for one in found} == {"let_0000", "let_0001", "let_0002"}
+
+
 async def test_what_another_mailer_did_not_tell_is_told_by_those_that_run(
-    mail_store: MongoStore, untold: Callable[[], tuple[UnreportedDeliveries, Log]]
+    mail_store: MongoStore, untold: Callable[..., tuple[UnreportedDeliveries, Log]]
 ) -> None:
     worker, log = untold()
     await worker.step()

@@ -1,6 +1,7 @@
 """Time budgets of waiting records, on real Kafka and MongoDB: what never came is said, the rest goes on waiting."""
 
 import asyncio
+import math
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -52,7 +53,9 @@ async def waiting_since(place: Place, ages: list[timedelta]) -> None:
         )
 
 
-def waits(place: Place, publisher: Publisher, budgets: Budgets) -> "WaitingSweeper[Any]":
+def waits(
+    place: Place, publisher: Publisher, budgets: Budgets, behind_s: float = 0.0
+) -> "WaitingSweeper[Any]":
     service, store = place.service, place.store
     commands = Commands(
         service.name,
@@ -61,7 +64,7 @@ def waits(place: Place, publisher: Publisher, budgets: Budgets) -> "WaitingSweep
         DecisionWaiter(store, service.commands_topic),
         Askers(service.name, "s" * 32),
     )
-    return WaitingSweeper(service, store, commands, budgets, lambda: True)
+    return WaitingSweeper(service, store, commands, budgets, lambda: behind_s)
 
 
 async def reasons(place: Place, count: int) -> dict[str, str]:
@@ -103,7 +106,7 @@ async def test_what_may_wait_for_long_is_given_up_by_its_own_time_and_stands_bef
         waiting_ones = place.store.database[WAITING.name]
         await waiting_ones.insert_many([dict(place.store.encode(one)) for one in old])
         budgets = Budgets.of_hours(24, {TrainingCompleted.TYPE: 12}, {"body": 30 * 24 * HOUR})
-        await waits(place, publisher, budgets)._give_up()
+        await waits(place, publisher, budgets)._give_up(datetime.now(UTC))
         async with asyncio.timeout(30):
             while len(given_up := await decisions(place)) < 2:
                 await asyncio.sleep(0.05)
@@ -138,6 +141,18 @@ async def test_two_replicas_give_up_by_the_same_command(place: Place, publisher:
                 await asyncio.sleep(0.05)
         await reasons(place, 1)
     assert len({one.event_id for one in found}) == commands
+
+
+async def test_what_is_over_waits_as_long_as_what_it_lacks_may_stand_unread_in_the_log(
+    place: Place, publisher: Publisher
+) -> None:
+    async with place.member():
+        await waiting_since(place, [25 * HOUR, 27 * HOUR])
+        await waits(place, publisher, Budgets(24 * HOUR), math.inf).step()
+        await waits(place, publisher, Budgets(24 * HOUR), 2 * 3600.0).step()
+        assert set(await reasons(place, 1)) == {"early-1"}
+        await waits(place, publisher, Budgets(24 * HOUR), 60.0).step()
+        assert set(await reasons(place, 2)) == {"early-0", "early-1"}
 
 
 async def decisions(place: Place) -> list[Decision]:

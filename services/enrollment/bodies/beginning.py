@@ -1,6 +1,7 @@
 """The register of bodies begins once, with those of `KOMPETEN_BODIES`, of the rules, and that completions name so far."""
 
 import logging
+import math
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Final
 
@@ -39,12 +40,12 @@ class BodiesBeginning(Periodic):
         setting: Mapping[str, str],
         ruled: Mapping[str, str | None],
         reported: Callable[[], Awaitable[Reports]],
-        caught_up: Callable[[], bool],
+        behind_s: Callable[[], float],
     ) -> None:
-        """`setting`: see Issuers. `ruled`: by code, the agency that the rules name. `caught_up`: while the consumer is
-        behind, bodies may be named by what it has not read yet."""
+        """`setting`: see Issuers. `ruled`: by code, the agency that the rules name. `behind_s`: infinite while bodies
+        may be named by what stood in the log before this version came, and is not read yet."""
         super().__init__(LOOK_EVERY_S)
-        self._store, self._commands, self._caught_up = store, commands, caught_up
+        self._store, self._commands, self._behind_s = store, commands, behind_s
         self._setting, self._ruled, self._reported = setting, ruled, reported
         self._command: BeginBodies | None = None
         self._generation = -1
@@ -58,7 +59,7 @@ class BodiesBeginning(Periodic):
         if register is None or not register.begun:
             return BEGINNING_S  # with agencies
         if register.judges_from is None:
-            if not self._caught_up():
+            if math.isinf(self._behind_s()):
                 return BEGINNING_S
             return await self._begin()
         if register.generation != self._generation:

@@ -7,6 +7,7 @@ outcome and the telling leaves a mail without a note: `UnreportedDeliveries` fin
 import asyncio
 import contextlib
 import logging
+import math
 from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, cast
@@ -105,29 +106,35 @@ class UnreportedDeliveries(Periodic):
     name = "untold"
 
     def __init__(
-        self, store: "MongoStore", reporter: DeliveryReporter, caught_up: Callable[[], bool]
+        self, store: "MongoStore", reporter: DeliveryReporter, behind_s: Callable[[], float]
     ) -> None:
+        """`behind_s`: what is told of mails that ended since then may be among what the consumer has not read yet."""
         super().__init__(LOOK_EVERY_S)
-        self._store, self._reporter, self._caught_up = store, reporter, caught_up
+        self._store, self._reporter, self._behind_s = store, reporter, behind_s
         self._looked_at: datetime | None = None
 
     async def step(self) -> float | None:
-        if not self._caught_up():
+        if math.isinf(behind_s := self._behind_s()):
             return BEHIND_S
-        now = datetime.now(UTC)
+        read_until = datetime.now(UTC) - timedelta(seconds=behind_s)
         found = 0
-        async for those in self._ended():
+        async for those in self._ended(read_until):
             untold = await self._without_note(those)
             self._reporter.tell(untold)
             found += len(untold)
         if found:
             log.warning("%d mails had ended and were not in the log: told now", found)
         # Once more next time: what ended just now may be on its way into the log, or its mailer about to die.
-        self._looked_at = now - timedelta(seconds=LOOK_EVERY_S)
+        self._looked_at = read_until - timedelta(seconds=LOOK_EVERY_S)
         return None
 
-    async def _ended(self) -> AsyncIterator[list[Told]]:
-        wanted: dict[str, Any] = {"state": {"$in": list(FINAL)}}
+    async def _ended(self, read_until: datetime) -> AsyncIterator[list[Told]]:
+        not_later = {"$not": {"$gt": read_until}}
+        wanted: dict[str, Any] = {
+            "state": {"$in": list(FINAL)},
+            "sent_at": not_later,
+            "ended_at": not_later,
+        }
         if self._looked_at is not None:
             lately = {"$gte": self._looked_at}
             wanted |= {

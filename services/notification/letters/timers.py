@@ -1,7 +1,8 @@
 """Finds letters that waited long enough and says so by a command; any replica may, its id is the letter's."""
 
+import math
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from services.notification.letters.documents import COLLECTING, LETTERS
 from shared.contracts.cloudevents import event_id
@@ -17,15 +18,16 @@ MAX_LETTERS = 500
 class LetterTimers(Periodic):
     name = "ticker"
 
-    def __init__(self, store: MongoStore, commands: Commands, caught_up: Callable[[], bool]) -> None:
-        """While the consumer is behind nothing is due: the points may be among what it has not read yet."""
+    def __init__(self, store: MongoStore, commands: Commands, behind_s: Callable[[], float]) -> None:
+        """`behind_s`: the points of what became due since then may be among what the consumer has not read yet."""
         super().__init__(EVERY_S)
-        self._store, self._commands, self._caught_up = store, commands, caught_up
+        self._store, self._commands, self._behind_s = store, commands, behind_s
 
     async def step(self) -> None:
-        if not self._caught_up():
+        if math.isinf(behind_s := self._behind_s()):
             return
-        overdue = {"state": COLLECTING, "due": {"$lte": datetime.now(UTC)}}
+        read_until = datetime.now(UTC) - timedelta(seconds=behind_s)
+        overdue = {"state": COLLECTING, "due": {"$lte": read_until}}
         for letter in await self._store.select(LETTERS, overdue, limit=MAX_LETTERS):
             command = ReleaseLetter(letter_id=letter.id)
             id = event_id(0, letter.id, 1, command.TYPE)

@@ -3,8 +3,9 @@
 import asyncio
 import contextlib
 import logging
+import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from typing import Generic, TypeVar
 
@@ -59,6 +60,7 @@ ANSWERED_WITHIN_S = 5.0
 STALLED_AFTER_S = 30.0
 POSITIONS_LOOK_S = 5.0
 ENDS_LOOK_S = 5.0
+COVERED_LOOK_S = 0.5
 # Of a partition that is ahead of the others, while they are decided in the order of arrival. More than a batch takes: it
 # is paused beyond, and what one batch empties nobody would resume.
 MAX_HELD = 4 * MAX_RECORDS
@@ -106,6 +108,7 @@ class Consumer(Generic[T]):
         self._stopping = asyncio.Event()
         self._offsets_at = 0.0
         self._ends_at = 0.0
+        self._covered_at = 0.0
 
     async def run(self) -> None:
         self._following = asyncio.create_task(self.sources.follow(), name="sources")
@@ -163,8 +166,15 @@ class Consumer(Generic[T]):
                 found[tp.topic, tp.partition] = one.next
         return found
 
-    def caught_up(self) -> bool:
-        return bool(self.table.read) and not self.trouble and not any(self.lag().values())
+    def behind_s(self) -> float:
+        """How old the oldest record may be that is not decided yet in this member's partitions, at most; infinite until
+        what stood there at the take-over is decided. Unlike a lag it is small, not never zero, while records come without
+        a pause."""
+        covered = [one.covered for one in self.table.read.values()]
+        known = [at for at in covered if at is not None]
+        if self.trouble or not known or len(known) < len(covered):
+            return math.inf
+        return max(0.0, time.time() - min(known))
 
     def faults(self) -> list[str]:
         """Why this member is not ready; empty when all is well."""
@@ -204,10 +214,11 @@ class Consumer(Generic[T]):
         if batch:
             await self._decide(batch)
             self.moved_at = time.monotonic()
+            await self._look_past_markers(batch)
         else:
             await self._delivered()
             await self._ask_ends()
-            await self._look_past_markers()
+            await self._look_past_markers(())
             if not any(self.lag().values()):
                 self.moved_at = time.monotonic()
             elif time.monotonic() - self.moved_at > STALLED_AFTER_S:
@@ -216,6 +227,7 @@ class Consumer(Generic[T]):
                 raise Unavailable(
                     f"no record came for {STALLED_AFTER_S:.0f} s although some are there: connecting anew"
                 )
+        self._note_ends()
         if self._restoring():
             assert self.restoration is not None
             await self.restoration.look(
@@ -473,13 +485,23 @@ class Consumer(Generic[T]):
             for tp, end in (await asyncio.wait_for(asked, ANSWERED_WITHIN_S)).items():
                 self.table.read[tp].asked_end = end
 
-    async def _look_past_markers(self) -> None:
-        """Nothing came, so all that was given to us is decided."""
+    async def _look_past_markers(self, batch: Collection[TopicPartition]) -> None:
+        """Where nothing came, all that was given to us is decided."""
         assert self._consumer is not None
         for tp, records in self.lag().items():
-            if records and not self._merging.held(tp):
+            if records and tp not in batch and not self._merging.held(tp):
                 with contextlib.suppress(IllegalStateError):  # taken from us meanwhile
                     self.table.read[tp].passed = await self._consumer.position(tp)
+
+    def _note_ends(self) -> None:
+        assert self._consumer is not None
+        if time.monotonic() - self._covered_at < COVERED_LOOK_S:
+            return
+        self._covered_at = time.monotonic()
+        for tp, records in self.lag().items():
+            if (polled_ms := self._consumer.last_poll_timestamp(tp)) is not None:
+                ours = self.table.read[tp]
+                ours.note_end(ours.reached + records, polled_ms / 1000)
 
     async def _look_at_positions(self) -> None:
         """An operator may have started a stopped partition, or set one back that nothing comes into."""
