@@ -235,17 +235,17 @@ def list_agencies(desk: Desk, kafka: KafkaAccess) -> int:
     agencies = desk.enrollment().agencies()
     silent, found = "", dict[str, AgencyState]()
     try:
-        described = kafka.admin(desk.given.stack).describe_agencies(one.code for one in agencies)
+        described = kafka.admin(desk.given.stack).describe_agencies(agency.code for agency in agencies)
         found = {state.opd: state for state in described}
     except (AdminError, CannotAsk) as error:
         silent = str(error)
     drift = {
-        one.code: said
-        for one in agencies
-        if one.code in found and (said := differences(one, found[one.code]))
+        agency.code: said
+        for agency in agencies
+        if agency.code in found and (said := differences(agency, found[agency.code]))
     }
     document = {
-        "agencies": [one.model_dump(mode="json") for one in agencies],
+        "agencies": [agency.model_dump(mode="json") for agency in agencies],
         "kafka": {code: asdict(state) for code, state in found.items()},
         "drift": drift,
         "kafka_not_asked": silent or None,
@@ -254,7 +254,7 @@ def list_agencies(desk: Desk, kafka: KafkaAccess) -> int:
         show_agencies(desk.out, agencies, drift, found)
         if silent:
             desk.err.line(f"kompeten: whether Kafka has it so was not asked: {silent}", "yellow")
-    return NO if drift or any(one.fault for one in agencies) else DONE
+    return NO if drift or any(agency.fault for agency in agencies) else DONE
 
 
 # Parts.

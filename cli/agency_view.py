@@ -36,20 +36,23 @@ def show_agencies(
         out.line("no agency is connected: see `kompeten agency add --help`")
         return
     columns = ("agency", "state", "tokens", "Kafka users", "last event", "waiting", "people", "name")
-    styles = ["" if one.active and not one.fault and one.code not in drift else "red" for one in agencies]
-    out.table(columns, [_row(one, found.get(one.code)) for one in agencies], styles)
-    for one in agencies:
-        if one.fault:
-            out.line(f"{one.code}: its topic is not read: {one.fault}", "red")
-        for said in drift.get(one.code, ()):
-            out.line(f"{one.code}: {said}", "red")
-        for distrust in one.distrusts:
+    styles = [
+        "" if agency.active and not agency.fault and agency.code not in drift else "red"
+        for agency in agencies
+    ]
+    out.table(columns, [_row(agency, found.get(agency.code)) for agency in agencies], styles)
+    for agency in agencies:
+        if agency.fault:
+            out.line(f"{agency.code}: its topic is not read: {agency.fault}", "red")
+        for said in drift.get(agency.code, ()):
+            out.line(f"{agency.code}: {said}", "red")
+        for distrust in agency.distrusts:
             out.line(
-                f"{one.code}: what it sent {span_of(distrust)} counts for nothing: decision {distrust.decision}",
+                f"{agency.code}: what it sent {span_of(distrust)} counts for nothing: decision {distrust.decision}",
                 "yellow",
             )
-        if one.heir:
-            out.line(f"{one.code}: {one.heir} took its place", "yellow")
+        if agency.heir:
+            out.line(f"{agency.code}: {agency.heir} took its place", "yellow")
 
 
 def span_of(distrust: Statement) -> str:
@@ -83,7 +86,7 @@ def _users(agency: Agency, found: AgencyState | None) -> str:
     """Those that Kafka has: the register has no user that the set-up step made."""
     if found is None:
         return ", ".join(agency.kafka_users) or "none by the register"
-    return ", ".join(one.name + (" (denied)" if one.denied else "") for one in found.users) or "none"
+    return ", ".join(user.name + (" (denied)" if user.denied else "") for user in found.users) or "none"
 
 
 def told(
@@ -145,4 +148,6 @@ def _as_before(ordered: Ordered) -> str:
 def _tokens(agency: Agency) -> str:
     if not agency.bound:
         return f"any of role agency whose claim opd is {agency.code}: not bound, see --client-id"
-    return "; ".join(f"{', '.join(one.client_ids)} of {one.issuer}" for one in agency.token_bindings)
+    return "; ".join(
+        f"{', '.join(binding.client_ids)} of {binding.issuer}" for binding in agency.token_bindings
+    )

@@ -59,11 +59,11 @@ class Readiness(Said):
 
     @property
     def warnings(self) -> list[str]:
-        return [f"{one.name}: {one.sentence}" for one in self.checks if one.warning]
+        return [f"{check.name}: {check.sentence}" for check in self.checks if check.warning]
 
     @property
     def faults(self) -> list[Check]:
-        return [one for one in self.checks if not one.ok]
+        return [check for check in self.checks if not check.ok]
 
 
 class Group(Said):
@@ -297,18 +297,25 @@ class Agency(Said):
     @property
     def suspension(self) -> Statement:
         """The one that holds; empty where the service does not tell."""
-        return next((one for one in reversed(self.statements) if one.kind == "suspended"), Statement())
+        return next(
+            (statement for statement in reversed(self.statements) if statement.kind == "suspended"),
+            Statement(),
+        )
 
     @property
     def distrusts(self) -> list[Statement]:
         """Those that hold."""
-        lifted = {one.distrust for one in self.statements if one.kind == "trusted"}
-        return [one for one in self.statements if one.kind == "distrusted" and one.decision not in lifted]
+        lifted = {statement.distrust for statement in self.statements if statement.kind == "trusted"}
+        return [
+            statement
+            for statement in self.statements
+            if statement.kind == "distrusted" and statement.decision not in lifted
+        ]
 
     @property
     def heir(self) -> str | None:
         """The agency that took its place."""
-        return next((one.heir for one in self.statements if one.kind == "succeeded"), None)
+        return next((statement.heir for statement in self.statements if statement.kind == "succeeded"), None)
 
 
 class Reach(Said):

@@ -83,7 +83,7 @@ def change(
 def list_bodies(desk: Desk) -> int:
     """Who issues for each body, its other spellings, and which nobody has confirmed."""
     bodies = desk.enrollment().bodies()
-    if not desk.answer({"bodies": [one.model_dump(mode="json") for one in bodies]}):
+    if not desk.answer({"bodies": [body.model_dump(mode="json") for body in bodies]}):
         show_bodies(desk.out, bodies)
     return DONE
 
@@ -101,10 +101,10 @@ def show_bodies(out: Screen, bodies: list[Body]) -> None:
     if not bodies:
         out.line("the register has no body: see `kompeten body add --help`")
         return
-    rows = [(one.code, issuer_of(one), ", ".join(one.aliases) or "-", one.name) for one in bodies]
-    styles = ["" if one.confirmed else "yellow" for one in bodies]
+    rows = [(body.code, issuer_of(body), ", ".join(body.aliases) or "-", body.name) for body in bodies]
+    styles = ["" if body.confirmed else "yellow" for body in bodies]
     out.table(("body", "issued by", "also reported as", "name"), rows, styles)
-    if waiting := sum(not one.confirmed for one in bodies):
+    if waiting := sum(not body.confirmed for body in bodies):
         out.line(
             f"{waiting} not confirmed: `kompeten body change CODE --issued-by AGENCY --reason TEXT`, or --outside",
             "yellow",
@@ -124,7 +124,7 @@ def show_unknown(out: Screen, found: UnknownBodies) -> None:
     if not found.bodies:
         out.line("no completion waits for a body")
         return
-    rows = [(one.code, one.waiting, ", ".join(one.agencies), local(one.since)) for one in found.bodies]
+    rows = [(body.code, body.waiting, ", ".join(body.agencies), local(body.since)) for body in found.bodies]
     out.table(("reported as", "waiting", "by", "since"), rows)
     if found.more:
         out.line("and more: these have the most that wait", "yellow")

@@ -179,12 +179,18 @@ def command(group: typer.Typer, name: str, **made: Callable[..., Any]) -> Callab
         def called(**given: Any) -> None:
             desk = _common(**{option: given.pop(option) for option in _COMMON.parameters})
             for argument, make in made.items():
-                given[argument] = make(**{one.name: given.pop(one.name) for one in options[argument]})
+                given[argument] = make(
+                    **{parameter.name: given.pop(parameter.name) for parameter in options[argument]}
+                )
             raise typer.Exit(_run(run, desk, given))
 
         parameters = [
-            *(one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in own if one.name not in made),
-            *(one for parameters in options.values() for one in parameters),
+            *(
+                parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
+                for parameter in own
+                if parameter.name not in made
+            ),
+            *(parameter for parameters in options.values() for parameter in parameters),
             *_COMMON.parameters.values(),
         ]
         # typer reads the options from here.

@@ -52,8 +52,8 @@ Comparison = Mapping[str, Held]
 def merged(ledgers: Mapping[str, Iterable[Held]]) -> Iterator[tuple[str, dict[str, Held]]]:
     """By completion, from ledgers that are in order of id; so no more than a page of each is in memory."""
     streams = [_named(name, ledger) for name, ledger in ledgers.items()]
-    for id, those in groupby(merge(*streams, key=lambda row: row[0]), key=lambda row: row[0]):
-        yield id, {name: held for _, name, held in those}
+    for id, rows in groupby(merge(*streams, key=lambda row: row[0]), key=lambda row: row[0]):
+        yield id, {name: held for _, name, held in rows}
 
 
 def _named(name: str, ledger: Iterable[Held]) -> Iterator[tuple[str, str, Held]]:

@@ -132,8 +132,8 @@ def show_contested(out: Screen, completions: Sequence[Doubtful], *, more: bool) 
     if not completions:
         out.line("no contest waits for a decision")
         return
-    for one in completions:
-        show_one(out, one)
+    for completion in completions:
+        show_one(out, completion)
     if more:
         out.line("and more: they are shown once some of these are decided", "yellow")
     out.line(

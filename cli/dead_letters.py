@@ -170,9 +170,14 @@ def _show(out: Screen, name: str, letter: WholeLetter) -> None:
     for heading, decisions in decided.items():
         if decisions:
             out.heading(heading)
-        for one in decisions:
-            out.line(f"{local(one.decided_at)}  {one.verdict}" + (f": {one.reason}" if one.reason else ""))
-            out.fields({"about": one.subject, "event": one.event_id, "record": one.record}, indent=4)
+        for decision in decisions:
+            out.line(
+                f"{local(decision.decided_at)}  {decision.verdict}"
+                + (f": {decision.reason}" if decision.reason else "")
+            )
+            out.fields(
+                {"about": decision.subject, "event": decision.event_id, "record": decision.record}, indent=4
+            )
     if letter.headers:
         out.heading("Headers")
         out.fields({plain(name): value for name, value in letter.headers.items()}, indent=4)

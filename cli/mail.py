@@ -43,10 +43,10 @@ def list_mails(desk: Desk, said: Said = None, state: OfState = None, since: Sinc
     if said is None and state is None and since is None:
         return _list_groups(desk)
     mails = _ended(desk, said, state, since)
-    if not desk.answer({"mails": [one.model_dump(mode="json") for one in mails]}):
-        for one in mails[:MAX_SHOWN]:
+    if not desk.answer({"mails": [mail.model_dump(mode="json") for mail in mails]}):
+        for mail in mails[:MAX_SHOWN]:
             desk.out.line(
-                f"{one.id} {one.template}: {one.state} at {local(one.ended_at)}: {short(one.reason)}"
+                f"{mail.id} {mail.template}: {mail.state} at {local(mail.ended_at)}: {short(mail.reason)}"
             )
         _more(desk.out, len(mails))
         if not mails:
@@ -77,7 +77,7 @@ def resend(
         if not mails:
             raise Missing("no mail ended like that: see `kompeten mail list`")
         _show_what(desk.err, mails)
-        wanted = [Chosen(service, one.id) for one in mails]
+        wanted = [Chosen(service, mail.id) for mail in mails]
     desk.confirm(f"Send {len(wanted)} mails again?", yes=yes or bool(ids and len(ids) == 1))
 
     def give(one: Chosen) -> Ordered:
@@ -106,9 +106,9 @@ def _ended(desk: Desk, said: str | None, state: State | None, since: str | None)
 
 def _show_what(out: Screen, mails: Sequence[EndedMail]) -> None:
     """What would be done, before it is asked for."""
-    for (state, reason), count in Counter((one.state, one.reason) for one in mails).most_common(MAX_SHOWN):
+    for (state, reason), count in Counter((mail.state, mail.reason) for mail in mails).most_common(MAX_SHOWN):
         out.line(f"{count} {state}: {short(reason)}")
-    cancelled = sum(one.cancelled is not None for one in mails)
+    cancelled = sum(mail.cancelled is not None for mail in mails)
     if cancelled:
         out.line(f"{cancelled} of them were cancelled meanwhile and will be skipped again", "yellow")
 

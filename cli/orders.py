@@ -95,7 +95,7 @@ def choose(
     answers, silent = each(services, lambda one: list(one.letters(fingerprint=group, since=begin)))
     for error in silent.values():
         raise CannotAsk(f"{error}; nothing was done: to go on with another service, say --service")
-    chosen = [Chosen(one, letter.id) for one in services for letter in answers[one.name]]
+    chosen = [Chosen(service, letter.id) for service in services for letter in answers[service.name]]
     if not chosen:
         raise Missing("no open dead letter is like that: see `kompeten dead-letters list`")
     return chosen
@@ -182,15 +182,18 @@ def ordered(one: Chosen, give: Give) -> Outcome:
 
 
 def summary(desk: Desk, what: str, outcomes: Sequence[Outcome], named: str = LETTERS) -> None:
-    counts = Counter(one.outcome for one in outcomes)
-    if desk.answer({"outcomes": counts, named: [_shown(one) for one in outcomes]}):
+    counts = Counter(outcome.outcome for outcome in outcomes)
+    if desk.answer({"outcomes": counts, named: [_shown(outcome) for outcome in outcomes]}):
         return
     if len(outcomes) > 1:
         desk.out.table((what, "count"), counts.most_common())
-        outcomes = [one for one in outcomes if one.exit_status != DONE]
-    for one in outcomes[:MAX_SHOWN]:
-        why = f": {one.reason}" if one.reason else ""
-        desk.out.line(f"{one.service} {one.id}: {one.outcome}{why}", "red" if one.exit_status else "green")
+        outcomes = [outcome for outcome in outcomes if outcome.exit_status != DONE]
+    for outcome in outcomes[:MAX_SHOWN]:
+        why = f": {outcome.reason}" if outcome.reason else ""
+        desk.out.line(
+            f"{outcome.service} {outcome.id}: {outcome.outcome}{why}",
+            "red" if outcome.exit_status else "green",
+        )
     if len(outcomes) > MAX_SHOWN:
         desk.out.line(f"and {len(outcomes) - MAX_SHOWN} more: --json lists all")
 

@@ -77,11 +77,12 @@ def _start_all(desk: Desk, service: Service, topic: str, next: int | None, *, re
             "--next is a record of one partition: name the partition, or say --next 0 for all of them"
         )
     there = sorted(
-        (one for one in service.status().partitions if one.topic == topic), key=lambda one: one.partition
+        (partition for partition in service.status().partitions if partition.topic == topic),
+        key=lambda partition: partition.partition,
     )
     if not there:
         raise Missing(f"{service.name} reads no topic {topic}: see `kompeten status --json`")
-    meant = [one.partition for one in there if next is not None or one.stopped]
+    meant = [partition.partition for partition in there if next is not None or partition.stopped]
     if meant:
         desk.confirm(_question(service.name, topic, meant, there, next), yes=yes or len(meant) == 1)
     done = _started(service, topic, there, meant, next=next, reason=reason)
@@ -115,7 +116,7 @@ def _started(
 ) -> list[Done]:
     """In order, whatever became of the others; once nobody answers the rest is not asked."""
     done, silent = list[Done](), ""
-    for number in (one.partition for one in there):
+    for number in (partition.partition for partition in there):
         if number not in meant:
             done.append(Done(number, "not stopped"))
         elif silent:

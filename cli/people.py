@@ -92,7 +92,7 @@ def links(desk: Desk) -> int:
     """Pairs of numbers that an agency says are one person's, and has no say over."""
     found = list(islice(desk.enrollment().open_links(), MAX_SHOWN + 1))
     shown, more = found[:MAX_SHOWN], len(found) > MAX_SHOWN
-    if not desk.answer({"links": [one.model_dump(mode="json") for one in shown], "more": more}):
+    if not desk.answer({"links": [link.model_dump(mode="json") for link in shown], "more": more}):
         show_links(desk.out, shown, more=more)
     return DONE
 
@@ -135,7 +135,7 @@ def _checked_id(text: str) -> str:
 def _list_open(desk: Desk, kind: str) -> int:
     found = list(islice(desk.enrollment().open_people(kind), MAX_SHOWN + 1))
     shown, more = found[:MAX_SHOWN], len(found) > MAX_SHOWN
-    if not desk.answer({"people": [one.model_dump(mode="json") for one in shown], "more": more}):
+    if not desk.answer({"people": [person.model_dump(mode="json") for person in shown], "more": more}):
         show_open(desk.out, kind, shown, more=more)
     return DONE
 
@@ -163,7 +163,7 @@ def stands_so(preview: PeoplePreview) -> str | None:
     """Where nothing would change: that it is so."""
     if preview.verdict == "duplicate":
         return preview.reason or "it stands so already"
-    changed = any(one.before != one.after for one in preview.people)
+    changed = any(person.before != person.after for person in preview.people)
     return None if changed else "it stands so already: nothing would change"
 
 

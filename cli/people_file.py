@@ -83,7 +83,7 @@ def people_in(file: Path) -> list[Named]:
 def _wrong(file: Path, faults: Sequence[_Fault]) -> CannotAsk:
     if len(faults) == 1:
         return CannotAsk(f"line {faults[0].line} of {file}: {faults[0].what}")
-    told = [f"line {one.line}: {one.what}" for one in faults[:MAX_TOLD]]
+    told = [f"line {fault.line}: {fault.what}" for fault in faults[:MAX_TOLD]]
     if len(faults) > MAX_TOLD:
         told.append(f"and {len(faults) - MAX_TOLD} more")
     return CannotAsk(f"{len(faults)} lines of {file} name nobody: correct them or take them out", told)
@@ -97,8 +97,8 @@ def _read_best(text: str) -> _Reading:
     if first is not None and said is not None:
         lines[first] = "\n"
         return _read(lines, said[1])
-    readings = [(_read(lines, one), text.count(one)) for one in SEPARATORS]
-    best, _ = max(readings, key=lambda one: (len(one[0].found), one[0].titled, one[1]))
+    readings = [(_read(lines, separator), text.count(separator)) for separator in SEPARATORS]
+    best, _ = max(readings, key=lambda reading: (len(reading[0].found), reading[0].titled, reading[1]))
     return best
 
 
@@ -123,7 +123,7 @@ def _read(lines: Sequence[str], separator: str) -> _Reading:
 
 def _left_open(columns: Sequence[int], row: _Row) -> str | None:
     """Why the first line leaves open where the people are."""
-    if len(columns) > len({_is_id(row.cells[one]) for one in columns}):
+    if len(columns) > len({_is_id(row.cells[column]) for column in columns}):
         return "has several columns of numbers, or of ids: leave the title of the one that is meant, or that column alone"
     return None if columns or _names_somebody(row.cells) else _NO_COLUMN
 

@@ -165,9 +165,9 @@ def separate_all(
 def _claimed(service: Service, agencies: Sequence[str]) -> list[str]:
     meant = set(agencies)
     return [
-        one.employee_id
-        for one in service.open_people("disputed")
-        if meant <= {claim.agency for claim in one.claimants}
+        person.employee_id
+        for person in service.open_people("disputed")
+        if meant <= {claim.agency for claim in person.claimants}
     ]
 
 
@@ -181,9 +181,9 @@ def _links(
             "say which links: --said-by AGENCY, --file FILE with the records that would join, or both"
         )
     found: dict[str, WaitingLink] = {}
-    for one in service.open_links():
-        if said_by is None or one.said_by == said_by:
-            found.setdefault(one.employee_id, one)
+    for link in service.open_links():
+        if said_by is None or link.said_by == said_by:
+            found.setdefault(link.employee_id, link)
     if file is None:
         return found, [], []
     people, unknown = _people_in(desk, service, file)
@@ -199,7 +199,11 @@ def _record_named(asked: Named, person: Person) -> _Named:
     number, id = asked.asked.get("employee_number"), asked.asked.get("employee_id")
     joined = [one for one in person.merged if one.employee_id == id or number in one.employee_numbers]
     record = joined[0].employee_id if joined else person.employee_id
-    own = [one for one in person.decisions if one.employee_id == record and one.kind in (MERGED, SEPARATED)]
+    own = [
+        decision
+        for decision in person.decisions
+        if decision.employee_id == record and decision.kind in (MERGED, SEPARATED)
+    ]
     return _Named(record, asked.line, bool(joined), own[-1] if own else PersonDecision())
 
 
@@ -254,7 +258,7 @@ def _carry_out(
     _show(desk, seen, done)
     if not seen:
         summary(desk, what, done, PEOPLE)
-        return max(one.exit_status for one in done)
+        return max(outcome.exit_status for outcome in done)
     desk.confirm(question.format(f"{len(seen)} people"), yes=yes)
     give = _giving(service, what, seen)
     chosen = [Chosen(service, one.wanted.id) for one in seen]
@@ -299,18 +303,20 @@ def _previewed(desk: Desk, service: Service, wanted: Sequence[Wanted]) -> tuple[
     return seen, done
 
 
-def _watched(desk: Desk, what: str, those: Sequence[T]) -> Iterable[T]:
-    with desk.err.progress(what, shown=not desk.as_json and len(those) > 1) as bar:
-        task = bar.add_task(what, total=len(those))
-        for one in those:
+def _watched(desk: Desk, what: str, items: Sequence[T]) -> Iterable[T]:
+    with desk.err.progress(what, shown=not desk.as_json and len(items) > 1) as bar:
+        task = bar.add_task(what, total=len(items))
+        for one in items:
             yield one
             bar.advance(task)
 
 
 def _show(desk: Desk, seen: Sequence[_Seen], done: Sequence[Outcome]) -> None:
-    counts = {"would change": len(seen), **Counter(one.outcome for one in done)}
+    counts = {"would change": len(seen), **Counter(outcome.outcome for outcome in done)}
     desk.err.line(", ".join(f"{count} {what}" for what, count in counts.items() if count))
-    if lines := sorted(one.line for one in done if one.outcome == NOT_FOUND and one.line is not None):
+    if lines := sorted(
+        outcome.line for outcome in done if outcome.outcome == NOT_FOUND and outcome.line is not None
+    ):
         told = ", ".join(map(str, lines[:MAX_LINES]))
         more = f" and {len(lines) - MAX_LINES} more" if len(lines) > MAX_LINES else ""
         desk.err.line(f"{NOT_FOUND}: line{'' if len(lines) == 1 else 's'} {told}{more}")
@@ -325,7 +331,7 @@ def _show(desk: Desk, seen: Sequence[_Seen], done: Sequence[Outcome]) -> None:
 
 
 def _row(preview: PeoplePreview) -> tuple[str, ...]:
-    changed = [one for one in preview.people if one.before != one.after]
+    changed = [person for person in preview.people if person.before != person.after]
     first = changed[0]
     stands = first.before or first.after
     return (
@@ -347,6 +353,9 @@ def _whose(stand: PersonStand | None) -> str:
 
 def _goes_out(preview: PeoplePreview) -> bool:
     return any(
-        one.before is not None and one.before.held and one.after is not None and not one.after.held
-        for one in preview.people
+        person.before is not None
+        and person.before.held
+        and person.after is not None
+        and not person.after.held
+        for person in preview.people
     )

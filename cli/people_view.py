@@ -47,37 +47,44 @@ def show_person(out: Screen, person: Person) -> None:
     )
     if person.claimants:
         out.heading("Registered by")
-        out.table(("agency", "since"), [(one.agency, local(one.since)) for one in person.claimants])
+        out.table(
+            ("agency", "since"), [(claimant.agency, local(claimant.since)) for claimant in person.claimants]
+        )
     if person.links:
         out.heading("Links that wait")
         _links(out, person.links)
     if person.decisions:
         out.heading("Decided")
-        for one in person.decisions:
-            out.line(_decision(one))
-            out.line(f"{one.reason} (command {one.command_id})", indent=4)
+        for decision in person.decisions:
+            out.line(_decision(decision))
+            out.line(f"{decision.reason} (command {decision.command_id})", indent=4)
     if person.completions:
         out.heading("Completions")
         _doubtful(out, person.completions)
     if person.merged:
         out.heading("Other records of this person")
-        rows = [(one.employee_id, ", ".join(one.employee_numbers), local(one.since)) for one in person.merged]
+        rows = [
+            (record.employee_id, ", ".join(record.employee_numbers), local(record.since))
+            for record in person.merged
+        ]
         out.table(("record", "numbers", "since"), rows)
 
 
 def _doubtful(out: Screen, completions: Sequence[Doubtful]) -> None:
-    for one in completions:
-        counts = f"{one.jp:g} JP" if one.counts else "counts for nothing"
-        out.line(f"{one.completion_id}  {one.completed_on} {one.title} ({one.organizer}): {counts}")
+    for completion in completions:
+        counts = f"{completion.jp:g} JP" if completion.counts else "counts for nothing"
+        out.line(
+            f"{completion.completion_id}  {completion.completed_on} {completion.title} ({completion.organizer}): {counts}"
+        )
         why = {
-            "note": one.note,
-            "why": one.why,
-            "contest it": f"kompeten contests add {one.completion_id} --reason TEXT",
+            "note": completion.note,
+            "why": completion.why,
+            "contest it": f"kompeten contests add {completion.completion_id} --reason TEXT",
         }
-        if not one.contestable or not one.counts:
+        if not completion.contestable or not completion.counts:
             del why["contest it"]
         out.fields(why, indent=4)
-        show_contests(out, one)
+        show_contests(out, completion)
 
 
 def show_contests(out: Screen, completion: Doubtful) -> None:
@@ -104,12 +111,12 @@ def show_open(out: Screen, kind: str, people: Sequence[OpenPerson], *, more: boo
         return
     rows = [
         (
-            one.employee_id,
-            one.employee_numbers[-1] if one.employee_numbers else None,
-            ", ".join(f"{claim.agency} since {local(claim.since)}" for claim in one.claimants) or "nobody",
-            one.name,
+            person.employee_id,
+            person.employee_numbers[-1] if person.employee_numbers else None,
+            ", ".join(f"{claim.agency} since {local(claim.since)}" for claim in person.claimants) or "nobody",
+            person.name,
         )
-        for one in people
+        for person in people
     ]
     out.table(("record", "number", "registered by", "name"), rows)
     _more(out, more)
@@ -126,18 +133,18 @@ def show_links(out: Screen, links: Sequence[WaitingLink], *, more: bool) -> None
 
 
 def _links(out: Screen, links: Sequence[WaitingLink]) -> None:
-    for one in links:
+    for link in links:
         # Empty are the names of people who are another agency's.
-        who = [one.employee_number, one.name, f"({one.home or 'nobody'})", "is said to be"]
-        who += [one.previous_employee_number, one.into_name or ""]
+        who = [link.employee_number, link.name, f"({link.home or 'nobody'})", "is said to be"]
+        who += [link.previous_employee_number, link.into_name or ""]
         out.line(" ".join(part for part in who if part))
         about = {
-            "said by": f"{one.said_by} since {local(one.since)}",
-            "waits for": one.waits_for,
-            "one person": f"kompeten people merge {one.employee_id} --into {one.into} --reason TEXT"
-            if one.into
+            "said by": f"{link.said_by} since {local(link.since)}",
+            "waits for": link.waits_for,
+            "one person": f"kompeten people merge {link.employee_id} --into {link.into} --reason TEXT"
+            if link.into
             else "nobody has that number, or nobody of yours: its agency registers it, or its officer decides",
-            "two people": f"kompeten people separate {one.employee_id} --reason TEXT",
+            "two people": f"kompeten people separate {link.employee_id} --reason TEXT",
         }
         out.fields(about, indent=4)
 
@@ -149,8 +156,8 @@ def _more(out: Screen, more: bool) -> None:
 
 def changes(preview: PeoplePreview) -> Iterator[str]:
     """What an order would change, a line each."""
-    for one in preview.people:
-        yield from _change(one)
+    for person in preview.people:
+        yield from _change(person)
     yield from _completions("become another person's", preview.moved)
     yield from _completions("count no more, the same training counts already", preview.counted_once)
     yield from _completions("count again", preview.counted_again)
@@ -202,11 +209,11 @@ def _told(stand: PersonStand | None) -> dict[str, str]:
     }
 
 
-def _completions(what: str, those: PreviewedCompletions) -> Iterator[str]:
-    if not those.count:
+def _completions(what: str, completions: PreviewedCompletions) -> Iterator[str]:
+    if not completions.count:
         return
-    yield f"{those.count} completion{'' if those.count == 1 else 's'} would {what}:"
-    for one in those.first[:MAX_TITLES]:
-        yield f"    {one.completed_on} {one.title}"
-    if those.count > MAX_TITLES:
-        yield f"    and {those.count - MAX_TITLES} more"
+    yield f"{completions.count} completion{'' if completions.count == 1 else 's'} would {what}:"
+    for completion in completions.first[:MAX_TITLES]:
+        yield f"    {completion.completed_on} {completion.title}"
+    if completions.count > MAX_TITLES:
+        yield f"    and {completions.count - MAX_TITLES} more"

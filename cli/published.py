@@ -81,7 +81,7 @@ class Published:
         """One batch is done. The refused ones are written first: a mark without them would lose them."""
         refused = list(refused)
         self.digest, self.ends_line = digest, ends_line
-        self._write_refused(one for one in refused if one.line not in self._known)
+        self._write_refused(refusal for refusal in refused if refusal.line not in self._known)
         self.mark = Mark(
             agency=self.mark.agency,
             offset=self.mark.offset + size_bytes,
@@ -120,7 +120,7 @@ class Published:
         return {int(number) for number in _LINE.findall(whole)}
 
     def _write_refused(self, refusals: Iterable[Refusal]) -> None:
-        rows = [_row(one) for one in refusals]
+        rows = [_row(refusal) for refusal in refusals]
         if rows:
             # Only for whoever publishes: the events are about people.
             handle = os.open(self.refused_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)

@@ -44,23 +44,25 @@ def reconcile(desk: Desk, heal: Heal = False, reason: Reason = None, yes: Yes = 
     run.compare()
     run.look_again()
     restated: dict[str, str] = {}
-    if heal and (ids := list(dict.fromkeys(one.completion_id for one in run.wrong if one.heals))):
+    if heal and (ids := list(dict.fromkeys(finding.completion_id for finding in run.wrong if finding.heals))):
         assert reason is not None
         desk.confirm(f"Restate {len(ids)} completions?", yes=yes or len(ids) == 1)
         restated = _restate(desk, services[ENROLLMENT], ids, reason)
-        run.suspicious = {one.completion_id: None for one in run.wrong}
+        run.suspicious = {finding.completion_id: None for finding in run.wrong}
         run.look_again()
     noted = {name: list(service.discrepancies()) for name, service in services.items()}
     document = {
         "completions": run.completions,
         "uncertified": run.uncertified,
         "not_standing": run.not_standing,
-        "wrong": [asdict(one) for one in run.wrong],
-        "waiting": [asdict(one) for one in run.waiting],
-        "in_doubt": [asdict(one) for one in run.in_doubt],
+        "wrong": [asdict(finding) for finding in run.wrong],
+        "waiting": [asdict(finding) for finding in run.waiting],
+        "in_doubt": [asdict(finding) for finding in run.in_doubt],
         "restated": restated,
         "noted": [
-            {"service": name, **one.model_dump(mode="json")} for name, those in noted.items() for one in those
+            {"service": name, **discrepancy.model_dump(mode="json")}
+            for name, discrepancies in noted.items()
+            for discrepancy in discrepancies
         ],
     }
     if not desk.answer(document):
@@ -116,8 +118,8 @@ class Run:
                     continue
                 now = _seen(comparison, found)
                 if now == seen[id] and caught_up:
-                    self.wrong += [one for one in found if not one.waits]
-                    self.waiting += [one for one in found if one.waits]
+                    self.wrong += [finding for finding in found if not finding.waits]
+                    self.waiting += [finding for finding in found if finding.waits]
                 else:
                     self.suspicious[id] = now
                     self.in_doubt += found
@@ -134,7 +136,7 @@ class Run:
             stands, silent = each(list(self.services.values()), lambda one: one.status())
             for error in silent.values():
                 raise error
-            if all(part.lag == 0 for one in stands.values() for part in one.partitions):
+            if all(part.lag == 0 for status in stands.values() for part in status.partitions):
                 return True
             if time.monotonic() > deadline:
                 return False
@@ -143,7 +145,10 @@ class Run:
 
 def _seen(comparison: Comparison, found: Sequence[Finding]) -> object:
     ours = comparison.get(ENROLLMENT)
-    return (None if ours is None else ours.version, tuple((one.service, one.lacks) for one in found))
+    return (
+        None if ours is None else ours.version,
+        tuple((finding.service, finding.lacks) for finding in found),
+    )
 
 
 def _restate(desk: Desk, enrollment: Service, ids: Sequence[str], reason: str) -> dict[str, str]:
@@ -173,7 +178,7 @@ def _show(out: Screen, run: Run, restated: dict[str, str], noted: dict[str, list
     _list(out, "Wrong", run.wrong, "red")
     _list(out, "Waiting, and it says for what: kompeten waiting", run.waiting, "yellow")
     _list(out, "In doubt: a service has not read all yet, ask again later", run.in_doubt, "yellow")
-    rows = [(name, one) for name, those in noted.items() for one in those]
+    rows = [(name, discrepancy) for name, discrepancies in noted.items() for discrepancy in discrepancies]
     if rows:
         out.heading("Noted as lists came in")
         for name, one in rows[:MAX_SHOWN]:
@@ -189,16 +194,19 @@ def _list(out: Screen, title: str, found: Sequence[Finding], style: str) -> None
     if not found:
         return
     out.heading(title)
-    counts = Counter((one.service, lacks) for one in found for lacks in one.lacks)
+    counts = Counter((finding.service, lacks) for finding in found for lacks in finding.lacks)
     out.table(("service", "lacks", "completions"), [(*what, count) for what, count in counts.most_common()])
     out.line()
-    for one in found[:MAX_SHOWN]:
-        why = f": {short(one.reason)}" if one.reason else ""
-        hand = "" if one.heals or one.waits else " (by hand)"
-        recorded = "" if one.standing else " (stands for nothing)"
-        if one.standing and not one.certified:
+    for finding in found[:MAX_SHOWN]:
+        why = f": {short(finding.reason)}" if finding.reason else ""
+        hand = "" if finding.heals or finding.waits else " (by hand)"
+        recorded = "" if finding.standing else " (stands for nothing)"
+        if finding.standing and not finding.certified:
             recorded = f" ({UNCERTIFIED})"
-        out.line(f"{one.service} {one.completion_id}: {', '.join(one.lacks)}{hand}{recorded}{why}", style)
+        out.line(
+            f"{finding.service} {finding.completion_id}: {', '.join(finding.lacks)}{hand}{recorded}{why}",
+            style,
+        )
     _more(out, len(found))
 
 

@@ -44,12 +44,12 @@ class Stand(NamedTuple):
     @property
     def suspended(self) -> list[Agency]:
         """Whose topics are not read by an operator's word."""
-        return [one for one in self.agencies if not one.active]
+        return [agency for agency in self.agencies if not agency.active]
 
     @property
     def distrusted(self) -> list[tuple[Agency, Statement]]:
         """Whose word counts for nothing for some time, once for each distrust that holds."""
-        return [(one, said) for one in self.agencies for said in one.distrusts]
+        return [(agency, said) for agency in self.agencies for said in agency.distrusts]
 
     def wrong(self) -> list[str]:
         """What somebody must look after; a rejected event is its sender's business, a bug is ours."""
@@ -57,10 +57,12 @@ class Stand(NamedTuple):
         if not self.status.ready and not found:
             found = ["is not ready and does not say why: see its log"]
         found += self.status.remarks
-        for one in self.status.partitions:
-            place = f"{one.topic}/{one.partition}"
-            if one.stopped and not any(place in fault for fault in found):  # readiness names most of them
-                found.append(f"{place} is stopped at {one.next}: {one.stopped}")
+        for partition in self.status.partitions:
+            place = f"{partition.topic}/{partition.partition}"
+            if partition.stopped and not any(
+                place in fault for fault in found
+            ):  # readiness names most of them
+                found.append(f"{place} is stopped at {partition.next}: {partition.stopped}")
         bugs = sum(group.count for group in self.groups if group.kind == BUG)
         if bugs:
             found.append(f"{bugs} dead letters of kind bug: kompeten dead-letters list")
@@ -84,7 +86,7 @@ def _stand(service: Service) -> Stand:
     """By its readiness first, which needs neither token nor database: where the database is away it is all there is, and
     to wait for the rest would be in vain."""
     readiness = service.readiness()
-    if readiness is not None and any(one.name == "database" for one in readiness.faults):
+    if readiness is not None and any(fault.name == "database" for fault in readiness.faults):
         return _not_ready(service, readiness)
     try:
         return Stand(service.status(), service.groups(), service.waiting(), _agencies(service))
@@ -101,7 +103,7 @@ def _stand(service: Service) -> Stand:
 
 
 def _not_ready(service: Service, readiness: Readiness) -> Stand:
-    faults = [f"{one.name}: {one.sentence}" for one in readiness.faults]
+    faults = [f"{fault.name}: {fault.sentence}" for fault in readiness.faults]
     known = Status(
         service=service.name, ready=not readiness.faults, faults=faults, remarks=readiness.warnings
     )
@@ -132,7 +134,7 @@ def _document(stands: dict[str, Stand], silent: dict[str, CannotAsk]) -> dict[st
                 "wrong": stand.wrong(),
                 "is_whole": stand.is_whole,
                 "dead_letter_groups": [group.model_dump(mode="json") for group in stand.groups],
-                "suspended": [one.model_dump(mode="json") for one in stand.suspended],
+                "suspended": [agency.model_dump(mode="json") for agency in stand.suspended],
                 "distrusted": [
                     {"code": agency.code, **said.model_dump(mode="json")} for agency, said in stand.distrusted
                 ],
@@ -216,7 +218,7 @@ def _service_row(name: str, stand: Stand) -> tuple[object, ...]:
     state = "ready" if told.ready else "NOT READY"
     if not stand.is_whole:
         return (name, state, *["-"] * 6)
-    lag = sum(one.lag or 0 for one in told.partitions)
+    lag = sum(partition.lag or 0 for partition in told.partitions)
     letters = told.dead_letters
     return (name, state, lag, told.waiting, letters.open, letters.replayed, letters.discarded, told.rules)
 
@@ -255,9 +257,9 @@ def _behind(stands: dict[str, Stand]) -> Iterator[tuple[object, ...]]:
     """Topics with records that are not decided, most first."""
     found = []
     for name, stand in stands.items():
-        by_topic = sorted(stand.status.partitions, key=lambda one: one.topic)
+        by_topic = sorted(stand.status.partitions, key=lambda partition: partition.topic)
         for topic, partitions in groupby(by_topic, key=lambda one: one.topic):
-            lags = {one.partition: one.lag for one in partitions if one.lag}
+            lags = {partition.partition: partition.lag for partition in partitions if partition.lag}
             if lags:
                 places = ", ".join(str(number) for number in sorted(lags))
                 found.append((name, topic, sum(lags.values()), places))

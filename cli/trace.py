@@ -101,12 +101,14 @@ def _differing(
     for name, one in looked.items():
         for held in one.entries:
             comparison[held.completion_id][name] = held
-    said = {(one.service, one.completion_id) for one in known}
+    said = {(lack.service, lack.completion_id) for lack in known}
     return [
-        Lack(service=one.service, what=", ".join(one.lacks), do=_what_to_do(one), completion_id=id)
-        for id, those in comparison.items()
-        for one in findings(id, those, reasons)
-        if one.service not in silent and (one.service, id) not in said
+        Lack(
+            service=finding.service, what=", ".join(finding.lacks), do=_what_to_do(finding), completion_id=id
+        )
+        for id, by_service in comparison.items()
+        for finding in findings(id, by_service, reasons)
+        if finding.service not in silent and (finding.service, id) not in said
     ], silent
 
 

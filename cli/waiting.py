@@ -99,11 +99,13 @@ def _who_waits(desk: Desk, lacks: str, only: str | None) -> Service:
     if only is not None:
         return services[0]
     answers, silent = each(services, lambda one: any(wait.lacks == lacks for wait in one.waiting(MAX_SHOWN)))
-    found = [one for one in services if answers.get(one.name)]
+    found = [service for service in services if answers.get(service.name)]
     if not found and silent:
         raise next(iter(silent.values()))
     if not found:
         raise Missing(f"nothing that waits lacks {lacks}: see `kompeten waiting`, or say --service")
     if len(found) > 1:
-        raise CannotAsk(f"{' and '.join(one.name for one in found)} wait for it: say which with --service")
+        raise CannotAsk(
+            f"{' and '.join(service.name for service in found)} wait for it: say which with --service"
+        )
     return found[0]

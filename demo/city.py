@@ -76,12 +76,16 @@ class City:
     @property
     def dead_letters(self) -> Counter[str]:
         """How many, by what their reasons contain."""
-        return Counter(one.dead_because for one in self.messages if one.dead_because and not is_http(one))
+        return Counter(
+            message.dead_because for message in self.messages if message.dead_because and not is_http(message)
+        )
 
     @property
     def records(self) -> Counter[str]:
         """How many reach the log, by agency."""
-        return Counter(one.opd for one in self.messages if not (is_http(one) and one.dead_because))
+        return Counter(
+            message.opd for message in self.messages if not (is_http(message) and message.dead_because)
+        )
 
 
 def is_http(message: Message) -> bool:
@@ -144,7 +148,9 @@ class _Day:
         everybody = list(self.city.employees)
         diligent = self.random.sample(everybody, max(3, len(everybody) // 50))
         for offer in OFFERS:
-            staff = [one for one in everybody if not offer.own or self.opd_of[one] == offer.opd]
+            staff = [
+                employee for employee in everybody if not offer.own or self.opd_of[employee] == offer.opd
+            ]
             some = self.random.sample(staff, max(2, round(len(staff) * offer.share)))
             participants = dict.fromkeys(some if offer.own else [*some, *diligent])
             for number in participants:

@@ -46,7 +46,7 @@ class Reader:
         self._client = client
         self._mails = httpx.Client(base_url=kompeten.stack.mail_page, timeout=30)
         self._read: dict[str, Caught] = {}
-        self._earlier = {one.id for one in self._index()}
+        self._earlier = {index.id for index in self._index()}
 
     def close(self) -> None:
         self._client.close()
@@ -66,7 +66,9 @@ class Reader:
         return self.database(service)[collection.name].count_documents(filter)
 
     def comparison(self) -> Comparison:
-        completions = [one for one in self.all("enrollment", COMPLETIONS) if one.effective]
+        completions = [
+            completion for completion in self.all("enrollment", COMPLETIONS) if completion.effective
+        ]
         return Comparison(
             certified=tuple(self._certified(completions)),
             points=tuple(self._points()),
@@ -80,7 +82,7 @@ class Reader:
         )
 
     def dead_letters(self) -> tuple[str, ...]:
-        return tuple(one.reason for service in SERVICES for one in self.all(service, DEAD_LETTERS))
+        return tuple(letter.reason for service in SERVICES for letter in self.all(service, DEAD_LETTERS))
 
     def decided(self) -> int:
         """Records of the agencies' topics that have a first verdict."""
@@ -109,15 +111,17 @@ class Reader:
         return self._mails.get(f"/api/v1/message/{id}/raw").content
 
     def mail_of(self, message_id: str) -> bytes:
-        return self.raw_mail(next(one.id for one in self._index() if one.message_id == message_id))
+        return self.raw_mail(next(index.id for index in self._index() if index.message_id == message_id))
 
     def delays_s(self) -> list[float]:
         """From the arrival of a completion in the log to its certificate's mail, in order; first mails only."""
         arrived: dict[str, datetime] = {}
         agencies = "^" + re.escape(self._kompeten.topic_prefix + "agency.")
         accepted = {"v": "accepted", "_id": {"$regex": agencies}}
-        for one in self.all("enrollment", DECISIONS, accepted):
-            arrived[one.subject] = min(arrived.get(one.subject, one.decided_at), one.decided_at)
+        for decision in self.all("enrollment", DECISIONS, accepted):
+            arrived[decision.subject] = min(
+                arrived.get(decision.subject, decision.decided_at), decision.decided_at
+            )
         sent = ((mail.letter, mail.sent_at) for mail in self.sent_mails())
         return sorted(
             (at - arrived[letter.completion_id]).total_seconds()
@@ -141,16 +145,18 @@ class Reader:
         ]
 
     def _certified(self, completions: list[Completion]) -> Iterator[Certified]:
-        numbers = {one.id: tuple(one.numbers) for one in self.all("enrollment", EMPLOYEES)}
+        numbers = {employee.id: tuple(employee.numbers) for employee in self.all("enrollment", EMPLOYEES)}
         stored = self.database("enrollment")[STORED_PDFS.name].find({}, {"sha256": 1})
         pdfs = {raw["_id"]: raw["sha256"] for raw in stored}
-        for one in completions:
-            facts = next(content.facts for content in one.contents if content.digest == one.effective)
-            has = numbers.get(one.employee_id, ("",))
-            certificate = one.certificate
+        for completion in completions:
+            facts = next(
+                content.facts for content in completion.contents if content.digest == completion.effective
+            )
+            has = numbers.get(completion.employee_id, ("",))
+            certificate = completion.certificate
             pdf = None if certificate is None else pdfs.get(f"{certificate.id}/{certificate.revision}")
             yield Certified(
-                completion_id=one.id,
+                completion_id=completion.id,
                 numbers=has,
                 occasion=Occasion(has[0], facts.organizer_code, facts.code, facts.batch),
                 title=facts.title,
@@ -159,10 +165,10 @@ class Reader:
                 certificate_id=None if certificate is None else certificate.id,
                 number=None if certificate is None else certificate.number,
                 revision=0 if certificate is None else certificate.revision,
-                revoked=not one.learning_year if certificate is None else certificate.revoked,
-                jp=one.jp,
-                jp_rule=one.jp_rule,
-                certified=one.certified,
+                revoked=not completion.learning_year if certificate is None else certificate.revoked,
+                jp=completion.jp,
+                jp_rule=completion.jp_rule,
+                certified=completion.certified,
                 has_pdf=certificate is not None and pdf is not None and pdf == certificate.sha256,
             )
 
@@ -170,23 +176,25 @@ class Reader:
         ledger: dict[str, int] = defaultdict(int)
         for entry in self.all("incentive", POINT_ENTRIES):
             ledger[entry.completion_id] += entry.points
-        for one in self.all("incentive", EARNED_COMPLETIONS):
-            month = one.month.partition("/")[2]
-            yield Points(one.id, month, one.points, one.settled, ledger[one.id])
+        for completion in self.all("incentive", EARNED_COMPLETIONS):
+            month = completion.month.partition("/")[2]
+            yield Points(completion.id, month, completion.points, completion.settled, ledger[completion.id])
 
     def _accounts(self) -> Iterator[Account]:
         ledger: dict[str, int] = defaultdict(int)
         for entry in self.all("incentive", POINT_ENTRIES):
             ledger[entry.employee_id] += entry.points
-        for one in self.all("incentive", ACCOUNTS):
-            yield Account(one.id, one.balance, ledger.pop(one.id, 0))
+        for account in self.all("incentive", ACCOUNTS):
+            yield Account(account.id, account.balance, ledger.pop(account.id, 0))
         for id, points in ledger.items():
             yield Account(id, 0, points)
 
     def _letters(self) -> Iterator[Letter]:
         sent = {mail.id: mail.message_id.strip("<>") for mail in self.sent_mails()}
-        for one in self.all("notification", LETTERS):
-            yield Letter(one.id, one.completion_id, one.template, one.revision, sent.get(one.id, ""))
+        for letter in self.all("notification", LETTERS):
+            yield Letter(
+                letter.id, letter.completion_id, letter.template, letter.revision, sent.get(letter.id, "")
+            )
 
 
 def text_of(raw: bytes) -> str:

@@ -51,9 +51,9 @@ def _jp(everything: Iterable[Expected]) -> dict[tuple[str, int], Decimal]:
                          training.end_date, day, training.programme_jp, training.sessions)
             )  # fmt: skip
     rates = load_rates()
-    for number, those in learnings.items():
-        credits = credit_learnings(those, rates)
-        for learning in those:
+    for number, own in learnings.items():
+        credits = credit_learnings(own, rates)
+        for learning in own:
             totals[number, learning.completed_on.year] += credits[learning.completion_id].jp
     return totals
 
@@ -68,6 +68,6 @@ def _points(everything: Iterable[Expected]) -> dict[tuple[str, str], int]:
             of_month.append(Achievement(str(one.occasion), training.form, training.level, predicate, day))
     rules = load_point_rules()
     return {
-        key: sum(award.points for award in award_month(those, rules).values())
-        for key, those in achievements.items()
+        key: sum(award.points for award in award_month(own, rules).values())
+        for key, own in achievements.items()
     }

@@ -106,7 +106,9 @@ def certificate_of(occasion: Occasion, kompeten: Kompeten) -> str:
     if answer.status_code != 200:
         raise StackError(f"GET /me/record answered {answer.status_code}: {answer.text[:500]}")
     training = next(
-        one for one in OFFERS if (one.training.code, one.training.batch) == (occasion.code, occasion.batch)
+        offer
+        for offer in OFFERS
+        if (offer.training.code, offer.training.batch) == (occasion.code, occasion.batch)
     ).training
     for one in answer.json()["completions"]:
         if (one["title"], one["batch"]) == (training.title, training.batch) and one["certificate"]:

@@ -118,22 +118,22 @@ def count(findings: Iterable[Finding], kind: Literal["lost", "doubled"]) -> int:
 
 def _completions(expected: Expectations, comparison: Comparison) -> Iterator[Finding]:
     found = _grouped(comparison.certified, lambda one: one.occasion)
-    points = {one.completion_id: one for one in comparison.points}
+    points = {point.completion_id: point for point in comparison.points}
     letters = _grouped(comparison.letters, lambda one: one.completion_id)
     caught = Counter(one.message_id for one in comparison.caught)
-    for one in expected.completions:
-        rows = found.pop(one.occasion, [])
-        subject = described(one.occasion)
+    for completion in expected.completions:
+        rows = found.pop(completion.occasion, [])
+        subject = described(completion.occasion)
         if not rows:
             yield Finding("lost", subject, "no completion")
         if len(rows) > 1:
             yield Finding("doubled", subject, f"{len(rows)} completions")
         for row in rows:
-            missing = [*_missing(one, row, points.get(row.completion_id))]
+            missing = [*_missing(completion, row, points.get(row.completion_id))]
             mailed = [mail for mail in letters.get(row.completion_id, []) if caught[mail.message_id]]
-            missing += _missing_mail(one, row, mailed)
+            missing += _missing_mail(completion, row, mailed)
             yield from (Finding("lost", subject, what) for what in missing)
-            if mailed and not one.mailed:
+            if mailed and not completion.mailed:
                 yield Finding("doubled", subject, "a mail to somebody without an address")
     for occasion, rows in found.items():
         for row in rows:
@@ -182,18 +182,23 @@ def _mails(comparison: Comparison) -> Iterator[Finding]:
     for (_, subject, _), mails in occasions.items():
         if len({mail.message_id for mail in mails}) > 1:
             yield Finding("doubled", f"mail {mails[0].message_id}", f"{len(mails)} mails say: {subject}")
-    letters = Counter((one.completion_id, one.template, one.revision) for one in comparison.letters)
+    letters = Counter(
+        (letter.completion_id, letter.template, letter.revision) for letter in comparison.letters
+    )
     for (completion_id, template, revision), times in _repeated(letters):
         what = f"{times} letters {template} of revision {revision}"
         yield Finding("doubled", f"letters of {completion_id}", what)
-    known = {one.message_id for one in comparison.letters if one.message_id}
+    known = {letter.message_id for letter in comparison.letters if letter.message_id}
     for stranger in sorted({one.message_id for one in comparison.caught} - known):
         yield Finding("doubled", f"mail {stranger}", "arrived, but no letter says that it was sent")
 
 
 def _ledgers(comparison: Comparison) -> Iterator[Finding]:
-    rows = [(f"points of {one.completion_id}", one.points, one.ledger) for one in comparison.points]
-    rows += [(f"balance of {one.employee_id}", one.balance, one.ledger) for one in comparison.accounts]
+    rows = [(f"points of {point.completion_id}", point.points, point.ledger) for point in comparison.points]
+    rows += [
+        (f"balance of {account.employee_id}", account.balance, account.ledger)
+        for account in comparison.accounts
+    ]
     for subject, stated, ledger in rows:
         if stated != ledger:
             yield _difference(subject, ledger, stated, "points in the ledger")
@@ -221,11 +226,11 @@ def _totals(expected: Expectations, comparison: Comparison) -> Iterator[Finding]
 def _events(expected: Expectations, comparison: Comparison) -> Iterator[Finding]:
     left = list(comparison.dead_letters)
     for part, wanted in expected.dead_letters.items():
-        those = [reason for reason in left if part in reason]
+        matching = [reason for reason in left if part in reason]
         left = [reason for reason in left if part not in reason]
-        for place in range(len(those), wanted):
+        for place in range(len(matching), wanted):
             yield Finding("lost", f"malformed event {place}: {part}", "no dead letter")
-        for place in range(wanted, len(those)):
+        for place in range(wanted, len(matching)):
             yield Finding("doubled", f"malformed event {place}: {part}", "a dead letter too many")
     for place, reason in enumerate(left):
         yield Finding("lost", f"dead letter {place}", f"a good event was refused: {reason}")

@@ -56,7 +56,7 @@ def last_line(result: dict[str, int]) -> str:
 
 
 def went_in(city: City) -> list[tuple[str, str]]:
-    kinds = Counter(one.kind for one in city.messages)
+    kinds = Counter(message.kind for message in city.messages)
     rows = [(kind, str(times)) for kind, times in kinds.most_common()]
     revoked = len(city.in_advance) + len(city.afterwards)
     return [
@@ -72,9 +72,11 @@ def came_out(
     revoked = sum(one.revoked for one in comparison.certified)
     uncertified = sum(not one.certified for one in comparison.certified)
     reissues = sum(max(0, one.revision - 1) for one in comparison.certified)
-    told_revoked = sum(one.template == REVOKED and bool(one.message_id) for one in comparison.letters)
+    told_revoked = sum(
+        letter.template == REVOKED and bool(letter.message_id) for letter in comparison.letters
+    )
     jp = sum((one.jp for one in comparison.certified), Decimal(0))
-    points = sum(one.ledger for one in comparison.accounts)
+    points = sum(account.ledger for account in comparison.accounts)
     reasons = Counter(_short(reason) for reason in comparison.dead_letters)
     return [
         ("completions", str(result["completions"])),

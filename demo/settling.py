@@ -102,11 +102,11 @@ async def _progress(kompeten: Kompeten, reader: Reader, consumer: AIOKafkaConsum
 async def _undecided(kompeten: Kompeten, reader: Reader, consumer: AIOKafkaConsumer) -> int:
     read = partitions_read(kompeten)
     ends: dict[TopicPartition, int] = await consumer.end_offsets(
-        list({tp for those in read.values() for tp in those})
+        list({tp for partitions in read.values() for tp in partitions})
     )
     left = 0
     for service in SERVICES:
-        next_of = {one.id: one.next for one in reader.all(service, POSITIONS)}
+        next_of = {position.id: position.next for position in reader.all(service, POSITIONS)}
         for tp in read[service]:
             stands = next_of.get(position_id(service, (tp.topic, tp.partition)), 0)
             left += max(0, ends[tp] - stands)

@@ -50,7 +50,11 @@ class Faults:
 
     def reply(self, at: str, recipients: Sequence[str] = ("",)) -> str | None:
         fault = self.ordered
-        if fault.mode == "reply" and fault.at == at and any(fault.to in one for one in recipients):
+        if (
+            fault.mode == "reply"
+            and fault.at == at
+            and any(fault.to in recipient for recipient in recipients)
+        ):
             return fault.text if self.take("reply") else None
         return None
 

@@ -62,10 +62,10 @@ def main() -> None:
     logging.disable(logging.CRITICAL)  # the libraries' own words for what is said here
     found = together(asyncio.run(_all()))
     width = width_of(sys.stdout)
-    for one in found:
-        line = f"{'ok  ' if one.well else 'MEND'}  {one.what}: {one.said}"
+    for finding in found:
+        line = f"{'ok  ' if finding.well else 'MEND'}  {finding.what}: {finding.said}"
         sys.stdout.write("".join(f"{part}\n" for part in wrapped(line, width, hang=6)))
-    wrong = sum(not one.well for one in found)
+    wrong = sum(not finding.well for finding in found)
     sys.stdout.write(f"{wrong} to mend before `up`; nothing was changed\n" if wrong else "ready for `up`\n")
     sys.exit(1 if wrong else 0)
 
@@ -77,22 +77,22 @@ async def _all() -> list[Finding]:
         found += faults
         if settings is not None:
             valid.append(settings)
-    found += [one async for one in _kafka(valid)]
+    found += [finding async for finding in _kafka(valid)]
     for settings in valid:
-        found += [one async for one in of_database(settings)]
+        found += [finding async for finding in of_database(settings)]
     return found
 
 
 def together(found: Sequence[Finding]) -> list[Finding]:
     """What is to be mended once is told once: a setting that all services read would be told by each of them."""
     whats: dict[tuple[str, bool], list[str]] = {}
-    for one in found:
-        whats.setdefault((one.said, one.well), []).append(one.what)
+    for finding in found:
+        whats.setdefault((finding.said, finding.well), []).append(finding.what)
     told = list[Finding]()
-    for one in found:
-        same = [one.what] if one.well else whats.pop((one.said, one.well), [])
+    for finding in found:
+        same = [finding.what] if finding.well else whats.pop((finding.said, finding.well), [])
         if same:
-            told.append(one._replace(what=_of_all(list(dict.fromkeys(same)))))
+            told.append(finding._replace(what=_of_all(list(dict.fromkeys(same)))))
     return told
 
 
@@ -110,7 +110,7 @@ def _of_all(whats: Sequence[str]) -> str:
 def documented() -> set[str]:
     """What may stand in .env: deploy/env.example, which is in the image too."""
     here = Path(__file__).parents[1]
-    example = next(one for one in (here / "env.example", here / "deploy/env.example") if one.is_file())
+    example = next(path for path in (here / "env.example", here / "deploy/env.example") if path.is_file())
     return set(re.findall(rf"^#?({PREFIX}\w+)=", example.read_text(encoding="utf-8"), re.MULTILINE))
 
 
@@ -231,7 +231,7 @@ async def _topics(admin: KafkaConnection, settings: Settings) -> Finding:
     specs = topic_specs(settings.agencies, settings.topic_prefix)
     try:
         missing = await create_topics(
-            admin, [(one.name, one.partitions, one.config) for one in specs], dry_run=True
+            admin, [(spec.name, spec.partitions, spec.config) for spec in specs], dry_run=True
         )
     except (TopicsDiffer, NoAccess) as error:
         return Finding("topics", str(error), False)

@@ -51,7 +51,10 @@ def set_up(settings: SetUpSettings) -> Iterator[str]:
     """Does it, and says what it does."""
     admin = KafkaAdmin(settings.connection(), settings.topic_prefix)
     yield from admin.ensure_services(
-        {one.name: _password(SERVICES_DIR, settings.kafka_services_dir / one.name) for one in SERVICES}
+        {
+            service.name: _password(SERVICES_DIR, settings.kafka_services_dir / service.name)
+            for service in SERVICES
+        }
     )
     for opd in settings.agencies:
         yield from _agency(admin, opd, settings.kafka_agencies_dir / opd)

@@ -286,7 +286,7 @@ class Runner(Generic[T]):
 
     async def _work(self, worker: Worker) -> None:
         """Not before the database is known to be up to date: on an older one a mailer would send again what it sent."""
-        waits = [asyncio.create_task(one.wait()) for one in (self.restoration.opened, self._ending)]
+        waits = [asyncio.create_task(event.wait()) for event in (self.restoration.opened, self._ending)]
         await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
         for wait in waits:
             wait.cancel()

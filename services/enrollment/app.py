@@ -147,7 +147,9 @@ def build(settings: EnrollmentSettings) -> Runner[CompletionTerms]:
 async def knows_employees(store: MongoStore, ids: Ids) -> bool | None:
     """Whether employees have the ids that their numbers give."""
     employees = await store.select(EMPLOYEES, {}, sort=[("_id", 1)], limit=LOOK_AT)
-    found = [any(ids.employee(number) == one.id for number in own_numbers(one)) for one in employees]
+    found = [
+        any(ids.employee(number) == employee.id for number in own_numbers(employee)) for employee in employees
+    ]
     return any(found) if found else None
 
 

@@ -98,7 +98,7 @@ def build(settings: NotificationSettings) -> Runner[Terms]:
 async def knows_letters(store: MongoStore, ids: Ids) -> bool | None:
     """Whether letters are about certificates with the ids that their completions give."""
     letters = await store.select(LETTERS, {}, sort=[("_id", 1)], limit=LOOK_AT)
-    found = [ids.certificate(one.completion_id) == one.certificate_id for one in letters]
+    found = [ids.certificate(letter.completion_id) == letter.certificate_id for letter in letters]
     return any(found) if found else None
 
 

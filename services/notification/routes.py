@@ -82,5 +82,5 @@ async def _mails_of(store: MongoStore, contact: Contact) -> list[Mail]:
         LETTERS, [{"$match": own}, {"$sort": {"due": -1}}, {"$limit": MAX_MAILS}, {"$project": {"_id": 1}}]
     )
     about_none = {**own, "letter.completion_id": ""}
-    which = {"$or": [{"_id": {"$in": [one["_id"] for one in letters]}}, about_none]}
+    which = {"$or": [{"_id": {"$in": [letter["_id"] for letter in letters]}}, about_none]}
     return await store.select(MAILS, which, sort=[("due", -1)], limit=MAX_MAILS)

@@ -52,9 +52,9 @@ def grouped(claims: Iterable[Claim]) -> tuple[AtVersion, ...]:
             standing=standing,
             certified=certified,
             issued=issued or None,
-            ids="".join(sorted(those)),
+            ids="".join(sorted(packed)),
         )
-        for (version, standing, certified, issued), those in sorted(ids.items())
+        for (version, standing, certified, issued), packed in sorted(ids.items())
     )
 
 

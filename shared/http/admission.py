@@ -119,8 +119,8 @@ def _limit(address: Address) -> int:
 
 def _check(headers: Headers, limit: int) -> None:
     codings = [one.strip().lower() for one in headers.get("content-encoding", "").split(",")]
-    if packed := [one for one in codings if one not in ("", "identity")]:
-        named = " and ".join(one for one in packed if one in _CODINGS) or "a coding"
+    if packed := [coding for coding in codings if coding not in ("", "identity")]:
+        named = " and ".join(coding for coding in packed if coding in _CODINGS) or "a coding"
         raise Problem(
             "unsupported-media-type",
             f"The body is packed by {named}, and none is unpacked here: send it plain, without Content-Encoding.",

@@ -106,8 +106,14 @@ class Connection(H11Protocol):
 
     def _make_room(self) -> None:
         """For this one, by ending the one that has been without a whole request for longest."""
-        others = [one for one in self.connections if isinstance(one, Connection) and one is not self]
-        ended = min((one for one in others if not one.is_served), key=lambda one: one.since, default=self)
+        others = [
+            connection
+            for connection in self.connections
+            if isinstance(connection, Connection) and connection is not self
+        ]
+        ended = min(
+            (other for other in others if not other.is_served), key=lambda one: one.since, default=self
+        )
         ended.transport.abort()
 
     def _watch(self) -> None:

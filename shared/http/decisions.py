@@ -69,7 +69,7 @@ def decisions_router(
                 "not-found",
                 "Nothing is decided under this id yet: look again in a few seconds. What POST /events refused never is.",
             )
-        return [decision_view(one) for one in found]
+        return [decision_view(decision) for decision in found]
 
     @router.get(
         "/decisions",
@@ -130,7 +130,7 @@ async def _latest(store: MongoStore, filter: Mapping[str, Any]) -> list[Decision
     if len(found) == MAX_DECISIONS:
         # Of the first one's millisecond there may be more than were read, and later ones by their offsets.
         first = found[-1].decided_at
-        found = [one for one in found if one.decided_at > first]
+        found = [decision for decision in found if decision.decided_at > first]
         found += await _last_of(store, filter, first, MAX_DECISIONS - len(found))
     return sorted(found, key=in_order)
 

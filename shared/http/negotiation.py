@@ -28,7 +28,7 @@ def _ranges(accept: str) -> dict[str, float]:
     found: dict[str, float] = {}
     for part in accept.lower().split(","):
         name, *parameters = (piece.strip() for piece in part.split(";"))
-        quality = next((one[2:].strip() for one in parameters if one.startswith("q=")), "1")
+        quality = next((parameter[2:].strip() for parameter in parameters if parameter.startswith("q=")), "1")
         if name:
             found[name] = min(1.0, float(quality)) if _QUALITY.fullmatch(quality) else 0.0
     return found

@@ -89,7 +89,7 @@ def _declared(
     template: str, methods: Iterable[str], dependant: Dependant | None, *, opaque: bool = False
 ) -> Address:
     found = list(_declarations(dependant))
-    guards = tuple(one for one in found if isinstance(one, Guard))
+    guards = tuple(declaration for declaration in found if isinstance(declaration, Guard))
     return Address(template, frozenset(methods), bool(found), guards, opaque)
 
 

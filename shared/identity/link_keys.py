@@ -18,7 +18,7 @@ class LinkKeys:
 
     def __init__(self, ids: Ids, ring: Sequence[str] = ()) -> None:
         self._ids, names = ids, ring or (IDENTITY,)
-        self._keys = [ids.link_key() if one == IDENTITY else _key(one) for one in names]
+        self._keys = [ids.link_key() if name == IDENTITY else _key(name) for name in names]
         self._before_rings = IDENTITY in names
 
     def sign(self, text: str) -> str:

@@ -84,10 +84,12 @@ async def faults_by_topic(
 async def check_administrator(kafka: KafkaConnection) -> None:
     """Raises NoAccess unless this user may make topics, users and rights."""
     answer = await _metadata(kafka, [], "kompeten-admin")
-    missing = [one for one in _ADMINISTERS if not _may(answer.cluster_authorized_operations, one)]
+    missing = [
+        operation for operation in _ADMINISTERS if not _may(answer.cluster_authorized_operations, operation)
+    ]
     if missing and kafka.security != "plaintext":
         raise Refused(
-            f"user {kafka.user!r} does not administer Kafka: it may not {', '.join(missing)} in the cluster. "
+            f"user {kafka.user!r} does not operation Kafka: it may not {', '.join(missing)} in the cluster. "
             "Set KOMPETEN_KAFKA_USER and _PASSWORD of one who does"
         )
 
@@ -100,7 +102,7 @@ def _faults(user: str, topic: str, wanted: Wanted, *, code: int, partitions: int
     faults = []
     if partitions != wanted.partitions:
         faults.append(f"topic {topic} has {partitions} partitions, {wanted.partitions} are declared")
-    missing = [one for one in wanted.operations if not _may(allowed, one)]
+    missing = [operation for operation in wanted.operations if not _may(allowed, operation)]
     return [*faults, _may_not(user, missing, topic)] if missing else faults
 
 

@@ -22,16 +22,26 @@ class Capability(Generic[T_contra]):
 
 def handlers_of(*capabilities: Capability[T]) -> dict[type[Payload], Handler[T]]:
     """All of them; raises ValueError when two react to one type."""
-    _refuse_twice("the event type", ((payload.TYPE, one) for one in capabilities for payload in one.handlers))
-    return {payload: handler for one in capabilities for payload, handler in one.handlers.items()}
+    _refuse_twice(
+        "the event type",
+        ((payload.TYPE, capability) for capability in capabilities for payload in capability.handlers),
+    )
+    return {
+        payload: handler for capability in capabilities for payload, handler in capability.handlers.items()
+    }
 
 
 def collections_of(*capabilities: Capability[Any]) -> tuple[Collection[Document], ...]:
     """All of them; raises ValueError when two have one of the same name."""
     _refuse_twice(
-        "the collection", ((collection.name, one) for one in capabilities for collection in one.collections)
+        "the collection",
+        (
+            (collection.name, capability)
+            for capability in capabilities
+            for collection in capability.collections
+        ),
     )
-    return tuple(collection for one in capabilities for collection in one.collections)
+    return tuple(collection for capability in capabilities for collection in capability.collections)
 
 
 def _refuse_twice(what: str, claims: Iterable[tuple[str, Capability[Any]]]) -> None:

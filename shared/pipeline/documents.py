@@ -64,7 +64,7 @@ def _struct_in(kind: Any) -> Any:
     """Of `Part | None` or `list[Part]`, the part."""
     if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
         return kind
-    return next((found for one in get_args(kind) if (found := _struct_in(one)) is not None), None)
+    return next((found for arg in get_args(kind) if (found := _struct_in(arg)) is not None), None)
 
 
 class Lock(NamedTuple):
@@ -141,9 +141,9 @@ class _Members:
             return
         for by, groups in self._groups.items():
             value = _told(by, document)
-            those = groups[value]
-            del those[id]
-            if not those:
+            group = groups[value]
+            del group[id]
+            if not group:
                 del groups[value]
 
     def all(self) -> list[Document]:

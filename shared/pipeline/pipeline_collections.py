@@ -130,7 +130,7 @@ class DeadLetter(msgspec.Struct, frozen=True):
 
     def record(self, chunks: "Sequence[DeadLetterChunk]" = ()) -> Record:
         """To be decided again. `chunks`: those of this letter, in any order, if it has any."""
-        parts = {one.id: one.value for one in chunks}
+        parts = {chunk.id: chunk.value for chunk in chunks}
         key, headers, value = self.key, self.headers, self.value
         if self.chunks:
             value = b"".join(parts[f"{self.id}/{n}"] for n in range(self.chunks))

@@ -57,10 +57,13 @@ class Reconciliation(Periodic, Generic[T]):
             if not page:
                 break
             after = page[-1].id
-            still = await self._review([CompletionId(one.id) for one in page], now)
+            still = await self._review([CompletionId(discrepancy.id) for discrepancy in page], now)
             why = await reasons(self._store, sorted(still))
             counts.update(
-                (lacks, _kind(why.get(one.id))) for one in page if one.id in still for lacks in one.lacks
+                (lacks, _kind(why.get(discrepancy.id)))
+                for discrepancy in page
+                if discrepancy.id in still
+                for lacks in discrepancy.lacks
             )
         else:
             more = await self._store.count(DISCREPANCIES, {**old, "_id": {"$gt": after}})

@@ -100,17 +100,17 @@ def reconciliation_router(store: MongoStore, snapshot: Snapshot) -> APIRouter:
         found = await store.select(
             DISCREPANCIES, {"_id": {"$gt": after or ""}}, sort=[("_id", 1)], limit=limit
         )
-        why = await reasons(store, [one.id for one in found])
+        why = await reasons(store, [discrepancy.id for discrepancy in found])
         return [
             DiscrepancyView(
-                completion_id=one.id,
-                version=one.version,
-                standing=one.standing,
-                lacks=one.lacks,
-                since=one.since,
-                reason=why.get(one.id),
+                completion_id=discrepancy.id,
+                version=discrepancy.version,
+                standing=discrepancy.standing,
+                lacks=discrepancy.lacks,
+                since=discrepancy.since,
+                reason=why.get(discrepancy.id),
             )
-            for one in found
+            for discrepancy in found
         ]
 
     return router
@@ -125,8 +125,8 @@ async def reasons(store: MongoStore, ids: Sequence[str]) -> dict[str, str]:
         DEAD_LETTERS, {"state": OPEN}, sort=[("last_failed_at", -1)], limit=MAX_SEARCHED
     )
     found: dict[str, str] = {}
-    texts = [(one.value, WAITS + one.reason) for one in waiting]
-    texts += [(one.value, f"dead letter {one.id}: {one.reason}") for one in dead]
+    texts = [(record.value, WAITS + record.reason) for record in waiting]
+    texts += [(letter.value, f"dead letter {letter.id}: {letter.reason}") for letter in dead]
     for value, why in texts:
         for id in ids:
             if value is not None and id.encode() in value:

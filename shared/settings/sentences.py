@@ -89,9 +89,9 @@ def _choices(field: FieldInfo) -> tuple[str, ...]:
 
 def _range(field: FieldInfo) -> str:
     limits = field.metadata
-    above = [f"more than {one.gt}" for one in limits if isinstance(one, annotated_types.Gt)]
-    least = [str(one.ge) for one in limits if isinstance(one, annotated_types.Ge)]
-    most = [str(one.le) for one in limits if isinstance(one, annotated_types.Le)]
+    above = [f"more than {limit.gt}" for limit in limits if isinstance(limit, annotated_types.Gt)]
+    least = [str(limit.ge) for limit in limits if isinstance(limit, annotated_types.Ge)]
+    most = [str(limit.le) for limit in limits if isinstance(limit, annotated_types.Le)]
     if least and most:
         return f" from {least[0]} to {most[0]}"
     said = [*above, *(f"at least {one}" for one in least), *(f"at most {one}" for one in most)]

@@ -115,9 +115,9 @@ class WaitingSweeper(Periodic, Generic[T]):
         if not page:
             return
         now_ms = milliseconds(datetime.now(UTC))
-        run = await run_dry(self._reader, self._store, [(one.record(), one) for one in page], now_ms)
+        run = await run_dry(self._reader, self._store, [(record.record(), record) for record in page], now_ms)
         moved = {record.at for record, outcome in run.outcomes if outcome.verdict is not Verdict.WAITING}
-        lacking = {one.lacks for one in page if one.record().at in moved}
+        lacking = {record.lacks for record in page if record.record().at in moved}
         if lacking:
             log.warning("%d records waited for what is there: decided now", len(moved))
         for lacks in sorted(lacking):

@@ -57,7 +57,7 @@ class Plan:
 def plans() -> dict[str, Plan]:
     return {
         "brief": Plan("make chaos-brief", tuple(one for one in FAULTS if one.brief), 1_000, 2, 3, 1),
-        "usual": Plan("make chaos", FAULTS, 20_000, 9, 8, 2),
+        "usual": Plan("make chaos", FAULTS, 20_000, 4, 8, 2),
         "full": Plan("make chaos-full", FAULTS, 60_000, 9, 60, 2),
     }
 

@@ -103,11 +103,15 @@ def _refused(given: _Document, taken: _Document, path: str, words: _Words) -> It
         if not matches:
             yield f"{path} {words.type.format(_article(variant.schema['type']))}"
             continue
-        attempts = [list(_differences(variant, one, path, words)) for one in matches]
+        attempts = [list(_differences(variant, match, path, words)) for match in matches]
         if all(attempts):
             yield from attempts[0]
-    defaults = [one.at(one.schema).schema for one in (given, taken)]
-    if words.default_counts and all("default" in one for one in defaults) and _default_differs(*defaults):
+    defaults = [document.at(document.schema).schema for document in (given, taken)]
+    if (
+        words.default_counts
+        and all("default" in default for default in defaults)
+        and _default_differs(*defaults)
+    ):
         yield f"{path} has another default now, so events without it change their meaning"
 
 
@@ -128,7 +132,7 @@ def _differences(given: _Document, taken: _Document, path: str, words: _Words) -
         if limit is not None and (other is None or tighter(limit, other)):
             yield f"{path} differs in {keyword} ({_shown(other)} against {_shown(limit)}): {_why(words)}"
     if "items" in taken.schema and "items" in given.schema:
-        inner = [one._replace(schema=one.schema["items"]) for one in (given, taken)]
+        inner = [document._replace(schema=document.schema["items"]) for document in (given, taken)]
         yield from _refused(inner[0], inner[1], f"{path}[]", words)
     elif "items" in taken.schema:
         yield f"{path} differs in what its items may be: {_why(words)}"

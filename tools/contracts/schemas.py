@@ -82,4 +82,4 @@ class _Generator(GenerateJsonSchema):
     def decimal_schema(self, schema: core_schema.DecimalSchema) -> JsonSchemaValue:
         number = super().decimal_schema(schema)
         alternatives = number.get("anyOf", [number])
-        return next(one for one in alternatives if one.get("type") == "number")
+        return next(alternative for alternative in alternatives if alternative.get("type") == "number")

@@ -44,7 +44,9 @@ class Beginning(Periodic):
             await self._commands.submit(command, id=id, key=REGISTER, traceparent=root_traceparent(id))
             first, self._asked = not self._asked, True
             return BEGINNING_S if first else None
-        known = {one.id for one in await self._store.select(AGENCIES, {"_id": {"$in": list(self._setting)}})}
+        known = {
+            agency.id for agency in await self._store.select(AGENCIES, {"_id": {"$in": list(self._setting)}})
+        }
         missing = [code for code in self._setting if code not in known]
         if missing != self._missing:
             self._missing = missing

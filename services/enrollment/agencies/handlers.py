@@ -128,7 +128,7 @@ def _said(data: AddAgency | ChangeAgency) -> Said:
         contact=data.contact,
         bindings=None
         if bindings is None
-        else [Binding(one.issuer, sorted(one.client_ids)) for one in bindings],
+        else [Binding(binding.issuer, sorted(binding.client_ids)) for binding in bindings],
         kafka_users=None if users is None else list(users),
         quota=None if quota is None else Quota(quota.bytes_per_s, quota.request_percent),
         headcount=data.headcount,

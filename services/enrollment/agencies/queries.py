@@ -30,7 +30,7 @@ async def traffic_of(components: Components[Any], codes: Sequence[str]) -> dict[
     topics = {code: agency_topic(code, service.topic_prefix) for code in codes}
     ids = {code: position_id(service.name, (topic, 0)) for code, topic in topics.items()}
     found = await components.store.select(POSITIONS, {"_id": {"$in": list(ids.values())}})
-    positions = {one.id: one for one in found}
+    positions = {position.id: position for position in found}
     ends = await components.log_ends([(topic, 0) for topic in topics.values()])
     return {
         code: _traffic(

@@ -72,15 +72,15 @@ def _says_so_already(agency: Agency, event: Received[DistrustAgency]) -> str | N
     if said_before(agency.statements, _statement(event, DISTRUSTED, Said())) is not None:
         return None
     time = (event.data.since, event.data.until)
-    earlier = [one for one in agency.statements if one.arrival < arrival_of(event)]
-    lifted = {one.said.distrust for one in earlier if one.kind == TRUSTED}
+    earlier = [statement for statement in agency.statements if statement.arrival < arrival_of(event)]
+    lifted = {statement.said.distrust for statement in earlier if statement.kind == TRUSTED}
     return next(
         (
-            one.command
-            for one in earlier
-            if one.kind == DISTRUSTED
-            and (one.said.since, one.said.until) == time
-            and one.command not in lifted
+            statement.command
+            for statement in earlier
+            if statement.kind == DISTRUSTED
+            and (statement.said.since, statement.said.until) == time
+            and statement.command not in lifted
         ),
         None,
     )
@@ -91,7 +91,12 @@ def trust_agency(event: Received[TrustAgency], state: State, terms: Terms) -> Ou
     data = event.data
     register = next_register(state, terms)
     known = next(
-        (one for one in register.distrusts if (one.command, one.agency) == (data.distrust, data.code)), None
+        (
+            distrust
+            for distrust in register.distrusts
+            if (distrust.command, distrust.agency) == (data.distrust, data.code)
+        ),
+        None,
     )
     agency = state.get(AGENCIES, data.code)
     # By arrival: decided again in a replay, what came before a distrust must not lift it.
@@ -106,7 +111,7 @@ def trust_agency(event: Received[TrustAgency], state: State, terms: Terms) -> Ou
         return _outcome(Verdict.DUPLICATE, reason, agency, event, terms)
     lifted = msgspec.structs.replace(known, lifted=True, generation=register.generation)
     register = msgspec.structs.replace(
-        register, distrusts=[lifted if one is known else one for one in register.distrusts]
+        register, distrusts=[lifted if distrust is known else distrust for distrust in register.distrusts]
     )
     statement = _statement(event, TRUSTED, Said(distrust=data.distrust))
     return _decide(event, statement, register, state, terms, others=_others(lifted, register))
@@ -141,9 +146,9 @@ def replace_agency(event: Received[ReplaceAgency], state: State, terms: Terms) -
         source = data.heir if heir.master else data.code
         reason = f"{source} is an HR master source and no agency: an agency's heir is an agency, a source's a source"
         return _refused("refused", reason, event, terms)
-    if any(one.agency == data.code for one in register.successions):
+    if any(succession.agency == data.code for succession in register.successions):
         # Said again by the same command it is a duplicate, below.
-        if not any(one.command == event.id for one in register.successions):
+        if not any(succession.command == event.id for succession in register.successions):
             return _refused("refused", "another agency took its place already", event, terms)
     elif _heir_of(data.heir, register) == data.code:
         return _refused("refused", "the heir itself was taken over by this agency", event, terms)
@@ -156,7 +161,7 @@ def replace_agency(event: Received[ReplaceAgency], state: State, terms: Terms) -
 
 
 def _heir_of(code: str, register: Register) -> str:
-    heirs = {one.agency: one.heir for one in register.successions}
+    heirs = {succession.agency: succession.heir for succession in register.successions}
     while code in heirs:
         code = heirs[code]
     return code

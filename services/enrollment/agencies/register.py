@@ -55,7 +55,7 @@ class RegisterCopy:
 
     def decided(self, decisions: Sequence[Decision]) -> None:
         """Called by the consumer after each batch: what it decided about an agency holds at once."""
-        if any(one.subject.startswith(SUBJECT) for one in decisions):
+        if any(decision.subject.startswith(SUBJECT) for decision in decisions):
             self._read_at = float("-inf")
 
     async def _ask(self) -> None:
@@ -76,7 +76,7 @@ class RegisterCopy:
             if generation != self._generation or self._copy is None:
                 found = await self._store.select(AGENCIES, {})
                 effective_by_id = {
-                    one.id: current for one in found if (current := effective(one)) is not None
+                    agency.id: current for agency in found if (current := effective(agency)) is not None
                 }
                 before = {} if register is not None and register.begun else self._before
                 self._copy, self._generation = {**before, **effective_by_id}, generation

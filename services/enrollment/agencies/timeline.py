@@ -46,7 +46,7 @@ class Effective(msgspec.Struct, frozen=True):
 
     def bound_to(self, issuer: str, client_id: str | None) -> bool:
         """Whether tokens of this issuer for this client speak for it."""
-        return any(one.issuer == issuer and client_id in one.client_ids for one in self.bindings)
+        return any(binding.issuer == issuer and client_id in binding.client_ids for binding in self.bindings)
 
 
 def effective(agency: Agency | None, before: Arrival | None = None) -> Effective | None:

@@ -21,8 +21,8 @@ class Trust(NamedTuple):
 
     def concerns(self, agencies: Iterable[str]) -> bool:
         """Whether anything was said of one of these."""
-        distrusted = {one.agency for one in self.distrusts}
-        return any(one in self.heirs or one in distrusted for one in agencies)
+        distrusted = {distrust.agency for distrust in self.distrusts}
+        return any(agency in self.heirs or agency in distrusted for agency in agencies)
 
     def holds(self, agency: str, arrival: Arrival | None) -> bool:
         """Whether what the agency sent counts, by when it arrived; what is older than arrivals does."""
@@ -32,11 +32,13 @@ class Trust(NamedTuple):
         """By which it does not count."""
         if arrival is None:
             return None
-        return next((one for one in self.distrusts if _covers(one, agency, arrival)), None)
+        return next((distrust for distrust in self.distrusts if _covers(distrust, agency, arrival)), None)
 
     def with_word(self, agency: str, arrival: Arrival) -> "Trust":
         """As if what the agency sent then counted."""
-        return self._replace(distrusts=[one for one in self.distrusts if not _covers(one, agency, arrival)])
+        return self._replace(
+            distrusts=[distrust for distrust in self.distrusts if not _covers(distrust, agency, arrival)]
+        )
 
     def heir(self, code: str) -> str:
         """The agency that speaks for it now."""
@@ -56,8 +58,8 @@ def trust_of(register: Register | None) -> Trust:
     if register is None or not (register.distrusts or register.successions or register.masters):
         return TRUSTING
     heirs: dict[str, str] = {}
-    for one in register.successions:
-        heirs[one.agency] = one.heir
-        heirs = {code: one.heir if heir == one.agency else heir for code, heir in heirs.items()}
+    for succession in register.successions:
+        heirs[succession.agency] = succession.heir
+        heirs = {code: succession.heir if heir == succession.agency else heir for code, heir in heirs.items()}
     masters = {heirs.get(code, code) for code in register.masters}
-    return Trust([one for one in register.distrusts if not one.lifted], heirs, masters)
+    return Trust([distrust for distrust in register.distrusts if not distrust.lifted], heirs, masters)

@@ -127,7 +127,7 @@ def agency_view(agency: Agency, traffic: Traffic, claimed: int = 0) -> AgencyVie
         fault=traffic.fault or None,
         last_event_at=traffic.last_event_at,
         undecided=traffic.undecided,
-        statements=[_statement_view(one) for one in agency.statements],
+        statements=[_statement_view(statement) for statement in agency.statements],
     )
 
 
@@ -141,7 +141,8 @@ def _particulars(current: Effective) -> dict[str, object]:
         "contact": current.contact,
         "bound": bool(current.bindings),
         "token_bindings": [
-            TokenBinding(issuer=one.issuer, client_ids=tuple(one.client_ids)) for one in current.bindings
+            TokenBinding(issuer=binding.issuer, client_ids=tuple(binding.client_ids))
+            for binding in current.bindings
         ],
         "kafka_users": list(current.kafka_users),
         "headcount": current.headcount,

@@ -76,15 +76,15 @@ class BodiesBeginning(Periodic):
         return BEGINNING_S if first else None
 
     async def _seeds(self) -> tuple[BodySeed, ...]:
-        connected = {one.id for one in await self._store.select(AGENCIES, {})}
+        connected = {agency.id for agency in await self._store.select(AGENCIES, {})}
         return seeds(self._setting, self._ruled, await self._reported(), connected)
 
     async def _compare(self) -> None:
         """Of the setting and the agencies with the register; all of it is read only when the register has changed."""
         bodies = await self._store.select(BODIES, {})
-        effective = [current for one in bodies if (current := effective_body(one)) is not None]
-        agencies = {one.id for one in await self._store.select(AGENCIES, {})}
-        found = remarks(self._setting, {one.id for one in bodies}, effective, agencies)
+        effective = [current for body in bodies if (current := effective_body(body)) is not None]
+        agencies = {agency.id for agency in await self._store.select(AGENCIES, {})}
+        found = remarks(self._setting, {body.id for body in bodies}, effective, agencies)
         if found != self._remarks:
             self._remarks = found
             for remark in found:
@@ -101,9 +101,9 @@ def remarks(
         for code in setting
         if body_id(code) not in known
     ]
-    if unconfirmed := sum(not one.confirmed for one in effective):
+    if unconfirmed := sum(not body.confirmed for body in effective):
         found.append(f"{_bodies(unconfirmed)} not confirmed: `kompeten body list`")
-    if orphaned := sum(bool(one.issuing) and one.issuing not in agencies for one in effective):
+    if orphaned := sum(bool(body.issuing) and body.issuing not in agencies for body in effective):
         found.append(
             f"{_bodies(orphaned)} issued for by an agency that is not connected: `kompeten body list` shows which; "
             "connect it with `kompeten agency add`, or name another with `kompeten body change`"
@@ -151,11 +151,11 @@ def _that_fit(bodies: Sequence[BodySeed]) -> tuple[BodySeed, ...]:
     """As many as one record takes, those that are used least left out: what is reported of them waits until somebody
     enters them."""
     size_bytes, found = 0, list[BodySeed]()
-    for one in bodies[:MAX_BODIES_AT_THE_BEGINNING]:
-        size_bytes += len(one.model_dump_json())
+    for body in bodies[:MAX_BODIES_AT_THE_BEGINNING]:
+        size_bytes += len(body.model_dump_json())
         if size_bytes > MAX_BYTES:
             break
-        found.append(one)
+        found.append(body)
     if left := len(bodies) - len(found):
         log.warning(
             "%d bodies do not fit into the register's first record: enter them as they are reported", left

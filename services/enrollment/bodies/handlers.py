@@ -107,7 +107,7 @@ def _decide(event: Received[AboutOne], statement: BodyStatement, state: State, t
     named: Sequence[str] = statement.said.aliases or ()
     changes: list[Put | Remove] = [Put(REGISTERS, register), Put(BODIES, body)]
     changes += [Put(BODIES, Body(body_id(one), generation=register.generation, alias_of=id)) for one in named]
-    unblocks = [lacks_body(one) for one in spellings(event.data.code, named)]
+    unblocks = [lacks_body(spelling) for spelling in spellings(event.data.code, named)]
     return _outcome(Verdict.ACCEPTED, "", body, content, changes=changes, unblocks=unblocks)
 
 

@@ -45,8 +45,8 @@ async def all_bodies(components: Components[Any]) -> list[Body]:
     """Without aliases, by code; their agencies as they are called now."""
     trust = trust_of(await components.store.read(REGISTERS, REGISTER))
     found = await components.store.select(BODIES, {}, sort=[("_id", 1)])
-    called = [called_now(one, trust.heir) for one in found if not one.alias_of]
-    return [one for one in called if one is not None]
+    called = [called_now(body, trust.heir) for body in found if not body.alias_of]
+    return [body for body in called if body is not None]
 
 
 async def unknown_bodies(components: Components[Any]) -> UnknownBodiesView:
@@ -63,7 +63,7 @@ async def unknown_bodies(components: Components[Any]) -> UnknownBodiesView:
     shown = found[:MAX_UNKNOWN]
     firsts = await components.store.select(WAITING, {"_id": {"$in": [one["first"] for one in shown]}})
     decoder: Decoder[Any] = Decoder(components.service)
-    codes = {one.id: _code(one, decoder) for one in firsts}
+    codes = {first.id: _code(first, decoder) for first in firsts}
     prefix = components.service.topic_prefix
     return UnknownBodiesView(
         bodies=[
@@ -91,7 +91,7 @@ async def preview(
     """Decides the order, and what waits for it, on what stands now; writes nothing."""
     rehearsal = await run_command_dry(components.service, components.store, command, REGISTER, now)
     (_, own), *others = rehearsal.outcomes
-    lacked = [lacks_body(one) for one in spellings(command.code, command.aliases)]
+    lacked = [lacks_body(spelling) for spelling in spellings(command.code, command.aliases)]
     verdicts = Counter(outcome.verdict for _, outcome in others)
     told = judge is not None and own.verdict is Verdict.ACCEPTED
     effects = await judge(rehearsal, body_id(command.code)) if judge is not None and told else Effects()

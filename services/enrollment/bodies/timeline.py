@@ -39,7 +39,7 @@ def effective_body(body: Body | None, before: Arrival | None = None) -> Effectiv
     """As of now, or as a command that arrived then met it; None while it had not been added, and for an alias."""
     if body is None:
         return None
-    met = [one for one in periods(body) if before is None or one.begin < before]
+    met = [period for period in periods(body) if before is None or period.begin < before]
     return met[-1].current if met else None
 
 
@@ -69,7 +69,7 @@ def after(current: EffectiveBody | None, id: str, statement: BodyStatement) -> E
         name=current.name if said.name is None else said.name,
         issuing=current.issuing if said.issuing is None else said.issuing,
         outside=current.outside if said.outside is None else said.outside,
-        aliases=(*current.aliases, *(one for one in said.aliases or () if body_id(one) not in known)),
+        aliases=(*current.aliases, *(alias for alias in said.aliases or () if body_id(alias) not in known)),
         used_by=current.used_by if said.used_by is None else tuple(said.used_by),
     )
 
@@ -84,20 +84,22 @@ def with_statement(body: Body | None, id: str, statement: BodyStatement, generat
 def called_now(body: Body | None, heir: Callable[[str], str]) -> Body | None:
     """With the agencies that issue for it as they are called now: what was an agency's is its heir's, and people are told
     of an agency that they find. The same object where none of them has an heir."""
-    if body is None or not any(heir(one) != one for said in body.statements for one in _issuers(said.said)):
+    if body is None or not any(
+        heir(issuer) != issuer for said in body.statements for issuer in _issuers(said.said)
+    ):
         return body
     statements = [
         msgspec.structs.replace(
-            one,
+            statement,
             said=msgspec.structs.replace(
-                one.said,
-                issuing=heir(one.said.issuing) if one.said.issuing else one.said.issuing,
+                statement.said,
+                issuing=heir(statement.said.issuing) if statement.said.issuing else statement.said.issuing,
                 used_by=None
-                if one.said.used_by is None
-                else sorted({heir(code) for code in one.said.used_by}),
+                if statement.said.used_by is None
+                else sorted({heir(code) for code in statement.said.used_by}),
             ),
         )
-        for one in body.statements
+        for statement in body.statements
     ]
     return msgspec.structs.replace(body, statements=statements)
 
@@ -134,5 +136,5 @@ def _issues(current: EffectiveBody, agency: str, heir: Callable[[str], str]) -> 
 def unconfirmed_at(body: Body, arrival: Arrival | None) -> bool:
     """Nobody had said yet who issues for it: then the home of a person does, as it did before there was a register."""
     spans = periods(body)
-    met = [one for one in spans if arrival is not None and one.begin <= arrival]
+    met = [span for span in spans if arrival is not None and span.begin <= arrival]
     return bool(spans) and not (met[-1] if met else spans[0]).current.confirmed

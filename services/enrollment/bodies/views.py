@@ -153,7 +153,7 @@ def body_view(body: Body) -> BodyView:
         confirmed=current.confirmed,
         used_by=list(current.used_by),
         aliases=list(current.aliases),
-        statements=[_statement_view(one) for one in body.statements],
+        statements=[_statement_view(statement) for statement in body.statements],
     )
 
 

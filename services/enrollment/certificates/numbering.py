@@ -22,7 +22,9 @@ _JSON = msgspec.json.Encoder()
 def _later(kind: type[CertificateFace]) -> list[tuple[str, object]]:
     """Fields that came after certificates were issued, with their defaults."""
     fields = msgspec.structs.fields(kind)
-    return [(one.name, one.default) for one in fields if not (one.required or one.name in FIRST_FIELDS)]
+    return [
+        (field.name, field.default) for field in fields if not (field.required or field.name in FIRST_FIELDS)
+    ]
 
 
 Sequences = dict[str, NumberSequence]

@@ -44,10 +44,13 @@ class PriorIssues:
 
         async def work(session: Session) -> None:
             found = cast("list[PriorIssue]", await session.find(PRIOR_ISSUES, list(told)))
-            known: dict[str, PriorIssue] = {one.id: one for one in found}
+            known: dict[str, PriorIssue] = {issue.id: issue for issue in found}
             given = [with_events(known.get(id), events) for id, events in told.items()]
             await session.write(
-                [Write(PRIOR_ISSUES, one.id, store.encode(one), new=one.id not in known) for one in given]
+                [
+                    Write(PRIOR_ISSUES, issue.id, store.encode(issue), new=issue.id not in known)
+                    for issue in given
+                ]
             )
 
         if told:
@@ -65,12 +68,12 @@ class PriorIssues:
         async def work(session: Session) -> list[NumberSequence]:
             return cast("list[NumberSequence]", await session.find(SEQUENCES, sorted(self._places)))
 
-        known = {one.id: one for one in await in_transaction(store, work)}
+        known = {sequence.id: sequence for sequence in await in_transaction(store, work)}
         after = [
-            with_places(known.get(id) or NumberSequence(id=id, last=0), those)
-            for id, those in self._places.items()
+            with_places(known.get(id) or NumberSequence(id=id, last=0), places)
+            for id, places in self._places.items()
         ]
-        return [Write(SEQUENCES, one.id, store.encode(one), new=False) for one in after]
+        return [Write(SEQUENCES, sequence.id, store.encode(sequence), new=False) for sequence in after]
 
     def _told(self, record: Published) -> Event | None:
         try:

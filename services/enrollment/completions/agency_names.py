@@ -27,7 +27,7 @@ def issuing_of(code: str, state: State) -> str:
 
 def concerned(completion: Completion, body: Body | None, trust: Trust) -> set[str]:
     """Codes of the agencies that a text about it may name."""
-    return {one.sender for one in completion.contents} | {_issuing(body, trust)} - {""}
+    return {content.sender for content in completion.contents} | {_issuing(body, trust)} - {""}
 
 
 def _known(code: str, state: State) -> tuple[Body | None, Trust]:

@@ -96,8 +96,8 @@ def effective(completion: Completion, person: Person, register: Register) -> Eff
         return _before(contents)
     judged: list[Content] = []
     unjudged: list[Content] = []
-    for one in contents:
-        (judged if register.judges(one.arrival) else unjudged).append(one)
+    for content in contents:
+        (judged if register.judges(content.arrival) else unjudged).append(content)
     before = _before(unjudged)
     if not judged:
         return before
@@ -128,7 +128,9 @@ def asked_since(
     since = max(map(_arrival, contents))
     left = sorted(trusted(without_gaps(completion.contents), register.trust), key=_arrival)
     revisions = {
-        one.revision for one in contents if one.sender == current.sender and asks(one.facts) == asked
+        content.revision
+        for content in contents
+        if content.sender == current.sender and asks(content.facts) == asked
     }
     while left:
         then = effective(msgspec.structs.replace(completion, contents=left), person, register)
@@ -138,10 +140,10 @@ def asked_since(
         left = left[: left.index(then.content)]
     # Until a copy with an earlier time came these went before what stands now.
     overtook = [
-        one.timed
-        for one in contents
-        if one.timed is not None and one.sender == current.sender and one.revision in revisions
-        if asks(one.facts) != asked
+        content.timed
+        for content in contents
+        if content.timed is not None and content.sender == current.sender and content.revision in revisions
+        if asks(content.facts) != asked
     ]
     return max([since, *overtook])
 
@@ -151,11 +153,11 @@ def trusted(contents: Sequence[Content], trust: Trust) -> Sequence[Content]:
     if not trust.distrusts:
         return contents
     found = []
-    for one in contents:
-        if trust.holds(one.sender, one.arrival):
-            found.append(one)
-        elif one.again is not None and trust.holds(one.sender, one.again):
-            found.append(msgspec.structs.replace(one, arrival=one.again))
+    for content in contents:
+        if trust.holds(content.sender, content.arrival):
+            found.append(content)
+        elif content.again is not None and trust.holds(content.sender, content.again):
+            found.append(msgspec.structs.replace(content, arrival=content.again))
     return found
 
 
@@ -168,7 +170,7 @@ def _issued(contents: Sequence[Content], register: Register) -> Effective | None
     body, heir = register.body, register.trust.heir
     if body is None:
         return None
-    since = [(issuing_since(body, one.sender, one.arrival, heir), one) for one in contents]
+    since = [(issuing_since(body, content.sender, content.arrival, heir), content) for content in contents]
     best = _highest(since)
     return None if best is None else Effective(best, Grounds.ISSUING, certified=True)
 
@@ -176,7 +178,8 @@ def _issued(contents: Sequence[Content], register: Register) -> Effective | None
 def _home(contents: Sequence[Content], whose: Sequence[Homes], register: Register) -> Effective | None:
     body, heir = register.body, register.trust.heir
     since = [
-        (_latest(of.home_since(heir(one.sender), _arrival(one)) for of in whose), one) for one in contents
+        (_latest(of.home_since(heir(content.sender), _arrival(content)) for of in whose), content)
+        for content in contents
     ]
     best = _highest(since)
     if best is None:
@@ -191,7 +194,8 @@ def _claimed(contents: Sequence[Content], whose: Sequence[Homes], register: Regi
     """Of several who claim the person the first one's: otherwise who claims it later would change what stands."""
     heir = register.trust.heir
     since = [
-        (_latest(of.claimed_since(heir(one.sender), _arrival(one)) for of in whose), one) for one in contents
+        (_latest(of.claimed_since(heir(content.sender), _arrival(content)) for of in whose), content)
+        for content in contents
     ]
     first = min((begin for begin, _ in since if begin is not None), default=None)
     best = _highest([(begin, one) for begin, one in since if begin == first])
@@ -223,11 +227,11 @@ def effective_contests(
     """Those by which it counts for nothing: upheld; or undecided, of an officer whose agency was the person's home when
     the contest arrived, while that agency does not stand behind the completion itself."""
     found: list[tuple[Contest, ContestState]] = []
-    for one in completion.contests:
-        state = contest_state(one, completion)
-        undecided = state is ContestState.UNDECIDED and not backed and of_the_home(one, person)
+    for contest in completion.contests:
+        state = contest_state(contest, completion)
+        undecided = state is ContestState.UNDECIDED and not backed and of_the_home(contest, person)
         if undecided or state is ContestState.UPHELD:
-            found.append((one, state))
+            found.append((contest, state))
     return found
 
 
@@ -266,7 +270,7 @@ def _has_ground(content: Content, person: Person, register: Register) -> bool:
         return True
     alone, whose = [content], [homes(person.whole)]
     grounds = (_issued(alone, register), _home(alone, whose, register), _claimed(alone, whose, register))
-    return any(one is not None for one in grounds)
+    return any(ground is not None for ground in grounds)
 
 
 _WORDS = {

@@ -79,10 +79,10 @@ def content_of(
 
 
 def _digest(facts: CompletedTraining, ids: Ids, known: Sequence[Content]) -> bytes:
-    digests = {one.digest for one in known}
-    spellings = {(one.facts.organizer_code, one.facts.code, one.facts.batch) for one in known}
+    digests = {content.digest for content in known}
+    spellings = {(content.facts.organizer_code, content.facts.code, content.facts.batch) for content in known}
     own = (facts.organizer_code, facts.code, facts.batch)
-    for organizer, code, batch in sorted(spellings, key=lambda one: (one != own, one)):
+    for organizer, code, batch in sorted(spellings, key=lambda spelling: (spelling != own, spelling)):
         spelled = msgspec.structs.replace(facts, organizer_code=organizer, code=code, batch=batch)
         before = ids.content(_JSON.encode(spelled))
         if before in digests:
@@ -162,9 +162,13 @@ def _timed(content: Content) -> Arrival | None:
 def _said_again(first: Arrival | None, arrivals: Iterable[Arrival | None]) -> Arrival | None:
     """The first arrival of the latest minute that has one, if that is later than the first one's: of a flood of copies a
     few are written down, the same ones in any order."""
-    later = [one for one in arrivals if one is not None and (first is None or _minute(one) > _minute(first))]
-    latest = max((_minute(one) for one in later), default=None)
-    return min((one for one in later if _minute(one) == latest), default=None)
+    later = [
+        arrival
+        for arrival in arrivals
+        if arrival is not None and (first is None or _minute(arrival) > _minute(first))
+    ]
+    latest = max((_minute(arrival) for arrival in later), default=None)
+    return min((arrival for arrival in later if _minute(arrival) == latest), default=None)
 
 
 def _minute(arrival: Arrival) -> datetime:
@@ -180,7 +184,7 @@ def _kept(contents: Iterable[Content]) -> list[Content]:
     in any order of arrival. Of the same revision the latest would do better, but then a copy of what was dropped
     would pass for new. What stands is among them, as `effective` looks at nothing else.
     """
-    by_rank = sorted(contents, key=lambda one: (-one.revision, one.first_time, one.digest))
+    by_rank = sorted(contents, key=lambda content: (-content.revision, content.first_time, content.digest))
     kept = by_rank[:MAX_CONTENTS]
     first = min(by_rank, key=_seen)
     return kept if first in kept else [*kept, first]
@@ -194,7 +198,7 @@ def kept_as(completion: Completion, content: Content) -> Content | None:
 
 def is_reported_under(number: str, completion: Completion) -> bool:
     """By all who reported it; what is from before numbers were kept is not."""
-    return bool(completion.contents) and all(one.number == number for one in completion.contents)
+    return bool(completion.contents) and all(content.number == number for content in completion.contents)
 
 
 def _seen(content: Content) -> tuple[datetime, bytes, str]:
@@ -205,7 +209,7 @@ def first_asked(completion: Completion, facts: CompletedTraining) -> Arrival | N
     """When the first content arrived that asks for the hours and points that this one does: what was recalculated before
     it was kept since when those are asked has its place among others by that."""
     asked = asks(facts)
-    same = [one for one in completion.contents if asks(one.facts) == asked]
+    same = [content for content in completion.contents if asks(content.facts) == asked]
     return min(same, key=_arrived).arrival if same else None
 
 
@@ -215,13 +219,13 @@ def without_gaps(contents: Sequence[Content]) -> list[Content]:
     if len(contents) < MAX_CONTENTS:
         return list(contents)
     by_sender: dict[str, list[Content]] = {}
-    for one in contents:
-        by_sender.setdefault(one.sender, []).append(one)
+    for content in contents:
+        by_sender.setdefault(content.sender, []).append(content)
     found: list[Content] = []
-    for those in by_sender.values():
-        highest = sorted((one.revision for one in those), reverse=True)[:MAX_CONTENTS]
+    for sent in by_sender.values():
+        highest = sorted((one.revision for one in sent), reverse=True)[:MAX_CONTENTS]
         full = len(highest) == MAX_CONTENTS
-        found += [one for one in those if not full or one.revision > highest[-1]]
+        found += [one for one in sent if not full or one.revision > highest[-1]]
     return found
 
 
@@ -249,8 +253,8 @@ def effective_before(contents: Sequence[Content]) -> Content | None:
         return contents[0] if contents else None
     owner = min(contents, key=_seen).sender
     return max(
-        (one for one in contents if one.sender == owner),
-        key=lambda one: (one.revision, one.first_time, one.digest),
+        (content for content in contents if content.sender == owner),
+        key=lambda content: (content.revision, content.first_time, content.digest),
     )
 
 
@@ -259,13 +263,23 @@ def effective_revocations(completion: Completion, current: Content) -> list[Revo
     if not completion.revocations:
         return []
     body = key(current.facts.organizer_code)
-    lifted = {one.revocation_id for one in completion.reinstatements if _may_act(one.opd, body)}
-    return [one for one in completion.revocations if one.id not in lifted and _may_act(one.opd, body)]
+    lifted = {
+        reinstatement.revocation_id
+        for reinstatement in completion.reinstatements
+        if _may_act(reinstatement.opd, body)
+    }
+    return [
+        revocation
+        for revocation in completion.revocations
+        if revocation.id not in lifted and _may_act(revocation.opd, body)
+    ]
 
 
 def contest_state(contest: Contest, completion: Completion) -> ContestState:
     """One dismissal goes before all that uphold it: who doubts it still contests it anew."""
-    decided = [one.upheld for one in completion.contest_decisions if one.contest_id == contest.id]
+    decided = [
+        decision.upheld for decision in completion.contest_decisions if decision.contest_id == contest.id
+    ]
     if not decided:
         return ContestState.UNDECIDED
     return ContestState.UPHELD if all(decided) else ContestState.DISMISSED

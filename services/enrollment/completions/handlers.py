@@ -163,9 +163,9 @@ def _named_in(
         return own
     all_own = state.all(COMPLETIONS, "employee_id", file)
     same = {
-        one.id
-        for one in all_own
-        if one.contents and own == completion_id_of(file, one.contents[0].facts, terms)
+        completion.id
+        for completion in all_own
+        if completion.contents and own == completion_id_of(file, completion.contents[0].facts, terms)
     }
     return own if own in same or not same else min(same)
 
@@ -281,7 +281,7 @@ def _why_full(year: str, after: Completion, state: State) -> str:
     """
     unbacked = state.among(COMPLETIONS, "learning_year", year, "backed", [False])
     backed = state.count(COMPLETIONS, "learning_year", year) - len(unbacked)
-    own = sum(one.reporter == after.reporter for one in unbacked)
+    own = sum(completion.reporter == after.reporter for completion in unbacked)
     of_the_year = f"completions of this employee in {year.rpartition('/')[2]}"
     if after.backed and backed >= MAX_COMPLETIONS:
         full, mend = f"{MAX_COMPLETIONS} {of_the_year}", ""

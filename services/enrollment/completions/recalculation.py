@@ -167,7 +167,9 @@ def effective_now(known: Completion, current: Effective | None, person: Person, 
         return _Now(None, "", known.certified, known.backed, [], "")
     if current is None:
         # What stood has lost its ground: it stays what it was, and counts for nothing.
-        stood = next((one for one in known.contents if one.digest == known.effective), known.contents[0])
+        stood = next(
+            (content for content in known.contents if content.digest == known.effective), known.contents[0]
+        )
         why = without_ground(stood, register.trust)
         return _Now(stood, "", known.certified, known.backed, [], "", groundless=why)
     revocations = effective_revocations(known, current.content)
@@ -195,9 +197,9 @@ def effective_now(known: Completion, current: Effective | None, person: Person, 
 def _lost(known: Completion, issuing: str, register: Register) -> Groundless | None:
     """What the agency that issues reported, and does not count."""
     trust = register.trust
-    for one in known.contents if issuing else ():
-        if trust.heir(one.sender) == issuing and not trusted([one], trust):
-            return without_ground(one, trust)
+    for content in known.contents if issuing else ():
+        if trust.heir(content.sender) == issuing and not trusted([content], trust):
+            return without_ground(content, trust)
     return None
 
 
@@ -233,7 +235,7 @@ def recalculate(
         recalculated.changes.append(Put(COMPLETIONS, after))
         recalculated.changes.extend(_listed(after, now, state))
         recalculated.facts.extend((fact, min(place, last)) for fact in facts)
-    recalculated.changes.extend(Put(SEQUENCES, one) for one in sequences.values())
+    recalculated.changes.extend(Put(SEQUENCES, sequence) for sequence in sequences.values())
     for other, fact in _others(stated, year, terms):
         recalculated.changes.append(Put(COMPLETIONS, other))
         if fact is not None:
@@ -302,7 +304,7 @@ def _all_stated(
 
 
 def _counted_once(
-    those: Mapping[str, tuple[Completion, "_Now"]], person: Person, terms: CompletionTerms
+    completions: Mapping[str, tuple[Completion, "_Now"]], person: Person, terms: CompletionTerms
 ) -> dict[str, str]:
     """Of a training that was reported under several numbers: by id of one that does not count, the id of the one that
     does, which is a certified one first, then that of the older file."""
@@ -310,7 +312,7 @@ def _counted_once(
         return {}
     order = {one.id: place for place, one in enumerate(person.files)}
     groups: dict[str, list[tuple[bool, int, str]]] = {}
-    for id, (completion, now) in those.items():
+    for id, (completion, now) in completions.items():
         if now.content is not None and now.year:
             training = min(same_training(completion.contents[0].facts, person, terms))
             place = order.get(EmployeeId(file_of(completion)), len(order))
@@ -472,7 +474,9 @@ def restate(known: Completion, person: Person, context: Context[CompletionTerms]
     others = list(_others(stated, year, terms))
     recorded = _recorded(after, facts, judged)
     said = [recorded._replace(payload=CompletionRestated(**dict(recorded.payload)))]
-    changes: list[Put | Remove] = [Put(COMPLETIONS, one) for one in (after, *(other for other, _ in others))]
+    changes: list[Put | Remove] = [
+        Put(COMPLETIONS, completion) for completion in (after, *(other for other, _ in others))
+    ]
     if certificate is not None and judged.withdrawn:
         said.append(_revoked(after, facts, judged, context, counted=None))
     elif certificate is not None:
@@ -576,8 +580,8 @@ def revocations_standing(completion: Completion) -> list[Revocation]:
     """By any officer while nothing stands yet, since nobody knows the body; else by those of the body."""
     if completion.effective:
         return effective_revocations(completion, effective_content(completion))
-    lifted = {one.revocation_id for one in completion.reinstatements}
-    return [one for one in completion.revocations if one.id not in lifted]
+    lifted = {reinstatement.revocation_id for reinstatement in completion.reinstatements}
+    return [revocation for revocation in completion.revocations if revocation.id not in lifted]
 
 
 def effective_training(completion: Completion) -> CompletedTraining:
@@ -615,10 +619,10 @@ class _Year(NamedTuple):
         for year in sorted(recounted_together(years, state, terms)):
             found.totals[year] = Decimal(0)
             learnings = by_owner.setdefault(year.rpartition("/")[0], [])
-            for one in state.all(COMPLETIONS, "learning_year", year):
-                if one.id not in stated:
-                    found.completions[one.id] = one
-                    learnings.append(learning_in_year(one, effective_training(one)))
+            for completion in state.all(COMPLETIONS, "learning_year", year):
+                if completion.id not in stated:
+                    found.completions[completion.id] = completion
+                    learnings.append(learning_in_year(completion, effective_training(completion)))
             for id, changed in stated.items():
                 if changed.content is not None and changed.completion.learning_year == year:
                     found.completions[id] = changed.completion
@@ -784,9 +788,9 @@ def _printed(face: CertificateFace, content: bytes, revision: int) -> Printed:
 
 def _lifted(before: Completion, after: Completion) -> str | None:
     """In the words of the officer who did it last; None: no officer did."""
-    known = {one.id for one in before.reinstatements}
-    new = [one for one in after.reinstatements if one.id not in known]
-    return max(new, key=lambda one: (one.at, one.id)).reason if new else None
+    known = {reinstatement.id for reinstatement in before.reinstatements}
+    new = [reinstatement for reinstatement in after.reinstatements if reinstatement.id not in known]
+    return max(new, key=lambda reinstatement: (reinstatement.at, reinstatement.id)).reason if new else None
 
 
 def _recorded(completion: Completion, facts: CompletedTraining, now: _Now) -> OutgoingEvent:

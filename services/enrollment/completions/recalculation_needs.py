@@ -43,7 +43,7 @@ class _Span:
 
     def over(self, contents: Iterable[CompletedTraining]) -> tuple[int, int]:
         years = [_tied(facts, self.rates) for facts in contents]
-        return min(one[0] for one in years), max(one[-1] for one in years)
+        return min(year[0] for year in years), max(year[-1] for year in years)
 
     def years(self, employee_id: str, contents: Iterable[CompletedTraining]) -> set[str]:
         first, last = self.over(contents)
@@ -68,7 +68,7 @@ def recounted_together(years: set[str], state: State, terms: CompletionTerms) ->
             range(first, last + 1)
             for first, last in state.told_apart(COMPLETIONS, "reaches", owner, _Span(terms.rates))
         ]
-        while joined := [one for one in spans if not own.isdisjoint(one) and not own.issuperset(one)]:
+        while joined := [span for span in spans if not own.isdisjoint(span) and not own.issuperset(span)]:
             own.update(*joined)
         found.update(f"{owner}/{year}" for year in own)
     return found
@@ -124,12 +124,14 @@ def refolding_needs(file: str, state: State, terms: CompletionTerms) -> Needs:
     yield LOAD
     own = state.all(COMPLETIONS, "employee_id", owner)
     if person is not None and person.merged:
-        for one in own:
-            for id in same_training(one.contents[0].facts, person, terms) if one.contents else ():
+        for completion in own:
+            for id in (
+                same_training(completion.contents[0].facts, person, terms) if completion.contents else ()
+            ):
                 yield Doc(COMPLETIONS, id)
         yield LOAD
-    yield from _refolded([one.id for one in own], owner, state, terms)
-    yield from _issuing_names([one.id for one in own], state)
+    yield from _refolded([completion.id for completion in own], owner, state, terms)
+    yield from _issuing_names([completion.id for completion in own], state)
 
 
 def refolding_all_needs(files: Sequence[str], state: State, terms: CompletionTerms) -> Needs:
@@ -147,7 +149,7 @@ def refolding_all_needs(files: Sequence[str], state: State, terms: CompletionTer
         if employee is not None and (employee.files or employee.merged_into):
             merged.append(file)
         else:
-            ids = [one.id for one in state.all(COMPLETIONS, "employee_id", file)]
+            ids = [completion.id for completion in state.all(COMPLETIONS, "employee_id", file)]
             others += ids
             yield from _refolded(ids, file, state, terms)
     yield from _issuing_names(others, state)
@@ -162,17 +164,19 @@ def merging_needs(files: Sequence[str], state: State, terms: CompletionTerms) ->
     yield LOAD
     people = [person for person in (person_of(file, state) for file in files) if person is not None]
     owners = {person.main.id: person for person in people}
-    every = [one for owner in owners for one in state.all(COMPLETIONS, "employee_id", owner)]
+    every = [completion for owner in owners for completion in state.all(COMPLETIONS, "employee_id", owner)]
     together = sorted({file.id for person in people for file in person.files} | set(files))
     for owner in sorted({*owners, *files}):
         yield Docs(COMPLETIONS, "reaches", owner)
         span = _Span(terms.rates)
-        contents = [[content.facts for content in one.contents] for one in every if one.contents]
-        for year in sorted(set().union(*(span.years(owner, those) for those in contents))):
+        contents = [
+            [content.facts for content in completion.contents] for completion in every if completion.contents
+        ]
+        for year in sorted(set().union(*(span.years(owner, of_completion) for of_completion in contents))):
             yield Docs(COMPLETIONS, "learning_year", year)
-    for one in every:
-        if one.contents:
-            facts = one.contents[0].facts
+    for completion in every:
+        if completion.contents:
+            facts = completion.contents[0].facts
             for file in together:
                 yield Doc(
                     COMPLETIONS,
@@ -234,10 +238,14 @@ def _refolded(
 
 def _issuing_names(ids: Sequence[str], state: State) -> Needs:
     """Of the agencies that issue for their bodies, once those are loaded."""
-    known = [one for one in (state.get(COMPLETIONS, id) for id in ids) if one is not None and one.contents]
+    known = [
+        completion
+        for completion in (state.get(COMPLETIONS, id) for id in ids)
+        if completion is not None and completion.contents
+    ]
     if known:
         yield LOAD
-        yield from names_needs(issuing_of(organizer_of(one), state) for one in known)
+        yield from names_needs(issuing_of(organizer_of(completion), state) for completion in known)
 
 
 def _sequence_needs(facts: CompletedTraining) -> Needs:
@@ -249,5 +257,5 @@ def _sequence_needs(facts: CompletedTraining) -> Needs:
 def same_training(facts: CompletedTraining, person: Person, terms: CompletionTerms) -> list[CompletionId]:
     """Ids under which the person's files have a completion of this training, if they have one."""
     return [
-        terms.ids.completion(one.id, facts.organizer_code, facts.code, facts.batch) for one in person.files
+        terms.ids.completion(file.id, facts.organizer_code, facts.code, facts.batch) for file in person.files
     ]

@@ -109,19 +109,19 @@ async def completions_of(store: MongoStore, person: Person, caller: Principal) -
         sort=[("stated_at", -1), ("_id", 1)],
         limit=MAX_OF_A_PERSON,
     )
-    reported = [one for one in found if one.contents]
+    reported = [completion for completion in found if completion.contents]
     looked = await looked_up(store, reported)
-    views = [DoubtfulView(**_shown(one, looked, caller)) for one in reported]
-    return sorted(views, key=lambda one: (one.completed_on, one.completion_id), reverse=True)
+    views = [DoubtfulView(**_shown(completion, looked, caller)) for completion in reported]
+    return sorted(views, key=lambda view: (view.completed_on, view.completion_id), reverse=True)
 
 
 async def contested_page(store: MongoStore, caller: Principal, after: str, limit: int) -> ContestedPageView:
     listed = await store.select(CONTESTED, {"_id": {"$gt": after}}, sort=[("_id", 1)], limit=limit)
     found = await store.select(COMPLETIONS, {"_id": {"$in": [one.id for one in listed]}}, sort=[("_id", 1)])
-    people = await people_of(store, sorted({one.employee_id for one in found}))
+    people = await people_of(store, sorted({completion.employee_id for completion in found}))
     looked = await looked_up(store, found)
     return ContestedPageView(
-        completions=[_contested(one, people, looked, caller) for one in found],
+        completions=[_contested(completion, people, looked, caller) for completion in found],
         next=listed[-1].id if len(listed) == limit else None,
     )
 
@@ -139,7 +139,9 @@ async def preview(
     if outcome.verdict is not Verdict.ACCEPTED:
         return ContestPreviewView(verdict=outcome.verdict.value, reason=outcome.reason or None)
     changed = [document for _, _, document, _ in rehearsal.changes]
-    (after,) = (one for one in changed if isinstance(one, Completion) and one.id == completion.id)
+    (after,) = (
+        document for document in changed if isinstance(document, Completion) and document.id == completion.id
+    )
     looked = await looked_up(components.store, [completion, after])
     return ContestPreviewView(
         verdict=Verdict.ACCEPTED.value,
@@ -174,7 +176,7 @@ def _shown(completion: Completion, looked: Looked, caller: Principal) -> dict[st
         "why": _why(completion),
         "note": None if note is None else note.people,
         "contestable": not completion.backed,
-        "contests": [_contest(one, completion, caller) for one in _by_time(completion)],
+        "contests": [_contest(contest, completion, caller) for contest in _by_time(completion)],
     }
 
 
@@ -195,7 +197,7 @@ def _why(completion: Completion) -> str | None:
 
 
 def _by_time(completion: Completion) -> list[Contest]:
-    return sorted(completion.contests, key=lambda one: (one.at, one.id))
+    return sorted(completion.contests, key=lambda contest: (contest.at, contest.id))
 
 
 def _contest(contest: Contest, completion: Completion, caller: Principal) -> ContestView:

@@ -118,8 +118,12 @@ def _known(event: Command, state: State) -> Completion | None:
 
 def _kept(contests: Sequence[Contest], new: Contest) -> list[Contest]:
     """Of each agency the first by arrival, whatever order they are decided in: none shuts out another one's."""
-    own = sorted([*(one for one in contests if one.opd == new.opd), new], key=_arrived)[:MAX_CONTESTS]
-    return sorted([*(one for one in contests if one.opd != new.opd), *own], key=lambda one: one.id)
+    own = sorted([*(contest for contest in contests if contest.opd == new.opd), new], key=_arrived)[
+        :MAX_CONTESTS
+    ]
+    return sorted(
+        [*(contest for contest in contests if contest.opd != new.opd), *own], key=lambda one: one.id
+    )
 
 
 def _arrived(contest: Contest) -> tuple[bool, Arrival | None, datetime, str]:

@@ -100,7 +100,7 @@ async def _decision(
     if caller.opd != ALL_AGENCIES:
         raise _of_all_alone()
     completion = await _named(store, body.completion_id, caller)
-    if all(one.id != body.contest_id for one in completion.contests):
+    if all(contest.id != body.contest_id for contest in completion.contests):
         raise Problem("not-found", "The completion was not contested by that id: list the contested ones.")
     order = DecideContest(
         completion_id=completion.id,

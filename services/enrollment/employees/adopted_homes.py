@@ -43,7 +43,7 @@ class HomeAdoption(Periodic):
         if not people:
             self.done = True
             return None
-        ids = [one.id for one in people]
+        ids = [person.id for person in people]
         found = await self._first_reports(ids)
         command = AdoptHomes(homes=tuple(found.values()), unknown=tuple(id for id in ids if id not in found))
         id = event_id(0, f"homes/{ids[0]}/{ids[-1]}", len(ids), command.TYPE)
@@ -57,7 +57,7 @@ class HomeAdoption(Periodic):
             {"$sort": {"t": 1, "_id": 1}},
             {"$group": {"_id": "$s", "at": {"$first": "$_id"}, "t": {"$first": "$t"}}},
         ])  # fmt: skip
-        found = [self._report(EmployeeId(one["_id"]), one["at"], one["t"]) for one in rows]
+        found = [self._report(EmployeeId(row["_id"]), row["at"], row["t"]) for row in rows]
         return {one.employee_id: one for one in found if one is not None}
 
     def _report(self, id: EmployeeId, at: str, decided_at: datetime) -> EarliestHome | None:

@@ -62,7 +62,8 @@ def is_of_the_day(agency: str, person: Person, arrival: Arrival) -> bool:
     day, else as many people as there are numbers could be registered and released."""
     spans = homes(person.whole).claims
     return any(
-        one.agency == agency and one.end is None and one.begin.at.date() == arrival.at.date() for one in spans
+        span.agency == agency and span.end is None and span.begin.at.date() == arrival.at.date()
+        for span in spans
     )
 
 
@@ -109,7 +110,7 @@ def _moves(source: str, known: Person | None, after: Person, arrival: Arrival) -
 
 
 def _placed(person: Person | None) -> bool:
-    return person is not None and any(one.placements for one in person.files)
+    return person is not None and any(file.placements for file in person.files)
 
 
 def _in_its_hour(count: Headcount, arrival: Arrival, moves: bool, said: int | None) -> Headcount | None:

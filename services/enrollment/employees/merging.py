@@ -84,8 +84,8 @@ def merge_employees(event: Received[MergeEmployees], state: State, terms: Comple
     theirs = state.all(COMPLETIONS, "employee_id", joining.main.id)
     own = state.all(COMPLETIONS, "employee_id", into.main.id)
     changed = [
-        *(_moved(one, after.main.id, file.id, event) for one in theirs),
-        *(Changed(one, one, event.now, event.traceparent) for one in own),
+        *(_moved(completion, after.main.id, file.id, event) for completion in theirs),
+        *(Changed(completion, completion, event.now, event.traceparent) for completion in own),
     ]
     recalculated = recalculate(changed, after, context)
     changes = [*(Put(EMPLOYEES, one) for one in after.files), *recalculated.changes]
@@ -95,7 +95,7 @@ def merge_employees(event: Received[MergeEmployees], state: State, terms: Comple
 
 def _too_many(file: Employee, opd: str | None, content: bytes) -> Outcome | None:
     most = MAX_BY_ALL if opd is None else MAX_MERGES
-    if sum((one.opd is None) is (opd is None) for one in file.merges) < most:
+    if sum((merge.opd is None) is (opd is None) for merge in file.merges) < most:
         return None
     whose = "officers who act for all" if opd is None else "officers of agencies"
     reason = f"{most} merges and separations of this record by {whose} are kept: no more"
@@ -160,20 +160,23 @@ def separate_employees(event: Received[SeparateEmployees], state: State, terms: 
         msgspec.structs.replace(file, merged_into=NOBODY, numbers=own_numbers(file), own_numbers=[]),
         trust=person.trust,
     )
-    others = tuple(one for one in person.merged if one.id != file.id)
-    main = msgspec.structs.replace(person.main, files=[one.id for one in others])
+    others = tuple(employee for employee in person.merged if employee.id != file.id)
+    main = msgspec.structs.replace(person.main, files=[other.id for other in others])
     rest = Person(main if others else _alone(main), others, person.trust)
     left, facts = as_it_stands(person, rest, context)
     went, more = as_it_stands(Person(known, trust=person.trust), alone, context)
-    changes: list[Put | Remove] = [Put(EMPLOYEES, one) for one in (*left.files, went.main)]
+    changes: list[Put | Remove] = [Put(EMPLOYEES, employee) for employee in (*left.files, went.main)]
     theirs = state.all(COMPLETIONS, "employee_id", person.main.id)
     sequences: Sequences = {}
     facts = [*facts, *more]
-    for those, whose in (
-        ([one for one in theirs if one.file != file.id], left),
-        ([one for one in theirs if one.file == file.id], went),
+    for completions, whose in (
+        ([completion for completion in theirs if completion.file != file.id], left),
+        ([completion for completion in theirs if completion.file == file.id], went),
     ):
-        changed = [_moved(one, whose.main.id, one.file or one.employee_id, event) for one in those]
+        changed = [
+            _moved(completion, whose.main.id, completion.file or completion.employee_id, event)
+            for completion in completions
+        ]
         recalculated = recalculate(changed, whose, context, sequences)
         changes += recalculated.changes
         facts += [fact for fact, _ in recalculated.facts]
@@ -187,7 +190,7 @@ def _said_before(
     content: bytes,
 ) -> Outcome | None:
     """The answer, where this word is kept already."""
-    earlier = next((one for one in file.merges if one.command == event.id), None)
+    earlier = next((merge for merge in file.merges if merge.command == event.id), None)
     if earlier is None:
         return None
     data = event.data

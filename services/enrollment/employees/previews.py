@@ -49,9 +49,9 @@ async def preview(
     ((_, outcome),) = rehearsal.outcomes
     if outcome.verdict is not Verdict.ACCEPTED:
         return PeoplePreviewView(verdict=outcome.verdict.value, reason=outcome.reason or None)
-    before: People = {one.main.id: one for one in (await people_of(components.store, ids)).values()}
+    before: People = {person.main.id: person for person in (await people_of(components.store, ids)).values()}
     found = await components.store.select(COMPLETIONS, {"employee_id": {"$in": sorted(before)}})
-    shown = compared(before, {one.id: one for one in found}, rehearsal)
+    shown = compared(before, {completion.id: completion for completion in found}, rehearsal)
     unknown = {id for id, one in before.items() if not knows(caller, one.whole)}
     return _hidden(shown, unknown) if unknown else shown
 
@@ -60,7 +60,13 @@ def compared(before: People, completions: Completions, rehearsal: DryRun) -> Peo
     """`completions`: all of those people, as they stand."""
     after = _after(before, rehearsal)
     now = dict(completions)
-    now.update({one.id: one for one in _changed(rehearsal) if isinstance(one, Completion)})
+    now.update(
+        {
+            completion.id: completion
+            for completion in _changed(rehearsal)
+            if isinstance(completion, Completion)
+        }
+    )
     pairs = [(completions[id], one) for id, one in now.items() if id in completions]
     kinds = Counter(json.loads(event.value)["type"] for event in rehearsal.events)
     return PeoplePreviewView(
@@ -86,11 +92,11 @@ def _hidden(shown: PeoplePreviewView, unknown: Collection[str]) -> PeoplePreview
     """What would become of the person tells of them too."""
     people = [
         PersonChangeView(
-            employee_id=one.employee_id,
-            before=_nameless(one.before) if one.employee_id in unknown else one.before,
-            after=_nameless(one.after),
+            employee_id=person.employee_id,
+            before=_nameless(person.before) if person.employee_id in unknown else person.before,
+            after=_nameless(person.after),
         )
-        for one in shown.people
+        for person in shown.people
     ]
     counts = {
         field: PreviewedCompletions(count=getattr(shown, field).count)
@@ -107,8 +113,10 @@ def _nameless(stand: StandView | None) -> StandView | None:
 
 def _after(before: People, rehearsal: DryRun) -> People:
     files: dict[str, Employee] = {file.id: file for person in before.values() for file in person.files}
-    files.update({one.id: one for one in _changed(rehearsal) if isinstance(one, Employee)})
-    return people_in(files, [one.id for one in files.values() if not one.merged_into])
+    files.update(
+        {employee.id: employee for employee in _changed(rehearsal) if isinstance(employee, Employee)}
+    )
+    return people_in(files, [file.id for file in files.values() if not file.merged_into])
 
 
 def _changed(rehearsal: DryRun) -> list[Document | None]:
@@ -120,7 +128,11 @@ def _stand(person: Person | None, completions: Iterable[Completion]) -> StandVie
         return None
     whole = person.whole
     whose, profile = homes(whole), whole.profile
-    own = [one for one in completions if one.employee_id == whole.id and one.effective]
+    own = [
+        completion
+        for completion in completions
+        if completion.employee_id == whole.id and completion.effective
+    ]
     return StandView(
         employee_numbers=whole.numbers,
         name=profile.name,
@@ -134,7 +146,7 @@ def _stand(person: Person | None, completions: Iterable[Completion]) -> StandVie
 
 
 def _shown(completions: Iterable[Completion]) -> PreviewedCompletions:
-    rows = [_row(one) for one in completions if one.effective]
+    rows = [_row(completion) for completion in completions if completion.effective]
     rows.sort(key=lambda one: (one.completed_on, one.completion_id), reverse=True)
     return PreviewedCompletions(count=len(rows), first=rows[:MAX_SHOWN])
 

@@ -191,10 +191,10 @@ def _waited(event: Received[EmployeeSnapshot], own: EmployeeId, state: State) ->
     links = [] if person is None else person.file(own).pending_links
     return next(
         (
-            one.why
-            for one in links
-            if (one.agency, one.previous, one.number) == (event.sender, *numbers)
-            and one.waited(arrival_of(event))
+            link.why
+            for link in links
+            if (link.agency, link.previous, link.number) == (event.sender, *numbers)
+            and link.waited(arrival_of(event))
         ),
         "",
     )
@@ -295,24 +295,24 @@ def _parted(
 ) -> list[OutgoingEvent]:
     """Orders that take back what an agency's officer merged on the agency's own word alone, once another agency registers
     one of the numbers: else who registered a stranger's number first would have the stranger's record for its own."""
-    said_by = {person.trust.heir(one.agency) for one in person.file(file_id).claims}
+    said_by = {person.trust.heir(claim.agency) for claim in person.file(file_id).claims}
     if _is_master(event, state) or event.sender in said_by or len(said_by) > 1:
         return []
     parted = [
-        one
-        for one in person.merged
-        if one.merges[-1].opd is not None
-        and {person.trust.heir(key(one.merges[-1].opd))} == said_by
-        and file_id in (one.id, person.main.id)
+        employee
+        for employee in person.merged
+        if employee.merges[-1].opd is not None
+        and {person.trust.heir(key(employee.merges[-1].opd))} == said_by
+        and file_id in (employee.id, person.main.id)
     ]
     return [
         OutgoingEvent(
-            SeparateEmployees(employee_id=one.id, officer="", opd=None, reason=SPOKEN_FOR),
-            one.id,
-            one.version,
-            one.id,
+            SeparateEmployees(employee_id=employee.id, officer="", opd=None, reason=SPOKEN_FOR),
+            employee.id,
+            employee.version,
+            employee.id,
         )
-        for one in parted
+        for employee in parted
     ]
 
 
@@ -435,13 +435,13 @@ def _left(
     after, facts = as_it_stands(person, person.with_file(file), context)
     changed = [
         Changed(
-            one,
-            msgspec.structs.replace(one, employee_id=owner.main.id, file=""),
+            completion,
+            msgspec.structs.replace(completion, employee_id=owner.main.id, file=""),
             event.now,
             event.traceparent,
         )
-        for one in state.all(COMPLETIONS, "employee_id", person.main.id)
-        if file_of(one) == file_id and is_reported_under(event.data.employee_number, one)
+        for completion in state.all(COMPLETIONS, "employee_id", person.main.id)
+        if file_of(completion) == file_id and is_reported_under(event.data.employee_number, completion)
     ]
     recalculated = recalculate(changed, owner, context)
     changes: list[Put | Remove] = [*(Put(EMPLOYEES, one) for one in after.files), *recalculated.changes]
@@ -479,12 +479,12 @@ def moved(
     """What is written and told when somebody said something about a person: it as it stands, and its completions where
     somebody else may speak of them than before. `sequences`: see `recalculate`."""
     after, facts = as_it_stands(known, person, context)
-    files = {} if known is None else {one.id: one for one in known.files}
-    changes: list[Put | Remove] = [Put(EMPLOYEES, one) for one in after.files if one != files.get(one.id)]
+    files = {} if known is None else {file.id: file for file in known.files}
+    changes: list[Put | Remove] = [Put(EMPLOYEES, file) for file in after.files if file != files.get(file.id)]
     if known is not None and _who_may(after) != _who_may(known):
         now, traceparent = context.now, context.traceparent
         completions = context.state.all(COMPLETIONS, "employee_id", after.main.id)
-        changed = [Changed(one, one, now, traceparent) for one in completions]
+        changed = [Changed(completion, completion, now, traceparent) for completion in completions]
         recalculated = recalculate(changed, after, context, sequences)
         changes += recalculated.changes
         facts = [*facts, *(fact for fact, _ in recalculated.facts)]
@@ -492,7 +492,7 @@ def moved(
 
 
 def _who_may(person: Person) -> object:
-    return [homes(person.whole), *(homes(one) for one in person.files)]
+    return [homes(person.whole), *(homes(file) for file in person.files)]
 
 
 def _with_link(links: list[PendingLink], link: PendingLink | None) -> list[PendingLink]:
@@ -509,7 +509,7 @@ def _with_link(links: list[PendingLink], link: PendingLink | None) -> list[Pendi
 
 def _joined(known: PendingLink, link: PendingLink) -> PendingLink:
     first = min(known, link, key=lambda one: one.arrival)
-    latest = max(one for one in (known.arrival, known.again, link.arrival) if one is not None)
+    latest = max(arrival for arrival in (known.arrival, known.again, link.arrival) if arrival is not None)
     return msgspec.structs.replace(first, again=None if latest == first.arrival else latest)
 
 
@@ -533,7 +533,7 @@ def _told(
     sender = person.trust.heir(event.sender)
     waits, disputed = _waits(plan, person, whole), ""
     if sender in whose.choices:
-        others = ", ".join(one for one in whose.choices if one != sender)
+        others = ", ".join(choice for choice in whose.choices if choice != sender)
         disputed = (
             f"{others} registered this person too: mails wait until an officer, or the person, says whose it is"
             if others

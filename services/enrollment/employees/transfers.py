@@ -206,11 +206,11 @@ def _answer(person: Person) -> dict[str, str | int | bool | None]:
 
 
 def adoption_needs(event: Received[AdoptHomes], state: State, terms: CompletionTerms) -> Needs:
-    ids = [*(one.employee_id for one in event.data.homes), *event.data.unknown]
+    ids = [*(home.employee_id for home in event.data.homes), *event.data.unknown]
     yield Doc(REGISTERS, REGISTER)
     for id in ids:
         yield from person_needs(id, state)
-    for agency in {one.agency for one in event.data.homes}:
+    for agency in {home.agency for home in event.data.homes}:
         yield from headcount_needs(agency)
     yield LOAD
     register = state.get(REGISTERS, REGISTER)
@@ -229,8 +229,8 @@ def adopt_homes(event: Received[AdoptHomes], state: State, terms: CompletionTerm
     sequences: Sequences = {}
     context = Context.of(event, state, terms)
     claims = {
-        one.employee_id: Claim(one.agency, Arrival(one.arrived, one.topic, one.partition, one.offset))
-        for one in event.data.homes
+        home.employee_id: Claim(home.agency, Arrival(home.arrived, home.topic, home.partition, home.offset))
+        for home in event.data.homes
     }
     for id in [*claims, *event.data.unknown]:
         person = person_of(id, state)

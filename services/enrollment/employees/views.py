@@ -221,9 +221,11 @@ def person_view(
         decisions=_decisions(person, caller) if knows(caller, whole) else [],
         merged=[
             MergedRecordView(
-                employee_id=one.id, employee_numbers=own_numbers(one), since=one.merges[-1].arrival.at
+                employee_id=employee.id,
+                employee_numbers=own_numbers(employee),
+                since=employee.merges[-1].arrival.at,
             )
-            for one in (person.merged if knows(caller, whole) else ())
+            for employee in (person.merged if knows(caller, whole) else ())
         ],
         completions=list(completions),
     )
@@ -240,7 +242,9 @@ def open_person_view(person: Person, caller: Principal) -> OpenPersonView:
         home=whose.home,
         state=state_of(whose),
         claimants=[
-            ClaimantView(agency=one.agency, since=one.begin.at) for one in whose.claims if one.end is None
+            ClaimantView(agency=claim.agency, since=claim.begin.at)
+            for claim in whose.claims
+            if claim.end is None
         ],
     )
 
@@ -286,13 +290,21 @@ def _link_view(link: PendingLink, whole: Employee, other: Person | None, caller:
 def _decisions(person: Person, caller: Principal) -> list[PersonDecisionView]:
     found = []
     for file in person.files:
-        found += [_decision(one, file, caller, "home", agency=one.agency) for one in file.confirmations]
-        found += [_placed(one, file) for one in file.placements]
+        found += [
+            _decision(confirmation, file, caller, "home", agency=confirmation.agency)
+            for confirmation in file.confirmations
+        ]
+        found += [_placed(placement, file) for placement in file.placements]
         found += [
             _decision(
-                one, file, caller, "merged" if one.into else "separated", agency=one.home, into=one.into
+                merge,
+                file,
+                caller,
+                "merged" if merge.into else "separated",
+                agency=merge.home,
+                into=merge.into,
             )
-            for one in file.merges
+            for merge in file.merges
         ]
     return sorted(found, key=lambda one: one.at)
 

@@ -38,18 +38,18 @@ def standing_snapshot(whole: Employee) -> Snapshot:
     """That of the home, or of who was it last; until it sends one, what stood when the register began to judge; else
     the first claimant's, or the master source's."""
     by_source = newest_of(snapshots_of(whole))
-    last = [one.agency for one in reversed(homes(whole).periods)] if whole.home_known else []
-    for source in (*last[:1], "", *last, *(one.agency for one in whole.claims)):
+    last = [period.agency for period in reversed(homes(whole).periods)] if whole.home_known else []
+    for source in (*last[:1], "", *last, *(claim.agency for claim in whole.claims)):
         if source in by_source:
             return by_source[source]
     return next(iter(by_source.values()))
 
 
 def with_master_s(profile: Profile, whole: Employee, trust: Trust) -> Profile:
-    for one in newest_of(snapshots_of(whole)).values():
-        if one.source in trust.masters:
+    for snapshot in newest_of(snapshots_of(whole)).values():
+        if snapshot.source in trust.masters:
             return msgspec.structs.replace(
-                profile, **{field: getattr(one.profile, field) for field in MASTER_S}
+                profile, **{field: getattr(snapshot.profile, field) for field in MASTER_S}
             )
     return profile
 
@@ -100,7 +100,7 @@ def is_held(whole: Employee) -> bool:
     nothing."""
     whose = homes(whole)
     undecided = whose.disputed or (whose.home is None and not has_left(whole))
-    return is_unfounded(whole) or (undecided and any(one.source for one in whole.snapshots))
+    return is_unfounded(whole) or (undecided and any(snapshot.source for snapshot in whole.snapshots))
 
 
 def has_left(whole: Employee) -> bool:
@@ -128,7 +128,7 @@ def waiting_links(person: Person, whole: Employee) -> list[PendingLink]:
     that the file is a person of its own."""
     numbers, found = set(whole.numbers), list[PendingLink]()
     for file in person.files:
-        apart = [one.arrival for one in file.merges if not one.into]
+        apart = [merge.arrival for merge in file.merges if not merge.into]
         found += [
             link
             for link in file.pending_links

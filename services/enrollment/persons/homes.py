@@ -64,12 +64,12 @@ class Homes(NamedTuple):
     @property
     def claimants(self) -> list[str]:
         """Of now, the home among them."""
-        return sorted({one.agency for one in self.claims if one.end is None})
+        return sorted({claim.agency for claim in self.claims if claim.end is None})
 
     @property
     def choices(self) -> list[str]:
         """Of a dispute: those who say that the person is theirs; else nobody."""
-        claimants = [one for one in self.claimants if self.gone or one not in self.weak]
+        claimants = [claimant for claimant in self.claimants if self.gone or claimant not in self.weak]
         return (
             claimants
             if not self.confirmed and not self.placed_by and len(claimants) > (not self.gone)
@@ -85,19 +85,24 @@ class Homes(NamedTuple):
         """Nobody where it was decided since that it was not the agency that seemed to be."""
         return next(
             (
-                one.agency
-                for one in self.periods
-                if one.begin <= arrival and one.counts(arrival) and not one.void
+                period.agency
+                for period in self.periods
+                if period.begin <= arrival and period.counts(arrival) and not period.void
             ),
             None,
         )
 
     def home_since(self, agency: str, arrival: Arrival) -> Arrival | None:
         """Begin of the agency's first period as home that counts for what arrived then."""
-        return next((one.begin for one in self.periods if one.agency == agency and one.counts(arrival)), None)
+        return next(
+            (period.begin for period in self.periods if period.agency == agency and period.counts(arrival)),
+            None,
+        )
 
     def claimed_since(self, agency: str, arrival: Arrival) -> Arrival | None:
-        return next((one.begin for one in self.claims if one.agency == agency and one.counts(arrival)), None)
+        return next(
+            (claim.begin for claim in self.claims if claim.agency == agency and claim.counts(arrival)), None
+        )
 
 
 def homes(employee: Employee) -> Homes:
@@ -252,20 +257,20 @@ class _Fold:
 def _meant(claims: Sequence[Claim], withdrawals: Sequence[Withdrawal]) -> Sequence[Claim]:
     """Without those that their agency took back as a mistake: since its withdrawal before that one, if any."""
     claims = list(claims)
-    for agency in {one.agency for one in withdrawals if one.reason == MISTAKE}:
+    for agency in {withdrawal.agency for withdrawal in withdrawals if withdrawal.reason == MISTAKE}:
         began = None
-        for one in sorted(withdrawals, key=attrgetter("arrival")):
-            if one.agency != agency:
+        for withdrawal in sorted(withdrawals, key=attrgetter("arrival")):
+            if withdrawal.agency != agency:
                 continue
-            if one.reason == MISTAKE:
+            if withdrawal.reason == MISTAKE:
                 claims = [
                     claim
                     for claim in claims
                     if claim.agency != agency
-                    or claim.arrival > one.arrival
+                    or claim.arrival > withdrawal.arrival
                     or (began is not None and claim.arrival < began)
                 ]
-            began = one.arrival
+            began = withdrawal.arrival
     return claims
 
 
@@ -306,20 +311,26 @@ def _adds(latest: Claim, claim: Claim, employee: Employee) -> bool:
     `_kept` says too, for far more."""
     if not latest.arrival < claim.arrival or _second(latest) != _second(claim):
         return True
-    said = [one.arrival for one in employee.withdrawals] + [one.arrival for one in employee.confirmations]
-    return any(latest.arrival < one < claim.arrival for one in said)
+    said = [withdrawal.arrival for withdrawal in employee.withdrawals] + [
+        confirmation.arrival for confirmation in employee.confirmations
+    ]
+    return any(latest.arrival < arrival < claim.arrival for arrival in said)
 
 
 def _kept(own: Sequence[Claim], employee: Employee) -> list[Claim]:
     """Of one agency's, in order of arrival: the first, the first after each statement that may have ended it, and those
     of late."""
-    arrivals = [one.arrival for one in own]
+    arrivals = [claim.arrival for claim in own]
     kept = {0}
-    ends = [one.arrival for one in employee.withdrawals]
-    ends += [one.arrival for one in employee.confirmations if one.agency != own[0].agency]
+    ends = [withdrawal.arrival for withdrawal in employee.withdrawals]
+    ends += [
+        confirmation.arrival
+        for confirmation in employee.confirmations
+        if confirmation.agency != own[0].agency
+    ]
     kept.update(bisect_right(arrivals, end) for end in ends)
     for span in (_second, _day):
-        spans = [span(one) for one in own]
+        spans = [span(claim) for claim in own]
         kept.update([n for n, one in enumerate(spans) if n == 0 or one != spans[n - 1]][-MAX_RECENT:])
     return [own[place] for place in sorted(kept) if place < len(own)]
 

@@ -42,21 +42,23 @@ class Person(NamedTuple):
             return _as_trusted(self.main, self.trust)
         whole = msgspec.structs.replace(
             self.main,
-            numbers=[number for one in self.files for number in own_numbers(one)],
-            claims=sorted((claim for one in self.files for claim in one.claims), key=lambda one: one.arrival),
+            numbers=[number for file in self.files for number in own_numbers(file)],
+            claims=sorted(
+                (claim for file in self.files for claim in file.claims), key=lambda claim: claim.arrival
+            ),
             withdrawals=sorted(
-                (said for one in self.files for said in one.withdrawals), key=lambda one: one.arrival
+                (said for file in self.files for said in file.withdrawals), key=lambda one: one.arrival
             ),
             confirmations=sorted(
-                [said for one in self.files for said in one.confirmations]
-                + [_confirmed(one.merges[-1]) for one in self.merged if one.merges[-1].home],
+                [said for file in self.files for said in file.confirmations]
+                + [_confirmed(employee.merges[-1]) for employee in self.merged if employee.merges[-1].home],
                 key=lambda one: one.arrival,
             ),
             placements=sorted(
-                (said for one in self.files for said in one.placements), key=lambda one: one.arrival
+                (said for file in self.files for said in file.placements), key=lambda one: one.arrival
             ),
-            snapshots=[snapshot for one in self.files for snapshot in snapshots_of(one)],
-            home_known=all(one.home_known for one in self.files),
+            snapshots=[snapshot for file in self.files for snapshot in snapshots_of(file)],
+            home_known=all(file.home_known for file in self.files),
         )
         return _as_trusted(whole, self.trust)
 
@@ -66,7 +68,7 @@ class Person(NamedTuple):
     def home_then(self, file_id: str, arrival: Arrival) -> str | None:
         """Whose the file's person was by all that had arrived then, and by the files that belonged together: what came
         since changes nothing, but a distrust and a succession. None too where the file belonged to another person."""
-        merged = tuple(one for one in self.merged if _was_merged(one, arrival))
+        merged = tuple(employee for employee in self.merged if _was_merged(employee, arrival))
         file = self.file(file_id)
         if file.id == self.main.id:
             then = None if _was_merged(file, arrival) else Person(file, merged, self.trust)
@@ -80,7 +82,9 @@ class Person(NamedTuple):
     def with_file(self, file: Employee) -> "Person":
         if file.id == self.main.id:
             return self._replace(main=file)
-        return self._replace(merged=tuple(file if one.id == file.id else one for one in self.merged))
+        return self._replace(
+            merged=tuple(file if employee.id == file.id else employee for employee in self.merged)
+        )
 
     def judged(self, reported_file: str) -> tuple[Homes, ...]:
         """By whose people's homes senders are judged: the person's, and those of the file that it was reported under."""
@@ -93,15 +97,15 @@ class Person(NamedTuple):
 
 def _said_by(whole: Employee, arrival: Arrival) -> Homes:
     return homes_of(
-        [one for one in whole.claims if one.arrival <= arrival],
-        [one for one in whole.withdrawals if one.arrival <= arrival],
-        [one for one in whole.confirmations if one.arrival <= arrival],
-        [one for one in whole.placements if one.arrival <= arrival],
+        [claim for claim in whole.claims if claim.arrival <= arrival],
+        [withdrawal for withdrawal in whole.withdrawals if withdrawal.arrival <= arrival],
+        [confirmation for confirmation in whole.confirmations if confirmation.arrival <= arrival],
+        [placement for placement in whole.placements if placement.arrival <= arrival],
     )
 
 
 def _was_merged(file: Employee, arrival: Arrival) -> bool:
-    said = [one for one in file.merges if one.arrival <= arrival]
+    said = [merge for merge in file.merges if merge.arrival <= arrival]
     return bool(said and said[-1].into)
 
 
@@ -110,29 +114,38 @@ def _as_trusted(employee: Employee, trust: Trust) -> Employee:
     if trust is TRUSTING or not trust.concerns(employee_sources(employee)):
         return employee
     snapshots = snapshots_of(employee)
-    trusted = _told_last([one for one in snapshots if trust.holds(one.source, one.arrival)], trust)
+    trusted = _told_last(
+        [snapshot for snapshot in snapshots if trust.holds(snapshot.source, snapshot.arrival)], trust
+    )
     found = msgspec.structs.replace(
         employee,
         claims=[
-            Claim(trust.heir(one.agency), one.arrival)
-            for one in employee.claims
-            if trust.holds(one.agency, one.arrival)
+            Claim(trust.heir(claim.agency), claim.arrival)
+            for claim in employee.claims
+            if trust.holds(claim.agency, claim.arrival)
         ],
         withdrawals=[
-            msgspec.structs.replace(one, agency=trust.heir(one.agency))
-            for one in employee.withdrawals
-            if trust.holds(one.agency, one.arrival)
+            msgspec.structs.replace(withdrawal, agency=trust.heir(withdrawal.agency))
+            for withdrawal in employee.withdrawals
+            if trust.holds(withdrawal.agency, withdrawal.arrival)
         ],
         confirmations=[
-            msgspec.structs.replace(one, agency=trust.heir(one.agency)) for one in employee.confirmations
+            msgspec.structs.replace(confirmation, agency=trust.heir(confirmation.agency))
+            for confirmation in employee.confirmations
         ],
         placements=[
-            Placement(trust.heir(one.source), trust.heir(one.agency), one.arrival, one.reason)
-            for one in employee.placements
-            if trust.holds(one.source, one.arrival)
+            Placement(
+                trust.heir(placement.source),
+                trust.heir(placement.agency),
+                placement.arrival,
+                placement.reason,
+            )
+            for placement in employee.placements
+            if trust.holds(placement.source, placement.arrival)
         ],
         snapshots=[
-            msgspec.structs.replace(one, source=trust.heir(one.source)) for one in trusted or snapshots
+            msgspec.structs.replace(snapshot, source=trust.heir(snapshot.source))
+            for snapshot in trusted or snapshots
         ],
     )
     if not trusted:
@@ -151,16 +164,16 @@ def is_unfounded(whole: Employee) -> bool:
 def _told_last(snapshots: Sequence[Snapshot], trust: Trust) -> list[Snapshot]:
     """Without those of an agency whose successor has said something itself: the old system may go on for a while, and who
     is right is not decided by which of the two writes last."""
-    own = {one.source for one in snapshots if one.source not in trust.heirs}
-    return [one for one in snapshots if trust.heirs.get(one.source) not in own]
+    own = {snapshot.source for snapshot in snapshots if snapshot.source not in trust.heirs}
+    return [snapshot for snapshot in snapshots if trust.heirs.get(snapshot.source) not in own]
 
 
 def employee_sources(employee: Employee) -> Iterable[str]:
     """Agencies that said something of the person, or are said to be its home; one may come several times."""
     for said in (employee.claims, employee.withdrawals, employee.confirmations, employee.placements):
         yield from (one.agency for one in said)
-    yield from (one.source for one in employee.placements)
-    yield from (one.source for one in employee.snapshots)
+    yield from (placement.source for placement in employee.placements)
+    yield from (snapshot.source for snapshot in employee.snapshots)
 
 
 def _confirmed(merge: Merge) -> Confirmation:
@@ -207,4 +220,4 @@ def person_of(employee_id: str, state: State) -> Person | None:
         return None
     others = [state.get(EMPLOYEES, other) for other in file.files]
     trust = trust_of(state.get(REGISTERS, REGISTER))
-    return Person(file, tuple(one for one in others if one is not None), trust)
+    return Person(file, tuple(other for other in others if other is not None), trust)

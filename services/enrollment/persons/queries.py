@@ -22,9 +22,11 @@ async def worklist(store: MongoStore, kind: str, after: str, limit: int) -> Page
     """People of whom something is to be decided, in order of id. `kind`: one of those of `Employee.open`."""
     asked = {"open": kind, "_id": {"$gt": after}}
     mains = await store.select(EMPLOYEES, asked, sort=[("_id", 1)], limit=limit)
-    others = await _files(store, [other for one in mains for other in one.files])
+    others = await _files(store, [other for main in mains for other in main.files])
     register = await store.read(REGISTERS, REGISTER)
-    people = people_in({one.id: one for one in (*mains, *others)}, [one.id for one in mains], register)
+    people = people_in(
+        {employee.id: employee for employee in (*mains, *others)}, [main.id for main in mains], register
+    )
     return Page(list(people.values()), mains[-1].id if len(mains) == limit else None)
 
 
@@ -34,8 +36,8 @@ async def people_of(store: MongoStore, ids: Sequence[str]) -> dict[str, Person]:
     wanted = set(ids)
     while wanted:  # the files, then those that they are merged into, then all files of those
         files = await _files(store, sorted(wanted))
-        known |= {one.id: one for one in files}
-        named = {str(id) for one in files for id in (one.merged_into, *one.files) if id}
+        known |= {file.id: file for file in files}
+        named = {str(id) for file in files for id in (file.merged_into, *file.files) if id}
         wanted = named - known.keys()
     return people_in(known, ids, await store.read(REGISTERS, REGISTER))
 
@@ -44,20 +46,20 @@ async def people_by_number(store: MongoStore, numbers: Iterable[str]) -> dict[st
     """By those of the numbers that somebody has registered."""
     asked = sorted(set(numbers))
     aliases = await store.select(EMPLOYEE_NUMBERS, {"_id": {"$in": asked}}) if asked else []
-    people = await people_of(store, [one.employee_id for one in aliases])
-    return {one.id: people[one.employee_id] for one in aliases if one.employee_id in people}
+    people = await people_of(store, [alias.employee_id for alias in aliases])
+    return {alias.id: people[alias.employee_id] for alias in aliases if alias.employee_id in people}
 
 
 async def linked_people(store: MongoStore, people: Iterable[Person]) -> dict[str, Person]:
     """By number: whose the numbers are that waiting links name as earlier ones."""
     return await people_by_number(
-        store, [link.previous for one in people for link in waiting_links(one, one.whole)]
+        store, [link.previous for person in people for link in waiting_links(person, person.whole)]
     )
 
 
 async def people_claimed(store: MongoStore) -> dict[str, int]:
     """By code of an agency: how many people it claims, as its headcount counts them."""
-    return {one.id: one.people for one in await store.select(HEADCOUNTS, {})}
+    return {headcount.id: headcount.people for headcount in await store.select(HEADCOUNTS, {})}
 
 
 def people_in(
@@ -65,8 +67,8 @@ def people_in(
 ) -> dict[str, Person]:
     """By id, of files that were read together."""
     state = State()
-    named = {other for one in files.values() for other in (one.merged_into, *one.files)} | set(ids)
-    found: list[tuple[Collection[Any], Any]] = [(EMPLOYEES, one) for one in files.values()]
+    named = {other for file in files.values() for other in (file.merged_into, *file.files)} | set(ids)
+    found: list[tuple[Collection[Any], Any]] = [(EMPLOYEES, file) for file in files.values()]
     if register is not None:
         found.append((REGISTERS, register))
     state.loaded([Doc(REGISTERS, REGISTER), *(Doc(EMPLOYEES, id) for id in named)], found)

@@ -37,7 +37,7 @@ def officers_of_active(register: CurrentAgencies) -> Sequence[DependsParam]:
 def check_active(caller: Principal, agencies: Agencies) -> None:
     if caller.opd is None or sees_all(caller) or Role.officer not in caller.roles:
         return
-    if any(not one.active and caller.acts_for(one.code) for one in agencies.values()):
+    if any(not agency.active and caller.acts_for(agency.code) for agency in agencies.values()):
         raise Problem(
             "agency-suspended",
             "The agency that you act for is suspended: until it is resumed its officers decide nothing here, and see "
@@ -111,7 +111,7 @@ def checked_merge(command: MergeEmployees, joining: Person, into: Person) -> Mer
             "for all.",
         )
     own = whose.home == key(command.opd)
-    if not own and not any(one.agency == whose.home for one in links_between(joining, into)):
+    if not own and not any(link.agency == whose.home for link in links_between(joining, into)):
         raise Problem(
             "not-your-agency",
             "The record that would join is not your agency's, and its agency does not say that it is this person's: "
@@ -129,4 +129,4 @@ def checked_merge(command: MergeEmployees, joining: Person, into: Person) -> Mer
 
 def links_between(joining: Person, into: Person) -> list[PendingLink]:
     numbers = into.whole.numbers
-    return [one for one in waiting_links(joining, joining.whole) if one.previous in numbers]
+    return [link for link in waiting_links(joining, joining.whole) if link.previous in numbers]

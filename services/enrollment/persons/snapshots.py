@@ -15,7 +15,7 @@ fewer of them drives nothing out that came before, on the same day either, howev
 
 def newest_of(snapshots: Iterable[Snapshot]) -> dict[str, Snapshot]:
     """By source, in order of source."""
-    return {one.source: one for one in sorted(snapshots, key=_by_age)}
+    return {snapshot.source: snapshot for snapshot in sorted(snapshots, key=_by_age)}
 
 
 def with_snapshot(snapshots: Sequence[Snapshot], snapshot: Snapshot) -> list[Snapshot]:
@@ -28,13 +28,13 @@ def with_snapshot(snapshots: Sequence[Snapshot], snapshot: Snapshot) -> list[Sna
 
 def _kept(own: Iterable[Snapshot]) -> list[Snapshot]:
     by_age = sorted(own, key=_by_age)
-    newest = {_day(one): one for one in by_age}
-    first = {_day(one): one for one in sorted(by_age, key=_by_arrival, reverse=True)}
+    newest = {_day(snapshot): snapshot for snapshot in by_age}
+    first = {_day(snapshot): snapshot for snapshot in sorted(by_age, key=_by_arrival, reverse=True)}
     days = sorted(newest)[-MAX_DAYS:]
     kept: list[Snapshot] = []
-    for one in (by_age[-1], *(newest[day] for day in days), *(first[day] for day in days)):
-        if one not in kept:
-            kept.append(one)
+    for snapshot in (by_age[-1], *(newest[day] for day in days), *(first[day] for day in days)):
+        if snapshot not in kept:
+            kept.append(snapshot)
     return kept
 
 

@@ -87,13 +87,16 @@ async def certificates_after(store: MongoStore, stages: Sequence[Raw], said: Sai
     bodies: dict[str, Body | None] = dict(said.bodies)
     for page in _pages(ids):
         completions = await store.select(COMPLETIONS, {"_id": {"$in": list(page)}})
-        people = await people_of(store, [one.employee_id for one in completions])
-        lacking = sorted({body_id(organizer_of(one)) for one in completions if one.contents} - bodies.keys())
+        people = await people_of(store, [completion.employee_id for completion in completions])
+        lacking = sorted(
+            {body_id(organizer_of(completion)) for completion in completions if completion.contents}
+            - bodies.keys()
+        )
         bodies |= dict.fromkeys(lacking)
-        bodies |= {one.id: one for one in await store.select(BODIES, {"_id": {"$in": lacking}})}
-        for one in completions:
-            if (person := people.get(one.employee_id)) is not None:
-                found = _with(found, one, person, said.register, bodies)
+        bodies |= {body.id: body for body in await store.select(BODIES, {"_id": {"$in": lacking}})}
+        for completion in completions:
+            if (person := people.get(completion.employee_id)) is not None:
+                found = _with(found, completion, person, said.register, bodies)
     return found
 
 
@@ -108,7 +111,9 @@ async def effects_on_body(store: MongoStore, rehearsal: DryRun, body: str) -> Ef
         and not stored
     ]
     reporters = Counter(
-        effective_content(one).sender for one in made if one.certificate is None or one.certificate.revoked
+        effective_content(document).sender
+        for document in made
+        if document.certificate is None or document.certificate.revoked
     )
     known = await certificates_after(store, [{"$match": {"body": body}}], said_after(rehearsal))
     certified = len(made) - sum(reporters.values())

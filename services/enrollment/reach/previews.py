@@ -67,7 +67,7 @@ async def preview(components: Components[CompletionTerms], order: Order, now: da
     if not isinstance(order, ReplaceAgency):  # nothing is judged otherwise by a succession
         reached = [{"$match": time.said_by(order.code, "contents", "sender")}]
         certificates = await certificates_after(components.store, [*_latest(time), *reached], said)
-    issued = [effective_body(one) for one in await all_bodies(components)]
+    issued = [effective_body(body) for body in await all_bodies(components)]
     return ReachView(
         verdict=Verdict.ACCEPTED.value,
         reason=outcome.reason or None,
@@ -81,7 +81,7 @@ async def preview(components: Components[CompletionTerms], order: Order, now: da
         people=people.at_home if isinstance(order, ReplaceAgency) else people.named,
         people_moved=people.moved,
         more=reported.get("all") == MAX_LOOKED_AT or people.more or certificates.more,
-        bodies=[one.code for one in issued if one is not None and one.issuing == order.code],
+        bodies=[body.code for body in issued if body is not None and body.issuing == order.code],
         warnings=await _warnings(components.store, order, people.at_home),
         follows=_FOLLOWS[type(order)],
     )
@@ -120,9 +120,9 @@ async def _time_of(store: MongoStore, order: Order) -> _Time:
         return _Time(order.since, order.until)
     if isinstance(order, TrustAgency):
         register = await store.read(REGISTERS, REGISTER)
-        for one in () if register is None else register.distrusts:
-            if one.command == order.distrust:
-                return _Time(one.since, one.until)
+        for distrust in () if register is None else register.distrusts:
+            if distrust.command == order.distrust:
+                return _Time(distrust.since, distrust.until)
     return _EVER
 
 

@@ -142,10 +142,14 @@ class Sweeper(Periodic):
 
     async def _changed(self, register: Register, done: int) -> _Changed:
         bodies: dict[int, list[str]] = {}
-        for one in await self._store.select(BODIES, {"generation": {"$gt": done}}):
-            bodies.setdefault(one.generation, []).append(one.id)
-        said = [(one.agency, one.generation) for one in register.distrusts]
-        said += [(code, one.generation) for one in register.successions for code in (one.agency, one.heir)]
+        for body in await self._store.select(BODIES, {"generation": {"$gt": done}}):
+            bodies.setdefault(body.generation, []).append(body.id)
+        said = [(distrust.agency, distrust.generation) for distrust in register.distrusts]
+        said += [
+            (code, succession.generation)
+            for succession in register.successions
+            for code in (succession.agency, succession.heir)
+        ]
         latest: dict[str, int] = {}
         for code, generation in said:
             latest[code] = max(generation, latest.get(code, 0))
@@ -210,9 +214,9 @@ def _people_of(changed: _Changed) -> list[dict[str, Any]]:
 
 def _completions_of(changed: _Changed) -> list[dict[str, Any]]:
     return [
-        {"judged": {"$lt": since}, field: {"$in": those}}
+        {"judged": {"$lt": since}, field: {"$in": codes}}
         for field, by_generation in (("body", changed.bodies), ("contents.sender", changed.agencies))
-        for since, those in by_generation.items()
+        for since, codes in by_generation.items()
     ]
 
 
@@ -270,7 +274,9 @@ def refold_people(event: Received[RefoldPeople], state: State, terms: Completion
             judged = judged.with_file(msgspec.structs.replace(file, judged=generation))
         after, said = as_it_stands(person, judged, context)
         completions = state.all(COMPLETIONS, "employee_id", after.main.id)
-        changed = [Changed(one, one, event.now, event.traceparent) for one in completions]
+        changed = [
+            Changed(completion, completion, event.now, event.traceparent) for completion in completions
+        ]
         recalculated = recalculate(changed, after, context, sequences)
         changes += [*(Put(EMPLOYEES, one) for one in after.files), *recalculated.changes]
         facts += [*said, *(fact for fact, _ in recalculated.facts)]

@@ -107,11 +107,11 @@ class ManifestPublisher(Periodic):
         """By position: up to where all records are decided; empty when nobody can tell."""
         topics = self._topics()
         places = {
-            (topic, int(number)): one
-            for one in await self._store.select(
+            (topic, int(number)): position
+            for position in await self._store.select(
                 POSITIONS, {"_id": {"$gt": f"{self._group}/", "$lt": f"{self._group}0"}}
             )
-            for _, topic, number in [one.id.split("/")]
+            for _, topic, number in [position.id.split("/")]
             if topic in topics
         }
         ends = await self._log_ends(list(places))
@@ -152,9 +152,9 @@ class ManifestPublisher(Periodic):
         lagging: Mapping[str, datetime],
     ) -> None:
         by_partition: dict[int, list[Claim]] = {}
-        for one in page:
-            by_partition.setdefault(partition_of(one.employee_id), []).append(
-                Claim(one.id, one.version, one.standing, one.certified, one.issued)
+        for change in page:
+            by_partition.setdefault(partition_of(change.employee_id), []).append(
+                Claim(change.id, change.version, change.standing, change.certified, change.issued)
             )
         command = ListCompletions(
             since=mark.until,
@@ -171,13 +171,13 @@ class ManifestPublisher(Periodic):
 
     async def _incomplete(self, page: list[Change]) -> tuple[CompletionId, ...]:
         """Those that lack something which no worker is about to make."""
-        lacking = [one for one in page if one.incomplete]
+        lacking = [change for change in page if change.incomplete]
         open_work: list[dict[str, Any]] = await self._store.aggregate(RENDERINGS, [
-            {"$match": {"_id": {"$in": [one.incomplete for one in lacking]}, "state": {"$ne": DONE}}},
+            {"$match": {"_id": {"$in": [change.incomplete for change in lacking]}, "state": {"$ne": DONE}}},
             {"$project": {"_id": 1}},
         ])  # fmt: skip
         being_made = {one["_id"] for one in open_work}
-        return tuple(one.id for one in lacking if one.incomplete not in being_made)[:MAX_INCOMPLETE]
+        return tuple(change.id for change in lacking if change.incomplete not in being_made)[:MAX_INCOMPLETE]
 
 
 async def _next(pages: AsyncIterator[list[Change]]) -> list[Change]:

@@ -115,9 +115,15 @@ def list_completions(event: Received[ListCompletions], state: State, terms: Comp
     ]
     incomplete = [state.get(COMPLETIONS, id) for id in dict.fromkeys(data.incomplete)]
     claims = [
-        Claim(one.id, stated_version(one), bool(one.learning_year), one.certified, issued_version(one))
-        for one in incomplete
-        if one is not None
+        Claim(
+            completion.id,
+            stated_version(completion),
+            bool(completion.learning_year),
+            completion.certified,
+            issued_version(completion),
+        )
+        for completion in incomplete
+        if completion is not None
     ]
     changes: list[Put | Remove] = noted(claims, state, COMPLETENESS_CHECK, event.now)
     if data.until is not None:

@@ -38,9 +38,9 @@ async def snapshot(store: MongoStore, some: Some) -> list[Entry]:
     ])  # fmt: skip
     found = msgspec.convert(raws, list[Completion], strict=False)
     items = {
-        one.id: rendering_id(one.certificate.id, one.certificate.revision)
-        for one in found
-        if one.certificate is not None and one.learning_year
+        completion.id: rendering_id(completion.certificate.id, completion.certificate.revision)
+        for completion in found
+        if completion.certificate is not None and completion.learning_year
     }
     wanted = {"$match": {"_id": {"$in": list(items.values())}}}
     # Of the ids alone: read from the index, without a single PDF.
@@ -50,7 +50,7 @@ async def snapshot(store: MongoStore, some: Some) -> list[Entry]:
         one["_id"]: one["state"]
         for one in await store.aggregate(RENDERINGS, [missing, {"$project": {"state": 1}}])
     }
-    return [entry_of(one, items.get(one.id, ""), stored, states) for one in found]
+    return [entry_of(completion, items.get(completion.id, ""), stored, states) for completion in found]
 
 
 def entry_of(one: Completion, item: str, stored: set[str], states: dict[str, str]) -> Entry:

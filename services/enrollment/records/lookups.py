@@ -32,8 +32,11 @@ async def completion_meant(
         for id in (terms.ids.completion(one, *named), terms.ids.completion_before(one, *named))
     }
     found = await store.select(COMPLETIONS, {"_id": {"$in": sorted(filter(None, ids))}})
-    reported = [one for one in found if one.effective]
+    reported = [completion for completion in found if completion.effective]
     if not reported:
         return terms.ids.completion(file, organizer, training, batch), file
-    meant = min(reported, key=lambda one: (file_of(one) != file, not one.learning_year, one.id))
+    meant = min(
+        reported,
+        key=lambda completion: (file_of(completion) != file, not completion.learning_year, completion.id),
+    )
     return meant.id, meant.employee_id

@@ -54,19 +54,31 @@ async def looked_up(store: MongoStore, completions: Iterable[Completion]) -> Loo
     """No read where each counts and has its certificate and PDF."""
     completions = list(completions)
     held = await held_of(store, completions)
-    noted = [one for one in completions if one.contents and not (one.certified and one.learning_year)]
+    noted = [
+        completion
+        for completion in completions
+        if completion.contents and not (completion.certified and completion.learning_year)
+    ]
     if not noted:
         return Looked({}, {}, None, held=held)
     bodies = await store.select(
-        BODIES, {"_id": {"$in": sorted({body_id(organizer_of(one)) for one in noted})}}
+        BODIES, {"_id": {"$in": sorted({body_id(organizer_of(completion)) for completion in noted})}}
     )
-    people = await people_of(store, sorted({one.employee_id for one in noted if not one.learning_year}))
-    by_id = {one.id: one for one in bodies}
+    people = await people_of(
+        store, sorted({completion.employee_id for completion in noted if not completion.learning_year})
+    )
+    by_id = {body.id: body for body in bodies}
     register = await store.read(REGISTERS, REGISTER)
     trust = trust_of(register)
-    codes = {code for one in noted for code in concerned(one, by_id.get(body_id(organizer_of(one))), trust)}
+    codes = {
+        code
+        for completion in noted
+        for code in concerned(completion, by_id.get(body_id(organizer_of(completion))), trust)
+    }
     agencies = await store.select(AGENCIES, {"_id": {"$in": sorted(codes)}})
-    names = {one.id: current.name for one in agencies if (current := agency_standing(one)) is not None}
+    names = {
+        agency.id: current.name for agency in agencies if (current := agency_standing(agency)) is not None
+    }
     return Looked(by_id, people, register, names, held)
 
 
@@ -89,9 +101,11 @@ def note_of(completion: Completion, looked: Looked) -> Note | None:
     register = Register(body, known.judges_from, known.generation, trust_of(known))
     if effective(completion, person, register) is not None:
         return None
-    by_sender = {one.sender: one for one in completion.contents}
-    those = [without_ground(one, register.trust) for one in list(by_sender.values())[:MAX_SENDERS]]
+    by_sender = {content.sender: content for content in completion.contents}
+    groundless = [
+        without_ground(content, register.trust) for content in list(by_sender.values())[:MAX_SENDERS]
+    ]
     return Note(
-        f"{_TIDAK_BERLAKU}: {'; '.join(one.note(looked.names) for one in those)}.",
-        f"{GROUNDLESS}: {'; '.join(one.operators for one in those)}",
+        f"{_TIDAK_BERLAKU}: {'; '.join(one.note(looked.names) for one in groundless)}.",
+        f"{GROUNDLESS}: {'; '.join(one.operators for one in groundless)}",
     )

@@ -58,7 +58,7 @@ async def trace(store: MongoStore, terms: CompletionTerms, wanted: Wanted) -> Tr
         decisions = await store.select(
             DECISIONS, {"e": wanted.event_id}, sort=[("t", 1)], limit=MAX_DECISIONS
         )
-        subjects = sorted({one.subject for one in decisions} - {""})
+        subjects = sorted({decision.subject for decision in decisions} - {""})
         completions = await store.select(COMPLETIONS, {"_id": {"$in": subjects}})
     elif wanted.completion_id is not None:
         completions = await store.select(COMPLETIONS, {"_id": wanted.completion_id})
@@ -85,10 +85,10 @@ async def trace(store: MongoStore, terms: CompletionTerms, wanted: Wanted) -> Tr
         if ids
         else []
     )
-    every = {one.id: one for one in (*decisions, *about)}
+    every = {decision.id: decision for decision in (*decisions, *about)}
     looked = await looked_up(store, completions)
     steps = steps_of(list(every.values()), completions, looked)
-    missing = [await _undone(store, one) for one in every.values() if one.verdict in _STATES]
+    missing = [await _undone(store, decision) for decision in every.values() if decision.verdict in _STATES]
     for completion in completions:
         missing += await _missing(store, completion)
     return Trace(
@@ -123,9 +123,11 @@ _STATES = {Verdict.WAITING: "waiting", Verdict.REFUSED: "problem", Verdict.BUG: 
 def steps_of(decisions: Sequence[Decision], completions: Sequence[Completion], looked: Looked) -> list[Step]:
     """What was decided, and what the completions are by now."""
     orders = {id: order for completion in completions for id, order in _orders(completion).items()}
-    told = {one.event_id for one in decisions}
-    steps = [_decided(one, orders.get(one.event_id)) for one in sorted(decisions, key=in_order)]
-    return steps + [step for one in completions for step in _recorded(one, looked, told)]
+    told = {decision.event_id for decision in decisions}
+    steps = [
+        _decided(decision, orders.get(decision.event_id)) for decision in sorted(decisions, key=in_order)
+    ]
+    return steps + [step for completion in completions for step in _recorded(completion, looked, told)]
 
 
 class _Order(NamedTuple):
@@ -138,12 +140,15 @@ class _Order(NamedTuple):
 def _orders(completion: Completion) -> dict[str, _Order]:
     """By the id of its event."""
     return {
-        **{one.id: _Order("revocation", one.reason) for one in completion.revocations},
-        **{one.id: _Order("reinstatement", one.reason) for one in completion.reinstatements},
-        **{one.id: _Order("contest", one.reason) for one in completion.contests},
+        **{revocation.id: _Order("revocation", revocation.reason) for revocation in completion.revocations},
         **{
-            one.id: _Order(f"contest {'upheld' if one.upheld else 'dismissed'}", one.reason)
-            for one in completion.contest_decisions
+            reinstatement.id: _Order("reinstatement", reinstatement.reason)
+            for reinstatement in completion.reinstatements
+        },
+        **{contest.id: _Order("contest", contest.reason) for contest in completion.contests},
+        **{
+            decision.id: _Order(f"contest {'upheld' if decision.upheld else 'dismissed'}", decision.reason)
+            for decision in completion.contest_decisions
         },
     }
 
@@ -208,15 +213,15 @@ def _recorded(completion: Completion, looked: Looked, told: Container[str]) -> S
     if certificate.revoked:
         steps += [
             Step(
-                at=one.at,
+                at=revocation.at,
                 service=SERVICE,
                 what="revoked",
                 state="problem",
-                detail=one.reason,
+                detail=revocation.reason,
                 completion_id=completion.id,
             )
-            for one in completion.revocations
-            if one.id not in told
+            for revocation in completion.revocations
+            if revocation.id not in told
         ]
     elif certificate.sha256 is not None:
         steps.append(

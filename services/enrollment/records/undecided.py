@@ -44,11 +44,11 @@ def marks_of_completions(completions: Sequence[Completion]) -> Marks:
     """Its id, in a command; in an agency's event a number and the training's code, as they were reported before."""
     reported = {
         (content.number.encode(), content.facts.code.encode())
-        for one in completions
-        for content in one.contents
+        for completion in completions
+        for content in completion.contents
         if content.number
     }
-    return frozenset({(one.id.encode(),) for one in completions} | reported)
+    return frozenset({(completion.id.encode(),) for completion in completions} | reported)
 
 
 async def undecided(store: MongoStore, marks: Marks) -> Undecided:

@@ -78,13 +78,13 @@ def record_view(
     employee: Employee, completions: list[Completion], looked: Looked, terms: CompletionTerms
 ) -> RecordView:
     """Of those that stand or stood: what nobody may say of the employee is shown to officers, not as the employee's."""
-    shown = [one for one in completions if one.effective]
+    shown = [completion for completion in completions if completion.effective]
     years = []
     for year, total in sorted(jp_by_year(shown).items(), reverse=True):
         owed = duty(employee.profile.employment_type, year, terms.duties).floor
         years.append(YearView(year=year, jp=total, duty_jp=owed, still_owed_jp=max(Decimal(0), owed - total)))
     views = sorted(
-        (completion_view(one, looked, terms) for one in shown),
+        (completion_view(completion, looked, terms) for completion in shown),
         key=lambda one: (one.completed_on, one.completion_id),
         reverse=True,
     )
@@ -94,9 +94,9 @@ def record_view(
 def jp_by_year(completions: Iterable[Completion]) -> dict[int, Decimal]:
     """Of those of which a content stands; by the year of the completion."""
     totals: dict[int, Decimal] = {}
-    for one in completions:
-        year = effective_training(one).completed_on.year
-        totals[year] = totals.get(year, Decimal(0)) + one.jp
+    for completion in completions:
+        year = effective_training(completion).completed_on.year
+        totals[year] = totals.get(year, Decimal(0)) + completion.jp
     return totals
 
 
@@ -136,5 +136,5 @@ def certificate_view(completion: Completion, terms: CompletionTerms) -> Certific
         revision=certificate.revision,
         verification_url=terms.links.verification(certificate.code),
         pdf_ready=certificate.sha256 is not None,
-        revocation_ids=[one.id for one in revocations_standing(completion)],
+        revocation_ids=[revocation.id for revocation in revocations_standing(completion)],
     )

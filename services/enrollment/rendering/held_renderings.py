@@ -39,16 +39,18 @@ class HeldRenderings(Periodic):
     async def step(self) -> float | None:
         await self._give_back()
         held = await self._store.select(RENDERINGS, {"state": HELD}, sort=[("due", 1)], limit=MAX_LOOKED_AT)
-        ids = sorted({one.completion_id for one in held})
+        ids = sorted({rendering.completion_id for rendering in held})
         known = {one.id: one for one in await self._store.select(COMPLETIONS, {"_id": {"$in": ids}})}
         waiting: defaultdict[_Alike, list[str]] = defaultdict(list)
-        for one in held:
-            completion = known.get(one.completion_id)
+        for rendering in held:
+            completion = known.get(rendering.completion_id)
             certificate = None if completion is None else completion.certificate
-            if completion is None or certificate is None or certificate.revision > one.revision:
-                await self._move(one, SUPERSEDED)
+            if completion is None or certificate is None or certificate.revision > rendering.revision:
+                await self._move(rendering, SUPERSEDED)
             elif not certificate.revoked:
-                waiting[_Alike(why_held(one), what_to_do(one, completion))].append(certificate.number)
+                waiting[_Alike(why_held(rendering), what_to_do(rendering, completion))].append(
+                    certificate.number
+                )
         ranked = sorted(waiting.items(), key=lambda item: -len(item[1]))
         self._remarks = [_told(alike, numbers) for alike, numbers in ranked[:MAX_NAMED]]
         if others := sum(len(numbers) for _, numbers in ranked[MAX_NAMED:]):
@@ -63,8 +65,8 @@ class HeldRenderings(Periodic):
             sort=[("due", 1)],
             limit=MAX_LOOKED_AT,
         ):
-            for one in others:
-                await self._move(one, QUEUED)
+            for other in others:
+                await self._move(other, QUEUED)
 
     async def _move(self, one: Rendering, state: str) -> None:
         # No worker has it: what is held is leased by nobody.
@@ -76,29 +78,29 @@ class HeldRenderings(Periodic):
 async def held_of(store: MongoStore, completions: Iterable[Completion]) -> frozenset[str]:
     """Ids of those that have a certificate which is valid, and of which no PDF can be made by now."""
     items = {
-        rendering_id(certificate.id, certificate.revision): one.id
-        for one in completions
-        if (certificate := one.certificate) is not None
+        rendering_id(certificate.id, certificate.revision): completion.id
+        for completion in completions
+        if (certificate := completion.certificate) is not None
         and certificate.sha256 is None
         and not certificate.revoked
     }
     if not items:
         return frozenset()
     held = await store.select(RENDERINGS, {"_id": {"$in": list(items)}, "state": HELD})
-    return frozenset(items[one.id] for one in held)
+    return frozenset(items[rendering.id] for rendering in held)
 
 
 def why_held(one: Rendering) -> str:
     """Which signs, and in what; never the text, which may be a name."""
-    those = set(one.undrawn)
-    found = [words for words, text in _printed(one.face) if those & {*text, *text.upper()}]
+    undrawn = set(one.undrawn)
+    found = [words for words, text in _printed(one.face) if undrawn & {*text, *text.upper()}]
     return f"{not_drawn(one.undrawn)} in {' and '.join(dict.fromkeys(found)) or 'a text'}"
 
 
 def what_to_do(one: Rendering, completion: Completion) -> str:
     """A certificate is printed anew by a completion of a higher revision alone, even where the name was changed."""
-    those = set(one.undrawn)
-    of_the_employee = any(those & set(getattr(one.face, field) or "") for field in OF_THE_EMPLOYEE)
+    undrawn = set(one.undrawn)
+    of_the_employee = any(undrawn & set(getattr(one.face, field) or "") for field in OF_THE_EMPLOYEE)
     sender = effective_content(completion).sender if completion.contents else ""
     right = "after employee.changed with the right one" if of_the_employee else "with the right one"
     return (

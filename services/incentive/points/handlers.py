@@ -80,7 +80,7 @@ def _with_entries(data: CompletionRestated, state: State) -> list[EmployeeId]:
     known = state.get(EARNED_COMPLETIONS, data.completion_id)
     entries = state.all(POINT_ENTRIES, "completion_id", data.completion_id)
     noted = [] if known is None else [known.employee_id]
-    return [data.employee_id, *_others(data.employee_id, [*noted, *(one.employee_id for one in entries)])]
+    return [data.employee_id, *_others(data.employee_id, [*noted, *(entry.employee_id for entry in entries)])]
 
 
 def award_points(event: Received[CompletionRecorded], state: State, terms: Terms) -> Outcome:

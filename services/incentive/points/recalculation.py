@@ -151,8 +151,8 @@ class _Ledgers:
         self.entries.append(Put(POINT_ENTRIES, entry))
 
     def changes(self) -> list[Put]:
-        accounts = [one for one in self._accounts.values() if one != self._known(one.id)]
-        return [*self.entries, *(Put(ACCOUNTS, one) for one in accounts)]
+        accounts = [account for account in self._accounts.values() if account != self._known(account.id)]
+        return [*self.entries, *(Put(ACCOUNTS, account) for account in accounts)]
 
 
 class _Worth(NamedTuple):
@@ -170,16 +170,18 @@ def _worth(
 ) -> Iterable[_Worth]:
     """Of the completions that changed, and of all others of the months that they leave and enter."""
     changed = {one.after.id: one.after for one in due}
-    yield from (_Worth(one, NOTHING) for one in changed.values() if not one.month)
+    yield from (_Worth(completion, NOTHING) for completion in changed.values() if not completion.month)
     months = {month for one in due for month in (one.after.month, one.before.month if one.before else "")}
     months |= entered.months if entered is not None else frozenset()
     for month in sorted(months - {""}):
-        those: dict[str, EarnedCompletion] = {
-            one.id: one for one in state.all(EARNED_COMPLETIONS, "month", month) if one.id not in changed
+        in_month: dict[str, EarnedCompletion] = {
+            completion.id: completion
+            for completion in state.all(EARNED_COMPLETIONS, "month", month)
+            if completion.id not in changed
         }
-        those |= {id: one for id, one in changed.items() if one.month == month}
-        awards = award_month([one.achievement() for one in those.values()], terms.rules)
-        yield from (_Worth(those[id], award) for id, award in awards.items())
+        in_month |= {id: one for id, one in changed.items() if one.month == month}
+        awards = award_month([completion.achievement() for completion in in_month.values()], terms.rules)
+        yield from (_Worth(in_month[id], award) for id, award in awards.items())
 
 
 def recalculate(
@@ -227,7 +229,9 @@ def recalculate(
             settled.append(changed)
         if entered is not None or changed != known or own is not None:
             completions.append(Put(EARNED_COMPLETIONS, changed))
-    facts = [(_fact(one, ledgers, terms), causes.get(one.id, due[-1])) for one in settled]
+    facts = [
+        (_fact(completion, ledgers, terms), causes.get(completion.id, due[-1])) for completion in settled
+    ]
     return Recalculation([*completions, *ledgers.changes()], facts)
 
 

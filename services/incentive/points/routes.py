@@ -79,7 +79,7 @@ def own_points_router(components: Components[Terms]) -> APIRouter:
         )
         ids = sorted({entry.completion_id for entry in entries})
         earned = await components.store.select(EARNED_COMPLETIONS, {"_id": {"$in": ids}})
-        titles = {one.id: one.title for one in earned}
+        titles = {completion.id: completion.title for completion in earned}
         nothing = await components.store.select(EARNED_COMPLETIONS, {"employee_id": person.id, "points": 0})
         # From the ledger itself: what is shown always adds up.
         balance = sum(entry.points for entry in entries)
@@ -113,15 +113,17 @@ def _view(entry: PointEntry, title: str) -> EntryView:
 def without_points(completions: Iterable[EarnedCompletion], rules: PointRules) -> list[WithoutPointsView]:
     """Of completions with 0 points, which no entry may tell of."""
     found = []
-    for one in sorted(completions, key=lambda one: (one.completed_on, one.id), reverse=True):
-        lines = lines_of(one.achievement(), rules) if one.month else ()
+    for completion in sorted(
+        completions, key=lambda completion: (completion.completed_on, completion.id), reverse=True
+    ):
+        lines = lines_of(completion.achievement(), rules) if completion.month else ()
         # Noted before every 0 had its reason.
-        id, en = (one.reason, one.reason_en) if one.reason else NO_RULE
+        id, en = (completion.reason, completion.reason_en) if completion.reason else NO_RULE
         found.append(
             WithoutPointsView(
-                completion_id=one.id,
-                title=one.title,
-                month=f"{one.completed_on:%Y-%m}",
+                completion_id=completion.id,
+                title=completion.title,
+                month=f"{completion.completed_on:%Y-%m}",
                 lines=[LineView(rule=line.rule, points=line.points) for line in lines],
                 reason=id,
                 reason_en=en,

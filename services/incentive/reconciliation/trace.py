@@ -9,27 +9,38 @@ SERVICE = "incentive"
 
 async def trace(store: MongoStore, wanted: WantedIds) -> Trace:
     ids = wanted.completion_ids
-    earned = {one.id: one for one in await store.select(EARNED_COMPLETIONS, {"_id": {"$in": ids}})}
+    earned = {
+        completion.id: completion
+        for completion in await store.select(EARNED_COMPLETIONS, {"_id": {"$in": ids}})
+    }
     entries = await store.select(POINT_ENTRIES, {"completion_id": {"$in": ids}}, sort=[("recorded_at", 1)])
     steps = [
         Step(
-            at=one.recorded_at,
+            at=entry.recorded_at,
             service=SERVICE,
-            what=f"{one.points:+d} points",
+            what=f"{entry.points:+d} points",
             detail="; ".join(
-                [*(f"{line.rule}: {line.points}" for line in one.lines), one.reason or ""]
+                [*(f"{line.rule}: {line.points}" for line in entry.lines), entry.reason or ""]
             ).rstrip("; ")
             or None,
-            completion_id=one.completion_id,
+            completion_id=entry.completion_id,
         )
-        for one in entries
+        for entry in entries
     ]
     steps += [
-        Step(at=None, service=SERVICE, what="settled with 0 points", detail=one.reason, completion_id=one.id)
-        for one in earned.values()
-        if one.id not in {entry.completion_id for entry in entries}
+        Step(
+            at=None,
+            service=SERVICE,
+            what="settled with 0 points",
+            detail=completion.reason,
+            completion_id=completion.id,
+        )
+        for completion in earned.values()
+        if completion.id not in {entry.completion_id for entry in entries}
     ]
-    return trace_of(steps, {one.id: one.employee_id for one in earned.values()}, wanted, _unheard)
+    return trace_of(
+        steps, {completion.id: completion.employee_id for completion in earned.values()}, wanted, _unheard
+    )
 
 
 def _unheard(completion_id: str) -> Missing:

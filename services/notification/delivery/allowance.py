@@ -102,28 +102,28 @@ class Allowances:
             else:
                 late[share].append(_Late(one, one.mail.slot_at, one.mail.due))
         for share, take in (await self._taken(asking)).items():
-            those = in_turns(asking[share], attrgetter("body"))
-            for wait, one in zip(_waiting_times(take, share, len(those)), those, strict=True):
+            ordered = in_turns(asking[share], attrgetter("body"))
+            for wait, one in zip(_waiting_times(take, share, len(ordered)), ordered, strict=True):
                 if wait > timedelta(0):
                     late[share].append(_Late(one, take.at + wait, take.at))
                 else:
                     going.append(one._replace(slot={"slot": share.id, "slot_at": one.mail.due}))
-        return going, [note for share, those in late.items() for note in await self._wait(share, those)]
+        return going, [note for share, ordered in late.items() for note in await self._wait(share, ordered)]
 
     async def _shares(self, mails: Sequence[Addressed], a_day: int) -> list[tuple[Addressed, _Share]]:
         """Of the address's, but for letters about a changed one."""
-        readers = await self._readers([one for one in mails if one.is_warning])
+        readers = await self._readers([mail for mail in mails if mail.is_warning])
         found = []
-        for one in mails:
-            address = self._ids.address(one.email)
+        for mail in mails:
+            address = self._ids.address(mail.email)
             share = _Share(address, a_day)
-            if one.is_warning:
-                known = (one.mail.employee_id, address) in readers
-                whose = f"/{one.mail.employee_id}" if known else ""
+            if mail.is_warning:
+                known = (mail.mail.employee_id, address) in readers
+                whose = f"/{mail.mail.employee_id}" if known else ""
                 share = _Share(
                     f"{address}/{ADDRESS_CHANGED}{whose}", WARNINGS_A_DAY, "letters about a change"
                 )
-            found.append((one, share))
+            found.append((mail, share))
         return found
 
     async def _readers(self, warnings: Sequence[Addressed]) -> set[tuple[str, str]]:
@@ -131,12 +131,12 @@ class Allowances:
         are no more than the limit lets through."""
         if not warnings:
             return set()
-        before = max(one.mail.due for one in warnings) - DAY
+        before = max(warning.mail.due for warning in warnings) - DAY
         stages: list[dict[str, Any]] = [
             {
                 "$match": {
-                    "employee_id": {"$in": sorted({one.mail.employee_id for one in warnings})},
-                    "slot": {"$in": sorted({self._ids.address(one.email) for one in warnings})},
+                    "employee_id": {"$in": sorted({warning.mail.employee_id for warning in warnings})},
+                    "slot": {"$in": sorted({self._ids.address(warning.email) for warning in warnings})},
                     "state": SENT,
                     "sent_at": {"$lt": before},
                 }
@@ -160,8 +160,10 @@ class Allowances:
         if not asking:
             return {}
         taker = secrets.token_hex(8)
-        asked = {share.id: share.every * len(those) for share, those in asking.items()}
-        allowances = {one.id: one for one in await self._store.reserve(ALLOWANCES, asked, taker)}
+        asked = {share.id: share.every * len(ordered) for share, ordered in asking.items()}
+        allowances = {
+            allowance.id: allowance for allowance in await self._store.reserve(ALLOWANCES, asked, taker)
+        }
         return {share: take for share in asking for take in allowances[share.id].takes if take.taker == taker}
 
 

@@ -108,11 +108,11 @@ class Preparation:
 
     async def not_cancelled(self, mails: Sequence[AboutMail]) -> tuple[list[AboutMail], list[Note]]:
         """To be asked again right before they are handed over."""
-        ids = [one.mail.id for one in mails]
+        ids = [mail.mail.id for mail in mails]
         found = await self._store.select(MAIL_CANCELLATIONS, {"_id": {"$in": ids}}) if ids else []
-        reasons = {one.id: one.reason for one in found}
-        notes = [skipped(one.mail, reasons[one.mail.id]) for one in mails if one.mail.id in reasons]
-        return [one for one in mails if one.mail.id not in reasons], notes
+        reasons = {cancellation.id: cancellation.reason for cancellation in found}
+        notes = [skipped(mail.mail, reasons[mail.mail.id]) for mail in mails if mail.mail.id in reasons]
+        return [mail for mail in mails if mail.mail.id not in reasons], notes
 
     async def _not_told(self, mails: Sequence[Mail]) -> tuple[Sequence[Mail], list[Note]]:
         """Without those that went out before the database was restored. In an epoch of its own nothing is: an operator
@@ -120,7 +120,7 @@ class Preparation:
         if not self._epoch:
             return mails, []
         of_before = {"_id": {"$in": [mail.id for mail in mails]}, "epoch": {"$lt": self._epoch}}
-        told = {one.id: one for one in await self._store.select(MAIL_NOTES, of_before)}
+        told = {note.id: note for note in await self._store.select(MAIL_NOTES, of_before)}
         # What an operator ordered later than it was told goes out all the same.
         told = {
             mail.id: told[mail.id] for mail in mails if mail.id in told and told[mail.id].order >= mail.order
@@ -144,12 +144,14 @@ class Preparation:
 
     async def _contacts(self, mails: Sequence[Mail]) -> "_Contacts":
         letters = await self._store.select(LETTERS, {"_id": {"$in": [mail.id for mail in mails]}})
-        owners = {mail.id: mail.employee_id for mail in mails} | {one.id: one.employee_id for one in letters}
+        owners = {mail.id: mail.employee_id for mail in mails} | {
+            letter.id: letter.employee_id for letter in letters
+        }
         ids = list(set(owners.values()))
         about = {"$or": [{"_id": {"$in": ids}}, {"merged": {"$in": ids}}]}
         found = await self._store.select(CONTACTS, about)
-        merged = {record: one for one in found for record in one.merged}
-        return _Contacts(owners, {one.id: one for one in found}, merged)
+        merged = {record: contact for contact in found for record in contact.merged}
+        return _Contacts(owners, {contact.id: contact for contact in found}, merged)
 
     async def _written(self, mails: Sequence[Addressed]) -> tuple[list[Ready], list[Note]]:
         ready, notes = list[Ready](), list[Note]()

@@ -117,8 +117,8 @@ def domain_of(recipient: str) -> str:
     return recipient.rpartition("@")[2].lower()
 
 
-def _keep(those: dict[str, T], key: str, value: T) -> None:
+def _keep(kept: dict[str, T], key: str, value: T) -> None:
     """The first value; the oldest is forgotten where there are too many."""
-    those.setdefault(key, value)
-    if len(those) > MAX_KEPT:
-        del those[next(iter(those))]
+    kept.setdefault(key, value)
+    if len(kept) > MAX_KEPT:
+        del kept[next(iter(kept))]

@@ -64,8 +64,8 @@ class DeliveryReporter:
             ]
         )
 
-    def tell(self, those: Sequence[Told]) -> None:
-        self._untold += those
+    def tell(self, ended: Sequence[Told]) -> None:
+        self._untold += ended
         if self._untold:
             self._some.set()
 
@@ -118,8 +118,8 @@ class UnreportedDeliveries(Periodic):
             return BEHIND_S
         read_until = datetime.now(UTC) - timedelta(seconds=behind_s)
         found = 0
-        async for those in self._ended(read_until):
-            untold = await self._without_note(those)
+        async for ended in self._ended(read_until):
+            untold = await self._without_note(ended)
             self._reporter.tell(untold)
             found += len(untold)
         if found:
@@ -155,7 +155,7 @@ class UnreportedDeliveries(Periodic):
                 return
             after = page[-1]["_id"]
 
-    async def _without_note(self, those: Sequence[Told]) -> list[Told]:
-        notes = await self._store.select(MAIL_NOTES, {"_id": {"$in": [one.id for one in those]}})
-        told = {one.id: one.order for one in notes}
-        return [one for one in those if told.get(one.id, -1) < one.order]
+    async def _without_note(self, ended: Sequence[Told]) -> list[Told]:
+        notes = await self._store.select(MAIL_NOTES, {"_id": {"$in": [one.id for one in ended]}})
+        told = {note.id: note.order for note in notes}
+        return [one for one in ended if told.get(one.id, -1) < one.order]

@@ -105,7 +105,10 @@ def mails_router(components: Components[Terms]) -> APIRouter:
             wanted["_id"] = {"$gt": after}
         found = await store.select(MAILS, wanted, sort=[("_id", 1)], limit=limit)
         ids = {"_id": {"$in": [one.id for one in found]}}
-        cancelled = {one.id: one.reason for one in await store.select(MAIL_CANCELLATIONS, ids)}
+        cancelled = {
+            cancellation.id: cancellation.reason
+            for cancellation in await store.select(MAIL_CANCELLATIONS, ids)
+        }
         return [
             EndedMailView(
                 id=one.id,

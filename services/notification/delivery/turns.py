@@ -37,14 +37,14 @@ def body_of(organizer_code: str | None, series: str | None) -> str:
     return key(organizer_code or (series or "").rpartition("/")[0])
 
 
-def in_turns(those: Sequence[T], body: Callable[[T], str]) -> list[T]:
+def in_turns(items: Sequence[T], body: Callable[[T], str]) -> list[T]:
     """The first of each body, then the second of each."""
     turns = Counter[str]()
     order: list[tuple[int, int]] = []
-    for place, one in enumerate(those):
+    for place, one in enumerate(items):
         turns[body(one)] += 1
         order.append((turns[body(one)], place))
-    return [those[place] for _, place in sorted(order)]
+    return [items[place] for _, place in sorted(order)]
 
 
 class Line:
@@ -69,8 +69,8 @@ class Line:
         return [one for one in later if one.movable and one.slot_at < late.slot_at]
 
     def moved(self, one: Waiting, slot_at: datetime) -> None:
-        those = self._by_body[one.body]
-        those[those.index(one)] = one._replace(slot_at=slot_at)
+        items = self._by_body[one.body]
+        items[items.index(one)] = one._replace(slot_at=slot_at)
 
 
 class Turns:

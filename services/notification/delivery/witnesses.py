@@ -27,15 +27,15 @@ class Witnesses:
         domains.pop(domain, None)
         domains[domain] = recipient
         self._by_body[body] = domains
-        for those, most in ((domains, MAX_DOMAINS), (self._by_body, MAX_BODIES)):
-            if len(those) > most:
-                del those[next(iter(those))]
+        for counted, most in ((domains, MAX_DOMAINS), (self._by_body, MAX_BODIES)):
+            if len(counted) > most:
+                del counted[next(iter(counted))]
 
     def to_ask(self, refused: Collection[str], bodies: Collection[str]) -> list[str]:
         """First those of other bodies than whose mails were refused, each body's newest before any one's second."""
         found = list[tuple[bool, int, str]]()
         for body, domains in reversed(self._by_body.items()):
-            people = [one for one in reversed(domains.values()) if one not in refused]
+            people = [domain for domain in reversed(domains.values()) if domain not in refused]
             found += [(body in bodies, turn, one) for turn, one in enumerate(people)]
         found.sort(key=lambda one: one[:2])
         return list(dict.fromkeys(one for _, _, one in found))[:ASKED]

@@ -68,7 +68,7 @@ def _letters_needs(employee_id: EmployeeId, completion_id: CompletionId, state: 
     yield Docs(LETTERS, "completion_id", completion_id)
     yield LOAD
     live = state.among(LETTERS, "completion_id", completion_id, "state", (COLLECTING, RELEASED))
-    for other in sorted({one.employee_id for one in live} - {employee_id}):
+    for other in sorted({letter.employee_id for letter in live} - {employee_id}):
         yield person_lock(other)
 
 
@@ -312,7 +312,7 @@ def note_points(event: Received[PointsSettled], state: State, terms: Terms) -> O
     }
     # Not by whose the points were before: a letter may have come between, which those did not answer.
     owners = state.told_apart(LETTERS, "completion_id", data.completion_id, _owner)
-    others = [one for one in owners if one != data.employee_id]
+    others = [owner for owner in owners if owner != data.employee_id]
     for letter in state.among(LETTERS, "completion_id", data.completion_id, "employee_id", others):
         if _answer(points, letter):
             moved = msgspec.structs.replace(letter, employee_id=data.employee_id)

@@ -27,7 +27,7 @@ def _needs(ids: Sequence[CompletionId], state: State, terms: object) -> Needs:
 def _lacks(claim: Claim, state: State) -> list[str]:
     """A letter that was dropped or waits is one too: its state and reason say why nothing went out."""
     letters = state.all(LETTERS, "completion_id", claim.completion_id)
-    of_it = [one for one in letters if one.template in STANDS]
+    of_it = [letter for letter in letters if letter.template in STANDS]
     if of_it:
         newest = max(of_it, key=lambda letter: letter.newest_version)
         missed = claim.told.is_missed_at(newest.newest_version, STANDS[newest.template])
@@ -35,11 +35,11 @@ def _lacks(claim: Claim, state: State) -> list[str]:
         missed = claim.certified
     lacks = [LETTER] if missed else []
     gone = [
-        one
-        for one in letters
-        if one.state == RELEASED
-        and state.get(MAILS, one.id) is None
-        and state.get(MAIL_NOTES, one.id) is None  # then it is known that it went
+        letter
+        for letter in letters
+        if letter.state == RELEASED
+        and state.get(MAILS, letter.id) is None
+        and state.get(MAIL_NOTES, letter.id) is None  # then it is known that it went
     ]
     return lacks + [MAIL] * bool(gone)
 

@@ -17,15 +17,13 @@ MAILS_OR_NOTES: Final[tuple[Collection[Document], ...]] = (MAILS, MAIL_NOTES)
 async def snapshot(store: MongoStore, some: Some) -> list[Entry]:
     limit = some.limit + 1 if some.ids is None else 0
     letters = await _letters(store, some, limit)
-    by_completion = [
-        (id, list(those)) for id, those in groupby(letters, lambda one: str(one["completion_id"]))
-    ]
+    by_completion = [(id, list(own)) for id, own in groupby(letters, lambda one: str(one["completion_id"]))]
     if limit and len(letters) == limit:
         if len(by_completion) > 1:
             by_completion.pop()  # it may have more letters, which the next page has
         else:
             by_completion = [(by_completion[0][0], await _letters(store, Some(ids=[by_completion[0][0]]), 0))]
-    released = [one["_id"] for one in letters if one["state"] == RELEASED]
+    released = [letter["_id"] for letter in letters if letter["state"] == RELEASED]
     there: set[str] = set()
     for collection in MAILS_OR_NOTES:
         missing = {"_id": {"$in": [id for id in released if id not in there]}}
@@ -33,7 +31,7 @@ async def snapshot(store: MongoStore, some: Some) -> list[Entry]:
             one["_id"]
             for one in await store.aggregate(collection, [{"$match": missing}, {"$project": {"_id": 1}}])
         }
-    return [entry_of(id, those, there) for id, those in by_completion]
+    return [entry_of(id, own, there) for id, own in by_completion]
 
 
 async def _letters(store: MongoStore, some: Some, limit: int) -> list[dict[str, Any]]:
@@ -56,8 +54,8 @@ async def _letters(store: MongoStore, some: Some, limit: int) -> list[dict[str, 
 
 def entry_of(id: str, letters: Sequence[dict[str, Any]], mails: Set[str]) -> Entry:
     """`letters`: of one completion, as they are stored; `mails`: ids of those whose mail is there or noted."""
-    newest = max((one for one in letters if one["template"] in STANDS), key=_version, default=None)
-    gone = [one for one in letters if one["state"] == RELEASED and one["_id"] not in mails]
+    newest = max((letter for letter in letters if letter["template"] in STANDS), key=_version, default=None)
+    gone = [letter for letter in letters if letter["state"] == RELEASED and letter["_id"] not in mails]
     return Entry(
         completion_id=id,
         version=0 if newest is None else _version(newest),

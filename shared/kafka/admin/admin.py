@@ -74,7 +74,7 @@ class KafkaAdmin:
         """Names of those that were missing. Raises TopicsDiffer when one has other partitions."""
         with translated("topics could not be made"):
             return blocking(
-                create_topics(self.kafka, [(one.name, one.partitions, one.config) for one in specs])
+                create_topics(self.kafka, [(spec.name, spec.partitions, spec.config) for spec in specs])
             )
 
     def ensure_services(self, passwords: Mapping[str, str]) -> list[str]:

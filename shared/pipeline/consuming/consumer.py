@@ -170,7 +170,7 @@ class Consumer(Generic[T]):
         """How old the oldest record may be that is not decided yet in this member's partitions, at most; infinite until
         what stood there at the take-over is decided. Unlike a lag it is small, not never zero, while records come without
         a pause."""
-        covered = [one.covered for one in self.table.read.values()]
+        covered = [partition.covered for partition in self.table.read.values()]
         known = [at for at in covered if at is not None]
         if self.trouble or not known or len(known) < len(covered):
             return math.inf
@@ -324,7 +324,7 @@ class Consumer(Generic[T]):
         is fetched and decided, and acknowledged before that one is written."""
         started = time.perf_counter()
         messages: dict[tuple[str, int], list[Message[T]]] = {
-            (tp.topic, tp.partition): those for tp, those in batch.items()
+            (tp.topic, tp.partition): part for tp, part in batch.items()
         }
         expected = {(tp.topic, tp.partition): self.table.read[tp].next for tp in batch}
         failpoint("before-transaction")
@@ -344,8 +344,8 @@ class Consumer(Generic[T]):
         failpoint("after-commit")
         for step, place in zip(decided.steps, decided.taken, strict=True):
             self.table.read[TopicPartition(*place)].next = step.next
-        for tp, those in batch.items():
-            self.table.read[tp].rest = list(those[decided.taken.get((tp.topic, tp.partition), 0) :])
+        for tp, part in batch.items():
+            self.table.read[tp].rest = list(part[decided.taken.get((tp.topic, tp.partition), 0) :])
         self._delivery = asyncio.create_task(self._deliver(decided, started, self.table.decided()))
 
     async def _deliver(self, decided: Decided, started: float, next: dict[TopicPartition, int]) -> None:
@@ -393,14 +393,14 @@ class Consumer(Generic[T]):
     ) -> dict[tuple[str, int], list[Message[T]]]:
         """The first half of one partition, and the rest comes next; a record that is alone is itself what can't be
         written."""
-        (tp, those), *others = messages.items()
-        if others or len(those) > 1:
-            return {tp: those[: max(1, len(those) // 2)]}
-        if isinstance(those[0].fault, WriteFault):
+        (tp, part), *others = messages.items()
+        if others or len(part) > 1:
+            return {tp: part[: max(1, len(part) // 2)]}
+        if isinstance(part[0].fault, WriteFault):
             raise error
         # Without its text: a bulk write error repeats the whole document.
-        log.error("record %s can't be written: %s", those[0].record.at, where(error))
-        return {tp: [replace(those[0], fault=WriteFault(type(error).__name__))]}
+        log.error("record %s can't be written: %s", part[0].record.at, where(error))
+        return {tp: [replace(part[0], fault=WriteFault(type(error).__name__))]}
 
     async def _ours(self, tp: TopicPartition, records: list[Raw]) -> list[Record]:
         """The records from `next` on; a partition that doesn't continue where we stood is taken over or stopped."""

@@ -37,17 +37,17 @@ class Publisher:
 
         async def send(producer: AIOKafkaProducer) -> None:
             acknowledgements = []
-            for (topic, partition), those in by_partition.items():
+            for (topic, partition), ordered in by_partition.items():
                 at = 0
-                while at < len(those):
+                while at < len(ordered):
                     batch = producer.create_batch()
                     first = at
-                    while at < len(those) and batch.append(
-                        key=those[at].key, value=those[at].value, timestamp=None, headers=HEADERS
+                    while at < len(ordered) and batch.append(
+                        key=ordered[at].key, value=ordered[at].value, timestamp=None, headers=HEADERS
                     ):
                         at += 1
                     if at == first:  # larger than a batch: alone, and let the broker say whether it may be
-                        record = those[at]
+                        record = ordered[at]
                         acknowledgements.append(
                             await producer.send(topic, record.value, record.key, partition, headers=HEADERS)
                         )

@@ -59,11 +59,15 @@ def give_up(event: Received[GiveUpWaiting], state: State, terms: object) -> Outc
     """Each is decided a last time. A full page is followed by a command to oneself."""
     data = event.data
     page = state.all(WAITING, "lacks", data.lacks)
-    those = [one for one in page if one.since <= data.before and data.event_type in (None, one.event_type)]
+    over = [
+        record
+        for record in page
+        if record.since <= data.before and data.event_type in (None, record.event_type)
+    ]
     last = f"given up after waiting: {data.reason}"
-    redecide = [Redecide(one.record(), waited=one, last=last) for one in those]
+    redecide = [Redecide(record.record(), waited=record, last=last) for record in over]
     facts = []
-    if len(page) >= WAITING_PAGE and those:
+    if len(page) >= WAITING_PAGE and over:
         facts = [OutgoingEvent(data, "waiting/" + data.lacks, event.at.offset, data.lacks)]
     return Outcome(
         Verdict.ACCEPTED,

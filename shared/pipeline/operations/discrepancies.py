@@ -73,9 +73,15 @@ def reviewing(check: CompletenessCheck) -> dict[type[Payload], Handler[Any]]:
     def review(event: Received[ReviewDiscrepancies], state: State, terms: object) -> Outcome:
         found = [state.get(DISCREPANCIES, id) for id in dict.fromkeys(event.data.completion_ids)]
         claims = [
-            Claim(CompletionId(one.id), one.version, one.standing, one.certified, one.issued)
-            for one in found
-            if one is not None
+            Claim(
+                CompletionId(discrepancy.id),
+                discrepancy.version,
+                discrepancy.standing,
+                discrepancy.certified,
+                discrepancy.issued,
+            )
+            for discrepancy in found
+            if discrepancy is not None
         ]
         changes = noted(claims, state, check, event.now)
         return Outcome(
@@ -92,13 +98,13 @@ def reconciling(check: CompletenessCheck) -> dict[type[Payload], Handler[Any]]:
 
     def needs(event: Received[CompletionsListed], state: State, terms: object) -> Needs:
         yield from note_needs(
-            [one.completion_id for one in claims_of(event.data.completions)], state, check, terms
+            [claim.completion_id for claim in claims_of(event.data.completions)], state, check, terms
         )
 
     def compare(event: Received[CompletionsListed], state: State, terms: object) -> Outcome:
-        claims = {one.completion_id: one for one in claims_of(event.data.completions)}
+        claims = {claim.completion_id: claim for claim in claims_of(event.data.completions)}
         changes = noted(claims.values(), state, check, event.now)
-        lacking = sum(isinstance(one, Put) for one in changes)
+        lacking = sum(isinstance(change, Put) for change in changes)
         return Outcome(
             Verdict.ACCEPTED, f"{lacking} of {len(claims)} lack something" if lacking else "", changes=changes
         )

@@ -24,12 +24,12 @@ class FailureGuard:
 
     def check(self, failures: Failures) -> None:
         """Raises MassFailure when a bug took at least MIN_FAILURES, and more than SHARE, of the last WINDOW records."""
-        for (topic, partition), those in failures.items():
-            if not any(those) or (topic, partition) in self._accepted:
+        for (topic, partition), failed in failures.items():
+            if not any(failed) or (topic, partition) in self._accepted:
                 continue
             seen = deque(self._seen.get((topic, partition), ()), WINDOW)
             alike = Counter(one for one in seen if one is not None)
-            for one in those:
+            for one in failed:
                 if len(seen) == WINDOW and (gone := seen[0]) is not None:
                     alike[gone] -= 1
                 seen.append(one)
@@ -46,8 +46,8 @@ class FailureGuard:
 
     def note(self, failures: Failures) -> None:
         """They are committed."""
-        for place, those in failures.items():
-            self._seen.setdefault(place, deque(maxlen=WINDOW)).extend(those)
+        for place, failed in failures.items():
+            self._seen.setdefault(place, deque(maxlen=WINDOW)).extend(failed)
 
     def begin(self, place: Place, accepted: bool) -> None:
         """A partition is taken over; `accepted`: an operator wants what fails as dead letters."""

@@ -151,8 +151,8 @@ class Loader(Generic[T]):
         for collection, ids in docs.items():
             found += [(collection, document) for document in await self.session.find(collection, ids)]
         left: list[Need] = []
-        for those in sets.values():
-            left += await self._load_sets(those, needs, most, found)
+        for of_collection in sets.values():
+            left += await self._load_sets(of_collection, needs, most, found)
         unmet = set(left)
         self.state.loaded([need for need in needs if need not in unmet], found)
         return left

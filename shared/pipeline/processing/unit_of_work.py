@@ -158,7 +158,7 @@ class UnitOfWork(Generic[T]):
     ) -> dict[TopicPartition, list[Message[T]]]:
         """The records that were taken of each partition, from its first on."""
         arrived = list(
-            self.as_arrived({tp: [message.fresh() for message in those] for tp, those in batch.items()})
+            self.as_arrived({tp: [message.fresh() for message in part] for tp, part in batch.items()})
         )
         del arrived[await self.loader.load_needs([message for _, message in arrived], bounded=True) :]
         self.ahead = deque(message for _, message in arrived)
@@ -188,12 +188,12 @@ class UnitOfWork(Generic[T]):
         """All partitions' items by the log's time; each partition keeps its order. Our own commands come after others
         of the same millisecond, as effects after their causes."""
         if len(messages) == 1:
-            ((tp, those),) = messages.items()
-            return ((tp, message) for message in those)
+            ((tp, part),) = messages.items()
+            return ((tp, message) for message in part)
         own = self.service.commands_topic
         runs = [
-            [(tp, message) for message in those]
-            for tp, those in sorted(messages.items(), key=lambda one: one[0][0] == own)
+            [(tp, message) for message in part]
+            for tp, part in sorted(messages.items(), key=lambda one: one[0][0] == own)
         ]
         return heapq.merge(*runs, key=lambda one: one[1].record.timestamp_ms)
 

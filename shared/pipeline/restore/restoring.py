@@ -95,7 +95,7 @@ class Restoration(Generic[T]):
                 f"the database is of epoch {known} and KOMPETEN_EPOCH is {wanted}: set it to {known} (see {HOW_TO})"
             )
         committed = await self._committed()  # before the positions, which only go forward
-        begun = max((epoch_noted(one.metadata) for one in committed.values()), default=0)
+        begun = max((epoch_noted(partition.metadata) for partition in committed.values()), default=0)
         async with self._reader() as kafka:
             if wanted > known:
                 if begun >= wanted:
@@ -276,7 +276,10 @@ class Restoration(Generic[T]):
         async def work(session: Session) -> list[Any]:
             return list(await session.find(POSITIONS, ids))
 
-        return {one.id: one for one in cast("list[Position]", await in_transaction(self._store, work))}
+        return {
+            position.id: position
+            for position in cast("list[Position]", await in_transaction(self._store, work))
+        }
 
     @asynccontextmanager
     async def _reader(self) -> AsyncIterator[AIOKafkaConsumer]:

@@ -135,8 +135,8 @@ class MongoStore:
                 name = collection.name
                 indexes = await self.database[name].index_information() if name in there else {}
                 unique = {
-                    tuple(field for field, _ in one["key"]): bool(one.get("unique"))
-                    for one in indexes.values()
+                    tuple(field for field, _ in index["key"]): bool(index.get("unique"))
+                    for index in indexes.values()
                 }
                 if name not in there:
                     lacking.append(f"collection {name}")
@@ -282,11 +282,15 @@ class MongoStore:
             return {}
         async with translated():
             operations = [
-                UpdateOne({"_id": one.id}, {"$setOnInsert": to_raw(one, without="_id")}, upsert=True)
-                for one in documents
+                UpdateOne(
+                    {"_id": document.id}, {"$setOnInsert": to_raw(document, without="_id")}, upsert=True
+                )
+                for document in documents
             ]
             await self.database[collection.name].bulk_write(operations, ordered=False)
-            cursor = self.database[collection.name].find({"_id": {"$in": [one.id for one in documents]}})
+            cursor = self.database[collection.name].find(
+                {"_id": {"$in": [document.id for document in documents]}}
+            )
             return {one.id: one for one in _typed(collection, await cursor.to_list(None))}
 
     async def count(self, collection: Collection[Document], filter: Mapping[str, object]) -> int:
