@@ -415,10 +415,7 @@ class Service:
                 " put a new one into the file of --token-file, or into KOMPETEN_TOKEN"
             )
         if status == 403:
-            raise CannotAsk(
-                f"{self.name} does not allow this to the token's role ({detail}):"
-                " operators need the role operator (auditor may read), publishing the role agency"
-            )
+            raise CannotAsk(f"{self.name} does not allow this: {detail}")
         if not _is_problem(response):
             raise CannotAsk(self._strange())
         if status == 404:

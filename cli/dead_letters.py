@@ -187,6 +187,8 @@ def _show(out: Screen, name: str, letter: WholeLetter) -> None:
         out.heading("Record, no JSON")
         for line in letter.text.splitlines():
             out.line(line)
+    elif letter.raw_base64 == "":
+        out.heading("Record without a value")
     elif letter.raw_base64 is not None:
         out.heading("Record, neither JSON nor text in UTF-8: its bytes, in base64")
         out.line(letter.raw_base64)

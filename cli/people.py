@@ -17,7 +17,7 @@ from cli.errors import DONE, NO, CannotAsk, Refused
 from cli.number import employee_number
 from cli.orders import new_key
 from cli.people_file import RECORD
-from cli.people_view import changes, show_links, show_open, show_person
+from cli.people_view import STATES, changes, show_links, show_open, show_person
 
 MAX_SHOWN: Final = 200
 """Rows of a worklist."""
@@ -156,7 +156,7 @@ def _carry_out(
         desk.err.line(line)
     desk.confirm(question, yes=yes)
     key = new_key(f"people/{action}", path, str(order["reason"]), dict(order))
-    return _told(desk, service.order_about_people(path, order, key=key))
+    return _told(desk, service.order_about_people(path, order, key=key), preview)
 
 
 def stands_so(preview: PeoplePreview) -> str | None:
@@ -167,13 +167,21 @@ def stands_so(preview: PeoplePreview) -> str | None:
     return None if changed else "it stands so already: nothing would change"
 
 
-def _told(desk: Desk, ordered: Ordered) -> int:
+def _told(desk: Desk, ordered: Ordered, preview: PeoplePreview) -> int:
     decided = ordered.status == "decided"
     if not desk.answer(ordered.model_dump(mode="json")):
         if decided:
             said = ordered.model_extra or {}
-            whose = f"is {said['agency']}'s" if said.get("agency") else "is nobody's"
-            desk.out.line(f"{said.get('employee_id')} {whose}", "green")
+            id, whose = said.get("employee_id"), f"{said['agency']}'s" if said.get("agency") else "nobody's"
+            after = next((person.after for person in preview.people if person.employee_id == id), None)
+            if after is not None and after.held:
+                desk.out.line(
+                    f"{id} is {whose} and {STATES.get(after.state, after.state)}: mails wait until that is decided, see "
+                    "`kompeten people search --id ID`",
+                    "yellow",
+                )
+            else:
+                desk.out.line(f"{id} is {whose}", "green")
         else:
             desk.out.line("in the log and not decided yet: see `kompeten people search --id ID`", "yellow")
     return DONE if decided else NO

@@ -146,6 +146,10 @@ def _show(out: Screen, whole: Trace) -> None:
             out.line(f"completion {step.completion_id}", "dim", indent=_DETAIL)
         if step.detail:
             out.line(step.detail, indent=_DETAIL)
+    if whole.steps:
+        out.line(
+            "times are those at which records came into the log; they may have been decided later", "dim"
+        )
     if whole.missing:
         out.heading("Missing")
         for lack in whole.missing:

@@ -183,7 +183,10 @@ def wait_ready(
     deadline = time.monotonic() + timeout_s
     while not probe():
         if ended := has_ended():
-            raise StackError(f"{name} {ended} before it was {what}\n{tail()}")
+            said = tail()
+            if "Address already in use" in said:
+                raise StackError(f"{name}: another program took its port just now; start again\n{said}")
+            raise StackError(f"{name} {ended} before it was {what}\n{said}")
         if time.monotonic() > deadline:
             raise StackError(f"{name} was not {what} after {timeout_s:g} s\n{tail()}")
         time.sleep(POLL_S)

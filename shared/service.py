@@ -29,6 +29,7 @@ from shared.identity.identifiers import Ids
 from shared.kafka.topic_rights import TopicCheck, Wanted
 from shared.observability.telemetry import configure_logging, configure_tracing, shutdown_tracing
 from shared.pipeline.consuming.consumer import Consumer
+from shared.pipeline.consuming.coverage import Coverage
 from shared.pipeline.consuming.sources import Sources
 from shared.pipeline.documents import Collection
 from shared.pipeline.errors import Unavailable
@@ -75,6 +76,13 @@ async def _no_ends(places: Sequence[tuple[str, int]]) -> dict[tuple[str, int], i
     return {}
 
 
+Behind = Callable[[int | None], Awaitable[float]]
+
+
+async def _no_coverage(number: int | None) -> float:
+    return math.inf
+
+
 @dataclass
 class Components(Generic[T]):
     """What routes and workers of a service are built from."""
@@ -96,8 +104,8 @@ class Components(Generic[T]):
     log_ends: Callable[[Sequence[tuple[str, int]]], Awaitable[dict[tuple[str, int], int]]] = _no_ends
     evidence: Evidence = no_evidence
     """Whether the database's ids come from the identity key, where it has no fingerprint of it yet."""
-    behind_s: Callable[[], float] = lambda: math.inf
-    """How old what the consumer has not decided yet may be; see there."""
+    behind_s: Behind = _no_coverage
+    """How old what the group has not decided yet may be: Coverage's."""
     woken: list[Callable[[], None]] = field(default_factory=list)
     """Called after each batch: what it decided may be work for somebody."""
     told: list[Callable[[Sequence[Decision]], None]] = field(default_factory=list)
@@ -137,8 +145,8 @@ def make_components(
     budgets = Budgets.of_hours(settings.waiting_budget_h, settings.waiting_budgets_h, waits)
     components.workers += [
         BacklogMetrics(service.name, store, components.work, components.counted),
-        WaitingSweeper(service, store, commands, budgets, lambda: components.behind_s()),
-        BugReplayer(service, store, commands, lambda: components.behind_s()),
+        WaitingSweeper(service, store, commands, budgets, lambda: components.behind_s(None)),
+        BugReplayer(service, store, commands, lambda: components.behind_s(None)),
         Reconciliation(service, store, commands),
     ]
     return components
@@ -186,7 +194,11 @@ class Runner(Generic[T]):
             restoration=self.restoration,
             sources=components.sources,
         )
-        components.behind_s, components.log_ends = self.consumer.behind_s, self.consumer.ends
+        components.log_ends = self.consumer.ends
+        coverage = Coverage(
+            components.sources.partitions, ends=self.consumer.ends, progress=self.consumer.progress
+        )
+        components.behind_s = coverage.behind_s
         self._disk_used = 0.0
         components.remarks["disk of MongoDB"] = self._disk
         components.remarks["offsets"] = self.consumer.offsets.remarks

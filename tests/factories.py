@@ -4,7 +4,7 @@ The employee numbers are valid and belong to nobody.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any, Final, Literal, TypeVar
@@ -40,6 +40,7 @@ from shared.pipeline.records import Record, RecordMetadata
 from tools.contracts.examples import EXAMPLES, MOMENT, NI_PPPK, NIP
 
 P = TypeVar("P", bound=Payload)
+T = TypeVar("T")
 Mode = Literal["structured", "binary"]
 OPD: Final = "dinas-contoh"
 BODIES: Final = ("BKPSDM", "DISKOMINFO")
@@ -216,3 +217,12 @@ def _changed(example: P, changes: Mapping[str, object]) -> P:
 
 def _day(day: date | str) -> date:
     return date.fromisoformat(day) if isinstance(day, str) else day
+
+
+def always(value: T) -> Callable[..., Awaitable[T]]:
+    """Whoever asks is told the same."""
+
+    async def said(*_: object) -> T:
+        return value
+
+    return said

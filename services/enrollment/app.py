@@ -116,14 +116,18 @@ def build(settings: EnrollmentSettings) -> Runner[CompletionTerms]:
     components.remarks["fonts"] = held.remarks
     components.quoting |= {"waiting", "fonts", "bodies"}
     store = components.store
+
+    async def behind_s() -> float:
+        # Judged from then on: whose people are known by then are not judged by nobody's.
+        return await components.behind_s(None) if adoption.done else math.inf
+
     bodies_beginning = BodiesBeginning(
         store,
         components.commands,
         setting=settings.bodies,
         ruled=terms.bodies.agencies,
         reported=lambda: reported_bodies(store),
-        # Judged from then on: whose people are known by then are not judged by nobody's.
-        behind_s=lambda: components.behind_s() if adoption.done else math.inf,
+        behind_s=behind_s,
     )
     components.workers.append(bodies_beginning)
     components.remarks["bodies"] = bodies_beginning.remarks

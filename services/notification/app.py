@@ -89,8 +89,8 @@ def build(settings: NotificationSettings) -> Runner[Terms]:
         mailer,
         server,
         Resender(components.store, mailer.wake),
-        UnreportedDeliveries(components.store, reporter, lambda: components.behind_s()),
-        LetterTimers(components.store, components.commands, lambda: components.behind_s()),
+        UnreportedDeliveries(components.store, reporter, lambda: components.behind_s(None)),
+        LetterTimers(components.store, components.commands, lambda number: components.behind_s(number)),
     ]
     return Runner(settings, components, routers(components))
 

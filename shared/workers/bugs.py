@@ -7,7 +7,7 @@ a version which mends nothing adds no dead letters.
 import asyncio
 import logging
 import math
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Final, Generic, TypeVar
 
@@ -41,7 +41,11 @@ class BugReplayer(Periodic, Generic[T]):
     name = "bugs"
 
     def __init__(
-        self, service: Service[T], store: MongoStore, commands: Commands, behind_s: Callable[[], float]
+        self,
+        service: Service[T],
+        store: MongoStore,
+        commands: Commands,
+        behind_s: Callable[[], Awaitable[float]],
     ) -> None:
         """`behind_s`: infinite while what it found in the log is still to be read; that comes before these."""
         super().__init__(AGAIN_S)
@@ -50,7 +54,7 @@ class BugReplayer(Periodic, Generic[T]):
         self._after = ""
 
     async def step(self) -> float | None:
-        if math.isinf(self._behind_s()):
+        if math.isinf(await self._behind_s()):
             return BEHIND_S
         page = await self._store.select(
             DEAD_LETTERS,

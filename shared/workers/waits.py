@@ -6,7 +6,7 @@ the same, and ends a wait for what never comes.
 
 import logging
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Generic, TypeVar
@@ -67,19 +67,19 @@ class WaitingSweeper(Periodic, Generic[T]):
         store: MongoStore,
         commands: Commands,
         budgets: Budgets,
-        behind_s: Callable[[], float],
+        behind_s: Callable[[], Awaitable[float]],
     ) -> None:
-        """`behind_s`: what they lack may be among what the consumer has not read since then."""
+        """`behind_s`: what they lack may be among what the group has not decided since then."""
         super().__init__(EVERY_S)
         self._reader = Decoder(service)
         self._store, self._commands, self._budgets, self._behind_s = store, commands, budgets, behind_s
         self._after = ""
 
     async def step(self) -> float | None:
-        if math.isinf(behind_s := self._behind_s()):
+        if math.isinf(behind_s := await self._behind_s()):
             return BEHIND_S
         await self._give_up(datetime.now(UTC) - timedelta(seconds=behind_s))
-        if behind_s < EVERY_S:  # else what has them decided may itself be among that
+        if behind_s < 2 * EVERY_S + BEHIND_S:  # else what has them decided may itself be among that
             await self._look_again()
         return None
 

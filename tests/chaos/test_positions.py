@@ -10,6 +10,9 @@ from contextlib import asynccontextmanager
 import pytest
 
 from devstack import Stack
+from services.enrollment.completions.terms import CompletionTerms
+from shared.pipeline.consuming.consumer import Consumer
+from shared.pipeline.consuming.coverage import Coverage
 from shared.pipeline.errors import Moved
 from shared.pipeline.pipeline_collections import POSITIONS
 from shared.pipeline.storage.mongo import MongoSession, MongoStore
@@ -133,27 +136,59 @@ async def steady(place: Place) -> AsyncIterator[None]:
         await flowing
 
 
+def coverage_of(member: Consumer[CompletionTerms]) -> Coverage:
+    return Coverage(member.sources.partitions, ends=member.ends, progress=member.progress)
+
+
 async def test_while_records_come_without_a_pause_it_is_a_little_behind(place: Place) -> None:
     """Letters that are due, waits that are over and the beginning of the register wait for this, not for a lag of zero:
     a service that always had a record in hand never came to them."""
     topic = place.agency()
     await place.send(events(place, 300))
     async with place.member() as member, steady(place), asyncio.timeout(WITHIN_S):
-        while math.isinf(member.behind_s()):
-            await asyncio.sleep(0.01)
+        coverage = coverage_of(member)
+        while math.isinf(await coverage.behind_s()):
+            await asyncio.sleep(0.1)
         assert len(await place.verdicts(topic)) >= 300, "what stood there was not decided"
-        while member.behind_s() > 5:
-            await asyncio.sleep(0.01)
+        while await coverage.behind_s() > 5:
+            await asyncio.sleep(0.1)
 
 
 async def test_a_quiet_topic_of_a_transactional_sender_holds_nobody_up(place: Place) -> None:
     quiet = place.agency(AGENCIES[1])
     async with place.member() as member, steady(place), asyncio.timeout(WITHIN_S):
+        coverage = coverage_of(member)
         await transaction(place, events(place, 1, AGENCIES[1]))
         await place.decided(quiet, 1)
-        began = time.time()
-        while time.time() - member.behind_s() < began:
-            await asyncio.sleep(0.01)
+        began = time.monotonic()
+        while time.monotonic() - await coverage.behind_s() < began:
+            await asyncio.sleep(0.1)
+
+
+async def test_each_member_knows_how_far_the_others_are(place: Place) -> None:
+    """A replica that was up to date let letters go whose points another one had still to read."""
+    async with place.member() as first, place.member() as second, asyncio.timeout(WITHIN_S):
+        while not (first.table.read and second.table.read):
+            await asyncio.sleep(0.1)
+        topics = {tp.topic for tp in second.table.read} & set(place.partitions)
+        tp = next(tp for tp in second.table.read if tp.topic in topics)
+        coverage = coverage_of(first)
+        while math.isinf(await coverage.behind_s()):
+            await asyncio.sleep(0.1)
+        await second._delivered()
+        goes_on = asyncio.Event()
+        second._cycle = goes_on.wait  # type: ignore[assignment,method-assign]
+        try:
+            record = events(place, 1)[0]
+            await place.send([record._replace(topic=tp.topic, partition=tp.partition)])
+            while await coverage.behind_s() < 5:
+                await asyncio.sleep(0.1)
+            assert not any(first.lag().values()), "it is behind itself"
+        finally:
+            del second._cycle
+            goes_on.set()
+        while await coverage.behind_s() > 5:
+            await asyncio.sleep(0.1)
 
 
 @pytest.mark.full

@@ -227,6 +227,9 @@ async def test_the_register_begins_when_all_is_read_and_once(
     await city.deliver([Sending(completed(NIP, code="A", organizer="ITB"), "a", sender=AGENCIES[1])])
     submitted, behind_s, asked = Submitted(city), math.inf, 0
 
+    async def behind() -> float:
+        return behind_s
+
     async def reported() -> list[Reported]:
         nonlocal asked
         asked += 1
@@ -236,7 +239,7 @@ async def test_the_register_begins_when_all_is_read_and_once(
     ruled = {"BADAN": AGENCIES[1], "DISKOMINFO": "diskominfo"}
     beginning = BodiesBeginning(
         components.store, submitted, setting=setting, ruled=ruled,  # type: ignore[arg-type]
-        reported=reported, behind_s=lambda: behind_s,
+        reported=reported, behind_s=behind,
     )  # fmt: skip
     await beginning.step()
     assert (submitted.commands, asked) == ([], 0), "what is not read yet may name bodies"

@@ -14,6 +14,7 @@ from shared.http.commands import Commands, DecisionWaiter
 from shared.pipeline.kafka.publisher import Publisher
 from shared.pipeline.pipeline_collections import DEAD_LETTERS, DECISIONS, OPEN, REPLAYED, DeadLetter
 from shared.workers.bugs import PAGE, BugReplayer
+from tests import factories
 from tests.chaos.members import Place, failing_on, place_of
 from tests.chaos.test_positions import events
 
@@ -42,7 +43,7 @@ def bugs(place: Place, publisher: Publisher, behind_s: float = 0.0) -> "BugRepla
         DecisionWaiter(store, service.commands_topic),
         Askers(service.name, "s" * 32),
     )
-    return BugReplayer(service, store, commands, lambda: behind_s)
+    return BugReplayer(service, store, commands, factories.always(behind_s))
 
 
 async def letters(place: Place, state: str) -> list[DeadLetter]:

@@ -28,6 +28,7 @@ from shared.contracts.payload import Payload
 from shared.http.access import Principal, Role
 from shared.http.app import create_app
 from shared.pipeline.storage.mongo import MongoStore
+from tests import factories
 from tests.integration.mailing import (
     SENDER,
     TERMS,
@@ -220,7 +221,7 @@ async def untold(mail_store: MongoStore) -> AsyncIterator[Callable[..., tuple[Un
         log = Log()
         telling = DeliveryReporter(log, 0)  # type: ignore[arg-type]
         running.append(asyncio.create_task(telling.run()))
-        return UnreportedDeliveries(mail_store, telling, lambda: behind_s), log
+        return UnreportedDeliveries(mail_store, telling, factories.always(behind_s)), log
 
     yield make
     for one in running:
@@ -265,7 +266,7 @@ async def test_what_may_stand_unread_in_the_log_is_not_told_again(
     await worker.step()
     found = await told(log, 1)
     assert [one.letter_id for one in found] == ["let_0001"]
-    worker._behind_s = lambda: 0.0
+    worker._behind_s = factories.always(0.0)
     await worker.step()
     found = await told(log, 4)
     assert {one.letter_id for one in found} == {"let_0000", "let_0001", "let_0002"}

@@ -64,7 +64,7 @@ def waits(
         DecisionWaiter(store, service.commands_topic),
         Askers(service.name, "s" * 32),
     )
-    return WaitingSweeper(service, store, commands, budgets, lambda: behind_s)
+    return WaitingSweeper(service, store, commands, budgets, factories.always(behind_s))
 
 
 async def reasons(place: Place, count: int) -> dict[str, str]:

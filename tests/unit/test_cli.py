@@ -592,6 +592,11 @@ def test_a_record_that_is_no_json_is_shown_as_the_text_that_it_is(cli: Cli) -> N
     assert shown.endswith('Record, no JSON\n{"name": "Siti Nurjanah, S.Sos.\\x1b[2J é",\n')
 
 
+def test_a_record_without_a_value_is_said_to_have_none(cli: Cli) -> None:
+    cli.world.letters["enrollment"] = [unread(b"", event_id=None)]
+    assert cli("dead-letters", "show", A).out.endswith("Record without a value\n")
+
+
 @pytest.mark.parametrize("value", [b"\xff\x0f", json.dumps(EVENT).encode("utf-16")], ids=["bytes", "UTF-16"])
 def test_only_what_is_not_utf_8_is_shown_in_base64_and_says_so(cli: Cli, value: bytes) -> None:
     cli.world.letters["enrollment"] = [unread(value, event_id=None)]

@@ -245,8 +245,10 @@ def test_a_merge_is_shown_with_what_moves_and_counts_once(cli: Cli) -> None:
         counted_once={"count": 1, "first": [title]},
         certificates_issued=1,
     )
+    cli.world.order = lambda asked: decided(employee_id=EMPLOYEE, agency="dinas-b")
     done = cli("people", "merge", OTHER, "--into", EMPLOYEE, "--home", "dinas-b", *WHY, "--yes")
     assert done.code == 0
+    assert "mails wait until that is decided" in done.out, "who is tired reads the last line alone"
     for text in (
         "JP 2026: 12 -> 18",
         "mails wait from then on",

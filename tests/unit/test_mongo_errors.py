@@ -74,6 +74,8 @@ TOPOLOGY = "(configured timeouts: connectTimeoutMS: 5000.0ms), Timeout: 5.0s, To
             "a full disk ends it",
         ),
         (AutoReconnect("db-1:27017: connection closed (configured timeouts: ...)"), "closed the connection"),
+        (AutoReconnect("db-1:27017: [Errno 104] Connection reset by peer"), "broke off"),
+        (AutoReconnect("db-1:27017: [Errno 32] Broken pipe"), "broke off"),
         (
             OperationFailure("Available disk space of 1 bytes is less than required", 14031),
             "its disk is full",

@@ -40,7 +40,7 @@ class BodiesBeginning(Periodic):
         setting: Mapping[str, str],
         ruled: Mapping[str, str | None],
         reported: Callable[[], Awaitable[Reports]],
-        behind_s: Callable[[], float],
+        behind_s: Callable[[], Awaitable[float]],
     ) -> None:
         """`setting`: see Issuers. `ruled`: by code, the agency that the rules name. `behind_s`: infinite while bodies
         may be named by what stood in the log before this version came, and is not read yet."""
@@ -59,7 +59,7 @@ class BodiesBeginning(Periodic):
         if register is None or not register.begun:
             return BEGINNING_S  # with agencies
         if register.judges_from is None:
-            if math.isinf(self._behind_s()):
+            if math.isinf(await self._behind_s()):
                 return BEGINNING_S
             return await self._begin()
         if register.generation != self._generation:

@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import logging
 import math
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, cast
 
@@ -106,15 +106,15 @@ class UnreportedDeliveries(Periodic):
     name = "untold"
 
     def __init__(
-        self, store: "MongoStore", reporter: DeliveryReporter, behind_s: Callable[[], float]
+        self, store: "MongoStore", reporter: DeliveryReporter, behind_s: Callable[[], Awaitable[float]]
     ) -> None:
-        """`behind_s`: what is told of mails that ended since then may be among what the consumer has not read yet."""
+        """`behind_s`: what is told of mails that ended since then may be among what the group has not decided yet."""
         super().__init__(LOOK_EVERY_S)
         self._store, self._reporter, self._behind_s = store, reporter, behind_s
         self._looked_at: datetime | None = None
 
     async def step(self) -> float | None:
-        if math.isinf(behind_s := self._behind_s()):
+        if math.isinf(behind_s := await self._behind_s()):
             return BEHIND_S
         read_until = datetime.now(UTC) - timedelta(seconds=behind_s)
         found = 0

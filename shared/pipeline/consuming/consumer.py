@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import logging
-import math
 import time
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
@@ -60,7 +59,6 @@ ANSWERED_WITHIN_S = 5.0
 STALLED_AFTER_S = 30.0
 POSITIONS_LOOK_S = 5.0
 ENDS_LOOK_S = 5.0
-COVERED_LOOK_S = 0.5
 # Of a partition that is ahead of the others, while they are decided in the order of arrival. More than a batch takes: it
 # is paused beyond, and what one batch empties nobody would resume.
 MAX_HELD = 4 * MAX_RECORDS
@@ -108,7 +106,6 @@ class Consumer(Generic[T]):
         self._stopping = asyncio.Event()
         self._offsets_at = 0.0
         self._ends_at = 0.0
-        self._covered_at = 0.0
 
     async def run(self) -> None:
         self._following = asyncio.create_task(self.sources.follow(), name="sources")
@@ -166,15 +163,24 @@ class Consumer(Generic[T]):
                 found[tp.topic, tp.partition] = one.next
         return found
 
-    def behind_s(self) -> float:
-        """How old the oldest record may be that is not decided yet in this member's partitions, at most; infinite until
-        what stood there at the take-over is decided. Unlike a lag it is small, not never zero, while records come without
-        a pause."""
-        covered = [partition.covered for partition in self.table.read.values()]
-        known = [at for at in covered if at is not None]
-        if self.trouble or not known or len(known) < len(covered):
-            return math.inf
-        return max(0.0, time.time() - min(known))
+    async def progress(self, places: Sequence[tuple[str, int]]) -> dict[tuple[str, int], int]:
+        """How far these partitions are decided and all that it caused is published, whichever member has them: offset of
+        the first record that is not. Those of which nobody can tell are left out; so is what stands still here."""
+        if self._consumer is None or self.trouble:
+            return {}
+        assigned = self._consumer.assignment()
+        found = {(tp.topic, tp.partition): one.done for tp, one in self.table.read.items() if tp in assigned}
+        others = [tp for place in places if (tp := TopicPartition(*place)) not in assigned]
+        with contextlib.suppress(KafkaError, TimeoutError):
+            noted = await asyncio.wait_for(
+                asyncio.gather(*map(self._consumer.committed, others)), ANSWERED_WITHIN_S
+            )
+            found |= {
+                (tp.topic, tp.partition): offset
+                for tp, offset in zip(others, noted, strict=True)
+                if offset is not None
+            }
+        return found
 
     def faults(self) -> list[str]:
         """Why this member is not ready; empty when all is well."""
@@ -227,7 +233,6 @@ class Consumer(Generic[T]):
                 raise Unavailable(
                     f"no record came for {STALLED_AFTER_S:.0f} s although some are there: connecting anew"
                 )
-        self._note_ends()
         if self._restoring():
             assert self.restoration is not None
             await self.restoration.look(
@@ -492,16 +497,6 @@ class Consumer(Generic[T]):
             if records and tp not in batch and not self._merging.held(tp):
                 with contextlib.suppress(IllegalStateError):  # taken from us meanwhile
                     self.table.read[tp].passed = await self._consumer.position(tp)
-
-    def _note_ends(self) -> None:
-        assert self._consumer is not None
-        if time.monotonic() - self._covered_at < COVERED_LOOK_S:
-            return
-        self._covered_at = time.monotonic()
-        for tp, records in self.lag().items():
-            if (polled_ms := self._consumer.last_poll_timestamp(tp)) is not None:
-                ours = self.table.read[tp]
-                ours.note_end(ours.reached + records, polled_ms / 1000)
 
     async def _look_at_positions(self) -> None:
         """An operator may have started a stopped partition, or set one back that nothing comes into."""

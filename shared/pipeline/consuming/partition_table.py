@@ -29,10 +29,6 @@ class Partition(Generic[T]):
     """As the broker said when it was asked: a client whose fetcher ended sees nothing."""
     rest: list[Message[T]] = field(default_factory=list)
     """Of the batch before, what did not fit into its transaction."""
-    covered: float | None = None
-    """All that the log had at that moment (Unix time, s) is decided; None: not even what it had at the take-over."""
-    awaited: tuple[int, float] | None = None
-    """Where the log ended at a moment, from when on it is covered."""
 
     @property
     def reached(self) -> int:
@@ -42,14 +38,6 @@ class Partition(Generic[T]):
     def done(self) -> int:
         """What may be noted as read: nothing of it is still to be published."""
         return self.reached if self.published == self.next else self.published
-
-    def note_end(self, end: int, at: float) -> None:
-        """As the broker said at that moment (Unix time, s). One end is awaited at a time, so `covered` is at most twice
-        as old as what is not decided yet."""
-        self.awaited = self.awaited or (end, at)
-        if self.reached >= self.awaited[0]:
-            self.covered = max(self.covered or 0.0, at if self.reached >= end else self.awaited[1])
-            self.awaited = (end, at)
 
 
 class PartitionTable(Generic[T]):

@@ -53,6 +53,7 @@ _NAMELESS: Final = (
     "its host is not there, or the name in KOMPETEN_MONGO is not its own: see first whether it runs (`docker compose ps "
     "mongo`), then KOMPETEN_MONGO and the name service"
 )
+_BROKEN_OFF: Final = "its connection broke off: it is starting anew or has ended, its log says which"
 _NO_SPACE: Final = "No space left on device"
 # By what the driver's text of a server that was not found has. Its own says addresses, and all of the topology.
 _AWAY: Final[Mapping[str, str]] = {
@@ -69,6 +70,7 @@ _AWAY: Final[Mapping[str, str]] = {
     "timed out": "its server did not answer in time: see its load and the network",
     "No replica set members": _NO_PRIMARY,
     "No primary": _NO_PRIMARY,
+    "reset by peer": _BROKEN_OFF,
     "connection closed": "it closed the connection: it is starting anew, or has as many as it takes (its log says which)",
 }
 
@@ -102,6 +104,8 @@ def sentence(error: PyMongoError) -> str:
             "MongoDB: its hosts are not found in DNS: check the name after mongodb+srv:// in KOMPETEN_MONGO, if it does "
             "not come back by itself"
         )
+    if isinstance(error, ConnectionFailure):
+        return f"MongoDB: {_BROKEN_OFF}"
     return f"MongoDB: {type(error).__name__}"
 
 
