@@ -89,7 +89,7 @@ async def check_administrator(kafka: KafkaConnection) -> None:
     ]
     if missing and kafka.security != "plaintext":
         raise Refused(
-            f"user {kafka.user!r} does not operation Kafka: it may not {', '.join(missing)} in the cluster. "
+            f"user {kafka.user!r} does not administer Kafka: it may not {', '.join(missing)} in the cluster. "
             "Set KOMPETEN_KAFKA_USER and _PASSWORD of one who does"
         )
 
