@@ -59,6 +59,8 @@ ANSWERED_WITHIN_S = 5.0
 STALLED_AFTER_S = 30.0
 POSITIONS_LOOK_S = 5.0
 ENDS_LOOK_S = 5.0
+# uvloop raises RuntimeError where a connection is written to that was closed in the middle of its handshake.
+NOT_ANSWERED = (KafkaError, TimeoutError, RuntimeError)
 # Of a partition that is ahead of the others, while they are decided in the order of arrival. More than a batch takes: it
 # is paused beyond, and what one batch empties nobody would resume.
 MAX_HELD = 4 * MAX_RECORDS
@@ -155,7 +157,7 @@ class Consumer(Generic[T]):
         wanted = [TopicPartition(*place) for place in places if self.sources.can_be_asked(place[0])]
         try:
             ends = await asyncio.wait_for(self._consumer.end_offsets(wanted), ANSWERED_WITHIN_S)
-        except (KafkaError, TimeoutError):
+        except NOT_ANSWERED:
             return {}
         found = {(tp.topic, tp.partition): end for tp, end in ends.items()}
         for tp, one in self.table.read.items():
@@ -171,7 +173,7 @@ class Consumer(Generic[T]):
         assigned = self._consumer.assignment()
         found = {(tp.topic, tp.partition): one.done for tp, one in self.table.read.items() if tp in assigned}
         others = [tp for place in places if (tp := TopicPartition(*place)) not in assigned]
-        with contextlib.suppress(KafkaError, TimeoutError):
+        with contextlib.suppress(*NOT_ANSWERED):
             noted = await asyncio.wait_for(
                 asyncio.gather(*map(self._consumer.committed, others)), ANSWERED_WITHIN_S
             )
