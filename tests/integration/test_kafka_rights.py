@@ -294,6 +294,22 @@ async def test_a_new_password_is_a_new_user_and_the_old_one_ends(installation: I
     assert await asyncio.to_thread(installation.admin.agency_users, "rotated") == [new.user]
 
 
+async def test_a_deleted_user_is_out_on_return_also_of_a_broker_behind_its_controller(
+    installation: Installation,
+) -> None:
+    """New topics, whose logs the broker makes before it looks at what was changed next, keep it behind."""
+    several = [await added(installation, f"gone-{number}") for number in range(3)]
+    topics = [(f"{installation.prefix}busy-{number}", 40, {}) for number in range(9)]
+    for number, user in enumerate(several):
+        busy = create_topics(installation.kompeten.stack.kafka, topics[number * 3 : number * 3 + 3])
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(busy)
+            await asyncio.to_thread(installation.admin.delete_user, user.user)
+            with pytest.raises(Refused):
+                async with connected(user, "test"):
+                    pass
+
+
 async def test_a_short_password_is_refused(installation: Installation) -> None:
     with pytest.raises(AdminError, match="fewer than 16 characters") as caught:
         await asyncio.to_thread(installation.admin.users.set_password, "somebody", "hunter2")

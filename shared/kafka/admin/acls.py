@@ -1,7 +1,6 @@
 """Access control lists (ACLs): what Kafka holds for whom, and how a declared right becomes one."""
 
-import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
 from confluent_kafka.admin import (
@@ -15,10 +14,9 @@ from confluent_kafka.admin import (
 )
 
 from shared.contracts.rights import Right
-from shared.kafka.admin.errors import AdminError, translated
+from shared.kafka.admin.errors import translated
+from shared.kafka.admin.waiting import TIMEOUT_S, until
 
-TIMEOUT_S: Final = 30.0
-POLL_S: Final = 0.05
 EVERYTHING: Final = "*"
 _PRINCIPAL: Final = "User:"
 
@@ -69,7 +67,7 @@ class Acls:
                 )
                 for future in futures.values():
                     future.result()
-            self._until(lambda there: there.issuperset(missing), missing)
+            until(lambda: self.all().issuperset(missing), _shown(missing))
         return missing
 
     def delete(self, unwanted: Iterable[Acl]) -> None:
@@ -80,22 +78,16 @@ class Acls:
             with translated("rights could not be taken back"):
                 for future in self._client.delete_acls(filters, request_timeout=TIMEOUT_S).values():
                     future.result()
-            self._until(lambda there: there.isdisjoint(unwanted), unwanted)
-
-    def _until(self, stands: Callable[[set[Acl]], bool], changed: Sequence[Acl]) -> None:
-        """The controller answers before the broker that is asked next has heard of it."""
-        deadline = time.monotonic() + TIMEOUT_S
-        while not stands(self.all()):
-            if time.monotonic() > deadline:
-                raise AdminError(
-                    f"after {TIMEOUT_S:g} s the broker does not show the change of {len(changed)} rights: try again"
-                )
-            time.sleep(POLL_S)
+            until(lambda: self.all().isdisjoint(unwanted), _shown(unwanted))
 
     def _found(self, which: AclBindingFilter) -> set[Acl]:
         with translated("rights could not be read"):
             bindings = self._client.describe_acls(which, request_timeout=TIMEOUT_S).result()
         return {_acl(binding) for binding in bindings}
+
+
+def _shown(changed: Sequence[Acl]) -> str:
+    return f"the change of {len(changed)} rights"
 
 
 def _filter(user: str | None = None) -> AclBindingFilter:

@@ -28,12 +28,13 @@ from shared.contracts.rights import (
 )
 from shared.contracts.topics import TopicSpec, agency_topic, topic_specs
 from shared.kafka.access import Refused, connected
-from shared.kafka.admin.acls import TIMEOUT_S, Acl, Acls, acl_of, denial_of
+from shared.kafka.admin.acls import Acl, Acls, acl_of, denial_of
 from shared.kafka.admin.agencies import AgencyQuota, AgencyState, UserState
 from shared.kafka.admin.blocking import blocking
 from shared.kafka.admin.errors import translated
 from shared.kafka.admin.quotas import Quotas
 from shared.kafka.admin.users import Users
+from shared.kafka.admin.waiting import TIMEOUT_S, until
 from shared.kafka.connection import SCRAM, KafkaConnection
 from shared.kafka.topic_rights import check_administrator
 from shared.kafka.topics import create_topics
@@ -92,6 +93,7 @@ class KafkaAdmin:
         if differs is False:
             return []
         self.users.set_password(user, password)
+        until(lambda: not self._differs(user, password), f"the password of {user}")
         if user not in known:
             return [f"user {user}"]
         return [f"another password for user {user}"] if differs else []
@@ -163,8 +165,10 @@ class KafkaAdmin:
         return [f"{user} is denied no more"]
 
     def delete_user(self, user: str) -> None:
-        """First what it may, so that an open connection is of no use."""
-        self.acls.delete(acl for acl in self.acls.of(user) if acl.allows)
+        """Denied first, so that an open connection is of no use. Returns when the broker lets nobody in by its
+        password: it takes changes in the order of its metadata log, and the rights' end stands after the user's.
+        """
+        self.deny(user)
         self.quotas.delete(user)
         self.users.delete(user)
         self.acls.delete(self.acls.of(user))

@@ -11,8 +11,8 @@ from confluent_kafka.admin import (
     UserScramCredentialUpsertion,
 )
 
-from shared.kafka.admin.acls import TIMEOUT_S
 from shared.kafka.admin.errors import AdminError, translated
+from shared.kafka.admin.waiting import TIMEOUT_S
 
 SCRAM: Final = ScramMechanism.SCRAM_SHA_512
 # The least that Kafka takes: passwords are random, so that more would only make connecting slower.
