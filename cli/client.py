@@ -338,7 +338,7 @@ class Service:
                 found = _read(list[Decided], self._get(f"/decisions/{ordered.command_id}"), self.name)
             except Missing:
                 continue
-            firsts = [one for one in found if one.verdict != "duplicate"] or found
+            firsts = [decision for decision in found if decision.verdict != "duplicate"] or found
             if not firsts:
                 continue
             decision = firsts[-1]

@@ -52,7 +52,9 @@ def list_contested(desk: Desk) -> int:
     except NotYours:
         raise NotYours(_OWN_CONTESTS) from None
     shown, more = found[:MAX_SHOWN], len(found) > MAX_SHOWN
-    if not desk.answer({"completions": [one.model_dump(mode="json") for one in shown], "more": more}):
+    if not desk.answer(
+        {"completions": [completion.model_dump(mode="json") for completion in shown], "more": more}
+    ):
         show_contested(desk.out, shown, more=more)
     return DONE
 
@@ -90,10 +92,10 @@ def _whole_id(desk: Desk, about: Mapping[str, str], contest: str) -> str:
         return contest
     # What it would be to contest it once more shows those that there are, decided ones too.
     preview = desk.enrollment().preview_contest("contests", about)
-    known = [] if preview.before is None else [one.contest_id for one in preview.before.contests]
+    known = [] if preview.before is None else [held.contest_id for held in preview.before.contests]
     if contest in known:
         return contest
-    meant = [one for one in known if one.startswith(contest)]
+    meant = [id for id in known if id.startswith(contest)]
     if len(meant) == 1 and len(contest) >= SHORTEST:
         return meant[0]
     if not meant:

@@ -131,7 +131,7 @@ def discard(
 
 
 def _agree(desk: Desk, verb: str, chosen: list[Chosen], yes: bool) -> None:
-    names = ", ".join(dict.fromkeys(one.service.name for one in chosen))
+    names = ", ".join(dict.fromkeys(choice.service.name for choice in chosen))
     desk.confirm(f"{verb} {len(chosen)} dead letters of {names}?", yes=yes or len(chosen) == 1)
 
 

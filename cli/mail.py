@@ -89,7 +89,7 @@ def resend(
 
 def _list_groups(desk: Desk) -> int:
     groups = desk.notification().mail_groups()
-    if not desk.answer({"groups": [one.model_dump(mode="json") for one in groups]}):
+    if not desk.answer({"groups": [group.model_dump(mode="json") for group in groups]}):
         for group in groups:
             desk.out.line(f"{group.count} {group.state}: {group.reason}", "bold")
             about = {"sample": group.sample, "latest": local(group.latest), "do": group.do}

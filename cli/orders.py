@@ -70,7 +70,7 @@ def find(desk: Desk, id: str, only: str | None) -> tuple[Service, WholeLetter]:
 
     services = desk.services(only)
     answers, silent = each(services, ask)
-    found = [(one, letter) for one in services if (letter := answers.get(one.name)) is not None]
+    found = [(asked, letter) for asked in services if (letter := answers.get(asked.name)) is not None]
     if not found and silent:
         raise next(iter(silent.values()))
     if not found:
@@ -146,11 +146,13 @@ def carry_out(
                 bar.advance(task)
     except KeyboardInterrupt:
         desk.err.line("kompeten: interrupted: the same command again goes on", "red")
-    for one in chosen[len(outcomes) :]:
-        outcomes.append(Outcome(one.service.name, one.id, "not asked", "the run ended before its answer"))
+    for choice in chosen[len(outcomes) :]:
+        outcomes.append(
+            Outcome(choice.service.name, choice.id, "not asked", "the run ended before its answer")
+        )
     outcomes = [*done, *outcomes]
     summary(desk, what, outcomes, named)
-    return max(one.exit_status for one in outcomes)
+    return max(outcome.exit_status for outcome in outcomes)
 
 
 def _outcomes(chosen: Sequence[Chosen], give: Give, rate: float | None) -> Iterator[Outcome]:

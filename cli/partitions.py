@@ -90,19 +90,20 @@ def _start_all(desk: Desk, service: Service, topic: str, next: int | None, *, re
         "service": service.name,
         "topic": topic,
         "next": next,
-        "partitions": [asdict(one) for one in done],
+        "partitions": [asdict(outcome) for outcome in done],
     }
     if not desk.answer(document):
-        for one in done:
+        for outcome in done:
             said = {
                 "started": f"{_goes_on(next)} within seconds",
                 "not stopped": "is not stopped: left alone",
-            }.get(one.outcome, f"{one.outcome}: {one.reason}")
+            }.get(outcome.outcome, f"{outcome.outcome}: {outcome.reason}")
             desk.out.line(
-                f"{service.name}: {topic}/{one.partition} {said}", "red" if STATUS[one.outcome] else ""
+                f"{service.name}: {topic}/{outcome.partition} {said}",
+                "red" if STATUS[outcome.outcome] else "",
             )
         desk.out.line("see `kompeten status`")
-    return max(STATUS[one.outcome] for one in done)
+    return max(STATUS[outcome.outcome] for outcome in done)
 
 
 def _started(

@@ -168,7 +168,7 @@ def _title(cell: str) -> str:
 def _names_somebody(cells: Sequence[str]) -> bool:
     """Or is meant to."""
     first = cells[0]
-    digits = sum(one.isdigit() for one in first)
+    digits = sum(character.isdigit() for character in first)
     return RECORD in first or digits > FEW_DIGITS or is_scientific(",".join(cells[:2]))
 
 

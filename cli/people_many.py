@@ -117,7 +117,7 @@ def merge_all(
     """Say of many links that wait that they are right: the records become one person's each."""
     service, reason = desk.enrollment(), checked_reason(reason)
     links, named, unknown = _links(desk, service, said_by, file)
-    said = {one.id: one.last.command_id for one in named}
+    said = {person.id: person.last.command_id for person in named}
     wanted = [
         Wanted(
             id,
@@ -149,8 +149,8 @@ def separate_all(
     """Say of many links that wait that they are wrong, or take merges back: each record is a person of its own."""
     service, reason = desk.enrollment(), checked_reason(reason)
     links, named, unknown = _links(desk, service, said_by, file)
-    said = {one.id: one.last.command_id for one in named}
-    ids = dict.fromkeys([*links, *(one.id for one in named if one.merged)])
+    said = {person.id: person.last.command_id for person in named}
+    ids = dict.fromkeys([*links, *(person.id for person in named if person.merged)])
     wanted = [
         Wanted(id, "separations", {"employee_id": id, "reason": reason}, said.get(id, "")) for id in ids
     ]
@@ -197,7 +197,9 @@ def _links(
 def _record_named(asked: Named, person: Person) -> _Named:
     """A person may have several records: that which is named by its id, or has the number."""
     number, id = asked.asked.get("employee_number"), asked.asked.get("employee_id")
-    joined = [one for one in person.merged if one.employee_id == id or number in one.employee_numbers]
+    joined = [
+        merged for merged in person.merged if merged.employee_id == id or number in merged.employee_numbers
+    ]
     record = joined[0].employee_id if joined else person.employee_id
     own = [
         decision
@@ -217,11 +219,11 @@ def _unlinked(
     """Of those that a file names, whom nothing is to be ordered about. `done`: why it is so already; empty: it is not."""
     none = "no link of it waits" + ("" if said_by is None else f" that {said_by} said")
     return [
-        Outcome(service.name, one.id, SO_ALREADY, why)
-        if (why := done(one))
-        else Outcome(service.name, one.id, NOT_FOUND, f"{none}, line {one.line}", line=one.line)
-        for one in named
-        if one.id not in meant
+        Outcome(service.name, person.id, SO_ALREADY, why)
+        if (why := done(person))
+        else Outcome(service.name, person.id, NOT_FOUND, f"{none}, line {person.line}", line=person.line)
+        for person in named
+        if person.id not in meant
     ]
 
 
@@ -261,12 +263,12 @@ def _carry_out(
         return max(outcome.exit_status for outcome in done)
     desk.confirm(question.format(f"{len(seen)} people"), yes=yes)
     give = _giving(service, what, seen)
-    chosen = [Chosen(service, one.wanted.id) for one in seen]
+    chosen = [Chosen(service, person.wanted.id) for person in seen]
     return carry_out(desk, what, chosen, give, rate, done=done, named=PEOPLE)
 
 
 def _giving(service: Service, what: str, seen: Iterable[_Seen]) -> Callable[[Chosen], Ordered]:
-    by_id = {one.wanted.id: one for one in seen}
+    by_id = {person.wanted.id: person for person in seen}
 
     def give(one: Chosen) -> Ordered:
         (id, path, order, said), preview = by_id[one.id]
@@ -286,28 +288,28 @@ def _previewed(desk: Desk, service: Service, wanted: Sequence[Wanted]) -> tuple[
     """Those that would change something; and what is known of the others already."""
     seen: list[_Seen] = []
     done: list[Outcome] = []
-    for one in _watched(desk, "looked at", wanted):
+    for target in _watched(desk, "looked at", wanted):
         try:
-            preview = service.preview_people(one.path, one.order)
+            preview = service.preview_people(target.path, target.order)
         except NoSuchAgency:  # of the order, not of this person: it would be said of each
             raise
         except Refused as error:
-            done.append(Outcome(service.name, one.id, REFUSED, str(error)))
+            done.append(Outcome(service.name, target.id, REFUSED, str(error)))
             continue
         if preview.verdict == "refused":
-            done.append(Outcome(service.name, one.id, REFUSED, preview.reason))
+            done.append(Outcome(service.name, target.id, REFUSED, preview.reason))
         elif (as_before := stands_so(preview)) is not None:
-            done.append(Outcome(service.name, one.id, SO_ALREADY, as_before))
+            done.append(Outcome(service.name, target.id, SO_ALREADY, as_before))
         else:
-            seen.append(_Seen(one, preview))
+            seen.append(_Seen(target, preview))
     return seen, done
 
 
 def _watched(desk: Desk, what: str, items: Sequence[T]) -> Iterable[T]:
     with desk.err.progress(what, shown=not desk.as_json and len(items) > 1) as bar:
         task = bar.add_task(what, total=len(items))
-        for one in items:
-            yield one
+        for item in items:
+            yield item
             bar.advance(task)
 
 
@@ -320,12 +322,12 @@ def _show(desk: Desk, seen: Sequence[_Seen], done: Sequence[Outcome]) -> None:
         told = ", ".join(map(str, lines[:MAX_LINES]))
         more = f" and {len(lines) - MAX_LINES} more" if len(lines) > MAX_LINES else ""
         desk.err.line(f"{NOT_FOUND}: line{'' if len(lines) == 1 else 's'} {told}{more}")
-    rows = [_row(one.preview) for one in seen[:MAX_SHOWN]]
+    rows = [_row(person.preview) for person in seen[:MAX_SHOWN]]
     if rows:
         desk.err.table(("record", "name", "whose it is", "would be", "mails that wait"), rows)
     if len(seen) > MAX_SHOWN:
         desk.err.line(f"and {len(seen) - MAX_SHOWN} more")
-    freed = sum(_goes_out(one.preview) for one in seen)
+    freed = sum(_goes_out(person.preview) for person in seen)
     if freed:
         desk.err.line(f"mails that wait go out to {freed} of them")
 

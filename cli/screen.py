@@ -65,8 +65,8 @@ class Screen:
 
     def line(self, text: object = "", style: str = "", *, indent: int = 0, hang: int = 2) -> None:
         """A sentence: a terminal gets it broken between words, a file or pipe in one piece."""
-        for one in wrapped(plain(text), width_of(self._stream), indent=indent, hang=hang):
-            self._console.print(Text(one, style=style), soft_wrap=True)
+        for piece in wrapped(plain(text), width_of(self._stream), indent=indent, hang=hang):
+            self._console.print(Text(piece, style=style), soft_wrap=True)
 
     def verbatim(self, text: str, style: str = "") -> None:
         """A line of a document: as long as it is, so that it can be copied."""

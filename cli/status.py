@@ -158,12 +158,12 @@ def _show(
         out.heading("Wrong")
         for name, fault in wrong:
             out.line(f"{name}: {fault}", "red")
-    if suspended := [one for stand in stands.values() for one in stand.suspended]:
+    if suspended := [code for stand in stands.values() for code in stand.suspended]:
         out.heading("Suspended: kompeten agency")
         for agency in suspended[:MAX_ROWS]:
             out.line(_suspension(agency), "yellow")
         _more(out, len(suspended))
-    if distrusted := [one for stand in stands.values() for one in stand.distrusted]:
+    if distrusted := [code for stand in stands.values() for code in stand.distrusted]:
         out.heading("Distrusted: kompeten agency")
         for agency, said in distrusted[:MAX_ROWS]:
             out.line(
@@ -179,14 +179,14 @@ def _show(
         out.heading("Behind")
         out.table(("service", "topic", "lag", "partitions"), behind[:MAX_ROWS])
         _more(out, len(behind))
-    groups = [(name, one) for name, stand in stands.items() for one in stand.groups]
+    groups = [(name, group) for name, stand in stands.items() for group in stand.groups]
     groups.sort(key=lambda row: row[1].kind != BUG)  # what is ours to mend first
     if groups:
         out.heading("Dead letters: kompeten dead-letters")
         for name, group in groups[:MAX_ROWS]:
             out.line(f"{name}: {group.count} {group.kind}: {short(group.reason)}: {group.sample}")
         _more(out, len(groups))
-    waits = [(name, one) for name, stand in stands.items() for one in stand.waiting]
+    waits = [(name, wait) for name, stand in stands.items() for wait in stand.waiting]
     if waits:
         out.heading("Waiting: kompeten waiting")
         for name, wait in waits[:MAX_ROWS]:

@@ -120,15 +120,15 @@ def _what_to_do(one: Finding) -> str:
 
 
 def _joined(traces: list[Trace]) -> Trace:
-    steps = [step for one in traces for step in one.steps]
+    steps = [step for part in traces for step in part.steps]
     return Trace(
         steps=sorted(steps, key=_order),
-        missing=[lack for one in traces for lack in one.missing],
-        completion_ids=list(dict.fromkeys(id for one in traces for id in one.completion_ids)),
-        employee_ids=list(dict.fromkeys(id for one in traces for id in one.employee_ids)),
-        uncertified_ids=list(dict.fromkeys(id for one in traces for id in one.uncertified_ids)),
-        untold_ids=list(dict.fromkeys(id for one in traces for id in one.untold_ids)),
-        unlooked=sum(one.unlooked for one in traces),
+        missing=[lack for part in traces for lack in part.missing],
+        completion_ids=list(dict.fromkeys(id for part in traces for id in part.completion_ids)),
+        employee_ids=list(dict.fromkeys(id for part in traces for id in part.employee_ids)),
+        uncertified_ids=list(dict.fromkeys(id for part in traces for id in part.uncertified_ids)),
+        untold_ids=list(dict.fromkeys(id for part in traces for id in part.untold_ids)),
+        unlooked=sum(part.unlooked for part in traces),
     )
 
 

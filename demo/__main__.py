@@ -92,7 +92,7 @@ async def _day(city: City, kompeten: Kompeten, reader: Reader) -> tuple[Publishe
         published = await publish(city, kompeten)
         published_s = time.monotonic() - began
         in_time = await settle(kompeten, reader, show, DEADLINE_S)
-        last_mail_s = max((one.timestamp() for one in reader.sent_at()), default=first) - first
+        last_mail_s = max((moment.timestamp() for moment in reader.sent_at()), default=first) - first
         delays = reader.delays_s()
         for revocation in city.afterwards:
             await revoke(revocation, certificate_of(revocation.occasion, kompeten), kompeten)

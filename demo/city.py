@@ -135,9 +135,9 @@ class _Day:
     def _hire(self, employees: int) -> None:
         for agency in AGENCIES:
             count = max(5, round(employees * SHARES[agency.opd]))
-            for one in employees_of(agency, count, self.random):
-                self.city.employees[one.employee_number] = one
-                self.opd_of[one.employee_number] = agency.opd
+            for employee in employees_of(agency, count, self.random):
+                self.city.employees[employee.employee_number] = employee
+                self.opd_of[employee.employee_number] = agency.opd
         for number, one in self.city.employees.items():
             minute = self.random.uniform(0, 30)
             # Some are registered in the evening only: their completions of the day wait until then.
@@ -208,7 +208,7 @@ class _Day:
             if completed.employee_number in numbers:
                 again = completed.model_copy(update={"employee_number": numbers[completed.employee_number]})
                 self._publish(minute + self.random.uniform(1, 100), opd, "copy, new number", again)
-        self._plain = [one for one in self._plain if one[2].employee_number not in numbers]
+        self._plain = [sent for sent in self._plain if sent[2].employee_number not in numbers]
 
     def _resend(self) -> None:
         for minute, opd, completed in self._take(self._some(0.03)):
@@ -278,9 +278,9 @@ class _Day:
         return structured(opd, "malformed", payload, f"{opd}-{self._ids[opd]:06d}", MORNING)
 
     def _revoke(self) -> None:
-        mailed = [one for one in self._plain if self.city.employees[one[2].employee_number].email]
+        mailed = [sent for sent in self._plain if self.city.employees[sent[2].employee_number].email]
         (_, opd, early), (_, other, late) = (
-            next(one for one in mailed if one[2].training.form is form)
+            next(sent for sent in mailed if sent[2].training.form is form)
             for form in (Form.WEBINAR, Form.COURSE)
         )
         for target, sender, completed, reason in (

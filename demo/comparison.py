@@ -93,15 +93,15 @@ class Reader:
 
     def caught(self) -> list[Caught]:
         """Each mail's text is fetched once."""
-        index = [one for one in self._index() if one.id not in self._earlier]
-        for one in index:
-            if one.id not in self._read:
-                text = text_of(self.raw_mail(one.id))
+        index = [entry for entry in self._index() if entry.id not in self._earlier]
+        for entry in index:
+            if entry.id not in self._read:
+                text = text_of(self.raw_mail(entry.id))
                 link = LINK.search(text)
-                self._read[one.id] = Caught(
-                    one.message_id, one.recipient, one.subject, link.group() if link else ""
+                self._read[entry.id] = Caught(
+                    entry.message_id, entry.recipient, entry.subject, link.group() if link else ""
                 )
-        return [self._read[one.id] for one in index]
+        return [self._read[entry.id] for entry in index]
 
     def count_mails(self) -> int:
         answer = self._mails.get("/api/v1/messages", params={"limit": 0})
@@ -139,9 +139,12 @@ class Reader:
         answer = self._mails.get("/api/v1/messages", params={"limit": EVERYTHING})
         return [
             MailIndex(
-                one["ID"], one["MessageID"], one["To"][0]["Address"] if one["To"] else "", one["Subject"]
+                message["ID"],
+                message["MessageID"],
+                message["To"][0]["Address"] if message["To"] else "",
+                message["Subject"],
             )
-            for one in answer.json()["messages"]
+            for message in answer.json()["messages"]
         ]
 
     def _certified(self, completions: list[Completion]) -> Iterator[Certified]:

@@ -42,12 +42,12 @@ def expectations(city: City) -> Expectations:
 def _jp(everything: Iterable[Expected]) -> dict[tuple[str, int], Decimal]:
     learnings: dict[str, list[Learning]] = defaultdict(list)
     totals: dict[tuple[str, int], Decimal] = {}
-    for one in everything:
-        training, day = one.completed.training, one.completed.completed_on
-        totals[one.occasion.employee_number, day.year] = Decimal(0)
-        if not one.revoked:
-            learnings[one.occasion.employee_number].append(
-                Learning(str(one.occasion), training.form, training.level, training.start_date,
+    for expected in everything:
+        training, day = expected.completed.training, expected.completed.completed_on
+        totals[expected.occasion.employee_number, day.year] = Decimal(0)
+        if not expected.revoked:
+            learnings[expected.occasion.employee_number].append(
+                Learning(str(expected.occasion), training.form, training.level, training.start_date,
                          training.end_date, day, training.programme_jp, training.sessions)
             )  # fmt: skip
     rates = load_rates()
@@ -60,12 +60,14 @@ def _jp(everything: Iterable[Expected]) -> dict[tuple[str, int], Decimal]:
 
 def _points(everything: Iterable[Expected]) -> dict[tuple[str, str], int]:
     achievements: dict[tuple[str, str], list[Achievement]] = defaultdict(list)
-    for one in everything:
-        training, day = one.completed.training, one.completed.completed_on
-        of_month = achievements[one.occasion.employee_number, f"{day:%Y-%m}"]
-        if not one.revoked:
-            predicate = one.completed.result.predicate
-            of_month.append(Achievement(str(one.occasion), training.form, training.level, predicate, day))
+    for expected in everything:
+        training, day = expected.completed.training, expected.completed.completed_on
+        of_month = achievements[expected.occasion.employee_number, f"{day:%Y-%m}"]
+        if not expected.revoked:
+            predicate = expected.completed.result.predicate
+            of_month.append(
+                Achievement(str(expected.occasion), training.form, training.level, predicate, day)
+            )
     rules = load_point_rules()
     return {
         key: sum(award.points for award in award_month(own, rules).values())

@@ -32,16 +32,16 @@ def keep(
 
 def _chosen(city: City, comparison: Comparison) -> tuple[Certified, Letter, str] | None:
     """Preferably from the international workshop: its certificate has the most on it."""
-    links = {one.message_id: one.link for one in comparison.caught}
+    links = {mail.message_id: mail.link for mail in comparison.caught}
     letters = {
-        one.completion_id: one
-        for one in comparison.letters
-        if one.template == ISSUED and links.get(one.message_id)
+        letter.completion_id: letter
+        for letter in comparison.letters
+        if letter.template == ISSUED and links.get(letter.message_id)
     }
     rows = [
-        one
-        for one in comparison.certified
-        if one.completion_id in letters and not one.revoked and one.has_pdf
+        completion
+        for completion in comparison.certified
+        if completion.completion_id in letters and not completion.revoked and completion.has_pdf
     ]
 
     def interest(row: Certified) -> tuple[bool, bool, str]:

@@ -110,9 +110,11 @@ def certificate_of(occasion: Occasion, kompeten: Kompeten) -> str:
         for offer in OFFERS
         if (offer.training.code, offer.training.batch) == (occasion.code, occasion.batch)
     ).training
-    for one in answer.json()["completions"]:
-        if (one["title"], one["batch"]) == (training.title, training.batch) and one["certificate"]:
-            return str(one["certificate"]["certificate_id"])
+    for completion in answer.json()["completions"]:
+        if (completion["title"], completion["batch"]) == (training.title, training.batch) and completion[
+            "certificate"
+        ]:
+            return str(completion["certificate"]["certificate_id"])
     raise StackError(f"there is no certificate of {occasion.code}/{occasion.batch} to be revoked")
 
 

@@ -120,7 +120,7 @@ def _completions(expected: Expectations, comparison: Comparison) -> Iterator[Fin
     found = _grouped(comparison.certified, lambda one: one.occasion)
     points = {point.completion_id: point for point in comparison.points}
     letters = _grouped(comparison.letters, lambda one: one.completion_id)
-    caught = Counter(one.message_id for one in comparison.caught)
+    caught = Counter(mail.message_id for mail in comparison.caught)
     for completion in expected.completions:
         rows = found.pop(completion.occasion, [])
         subject = described(completion.occasion)
@@ -167,16 +167,22 @@ def _missing_mail(one: Expected, row: Certified, mailed: Sequence[Letter]) -> It
 
 
 def _certificates(comparison: Comparison) -> Iterator[Finding]:
-    numbers = Counter(one.number for one in comparison.certified if one.number is not None)
+    numbers = Counter(
+        completion.number for completion in comparison.certified if completion.number is not None
+    )
     for number, times in _repeated(numbers):
         yield Finding("doubled", f"certificate number {number}", f"given {times} times")
-    ids = Counter(one.certificate_id for one in comparison.certified if one.certificate_id is not None)
+    ids = Counter(
+        completion.certificate_id
+        for completion in comparison.certified
+        if completion.certificate_id is not None
+    )
     for id, times in _repeated(ids):
         yield Finding("doubled", f"certificate {id}", f"of {times} completions")
 
 
 def _mails(comparison: Comparison) -> Iterator[Finding]:
-    for id, times in _repeated(Counter(one.message_id for one in comparison.caught)):
+    for id, times in _repeated(Counter(mail.message_id for mail in comparison.caught)):
         yield Finding("doubled", f"mail {id}", f"arrived {times} times")
     occasions = _grouped(comparison.caught, lambda one: (one.recipient, one.subject, one.link))
     for (_, subject, _), mails in occasions.items():
@@ -189,7 +195,7 @@ def _mails(comparison: Comparison) -> Iterator[Finding]:
         what = f"{times} letters {template} of revision {revision}"
         yield Finding("doubled", f"letters of {completion_id}", what)
     known = {letter.message_id for letter in comparison.letters if letter.message_id}
-    for stranger in sorted({one.message_id for one in comparison.caught} - known):
+    for stranger in sorted({mail.message_id for mail in comparison.caught} - known):
         yield Finding("doubled", f"mail {stranger}", "arrived, but no letter says that it was sent")
 
 
@@ -205,10 +211,12 @@ def _ledgers(comparison: Comparison) -> Iterator[Finding]:
 
 
 def _totals(expected: Expectations, comparison: Comparison) -> Iterator[Finding]:
-    first = {one.completion_id: one.occasion.employee_number for one in comparison.certified}
+    first = {
+        completion.completion_id: completion.occasion.employee_number for completion in comparison.certified
+    }
     jp: dict[tuple[str, int], Decimal] = defaultdict(Decimal)
-    for one in comparison.certified:
-        jp[one.occasion.employee_number, one.year] += one.jp
+    for completion in comparison.certified:
+        jp[completion.occasion.employee_number, completion.year] += completion.jp
     for key in expected.jp.keys() | jp.keys():
         given, wanted = jp.get(key, Decimal(0)), expected.jp.get(key, Decimal(0))
         if given != wanted:

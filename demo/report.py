@@ -39,8 +39,8 @@ def summary(comparison: Comparison, findings: Sequence[Finding]) -> dict[str, in
     """Counted from databases and mail catcher alone."""
     counted = (
         len(comparison.certified),
-        sum(one.number is not None for one in comparison.certified),
-        sum(bool(one.jp_rule) for one in comparison.certified),
+        sum(completion.number is not None for completion in comparison.certified),
+        sum(bool(completion.jp_rule) for completion in comparison.certified),
         comparison.point_entries,
         len(comparison.caught),
         len(comparison.dead_letters),
@@ -69,13 +69,13 @@ def went_in(city: City) -> list[tuple[str, str]]:
 def came_out(
     comparison: Comparison, result: dict[str, int], pdfs: int, refused: int
 ) -> list[tuple[str, str]]:
-    revoked = sum(one.revoked for one in comparison.certified)
-    uncertified = sum(not one.certified for one in comparison.certified)
-    reissues = sum(max(0, one.revision - 1) for one in comparison.certified)
+    revoked = sum(completion.revoked for completion in comparison.certified)
+    uncertified = sum(not completion.certified for completion in comparison.certified)
+    reissues = sum(max(0, completion.revision - 1) for completion in comparison.certified)
     told_revoked = sum(
         letter.template == REVOKED and bool(letter.message_id) for letter in comparison.letters
     )
-    jp = sum((one.jp for one in comparison.certified), Decimal(0))
+    jp = sum((completion.jp for completion in comparison.certified), Decimal(0))
     points = sum(account.ledger for account in comparison.accounts)
     reasons = Counter(_short(reason) for reason in comparison.dead_letters)
     return [

@@ -125,6 +125,6 @@ def partitions_read(kompeten: Kompeten) -> dict[str, list[TopicPartition]]:
 
 def goal(city: City) -> Progress:
     """What a full bar is; corrections add mails and PDFs of their own."""
-    mailed = sum(one.mailed for one in city.expected.values())
+    mailed = sum(expectation.mailed for expectation in city.expected.values())
     count = len(city.expected)
     return Progress(city.records.total(), count, count, count, mailed, 0, 0)

@@ -140,7 +140,7 @@ def _kept(
 
 
 def _other(mode: str) -> str:
-    return next(one for one in MODES if one != mode)
+    return next(other for other in MODES if other != mode)
 
 
 def _brokers(

@@ -19,11 +19,15 @@ def forget(folder: Path) -> list[str]:
     try:
         client = DockerClient.from_env(timeout=30)
         containers = [
-            one for one in client.containers.list(all=True, filters=label) if _is_of(folder, one.labels)
+            container
+            for container in client.containers.list(all=True, filters=label)
+            if _is_of(folder, container.labels)
         ]
         for container in containers:
             container.remove(force=True, v=True)
-        volumes = [one for one in client.volumes.list(filters=label) if _is_of(folder, one.attrs["Labels"])]
+        volumes = [
+            volume for volume in client.volumes.list(filters=label) if _is_of(folder, volume.attrs["Labels"])
+        ]
         for volume in volumes:
             volume.remove()
     except FAILURES as error:
@@ -33,7 +37,7 @@ def forget(folder: Path) -> list[str]:
             f"Docker holds data of {_short(folder)} and does not answer ({type(error).__name__}): start its engine "
             "and run it again"
         ) from error
-    return [str(one.name) for one in (*containers, *volumes)]
+    return [str(resource.name) for resource in (*containers, *volumes)]
 
 
 def _is_of(folder: Path, labels: Mapping[str, str]) -> bool:

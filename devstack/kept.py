@@ -17,8 +17,8 @@ def modes(run_dir: Path) -> list[str]:
 
 
 def remember(run_dir: Path, mode: str) -> None:
-    others = [one for one in modes(run_dir) if one != mode]
-    (run_dir / "mode").write_text("".join(f"{one}\n" for one in (mode, *others)), encoding="utf-8")
+    others = [other for other in modes(run_dir) if other != mode]
+    (run_dir / "mode").write_text("".join(f"{kept}\n" for kept in (mode, *others)), encoding="utf-8")
 
 
 def volume(run_dir: Path, name: str) -> str:

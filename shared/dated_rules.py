@@ -166,7 +166,7 @@ class RuleFile:
         try:
             return model.validate_python(item)
         except ValidationError as error:
-            faults = "; ".join(_fault(one, item) for one in error.errors(include_url=False))
+            faults = "; ".join(_fault(problem, item) for problem in error.errors(include_url=False))
             raise RulesInvalid(f"{self.name}, {table}, row {number} ({_name(item)}): {faults}") from error
 
 

@@ -255,7 +255,7 @@ class Runner(Generic[T]):
                 await asyncio.wait_for(self.components.store.disk_used(), 1.0) or self._disk_used
             )
         except (Unavailable, TimeoutError) as error:
-            why = f"{str(error) or self.components.store.why_away()}{''.join(f'; {one}' for one in self._disk())}"
+            why = f"{str(error) or self.components.store.why_away()}{''.join(f'; {remark}' for remark in self._disk())}"
             return Check("database", False, f"{why}. Nothing is lost, work goes on when it is back.")
         return Check("database", self.prepared, "Answers." if self.prepared else "Is being prepared.")
 

@@ -212,9 +212,9 @@ def _officer(components: Components[CompletionTerms], reads: Reads, register: Cu
     async def search(body: NumberBody, caller: Caller) -> list[CompletionView]:
         # All that have it, to leave out others before it is cut: as many as bodies number alike, which are few.
         found = await reads.store.select(COMPLETIONS, {"certificate.number": body.certificate_number.strip()})
-        own = [one for one in found if _may_act_on(one, caller)][:MAX_FOUND]
+        own = [completion for completion in found if _may_act_on(completion, caller)][:MAX_FOUND]
         looked = await looked_up(reads.store, own)
-        return [completion_view(one, looked, reads.terms) for one in own]
+        return [completion_view(completion, looked, reads.terms) for completion in own]
 
     @router.post(
         "/certificates/{certificate_id}/revocations", summary="Revoke", **commanding(allow(Role.officer))

@@ -52,4 +52,4 @@ class WaitingWatch(Periodic):
                 {"$limit": MAX_NAMED},
             ],
         )
-        return sorted(one["_id"].removeprefix(kind + "/") for one in found)
+        return sorted(document["_id"].removeprefix(kind + "/") for document in found)

@@ -71,7 +71,9 @@ _BLANK: Final = frozenset("\u115f\u1160\u2800\u3164\uffa0")
 
 def _shows(text: str) -> str:
     """A certificate without a name would be genuine."""
-    if text.isascii() or any(unicodedata.category(one)[0] in "LNPS" and one not in _BLANK for one in text):
+    if text.isascii() or any(
+        unicodedata.category(character)[0] in "LNPS" and character not in _BLANK for character in text
+    ):
         return text
     raise ValueError("shows nothing, it has blanks and marks alone: send the text as it is to be read")
 

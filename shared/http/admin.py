@@ -79,9 +79,11 @@ def admin_router(components: Components[Any]) -> APIRouter:
     async def status() -> StatusView:
         checks = await components.readiness()
         positions = [
-            one for one in await store.select(POSITIONS, {}) if one.id.startswith(service.name + "/")
+            position
+            for position in await store.select(POSITIONS, {})
+            if position.id.startswith(service.name + "/")
         ]
-        places = {_place(one.id): one for one in positions}
+        places = {_place(position.id): position for position in positions}
         ends = await components.log_ends(list(places))
         partitions = []
         for (topic, partition), one in sorted(places.items()):
@@ -101,7 +103,7 @@ def admin_router(components: Components[Any]) -> APIRouter:
             service=service.name,
             ready=all(check.ok for check in checks),
             faults=[f"{check.name}: {check.sentence}" for check in checks if not check.ok],
-            remarks=[f"{name}: {one}" for name, told in components.remarks.items() for one in told()],
+            remarks=[f"{name}: {remark}" for name, told in components.remarks.items() for remark in told()],
             rules=service.rules,
             partitions=partitions,
             waiting=await store.size(WAITING),
@@ -132,9 +134,9 @@ def admin_router(components: Components[Any]) -> APIRouter:
             {"$sort": {"last_failed_at": -1}},
             {"$limit": limit},
         ])  # fmt: skip
-        for one in found:
-            one["event_types"] = list(dict.fromkeys(one["event_types"]))[:MAX_TYPES]
-        return [GroupView(fingerprint=one.pop("_id"), **one) for one in found]
+        for group in found:
+            group["event_types"] = list(dict.fromkeys(group["event_types"]))[:MAX_TYPES]
+        return [GroupView(fingerprint=group.pop("_id"), **group) for group in found]
 
     @router.get("/dead-letters/letters", summary="Dead letters, one by one", **READERS)
     async def letters(
@@ -152,7 +154,7 @@ def admin_router(components: Components[Any]) -> APIRouter:
         if after is not None:
             filter["_id"] = {"$gt": after}
         found = await store.select(DEAD_LETTERS, filter, sort=[("_id", 1)], limit=limit)
-        return [LetterView(**_letter(one)) for one in found]
+        return [LetterView(**_letter(letter)) for letter in found]
 
     @router.get("/dead-letters/letter", summary="A dead letter with its event and history", **READERS)
     async def letter(id: Annotated[str, Query(min_length=1, max_length=400)]) -> LetterDetails:
@@ -215,8 +217,8 @@ def admin_router(components: Components[Any]) -> APIRouter:
                 if document is not None or stood
             ],
             events=[
-                EventView(type=one["type"], subject=one["subject"], data=one["data"])
-                for one in (json.loads(event.value) for event in run.events)
+                EventView(type=document["type"], subject=document["subject"], data=document["data"])
+                for document in (json.loads(event.value) for event in run.events)
             ],
         )
 
@@ -251,7 +253,7 @@ def admin_router(components: Components[Any]) -> APIRouter:
             {"$sort": {"oldest": 1}},
             {"$limit": limit},
         ])  # fmt: skip
-        return [WaitingView(lacks=one.pop("_id"), **one) for one in found]
+        return [WaitingView(lacks=group.pop("_id"), **group) for group in found]
 
     @router.post("/waiting/looks", summary="Decide again what waits for this", **commanding(OPERATOR))
     async def look(body: WaitingBody, asked: Asking) -> Response:

@@ -118,7 +118,7 @@ def _limit(address: Address) -> int:
 
 
 def _check(headers: Headers, limit: int) -> None:
-    codings = [one.strip().lower() for one in headers.get("content-encoding", "").split(",")]
+    codings = [coding.strip().lower() for coding in headers.get("content-encoding", "").split(",")]
     if packed := [coding for coding in codings if coding not in ("", "identity")]:
         named = " and ".join(coding for coding in packed if coding in _CODINGS) or "a coding"
         raise Problem(

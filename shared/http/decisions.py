@@ -150,7 +150,7 @@ async def _last_of(
             {"$unset": "place"},
         ],
     )
-    return [msgspec.convert(one, Decision) for one in found]
+    return [msgspec.convert(document, Decision) for document in found]
 
 
 _PLACE: Final[Sequence[str]] = ("topic", "partition", "offset", "turn")

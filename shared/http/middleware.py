@@ -138,7 +138,7 @@ class BrokenResponse(Exception):
 
 def _add_headers(message: Message) -> None:
     headers = MutableHeaders(scope=message)
-    if "GET" in (allowed := [one.strip() for one in headers.get("allow", "").split(",")]):
+    if "GET" in (allowed := [method.strip() for method in headers.get("allow", "").split(",")]):
         headers["Allow"] = ", ".join(sorted({*allowed, "HEAD"}))
     for name, value in _ALWAYS.items():
         headers[name] = value

@@ -79,7 +79,7 @@ def trace_of(
     lacks = [unheard(id) for id in wanted.completion_ids if id not in about]
     return Trace(
         steps=steps,
-        missing=[one for one in lacks if one is not None],
+        missing=[lack for lack in lacks if lack is not None],
         completion_ids=wanted.completion_ids,
         employee_ids=sorted(set(about.values())),
     )

@@ -53,7 +53,7 @@ class Collection(Generic[D_co]):
 
 def _stored_names(kind: Any, attribute: str) -> Iterator[str]:
     for part in attribute.split("."):
-        field = next((one for one in msgspec.structs.fields(kind) if one.name == part), None)
+        field = next((declared for declared in msgspec.structs.fields(kind) if declared.name == part), None)
         if field is None:
             raise ValueError(f"{kind.__name__} has no attribute {part}: name one that it has")
         yield field.encode_name
@@ -278,7 +278,9 @@ class State:
             elif isinstance(need, Docs):
                 changed = self._index_of_changed(need.collection, need.field).get(need.value)
                 sets = self._sets.setdefault(need.collection, {}).setdefault(need.field, {})
-                sets[need.value] = _Members({} if changed is None else {one.id: one for one in changed.all()})
+                sets[need.value] = _Members(
+                    {} if changed is None else {document.id: document for document in changed.all()}
+                )
         for collection, document in documents:
             key = (collection, document.id)
             self._stored.add(key)

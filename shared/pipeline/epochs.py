@@ -43,7 +43,7 @@ def fault_of_version(payload: Payload) -> str | None:
     names, listed = _said(type(payload))
     versions = [(name, getattr(payload, name)) for name in names]
     if listed:
-        versions += [("version", one.version) for one in getattr(payload, "completions", ())]
+        versions += [("version", completion.version) for completion in getattr(payload, "completions", ())]
     for name, version in versions:
         if version > MAX_VERSION:
             return f"its {name} lies beyond those of any epoch: no service of this installation wrote it"

@@ -80,12 +80,12 @@ class Reconciliation(Periodic, Generic[T]):
         )
         changed = {id for collection, id, _, _ in rehearsal.changes if collection is DISCREPANCIES}
         if changed:
-            command = ReviewDiscrepancies(completion_ids=tuple(one for one in ids if one in changed))
+            command = ReviewDiscrepancies(completion_ids=tuple(id for id in ids if id in changed))
             id = event_id(
                 0, f"discrepancies/{ids[0]}", milliseconds(now) // int(EVERY_S * 1000), command.TYPE
             )
             await self._commands.submit(command, id=id, key="discrepancies", traceparent=root_traceparent(id))
-        return {one for one in ids if one not in changed}
+        return {id for id in ids if id not in changed}
 
     def _record(self, command: ReviewDiscrepancies) -> Record:
         """As the command would stand in the log."""

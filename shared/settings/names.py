@@ -76,15 +76,26 @@ _ADDRESSES: Final = ("_URL", "_URI", "_ADDRESS", "_SERVER", "_HOSTNAME")
 def _address(name: str) -> str | None:
     """What somebody means who writes SMTP_URL or MONGO_URI; it looks more like SMTP_USER."""
     stem = next((name.removesuffix(end) for end in _ADDRESSES if name.endswith(end)), None)
-    return next((one for one in (stem, f"{stem}_HOST") if one in known() and one not in OTHERS), None)
+    return next(
+        (
+            candidate
+            for candidate in (stem, f"{stem}_HOST")
+            if candidate in known() and candidate not in OTHERS
+        ),
+        None,
+    )
 
 
 def _advice(name: str, names: set[str]) -> str:
     if meant := _address(name):
         return f"did you mean {meant}?"
     # Compared without the prefix, which would make everything look alike.
-    bare = {one.removeprefix(PREFIX) for one in names if one.endswith("_FILE") == name.endswith("_FILE")}
+    bare = {
+        known_name.removeprefix(PREFIX)
+        for known_name in names
+        if known_name.endswith("_FILE") == name.endswith("_FILE")
+    }
     near = difflib.get_close_matches(name.removeprefix(PREFIX), sorted(bare), n=2, cutoff=_NEAR)
     if not near:
         return "remove it, or see docs/reference/settings.md for those that there are."
-    return f"did you mean {' or '.join(PREFIX + one for one in near)}?"
+    return f"did you mean {' or '.join(PREFIX + close for close in near)}?"

@@ -34,7 +34,7 @@ class FromEnvironment(BaseSettings):
         text = value.strip(" \t\r\n")
         if value and not text:
             raise PydanticCustomError("setting", "holds nothing but blanks: write a value, or leave it out")
-        if any(ord(one) < 32 or one in "\x7f\x85\u2028\u2029" for one in text):
+        if any(ord(character) < 32 or character in "\x7f\x85\u2028\u2029" for character in text):
             raise PydanticCustomError(
                 "setting", "has a line end or another control character in it: write one line"
             )
@@ -78,8 +78,12 @@ def read(cls: type[_Loaded], **given: Any) -> _Loaded:
         settings = cls(**given)
     except ValidationError as error:
         # One whose file cannot be taken is told already, and would be told as missing.
-        told = [one for one in error.errors(include_url=False) if not unread.keys() & set(one["loc"][:1])]
-        problems += [sentence(cls, one) for one in told]
+        told = [
+            problem
+            for problem in error.errors(include_url=False)
+            if not unread.keys() & set(problem["loc"][:1])
+        ]
+        problems += [sentence(cls, problem) for problem in told]
     except SettingsError:
         problems.append("A KOMPETEN_ variable has a value that cannot be parsed.")
     else:

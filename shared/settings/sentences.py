@@ -94,7 +94,7 @@ def _range(field: FieldInfo) -> str:
     most = [str(limit.le) for limit in limits if isinstance(limit, annotated_types.Le)]
     if least and most:
         return f" from {least[0]} to {most[0]}"
-    said = [*above, *(f"at least {one}" for one in least), *(f"at most {one}" for one in most)]
+    said = [*above, *(f"at least {bound}" for bound in least), *(f"at most {bound}" for bound in most)]
     return f", {' and '.join(said)}" if said else ""
 
 

@@ -67,9 +67,9 @@ def _link_ring(ring: SecretStr) -> SecretStr:
         )
     if len(set(keys)) < len(keys):
         raise _problem("has a key twice: keep each once")
-    for one in keys:
-        if one != IDENTITY:
-            _real_secret(SecretStr(one))
+    for link_key in keys:
+        if link_key != IDENTITY:
+            _real_secret(SecretStr(link_key))
     return ring
 
 
@@ -177,7 +177,7 @@ def _issuers(value: object) -> object:
                 f"has {_shown(pair)}: write CODE=agency, CODE={OUTSIDE}, or CODE alone where nobody has confirmed yet "
                 "who issues for it, several separated by commas"
             )
-        if key(code) in {key(one) for one in issuers}:
+        if key(code) in {key(issuer) for issuer in issuers}:
             raise _problem(f"names {_shown(code, 40)} twice: name each once")
         issuers[code] = issuer
     return issuers
@@ -220,7 +220,7 @@ def _public_url(url: str, info: ValidationInfo) -> str:
 
 def _kafka_addresses(text: str) -> str:
     """host:port, several separated by commas; an IPv6 address in brackets."""
-    addresses = [one.strip() for one in text.split(",")]
+    addresses = [address.strip() for address in text.split(",")]
     for address in addresses:
         host, colon, port = address.rpartition(":")
         shown = "one that is none" if "@" in address else _shown(address, 60)

@@ -102,8 +102,8 @@ class WaitingSweeper(Periodic, Generic[T]):
             {"$limit": PAGE},
             {"$group": {"_id": "$lacks"}},
         ])  # fmt: skip
-        for one in late:
-            lacks = one["_id"]
+        for record in late:
+            lacks = record["_id"]
             command = GiveUpWaiting(
                 lacks=lacks, before=before, event_type=event_type, reason=f"it did not come within {hours} hours"
             )  # fmt: skip

@@ -43,7 +43,7 @@ class _Document(NamedTuple):
         here = self.at(self.schema)
         inner = here.schema.get("anyOf", here.schema.get("oneOf"))
         if inner is not None:
-            return [variant for one in inner for variant in here._replace(schema=one).variants()]
+            return [variant for part in inner for variant in here._replace(schema=part).variants()]
         types = here.schema.get("type", "any")
         names = types if isinstance(types, list) else [types]
         return [here._replace(schema={**here.schema, "type": name}) for name in names]
@@ -77,7 +77,7 @@ _OUTGOING: Final = _Words(
 
 def _gone(old: _Document, new: _Document, path: str) -> Iterator[str]:
     """Fields of the old form that the new one does not have: removed, or renamed."""
-    counterparts = {one.schema["type"]: one for one in new.variants()}
+    counterparts = {variant.schema["type"]: variant for variant in new.variants()}
     for variant in old.variants():
         match = counterparts.get(variant.schema["type"])
         if match is None:
@@ -99,7 +99,11 @@ def _gone(old: _Document, new: _Document, path: str) -> Iterator[str]:
 def _refused(given: _Document, taken: _Document, path: str, words: _Words) -> Iterator[str]:
     """Why something that `given` allows is not allowed by `taken`."""
     for variant in given.variants():
-        matches = [one for one in taken.variants() if _covers(one.schema["type"], variant.schema["type"])]
+        matches = [
+            candidate
+            for candidate in taken.variants()
+            if _covers(candidate.schema["type"], variant.schema["type"])
+        ]
         if not matches:
             yield f"{path} {words.type.format(_article(variant.schema['type']))}"
             continue

@@ -144,8 +144,8 @@ def _objects(
         field = definitions[field["$ref"].removeprefix("#/$defs/")]
     if "properties" in field:
         yield field, f"{path}."
-    for one in field.get("anyOf", ()):
-        yield from _objects(one, definitions, path)
+    for choice in field.get("anyOf", ()):
+        yield from _objects(choice, definitions, path)
     if "items" in field:
         yield from _objects(field["items"], definitions, f"{path}[]")
 
@@ -153,7 +153,7 @@ def _objects(
 def _kind(field: Mapping[str, Any], definitions: Mapping[str, Any]) -> str:
     """A field's schema in words."""
     if "anyOf" in field:
-        return " or ".join(_kind(one, definitions) for one in field["anyOf"])
+        return " or ".join(_kind(choice, definitions) for choice in field["anyOf"])
     if "$ref" in field:
         return _kind(definitions[field["$ref"].removeprefix("#/$defs/")], definitions)
     if "enum" in field:

@@ -55,7 +55,7 @@ def broken_promises(released: Mapping[str, Any]) -> dict[str, list[str]]:
 def advice(broken: Mapping[str, list[str]]) -> str:
     """What to do about broken promises."""
     listed = "\n".join(
-        f"  {name}\n" + "\n".join(f"    {one}" for one in found) for name, found in broken.items()
+        f"  {name}\n" + "\n".join(f"    {promise}" for promise in found) for name, found in broken.items()
     )
     return (
         f"These released events would break those who send or read them:\n{listed}\n"

@@ -44,9 +44,9 @@ class Door:
 def speaks_for(caller: Principal, agencies: Agencies) -> Effective:
     """The agency of the claim `opd`: by one of the clients that are bound to it, where there are any. A client that is
     bound speaks for no agency but its own, whatever its token claims."""
-    bound = [one for one in agencies.values() if one.bound_to(caller.issuer, caller.client_id)]
+    bound = [agency for agency in agencies.values() if agency.bound_to(caller.issuer, caller.client_id)]
     if bound:
-        named = [one for one in bound if caller.opd == one.code]
+        named = [agency for agency in bound if caller.opd == agency.code]
         if named:
             return named[0]
         raise Problem(

@@ -101,7 +101,8 @@ def trust_agency(event: Received[TrustAgency], state: State, terms: Terms) -> Ou
     agency = state.get(AGENCIES, data.code)
     # By arrival: decided again in a replay, what came before a distrust must not lift it.
     before = agency is not None and any(
-        one.command == data.distrust and one.arrival < arrival_of(event) for one in agency.statements
+        statement.command == data.distrust and statement.arrival < arrival_of(event)
+        for statement in agency.statements
     )
     if known is None or not before:
         return _refused("not-found", "the agency was not distrusted by that decision", event, terms)
@@ -120,13 +121,13 @@ def trust_agency(event: Received[TrustAgency], state: State, terms: Terms) -> Ou
 def _others(distrust: Distrust, register: Register) -> str:
     """What still holds over some of its time, in words; empty: nothing."""
     held = [
-        one.command
-        for one in register.distrusts
-        if one.agency == distrust.agency
-        and one.command != distrust.command
-        and not one.lifted
-        and (one.until is None or distrust.since < one.until)
-        and (distrust.until is None or one.since < distrust.until)
+        other.command
+        for other in register.distrusts
+        if other.agency == distrust.agency
+        and other.command != distrust.command
+        and not other.lifted
+        and (other.until is None or distrust.since < other.until)
+        and (distrust.until is None or other.since < distrust.until)
     ]
     if not held:
         return ""

@@ -48,9 +48,9 @@ def agencies_router(components: Components[AnyTerms], claimed: Claimed = _nobody
     @router.get("", summary="All agencies: who is connected, how, and what waits", **READERS)
     async def agencies() -> list[AgencyView]:
         found = await all_agencies(components)
-        traffic = await traffic_of(components, [one.id for one in found])
+        traffic = await traffic_of(components, [agency.id for agency in found])
         people = await claimed()
-        return [agency_view(one, traffic[one.id], people.get(one.id, 0)) for one in found]
+        return [agency_view(agency, traffic[agency.id], people.get(agency.id, 0)) for agency in found]
 
     @router.get("/{code}", summary="One agency, with all that was said about it", **READERS)
     async def agency(code: Code) -> AgencyView:

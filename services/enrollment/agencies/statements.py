@@ -56,9 +56,13 @@ def placed(statements: Sequence[S], statement: S) -> list[S]:
 
 def said_before(statements: Sequence[S], statement: S) -> bool | None:
     """Whether the same command said the same; False: it said something else. None: it said nothing yet."""
-    for one in statements:
-        if one.command == statement.command:
-            return (one.kind, one.said, one.reason) == (statement.kind, statement.said, statement.reason)
+    for earlier in statements:
+        if earlier.command == statement.command:
+            return (earlier.kind, earlier.said, earlier.reason) == (
+                statement.kind,
+                statement.said,
+                statement.reason,
+            )
     return None
 
 

@@ -77,8 +77,8 @@ def change_body(event: Received[ChangeBody], state: State, terms: Terms) -> Outc
 def spellings(code: str, aliases: Iterable[str]) -> list[str]:
     """A body's code and aliases, each once however it is spelled."""
     found: dict[str, str] = {}
-    for one in (code, *aliases):
-        found.setdefault(body_id(one), one)
+    for name in (code, *aliases):
+        found.setdefault(body_id(name), name)
     return list(found.values())
 
 
@@ -106,7 +106,9 @@ def _decide(event: Received[AboutOne], statement: BodyStatement, state: State, t
     body = with_statement(known, id, statement, register.generation)
     named: Sequence[str] = statement.said.aliases or ()
     changes: list[Put | Remove] = [Put(REGISTERS, register), Put(BODIES, body)]
-    changes += [Put(BODIES, Body(body_id(one), generation=register.generation, alias_of=id)) for one in named]
+    changes += [
+        Put(BODIES, Body(body_id(name), generation=register.generation, alias_of=id)) for name in named
+    ]
     unblocks = [lacks_body(spelling) for spelling in spellings(event.data.code, named)]
     return _outcome(Verdict.ACCEPTED, "", body, content, changes=changes, unblocks=unblocks)
 

@@ -61,19 +61,19 @@ async def unknown_bodies(components: Components[Any]) -> UnknownBodiesView:
         {"$limit": MAX_UNKNOWN + 1},
     ])  # fmt: skip
     shown = found[:MAX_UNKNOWN]
-    firsts = await components.store.select(WAITING, {"_id": {"$in": [one["first"] for one in shown]}})
+    firsts = await components.store.select(WAITING, {"_id": {"$in": [group["first"] for group in shown]}})
     decoder: Decoder[Any] = Decoder(components.service)
     codes = {first.id: _code(first, decoder) for first in firsts}
     prefix = components.service.topic_prefix
     return UnknownBodiesView(
         bodies=[
             UnknownBodyView(
-                code=codes.get(one["first"]) or one["_id"].removeprefix(lacks_body("")),
-                waiting=one["waiting"],
-                agencies=sorted(sender_of(topic, prefix) for topic in one["topics"]),
-                since=one["since"],
+                code=codes.get(group["first"]) or group["_id"].removeprefix(lacks_body("")),
+                waiting=group["waiting"],
+                agencies=sorted(sender_of(topic, prefix) for topic in group["topics"]),
+                since=group["since"],
             )
-            for one in shown
+            for group in shown
         ],
         more=len(found) > len(shown),
     )

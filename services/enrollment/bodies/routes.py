@@ -35,7 +35,7 @@ def bodies_router(components: Components[Any], judge: Judge | None = None) -> AP
         **allow(Role.officer, Role.operator, Role.auditor),
     )
     async def bodies() -> list[BodyView]:
-        return [body_view(one) for one in await all_bodies(components)]
+        return [body_view(body) for body in await all_bodies(components)]
 
     @router.get(
         "/unknown",

@@ -62,7 +62,7 @@ def _periods(body: Body) -> Sequence[Period]:
 
 def after(current: EffectiveBody | None, id: str, statement: BodyStatement) -> EffectiveBody:
     said = statement.said
-    known = {body_id(one) for one in (current.aliases if current else ())}
+    known = {body_id(alias) for alias in (current.aliases if current else ())}
     current = current or EffectiveBody(said.code or id, said.name or said.code or id)
     return EffectiveBody(
         code=current.code if said.code is None else said.code,
@@ -130,7 +130,7 @@ def issuing_since(
 def _issues(current: EffectiveBody, agency: str, heir: Callable[[str], str]) -> bool:
     if current.confirmed:
         return bool(current.issuing) and heir(current.issuing) == agency
-    return any(heir(one) == agency for one in current.used_by)
+    return any(heir(code) == agency for code in current.used_by)
 
 
 def unconfirmed_at(body: Body, arrival: Arrival | None) -> bool:

@@ -79,16 +79,16 @@ def issue(given: PriorIssue | None, before: int, content_digest: str, now: datet
     """
     if given is None:
         return Issue(before + 1, now)
-    for one in given.issues:
-        if one.revision > before and one.content_digest == content_digest:
-            return Issue(one.revision, one.at)
+    for earlier in given.issues:
+        if earlier.revision > before and earlier.content_digest == content_digest:
+            return Issue(earlier.revision, earlier.at)
     return Issue(max(before, given.revision) + 1, now)
 
 
 def codes_before(id: CertificateId, revision: int, given: PriorIssue | None, terms: Terms) -> list[str]:
     """Of all revisions that somebody may hold, but for the one that stands."""
     highest = max(revision, 0 if given is None else given.revision)
-    return [terms.ids.verification_code(id, one) for one in range(1, highest + 1) if one != revision]
+    return [terms.ids.verification_code(id, other) for other in range(1, highest + 1) if other != revision]
 
 
 def content_digest(face: CertificateFace, terms: Terms) -> str:

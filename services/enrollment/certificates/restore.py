@@ -24,7 +24,7 @@ from shared.contracts.payload import Payload
 from shared.pipeline.handlers import Published
 from shared.pipeline.store import Session, Store, Write, in_transaction
 
-_TYPES: dict[str, type[Payload]] = {one.TYPE: one for one in (CertificateIssued, CertificateRevoked)}
+_TYPES: dict[str, type[Payload]] = {type.TYPE: type for type in (CertificateIssued, CertificateRevoked)}
 
 
 class PriorIssues:
@@ -38,8 +38,8 @@ class PriorIssues:
     async def adopt(self, page: Sequence[Published], store: Store) -> int:
         """How many of them were about certificates."""
         told: dict[str, list[Event]] = defaultdict(list)
-        for one in page:
-            if (event := self._told(one)) is not None:
+        for published in page:
+            if (event := self._told(published)) is not None:
                 told[cast("CertificateIssued | CertificateRevoked", event.data).completion_id].append(event)
 
         async def work(session: Session) -> None:
@@ -105,7 +105,7 @@ def with_events(known: PriorIssue | None, events: Sequence[Event]) -> PriorIssue
             issue = PriorRevision(
                 data.revision, data.content_digest, event.attributes.time or data.download_until
             )
-            if all(one.revision != issue.revision for one in issues):
+            if all(earlier.revision != issue.revision for earlier in issues):
                 issues = sorted([*issues, issue], key=lambda one: one.revision)
         revision = max(given.revision, data.revision)
         known = msgspec.structs.replace(given, issues=issues, revision=revision)
@@ -118,4 +118,6 @@ def with_places(numbers: NumberSequence, given: set[int]) -> NumberSequence:
     was lost in between, are free: they go first, so that no gap stays."""
     last = max(numbers.last, *given)
     free = [*numbers.free, *range(numbers.last + 1, last + 1)]
-    return msgspec.structs.replace(numbers, last=last, free=[one for one in free if one not in given])
+    return msgspec.structs.replace(
+        numbers, last=last, free=[number for number in free if number not in given]
+    )

@@ -43,9 +43,9 @@ def _issuing(body: Body | None, trust: Trust) -> str:
 def names_of(completion: Completion, state: State) -> Mapping[str, str]:
     """By code, of those in the register."""
     found = {}
-    for one in concerned(completion, *_known(organizer_of(completion), state)):
+    for code in concerned(completion, *_known(organizer_of(completion), state)):
         # Of a body that is given to another agency by a command of the same batch, its name is not loaded.
         with suppress(NotLoaded):
-            if (current := effective(state.get(AGENCIES, one))) is not None:
-                found[one] = current.name
+            if (current := effective(state.get(AGENCIES, code))) is not None:
+                found[code] = current.name
     return found

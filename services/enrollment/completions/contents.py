@@ -102,7 +102,11 @@ def with_content(completion: Completion, content: Content) -> Completion:
     that changes nothing."""
     if not completion.contents:
         return msgspec.structs.replace(completion, contents=[content])
-    own = {(one.digest, one.revision): one for one in completion.contents if one.sender == content.sender}
+    own = {
+        (earlier.digest, earlier.revision): earlier
+        for earlier in completion.contents
+        if earlier.sender == content.sender
+    }
     known = own.get((content.digest, content.revision))
     if known is not None:
         content = _joined(known, content)
@@ -112,7 +116,7 @@ def with_content(completion: Completion, content: Content) -> Completion:
     kept = _kept(own.values())
     if known is None and content not in kept:
         return completion
-    others = [one for one in completion.contents if one.sender != content.sender]
+    others = [other for other in completion.contents if other.sender != content.sender]
     contents = sorted(
         [*others, *kept], key=lambda one: (one.first_time, one.digest, one.sender, one.revision)
     )
@@ -193,7 +197,9 @@ def _kept(contents: Iterable[Content]) -> list[Content]:
 def kept_as(completion: Completion, content: Content) -> Content | None:
     """With the arrivals of its copies; None: it is beyond the bound on contents of its sender."""
     said = (content.digest, content.sender, content.revision)
-    return next((one for one in completion.contents if (one.digest, one.sender, one.revision) == said), None)
+    return next(
+        (known for known in completion.contents if (known.digest, known.sender, known.revision) == said), None
+    )
 
 
 def is_reported_under(number: str, completion: Completion) -> bool:
@@ -223,9 +229,9 @@ def without_gaps(contents: Sequence[Content]) -> list[Content]:
         by_sender.setdefault(content.sender, []).append(content)
     found: list[Content] = []
     for sent in by_sender.values():
-        highest = sorted((one.revision for one in sent), reverse=True)[:MAX_CONTENTS]
+        highest = sorted((content.revision for content in sent), reverse=True)[:MAX_CONTENTS]
         full = len(highest) == MAX_CONTENTS
-        found += [one for one in sent if not full or one.revision > highest[-1]]
+        found += [content for content in sent if not full or content.revision > highest[-1]]
     return found
 
 

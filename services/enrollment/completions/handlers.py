@@ -234,7 +234,10 @@ def record_completion(event: Received[TrainingCompleted], state: State, terms: C
         )
     content = content_of(facts, event, terms.ids, () if known is None else known.contents)
     before = known or begun(completion_id, file, person.main.id)
-    seen = any(content.digest == one.digest and content.revision <= one.revision for one in before.contents)
+    seen = any(
+        content.digest == earlier.digest and content.revision <= earlier.revision
+        for earlier in before.contents
+    )
     after = with_content(before, content)
     if after is before and not seen and kept_as(before, content) is None:
         return Outcome(Verdict.SUPERSEDED, TOO_MANY_CONTENTS, completion_id, content.digest)
@@ -302,7 +305,7 @@ def _weight(year: str, state: State, terms: CompletionTerms) -> int:
     if not year:
         return 1
     years = recounted_together({year}, state, terms)
-    return 1 + sum(state.count(COMPLETIONS, "learning_year", one) for one in years)
+    return 1 + sum(state.count(COMPLETIONS, "learning_year", learning_year) for learning_year in years)
 
 
 def recalculate_completions(
@@ -312,7 +315,9 @@ def recalculate_completions(
     person = person_of(due[0].after.employee_id, state)
     assert person is not None
     context = Context.of(due[-1].event, state, terms)
-    changed = [_changed(one.before, one.after, one.event.now, one.event.traceparent) for one in due]
+    changed = [
+        _changed(change.before, change.after, change.event.now, change.event.traceparent) for change in due
+    ]
     recalculated = recalculate(changed, person, context)
     return Recalculation(recalculated.changes, [(fact, due[place]) for fact, place in recalculated.facts])
 
@@ -336,10 +341,12 @@ def revoke_certificate(event: Received[RevokeCertificate], state: State, terms: 
     known = _known(data.completion_id, data.employee_id, state)
     revocation = Revocation(id=event.id, reason=data.reason, officer=data.officer, opd=data.opd, at=event.now)
     content = terms.ids.content(_JSON.encode((data.completion_id, data.reason, data.officer, data.opd)))
-    for one in known.revocations:
-        if one.id == event.id:
+    for earlier in known.revocations:
+        if earlier.id == event.id:
             return _repeated(
-                (one.reason, one.officer, one.opd) == (data.reason, data.officer, data.opd), known, content
+                (earlier.reason, earlier.officer, earlier.opd) == (data.reason, data.officer, data.opd),
+                known,
+                content,
             )
     if (refused := _other_body(known, data.opd)) is not None:
         return refused
@@ -367,9 +374,9 @@ def reinstate_certificate(
     content = terms.ids.content(
         _JSON.encode((data.completion_id, data.revocation_id, data.reason, data.officer, data.opd))
     )
-    for one in known.reinstatements:
-        if one.id == event.id:
-            return _repeated(msgspec.structs.replace(reinstatement, at=one.at) == one, known, content)
+    for earlier in known.reinstatements:
+        if earlier.id == event.id:
+            return _repeated(msgspec.structs.replace(reinstatement, at=earlier.at) == earlier, known, content)
     if (refused := _other_body(known, data.opd)) is not None:
         return refused
     if len(known.reinstatements) >= MAX_REVOCATIONS:

@@ -191,7 +191,9 @@ def cut(capped: Capped) -> Bilingual:
     It says no more than hours and rule settle: what stands in both stays as it was said.
     """
     asked, given = _amount(capped.asked), _amount(capped.given)
-    limit, room, used = (_amount(one) for one in (capped.limit, capped.limit * capped.slots, capped.used))
+    limit, room, used = (
+        _amount(amount) for amount in (capped.limit, capped.limit * capped.slots, capped.used)
+    )
     if capped.unit == "jp_per_day":
         a_time = Bilingual(f"{limit.id} JP sehari", f"daily limit of {limit.en} JP")
         span = _between(written_day(capped.first), written_day(capped.last), Bilingual("pada", "on"))

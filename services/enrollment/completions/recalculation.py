@@ -216,8 +216,8 @@ def recalculate(
     changed = [*changed, *_twins(changed, person, context)]
     stated = _all_stated(changed, person, context)
     years = set[str]()
-    years.update(*(_years_before(one.before, terms) for one in changed))
-    years.update(*(_years(one, terms) for one in stated.values()))
+    years.update(*(_years_before(change.before, terms) for change in changed))
+    years.update(*(_years(completion, terms) for completion in stated.values()))
     year = _Year.of(stated, years, context)
     together = _Together(context, person.main, year)
     recalculated = Recalculated({}, [], [])
@@ -247,16 +247,16 @@ def _twins(changed: Sequence[Changed], person: Person, context: Context[Completi
     """Completions of the same trainings that were reported under other numbers of the person: one of each counts."""
     if not person.merged:
         return []
-    known = {one.after.id for one in changed}
+    known = {change.after.id for change in changed}
     found: list[Changed] = []
-    for one in changed:
-        if not one.after.contents:
+    for change in changed:
+        if not change.after.contents:
             continue
-        for id in same_training(one.after.contents[0].facts, person, context.terms):
+        for id in same_training(change.after.contents[0].facts, person, context.terms):
             twin = None if id in known else context.state.get(COMPLETIONS, id)
             if twin is not None and twin.employee_id == person.main.id:
                 known.add(id)
-                found.append(Changed(twin, twin, one.now, one.traceparent))
+                found.append(Changed(twin, twin, change.now, change.traceparent))
     return found
 
 
@@ -287,15 +287,15 @@ def _all_stated(
 ) -> dict[str, _Stated]:
     state, terms = context.state, context.terms
     found: dict[str, tuple[Changed, Completion, _Now]] = {}
-    for one in changed:
-        register = register_of(one.after, state)
-        current = effective(one.after, person, register)
-        now = effective_now(one.after, current, person, register)
+    for change in changed:
+        register = register_of(change.after, state)
+        current = effective(change.after, person, register)
+        now = effective_now(change.after, current, person, register)
         since = None
         if current is not None and not current.backed:
-            since = asked_since(one.after, current.content, person, register)
-        after = msgspec.structs.replace(one.after, judged=register.generation, asked_since=since)
-        found[after.id] = (one, after, now)
+            since = asked_since(change.after, current.content, person, register)
+        after = msgspec.structs.replace(change.after, judged=register.generation, asked_since=since)
+        found[after.id] = (change, after, now)
     counts = _counted_once({id: (after, now) for id, (_, after, now) in found.items()}, person, terms)
     return {
         id: _stated(one, msgspec.structs.replace(after, twin_of=counts.get(id, "")), now, person.main, terms)
@@ -377,7 +377,9 @@ def _is_reprinted(before: Completion, content: Content, employee: Employee) -> b
         return False
     if (certificate.holder_name, certificate.holder_number) == (profile.name, profile.employee_number):
         return False
-    return all(one.revision < content.revision for one in before.contents if one.digest == content.digest)
+    return all(
+        earlier.revision < content.revision for earlier in before.contents if earlier.digest == content.digest
+    )
 
 
 def _place_before(before: Completion) -> tuple[bool, Arrival | None] | None:

@@ -24,4 +24,4 @@ async def reported_bodies(store: MongoStore) -> list[Reported]:
         }},
         {"$sort": {"count": -1, "_id": 1}},
     ])  # fmt: skip
-    return [Reported(one["_id"], one["agencies"]) for one in found]
+    return [Reported(document["_id"], document["agencies"]) for document in found]

@@ -117,7 +117,9 @@ async def completions_of(store: MongoStore, person: Person, caller: Principal) -
 
 async def contested_page(store: MongoStore, caller: Principal, after: str, limit: int) -> ContestedPageView:
     listed = await store.select(CONTESTED, {"_id": {"$gt": after}}, sort=[("_id", 1)], limit=limit)
-    found = await store.select(COMPLETIONS, {"_id": {"$in": [one.id for one in listed]}}, sort=[("_id", 1)])
+    found = await store.select(
+        COMPLETIONS, {"_id": {"$in": [contested.id for contested in listed]}}, sort=[("_id", 1)]
+    )
     people = await people_of(store, sorted({completion.employee_id for completion in found}))
     looked = await looked_up(store, found)
     return ContestedPageView(

@@ -65,9 +65,9 @@ def contest_completion(event: Received[ContestCompletion], state: State, terms: 
     known = _known(event, state)
     if known is None:
         return _refused("not-found", NO_SUCH, event, terms)
-    for one in known.contests:
-        if one.id == event.id:
-            same = (one.reason, one.officer, one.opd) == (data.reason, data.officer, data.opd)
+    for earlier in known.contests:
+        if earlier.id == event.id:
+            same = (earlier.reason, earlier.officer, earlier.opd) == (data.reason, data.officer, data.opd)
             return _repeated(same, known, event, terms)
     arrival = arrival_of(event)
     contest = Contest(event.id, data.reason, data.officer, data.opd, event.now, arrival)
@@ -89,9 +89,13 @@ def decide_contest(event: Received[DecideContest], state: State, terms: Completi
     known = _known(event, state)
     if known is None:
         return _refused("not-found", NO_SUCH, event, terms)
-    for one in known.contest_decisions:
-        if one.id == event.id:
-            same = (one.upheld, one.reason, one.officer) == (data.upheld, data.reason, data.officer)
+    for earlier in known.contest_decisions:
+        if earlier.id == event.id:
+            same = (earlier.upheld, earlier.reason, earlier.officer) == (
+                data.upheld,
+                data.reason,
+                data.officer,
+            )
             return _repeated(same, known, event, terms)
     if data.opd is not None:
         return _refused(

@@ -58,7 +58,7 @@ class HomeAdoption(Periodic):
             {"$group": {"_id": "$s", "at": {"$first": "$_id"}, "t": {"$first": "$t"}}},
         ])  # fmt: skip
         found = [self._report(EmployeeId(row["_id"]), row["at"], row["t"]) for row in rows]
-        return {one.employee_id: one for one in found if one is not None}
+        return {home.employee_id: home for home in found if home is not None}
 
     def _report(self, id: EmployeeId, at: str, decided_at: datetime) -> EarliestHome | None:
         topic, partition, offset, _ = at.rsplit("/", 3)

@@ -46,7 +46,7 @@ def recounting_needs(person: Person | None, *agencies: str) -> Needs:
     if person is None:
         return
     heir = person.trust.heir
-    for agency in sorted({heir(one) for one in (*employee_sources(person.whole), *agencies) if one}):
+    for agency in sorted({heir(code) for code in (*employee_sources(person.whole), *agencies) if code}):
         yield from headcount_needs(agency)
 
 

@@ -88,7 +88,7 @@ def merge_employees(event: Received[MergeEmployees], state: State, terms: Comple
         *(Changed(completion, completion, event.now, event.traceparent) for completion in own),
     ]
     recalculated = recalculate(changed, after, context)
-    changes = [*(Put(EMPLOYEES, one) for one in after.files), *recalculated.changes]
+    changes = [*(Put(EMPLOYEES, file) for file in after.files), *recalculated.changes]
     facts = [*facts, _told(after.merged[-1], after), *(fact for fact, _ in recalculated.facts)]
     return _answered(Verdict.ACCEPTED, "", after, content, changes=changes, facts=facts)
 

@@ -392,9 +392,9 @@ def _newcomer(plan: _Plan, snapshot: Snapshot, event: Received[EmployeeSnapshot]
     if alias is None or of is None or alias.linked_at is None:
         return made
     linked = [
-        one
-        for one in of.whole.snapshots
-        if one.source == alias.linked_by and one.profile.employee_number == alias.id
+        reported
+        for reported in of.whole.snapshots
+        if reported.source == alias.linked_by and reported.profile.employee_number == alias.id
     ]
     return msgspec.structs.replace(
         made,
@@ -444,7 +444,7 @@ def _left(
         if file_of(completion) == file_id and is_reported_under(event.data.employee_number, completion)
     ]
     recalculated = recalculate(changed, owner, context)
-    changes: list[Put | Remove] = [*(Put(EMPLOYEES, one) for one in after.files), *recalculated.changes]
+    changes: list[Put | Remove] = [*(Put(EMPLOYEES, file) for file in after.files), *recalculated.changes]
     return changes, [*facts, *(fact for fact, _ in recalculated.facts)]
 
 
@@ -499,12 +499,12 @@ def _with_link(links: list[PendingLink], link: PendingLink | None) -> list[Pendi
     """One a source and pair of numbers: its earliest, with its latest copy's arrival. None shuts out another source's."""
     if link is None:
         return links
-    named = {(one.agency, one.previous, one.number): one for one in links}
+    named = {(pending.agency, pending.previous, pending.number): pending for pending in links}
     name = (link.agency, link.previous, link.number)
     named[name] = link if name not in named else _joined(named[name], link)
     by_age = sorted(named.values(), key=lambda one: one.arrival)
-    own = [one for one in by_age if one.agency == link.agency][:MAX_PENDING_LINKS]
-    return [one for one in by_age if one.agency != link.agency or one in own]
+    own = [pending for pending in by_age if pending.agency == link.agency][:MAX_PENDING_LINKS]
+    return [pending for pending in by_age if pending.agency != link.agency or pending in own]
 
 
 def _joined(known: PendingLink, link: PendingLink) -> PendingLink:
@@ -559,8 +559,8 @@ def _waits(plan: _Plan, person: Person, whole: Employee) -> str:
     """What is said of its link, unless somebody has decided about that."""
     link = plan.pending
     if link is None or not any(
-        (one.agency, one.previous, one.number) == (link.agency, link.previous, link.number)
-        for one in waiting_links(person, whole)
+        (waiting.agency, waiting.previous, waiting.number) == (link.agency, link.previous, link.number)
+        for waiting in waiting_links(person, whole)
     ):
         return ""
     return f"previous_employee_number waits for {link.why}"

@@ -81,12 +81,13 @@ def people_router(components: Components[CompletionTerms], register: CurrentAgen
         page = await worklist(store, LINKS, after, limit)
         linked = await linked_people(store, page.people)
         return OpenLinksView(
-            links=[view for one in page.people for view in link_views(one, linked, caller)], next=page.next
+            links=[view for person in page.people for view in link_views(person, linked, caller)],
+            next=page.next,
         )
 
     async def open_people(kind: str, caller: Principal, after: str, limit: int) -> OpenPeopleView:
         page = await worklist(store, kind, after, limit)
-        shown = [open_person_view(one, caller) for one in page.people if may_see(caller, one.whole)]
+        shown = [open_person_view(person, caller) for person in page.people if may_see(caller, person.whole)]
         return OpenPeopleView(people=shown, next=page.next)
 
     @router.post("/{employee_id}/homes", summary="Say whose person it is from now on", **commanding(DECIDERS))

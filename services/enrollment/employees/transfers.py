@@ -86,7 +86,7 @@ def take_leave(event: Received[EmployeeReleased], state: State, terms: Completio
     withdrawal = Withdrawal(event.sender, arrival_of(event), data.reason)
     if withdrawal in known.withdrawals:
         return Outcome(Verdict.DUPLICATE, "said before", subject, content)
-    own = [one for one in known.withdrawals if one.agency == event.sender]
+    own = [withdrawal for withdrawal in known.withdrawals if withdrawal.agency == event.sender]
     if len(own) >= MAX_WITHDRAWALS:
         raise Rejected(
             f"{event.sender} has withdrawn this person {MAX_WITHDRAWALS} times, no more are taken: "
@@ -152,7 +152,9 @@ def confirm_home(event: Received[ConfirmHome], state: State, terms: CompletionTe
     if person is None:
         return _refused("not-found", "there is no employee of this id", data.employee_id, content)
     known = person.file(data.employee_id)
-    earlier = next((one for one in known.confirmations if one.command == event.id), None)
+    earlier = next(
+        (confirmation for confirmation in known.confirmations if confirmation.command == event.id), None
+    )
     if earlier is not None:
         if (earlier.agency, earlier.by, earlier.opd, earlier.reason) == (
             data.agency, data.officer, data.opd, data.reason,
@@ -164,7 +166,11 @@ def confirm_home(event: Received[ConfirmHome], state: State, terms: CompletionTe
             known.id,
             content,
         )
-    like = [one for one in known.confirmations if (one.own, one.opd is None) == (data.own, data.opd is None)]
+    like = [
+        confirmation
+        for confirmation in known.confirmations
+        if (confirmation.own, confirmation.opd is None) == (data.own, data.opd is None)
+    ]
     most = MAX_BY_ALL if data.opd is None and not data.own else MAX_CONFIRMATIONS
     if len(like) >= most:
         return _refused(

@@ -280,14 +280,16 @@ def _halved(text: str) -> bool:
 
 async def _publish(checked: list[Checked], publisher: Publisher, topic: str) -> list[EventVerdict]:
     """In the order of the batch; `accepted` only after Kafka's acknowledgement."""
-    records = [Outgoing(topic, 0, b"", one.value) for one in checked if one.value]
+    records = [Outgoing(topic, 0, b"", entry.value) for entry in checked if entry.value]
     try:
         await publisher.publish(records)
     except Unavailable:
         detail = "the log did not acknowledge it in time: send it again, a copy does no harm"
         update = {"status": "not_taken", "detail": detail}
-        return [one.verdict.model_copy(update=update) if one.value else one.verdict for one in checked]
-    return [one.verdict for one in checked]
+        return [
+            entry.verdict.model_copy(update=update) if entry.value else entry.verdict for entry in checked
+        ]
+    return [entry.verdict for entry in checked]
 
 
 def _status(verdicts: list[EventVerdict]) -> int:

@@ -264,8 +264,8 @@ class _Pool:
                 missing -= room
             full.append(slot)
             slot += 1
-        for one in full:
-            beyond[one] = slot
+        for passed in full:
+            beyond[passed] = slot
         return asked - missing
 
 

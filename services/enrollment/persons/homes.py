@@ -132,8 +132,8 @@ def homes_of(
     fold = _Fold()
     said: list[Claim | Withdrawal | Confirmation | Placement]
     said = [*_meant(claims, withdrawals), *withdrawals, *confirmations, *placements]
-    for one in sorted(said, key=attrgetter("arrival")):
-        fold.take(one)
+    for statement in sorted(said, key=attrgetter("arrival")):
+        fold.take(statement)
     return fold.homes()
 
 
@@ -224,7 +224,7 @@ class _Fold:
 
     def confirm(self, agency: str, arrival: Arrival, decided_against: str = "") -> None:
         """About all who claimed until then."""
-        self.over([one for one in self.live if one != agency], arrival)
+        self.over([other for other in self.live if other != agency], arrival)
         self.gave.clear()
         self.weak.clear()
         self.confirmed, self.gone = agency, False
@@ -280,7 +280,7 @@ def with_placement(employee: Employee, placement: Placement) -> list[Placement]:
     if placement in employee.placements:
         return employee.placements
     placements = sorted([*employee.placements, placement], key=attrgetter("arrival"))
-    words = [(one.source, one.agency, one.reason) for one in placements]
+    words = [(known.source, known.agency, known.reason) for known in placements]
     last = len(words) - 1
     kept = [
         one
@@ -292,14 +292,14 @@ def with_placement(employee: Employee, placement: Placement) -> list[Placement]:
 
 def with_claim(employee: Employee, claim: Claim) -> list[Claim]:
     """The claims that are kept once this one has come; the same list when it adds nothing."""
-    own = [one for one in employee.claims if one.agency == claim.agency]
+    own = [earlier for earlier in employee.claims if earlier.agency == claim.agency]
     if claim in own:
         return employee.claims
     if not employee.claims:
         return [claim]
     if own and not _adds(own[-1], claim, employee):
         return employee.claims
-    others = [one for one in employee.claims if one.agency != claim.agency]
+    others = [other for other in employee.claims if other.agency != claim.agency]
     kept = _kept(sorted([*own, claim], key=attrgetter("arrival")), employee)
     if kept == own:
         return employee.claims

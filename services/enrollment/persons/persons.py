@@ -77,7 +77,7 @@ class Person(NamedTuple):
         return None if then is None else _said_by(then.whole, arrival).home
 
     def file(self, id: str) -> Employee:
-        return next(one for one in self.files if one.id == id)
+        return next(file for file in self.files if file.id == id)
 
     def with_file(self, file: Employee) -> "Person":
         if file.id == self.main.id:
@@ -91,7 +91,7 @@ class Person(NamedTuple):
         whole = homes(self.whole)
         if not self.merged:
             return (whole,)
-        file = next((one for one in self.files if one.id == reported_file), self.main)
+        file = next((known for known in self.files if known.id == reported_file), self.main)
         return (whole, homes(_as_trusted(file, self.trust)))
 
 
@@ -171,7 +171,7 @@ def _told_last(snapshots: Sequence[Snapshot], trust: Trust) -> list[Snapshot]:
 def employee_sources(employee: Employee) -> Iterable[str]:
     """Agencies that said something of the person, or are said to be its home; one may come several times."""
     for said in (employee.claims, employee.withdrawals, employee.confirmations, employee.placements):
-        yield from (one.agency for one in said)
+        yield from (statement.agency for statement in said)
     yield from (placement.source for placement in employee.placements)
     yield from (snapshot.source for snapshot in employee.snapshots)
 

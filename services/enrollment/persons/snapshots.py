@@ -21,8 +21,8 @@ def newest_of(snapshots: Iterable[Snapshot]) -> dict[str, Snapshot]:
 def with_snapshot(snapshots: Sequence[Snapshot], snapshot: Snapshot) -> list[Snapshot]:
     """In order of source, then of age. The same ones in any order: each is the greatest of all that came, or the greatest
     or first of those that came on a day."""
-    own = [one for one in snapshots if one.source == snapshot.source]
-    others = [one for one in snapshots if one.source != snapshot.source]
+    own = [earlier for earlier in snapshots if earlier.source == snapshot.source]
+    others = [other for other in snapshots if other.source != snapshot.source]
     return sorted([*others, *_kept([*own, snapshot])], key=_by_age)
 
 

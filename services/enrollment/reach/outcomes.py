@@ -151,7 +151,7 @@ def _with(
 
 async def _ids(store: MongoStore, collection: Collection[Any], stages: Sequence[Raw]) -> list[str]:
     found = await store.aggregate(collection, [*stages, {"$limit": MAX_JUDGED}, {"$project": {"_id": 1}}])
-    return [one["_id"] for one in found]
+    return [document["_id"] for document in found]
 
 
 def _pages(ids: Sequence[str]) -> Iterator[Sequence[str]]:

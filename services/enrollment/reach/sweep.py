@@ -164,7 +164,7 @@ class Sweeper(Periodic):
         match, after = _people_of(changed), ""
         while match and (page := await self._page(EMPLOYEES, {"$or": match}, after)):
             after = page[-1]["_id"]
-            found = tuple(EmployeeId(one["_id"]) for one in page)
+            found = tuple(EmployeeId(document["_id"]) for document in page)
             await self._give(RefoldPeople(generation=generation, found=found), f"people/{found[0]}", after)
             if self._stopping.is_set():
                 return
@@ -174,8 +174,11 @@ class Sweeper(Periodic):
         while match and (page := await self._page(COMPLETIONS, {"$or": match}, after)):
             after = page[-1]["_id"]
             found = tuple(
-                Refolded(completion_id=CompletionId(one["_id"]), employee_id=EmployeeId(one["employee_id"]))
-                for one in page
+                Refolded(
+                    completion_id=CompletionId(document["_id"]),
+                    employee_id=EmployeeId(document["employee_id"]),
+                )
+                for document in page
             )
             await self._give(
                 RefoldCompletions(generation=generation, found=found),
@@ -224,17 +227,17 @@ def _completions_of(changed: _Changed) -> list[dict[str, Any]]:
 
 
 def sweeping_needs(event: Received[RefoldCompletions], state: State, terms: CompletionTerms) -> Needs:
-    yield from refold_needs([(one.completion_id, one.employee_id) for one in event.data.found], state, terms)
+    yield from refold_needs([(due.completion_id, due.employee_id) for due in event.data.found], state, terms)
 
 
 def refold_completions(event: Received[RefoldCompletions], state: State, terms: CompletionTerms) -> Outcome:
     changes: list[Put | Remove] = []
     facts: list[OutgoingEvent] = []
     by_employee: dict[str, list[Changed]] = {}
-    for one in event.data.found:
-        known = state.get(COMPLETIONS, one.completion_id)
+    for due in event.data.found:
+        known = state.get(COMPLETIONS, due.completion_id)
         if (
-            known is None or known.employee_id != one.employee_id
+            known is None or known.employee_id != due.employee_id
         ):  # it is another one's by now, and is found with that
             continue
         if known.judged < event.data.generation:
@@ -264,10 +267,12 @@ def refold_people(event: Received[RefoldPeople], state: State, terms: Completion
     sequences: Sequences = {}
     context = Context.of(event, state, terms)
     people = {
-        one.main.id: one for one in (person_of(file, state) for file in event.data.found) if one is not None
+        person.main.id: person
+        for person in (person_of(file, state) for file in event.data.found)
+        if person is not None
     }
     for person in people.values():
-        if min(one.judged for one in person.files) >= generation:
+        if min(file.judged for file in person.files) >= generation:
             continue
         judged = person
         for file in person.files:
@@ -278,7 +283,7 @@ def refold_people(event: Received[RefoldPeople], state: State, terms: Completion
             Changed(completion, completion, event.now, event.traceparent) for completion in completions
         ]
         recalculated = recalculate(changed, after, context, sequences)
-        changes += [*(Put(EMPLOYEES, one) for one in after.files), *recalculated.changes]
+        changes += [*(Put(EMPLOYEES, file) for file in after.files), *recalculated.changes]
         facts += [*said, *(fact for fact, _ in recalculated.facts)]
     return Outcome(Verdict.ACCEPTED if changes else Verdict.NOTHING, changes=changes, facts=facts)
 

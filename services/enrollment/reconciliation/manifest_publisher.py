@@ -139,7 +139,7 @@ class ManifestPublisher(Periodic):
                                   "certificate.completion_version": 1}},
                 ])  # fmt: skip
                 if found:
-                    yield [_change(one) for one in found]
+                    yield [_change(document) for document in found]
                 if len(found) < PAGE:
                     break
                 after, id = found[-1]["stated_at"], found[-1]["_id"]
@@ -176,7 +176,7 @@ class ManifestPublisher(Periodic):
             {"$match": {"_id": {"$in": [change.incomplete for change in lacking]}, "state": {"$ne": DONE}}},
             {"$project": {"_id": 1}},
         ])  # fmt: skip
-        being_made = {one["_id"] for one in open_work}
+        being_made = {document["_id"] for document in open_work}
         return tuple(change.id for change in lacking if change.incomplete not in being_made)[:MAX_INCOMPLETE]
 
 

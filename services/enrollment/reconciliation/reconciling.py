@@ -106,12 +106,12 @@ def list_completions(event: Received[ListCompletions], state: State, terms: Comp
         return Outcome(Verdict.NOTHING, f"listed up to {known.until.isoformat()} already")
     facts = [
         OutgoingEvent(
-            CompletionsListed(completions=one.completions),
-            f"list/{one.partition}",
+            CompletionsListed(completions=listed.completions),
+            f"list/{listed.partition}",
             event.at.offset,
-            key_into(one.partition),
+            key_into(listed.partition),
         )
-        for one in data.lists
+        for listed in data.lists
     ]
     incomplete = [state.get(COMPLETIONS, id) for id in dict.fromkeys(data.incomplete)]
     claims = [
@@ -127,7 +127,7 @@ def list_completions(event: Received[ListCompletions], state: State, terms: Comp
     ]
     changes: list[Put | Remove] = noted(claims, state, COMPLETENESS_CHECK, event.now)
     if data.until is not None:
-        lagging = {one.position: one.until for one in data.lagging}
+        lagging = {lag.position: lag.until for lag in data.lagging}
         changes.append(Put(MANIFEST_CURSORS, ManifestCursor(id=LISTING, until=data.until, lagging=lagging)))
     return Outcome(Verdict.ACCEPTED, changes=changes, facts=facts)
 

@@ -44,11 +44,13 @@ async def snapshot(store: MongoStore, some: Some) -> list[Entry]:
     }
     wanted = {"$match": {"_id": {"$in": list(items.values())}}}
     # Of the ids alone: read from the index, without a single PDF.
-    stored = {one["_id"] for one in await store.aggregate(STORED_PDFS, [wanted, {"$project": {"_id": 1}}])}
+    stored = {
+        document["_id"] for document in await store.aggregate(STORED_PDFS, [wanted, {"$project": {"_id": 1}}])
+    }
     missing = {"$match": {"_id": {"$in": [id for id in items.values() if id not in stored]}}}
     states = {
-        one["_id"]: one["state"]
-        for one in await store.aggregate(RENDERINGS, [missing, {"$project": {"state": 1}}])
+        document["_id"]: document["state"]
+        for document in await store.aggregate(RENDERINGS, [missing, {"$project": {"state": 1}}])
     }
     return [entry_of(completion, items.get(completion.id, ""), stored, states) for completion in found]
 

@@ -28,8 +28,8 @@ async def completion_meant(
     named = (organizer, training, batch)
     ids = {
         id
-        for one in files
-        for id in (terms.ids.completion(one, *named), terms.ids.completion_before(one, *named))
+        for file in files
+        for id in (terms.ids.completion(file, *named), terms.ids.completion_before(file, *named))
     }
     found = await store.select(COMPLETIONS, {"_id": {"$in": sorted(filter(None, ids))}})
     reported = [completion for completion in found if completion.effective]

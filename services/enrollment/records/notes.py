@@ -106,6 +106,6 @@ def note_of(completion: Completion, looked: Looked) -> Note | None:
         without_ground(content, register.trust) for content in list(by_sender.values())[:MAX_SENDERS]
     ]
     return Note(
-        f"{_TIDAK_BERLAKU}: {'; '.join(one.note(looked.names) for one in groundless)}.",
-        f"{GROUNDLESS}: {'; '.join(one.operators for one in groundless)}",
+        f"{_TIDAK_BERLAKU}: {'; '.join(reason.note(looked.names) for reason in groundless)}.",
+        f"{GROUNDLESS}: {'; '.join(reason.operators for reason in groundless)}",
     )

@@ -79,7 +79,7 @@ async def trace(store: MongoStore, terms: CompletionTerms, wanted: Wanted) -> Tr
             )
     if not decisions and not completions:
         raise Problem("not-found", _unknown(wanted, others.unlooked))
-    ids = sorted({one.id for one in completions})
+    ids = sorted({completion.id for completion in completions})
     about = (
         await store.select(DECISIONS, {"s": {"$in": ids}}, sort=[("t", 1)], limit=MAX_DECISIONS)
         if ids
@@ -93,11 +93,11 @@ async def trace(store: MongoStore, terms: CompletionTerms, wanted: Wanted) -> Tr
         missing += await _missing(store, completion)
     return Trace(
         steps=sorted(steps, key=lambda step: (step.at is None, step.at)),  # of one moment as they are
-        missing=[one for one in missing if one is not None],
+        missing=[lack for lack in missing if lack is not None],
         completion_ids=ids,
-        employee_ids=sorted({one.employee_id for one in completions}),
-        uncertified_ids=sorted(one.id for one in completions if not one.certified),
-        untold_ids=sorted(one.id for one in completions if not one.effective),
+        employee_ids=sorted({completion.employee_id for completion in completions}),
+        uncertified_ids=sorted(completion.id for completion in completions if not completion.certified),
+        untold_ids=sorted(completion.id for completion in completions if not completion.effective),
         unlooked=others.unlooked,
     )
 

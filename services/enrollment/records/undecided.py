@@ -37,7 +37,7 @@ Marks = frozenset[tuple[bytes, ...]]
 def marks_of_person(number: str, person: Employee | None) -> Marks:
     """One of the person's numbers, or its id in a command."""
     known = set[str]() if person is None else {person.id, *person.files, *person.numbers}
-    return frozenset((one.encode(),) for one in {number, *known})
+    return frozenset((name.encode(),) for name in {number, *known})
 
 
 def marks_of_completions(completions: Sequence[Completion]) -> Marks:
@@ -55,8 +55,10 @@ async def undecided(store: MongoStore, marks: Marks) -> Undecided:
     waiting, unlooked = await _having(store, WAITING, {}, {"_id": 1}, marks)
     latest = {"state": 1, "last_failed_at": -1}
     dead, unlooked_dead = await _having(store, DEAD_LETTERS, {"state": OPEN}, latest, marks)
-    ids = [f"{one['topic']}/{one['partition']}/{one['offset']}/{one['turn']}" for one in waiting]
-    ids += [one["_id"] for one in dead]
+    ids = [
+        f"{record['topic']}/{record['partition']}/{record['offset']}/{record['turn']}" for record in waiting
+    ]
+    ids += [letter["_id"] for letter in dead]
     return Undecided(await store.select(DECISIONS, {"_id": {"$in": ids}}), unlooked + unlooked_dead)
 
 
@@ -84,5 +86,9 @@ async def _having(
             {"$match": readable}, {"$project": fields},
         ])  # fmt: skip
         looked += len(page)
-        found += [one for one in page if any(all(text in one["value"] for text in mark) for mark in marks)]
+        found += [
+            document
+            for document in page
+            if any(all(text in document["value"] for text in mark) for mark in marks)
+        ]
     return found, max(0, total - looked)

@@ -40,7 +40,10 @@ class HeldRenderings(Periodic):
         await self._give_back()
         held = await self._store.select(RENDERINGS, {"state": HELD}, sort=[("due", 1)], limit=MAX_LOOKED_AT)
         ids = sorted({rendering.completion_id for rendering in held})
-        known = {one.id: one for one in await self._store.select(COMPLETIONS, {"_id": {"$in": ids}})}
+        known = {
+            completion.id: completion
+            for completion in await self._store.select(COMPLETIONS, {"_id": {"$in": ids}})
+        }
         waiting: defaultdict[_Alike, list[str]] = defaultdict(list)
         for rendering in held:
             completion = known.get(rendering.completion_id)

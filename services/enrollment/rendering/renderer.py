@@ -119,7 +119,7 @@ class Renderer:
         loop = asyncio.get_running_loop()
         jobs = [loop.run_in_executor(pool, self._make, msgspec.to_builtins(item.face)) for item in items]
         made = await asyncio.gather(*jobs, return_exceptions=True)
-        if any(isinstance(one, BrokenProcessPool) for one in made):
+        if any(isinstance(result, BrokenProcessPool) for result in made):
             await self._set_aside(items)
             raise BrokenProcessPool
         self._batch_size = min(self._batch_size * 2, PER_WORKER * self._workers)

@@ -144,9 +144,9 @@ class _Ledgers:
             month=month,
             points=points,
             lines=[EntryLine(line.rule, line.points) for line in award.lines],
-            reason="; ".join(one.id for one in said) or None,
+            reason="; ".join(reason.id for reason in said) or None,
             recorded_at=now,
-            reason_en="; ".join(one.en for one in said) or None,
+            reason_en="; ".join(reason.en for reason in said) or None,
         )
         self.entries.append(Put(POINT_ENTRIES, entry))
 
@@ -169,9 +169,13 @@ def _worth(
     due: Sequence[Due[EarnedCompletion]], entered: Entered | None, state: State, terms: Terms
 ) -> Iterable[_Worth]:
     """Of the completions that changed, and of all others of the months that they leave and enter."""
-    changed = {one.after.id: one.after for one in due}
+    changed = {change.after.id: change.after for change in due}
     yield from (_Worth(completion, NOTHING) for completion in changed.values() if not completion.month)
-    months = {month for one in due for month in (one.after.month, one.before.month if one.before else "")}
+    months = {
+        month
+        for change in due
+        for month in (change.after.month, change.before.month if change.before else "")
+    }
     months |= entered.months if entered is not None else frozenset()
     for month in sorted(months - {""}):
         in_month: dict[str, EarnedCompletion] = {
@@ -191,37 +195,37 @@ def recalculate(
 
     `entered`: go by this, and note of each completion of these months what it says.
     """
-    causes = {one.after.id: one for one in due}
+    causes = {change.after.id: change for change in due}
     ledgers = _Ledgers(state, entered)
     completions: list[Put] = []
     settled: list[EarnedCompletion] = []
-    for one in _worth(due, entered, state, terms):
-        known, own = one.completion, causes.get(one.completion.id)
+    for worth in _worth(due, entered, state, terms):
+        known, own = worth.completion, causes.get(worth.completion.id)
         now = (own or due[-1]).event.now
         before = None if own is None else own.before
         place = (known.employee_id, _month(known))
         elsewhere = ledgers.has(known, before)
         there = elsewhere.pop(place, 0)
-        if there == one.award.points and _is_by_other_rules(before, one.award, terms):
+        if there == worth.award.points and _is_by_other_rules(before, worth.award, terms):
             elsewhere[place], there = there, 0  # the history says by which rules it has them
-        cut = [one.said] if one.said is not None else []
+        cut = [worth.said] if worth.said is not None else []
         left = [MOVED_AWAY if id != known.employee_id else _left(month, known) for id, month in elsewhere]
         for (where, points), why in zip(elsewhere.items(), left, strict=True):
             said = cut if why is None else [why]
             ledgers.enter(where, known, -points, NOTHING, said=said, now=now)
-        difference = one.award.points - there
+        difference = worth.award.points - there
         if difference:
             said = [MOVED_HERE if why is MOVED_AWAY else why for why in left if why is not None]
-            if not elsewhere and (why := _why_others(one, own, difference, entered, terms)) is not None:
+            if not elsewhere and (why := _why_others(worth, own, difference, entered, terms)) is not None:
                 said = [why]
             said = [*dict.fromkeys(said), *cut]
-            ledgers.enter(place, known, difference, one.award, said=said, now=now)
+            ledgers.enter(place, known, difference, worth.award, said=said, now=now)
         changed = msgspec.structs.replace(
             known,
-            points=one.award.points,
-            points_by_rule=sum(line.points for line in one.award.lines),
-            reason=None if one.said is None else one.said.id,
-            reason_en=None if one.said is None else one.said.en,
+            points=worth.award.points,
+            points_by_rule=sum(line.points for line in worth.award.lines),
+            reason=None if worth.said is None else worth.said.id,
+            reason_en=None if worth.said is None else worth.said.en,
             account=EmployeeId(""),
         )
         if difference or elsewhere or own is not None:

@@ -16,11 +16,11 @@ async def snapshot(store: MongoStore, some: Some) -> list[Entry]:
         {"$project": {"version": 1, "month": 1, "settled": 1, "points": 1}},
     ])  # fmt: skip
     sums: list[dict[str, Any]] = await store.aggregate(POINT_ENTRIES, [
-        {"$match": {"completion_id": {"$in": [one["_id"] for one in found]}}},
+        {"$match": {"completion_id": {"$in": [document["_id"] for document in found]}}},
         {"$group": {"_id": "$completion_id", "points": {"$sum": "$points"}}},
     ])  # fmt: skip
-    given = {one["_id"]: one["points"] for one in sums}
-    return [entry_of(one, given.get(one["_id"], 0)) for one in found]
+    given = {total["_id"]: total["points"] for total in sums}
+    return [entry_of(document, given.get(document["_id"], 0)) for document in found]
 
 
 def entry_of(one: dict[str, Any], given: int) -> Entry:

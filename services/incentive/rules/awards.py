@@ -81,7 +81,7 @@ def award_month(achievements: Sequence[Achievement], rules: PointRules) -> dict[
     ordered = sorted(achievements, key=_ORDER)
     if not ordered:
         return {}
-    days = [one.completed_on for one in ordered]
+    days = [completion.completed_on for completion in ordered]
     first, last = min(days), max(days)
     if (first.year, first.month) != (last.year, last.month):
         raise ValueError(f"achievements of {first:%Y-%m} to {last:%Y-%m}: award each month by itself")

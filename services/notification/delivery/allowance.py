@@ -144,7 +144,7 @@ class Allowances:
             {"$group": {"_id": {"person": "$employee_id", "address": "$slot"}}},
         ]
         found = await self._store.aggregate(MAILS, stages)
-        return {(one["_id"]["person"], one["_id"]["address"]) for one in found}
+        return {(document["_id"]["person"], document["_id"]["address"]) for document in found}
 
     async def _wait(self, share: _Share, late: Sequence[_Late]) -> list[Note]:
         """Notes of those that wait, each with its own slot or with the one that it got for that."""

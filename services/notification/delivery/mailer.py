@@ -214,14 +214,17 @@ class Mailer:
             on_trial = self.circuit.trying
             if on_trial:
                 if not for_trial:  # leased before the server began to refuse: they may all be one body's
-                    await self._noted([_given_back(one) for one in ready])
+                    await self._noted([_given_back(prepared) for prepared in ready])
                     return
                 ready = await self._chosen(ready)
             batch = _Batch(monotonic(), on_trial)
-            held = {mail.id for mail in await self._queue.hold([one.mail for one in ready], HANDING_OVER)}
+            held = {
+                mail.id
+                for mail in await self._queue.hold([prepared.mail for prepared in ready], HANDING_OVER)
+            }
             LEASES_LOST.inc(len(ready) - len(held))
             failpoint("mail-handing-over")
-            waiting = deque(one for one in ready if one.mail.id in held)
+            waiting = deque(prepared for prepared in ready if prepared.mail.id in held)
             async with asyncio.TaskGroup() as workers:
                 for _ in range(1 if on_trial else self._connections.count):
                     workers.create_task(self._work(waiting, batch))
@@ -230,28 +233,34 @@ class Mailer:
             # Only now: what was taken after them says whether they are to be believed.
             await self._noted([self._outcome(one, delivery, on_trial) for one, delivery in batch.doubtful])
             # Not begun: the server is away, it was too slow, or we stop.
-            await self._noted([_given_back(one) for one in waiting])
+            await self._noted([_given_back(prepared) for prepared in waiting])
 
     async def _chosen(self, ready: Sequence[Ready]) -> list[Ready]:
         """A few, of bodies in turns, each body's to different domains. The others are given back; those to domains that
         were refused just now go behind, for they tell little, and would keep the others from being tried."""
         different: dict[tuple[str, str], Ready] = {}
-        for one in ready:
-            different.setdefault((one.body, domain_of(one.recipient)), one)
+        for prepared in ready:
+            different.setdefault((prepared.body, domain_of(prepared.recipient)), prepared)
         best = sorted(different.values(), key=lambda one: self._refusals.is_suspect(one.recipient))
         chosen = in_turns(best, attrgetter("body"))[:ON_TRIAL]
-        ids = {one.mail.id for one in chosen}
+        ids = {prepared.mail.id for prepared in chosen}
         back = list[Note]()
-        for one in ready:
-            if one.mail.id in ids:
+        for prepared in ready:
+            if prepared.mail.id in ids:
                 continue
-            if self._refusals.is_suspect(one.recipient):
-                fields = {**one.slot, "reason": self.circuit.reason}
+            if self._refusals.is_suspect(prepared.recipient):
+                fields = {**prepared.slot, "reason": self.circuit.reason}
                 back.append(
-                    Note(one.mail.id, one.mail.lease, DEFERRED, fields, delay_s=self._patience.retry_s)
+                    Note(
+                        prepared.mail.id,
+                        prepared.mail.lease,
+                        DEFERRED,
+                        fields,
+                        delay_s=self._patience.retry_s,
+                    )
                 )
             else:
-                back.append(_given_back(one))
+                back.append(_given_back(prepared))
         await self._noted(back)
         return chosen
 
@@ -306,7 +315,7 @@ class Mailer:
 
     async def _none_taken(self, batch: "_Batch") -> None:
         """On trial: it still refuses everybody, or the few that were tried."""
-        if all(one.at_rcpt for one in batch.refused):
+        if all(refusal.at_rcpt for refusal in batch.refused):
             async with self._connections.one() as connection:
                 if await self._takes_others(connection):
                     self.circuit.worked()

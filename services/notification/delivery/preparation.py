@@ -100,8 +100,8 @@ class Preparation:
         mails, told = await self._not_told(mails)
         addressed, nowhere = await self._addressed(mails)
         addressed, cancelled = await self.not_cancelled(addressed)
-        put_off = [held(one.mail) for one in addressed if one.contact.held]
-        addressed = [one for one in addressed if not one.contact.held]
+        put_off = [held(addressee.mail) for addressee in addressed if addressee.contact.held]
+        addressed = [addressee for addressee in addressed if not addressee.contact.held]
         addressed, waiting = await self._allowances.take(addressed)
         ready, unwritten = await self._written(addressed)
         return ready, [*told, *nowhere, *cancelled, *put_off, *waiting, *unwritten]

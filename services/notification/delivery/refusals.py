@@ -62,7 +62,7 @@ class Refusals:
 
     def why(self, delivery: Refused | TryLater | Barred) -> str | None:
         """The same, after a refusal of this kind."""
-        people = sum(one.domain not in self._particular for one in self._row.values())
+        people = sum(turned.domain not in self._particular for turned in self._row.values())
         kind = type(delivery)
         return f"{WORDS[kind]} ({delivery.reason})" if people >= IN_A_ROW[kind] else None
 
@@ -93,7 +93,7 @@ class Refusals:
     @property
     def bodies(self) -> set[str]:
         """Whose mails those were."""
-        return {one.body for one in self._row.values()}
+        return {turned.body for turned in self._row.values()}
 
     def is_believed(self, mail_id: str) -> bool:
         """Whether the server took another mail after it had refused this one."""
@@ -110,7 +110,7 @@ class Refusals:
     def is_suspect(self, recipient: str) -> bool:
         """A mail there tells least about the server: its domain was refused just now."""
         domain = domain_of(recipient)
-        return any(one.domain == domain for one in self._row.values())
+        return any(turned.domain == domain for turned in self._row.values())
 
 
 def domain_of(recipient: str) -> str:

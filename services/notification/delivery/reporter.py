@@ -150,12 +150,14 @@ class UnreportedDeliveries(Periodic):
                 {"$project": {"state": 1, "order": 1}},
             ])  # fmt: skip
             if page:
-                yield [Told(one["_id"], one["state"], one.get("order", 0)) for one in page]
+                yield [
+                    Told(document["_id"], document["state"], document.get("order", 0)) for document in page
+                ]
             if len(page) < PAGE:
                 return
             after = page[-1]["_id"]
 
     async def _without_note(self, ended: Sequence[Told]) -> list[Told]:
-        notes = await self._store.select(MAIL_NOTES, {"_id": {"$in": [one.id for one in ended]}})
+        notes = await self._store.select(MAIL_NOTES, {"_id": {"$in": [mail.id for mail in ended]}})
         told = {note.id: note.order for note in notes}
-        return [one for one in ended if told.get(one.id, -1) < one.order]
+        return [mail for mail in ended if told.get(mail.id, -1) < mail.order]

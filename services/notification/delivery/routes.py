@@ -85,7 +85,7 @@ def mails_router(components: Components[Terms]) -> APIRouter:
             {"$sort": {"count": -1, "_id.state": 1, "_id.reason": 1}},
             {"$limit": limit},
         ])  # fmt: skip
-        return [_group(**one.pop("_id"), **one) for one in found]
+        return [_group(**document.pop("_id"), **document) for document in found]
 
     @router.get("/mails/ended", summary="The same, one by one in order of id", **READERS)
     async def ended(
@@ -104,21 +104,21 @@ def mails_router(components: Components[Terms]) -> APIRouter:
         if after is not None:
             wanted["_id"] = {"$gt": after}
         found = await store.select(MAILS, wanted, sort=[("_id", 1)], limit=limit)
-        ids = {"_id": {"$in": [one.id for one in found]}}
+        ids = {"_id": {"$in": [mail.id for mail in found]}}
         cancelled = {
             cancellation.id: cancellation.reason
             for cancellation in await store.select(MAIL_CANCELLATIONS, ids)
         }
         return [
             EndedMailView(
-                id=one.id,
-                template=one.letter.template,
-                state=one.state,
-                reason=one.reason,
-                ended_at=one.ended_at or one.due,
-                cancelled=cancelled.get(one.id),
+                id=mail.id,
+                template=mail.letter.template,
+                state=mail.state,
+                reason=mail.reason,
+                ended_at=mail.ended_at or mail.due,
+                cancelled=cancelled.get(mail.id),
             )
-            for one in found
+            for mail in found
         ]
 
     @router.post("/mails/resends", summary="Send a mail that ended again", **commanding(OPERATOR))

@@ -52,8 +52,8 @@ class Line:
 
     def __init__(self, waiting: Iterable[Waiting]) -> None:
         self._by_body: dict[str, list[Waiting]] = defaultdict(list)
-        for one in waiting:
-            self.joined(one)
+        for mail in waiting:
+            self.joined(mail)
 
     def joined(self, one: Waiting) -> None:
         self._by_body[one.body].append(one)
@@ -64,9 +64,9 @@ class Line:
         most = max(sorted(self._by_body), key=lambda body: len(self._by_body[body]), default=late.body)
         if most == late.body:
             return []
-        turns = 1 + sum(one.slot_at < late.slot_at for one in self._by_body.get(late.body, ()))
+        turns = 1 + sum(other.slot_at < late.slot_at for other in self._by_body.get(late.body, ()))
         later = sorted(self._by_body[most], key=attrgetter("slot_at"))[turns:]
-        return [one for one in later if one.movable and one.slot_at < late.slot_at]
+        return [other for other in later if other.movable and other.slot_at < late.slot_at]
 
     def moved(self, one: Waiting, slot_at: datetime) -> None:
         items = self._by_body[one.body]
@@ -80,12 +80,12 @@ class Turns:
     async def exchanged(self, address: str, late: Sequence[Waiting], now: datetime) -> list[Waiting]:
         """These mails, which are in hand, each with its own slot or with one that it got for that."""
         line, found = Line(await self._waiting(address, now)), list[Waiting]()
-        for one in late:
-            own = one
-            for other in line.behind(one):
-                if await self._moved(address, other, one.slot_at):
-                    line.moved(other, one.slot_at)
-                    own = one._replace(slot_at=other.slot_at)
+        for mail in late:
+            own = mail
+            for other in line.behind(mail):
+                if await self._moved(address, other, mail.slot_at):
+                    line.moved(other, mail.slot_at)
+                    own = mail._replace(slot_at=other.slot_at)
                     break
             line.joined(own._replace(movable=False))
             found.append(own)
@@ -104,9 +104,9 @@ class Turns:
             },
         ]
         found = [
-            (mail["due"], mail["id"], body_of(one["_id"].get("code"), one["_id"].get("series")))
-            for one in await self._store.aggregate(MAILS, stages)
-            for mail in one["mails"]
+            (mail["due"], mail["id"], body_of(document["_id"].get("code"), document["_id"].get("series")))
+            for document in await self._store.aggregate(MAILS, stages)
+            for mail in document["mails"]
         ]
         return [id for _, id, _ in in_turns(sorted(found), itemgetter(2))][:limit]
 
@@ -118,8 +118,10 @@ class Turns:
             {"$project": {"slot_at": 1, "code": "$letter.organizer_code", "series": "$letter.series"}},
         ]
         return [
-            Waiting(one["_id"], body_of(one.get("code"), one.get("series")), one["slot_at"])
-            for one in await self._store.aggregate(MAILS, stages)
+            Waiting(
+                document["_id"], body_of(document.get("code"), document.get("series")), document["slot_at"]
+            )
+            for document in await self._store.aggregate(MAILS, stages)
         ]
 
     async def _moved(self, address: str, one: Waiting, slot_at: datetime) -> bool:

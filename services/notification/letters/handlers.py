@@ -202,8 +202,8 @@ def _begin(letter: Letter, event: Told, state: State) -> Outcome:
     said = (letter.template, letter.revision, letter.completion_version)
     # By what it says too: before epochs, letters about a revocation were named by version.
     if known is not None or any(
-        (one.template, one.revision, one.completion_version) == said
-        for one in others("completion_version", letter.completion_version)
+        (other.template, other.revision, other.completion_version) == said
+        for other in others("completion_version", letter.completion_version)
     ):
         return Outcome(
             Verdict.DUPLICATE,
@@ -307,8 +307,8 @@ def note_points(event: Received[PointsSettled], state: State, terms: Terms) -> O
     )
     changes: list[Put] = [Put(SETTLED_POINTS, points)]
     collecting = {
-        one.id: one
-        for one in state.among(LETTERS, "completion_id", data.completion_id, "state", (COLLECTING,))
+        collected.id: collected
+        for collected in state.among(LETTERS, "completion_id", data.completion_id, "state", (COLLECTING,))
     }
     # Not by whose the points were before: a letter may have come between, which those did not answer.
     owners = state.told_apart(LETTERS, "completion_id", data.completion_id, _owner)

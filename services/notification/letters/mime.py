@@ -71,7 +71,7 @@ class WirePolicy(EmailPolicy):
 
     def fold(self, name: str, value: Any) -> str:
         if addresses := getattr(value, "addresses", None):
-            return f"{name}: " + ",\r\n ".join(_mailbox(one, name) for one in addresses) + "\r\n"
+            return f"{name}: " + ",\r\n ".join(_mailbox(addressee, name) for addressee in addresses) + "\r\n"
         # Of the others only the subject is text for people; the rest is ASCII and has no place to fold.
         wordy = name.lower() == "subject" and not _is_plain(value)
         return f"{name}: {_encoded(value, name) if wordy else value}\r\n"

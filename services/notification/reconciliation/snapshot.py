@@ -28,8 +28,8 @@ async def snapshot(store: MongoStore, some: Some) -> list[Entry]:
     for collection in MAILS_OR_NOTES:
         missing = {"_id": {"$in": [id for id in released if id not in there]}}
         there |= {
-            one["_id"]
-            for one in await store.aggregate(collection, [{"$match": missing}, {"$project": {"_id": 1}}])
+            document["_id"]
+            for document in await store.aggregate(collection, [{"$match": missing}, {"$project": {"_id": 1}}])
         }
     return [entry_of(id, own, there) for id, own in by_completion]
 

@@ -11,7 +11,10 @@ SENT, BAD = "sent", ("bounced", "unknown", "skipped", "suppressed")
 async def trace(store: MongoStore, wanted: WantedIds) -> Trace:
     ids = wanted.completion_ids
     letters = await store.select(LETTERS, {"completion_id": {"$in": ids}}, sort=[("due", 1)])
-    mails = {one.id: one for one in await store.select(MAILS, {"_id": {"$in": [one.id for one in letters]}})}
+    mails = {
+        mail.id: mail
+        for mail in await store.select(MAILS, {"_id": {"$in": [letter.id for letter in letters]}})
+    }
     steps = []
     for letter in letters:
         mail = mails.get(letter.id)
@@ -36,7 +39,7 @@ async def trace(store: MongoStore, wanted: WantedIds) -> Trace:
     def unheard(completion_id: str) -> Missing | None:
         return None if completion_id in wanted.uncertified_ids else _unheard(completion_id)
 
-    return trace_of(steps, {one.completion_id: one.employee_id for one in letters}, wanted, unheard)
+    return trace_of(steps, {letter.completion_id: letter.employee_id for letter in letters}, wanted, unheard)
 
 
 def _unheard(completion_id: str) -> Missing:

@@ -28,19 +28,20 @@ class FailureGuard:
             if not any(failed) or (topic, partition) in self._accepted:
                 continue
             seen = deque(self._seen.get((topic, partition), ()), WINDOW)
-            alike = Counter(one for one in seen if one is not None)
-            for one in failed:
+            alike = Counter(failure for failure in seen if failure is not None)
+            for failure in failed:
                 if len(seen) == WINDOW and (gone := seen[0]) is not None:
                     alike[gone] -= 1
-                seen.append(one)
-                if one is None:
+                seen.append(failure)
+                if failure is None:
                     continue
-                alike[one] += 1
-                if alike[one] >= MIN_FAILURES and alike[one] > SHARE * len(seen):
+                alike[failure] += 1
+                if alike[failure] >= MIN_FAILURES and alike[failure] > SHARE * len(seen):
                     raise MassFailure(
                         topic,
                         partition,
-                        f"the handler failed alike (fingerprint {one}) on {alike[one]} of the last {len(seen)} records: "
+                        f"the handler failed alike (fingerprint {failure}) on {alike[failure]} of the last "
+                        f"{len(seen)} records: "
                         "deploy a version that does not, or start the partition to have them as dead letters",
                     )
 

@@ -99,7 +99,7 @@ class Loader(Generic[T]):
         needs: Asked = {}
         self._ask(0, message, self._needs_of(message), needs)
         if needs and message.fault is None:
-            others = [one for one in islice(ahead, ASKED_WITH_ONE) if self._overtaken(one)]
+            others = [other for other in islice(ahead, ASKED_WITH_ONE) if self._overtaken(other)]
             await self.load_needs([message, *others])
 
     async def meet(self, needs: Iterable[Need]) -> None:
@@ -164,13 +164,13 @@ class Loader(Generic[T]):
         collection, field, _, limit = sets[0]
         usual = at_once = max(1, SETS_AT_ONCE // collection.weight)
         if limit:  # pages: rare, and most values have nothing
-            there = set(await self.session.present(collection, field, [one.value for one in sets]))
-            sets, usual, at_once = [one for one in sets if one.value in there], 1, 1
+            there = set(await self.session.present(collection, field, [need.value for need in sets]))
+            sets, usual, at_once = [need for need in sets if need.value in there], 1, 1
         at, are_small = 0, not limit
         while at < len(sets):
             if self._in_sets >= most and needs[sets[at]] > 0:
                 return sets[at:]
-            values = [one.value for one in sets[at : at + at_once]]
+            values = [need.value for need in sets[at : at + at_once]]
             if at_once > usual:
                 small = await self.session.find_few_by(
                     collection, field, values, MAX_AT_ONCE // collection.weight

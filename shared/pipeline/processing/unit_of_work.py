@@ -299,9 +299,9 @@ class UnitOfWork(Generic[T]):
     async def decide_again(self, outcome: Outcome, cause: Record) -> Outcome:
         """Decides the records that the outcome names; who asked for it is told what became of them."""
         messages = []
-        for one in outcome.redecide:
-            message = self.decoder.read(one.record, one.waited)
-            message.letter, message.last, message.edited_by = one.letter, one.last, one.edited_by
+        for again in outcome.redecide:
+            message = self.decoder.read(again.record, again.waited)
+            message.letter, message.last, message.edited_by = again.letter, again.last, again.edited_by
             messages.append(message)
         first = len(self.outcomes)
         await self.decide_now(messages, cause)

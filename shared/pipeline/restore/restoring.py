@@ -170,7 +170,7 @@ class Restoration(Generic[T]):
         sources = self._sources
         ends = await kafka.end_offsets(sources)
         positions = await self._positions()
-        since_ms = max((one.last_timestamp_ms for one in positions.values()), default=0) - MARGIN_MS
+        since_ms = max((position.last_timestamp_ms for position in positions.values()), default=0) - MARGIN_MS
         restore = self._service.restore
         writes: Sequence[Write] = ()
         if restore is not None and self._service.events_topic:
@@ -192,7 +192,9 @@ class Restoration(Generic[T]):
         """The service's own events since a moment of the log, to the log's end."""
         topic = self._service.topic_prefix + self._service.events_topic
         await kafka._client.set_topics([topic, *{tp.topic for tp in self._sources}])
-        partitions = [TopicPartition(topic, one) for one in sorted(kafka.partitions_for_topic(topic) or ())]
+        partitions = [
+            TopicPartition(topic, number) for number in sorted(kafka.partitions_for_topic(topic) or ())
+        ]
         if not partitions:
             raise Unavailable(f"topic {topic} does not exist: create it with `{SET_UP}`")
         ends = await kafka.end_offsets(partitions)

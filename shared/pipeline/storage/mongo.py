@@ -291,7 +291,7 @@ class MongoStore:
             cursor = self.database[collection.name].find(
                 {"_id": {"$in": [document.id for document in documents]}}
             )
-            return {one.id: one for one in _typed(collection, await cursor.to_list(None))}
+            return {document.id: document for document in _typed(collection, await cursor.to_list(None))}
 
     async def count(self, collection: Collection[Document], filter: Mapping[str, object]) -> int:
         async with translated():
@@ -321,7 +321,7 @@ class MongoStore:
             {"state": {"$in": list(claim.abandoned)}, "$expr": LEASE_IS_OVER},
         ]
         if claim.among:
-            free = [{**one, "_id": {"$in": list(claim.among)}} for one in free]
+            free = [{**choice, "_id": {"$in": list(claim.among)}} for choice in free]
         async with translated():
             cursor = items.find({"$or": free}, {"_id": 1}).sort("due", 1).limit(claim.limit)
             ids = [raw["_id"] async for raw in cursor]

@@ -116,7 +116,7 @@ def sentence_of(topology: TopologyDescription) -> str:
         if (known := _known(str(server.error or ""))) is not None:
             return f"MongoDB: {known}"
     if topology.topology_type_name == "ReplicaSetNoPrimary" and any(
-        one.is_server_type_known for one in servers
+        server.is_server_type_known for server in servers
     ):
         return f"MongoDB: {_NO_PRIMARY}"
     return f"MongoDB: {_AWAY['timed out']}"
