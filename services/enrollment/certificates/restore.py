@@ -24,7 +24,9 @@ from shared.contracts.payload import Payload
 from shared.pipeline.handlers import Published
 from shared.pipeline.store import Session, Store, Write, in_transaction
 
-_TYPES: dict[str, type[Payload]] = {type.TYPE: type for type in (CertificateIssued, CertificateRevoked)}
+_TYPES: dict[str, type[Payload]] = {
+    event_type.TYPE: event_type for event_type in (CertificateIssued, CertificateRevoked)
+}
 
 
 class PriorIssues:
